@@ -1,0 +1,28 @@
+/** Element types that occur in weight files, under safetensors' meaning and PyTorch's names. */
+export type ElementType =
+  | 'float64' | 'float32' | 'float16' | 'bfloat16'
+  | 'int64' | 'int32' | 'int16' | 'int8' | 'uint8' | 'bool';
+
+export interface TensorEntry {
+  readonly name: string;
+  readonly dtype: ElementType;
+  readonly shape: readonly number[];
+}
+
+/**
+ * An open weights file, whatever its format: names, shapes, and one tensor at a time by random access, so that a file
+ * of 900 MB never stands in memory as a whole.
+ */
+export interface TensorSource {
+  /** The file or folder it was opened from, for messages. */
+  readonly path: string;
+  readonly format: 'safetensors' | 'torch-zip' | 'torchscript' | 'torch-legacy';
+  readonly entries: ReadonlyMap<string, TensorEntry>;
+  /** Free-form strings stored with the tensors (safetensors `__metadata__`); empty where the format has none. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Values in row-major order as float32, whatever the stored type. @throws WeightsError */
+  read(name: string): Float32Array;
+  /** Values of an integer or boolean tensor. @throws WeightsError where a value does not fit 32 bits. */
+  readIntegers(name: string): Int32Array;
+  close(): void;
+}
