@@ -1,0 +1,119 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { cacheFolder } from '../cache-folder';
+import { UsageError, WeightsError } from '../errors';
+import { download, sha256OfFile, type DownloadOptions } from './download';
+import { withFileLock, type LockOptions } from './file-lock';
+import { findRegisteredWeights, registeredWeightsOf, type RegisteredWeights, type WeightsKind } from './registry';
+
+export interface WeightCacheOptions extends Omit<DownloadOptions, 'sha256' | 'size'>, Pick<LockOptions, 'onWait'> {
+  /** Folder of the weight files. Default: `weights` in the cache folder. */
+  readonly folder?: string;
+}
+
+/** Where a registered file lies, or would lie, in the cache. */
+export function cachedWeightsPath(entry: RegisteredWeights, folder: string = weightsFolder()): string {
+  return path.join(folder, entry.file);
+}
+
+/** The folder that registered weights are kept in. */
+export function weightsFolder(): string {
+  return path.join(cacheFolder(), 'weights');
+}
+
+/** Whether a registered file is in the cache with the right length; its sha256 is looked at when it is used. */
+export function isCached(entry: RegisteredWeights, folder?: string): boolean {
+  const stat = fs.statSync(cachedWeightsPath(entry, folder), { throwIfNoEntry: false });
+  return stat?.isFile() === true && (entry.bytes === null || stat.size === entry.bytes);
+}
+
+/**
+ * The file or folder that `nameOrPath` means: an existing path is passed through; a registered name gives the cached
+ * file, which is downloaded first where it is not there.
+ *
+ * @throws UsageError `weights-not-found` where it is neither; WeightsError of `fetchWeights`
+ */
+export async function resolveWeights(nameOrPath: string, kind: WeightsKind, options: WeightCacheOptions = {}): Promise<string> {
+  // A registered name wins over a file that happens to be called alike; `./name` means the file.
+  const entry = findRegisteredWeights(nameOrPath);
+  if (entry !== undefined) return fetchWeights(registeredWeightsOf(nameOrPath, kind), options);
+  if (fs.existsSync(nameOrPath)) return nameOrPath;
+  if (looksLikePath(nameOrPath)) {
+    throw new UsageError('weights-not-found', `there is no ${kind} file or folder ${path.resolve(nameOrPath)}. Give an existing path, or a name of "crane weights list".`, { path: nameOrPath, kind });
+  }
+  return fetchWeights(registeredWeightsOf(nameOrPath, kind), options);
+}
+
+/**
+ * Puts one registered file into the cache, or finds it there. A second process that wants the same file waits for the
+ * first. A file that a person put there by hand is verified once.
+ *
+ * @throws WeightsError `weights-cached-sha256` where a file found in the cache is another one, and those of `download`
+ */
+export async function fetchWeights(entry: RegisteredWeights, options: WeightCacheOptions = {}): Promise<string> {
+  const { folder, onWait, ...downloadOptions } = options;
+  const file = cachedWeightsPath(entry, folder);
+  if (isVerified(entry, file)) return file;
+  return withFileLock(
+    `${file}.lock`,
+    async () => {
+      if (isVerified(entry, file)) return file;
+      if (fs.existsSync(file) && (await verify(entry, file))) return file;
+      const { sha256 } = await download(entry.url, file, { ...downloadOptions, sha256: entry.sha256, size: entry.bytes });
+      writeRecord(file, sha256);
+      return file;
+    },
+    { ...(onWait && { onWait }), ...(options.signal && { signal: options.signal }) },
+  );
+}
+
+/** Written beside a verified file, so that 900 MB are not hashed at every start. */
+interface VerifiedRecord {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly modified: number;
+}
+
+function recordPath(file: string): string {
+  return `${file}.verified.json`;
+}
+
+function isVerified(entry: RegisteredWeights, file: string): boolean {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) return false;
+  try {
+    const record = JSON.parse(fs.readFileSync(recordPath(file), 'utf8')) as VerifiedRecord;
+    const unchanged = record.bytes === stat.size && record.modified === stat.mtimeMs;
+    return unchanged && (entry.sha256 === null || record.sha256 === entry.sha256);
+  } catch {
+    return false;
+  }
+}
+
+function writeRecord(file: string, sha256: string): void {
+  const stat = fs.statSync(file);
+  const record: VerifiedRecord = { sha256, bytes: stat.size, modified: stat.mtimeMs };
+  try {
+    fs.writeFileSync(recordPath(file), JSON.stringify(record));
+  } catch {
+    // A cache that cannot be written is verified again next time.
+  }
+}
+
+/** True where the file is right, or nothing is known against it. */
+async function verify(entry: RegisteredWeights, file: string): Promise<boolean> {
+  const sha256 = await sha256OfFile(file);
+  if (entry.sha256 !== null && sha256 !== entry.sha256) {
+    throw new WeightsError(
+      'weights-cached-sha256',
+      `${file} is not ${entry.name}: it has sha256 ${sha256}, expected ${entry.sha256}. Delete it and call again, or give its path instead of the name.`,
+      { file, name: entry.name, found: sha256, expected: entry.sha256 },
+    );
+  }
+  writeRecord(file, sha256);
+  return true;
+}
+
+function looksLikePath(text: string): boolean {
+  return /[\\]|^[./~]|\.(pt|pth|bin|safetensors)$/i.test(text);
+}

@@ -1,0 +1,223 @@
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { WeightsError } from '../../lib/errors';
+import type { Progress } from '../../lib/progress';
+import { download, type DownloadOptions } from '../../lib/weights/download';
+import { answerWell, breakOff, serve, type LocalServer } from './local-server';
+
+const content = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, index) => (index * 31 + (index >> 8) * 7) & 255));
+const sha256 = createHash('sha256').update(content).digest('hex');
+const quick: DownloadOptions = { sha256, size: content.length, backoff: 5, idleTimeout: 300, retries: 2, offline: false };
+
+let folder: string;
+let file: string;
+let server: LocalServer | undefined;
+
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-download-'));
+  file = path.join(folder, 'new folder', 'weights.pt');
+});
+
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+async function failure(promise: Promise<unknown>): Promise<WeightsError> {
+  const error = await promise.then(() => undefined, (reason: unknown) => reason);
+  expect(error).toBeInstanceOf(WeightsError);
+  return error as WeightsError;
+}
+
+function leftOver(): string[] {
+  return fs.existsSync(path.dirname(file)) ? fs.readdirSync(path.dirname(file)).sort() : [];
+}
+
+test('a whole file arrives, with progress whose total is known from the start', async () => {
+  server = await serve((request, response) => answerWell(content, '"a"', request, response));
+  const seen: Progress[] = [];
+  const result = await download(server.url, file, { ...quick, onProgress: (progress) => seen.push(progress) });
+  expect(result).toEqual({ file, bytes: content.length, sha256 });
+  expect(fs.readFileSync(file).equals(content)).toBe(true);
+  expect(leftOver()).toEqual(['weights.pt']);
+  expect(seen[0]).toEqual({ kind: 'start', task: 'download weights.pt', total: content.length, unit: 'bytes' });
+  expect(seen.at(-2)).toEqual({ kind: 'advance', task: 'download weights.pt', done: content.length, total: content.length });
+  expect(seen.at(-1)).toEqual({ kind: 'done', task: 'download weights.pt' });
+});
+
+test('a line that breaks again and again is continued where it stopped', async () => {
+  server = await serve((request, response, count) =>
+    count <= 4 ? breakOff(content, '"a"', 50_000, request, response) : answerWell(content, '"a"', request, response),
+  );
+  await download(server.url, file, quick);
+  expect(fs.readFileSync(file).equals(content)).toBe(true);
+  expect(server.ranges).toEqual([undefined, 'bytes=50000-', 'bytes=100000-', 'bytes=150000-', 'bytes=200000-']);
+});
+
+test('a later call continues what an earlier one left', async () => {
+  server = await serve((request, response, count) =>
+    count === 1 ? breakOff(content, '"a"', 50_000, request, response) : count <= 4 ? response.destroy() : answerWell(content, '"a"', request, response),
+  );
+  const error = await failure(download(server.url, file, quick));
+  expect(error.code).toBe('download-failed');
+  expect(error.data['received']).toBe(50_000);
+  expect(leftOver()).toEqual(['weights.pt.partial', 'weights.pt.partial.json']);
+  await download(server.url, file, quick);
+  expect(server.ranges.at(-1)).toBe('bytes=50000-');
+  expect(fs.readFileSync(file).equals(content)).toBe(true);
+});
+
+test('a file that changed on the server is fetched anew, not patched', async () => {
+  const older = Buffer.alloc(content.length, 1);
+  server = await serve((request, response, count) =>
+    count === 1 ? breakOff(older, '"old"', 50_000, request, response) : answerWell(content, '"new"', request, response),
+  );
+  await download(server.url, file, quick);
+  expect(fs.readFileSync(file).equals(content)).toBe(true);
+});
+
+test('a server that ignores Range is started over', async () => {
+  server = await serve((request, response, count) => {
+    if (count === 1) return breakOff(content, '"a"', 50_000, request, response);
+    response.writeHead(200, { 'content-length': content.length });
+    response.end(content);
+  });
+  await download(server.url, file, quick);
+  expect(server.ranges).toEqual([undefined, 'bytes=50000-']);
+  expect(fs.readFileSync(file).equals(content)).toBe(true);
+});
+
+test('a server that answers another range than asked for is started over', async () => {
+  server = await serve((request, response, count) => {
+    if (count === 1) return breakOff(content, '"a"', 50_000, request, response);
+    if (count > 2) return answerWell(content, '"a"', request, response);
+    response.writeHead(206, { 'content-length': content.length - 7, 'content-range': `bytes 7-${content.length - 1}/${content.length}` });
+    response.end(content.subarray(7));
+  });
+  await download(server.url, file, quick);
+  expect(fs.readFileSync(file).equals(content)).toBe(true);
+});
+
+test('wrong bytes are named with both hashes and removed', async () => {
+  const wrong = Buffer.from(content);
+  wrong[123_456] = (wrong[123_456] as number) ^ 1;
+  server = await serve((request, response) => answerWell(wrong, '"a"', request, response));
+  const error = await failure(download(server.url, file, quick));
+  expect(error.code).toBe('download-sha256');
+  expect(error.message).toContain(sha256);
+  expect(error.data['found']).toBe(createHash('sha256').update(wrong).digest('hex'));
+  expect(leftOver()).toEqual([]);
+});
+
+test('another length than expected is refused before a byte is stored', async () => {
+  server = await serve((request, response) => answerWell(content.subarray(1), '"a"', request, response));
+  const error = await failure(download(server.url, file, quick));
+  expect(error.code).toBe('download-length');
+  expect(error.data).toMatchObject({ found: content.length - 1, expected: content.length });
+  expect(leftOver()).toEqual([]);
+});
+
+test('a length that the server does not keep to is an error, not a short file', async () => {
+  const half = content.subarray(0, 150_000);
+  server = await serve((request, response) => {
+    const start = Number(/(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    if (start > 0) return response.destroy();
+    response.writeHead(200, { 'content-length': content.length, etag: '"a"' });
+    response.write(half, () => setTimeout(() => response.destroy(), 20));
+    return undefined;
+  });
+  const error = await failure(download(server.url, file, { ...quick, sha256: null, size: null }));
+  expect(error.code).toBe('download-failed');
+  expect(fs.existsSync(file)).toBe(false);
+});
+
+test('a chunked answer without any length that is too short is noticed by the expected size', async () => {
+  server = await serve((_, response) => {
+    response.writeHead(200);
+    response.end(content.subarray(0, 1000));
+  });
+  const error = await failure(download(server.url, file, { ...quick, sha256: null }));
+  expect(error.code).toBe('download-length');
+});
+
+test('a server that hangs is given up on', async () => {
+  server = await serve(() => undefined);
+  const error = await failure(download(server.url, file, { ...quick, idleTimeout: 60, retries: 1 }));
+  expect(error.code).toBe('download-failed');
+  expect(error.message).toContain('nothing was heard for 0.06 s');
+  expect(server.ranges).toHaveLength(2);
+});
+
+test('a server that stops in the middle is continued', async () => {
+  server = await serve((request, response, count) => {
+    if (count > 1) return answerWell(content, '"a"', request, response);
+    response.writeHead(200, { 'content-length': content.length, etag: '"a"' });
+    response.write(content.subarray(0, 4096));
+    return undefined;
+  });
+  await download(server.url, file, quick);
+  expect(server.ranges).toEqual([undefined, 'bytes=4096-']);
+});
+
+test('404 is final and says so; 503 is tried again', async () => {
+  server = await serve((request, response, count) => {
+    if (request.url === '/gone') {
+      response.writeHead(404);
+      return response.end('no');
+    }
+    if (count <= 2) {
+      response.writeHead(503);
+      return response.end();
+    }
+    return answerWell(content, '"a"', request, response);
+  });
+  await download(server.url, file, quick);
+  const before = server.ranges.length;
+  const error = await failure(download(new URL('/gone', server.url).href, `${file}2`, quick));
+  expect(error.code).toBe('download-refused');
+  expect(error.data['status']).toBe(404);
+  expect(server.ranges.length - before).toBe(1);
+});
+
+test('offline refuses without asking, and says where the file would go', async () => {
+  server = await serve((request, response) => answerWell(content, '"a"', request, response));
+  const error = await failure(download(server.url, file, { ...quick, offline: true }));
+  expect(error.code).toBe('weights-offline');
+  expect(error.message).toContain(file);
+  expect(server.ranges).toEqual([]);
+  const before = process.env['CRANE_OFFLINE'];
+  process.env['CRANE_OFFLINE'] = '1';
+  try {
+    const { offline: _, ...byEnvironment } = quick;
+    expect((await failure(download(server.url, file, byEnvironment))).code).toBe('weights-offline');
+  } finally {
+    if (before === undefined) delete process.env['CRANE_OFFLINE'];
+    else process.env['CRANE_OFFLINE'] = before;
+  }
+});
+
+test('an abort stops at once and keeps what came', async () => {
+  const controller = new AbortController();
+  server = await serve((_, response) => {
+    response.writeHead(200, { 'content-length': content.length, etag: '"a"' });
+    response.write(content.subarray(0, 4096));
+  });
+  const onProgress = (progress: Progress): void => {
+    if (progress.kind === 'advance') controller.abort();
+  };
+  const error = await failure(download(server.url, file, { ...quick, signal: controller.signal, onProgress }));
+  expect(error.code).toBe('download-aborted');
+  expect(fs.statSync(`${file}.partial`).size).toBe(4096);
+});
+
+(fs.existsSync('/dev/full') ? test : test.skip)('a full disk is named as such', async () => {
+  server = await serve((request, response) => answerWell(content, '"a"', request, response));
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.symlinkSync('/dev/full', `${file}.partial`);
+  const error = await failure(download(server.url, file, quick));
+  expect(error.code).toBe('download-disk-full');
+  expect(error.message).toContain('CRANE_CACHE');
+});
