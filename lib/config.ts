@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { UsageError } from './errors';
+
+/** How the E-Attn paths correlate tokens with each other (paper section 3.2; spec 8.1). */
+export const ATTENTION_TYPES = ['qq+kk+vv', 'qq+kk', 'qq', 'kk', 'vv', '(q+k+v)^2'] as const;
+export type AttentionType = (typeof ATTENTION_TYPES)[number];
+
+/** Where the image's global feature enters the prompt (spec 8.3). */
+export const CONTEXT_POSITIONS = ['pad_suffix', 'pad_prefix', 'replace_suffix', 'replace_prefix', 'none'] as const;
+export type ContextPosition = (typeof CONTEXT_POSITIONS)[number];
+
+/** `soft` averages probability maps, `logit` averages similarity maps before the softmax (spec 8.4). */
+export const FUSIONS = ['soft', 'logit'] as const;
+export type Fusion = (typeof FUSIONS)[number];
+
+export type Activation = 'quick-gelu' | 'gelu';
+
+export interface TransformerSizes {
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+}
+
+export interface VisionSizes extends TransformerSizes {
+  readonly patchSize: number;
+  /** Side of the native patch grid, such as 24 for 336 px and patches of 14. */
+  readonly gridSize: number;
+}
+
+export interface TextSizes extends TransformerSizes {
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+}
+
+/** Everything about a CLIP network that its weights decide (spec 1.1). */
+export interface ClipSizes {
+  readonly vision: VisionSizes;
+  readonly text: TextSizes;
+  /** Width of the space that images and texts share. */
+  readonly embedDimension: number;
+}
+
+const clip = (
+  embedDimension: number,
+  [patchSize, gridSize, width, layers]: readonly [number, number, number, number],
+  textWidth: number,
+): ClipSizes => ({
+  embedDimension,
+  vision: { patchSize, gridSize, width, layers, heads: width / 64 },
+  text: { width: textWidth, layers: 12, heads: textWidth / 64, contextLength: 77, vocabularySize: 49408 },
+});
+
+/** The published CLIP networks by name. Sizes are read off a file; this table serves where there is no file. */
+export const CLIP_VARIANTS: Readonly<Record<string, ClipSizes>> = {
+  'ViT-B/32': clip(512, [32, 7, 768, 12], 512),
+  'ViT-B/16': clip(512, [16, 14, 768, 12], 512),
+  'ViT-L/14': clip(768, [14, 16, 1024, 24], 768),
+  'ViT-L/14@336px': clip(768, [14, 24, 1024, 24], 768),
+};
+
+/**
+ * How Crane scores an image. Defaults are those of the reference's test program (spec 8, 10.5, 10.6), except for
+ * `imageSize`, whose default belongs to the backbone.
+ */
+export const modelOptionsSchema = z.object({
+  /** Side of the square network input in pixels, a multiple of the patch size. */
+  imageSize: z.int().positive(),
+  /** Blocks, counted from 1, whose spatial features give anomaly maps. */
+  layers: z.array(z.int().positive()).min(1),
+  /** How many of the last blocks carry the refined dense path. */
+  eattnBlocks: z.int().nonnegative(),
+  attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv'),
+  fusion: z.enum(FUSIONS).default('soft'),
+  /** Score-based pooling of patch tokens into the image score (spec 8.4). */
+  pooling: z.boolean().default(true),
+  /** Whether prompts are conditioned on the image when scoring; the reference does so in training only (spec 10.5). */
+  context: z.boolean().default(false),
+  contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix'),
+  /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 leaves it out. */
+  sigma: z.number().nonnegative().default(4),
+  /** Temperature of patch and image similarities when scoring (spec 10.6). */
+  temperature: z.number().positive().default(0.07),
+});
+
+export type ModelOptions = z.output<typeof modelOptionsSchema>;
+/** What a caller may leave out. */
+export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
+
+/**
+ * Completes options for a backbone: image size 518 for patches of 14 (as the paper), else the native size; layers at
+ * each quarter of the depth; E-Attn from a quarter of the depth on (19 of 24 blocks, spec 10.3).
+ * @throws UsageError naming the option, what was found and what is legal
+ */
+export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes): ModelOptions {
+  const { patchSize, gridSize, layers } = sizes.vision;
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const parsed = modelOptionsSchema.safeParse({
+    imageSize: patchSize === 14 ? 518 : patchSize * gridSize,
+    layers: [1, 2, 3, 4].map((quarter) => Math.max(1, Math.round((layers * quarter) / 4))),
+    eattnBlocks: Math.max(1, Math.round((layers * 19) / 24)),
+    ...given,
+  });
+  if (!parsed.success) {
+    throw new UsageError('options/invalid', `model options: ${z.prettifyError(parsed.error)}`, { issues: parsed.error.issues });
+  }
+  const options = parsed.data;
+  if (options.imageSize % patchSize !== 0) {
+    const lower = Math.max(1, Math.floor(options.imageSize / patchSize)) * patchSize;
+    throw new UsageError(
+      'options/image-size',
+      `image size ${options.imageSize} is not a multiple of the backbone's patch size ${patchSize}; ` +
+        `the nearest that are: ${lower}, ${lower + patchSize}`,
+      { found: options.imageSize, patchSize },
+    );
+  }
+  const outside = options.layers.filter((layer) => layer > layers);
+  if (outside.length > 0) {
+    throw new UsageError(
+      'options/layers',
+      `layers ${outside.join(', ')} asked for, but this backbone has blocks 1 to ${layers}`,
+      { found: options.layers, blocks: layers },
+    );
+  }
+  if (options.eattnBlocks > layers) {
+    throw new UsageError(
+      'options/eattn-blocks',
+      `${options.eattnBlocks} E-Attn blocks asked for, but this backbone has ${layers} blocks`,
+      { found: options.eattnBlocks, blocks: layers },
+    );
+  }
+  return options;
+}

@@ -1,0 +1,149 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Activation, AttentionType, VisionSizes } from '../config';
+import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
+import { DualPathBlock } from '../layers/dual-path-block';
+import { LayerNorm } from '../layers/layer-norm';
+import { PatchEmbedding } from '../layers/patch-embedding';
+import { ResidualBlock } from '../layers/residual-block';
+
+export interface ClipVisionConfig extends CraneLayerConfig {
+  sizes: VisionSizes;
+  embedDimension: number;
+  activation: Activation;
+  /** How many of the last blocks carry the refined dense path; 0 is plain CLIP. */
+  eattnBlocks: number;
+  attention: AttentionType;
+  /**
+   * `reference` gives every dual-path tap the final spatial tokens, since the reference program's taps are views of one
+   * buffer (spec 10.1) and the published prompts were trained with that; `distinct` gives each block's own.
+   */
+  layerTaps?: 'reference' | 'distinct';
+}
+
+export interface VisionFeatures {
+  /** The original stream after the last block, `[B, 1+N, D]`; with a dual path only its class token, `[B, 1, D]`. */
+  readonly tokens: tf.Tensor3D;
+  /** Spatial tokens of the blocks asked for, by block number from 1, `[B, 1+N, D]` each, class token first. */
+  readonly taps: ReadonlyMap<number, tf.Tensor3D>;
+}
+
+/**
+ * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2; spec 1.1, 1.6, 8.1).
+ * Parameters are those of OpenAI's state dict below `visual.`.
+ */
+export class ClipVisionEncoder extends CraneLayer {
+  static readonly className = 'ClipVisionEncoder';
+  private readonly embedding: PatchEmbedding;
+  private readonly preNorm: LayerNorm;
+  private readonly blocks: readonly (ResidualBlock | DualPathBlock)[];
+  private readonly postNorm: LayerNorm;
+  private readonly projection: tf.LayerVariable;
+
+  constructor(readonly config: ClipVisionConfig) {
+    super({ path: 'visual.', ...config });
+    const { sizes, embedDimension, activation, attention, eattnBlocks } = config;
+    const { width, heads, layers, patchSize, gridSize } = sizes;
+    this.embedding = this.own(new PatchEmbedding({ ...this.inside(''), width, patchSize, gridSize }));
+    this.preNorm = this.own(new LayerNorm({ ...this.inside('ln_pre'), width }));
+    this.blocks = Array.from({ length: layers }, (_, index) => {
+      const common = { ...this.inside(`transformer.resblocks.${index}`), width, heads, activation };
+      return this.own(
+        index < layers - eattnBlocks
+          ? new ResidualBlock(common)
+          : new DualPathBlock({ ...common, attention, classTokenOnly: index === layers - 1 }),
+      );
+    });
+    this.postNorm = this.own(new LayerNorm({ ...this.inside('ln_post'), width }));
+    this.projection = this.parameter('proj', [width, embedDimension]);
+  }
+
+  /**
+   * Encodes a batch of images.
+   * @param images `[B, H, W, 3]`, normalised with CLIP's mean and standard deviation
+   * @param layers blocks to tap, counted from 1; without any, the last block
+   * @param training keep what a gradient needs; otherwise each block's input is released as soon as it is used up
+   * @returns tensors that the caller disposes (or a surrounding `tf.tidy`)
+   */
+  forward(
+    images: tf.Tensor4D,
+    { layers = [this.blocks.length], training = false }: { layers?: readonly number[]; training?: boolean } = {},
+  ): VisionFeatures {
+    const firstDual = this.blocks.length - this.config.eattnBlocks; // index of the first dual-path block
+    const held = new Map<number, tf.Tensor3D>();
+    const release = (...used: tf.Tensor[]): void => {
+      if (training) return;
+      const kept = new Set<tf.Tensor>(held.values());
+      tf.dispose(used.filter((tensor) => !kept.has(tensor)));
+    };
+
+    let original = tf.tidy(() => this.preNorm.apply(this.embedding.apply(images)) as tf.Tensor3D); // [B, 1+N, D]
+    let spatial = original;
+    this.blocks.forEach((block, index) => {
+      const [lastOriginal, lastSpatial] = [original, spatial];
+      if (block instanceof DualPathBlock) {
+        [original, spatial] = block.apply([original, spatial]) as [tf.Tensor3D, tf.Tensor3D];
+      } else {
+        original = block.apply(original) as tf.Tensor3D;
+        spatial = original;
+      }
+      release(...new Set([lastOriginal, lastSpatial]));
+      if (layers.includes(index + 1)) held.set(index + 1, spatial);
+    });
+
+    if (this.config.layerTaps !== 'distinct' && this.config.eattnBlocks > 0) {
+      // The block before the dual path is overwritten in the reference as well.
+      for (const [block, tap] of held) {
+        if (block < firstDual || tap === spatial) continue;
+        held.set(block, spatial);
+        if (!training) tap.dispose();
+      }
+    }
+    if (spatial !== original) release(spatial);
+    return { tokens: original, taps: held };
+  }
+
+  /** `ln_post` and the projection into the shared space, for any tokens of the last width. `[…, D]` to `[…, E]`. */
+  project(tokens: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => {
+      const normed = this.postNorm.apply(tokens) as tf.Tensor;
+      const rows = tf.reshape(normed, [-1, this.config.sizes.width]) as tf.Tensor2D;
+      const product = tf.matMul(rows, this.projection.read() as tf.Tensor2D);
+      return tf.reshape(product, [...tokens.shape.slice(0, -1), this.config.embedDimension]);
+    });
+  }
+
+  /** The layer call: images `[B, H, W, 3]` to image features `[B, E]` (not normalised) and dense ones `[B, N, E]`. */
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
+    return tf.tidy(() => {
+      const { tokens, taps } = this.forward(single(inputs) as tf.Tensor4D, { training: true });
+      const dense = taps.get(this.blocks.length) as tf.Tensor3D;
+      return [this.project(classToken(tokens)), this.project(patchTokens(dense))];
+    });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    const { sizes, embedDimension, activation, eattnBlocks, attention } = this.config;
+    return {
+      ...super.getConfig(),
+      sizes: { ...sizes },
+      embedDimension,
+      activation,
+      eattnBlocks,
+      attention,
+      layerTaps: this.config.layerTaps ?? 'reference',
+    };
+  }
+}
+tf.serialization.registerClass(ClipVisionEncoder);
+
+/** The first token, `[B, 1+N, D]` to `[B, D]`. */
+export function classToken(tokens: tf.Tensor3D): tf.Tensor2D {
+  const [batch, , width] = tokens.shape;
+  return tf.tidy(() => tf.reshape(tf.slice(tokens, [0, 0, 0], [batch, 1, width]), [batch, width]));
+}
+
+/** All tokens but the first, `[B, 1+N, D]` to `[B, N, D]`. */
+export function patchTokens(tokens: tf.Tensor3D): tf.Tensor3D {
+  const [batch, count, width] = tokens.shape;
+  return tf.slice(tokens, [0, 1, 0], [batch, count - 1, width]);
+}

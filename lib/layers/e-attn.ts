@@ -1,0 +1,72 @@
+import * as tf from '@tensorflow/tfjs';
+import type { AttentionType } from '../config';
+import { CraneLayer, type CraneLayerConfig } from './crane-layer';
+import { inGroupsOfHeads, type Heads } from './multi-head-attention';
+
+export interface EAttnConfig extends CraneLayerConfig {
+  attention: AttentionType;
+}
+
+/**
+ * E-Attn, Crane's self-correlation attention (paper section 3.2; spec 8.1): instead of comparing queries with keys, each
+ * token gathers the values of the tokens that are like it,
+ *
+ *     (softmax(q qᵀ/√d) + softmax(k kᵀ/√d) + softmax(v vᵀ/√d)) v        per head.
+ *
+ * The matrices are added, not averaged, and multiplied with the values once. `(q+k+v)^2` is the one type with a single
+ * softmax: the three stand side by side, `softmax([q;k;v][q;k;v]ᵀ/√(3d))`.
+ *
+ * Input: queries, keys and values scaled by d^(-1/4), then the values as they are, each `[B·H, N, d]`. Output
+ * `[B·H, N, d]`.
+ */
+export class EAttn extends CraneLayer {
+  static readonly className = 'EAttn';
+  private readonly attention: AttentionType;
+
+  constructor(config: EAttnConfig) {
+    super(config);
+    this.attention = config.attention;
+  }
+
+  /** The layer's output for heads that are already projected. */
+  correlate({ queries, keys, scaledValues, values }: Heads): tf.Tensor3D {
+    return this.apply([queries, keys, scaledValues, values]) as tf.Tensor3D;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return inGroupsOfHeads(inputs as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D, tf.Tensor3D], (q, k, scaledV, v) =>
+      tf.matMul(this.weightsOf(q, k, scaledV), v),
+    );
+  }
+
+  private weightsOf(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D): tf.Tensor3D {
+    switch (this.attention) {
+      case 'qq+kk+vv':
+        return tf.add(tf.add(selfCorrelation(q), selfCorrelation(k)), selfCorrelation(v));
+      case 'qq+kk':
+        return tf.add(selfCorrelation(q), selfCorrelation(k));
+      case 'qq':
+        return selfCorrelation(q);
+      case 'kk':
+        return selfCorrelation(k);
+      case 'vv':
+        return selfCorrelation(v);
+      case '(q+k+v)^2':
+        return selfCorrelation(tf.mul(tf.concat([q, k, v], 2), 3 ** -0.25));
+    }
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    return (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as tf.Shape;
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), attention: this.attention };
+  }
+}
+tf.serialization.registerClass(EAttn);
+
+/** `softmax(x xᵀ)`; x carries the scale. */
+function selfCorrelation(x: tf.Tensor3D): tf.Tensor3D {
+  return tf.tidy(() => tf.softmax(tf.matMul<tf.Tensor3D>(x, x, false, true))); // [h, N, N]
+}

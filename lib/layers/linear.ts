@@ -1,0 +1,55 @@
+import * as tf from '@tensorflow/tfjs';
+import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+
+/**
+ * A fully connected layer whose file keeps the matrix as PyTorch does, `[out, in]`. It is transposed once when it is
+ * read, so that every call multiplies by a matrix that lies in memory as the product wants it.
+ * `[B, N, in]` in, `[B, N, out]` out.
+ */
+export class Linear extends CraneLayer {
+  static readonly className = 'Linear';
+  private readonly inputs: number;
+  private readonly units: number;
+  private readonly matrix: tf.LayerVariable;
+  private readonly bias: tf.LayerVariable;
+
+  /** `weightName` and `biasName` are appended to the path; PyTorch's attention spells them `in_proj_weight`. */
+  constructor(config: CraneLayerConfig & { inputs: number; units: number; weightName?: string; biasName?: string }) {
+    const { inputs, units, parameters } = config;
+    const weightName = config.weightName ?? '.weight';
+    super({
+      ...config,
+      ...(parameters === undefined
+        ? {}
+        : {
+            parameters: (path: string, shape: number[]): tf.Tensor =>
+              path.endsWith(weightName)
+                ? tf.tidy(() => tf.transpose(parameters(path, [units, inputs])))
+                : parameters(path, shape),
+          }),
+    });
+    this.inputs = inputs;
+    this.units = units;
+    this.matrix = this.parameter(weightName, [inputs, units]);
+    this.bias = this.parameter(config.biasName ?? '.bias', [units]);
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const x = single(inputs); // [B, N, in]
+      const rows = tf.reshape(x, [-1, this.inputs]) as tf.Tensor2D; // [B·N, in]
+      const product = tf.matMul(rows, this.matrix.read() as tf.Tensor2D); // [B·N, out]
+      return tf.reshape(tf.add(product, this.bias.read()), [...x.shape.slice(0, -1), this.units]); // [B, N, out]
+    });
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as tf.Shape;
+    return [...shape.slice(0, -1), this.units];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), inputs: this.inputs, units: this.units };
+  }
+}
+tf.serialization.registerClass(Linear);

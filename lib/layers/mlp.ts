@@ -1,0 +1,50 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Activation } from '../config';
+import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { Linear } from './linear';
+
+export interface MlpConfig extends CraneLayerConfig {
+  width: number;
+  activation: Activation;
+}
+
+/** The feed-forward half of a block: four times the width, CLIP's activation, back. `[B, N, D]` in and out. */
+export class Mlp extends CraneLayer {
+  static readonly className = 'Mlp';
+  private readonly width: number;
+  private readonly activation: Activation;
+  private readonly expand: Linear;
+  private readonly contract: Linear;
+
+  constructor(config: MlpConfig) {
+    super(config);
+    this.width = config.width;
+    this.activation = config.activation;
+    this.expand = this.own(new Linear({ ...this.inside('.c_fc'), inputs: config.width, units: 4 * config.width }));
+    this.contract = this.own(new Linear({ ...this.inside('.c_proj'), inputs: 4 * config.width, units: config.width }));
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const hidden = this.expand.apply(single(inputs)) as tf.Tensor; // [B, N, 4D]
+      return this.contract.apply(activate(hidden, this.activation)) as tf.Tensor; // [B, N, D]
+    });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), width: this.width, activation: this.activation };
+  }
+}
+tf.serialization.registerClass(Mlp);
+
+/** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (spec 1.4). */
+export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
+  return tf.tidy(() => {
+    switch (activation) {
+      case 'quick-gelu':
+        return tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
+      case 'gelu':
+        return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
+    }
+  });
+}

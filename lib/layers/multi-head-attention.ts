@@ -1,0 +1,139 @@
+import * as tf from '@tensorflow/tfjs';
+import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { Linear } from './linear';
+
+/** Queries, keys and values of all heads. Queries and keys (and a copy of the values) are scaled by d^(-1/4), so that a
+ * product of any two is already divided by sqrt(d); `values` are as projected. */
+export interface Heads {
+  readonly queries: tf.Tensor3D; // [B·H, N, d]
+  readonly keys: tf.Tensor3D; // [B·H, N, d]
+  readonly scaledValues: tf.Tensor3D; // [B·H, N, d]
+  readonly values: tf.Tensor3D; // [B·H, N, d]
+}
+
+export interface MultiHeadAttentionConfig extends CraneLayerConfig {
+  width: number;
+  heads: number;
+  /** Text tokens see only what stands before them. */
+  causal?: boolean;
+}
+
+/**
+ * Multi-head attention with joined input projection, as CLIP's towers have it. `[B, N, D]` in and out. Its parts
+ * (`project`, `attend`, `merge`) are open to the dual-path block, which sends the same heads through E-Attn as well.
+ */
+export class MultiHeadAttention extends CraneLayer {
+  static readonly className = 'MultiHeadAttention';
+  private readonly width: number;
+  private readonly heads: number;
+  private readonly causal: boolean;
+  private readonly inputProjection: Linear;
+  private readonly outputProjection: Linear;
+
+  constructor(config: MultiHeadAttentionConfig) {
+    super(config);
+    this.width = config.width;
+    this.heads = config.heads;
+    this.causal = config.causal ?? false;
+    this.inputProjection = this.own(
+      new Linear({
+        ...this.inside(''),
+        inputs: config.width,
+        units: 3 * config.width,
+        weightName: '.in_proj_weight',
+        biasName: '.in_proj_bias',
+      }),
+    );
+    this.outputProjection = this.own(new Linear({ ...this.inside('.out_proj'), inputs: config.width, units: config.width }));
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const { queries, keys, values } = this.project(single(inputs));
+      return this.merge(attend(queries, keys, values, this.causal));
+    });
+  }
+
+  /** Projects tokens to the heads of queries, keys and values. */
+  project(tokens: tf.Tensor): Heads {
+    const [batch, count] = tokens.shape as [number, number, number];
+    const depth = this.width / this.heads;
+    const joined = this.inputProjection.apply(tokens) as tf.Tensor; // [B, N, 3D]
+    const split = tf.transpose(tf.reshape(joined, [batch, count, 3 * this.heads, depth]), [0, 2, 1, 3]); // [B, 3H, N, d]
+    const part = (index: number): tf.Tensor3D =>
+      tf.reshape(
+        tf.slice(split, [0, index * this.heads, 0, 0], [batch, this.heads, count, depth]),
+        [batch * this.heads, count, depth],
+      );
+    const scale = depth ** -0.25;
+    const values = part(2);
+    return {
+      queries: tf.mul(part(0), scale),
+      keys: tf.mul(part(1), scale),
+      scaledValues: tf.mul(values, scale),
+      values,
+    };
+  }
+
+  /** Joins heads and applies the output projection. */
+  merge(heads: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => {
+      const [all, count, depth] = heads.shape as [number, number, number];
+      const batch = all / this.heads;
+      const joined = tf.transpose(tf.reshape(heads, [batch, this.heads, count, depth]), [0, 2, 1, 3]); // [B, N, H, d]
+      return this.outputProjection.apply(tf.reshape(joined, [batch, count, this.width])) as tf.Tensor; // [B, N, D]
+    });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), width: this.width, heads: this.heads, causal: this.causal };
+  }
+}
+tf.serialization.registerClass(MultiHeadAttention);
+
+/**
+ * `softmax(q kᵀ) v`, a few heads at a time so that score matrices stay small: at 1370 tokens one matrix takes 7.5 MB.
+ * `queries` may hold fewer tokens than `keys`.
+ */
+export function attend(queries: tf.Tensor3D, keys: tf.Tensor3D, values: tf.Tensor3D, causal = false): tf.Tensor3D {
+  return inGroupsOfHeads([queries, keys, values], (q, k, v) => {
+    const scores = tf.matMul(q, k, false, true); // [h, M, N]
+    return tf.matMul(tf.softmax(causal ? tf.add(scores, causalMask(scores.shape[2] as number)) : scores), v); // [h, M, d]
+  });
+}
+
+/** Large enough to vanish in any softmax, and finite on every backend. */
+const MASKED = -1e9;
+
+function causalMask(count: number): tf.Tensor2D {
+  const mask = new Float32Array(count * count);
+  for (let row = 0; row < count; row++) mask.fill(MASKED, row * count + row + 1, (row + 1) * count);
+  return tf.tensor2d(mask, [count, count]);
+}
+
+/** Score matrices of up to this many elements are worked on at once. */
+const SCORES_AT_ONCE = 2 ** 21;
+
+/** Runs `body` over groups of heads, `[h, N, d]` each, and joins what it gives along the heads again. */
+export function inGroupsOfHeads<T extends readonly tf.Tensor3D[]>(
+  inputs: T,
+  body: (...group: T) => tf.Tensor3D,
+): tf.Tensor3D {
+  const [heads, , depth] = (inputs[0] as tf.Tensor3D).shape;
+  const tokens = Math.max(...inputs.map((input) => input.shape[1]));
+  const size = Math.max(1, Math.floor(SCORES_AT_ONCE / (tokens * tokens)));
+  if (size >= heads) return tf.tidy(() => body(...inputs));
+  const groups: tf.Tensor3D[] = [];
+  for (let first = 0; first < heads; first += size) {
+    const count = Math.min(size, heads - first);
+    groups.push(
+      tf.tidy(() => {
+        const slices = inputs.map((input) => tf.slice(input, [first, 0, 0], [count, input.shape[1], depth]));
+        return body(...(slices as unknown as T));
+      }),
+    );
+  }
+  const joined = tf.concat(groups, 0);
+  tf.dispose(groups);
+  return joined;
+}

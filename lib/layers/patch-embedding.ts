@@ -1,0 +1,90 @@
+import * as tf from '@tensorflow/tfjs';
+import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { bilinearMatrix } from './interpolation';
+
+export interface PatchEmbeddingConfig extends CraneLayerConfig {
+  width: number;
+  patchSize: number;
+  /** Side of the grid that the position embedding was trained on. */
+  gridSize: number;
+}
+
+/**
+ * Cuts an image into patches, projects each, puts the class token in front and adds the position embedding, which is
+ * resized bilinearly (half-pixel centres, no antialias; spec 1.3) when the image's grid is not the native one.
+ * `[B, H, W, 3]` in, H and W multiples of the patch size; `[B, 1 + (H/p)·(W/p), D]` out.
+ */
+export class PatchEmbedding extends CraneLayer {
+  static readonly className = 'PatchEmbedding';
+  private readonly width: number;
+  private readonly patchSize: number;
+  private readonly gridSize: number;
+  private readonly projection: tf.LayerVariable;
+  private readonly classEmbedding: tf.LayerVariable;
+  private readonly positionEmbedding: tf.LayerVariable;
+
+  constructor(config: PatchEmbeddingConfig) {
+    const { width, patchSize, gridSize, parameters } = config;
+    const kernelName = 'conv1.weight';
+    super({
+      ...config,
+      ...(parameters === undefined
+        ? {}
+        : {
+            // The file's convolution kernel is [D, 3, p, p]; patches here are rows of p·p·3 samples.
+            parameters: (path: string, shape: number[]): tf.Tensor =>
+              path.endsWith(kernelName)
+                ? tf.tidy(() =>
+                    tf.reshape(tf.transpose(parameters(path, [width, 3, patchSize, patchSize]), [2, 3, 1, 0]), shape),
+                  )
+                : parameters(path, shape),
+          }),
+    });
+    this.width = width;
+    this.patchSize = patchSize;
+    this.gridSize = gridSize;
+    this.projection = this.parameter(kernelName, [patchSize * patchSize * 3, width]);
+    this.classEmbedding = this.parameter('class_embedding', [width]);
+    this.positionEmbedding = this.parameter('positional_embedding', [1 + gridSize * gridSize, width]);
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const images = single(inputs) as tf.Tensor4D; // [B, H, W, 3]
+      const [batch, height, width] = images.shape;
+      const [rows, columns] = [height / this.patchSize, width / this.patchSize];
+      const patches = tf.matMul(this.cut(images, rows, columns), this.projection.read() as tf.Tensor2D); // [B·N, D]
+      const classToken = tf.tile(tf.reshape(this.classEmbedding.read(), [1, 1, this.width]), [batch, 1, 1]); // [B, 1, D]
+      const tokens = tf.concat([classToken, tf.reshape(patches, [batch, rows * columns, this.width])], 1); // [B, 1+N, D]
+      return tf.add(tokens, this.positionsFor(rows, columns));
+    });
+  }
+
+  /** Patches as rows, without a tensor of rank six, which some backends cannot transpose. */
+  private cut(images: tf.Tensor4D, rows: number, columns: number): tf.Tensor2D {
+    const [batch] = images.shape;
+    const p = this.patchSize;
+    const bands = tf.reshape(images, [batch * rows, p, columns, p * 3]); // [B·R, p, C, p·3]
+    return tf.reshape(tf.transpose(bands, [0, 2, 1, 3]), [batch * rows * columns, p * p * 3]); // [B·N, p·p·3]
+  }
+
+  /**
+   * The position embedding for a grid of patches, always resized from the trained one (the reference overwrites its own
+   * and so depends on which sizes it saw before). `[1+N, D]`.
+   */
+  positionsFor(rows: number, columns: number): tf.Tensor2D {
+    return tf.tidy(() => {
+      const trained = this.positionEmbedding.read() as tf.Tensor2D; // [1+G², D]
+      if (rows === this.gridSize && columns === this.gridSize) return tf.clone(trained);
+      const ofClass = tf.slice(trained, [0, 0], [1, this.width]);
+      const ofPatches = tf.slice(trained, [1, 0], [this.gridSize ** 2, this.width]); // [G², D]
+      const matrix = bilinearMatrix([this.gridSize, this.gridSize], [rows, columns]); // [N, G²]
+      return tf.concat<tf.Tensor2D>([ofClass, tf.matMul<tf.Tensor2D>(matrix, ofPatches)], 0);
+    });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), width: this.width, patchSize: this.patchSize, gridSize: this.gridSize };
+  }
+}
+tf.serialization.registerClass(PatchEmbedding);

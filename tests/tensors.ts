@@ -1,0 +1,41 @@
+import * as tf from '@tensorflow/tfjs';
+import { golden, type GoldenTensor } from './goldens';
+import type { ParameterSource } from '../lib/layers/crane-layer';
+
+/** A golden tensor as a tfjs tensor. */
+export function goldenTensor<R extends tf.Rank>(reference: string): tf.Tensor<R> {
+  const { data, shape } = golden(reference);
+  return tf.tensor(data, shape) as tf.Tensor<R>;
+}
+
+/** Golden images `[B, 3, H, W]` as the network takes them, `[B, H, W, 3]`. */
+export function goldenImages(reference: string): tf.Tensor4D {
+  return tf.tidy(() => tf.transpose(goldenTensor<tf.Rank.R4>(reference), [0, 2, 3, 1]));
+}
+
+const cache = new Map<string, GoldenTensor>();
+
+/** Parameters straight from a golden weights file, through the tests' own reader. */
+export function goldenParameters(file: string): ParameterSource {
+  return (path, shape) => {
+    const key = `${file}#${path}`;
+    const tensor = cache.get(key) ?? golden(key);
+    cache.set(key, tensor);
+    expect(tensor.shape).toEqual(shape);
+    return tf.tensor(tensor.data, shape);
+  };
+}
+
+/** Runs `body` and fails if it leaves tensors behind, also when it throws. */
+export async function expectNoLeak<T>(body: () => T | Promise<T>): Promise<T> {
+  const before = tf.memory().numTensors;
+  try {
+    return await body();
+  } finally {
+    expect(tf.memory().numTensors).toBe(before);
+  }
+}
+
+export async function values(tensor: tf.Tensor): Promise<Float32Array> {
+  return (await tensor.data()) as Float32Array;
+}
