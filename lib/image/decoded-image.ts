@@ -1,0 +1,71 @@
+import { ImageError } from '../errors';
+
+/**
+ * How a picture keeps its samples, under Pillow's names: bilevel, grey, grey with alpha, palette, colour, colour with
+ * alpha, 16-bit grey. The mode decides how a picture is resampled, see spec 1.2.
+ */
+export type PixelMode = '1' | 'L' | 'LA' | 'P' | 'RGB' | 'RGBA' | 'I;16';
+
+/** How many samples a pixel has. Palette pictures are kept expanded to their colours. */
+export const CHANNELS: Readonly<Record<PixelMode, number>> = {
+  '1': 1, L: 1, LA: 2, P: 3, RGB: 3, RGBA: 4, 'I;16': 1,
+};
+
+/** A picture in memory: rows from the top, samples interleaved, [height, width, channels of the mode]. */
+export interface DecodedImage {
+  readonly mode: PixelMode;
+  readonly width: number;
+  readonly height: number;
+  /** 0..255 (bilevel: 0 or 255); 0..65535 in a Uint16Array for 'I;16'. */
+  readonly data: Uint8Array | Uint16Array;
+  /** Read as the reference program reads: 16-bit samples above 255 count as white instead of being scaled. */
+  readonly reference: boolean;
+  /** Where it came from, for messages: a path, a URL, "a buffer of 12 bytes", "raw pixels". */
+  readonly source: string;
+}
+
+/** A colour picture at its own size, as the overlays want it: uint8 [height, width, 3]. */
+export interface RgbImage {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/**
+ * Samples of any mode to colour, without a change of size: alpha is dropped, not blended; 16-bit samples are scaled, or
+ * clipped where the picture was read as the reference reads.
+ *
+ * @param image its samples [height, width, channels]
+ * @returns uint8 [height, width, 3]; for RGB and P the picture's own array
+ */
+export function toRgb(image: Pick<DecodedImage, 'mode' | 'data' | 'reference' | 'width' | 'height' | 'source'>): Uint8Array {
+  const { mode, data, width, height } = image;
+  const channels = CHANNELS[mode];
+  if (data.length !== width * height * channels) {
+    throw new ImageError(
+      'image/size-mismatch',
+      `${image.source}: ${width} x ${height} pixels of mode ${mode} take ${width * height * channels} samples, found ${data.length}`,
+      { width, height, mode, found: data.length },
+    );
+  }
+  if ((mode === 'RGB' || mode === 'P') && data.BYTES_PER_ELEMENT === 1) return data as Uint8Array;
+  const grey = channels < 3;
+  const bytes = mode === 'I;16' ? narrow(data, image.reference) : data;
+  const out = new Uint8Array(width * height * 3);
+  for (let read = 0, write = 0; write < out.length; read += channels, write += 3) {
+    out[write] = bytes[read] as number;
+    out[write + 1] = bytes[grey ? read : read + 1] as number;
+    out[write + 2] = bytes[grey ? read : read + 2] as number;
+  }
+  return out;
+}
+
+/** 16 bits to 8: 65535 becomes 255 in proportion; or, as in the reference, everything above 255 becomes 255. */
+function narrow(data: ArrayLike<number>, clip: boolean): Uint8Array {
+  const out = new Uint8Array(data.length);
+  for (let at = 0; at < out.length; at++) {
+    const value = data[at] as number;
+    out[at] = clip ? Math.min(255, value) : Math.round(value / 257);
+  }
+  return out;
+}

@@ -1,0 +1,163 @@
+import * as fs from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Sharp } from 'sharp';
+import { ImageError } from '../errors';
+
+/** Pixels that a program already has: uint8 [height, width, channels], rows from the top, 1 (grey) to 4 (RGBA) channels. */
+export interface RawPixels {
+  readonly data: Uint8Array | Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 2 | 3 | 4;
+}
+
+/**
+ * Whatever a picture may come as: a path; a URL (`file:`, `http:`, `https:`), also as a string; the bytes of a picture
+ * file; a sharp instance, whose own operations are applied and which stays usable; raw pixels.
+ */
+export type ImageInput = string | URL | Uint8Array | Sharp | RawPixels;
+
+/** Limits on what is read. */
+export interface ReadLimits {
+  /** Largest file or download in bytes. Default 1 GiB for files, 64 MiB for downloads. */
+  readonly maxBytes?: number;
+  /** How long a download may take in all, in milliseconds. Default 30 000. */
+  readonly timeout?: number;
+}
+
+const FILE_LIMIT = 2 ** 30;
+const DOWNLOAD_LIMIT = 64 * 2 ** 20;
+const DOWNLOAD_TIMEOUT = 30_000;
+
+export function isSharp(input: unknown): input is Sharp {
+  const candidate = input as Partial<Record<'clone' | 'raw' | 'toBuffer' | 'metadata', unknown>> | null;
+  return (
+    typeof candidate === 'object' && candidate !== null &&
+    (['clone', 'raw', 'toBuffer', 'metadata'] as const).every((method) => typeof candidate[method] === 'function')
+  );
+}
+
+/** True of bytes in whichever realm they were made: under jest a Buffer is no `instanceof Uint8Array`. */
+export function isBytes(input: unknown): input is Uint8Array {
+  return ArrayBuffer.isView(input) && Object.prototype.toString.call(input) === '[object Uint8Array]';
+}
+
+export function isRawPixels(input: unknown): input is RawPixels {
+  return (
+    typeof input === 'object' && input !== null && !isBytes(input) &&
+    'data' in input && 'width' in input && 'height' in input && 'channels' in input
+  );
+}
+
+/** How a message names an input. */
+export function describeInput(input: unknown): string {
+  if (typeof input === 'string') return input.startsWith('data:') ? `${input.slice(0, 32)}…` : input;
+  if (input instanceof URL) return input.href;
+  if (isBytes(input)) return `a buffer of ${input.byteLength} bytes`;
+  if (isSharp(input)) return 'a sharp instance';
+  if (isRawPixels(input)) return 'raw pixels';
+  return input === null ? 'null' : typeof input;
+}
+
+/**
+ * The bytes of a picture file.
+ *
+ * @throws ImageError `image/not-found`, `image/unreadable`, `image/empty`, `image/too-large`, `image/download`
+ */
+export async function readBytes(input: string | URL | Uint8Array, limits: ReadLimits = {}): Promise<Uint8Array> {
+  const bytes = isBytes(input) ? input : await readFrom(input, limits);
+  if (bytes.byteLength === 0) {
+    const source = describeInput(input);
+    throw new ImageError('image/empty', `${source}: empty, 0 bytes. A picture was expected; copy or download it again.`, { source });
+  }
+  return bytes;
+}
+
+async function readFrom(input: string | URL, limits: ReadLimits): Promise<Uint8Array> {
+  const url = asUrl(input);
+  if (url === undefined) return readFile(input as string, limits);
+  switch (url.protocol) {
+    case 'file:':
+      return readFile(fileURLToPath(url), limits);
+    case 'http:':
+    case 'https:':
+      return download(url, limits);
+    default:
+      throw new ImageError(
+        'image/url',
+        `${describeInput(input)}: URLs of the kind "${url.protocol}" are not read. Give a file:, http: or https: URL, or a path.`,
+        { source: describeInput(input), protocol: url.protocol },
+      );
+  }
+}
+
+/** A string counts as a URL when it has a scheme of two letters or more; "C:\part.png" is a path. */
+function asUrl(input: string | URL): URL | undefined {
+  if (input instanceof URL) return input;
+  return /^(file|https?|data|ftp):/i.test(input) && URL.canParse(input) ? new URL(input) : undefined;
+}
+
+async function readFile(path: string, limits: ReadLimits): Promise<Uint8Array> {
+  const maxBytes = limits.maxBytes ?? FILE_LIMIT;
+  try {
+    const stat = await fs.stat(path);
+    if (stat.isDirectory()) {
+      throw new ImageError('image/unreadable', `${path}: is a folder, a picture file was expected. Name the files in it one by one.`, { source: path });
+    }
+    if (stat.size > maxBytes) throw tooLarge(path, stat.size, maxBytes);
+    return await fs.readFile(path);
+  } catch (error) {
+    if (error instanceof ImageError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new ImageError('image/not-found', `${path}: no such file. Check the path; it is taken relative to ${process.cwd()}.`, { source: path }, { cause: error });
+    }
+    throw new ImageError('image/unreadable', `${path}: cannot be read (${code ?? String(error)}). Check the rights on the file.`, { source: path, code }, { cause: error });
+  }
+}
+
+async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
+  const maxBytes = limits.maxBytes ?? DOWNLOAD_LIMIT;
+  const timeout = limits.timeout ?? DOWNLOAD_TIMEOUT;
+  const source = url.href;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(timeout), redirect: 'follow' });
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw new ImageError('image/download', `${source}: the server answered ${response.status} ${response.statusText}. Check the address.`, { source, status: response.status });
+    }
+    const announced = Number(response.headers.get('content-length') ?? 0);
+    if (announced > maxBytes) {
+      await response.body?.cancel();
+      throw tooLarge(source, announced, maxBytes);
+    }
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const part of response.body ?? []) {
+      size += part.byteLength;
+      // Counted while it arrives, since the announced length may be missing or wrong. Leaving the loop ends the download.
+      if (size > maxBytes) throw tooLarge(source, size, maxBytes);
+      parts.push(part);
+    }
+    return Buffer.concat(parts);
+  } catch (error) {
+    if (error instanceof ImageError) throw error;
+    const name = (error as Error).name;
+    const reason = name === 'TimeoutError' ? `no complete answer within ${timeout / 1000} s` : reasonOf(error);
+    throw new ImageError('image/download', `${source}: cannot be downloaded (${reason}). Check the address and the network, or give a file.`, { source }, { cause: error });
+  }
+}
+
+/** fetch wraps the interesting error in "fetch failed". */
+function reasonOf(error: unknown): string {
+  const cause = (error as Error).cause;
+  return cause instanceof Error && cause.message !== '' ? cause.message : String((error as Error).message ?? error);
+}
+
+function tooLarge(source: string, found: number, maxBytes: number): ImageError {
+  return new ImageError(
+    'image/too-large',
+    `${source}: ${found} bytes or more, the limit is ${maxBytes}. Give a smaller picture or raise maxBytes.`,
+    { source, found, maxBytes },
+  );
+}
