@@ -22,6 +22,8 @@ export interface TensorSource {
   readonly metadata: Readonly<Record<string, string>>;
   /** Values in row-major order as float32, whatever the stored type. @throws WeightsError */
   read(name: string): Float32Array;
+  /** Values as float64: exact for every type, except for int64 beyond 2^53. @throws WeightsError */
+  readDoubles(name: string): Float64Array;
   /** Values of an integer or boolean tensor. @throws WeightsError where a value does not fit 32 bits. */
   readIntegers(name: string): Int32Array;
   close(): void;

@@ -1,0 +1,88 @@
+import * as fs from 'node:fs';
+import { WeightsError } from '../errors';
+
+/** A run of bytes that can be read in any order: a whole file, a part of one, or memory. */
+export interface ByteSection {
+  readonly size: number;
+  /** Fills `target` with the bytes from `offset` on. @throws WeightsError where they are not all there */
+  readInto(offset: number, target: Uint8Array): void;
+}
+
+/** Bytes `[offset, offset + length)` of a section as a fresh array, aligned for every element type. */
+export function readBytes(section: ByteSection, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  section.readInto(offset, bytes);
+  return bytes;
+}
+
+/** A file read through its descriptor, so that only what is asked for ever stands in memory. */
+export class RandomAccessFile implements ByteSection {
+  readonly size: number;
+  private descriptor: number | undefined;
+
+  /** @throws WeightsError where the file cannot be opened */
+  constructor(readonly path: string) {
+    try {
+      this.descriptor = fs.openSync(path, 'r');
+      const stats = fs.fstatSync(this.descriptor);
+      if (!stats.isFile()) throw new Error('not a regular file');
+      this.size = stats.size;
+    } catch (cause) {
+      this.close();
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new WeightsError('weights/not-found', `cannot open ${path}: ${reason}`, { path }, { cause });
+    }
+  }
+
+  readInto(offset: number, target: Uint8Array): void {
+    if (this.descriptor === undefined) {
+      throw new WeightsError('weights/closed', `${this.path} was closed before it was read`, { path: this.path });
+    }
+    if (!(offset >= 0) || !(offset + target.byteLength <= this.size)) throw this.truncated(offset, target.byteLength);
+    let filled = 0;
+    while (filled < target.byteLength) {
+      const count = fs.readSync(this.descriptor, target, filled, target.byteLength - filled, offset + filled);
+      if (count === 0) throw this.truncated(offset, target.byteLength);
+      filled += count;
+    }
+  }
+
+  close(): void {
+    if (this.descriptor !== undefined) fs.closeSync(this.descriptor);
+    this.descriptor = undefined;
+  }
+
+  private truncated(offset: number, length: number): WeightsError {
+    return new WeightsError(
+      'weights/truncated',
+      `${this.path} ends at ${this.size} bytes, but bytes ${offset} to ${offset + length} are needed; the file is damaged or was not fully downloaded`,
+      { path: this.path, size: this.size, offset, length },
+    );
+  }
+}
+
+/** Part of another section. The caller has checked that it lies inside. */
+export function subsection(section: ByteSection, start: number, size: number): ByteSection {
+  return {
+    size,
+    readInto(offset, target) {
+      if (!(offset >= 0) || !(offset + target.byteLength <= size)) {
+        throw new WeightsError('weights/truncated', `bytes ${offset} to ${offset + target.byteLength} of a section of ${size}`);
+      }
+      section.readInto(start + offset, target);
+    },
+  };
+}
+
+/** Bytes that are already in memory, such as a small inflated record. */
+export function memorySection(bytes: Uint8Array): ByteSection {
+  return {
+    size: bytes.byteLength,
+    readInto(offset, target) {
+      if (!(offset >= 0) || !(offset + target.byteLength <= bytes.byteLength)) {
+        throw new WeightsError('weights/truncated', `bytes ${offset} to ${offset + target.byteLength} of ${bytes.byteLength}`);
+      }
+      target.set(bytes.subarray(offset, offset + target.byteLength));
+    },
+  };
+}
