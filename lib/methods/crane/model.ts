@@ -1,0 +1,122 @@
+import * as tf from '@tensorflow/tfjs';
+import type { ModelOptions } from '../../config';
+import type { ClipTextEncoder } from '../../encoders/clip-text';
+import { classToken, patchTokens, type ClipVisionEncoder } from '../../encoders/clip-vision';
+import type { LearnablePrompts } from '../../prompts/learnable-prompts';
+import { MapFusion, mean } from '../../scoring/fusion';
+import { GaussianFilter } from '../../scoring/gaussian';
+import { ScorePooling } from '../../scoring/score-pooling';
+import { Similarity, anomalousProbability, normalise } from '../../scoring/similarity';
+
+/** What the frozen vision encoder says about a batch of images; all vectors have length one. */
+export interface ImageFeatures {
+  readonly global: tf.Tensor2D; // [B, E]
+  /** One tensor per distinct feature set, `[B, N, E]`: the reference's equal copies (spec 10.1) are counted once. */
+  readonly patches: readonly tf.Tensor3D[];
+}
+
+export interface ImageScores {
+  readonly scores: tf.Tensor1D; // [B], 0 to 1
+  readonly maps: tf.Tensor3D; // [B, H, W], 0 to 1
+}
+
+export interface CraneParts {
+  readonly vision: ClipVisionEncoder;
+  readonly text: ClipTextEncoder;
+  readonly prompts: LearnablePrompts;
+  readonly options: ModelOptions;
+}
+
+/**
+ * Crane, from network input to score and anomaly map (paper section 3; spec 8). Each step is open, since training stops
+ * half-way: `encodeImages`, `encodePrompts`, `score`, `smooth`.
+ */
+export class CraneModel {
+  readonly options: ModelOptions;
+  readonly vision: ClipVisionEncoder;
+  readonly text: ClipTextEncoder;
+  readonly prompts: LearnablePrompts;
+  private readonly similarity: Similarity;
+  private readonly pooling = new ScorePooling({});
+  private readonly gaussian: GaussianFilter;
+
+  constructor({ vision, text, prompts, options }: CraneParts) {
+    this.vision = vision;
+    this.text = text;
+    this.prompts = prompts;
+    this.options = options;
+    this.similarity = new Similarity({ temperature: options.temperature });
+    this.gaussian = new GaussianFilter({ sigma: options.sigma });
+  }
+
+  /** Rows and columns of patches for the network input. */
+  get grid(): readonly [number, number] {
+    const side = this.options.imageSize / this.vision.config.sizes.patchSize;
+    return [side, side];
+  }
+
+  /**
+   * Global and dense features of network inputs.
+   * @param images `[B, S, S, 3]`, preprocessed as the backbone wants
+   * @returns tensors that the caller disposes (or a surrounding `tf.tidy`)
+   */
+  encodeImages(images: tf.Tensor4D): ImageFeatures {
+    const packed = tf.tidy(() => {
+      const { tokens, taps } = this.vision.forward(images, { layers: this.options.layers });
+      const distinct = [...new Set(taps.values())];
+      const global = normalise(this.vision.project(classToken(tokens)) as tf.Tensor2D);
+      return [global, ...distinct.map((tap) => normalise(this.vision.project(patchTokens(tap)) as tf.Tensor3D))];
+    });
+    const [global, ...patches] = packed as [tf.Tensor2D, ...tf.Tensor3D[]];
+    return { global, patches };
+  }
+
+  /**
+   * The two text vectors, normal then anomalous, of length one: `[1, 2, E]`, or `[B, 2, E]` where the prompts are
+   * conditioned on each image's global feature.
+   */
+  encodePrompts(global?: tf.Tensor2D): tf.Tensor3D {
+    return tf.tidy(() => normalise(this.prompts.encode(this.text, global)));
+  }
+
+  /** Image scores and anomaly maps before smoothing, at the size of the network input (spec 8.4). */
+  score({ global, patches }: ImageFeatures, text: tf.Tensor3D): ImageScores {
+    return tf.tidy(() => {
+      const logits = patches.map((set) => this.similarity.apply([set, text]) as tf.Tensor3D); // [B, N, 2] each
+      const { fusion, imageSize, pooling } = this.options;
+      const fuse = new MapFusion({ fusion, size: [imageSize, imageSize], grid: this.grid });
+      const feature = pooling
+        ? (this.pooling.apply([global, mean(patches), mean(logits)]) as tf.Tensor2D)
+        : global;
+      const imageLogits = this.similarity.apply([tf.expandDims(feature, 1), text]) as tf.Tensor3D; // [B, 1, 2]
+      return {
+        scores: tf.squeeze(anomalousProbability(imageLogits), [1]) as tf.Tensor1D,
+        maps: fuse.apply(logits) as tf.Tensor3D,
+      };
+    });
+  }
+
+  /** The Gaussian over anomaly maps, `[B, H, W]` in and out. */
+  smooth(maps: tf.Tensor3D): tf.Tensor3D {
+    return this.gaussian.apply(maps) as tf.Tensor3D;
+  }
+
+  /**
+   * Scores network inputs.
+   * @param images `[B, S, S, 3]`
+   * @param text static text vectors from `encodePrompts()`, to save encoding them again for every batch; not used where
+   *   prompts are conditioned on the image
+   */
+  forward(images: tf.Tensor4D, text?: tf.Tensor3D): ImageScores {
+    return tf.tidy(() => {
+      const features = this.encodeImages(images);
+      const vectors = this.options.context ? this.encodePrompts(features.global) : (text ?? this.encodePrompts());
+      const { scores, maps } = this.score(features, vectors);
+      return { scores, maps: this.smooth(maps) };
+    });
+  }
+
+  dispose(): void {
+    [this.vision, this.text, this.prompts, this.similarity, this.pooling, this.gaussian].forEach((layer) => layer.dispose());
+  }
+}

@@ -1,0 +1,29 @@
+import * as tf from '@tensorflow/tfjs';
+
+/**
+ * Rounds to what a 16-bit float can hold, forwards and, for gradients, backwards. The reference's deep tokens pass through
+ * `.half()` on their way into the text encoder, and its published prompts were trained that way (spec 1.4).
+ * Values up to 65504; any shape.
+ */
+export function roundToHalf<T extends tf.Tensor>(x: T): T {
+  const rounded = tf.customGrad((value) => ({
+    value: nearestHalf(value as tf.Tensor),
+    gradFunc: (gradient: tf.Tensor) => nearestHalf(gradient),
+  }));
+  return rounded(x) as T;
+}
+
+/** Keeps 11 of the 24 bits of a float32 significand (Veltkamp's splitting). */
+const SPLIT = 2 ** 13 + 1;
+/** Below this, halves are evenly spaced, 2^-24 apart; adding and taking away 0.75 rounds to that spacing. */
+const SMALLEST_NORMAL = 2 ** -14;
+const SUBNORMAL_SHIFT = 0.75;
+
+function nearestHalf(x: tf.Tensor): tf.Tensor {
+  return tf.tidy(() => {
+    const scaled = tf.mul(x, SPLIT);
+    const normal = tf.sub(scaled, tf.sub(scaled, x));
+    const subnormal = tf.sub(tf.add(x, SUBNORMAL_SHIFT), SUBNORMAL_SHIFT);
+    return tf.where(tf.less(tf.abs(x), SMALLEST_NORMAL), subnormal, normal);
+  });
+}

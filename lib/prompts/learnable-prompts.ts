@@ -1,0 +1,152 @@
+import * as tf from '@tensorflow/tfjs';
+import type { ContextPosition } from '../config';
+import type { ClipTextEncoder } from '../encoders/clip-text';
+import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import { roundToHalf } from './half-precision';
+
+export interface LearnablePromptsConfig extends CraneLayerConfig {
+  /** Width of the text encoder, which must equal the shared dimension for the image to enter a prompt. */
+  width: number;
+  /** Learned context vectors per prompt, 12 in the paper. */
+  contextTokens: number;
+  /** Learned tokens in each deeper block, 4 in the paper. */
+  deepTokens: number;
+  /** Text blocks that see learned tokens: the first sees the context vectors, the others deep tokens; 9 in the paper. */
+  depth: number;
+  contextPosition: ContextPosition;
+  startToken: number;
+  endToken: number;
+  /** Token ids of the words behind the learned context: `object.` and `damaged object.`. */
+  normalWords: readonly number[];
+  anomalousWords: readonly number[];
+  /** Round deep tokens to 16 bits as the reference does; on by default. */
+  roundDeepTokens?: boolean;
+}
+
+export interface AssembledPrompts {
+  /** `[2·B, L, D]`, all normal prompts first. */
+  readonly embedded: tf.Tensor3D;
+  /** Where each prompt's end token stands. */
+  readonly endPositions: readonly number[];
+}
+
+/**
+ * Crane's learnable prompts (paper section 3.3; spec 6.2, 8.3): one "normal" and one "anomalous" prompt, each learned
+ * context vectors before fixed words, `[start][V_1 … V_12] object. [end]`, and deep tokens shared by both. The image's
+ * global feature may join them as one more token, which makes the prompts specific to the image.
+ */
+export class LearnablePrompts extends CraneLayer {
+  static readonly className = 'LearnablePrompts';
+  private readonly normalContext: tf.LayerVariable;
+  private readonly anomalousContext: tf.LayerVariable;
+  private readonly deep: readonly tf.LayerVariable[];
+
+  constructor(readonly config: LearnablePromptsConfig) {
+    super(config);
+    const { width, contextTokens, deepTokens, depth } = config;
+    this.normalContext = this.parameter('ctx_pos', [contextTokens, width]);
+    this.anomalousContext = this.parameter('ctx_neg', [contextTokens, width]);
+    this.deep = Array.from({ length: depth - 1 }, (_, index) =>
+      this.parameter(`compound_prompts_text.${index}`, [deepTokens, width]),
+    );
+  }
+
+  /**
+   * Both prompts as embedded tokens, only as long as they need to be.
+   * @param image normalised global features `[B, E]` with E the text width; without them B is 1 and the prompts are static
+   */
+  assemble(text: ClipTextEncoder, image?: tf.Tensor2D): AssembledPrompts {
+    const { normalWords, anomalousWords, contextPosition } = this.config;
+    const withImage = contextPosition === 'none' ? undefined : image;
+    const batch = image?.shape[0] ?? 1;
+    const longest = Math.max(normalWords.length, anomalousWords.length);
+    const assembled = [
+      this.assembleState(text, this.normalContext, normalWords, longest, batch, withImage),
+      this.assembleState(text, this.anomalousContext, anomalousWords, longest, batch, withImage),
+    ] as const;
+    return {
+      embedded: tf.concat([assembled[0].embedded, assembled[1].embedded], 0),
+      endPositions: assembled.flatMap(({ end }) => Array.from({ length: batch }, () => end)),
+    };
+  }
+
+  private assembleState(
+    text: ClipTextEncoder,
+    learned: tf.LayerVariable,
+    words: readonly number[],
+    longest: number,
+    batch: number,
+    image: tf.Tensor2D | undefined,
+  ): { embedded: tf.Tensor3D; end: number } {
+    const { width, contextTokens, startToken, endToken } = this.config;
+    const repeat = (tokens: tf.Tensor3D): tf.Tensor3D => tf.tile(tokens, [batch, 1, 1]);
+    const ending = [...words, endToken, ...Array.from({ length: longest - words.length }, () => 0)];
+    const context = repeat(tf.reshape(learned.read(), [1, contextTokens, width])); // [B, 12, D]
+    const embedded = tf.concat(
+      [
+        repeat(text.embed([[startToken]])), // [B, 1, D]
+        ...(image ? this.placeImage(context, tf.reshape(image, [batch, 1, width])) : [context]),
+        repeat(text.embed([ending])),
+      ],
+      1,
+    ); // [B, L, D]
+    const end = embedded.shape[1] - ending.length + words.length;
+    return { embedded, end };
+  }
+
+  private placeImage(context: tf.Tensor3D, image: tf.Tensor3D): tf.Tensor3D[] {
+    const [batch, count, width] = context.shape;
+    switch (this.config.contextPosition) {
+      case 'pad_prefix':
+        return [image, context];
+      case 'pad_suffix':
+        return [context, image];
+      case 'replace_prefix':
+        return [image, tf.slice(context, [0, 1, 0], [batch, count - 1, width])];
+      case 'replace_suffix':
+        return [tf.slice(context, [0, 0, 0], [batch, count - 1, width]), image];
+      case 'none':
+        return [context];
+    }
+  }
+
+  /**
+   * Text features of the prompts.
+   * @param image as in `assemble`
+   * @returns `[B, 2, E]`, normal then anomalous, not normalised
+   */
+  encode(text: ClipTextEncoder, image?: tf.Tensor2D): tf.Tensor3D {
+    return tf.tidy(() => {
+      const { embedded, endPositions } = this.assemble(text, image);
+      const rows = embedded.shape[0];
+      const deep = this.deep.map((tokens) => {
+        const repeated = tf.tile(tf.expandDims(tokens.read() as tf.Tensor2D, 0), [rows, 1, 1]) as tf.Tensor3D; // [2·B, 4, D]
+        return this.config.roundDeepTokens === false ? repeated : roundToHalf(repeated);
+      });
+      const features = text.forward(embedded, endPositions, deep); // [2·B, E]
+      return tf.transpose(tf.reshape(features, [2, rows / 2, -1]) as tf.Tensor3D, [1, 0, 2]);
+    });
+  }
+
+  /**
+   * The layer call: deep tokens and contexts as they are, `[depth - 1, T, D]` and `[2, C, D]`. What depends on a text
+   * encoder is `encode`.
+   */
+  override call(): tf.Tensor[] {
+    return [
+      tf.stack(this.deep.map((tokens) => tokens.read())),
+      tf.stack([this.normalContext.read(), this.anomalousContext.read()]),
+    ];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    const { path, parameters, ...rest } = this.config;
+    return {
+      ...super.getConfig(),
+      ...rest,
+      normalWords: [...rest.normalWords],
+      anomalousWords: [...rest.anomalousWords],
+    };
+  }
+}
+tf.serialization.registerClass(LearnablePrompts);

@@ -1,0 +1,69 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Fusion } from '../config';
+import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import { applyToAxes, axisWeights, type Interpolation } from '../layers/interpolation';
+import { anomalousProbability, logitDifference } from './similarity';
+
+export interface MapFusionConfig extends CraneLayerConfig {
+  fusion: Fusion;
+  /** Height and width of the map that comes out, in pixels. */
+  size: readonly [number, number];
+  /** Patch grid of the logits, rows and columns. */
+  grid: readonly [number, number];
+}
+
+/**
+ * Patch logits of all feature sets to one anomaly map (spec 8.4): `soft` enlarges each set's probabilities and averages
+ * them; `logit` enlarges and averages the logits and takes the softmax last. Enlarged bilinearly.
+ * Input: logits `[B, N, 2]`, one tensor per feature set. Output `[B, H, W]`, 0 to 1.
+ */
+export class MapFusion extends CraneLayer {
+  static readonly className = 'MapFusion';
+
+  constructor(private readonly config: MapFusionConfig) {
+    super(config);
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const sets = Array.isArray(inputs) ? inputs : [inputs];
+      const { fusion, grid, size } = this.config;
+      switch (fusion) {
+        case 'soft':
+          return upsampleGrid(mean(sets.map(anomalousProbability)), grid, size);
+        case 'logit':
+          return tf.sigmoid(upsampleGrid(mean(sets.map(logitDifference)), grid, size));
+      }
+    });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    const { fusion, size, grid } = this.config;
+    return { ...super.getConfig(), fusion, size: [...size], grid: [...grid] };
+  }
+}
+tf.serialization.registerClass(MapFusion);
+
+/** Element-wise mean of tensors of one shape. */
+export function mean<T extends tf.Tensor>(tensors: readonly T[]): T {
+  if (tensors.length === 1) return tf.clone(tensors[0] as T);
+  return tf.tidy(() => tf.div(tf.addN([...tensors]), tensors.length) as T);
+}
+
+/**
+ * Enlarges per-patch values to pixels, `[B, R·C]` to `[B, H, W]`, as PyTorch's `interpolate` does.
+ * @param mode `bilinear` when scoring, `nearest` when training (spec 10.6)
+ */
+export function upsampleGrid(
+  values: tf.Tensor,
+  [rows, columns]: readonly [number, number],
+  [height, width]: readonly [number, number],
+  mode: Interpolation = 'bilinear',
+): tf.Tensor3D {
+  return tf.tidy(() => {
+    const planes = tf.reshape(values, [-1, rows, columns, 1]) as tf.Tensor4D;
+    const vertical = tf.tensor2d(axisWeights(rows, height, mode), [height, rows]);
+    const horizontal = tf.tensor2d(axisWeights(columns, width, mode), [width, columns]);
+    return tf.squeeze(applyToAxes(planes, vertical, horizontal), [3]) as tf.Tensor3D;
+  });
+}

@@ -1,0 +1,61 @@
+import * as tf from '@tensorflow/tfjs';
+import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
+import { applyToAxes } from '../layers/interpolation';
+
+/** How many standard deviations the kernel reaches, as scipy's `gaussian_filter` has it. */
+const TRUNCATE = 4;
+
+/**
+ * Gaussian smoothing of anomaly maps, equal to scipy's `gaussian_filter` (truncate 4, mirrored borders; spec 2).
+ * `[B, H, W]` in and out. A sigma of 0 leaves the maps as they are.
+ */
+export class GaussianFilter extends CraneLayer {
+  static readonly className = 'GaussianFilter';
+  private readonly sigma: number;
+
+  constructor(config: CraneLayerConfig & { sigma: number }) {
+    super(config);
+    this.sigma = config.sigma;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const maps = single(inputs) as tf.Tensor3D;
+      if (this.sigma === 0) return tf.clone(maps);
+      const [, height, width] = maps.shape;
+      const vertical = tf.tensor2d(smoothingWeights(height, this.sigma), [height, height]);
+      const horizontal = width === height ? vertical : tf.tensor2d(smoothingWeights(width, this.sigma), [width, width]);
+      return tf.squeeze(applyToAxes(tf.expandDims(maps, 3) as tf.Tensor4D, vertical, horizontal), [3]);
+    });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), sigma: this.sigma };
+  }
+}
+tf.serialization.registerClass(GaussianFilter);
+
+/**
+ * The filter along an axis of `length` samples as a matrix: row i holds the share of every sample in output i, with
+ * samples beyond the border mirrored (`d c b a | a b c d | d c b a`).
+ * @returns row-major `[length, length]`
+ */
+export function smoothingWeights(length: number, sigma: number): Float32Array {
+  const radius = Math.floor(TRUNCATE * sigma + 0.5);
+  const kernel = Array.from({ length: 2 * radius + 1 }, (_, index) => Math.exp(-0.5 * ((index - radius) / sigma) ** 2));
+  const total = kernel.reduce((sum, value) => sum + value, 0);
+  const weights = new Float64Array(length * length);
+  for (let row = 0; row < length; row++) {
+    kernel.forEach((value, index) => {
+      const at = row * length + mirrored(row + index - radius, length);
+      weights[at] = (weights[at] as number) + value / total;
+    });
+  }
+  return Float32Array.from(weights);
+}
+
+function mirrored(index: number, length: number): number {
+  const period = 2 * length;
+  const wrapped = ((index % period) + period) % period;
+  return wrapped < length ? wrapped : period - 1 - wrapped;
+}

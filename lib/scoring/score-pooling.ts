@@ -1,0 +1,33 @@
+import * as tf from '@tensorflow/tfjs';
+import { CraneLayer } from '../layers/crane-layer';
+import { anomalousProbability, normalise } from './similarity';
+
+/**
+ * Score-based pooling (paper section 3.4; spec 8.4): patch tokens that look anomalous weigh more in the image's feature,
+ *
+ *     c = normalise(Σ_i w_i z_i),   w_i the anomalous probability of patch i (not renormalised)
+ *     g⁺ = normalise(0.5 c + 0.5 g)
+ *
+ * Input: global features g `[B, E]`, patch features z `[B, N, E]` averaged over the feature sets, their logits
+ * `[B, N, 2]` averaged likewise. Output g⁺ `[B, E]`.
+ */
+export class ScorePooling extends CraneLayer {
+  static readonly className = 'ScorePooling';
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const [global, patches, logits] = inputs as [tf.Tensor2D, tf.Tensor3D, tf.Tensor3D];
+      const pooled = poolByScore(patches, logits);
+      return normalise(tf.add(tf.mul(pooled, 0.5), tf.mul(global, 0.5)));
+    });
+  }
+}
+tf.serialization.registerClass(ScorePooling);
+
+/** The pooled feature c alone, `[B, E]`, of length one. */
+export function poolByScore(patches: tf.Tensor3D, logits: tf.Tensor3D): tf.Tensor2D {
+  return tf.tidy(() => {
+    const weights = tf.expandDims(anomalousProbability(logits), 1) as tf.Tensor3D; // [B, 1, N]
+    return normalise(tf.squeeze(tf.matMul(weights, patches), [1]) as tf.Tensor2D); // [B, E]
+  });
+}

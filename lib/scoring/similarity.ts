@@ -1,0 +1,56 @@
+import * as tf from '@tensorflow/tfjs';
+import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+
+/** Scales each vector of the last axis to length one. */
+export function normalise<T extends tf.Tensor>(x: T): T {
+  return tf.tidy(() => tf.div(x, tf.sqrt(tf.sum(tf.square(x), -1, true))) as T);
+}
+
+/**
+ * Similarity of image features to the two text features, `z · [t_normal, t_anomalous] / temperature` (spec 8.4).
+ * Input: features `[B, N, E]` and text features `[B, 2, E]` or `[1, 2, E]`, all of length one. Output logits `[B, N, 2]`.
+ */
+export class Similarity extends CraneLayer {
+  static readonly className = 'Similarity';
+  private readonly temperature: number;
+
+  constructor(config: CraneLayerConfig & { temperature: number }) {
+    super(config);
+    this.temperature = config.temperature;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const [features, text] = inputs as [tf.Tensor3D, tf.Tensor3D];
+      const [batch, count, width] = features.shape;
+      const scaled = tf.div(text, this.temperature);
+      if (text.shape[0] !== 1) return tf.matMul(features, scaled, false, true); // [B, N, 2]
+      // One pair of texts for all images: a plain product, whose gradient every backend has.
+      const rows = tf.reshape(features, [batch * count, width]) as tf.Tensor2D;
+      return tf.reshape(tf.matMul(rows, tf.reshape(scaled, [2, width]) as tf.Tensor2D, false, true), [batch, count, 2]);
+    });
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    return [...(inputShape[0] as tf.Shape).slice(0, 2), 2];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), temperature: this.temperature };
+  }
+}
+tf.serialization.registerClass(Similarity);
+
+/** Probability of "anomalous" from logits `[…, 2]`: the softmax's second channel, `[…]`. */
+export function anomalousProbability(logits: tf.Tensor): tf.Tensor {
+  return tf.tidy(() => tf.sigmoid(logitDifference(logits)));
+}
+
+/** Anomalous minus normal logit, `[…, 2]` to `[…]`. */
+export function logitDifference(logits: tf.Tensor): tf.Tensor {
+  return tf.tidy(() => {
+    const last = logits.rank - 1;
+    const [normal, anomalous] = tf.split(logits, 2, last) as [tf.Tensor, tf.Tensor];
+    return tf.squeeze(tf.sub(anomalous, normal), [last]);
+  });
+}
