@@ -1,0 +1,100 @@
+import sharp from 'sharp';
+import type { OnProgress } from '../lib/progress';
+import { findRegisteredDataset } from './registry';
+import { compareText, countSamples, type Dataset, type DatasetCounts, type DatasetProblem, type Sample } from './sample';
+
+export interface DatasetReport {
+  readonly name: string;
+  readonly root: string;
+  readonly layout: string;
+  readonly hasMasks: boolean;
+  readonly counts: DatasetCounts;
+  readonly categories: readonly ({ readonly name: string; readonly defects: readonly string[] } & DatasetCounts)[];
+  /** What the names showed, and what opening every file showed. */
+  readonly problems: readonly DatasetProblem[];
+}
+
+/** Files decoded at the same time; sharp uses threads of its own beyond that. */
+const concurrency = 4;
+
+/**
+ * Opens every image and mask of a set in full and compares: sizes of masks and images, masks without a defect on
+ * anomalous images and with one on normal images, and the counts with those of the registry.
+ */
+export async function checkDataset(dataset: Dataset, onProgress?: OnProgress): Promise<DatasetReport> {
+  const samples = dataset.categories.flatMap((category) => category.samples);
+  const task = `check ${dataset.name}`;
+  onProgress?.({ kind: 'start', task, total: samples.length, unit: 'images' });
+  const found: DatasetProblem[] = [];
+  const queue = [...samples];
+  let done = 0;
+  const worker = async (): Promise<void> => {
+    for (let sample = queue.shift(); sample !== undefined; sample = queue.shift()) {
+      found.push(...(await checkSample(sample)));
+      onProgress?.({ kind: 'advance', task, done: ++done, total: samples.length });
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+  onProgress?.({ kind: 'done', task });
+  found.sort((a, b) => compareText(a.path, b.path));
+  return {
+    name: dataset.name,
+    root: dataset.root,
+    layout: dataset.layout,
+    hasMasks: dataset.hasMasks,
+    counts: countSamples(dataset.categories),
+    categories: dataset.categories.map((category) => ({
+      name: category.name,
+      defects: [...new Set(category.samples.filter((sample) => sample.anomalous).map((sample) => sample.defect))].sort(compareText),
+      ...countSamples([category]),
+    })),
+    problems: [...dataset.problems, ...compareCounts(dataset), ...found],
+  };
+}
+
+async function checkSample(sample: Sample): Promise<DatasetProblem[]> {
+  const image = await open(sample.imagePath);
+  if (typeof image === 'string') return [unreadable(sample.imagePath, image)];
+  if (sample.maskPath === null) return [];
+  const mask = await open(sample.maskPath);
+  if (typeof mask === 'string') return [unreadable(sample.maskPath, mask)];
+  const problems: DatasetProblem[] = [];
+  if (mask.width !== image.width || mask.height !== image.height) {
+    const message = `${sample.maskPath} is ${mask.width}x${mask.height}, its image ${image.width}x${image.height}`;
+    problems.push({ kind: 'mask-size', severity: 'warning', path: sample.maskPath, message });
+  }
+  if (sample.anomalous && mask.brightest === 0) {
+    problems.push({ kind: 'empty-mask', severity: 'warning', path: sample.maskPath, message: `${sample.maskPath} marks nothing, though its image is anomalous` });
+  }
+  if (!sample.anomalous && mask.brightest > 0) {
+    problems.push({ kind: 'filled-mask', severity: 'warning', path: sample.maskPath, message: `${sample.maskPath} marks a defect, though its image is normal` });
+  }
+  return problems;
+}
+
+/** Size and brightest colour sample after decoding every pixel; or why that failed. */
+async function open(file: string): Promise<{ width: number; height: number; brightest: number } | string> {
+  try {
+    const image = sharp(file, { failOn: 'truncated' });
+    const [{ width, height, hasAlpha }, { channels }] = await Promise.all([image.metadata(), image.stats()]);
+    const colours = hasAlpha ? channels.slice(0, -1) : channels;
+    return { width, height, brightest: Math.max(...colours.map((channel) => channel.max)) };
+  } catch (error) {
+    return error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
+  }
+}
+
+function unreadable(file: string, reason: string): DatasetProblem {
+  return { kind: 'unreadable', severity: 'error', path: file, message: `${file} cannot be read: ${reason}` };
+}
+
+/** Only for whole sets: a set with categories missing has said so already. */
+function compareCounts(dataset: Dataset): DatasetProblem[] {
+  const expected = findRegisteredDataset(dataset.name)?.expected;
+  if (expected == null || dataset.problems.some((problem) => problem.kind === 'missing-category')) return [];
+  const { normal, anomalous } = countSamples(dataset.categories);
+  if (normal === expected.normal && anomalous === expected.anomalous) return [];
+  const origin = expected.sure ? '' : ' (as commonly quoted)';
+  const message = `${dataset.root} has ${normal} normal and ${anomalous} anomalous images; the whole set has ${expected.normal} and ${expected.anomalous}${origin}`;
+  return [{ kind: 'count', severity: 'warning', path: dataset.root, message }];
+}

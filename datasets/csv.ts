@@ -1,0 +1,56 @@
+/** One row of a CSV file by column name, with the number of its first line for messages. */
+export interface CsvRow {
+  readonly line: number;
+  readonly values: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads CSV text with a header: quoted fields with doubled quotes, commas and line ends in them; CRLF; a byte order
+ * mark; blanks around names and values (HeadCT's header is `id, hemorrhage`); column names in lower case; empty lines skipped.
+ */
+export function parseCsv(text: string): { readonly columns: readonly string[]; readonly rows: readonly CsvRow[] } {
+  const [header, ...records] = splitRecords(text.replace(/^\uFEFF/, ''));
+  const columns = (header?.fields ?? []).map((field) => field.toLowerCase());
+  const rows = records.map(({ line, fields }) => ({
+    line,
+    values: Object.fromEntries(columns.map((column, index) => [column, fields[index] ?? ''])),
+  }));
+  return { columns, rows };
+}
+
+function splitRecords(text: string): { line: number; fields: string[] }[] {
+  const records: { line: number; fields: string[] }[] = [];
+  let fields: string[] = [];
+  let field = '';
+  let quoted = false;
+  let line = 1;
+  let startLine = 1;
+  const endRecord = (): void => {
+    fields.push(field.trim());
+    if (fields.some((value) => value !== '')) records.push({ line: startLine, fields });
+    fields = [];
+    field = '';
+  };
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at] as string;
+    if (char === '\n') line++;
+    if (quoted) {
+      if (char !== '"') field += char;
+      else if (text[at + 1] === '"') field += text[++at];
+      else quoted = false;
+    } else if (char === '"' && field.trim() === '') {
+      field = '';
+      quoted = true;
+    } else if (char === ',') {
+      fields.push(field.trim());
+      field = '';
+    } else if (char === '\n') {
+      endRecord();
+      startLine = line;
+    } else {
+      field += char;
+    }
+  }
+  endRecord();
+  return records;
+}

@@ -1,0 +1,33 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { cacheFolder } from '../lib/cache-folder';
+import { childFolder } from './listing';
+import { registeredDatasets, type RegisteredDataset } from './registry';
+
+/**
+ * Where sets are looked for and the drawn ones written: `CRANE_DATA`; else `datasets/data` of the checkout; else, when
+ * this is an installed package, `data` in the cache folder. Absolute; it may not exist yet.
+ */
+export function dataFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  const named = environment['CRANE_DATA'];
+  if (named !== undefined && named !== '') return path.resolve(named);
+  const root = packageRoot(__dirname);
+  const installed = root === undefined || root.split(path.sep).includes('node_modules');
+  return installed ? path.join(cacheFolder(environment), 'data') : path.join(root, 'datasets', 'data');
+}
+
+/** The folder of a registered set under the data folder; undefined where it is not there. */
+export function findDatasetFolder(entry: RegisteredDataset, folder: string = dataFolder()): string | undefined {
+  return childFolder(folder, ...entry.folders);
+}
+
+/** Registered sets whose folder is there. */
+export function presentDatasets(folder: string = dataFolder()): RegisteredDataset[] {
+  return registeredDatasets.filter((entry) => findDatasetFolder(entry, folder) !== undefined);
+}
+
+function packageRoot(from: string): string | undefined {
+  if (fs.existsSync(path.join(from, 'package.json'))) return from;
+  const parent = path.dirname(from);
+  return parent === from ? undefined : packageRoot(parent);
+}

@@ -1,0 +1,43 @@
+import * as path from 'node:path';
+import { makeCategory, makeSample, type Category, type DatasetProblem, type Sample } from '../sample';
+import { childFolder, listFolders, listImages } from '../listing';
+import { pairByName } from '../mask-names';
+import { missingMask, type Layout, type LayoutHints } from './layout';
+
+/** The reference program's form for one's own data (spec 9.5): `test/CATEGORY/{good,DEFECT}/NAME.png`, `test/CATEGORY/masks/NAME_mask.png`. */
+export const craneCustomLayout: Layout = {
+  name: 'crane-custom',
+  looksFor: 'test/CATEGORY/good and test/CATEGORY/DEFECT with test/CATEGORY/masks/NAME_mask.png (the form that the Crane program asks of one\'s own data)',
+  fits: (root) => categoryFolders(root).length > 0,
+  read(root, hints) {
+    const problems: DatasetProblem[] = [];
+    const categories = categoryFolders(root).map((folder) => readCategory(folder, hints, problems));
+    return { categories, problems, hasMasks: hints.expectMasks };
+  },
+};
+
+function categoryFolders(root: string): string[] {
+  const test = childFolder(root, 'test');
+  if (test === undefined || listFolders(test).some((child) => listImages(child).length > 0)) return [];
+  return listFolders(test).filter((folder) => childFolder(folder, 'good') !== undefined);
+}
+
+function readCategory(folder: string, hints: LayoutHints, problems: DatasetProblem[]): Category {
+  const name = path.basename(folder);
+  const maskFolder = childFolder(folder, 'masks') ?? path.join(folder, 'masks');
+  const groups = listFolders(folder).filter((group) => group !== maskFolder);
+  const normal = groups.filter((group) => path.basename(group).toLowerCase() === 'good');
+  const anomalous = groups.filter((group) => !normal.includes(group));
+  // One folder of masks serves all kinds of defects, so all are paired at once.
+  const { maskOf, problems: misfits } = pairByName(anomalous.flatMap(listImages), listImages(maskFolder));
+  problems.push(...misfits);
+  const samples: Sample[] = normal.flatMap(listImages).map((image) => makeSample(name, image, null, null));
+  for (const group of anomalous) {
+    for (const image of listImages(group)) {
+      const mask = maskOf.get(image) ?? null;
+      if (mask === null && hints.expectMasks) problems.push(missingMask(image, `${maskFolder}/NAME_mask.png`));
+      samples.push(makeSample(name, image, path.basename(group), mask));
+    }
+  }
+  return makeCategory(name, samples);
+}

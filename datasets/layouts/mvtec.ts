@@ -1,0 +1,74 @@
+import * as path from 'node:path';
+import { makeCategory, makeSample, type Category, type DatasetProblem, type Sample } from '../sample';
+import { childFolder, listFolders, listImages } from '../listing';
+import { pairByName } from '../mask-names';
+import { missingMask, type Layout, type LayoutHints } from './layout';
+
+/** Folders of normal images: MVTec-AD says `good`, BTAD `ok`. */
+const normalFolders = new Set(['good', 'ok', 'normal']);
+
+/**
+ * Trees like that of MVTec-AD, BTAD's `ok` and `ko` among them (spec 9.2): `CATEGORY/test/good/000.png`,
+ * `CATEGORY/test/DEFECT/000.png`, `CATEGORY/ground_truth/DEFECT/000_mask.png`. The folder may be the set or one category.
+ */
+export const mvtecLayout: Layout = {
+  name: 'mvtec',
+  looksFor: 'CATEGORY/test/good|ok and CATEGORY/test/DEFECT with CATEGORY/ground_truth/DEFECT/NAME_mask.png (MVTec-AD, MPDD, BTAD, DTD-Synthetic), or one such category',
+  fits: (root) => categoryFolders(root).length > 0,
+  read(root, hints) {
+    const problems: DatasetProblem[] = foldersWithoutTest(root);
+    const categories = categoryFolders(root).map((folder) => readCategory(folder, hints, problems));
+    const hasMasks = hints.expectMasks || categories.some((category) => category.samples.some((sample) => sample.hasMask));
+    return { categories, problems, hasMasks };
+  },
+};
+
+function categoryFolders(root: string): string[] {
+  if (isCategory(root)) return [root];
+  return listFolders(root).filter(isCategory);
+}
+
+/** A `test` folder whose children hold images; in Crane's own form they hold folders. */
+function isCategory(folder: string): boolean {
+  const test = childFolder(folder, 'test');
+  return test !== undefined && listFolders(test).some((child) => listImages(child).length > 0);
+}
+
+/** Categories whose `test` folder is lost or empty; folders that are no category at all are none of our business. */
+function foldersWithoutTest(root: string): DatasetProblem[] {
+  const lost = isCategory(root) ? [] : listFolders(root).filter((folder) => childFolder(folder, 'train', 'ground_truth') !== undefined && !isCategory(folder));
+  return lost.map((folder) => {
+    const test = path.join(folder, 'test');
+    return { kind: 'missing-folder', severity: 'error', path: test, message: `the folder ${test} is missing or has no images, so category ${path.basename(folder)} is left out` };
+  });
+}
+
+function readCategory(folder: string, hints: LayoutHints, problems: DatasetProblem[]): Category {
+  const name = path.basename(folder);
+  const truth = childFolder(folder, 'ground_truth', 'groundtruth');
+  const samples: Sample[] = [];
+  let anomalous = 0;
+  for (const group of listFolders(childFolder(folder, 'test') as string)) {
+    const images = listImages(group);
+    const defect = path.basename(group);
+    if (normalFolders.has(defect.toLowerCase())) {
+      samples.push(...images.map((image) => makeSample(name, image, null, null)));
+      continue;
+    }
+    anomalous += images.length;
+    const masks = truth === undefined ? undefined : childFolder(truth, defect);
+    const { maskOf, problems: misfits } = pairByName(images, masks === undefined ? [] : listImages(masks));
+    problems.push(...misfits);
+    samples.push(...images.map((image) => makeSample(name, image, defect, maskOf.get(image) ?? null)));
+    if (!hints.expectMasks || truth === undefined || images.length === 0) continue;
+    if (masks === undefined) problems.push(missingFolder(path.join(truth, defect), images.length));
+    else problems.push(...images.filter((image) => !maskOf.has(image)).map((image) => missingMask(image, `${masks}/NAME_mask.png`)));
+  }
+  if (hints.expectMasks && truth === undefined && anomalous > 0) problems.push(missingFolder(path.join(folder, 'ground_truth'), anomalous));
+  return makeCategory(name, samples);
+}
+
+function missingFolder(folder: string, images: number): DatasetProblem {
+  const message = `the folder ${folder} is missing, so ${images} anomalous image${images === 1 ? ' has' : 's have'} no mask`;
+  return { kind: 'missing-folder', severity: 'error', path: folder, message };
+}

@@ -1,0 +1,92 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { parseCsv, type CsvRow } from '../csv';
+import { compareText, makeCategory, makeSample, type Category, type DatasetProblem, type Sample } from '../sample';
+import { childFile, childFolder, listFolders, listImages } from '../listing';
+import { pairByName } from '../mask-names';
+import { missingMask, type Layout, type LayoutReading } from './layout';
+
+const splitFile = 'split_csv/1cls.csv';
+const columns = ['object', 'split', 'label', 'image', 'mask'] as const;
+
+/**
+ * VisA as Amazon distributes it (spec 9.2): `CATEGORY/Data/Images/{Normal,Anomaly}/*.JPG`, `CATEGORY/Data/Masks/Anomaly/*.png`,
+ * and `split_csv/1cls.csv`, which says which images are the test split.
+ */
+export const visaLayout: Layout = {
+  name: 'visa',
+  looksFor: 'CATEGORY/Data/Images/Normal|Anomaly with split_csv/1cls.csv (VisA)',
+  fits: (root) => imageFolders(root).length > 0,
+  read(root) {
+    const csv = splitCsvOf(root);
+    return csv === undefined ? readWithoutSplit(root) : readSplit(root, csv);
+  },
+};
+
+function imageFolders(root: string): { category: string; data: string; images: string }[] {
+  return listFolders(root).flatMap((folder) => {
+    const data = childFolder(folder, 'Data');
+    const images = data && childFolder(data, 'Images');
+    return data && images ? [{ category: path.basename(folder), data, images }] : [];
+  });
+}
+
+function splitCsvOf(root: string): string | undefined {
+  const folder = childFolder(root, 'split_csv');
+  return folder && childFile(folder, '1cls.csv');
+}
+
+function readSplit(root: string, csv: string): LayoutReading {
+  const problems: DatasetProblem[] = [];
+  const { columns: found, rows } = parseCsv(fs.readFileSync(csv, 'utf8'));
+  const absent = columns.filter((column) => !found.includes(column));
+  if (absent.length > 0) {
+    const message = `${csv} has the columns ${found.join(', ')}; ${absent.join(', ')} ${absent.length === 1 ? 'is' : 'are'} missing`;
+    return { categories: [], problems: [{ kind: 'bad-row', severity: 'error', path: csv, message }], hasMasks: true };
+  }
+  const byCategory = new Map<string, Sample[]>();
+  for (const row of rows) {
+    if (row.values['split'] !== 'test') continue;
+    const sample = readRow(root, csv, row, problems);
+    if (sample) byCategory.set(sample.category, [...(byCategory.get(sample.category) ?? []), sample]);
+  }
+  const names = [...byCategory.keys()].sort(compareText);
+  return { categories: names.map((name) => makeCategory(name, byCategory.get(name) ?? [])), problems, hasMasks: true };
+}
+
+function readRow(root: string, csv: string, row: CsvRow, problems: DatasetProblem[]): Sample | undefined {
+  const { object = '', label = '', image = '', mask = '' } = row.values;
+  if (object === '' || image === '' || !['normal', 'anomaly'].includes(label)) {
+    const message = `${csv} line ${row.line}: object "${object}", label "${label}", image "${image}"; expected a name, normal or anomaly, and a path`;
+    problems.push({ kind: 'bad-row', severity: 'error', path: csv, message });
+    return undefined;
+  }
+  const imagePath = path.join(root, image);
+  if (!fs.existsSync(imagePath)) {
+    problems.push({ kind: 'missing-image', severity: 'error', path: imagePath, message: `${csv} line ${row.line} names ${imagePath}, which is not there` });
+    return undefined;
+  }
+  if (label === 'normal') return makeSample(object, imagePath, null, null);
+  const maskPath = mask === '' ? null : path.join(root, mask);
+  const there = maskPath !== null && fs.existsSync(maskPath);
+  if (!there) problems.push(missingMask(imagePath, maskPath ?? `the column "mask" of ${csv}`));
+  return makeSample(object, imagePath, 'anomaly', there ? maskPath : null);
+}
+
+/** Without the split the test images cannot be told from those for training: all are listed, and the fault is named. */
+function readWithoutSplit(root: string): LayoutReading {
+  const missing = path.join(root, splitFile);
+  const message = `${missing} is missing; it says which images of VisA are the test split and comes with the download`;
+  const problems: DatasetProblem[] = [{ kind: 'missing-folder', severity: 'error', path: missing, message }];
+  const categories = imageFolders(root).map(({ category, data, images }): Category => {
+    const normal = listImages(childFolder(images, 'Normal') ?? path.join(images, 'Normal'));
+    const anomalous = listImages(childFolder(images, 'Anomaly') ?? path.join(images, 'Anomaly'));
+    const masks = childFolder(childFolder(data, 'Masks') ?? data, 'Anomaly');
+    const { maskOf } = pairByName(anomalous, masks ? listImages(masks) : []);
+    return makeCategory(category, [
+      ...normal.map((image) => makeSample(category, image, null, null)),
+      ...anomalous.map((image) => makeSample(category, image, 'anomaly', maskOf.get(image) ?? null)),
+    ]);
+  });
+  return { categories, problems, hasMasks: true };
+}
