@@ -1,0 +1,159 @@
+import { WeightsError } from '../errors';
+import { elementCount } from './elements';
+import type { TensorSource } from './tensor-source';
+
+/** Which stored tensors make up one that a network asks for: joined along the first axis, then perhaps transposed. */
+export interface StoredParts {
+  readonly from: readonly string[];
+  readonly transposed?: boolean;
+}
+
+/** From the name that a network uses to the names in the file. Without one, both are the same. */
+export type NameMapping = (path: string) => StoredParts;
+
+export interface WeightReaderOptions {
+  readonly mapping?: NameMapping;
+  /** Stored tensors that no network asks for and that are no mistake, such as `position_ids`. */
+  readonly ignorable?: readonly RegExp[];
+}
+
+const sameName: NameMapping = (path) => ({ from: [path] });
+const showShape = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
+
+/**
+ * Hands out the tensors of a file by the names that a network uses, checks each shape, and can say at the end whether
+ * anything was left over: a file that only half fits is an error, never a silently different network.
+ */
+export class WeightReader {
+  private readonly mapping: NameMapping;
+  private readonly ignorable: readonly RegExp[];
+  private readonly taken = new Set<string>();
+
+  constructor(readonly source: TensorSource, options: WeightReaderOptions = {}) {
+    this.mapping = options.mapping ?? sameName;
+    this.ignorable = options.ignorable ?? [];
+  }
+
+  has(path: string): boolean {
+    return this.mapping(path).from.every((name) => this.source.entries.has(name));
+  }
+
+  /** @throws WeightsError where the tensor, or a part of it, is missing */
+  shapeOf(path: string): readonly number[] {
+    return this.joinedShape(path, undefined);
+  }
+
+  /**
+   * Reads a tensor.
+   * @param path the name that the network uses
+   * @param shape the shape that it needs
+   * @returns values in row-major order, owned by the caller
+   * @throws WeightsError where the tensor is missing or has another shape; the message shows both and the nearest names
+   */
+  take(path: string, shape: readonly number[]): Float32Array {
+    const found = this.joinedShape(path, shape);
+    if (found.length !== shape.length || found.some((size, axis) => size !== shape[axis])) {
+      throw new WeightsError(
+        'weights/shape',
+        `${this.source.path}: ${this.spell(path)} has shape ${showShape(found)}, but ${showShape(shape)} is needed; ` +
+          `the weights belong to another network${this.nearest(this.mapping(path).from[0] ?? path)}`,
+        { path: this.source.path, tensor: path, found, expected: shape },
+      );
+    }
+    const { from, transposed } = this.mapping(path);
+    for (const name of from) this.taken.add(name);
+    const values = from.length === 1 ? this.source.read(from[0] as string) : this.join(from, elementCount(shape));
+    return transposed ? transpose(values, shape[0] as number, shape[1] as number) : values;
+  }
+
+  /**
+   * Checks that everything in the file was used.
+   * @param ignorable further names that may be left
+   * @throws WeightsError listing what was left, with shapes
+   */
+  finish(ignorable: readonly RegExp[] = []): void {
+    const allowed = [...this.ignorable, ...ignorable];
+    const left = [...this.source.entries.values()].filter(
+      ({ name }) => !this.taken.has(name) && !allowed.some((pattern) => pattern.test(name)),
+    );
+    if (left.length === 0) return;
+    const shown = left.slice(0, 8).map(({ name, shape }) => `${name} ${showShape(shape)}`).join(', ');
+    throw new WeightsError(
+      'weights/surplus',
+      `${this.source.path} holds ${left.length} tensors that this network has no place for: ${shown}${left.length > 8 ? ', …' : ''}`,
+      { path: this.source.path, tensors: left.map(({ name }) => name) },
+    );
+  }
+
+  private joinedShape(path: string, wanted: readonly number[] | undefined): readonly number[] {
+    const { from, transposed } = this.mapping(path);
+    const shapes = from.map((name) => this.source.entries.get(name)?.shape ?? this.missing(path, name, wanted));
+    const [first] = shapes as [readonly number[]];
+    if (shapes.some((shape) => showShape(shape) !== showShape(first)) || (transposed && first.length !== 2)) {
+      throw new WeightsError(
+        'weights/shape',
+        `${this.source.path}: ${this.spell(path)} cannot be put together from shapes ${shapes.map(showShape).join(', ')}`,
+        { path: this.source.path, tensor: path, found: shapes },
+      );
+    }
+    if (transposed) return [...first].reverse();
+    return from.length === 1 ? first : [(first[0] ?? 0) * from.length, ...first.slice(1)];
+  }
+
+  private join(names: readonly string[], count: number): Float32Array {
+    const values = new Float32Array(count);
+    let at = 0;
+    for (const name of names) {
+      const part = this.source.read(name);
+      values.set(part, at);
+      at += part.length;
+    }
+    return values;
+  }
+
+  private missing(path: string, name: string, wanted: readonly number[] | undefined): never {
+    throw new WeightsError(
+      'weights/missing',
+      `${this.source.path} lacks ${this.spell(path)}${wanted ? ` of shape ${showShape(wanted)}` : ''}${this.nearest(name)}`,
+      { path: this.source.path, tensor: path, stored: name, expected: wanted },
+    );
+  }
+
+  private spell(path: string): string {
+    const { from } = this.mapping(path);
+    return from.length === 1 && from[0] === path ? path : `${path} (here ${from.join(' + ')})`;
+  }
+
+  private nearest(name: string): string {
+    const ranked = [...this.source.entries.values()]
+      .filter((entry) => entry.name !== name)
+      .map((entry) => ({ entry, distance: editDistance(name, entry.name) }))
+      .sort((a, b) => a.distance - b.distance)
+      .slice(0, 3);
+    if (ranked.length === 0) return '';
+    return `. Nearest names: ${ranked.map(({ entry }) => `${entry.name} ${showShape(entry.shape)}`).join(', ')}`;
+  }
+}
+
+/** Turns stored `[columns, rows]` values into `[rows, columns]`. */
+function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+  const turned = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) turned[row * columns + column] = values[column * rows + row] as number;
+  }
+  return turned;
+}
+
+/** How many characters must be inserted, removed or replaced to get from one text to the other (Levenshtein). */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
