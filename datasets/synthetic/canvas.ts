@@ -1,0 +1,272 @@
+import { clamp, cos, sin } from './arithmetic';
+import type { Colour } from './colours';
+import type { Box, Shape } from './shapes';
+
+const EVERYWHERE: Box = [0, 0, 1, 1];
+
+export interface FillOptions {
+  /** 0 to 1; 1 unless told. */
+  readonly opacity?: number;
+  /** Width of a rounded rim lit from the side, in picture units; none unless told. */
+  readonly bevel?: number;
+  /** How strongly the rim is lit, about 0.2 to 0.6. */
+  readonly relief?: number;
+  /** Softness of the edge in picture units, on top of antialiasing. */
+  readonly soft?: number;
+}
+
+/**
+ * A square picture in the making: float RGB, and coordinates from 0 to 1 (x right, y down), so that a drawing looks
+ * the same at every size. Nothing here is random.
+ */
+export class Canvas {
+  readonly pixels: Float32Array; // [size, size, 3], 0 to 1
+  private readonly lightX: number;
+  private readonly lightY: number;
+
+  /** `light` is the direction towards the light, in radians. */
+  constructor(readonly size: number, readonly light = -2.2) {
+    this.pixels = new Float32Array(size * size * 3);
+    this.lightX = cos(light);
+    this.lightY = sin(light);
+  }
+
+  copy(): Canvas {
+    const copy = new Canvas(this.size, this.light);
+    copy.pixels.set(this.pixels);
+    return copy;
+  }
+
+  /** Pixel rows and columns that a box touches, with a margin in picture units. */
+  private span([x0, y0, x1, y1]: Box, margin = 0): readonly [number, number, number, number] {
+    const n = this.size;
+    return [
+      Math.max(0, Math.floor((x0 - margin) * n - 1)),
+      Math.max(0, Math.floor((y0 - margin) * n - 1)),
+      Math.min(n, Math.ceil((x1 + margin) * n + 1)),
+      Math.min(n, Math.ceil((y1 + margin) * n + 1)),
+    ];
+  }
+
+  /** Sets each pixel in the box to the colour found at its centre. */
+  paint(colourAt: (x: number, y: number) => Colour, box: Box = EVERYWHERE): void {
+    const [left, top, right, bottom] = this.span(box);
+    const n = this.size;
+    for (let row = top; row < bottom; row++) {
+      const y = (row + 0.5) / n;
+      let at = (row * n + left) * 3;
+      for (let column = left; column < right; column++, at += 3) {
+        const colour = colourAt((column + 0.5) / n, y);
+        this.pixels[at] = colour[0];
+        this.pixels[at + 1] = colour[1];
+        this.pixels[at + 2] = colour[2];
+      }
+    }
+  }
+
+  /** Lays one colour over the picture with the opacity (0 to 1) found at each pixel. */
+  cover(colour: Colour, opacityAt: (x: number, y: number) => number, box: Box = EVERYWHERE): void {
+    const [left, top, right, bottom] = this.span(box);
+    const n = this.size;
+    const [r, g, b] = colour;
+    const p = this.pixels;
+    for (let row = top; row < bottom; row++) {
+      const y = (row + 0.5) / n;
+      let at = (row * n + left) * 3;
+      for (let column = left; column < right; column++, at += 3) {
+        const opacity = clamp(opacityAt((column + 0.5) / n, y));
+        if (opacity === 0) continue;
+        p[at] = p[at]! + (r - p[at]!) * opacity;
+        p[at + 1] = p[at + 1]! + (g - p[at + 1]!) * opacity;
+        p[at + 2] = p[at + 2]! + (b - p[at + 2]!) * opacity;
+      }
+    }
+  }
+
+  /** Multiplies each pixel by the factor found there: light, shade and grain. */
+  scale(factorAt: (x: number, y: number) => number, box: Box = EVERYWHERE): void {
+    const [left, top, right, bottom] = this.span(box);
+    const n = this.size;
+    const p = this.pixels;
+    for (let row = top; row < bottom; row++) {
+      const y = (row + 0.5) / n;
+      let at = (row * n + left) * 3;
+      for (let column = left; column < right; column++, at += 3) {
+        const factor = factorAt((column + 0.5) / n, y);
+        p[at] = p[at]! * factor;
+        p[at + 1] = p[at + 1]! * factor;
+        p[at + 2] = p[at + 2]! * factor;
+      }
+    }
+  }
+
+  /** One colour everywhere. */
+  flood([r, g, b]: Colour): void {
+    for (let at = 0; at < this.pixels.length; at += 3) {
+      this.pixels[at] = r;
+      this.pixels[at + 1] = g;
+      this.pixels[at + 2] = b;
+    }
+  }
+
+  /** Fills a shape, antialiased; its colour may depend on the place. With `bevel`, its rim catches the light. */
+  fill(shape: Shape, colour: Colour | ((x: number, y: number) => Colour), { opacity = 1, bevel = 0, relief = 0.35, soft = 0 }: FillOptions = {}): void {
+    const n = this.size;
+    const [left, top, right, bottom] = this.span(shape.box, soft);
+    const edge = 1 / Math.max(1 / n, soft);
+    const p = this.pixels;
+    const width = right - left;
+    if (width <= 0 || bottom <= top) return;
+    let above = new Float32Array(width);
+    let current = new Float32Array(width);
+    for (let row = top; row < bottom; row++) {
+      const y = (row + 0.5) / n;
+      for (let i = 0; i < width; i++) current[i] = shape.distance((left + i + 0.5) / n, y);
+      for (let i = 0; i < width; i++) {
+        const distance = current[i]!;
+        const coverage = clamp(0.5 - distance * edge) * opacity;
+        if (coverage === 0) continue;
+        const at = (row * n + left + i) * 3;
+        const tone = typeof colour === 'function' ? colour((left + i + 0.5) / n, y) : colour;
+        let lit = 1;
+        if (bevel > 0 && distance > -bevel) {
+          // The distance's slope points out of the shape: towards the light is the bright side of the rim.
+          const dx = i > 0 ? distance - current[i - 1]! : current[Math.min(1, width - 1)]! - distance;
+          const dy = row > top ? distance - above[i]! : 0;
+          lit += relief * (dx * this.lightX + dy * this.lightY) * n * clamp(1 + distance / bevel);
+        }
+        p[at] = p[at]! + (tone[0] * lit - p[at]!) * coverage;
+        p[at + 1] = p[at + 1]! + (tone[1] * lit - p[at + 1]!) * coverage;
+        p[at + 2] = p[at + 2]! + (tone[2] * lit - p[at + 2]!) * coverage;
+      }
+      [above, current] = [current, above];
+    }
+  }
+
+  /** A soft shadow of a shape, thrown away from the light by `reach` (picture units). */
+  shadow(shape: Shape, reach: number, strength: number): void {
+    const dx = -this.lightX * reach;
+    const dy = -this.lightY * reach;
+    const [x0, y0, x1, y1] = shape.box;
+    const spread = 2.5 * reach;
+    this.scale(
+      (x, y) => {
+        const t = clamp(0.5 - shape.distance(x - dx, y - dy) / spread);
+        return 1 - strength * t * t * (3 - 2 * t);
+      },
+      [x0 + dx - spread, y0 + dy - spread, x1 + dx + spread, y1 + dy + spread],
+    );
+  }
+
+  /** Coverage of a shape, 0 to 1. */
+  coverage(shape: Shape): Float32Array { // [size, size]
+    const n = this.size;
+    const mask = new Float32Array(n * n);
+    const [left, top, right, bottom] = this.span(shape.box);
+    for (let row = top; row < bottom; row++) {
+      for (let column = left; column < right; column++) {
+        mask[row * n + column] = clamp(0.5 - shape.distance((column + 0.5) / n, (row + 0.5) / n) * n);
+      }
+    }
+    return mask;
+  }
+
+  /**
+   * Lights the picture as if it had the height found at each place (picture units), within the box: slopes towards
+   * the light become brighter.
+   */
+  emboss(heightAt: (x: number, y: number) => number, strength: number, box: Box = EVERYWHERE): void {
+    const n = this.size;
+    const step = 1 / n;
+    const [left, top, right, bottom] = this.span(box);
+    const width = right - left;
+    if (width <= 0 || bottom <= top) return;
+    let above = new Float32Array(width + 1);
+    let current = new Float32Array(width + 1);
+    const p = this.pixels;
+    for (let i = -1; i < width; i++) above[i + 1] = heightAt((left + i + 0.5) / n, (top - 0.5) / n);
+    for (let row = top; row < bottom; row++) {
+      const y = (row + 0.5) / n;
+      for (let i = -1; i < width; i++) current[i + 1] = heightAt((left + i + 0.5) / n, y);
+      for (let i = 0; i < width; i++) {
+        const dx = (current[i + 1]! - current[i]!) / step;
+        const dy = (current[i + 1]! - above[i + 1]!) / step;
+        const slope = -strength * (dx * this.lightX + dy * this.lightY);
+        const lit = slope > 0.8 ? 1.8 : slope < -0.8 ? 0.2 : 1 + slope;
+        const at = (row * n + left + i) * 3;
+        p[at] = p[at]! * lit;
+        p[at + 1] = p[at + 1]! * lit;
+        p[at + 2] = p[at + 2]! * lit;
+      }
+      [above, current] = [current, above];
+    }
+  }
+
+  /** Box blur of the whole picture, in both directions; `radius` in picture units, less than half a pixel does nothing. */
+  blur(radius: number): void {
+    const reach = Math.round(radius * this.size);
+    if (reach < 1) return;
+    const n = this.size;
+    const line = new Float32Array(n);
+    for (let pass = 0; pass < 2; pass++) {
+      const [along, across] = pass === 0 ? [3, 3 * n] : [3 * n, 3];
+      for (let i = 0; i < n; i++) {
+        for (let channel = 0; channel < 3; channel++) {
+          const start = i * across + channel;
+          let sum = 0;
+          for (let j = -reach; j <= reach; j++) sum += this.pixels[start + Math.min(n - 1, Math.max(0, j)) * along]!;
+          for (let j = 0; j < n; j++) {
+            line[j] = sum / (2 * reach + 1);
+            sum += this.pixels[start + Math.min(n - 1, j + reach + 1) * along]! - this.pixels[start + Math.max(0, j - reach) * along]!;
+          }
+          for (let j = 0; j < n; j++) this.pixels[start + j * along] = line[j]!;
+        }
+      }
+    }
+  }
+
+  /** The colour at a place, between the four nearest pixels. */
+  colourAt(x: number, y: number): Colour {
+    const n = this.size;
+    const u = Math.min(n - 1, Math.max(0, x * n - 0.5));
+    const v = Math.min(n - 1, Math.max(0, y * n - 0.5));
+    const x0 = Math.floor(u);
+    const y0 = Math.floor(v);
+    const x1 = Math.min(n - 1, x0 + 1);
+    const y1 = Math.min(n - 1, y0 + 1);
+    const channel = (c: number): number => {
+      const top = this.pixels[(y0 * n + x0) * 3 + c]! * (x0 + 1 - u) + this.pixels[(y0 * n + x1) * 3 + c]! * (u - x0);
+      const bottom = this.pixels[(y1 * n + x0) * 3 + c]! * (x0 + 1 - u) + this.pixels[(y1 * n + x1) * 3 + c]! * (u - x0);
+      return top * (y0 + 1 - v) + bottom * (v - y0);
+    };
+    return [channel(0), channel(1), channel(2)];
+  }
+
+  /** Mean colour and spread of brightness (standard deviation) in a square round a place, clipped at the border. */
+  around(x: number, y: number, radius: number): { mean: Colour; spread: number } {
+    const [left, top, right, bottom] = this.span([x - radius, y - radius, x + radius, y + radius]);
+    let [r, g, b, squares, count] = [0, 0, 0, 0, 0];
+    for (let row = top; row < bottom; row++) {
+      for (let column = left; column < right; column++) {
+        const at = (row * this.size + column) * 3;
+        r += this.pixels[at]!;
+        g += this.pixels[at + 1]!;
+        b += this.pixels[at + 2]!;
+        const level = 0.299 * this.pixels[at]! + 0.587 * this.pixels[at + 1]! + 0.114 * this.pixels[at + 2]!;
+        squares += level * level;
+        count++;
+      }
+    }
+    if (count === 0) return { mean: this.colourAt(x, y), spread: 0 };
+    const mean: Colour = [r / count, g / count, b / count];
+    const level = 0.299 * mean[0] + 0.587 * mean[1] + 0.114 * mean[2];
+    return { mean, spread: Math.sqrt(Math.max(0, squares / count - level * level)) };
+  }
+
+  /** The picture as bytes. */
+  bytes(): Uint8Array { // [size, size, 3]
+    const bytes = new Uint8Array(this.pixels.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = Math.floor(clamp(this.pixels[i]!) * 255 + 0.5);
+    return bytes;
+  }
+}

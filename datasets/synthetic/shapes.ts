@@ -1,0 +1,185 @@
+import { atan2, cos, length, sin } from './arithmetic';
+
+/** x0, y0, x1, y1. */
+export type Box = readonly [number, number, number, number];
+export type Point = readonly [number, number];
+
+/**
+ * A shape by its signed distance: negative inside, about the true distance near the edge. `box` holds it. In picture
+ * coordinates (0 to 1, y down), or in the unit coordinates of a frame before it is placed.
+ */
+export interface Shape {
+  readonly box: Box;
+  readonly distance: (x: number, y: number) => number;
+}
+
+export function circle(cx: number, cy: number, radius: number): Shape {
+  return { box: [cx - radius, cy - radius, cx + radius, cy + radius], distance: (x, y) => length(x - cx, y - cy) - radius };
+}
+
+/** An ellipse with its axes along x and y. */
+export function ellipse(cx: number, cy: number, rx: number, ry: number): Shape {
+  return {
+    box: [cx - rx, cy - ry, cx + rx, cy + ry],
+    distance: (x, y) => {
+      const u = (x - cx) / rx;
+      const v = (y - cy) / ry;
+      const value = length(u, v);
+      const slope = length(u / rx, v / ry);
+      return slope < 1e-9 ? -Math.min(rx, ry) : (value * (value - 1)) / slope;
+    },
+  };
+}
+
+/** A rectangle by centre and half sides, its corners rounded. */
+export function rectangle(cx: number, cy: number, halfWidth: number, halfHeight: number, corner = 0): Shape {
+  return {
+    box: [cx - halfWidth, cy - halfHeight, cx + halfWidth, cy + halfHeight],
+    distance: (x, y) => {
+      const u = Math.abs(x - cx) - halfWidth + corner;
+      const v = Math.abs(y - cy) - halfHeight + corner;
+      return (u > 0 && v > 0 ? length(u, v) : Math.max(u, v)) - corner;
+    },
+  };
+}
+
+function segmentDistance(x: number, y: number, ax: number, ay: number, bx: number, by: number): number {
+  const dx = bx - ax;
+  const dy = by - ay;
+  const square = dx * dx + dy * dy;
+  let t = square > 0 ? ((x - ax) * dx + (y - ay) * dy) / square : 0;
+  t = t < 0 ? 0 : t > 1 ? 1 : t;
+  return length(x - ax - t * dx, y - ay - t * dy);
+}
+
+function boxOf(points: readonly Point[], margin: number): Box {
+  let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (const [x, y] of points) {
+    x0 = Math.min(x0, x);
+    y0 = Math.min(y0, y);
+    x1 = Math.max(x1, x);
+    y1 = Math.max(y1, y);
+  }
+  return [x0 - margin, y0 - margin, x1 + margin, y1 + margin];
+}
+
+/** A line through points with round ends; the half width may change along it (given t, 0 to 1). */
+export function line(points: readonly Point[], halfWidth: number | ((t: number) => number)): Shape {
+  const widths = points.map((_, i) => (typeof halfWidth === 'number' ? halfWidth : halfWidth(i / Math.max(1, points.length - 1))));
+  return {
+    box: boxOf(points, Math.max(...widths)),
+    distance: (x, y) => {
+      let least = Infinity;
+      for (let i = 0; i + 1 < points.length; i++) {
+        const a = points[i]!;
+        const b = points[i + 1]!;
+        const d = segmentDistance(x, y, a[0], a[1], b[0], b[1]) - (widths[i]! + widths[i + 1]!) / 2;
+        if (d < least) least = d;
+      }
+      return least;
+    },
+  };
+}
+
+/** A closed polygon, convex or not. */
+export function polygon(points: readonly Point[]): Shape {
+  return {
+    box: boxOf(points, 0),
+    distance: (x, y) => {
+      let least = Infinity;
+      let inside = false;
+      for (let i = 0, j = points.length - 1; i < points.length; j = i++) {
+        const [ax, ay] = points[i]!;
+        const [bx, by] = points[j]!;
+        const d = segmentDistance(x, y, ax, ay, bx, by);
+        if (d < least) least = d;
+        if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) inside = !inside;
+      }
+      return inside ? -least : least;
+    },
+  };
+}
+
+/** A shape round a centre whose radius depends on the angle (radians, -pi to pi), never more than `most`. */
+export function polar(cx: number, cy: number, most: number, radiusAt: (angle: number) => number): Shape {
+  return {
+    box: [cx - most, cy - most, cx + most, cy + most],
+    distance: (x, y) => {
+      const u = x - cx;
+      const v = y - cy;
+      return length(u, v) - radiusAt(atan2(v, u));
+    },
+  };
+}
+
+/** A polygon with n equal sides, one corner at `angle`. */
+export function regular(cx: number, cy: number, radius: number, sides: number, angle = 0): Shape {
+  return polygon(Array.from({ length: sides }, (_, i): Point => {
+    const a = angle + (2 * Math.PI * i) / sides;
+    return [cx + radius * cos(a), cy + radius * sin(a)];
+  }));
+}
+
+export function union(...shapes: readonly Shape[]): Shape {
+  return {
+    box: boxOf(shapes.flatMap(({ box }): Point[] => [[box[0], box[1]], [box[2], box[3]]]), 0),
+    distance: (x, y) => {
+      let least = Infinity;
+      for (const shape of shapes) least = Math.min(least, shape.distance(x, y));
+      return least;
+    },
+  };
+}
+
+/** The first shape without the others. */
+export function without(shape: Shape, ...holes: readonly Shape[]): Shape {
+  return {
+    box: shape.box,
+    distance: (x, y) => {
+      let most = shape.distance(x, y);
+      for (const hole of holes) most = Math.max(most, -hole.distance(x, y));
+      return most;
+    },
+  };
+}
+
+export function intersection(a: Shape, b: Shape): Shape {
+  return { box: a.box, distance: (x, y) => Math.max(a.distance(x, y), b.distance(x, y)) };
+}
+
+/** Where unit coordinates lie in the picture: centre, turn in radians, and the length of one unit. */
+export class Frame {
+  private readonly c: number;
+  private readonly s: number;
+
+  constructor(readonly x: number, readonly y: number, readonly angle: number, readonly unit: number) {
+    this.c = cos(angle);
+    this.s = sin(angle);
+  }
+
+  /** A point of the frame, in picture coordinates. */
+  point(u: number, v: number): Point {
+    return [this.x + this.unit * (u * this.c - v * this.s), this.y + this.unit * (u * this.s + v * this.c)];
+  }
+
+  /** A point of the picture, in the frame's coordinates. */
+  local(x: number, y: number): Point {
+    const dx = (x - this.x) / this.unit;
+    const dy = (y - this.y) / this.unit;
+    return [dx * this.c + dy * this.s, dy * this.c - dx * this.s];
+  }
+
+  /** A shape given in the frame's coordinates, put into the picture. */
+  place(shape: Shape): Shape {
+    const [x0, y0, x1, y1] = shape.box;
+    const { x: cx, y: cy, c, s, unit } = this;
+    return {
+      box: boxOf([this.point(x0, y0), this.point(x1, y0), this.point(x0, y1), this.point(x1, y1)], 0),
+      distance: (x, y) => {
+        const dx = (x - cx) / unit;
+        const dy = (y - cy) / unit;
+        return unit * shape.distance(dx * c + dy * s, dy * c - dx * s);
+      },
+    };
+  }
+}
