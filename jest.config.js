@@ -1,9 +1,14 @@
+'use strict';
+
+// Tests have a copy of the environment, which native libraries do not see, so TensorFlow's settings are made here.
+process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+
 /** Types are checked once by `npm run typecheck`; tests only transpile. */
 module.exports = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/tests/environment.js',
   roots: ['<rootDir>/tests'],
   testMatch: ['**/*.test.ts'],
-  transform: { '^.+\\.ts$': ['ts-jest', { isolatedModules: true, diagnostics: false }] },
+  transform: { '^.+\\.ts$': ['ts-jest', { diagnostics: false }] },
   testTimeout: 60_000,
   maxWorkers: 2,
   collectCoverageFrom: ['lib/**/*.ts'],
