@@ -1,0 +1,103 @@
+'use strict';
+const fs = require('node:fs');
+const path = require('node:path');
+const { setTimeout: pause } = require('node:timers/promises');
+const { endGroup, identify, isAlive } = require('./processes');
+
+/**
+ * A file that says who is setting up. One left behind by a process that was killed is taken over, and the command
+ * that it had running is ended first, so that two of them never write to the same folder.
+ */
+class Lock {
+  #file;
+  #record;
+
+  constructor(file, record) {
+    this.#file = file;
+    this.#record = record;
+  }
+
+  /**
+   * Waits for the lock and takes it.
+   * @param {string} file
+   * @param {(pid: number) => void} onWait called once if somebody else holds it
+   * @returns {Promise<Lock>}
+   */
+  static async take(file, onWait) {
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    const record = { holder: identify(process.pid), child: null };
+    let told = false;
+    while (!writeNew(file, record)) {
+      const found = read(file);
+      if (found !== null && isAlive(found.holder)) {
+        if (!told) onWait(found.holder.pid);
+        told = true;
+        await pause(200);
+      } else {
+        takeAway(file, found);
+        await pause(Math.random() * 50);
+      }
+    }
+    return new Lock(file, record);
+  }
+
+  /** Notes the command that runs under the lock; null when it has ended. */
+  noteChild(pid) {
+    this.#record.child = pid === null ? null : identify(pid);
+    const temporary = `${this.#file}.${process.pid}.tmp`;
+    fs.writeFileSync(temporary, JSON.stringify(this.#record));
+    fs.renameSync(temporary, this.#file);
+  }
+
+  release() {
+    fs.rmSync(this.#file, { force: true });
+  }
+}
+
+/** Creates the file with its content in one step, so that nobody ever reads half a record. */
+function writeNew(file, record) {
+  const temporary = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
+  fs.writeFileSync(temporary, JSON.stringify(record));
+  try {
+    fs.linkSync(temporary, file);
+    return true;
+  } catch (error) {
+    if (error.code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    fs.rmSync(temporary, { force: true });
+  }
+}
+
+function read(file) {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
+/** Removes a lock whose holder is gone; of two that try, one moves the file away and the other finds it gone. */
+function takeAway(file, expected) {
+  const aside = `${file}.${process.pid}.stale`;
+  try {
+    fs.renameSync(file, aside);
+  } catch (error) {
+    if (error.code === 'ENOENT') return;
+    throw error;
+  }
+  const moved = read(aside);
+  if (moved !== null && isAlive(moved.holder)) {
+    // Somebody took the lock between the look and the move: give it back.
+    try {
+      fs.linkSync(aside, file);
+    } catch {
+      // A third one was quicker; the two wait for each other's end at the next look.
+    }
+  } else if (isAlive((moved ?? expected)?.child)) {
+    endGroup((moved ?? expected).child.pid);
+  }
+  fs.rmSync(aside, { force: true });
+}
+
+module.exports = { Lock };

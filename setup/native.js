@@ -1,0 +1,179 @@
+'use strict';
+const fs = require('node:fs');
+const path = require('node:path');
+const { BINDING, findCompiler, provideBinding } = require('./binding');
+const { findProgram } = require('./command');
+const { ownDownload } = require('./own-download');
+const { writeWhole } = require('./packages');
+const { provideLibrary, VERSION } = require('./tensorflow-library');
+
+/** Raised when a record of an earlier set-up is no longer to be trusted. */
+const FORMAT = 1;
+const STATE = 'crane-native.json';
+const RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
+const RETRY = 'node setup/setup.js --retry';
+
+/**
+ * Sets up the native TensorFlow backend, or records why there is none; the record is what `crane doctor` shows.
+ * Never fails: without it the library computes on WebAssembly.
+ *
+ * @param {import('./context').SetupContext} context
+ * @returns {Promise<{ backend: 'tensorflow' | 'wasm', reason: string | null }>} `reason` says why it is not native
+ */
+async function setUpNative(context) {
+  if (isSet(context.environment.CRANE_NO_NATIVE)) return { backend: 'wasm', reason: 'CRANE_NO_NATIVE is set' };
+  const packageFolder = findNativePackage(context.root);
+  if (packageFolder === null) return { backend: 'wasm', reason: 'the npm package @tensorflow/tfjs-node-gpu is not installed' };
+
+  const earlier = readState(packageFolder);
+  if (earlier !== null && stillHolds(earlier, context)) return summary(earlier);
+
+  const steps = [];
+  const files = await provide(context, packageFolder, steps);
+  const state = {
+    format: FORMAT,
+    backend: files === null ? 'wasm' : 'tensorflow',
+    source: files === null ? null : steps.filter((step) => step.ok && step.source).pop()?.source ?? null,
+    steps: steps.map(({ step, ok, detail }) => ({ step, ok, detail })),
+    advice: files === null ? adviceFor(steps, context) : null,
+    time: new Date().toISOString(),
+    circumstances: circumstancesOf(context),
+    files: (files ?? []).map((file) => ({ file, size: fs.statSync(file).size })),
+  };
+  writeWhole(path.join(packageFolder, STATE), JSON.stringify(state, null, 2));
+  return summary(state);
+}
+
+/** Tries one way after the other; each entry of `steps` says how it went. Returns the files needed, or null. */
+async function provide(context, packageFolder, steps) {
+  const attempt = async (step, source, action) => {
+    try {
+      const { detail, ...result } = await action();
+      steps.push({ step, ok: true, detail, source });
+      return result;
+    } catch (error) {
+      steps.push({ step, ok: false, detail: error.message });
+      return null;
+    }
+  };
+  const works = async (source, files) =>
+    (await attempt('load the native backend', source, () => verify(context, packageFolder))) === null ? null : files;
+
+  // A binding that somebody compiled by hand; ours is known by its record, which is written last.
+  const binding = path.join(packageFolder, BINDING);
+  if (fs.existsSync(binding) && readState(packageFolder) === null) {
+    const found = await works('found', [binding, ...linkedLibraries(packageFolder)]);
+    if (found !== null) return found;
+  }
+
+  const gpu = hasNvidiaDriver();
+  const compiler = await attempt('find a C++ compiler', null, () => {
+    const found = findCompiler(context);
+    if (!found) throw new Error('neither g++ nor c++ is installed');
+    return { detail: found };
+  });
+  if (compiler !== null) {
+    const library =
+      (gpu && (await attempt('get the TensorFlow library for CUDA', 'wheel', () => provideLibrary(context, true)))) ||
+      (await attempt(`get the TensorFlow ${VERSION} library`, 'wheel', () => provideLibrary(context, false)));
+    const built = library && (await attempt('compile the binding', 'wheel', () => provideBinding(context, packageFolder, library)));
+    const ready = built && (await works('wheel', built.files));
+    if (ready) return ready;
+  }
+
+  const downloaded = await attempt("the npm package's own download", 'download', () => ownDownload(context, packageFolder, gpu));
+  const ready = downloaded && (await works('download', [binding]));
+  if (ready) return ready;
+  fs.rmSync(binding, { force: true });
+  return null;
+}
+
+/** The shared objects that the package's own build links; none where it was linked in another way. */
+function linkedLibraries(packageFolder) {
+  const folder = path.join(packageFolder, 'deps', 'lib');
+  if (!fs.existsSync(folder)) return [];
+  return fs.readdirSync(folder).map((name) => path.join(folder, name)).filter((file) => sizeOf(file) !== null);
+}
+
+async function verify(context, packageFolder) {
+  const result = await context.run(process.execPath, [path.join(__dirname, 'verify-binding.js'), packageFolder], {
+    env: { ...context.environment, TF_CPP_MIN_LOG_LEVEL: '2' },
+    quietSeconds: 60,
+  });
+  if (!result.ok) {
+    const line = result.output.split('\n').find((text) => /Error|error|cannot/.test(text));
+    throw new Error(line?.trim() ?? result.reason);
+  }
+  return { detail: 'it loads and multiplies' };
+}
+
+/**
+ * Whether an earlier result can be taken as it is: the files it names are there, unchanged; or, where it failed, what it
+ * failed for may still be so.
+ */
+function stillHolds(state, context) {
+  if (state.format !== FORMAT || context.retry) return false;
+  if (state.backend === 'tensorflow') return state.files.every(({ file, size }) => sizeOf(file) === size);
+  const age = Date.now() - Date.parse(state.time);
+  const same = JSON.stringify(state.circumstances) === JSON.stringify(circumstancesOf(context));
+  return same && age >= 0 && age < RETRY_AFTER_MS;
+}
+
+function circumstancesOf(context) {
+  const programs = ['python3', 'g++', 'c++'].map((name) => findProgram(name, context.environment));
+  return { platform: `${process.platform}-${process.arch}`, offline: context.offline, cache: context.cache, programs };
+}
+
+function readState(packageFolder) {
+  try {
+    const state = JSON.parse(fs.readFileSync(path.join(packageFolder, STATE), 'utf8'));
+    return Array.isArray(state.files) && Array.isArray(state.steps) ? state : null;
+  } catch {
+    return null;
+  }
+}
+
+function summary(state) {
+  const failed = state.steps.filter((step) => !step.ok);
+  return { backend: state.backend, reason: state.backend === 'wasm' ? (failed[0]?.detail ?? 'not set up') : null };
+}
+
+function adviceFor(steps, context) {
+  const said = steps.filter((step) => !step.ok).map((step) => step.detail).join(' ');
+  const parts = [];
+  if (/python3|pip\b.*no|g\+\+|compile/.test(said)) {
+    parts.push('Install python3 with pip, g++ and make (Debian, Ubuntu: apt install python3-pip g++ make).');
+  }
+  if (/index|network|answer/.test(said)) {
+    const folder = path.join(context.cache, 'native');
+    parts.push(`Give pip a package index that it can reach, or put the wheel tensorflow_cpu-${VERSION}-….whl into ${folder}.`);
+  }
+  return [...parts, `Then run \`${RETRY}\`.`].join(' ');
+}
+
+/** Only a driver that is loaded counts; the CUDA wheels are large. */
+function hasNvidiaDriver() {
+  return fs.existsSync('/proc/driver/nvidia/version');
+}
+
+function findNativePackage(root) {
+  for (let folder = root; ; folder = path.dirname(folder)) {
+    const candidate = path.join(folder, 'node_modules', '@tensorflow', 'tfjs-node-gpu');
+    if (fs.existsSync(path.join(candidate, 'package.json'))) return fs.realpathSync(candidate);
+    if (folder === path.dirname(folder)) return null;
+  }
+}
+
+function sizeOf(file) {
+  try {
+    return fs.statSync(file).size;
+  } catch {
+    return null;
+  }
+}
+
+function isSet(value) {
+  return value !== undefined && value !== '' && value !== '0';
+}
+
+module.exports = { setUpNative, isSet };

@@ -1,0 +1,101 @@
+'use strict';
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const STAMP = '.crane-packages.json';
+
+/**
+ * Installs the npm packages of the checkout unless node_modules matches package-lock.json already.
+ * @param {import('./context').SetupContext} context
+ * @throws {Error} with what to do, where npm cannot install them
+ */
+async function setUpPackages(context) {
+  const lockFile = path.join(context.root, 'package-lock.json');
+  if (!fs.existsSync(lockFile)) return; // An installed package, not a checkout: its packages came with it.
+  const stamp = { lock: hashOf(lockFile), platform: `${process.platform}-${process.arch}` };
+  const modules = path.join(context.root, 'node_modules');
+  const stampFile = path.join(modules, STAMP);
+  if (isStamped(stampFile, stamp)) return;
+
+  if (!matchesLock(lockFile, path.join(modules, '.package-lock.json'))) {
+    context.log('Installing the npm packages …');
+    const started = Date.now();
+    const [command, ...first] = npmCommand(context.environment);
+    const result = await context.run(
+      command,
+      [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=http', '--fetch-retries=1', ...(context.offline ? ['--offline'] : [])],
+      { cwd: context.root, watchFolder: modules },
+    );
+    if (!result.ok) throw new Error(failure(result, context));
+    context.log(`  npm packages installed in ${seconds(started)}`);
+  }
+  writeWhole(stampFile, JSON.stringify(stamp));
+}
+
+function isStamped(file, stamp) {
+  try {
+    const found = JSON.parse(fs.readFileSync(file, 'utf8'));
+    return found.lock === stamp.lock && found.platform === stamp.platform;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Whether npm's own record of what it has installed, which it writes last of all, has every version of the lock file;
+ * so packages that somebody installed by hand are taken as they are.
+ */
+function matchesLock(lockFile, recordFile) {
+  let wanted;
+  let installed;
+  try {
+    wanted = JSON.parse(fs.readFileSync(lockFile, 'utf8')).packages;
+    installed = JSON.parse(fs.readFileSync(recordFile, 'utf8')).packages;
+  } catch {
+    return false;
+  }
+  const root = wanted[''] ?? {};
+  const asked = new Set(Object.keys({ ...root.dependencies, ...root.optionalDependencies, ...root.devDependencies }));
+  return Object.entries(wanted).every(([name, entry]) => {
+    if (name === '') return true;
+    if (installed[name] !== undefined) return installed[name].version === entry.version;
+    // Builds of a package for other systems are left out.
+    return entry.optional === true && !asked.has(name.replace(/^node_modules\//, ''));
+  });
+}
+
+/** The npm that called us, else the one on PATH. */
+function npmCommand(environment) {
+  const caller = environment.npm_execpath;
+  return caller && path.basename(caller) === 'npm-cli.js' && fs.existsSync(caller) ? [process.execPath, caller] : ['npm'];
+}
+
+function failure(result, context) {
+  const said = result.output
+    .split('\n')
+    .filter((line) => /^npm (error|ERR!)/.test(line) && !line.includes('A complete log'))
+    .slice(0, 5)
+    .join('\n');
+  const advice = context.offline
+    ? 'Offline, npm can only use what is in its own cache: run this once with a network.'
+    : 'Check the network and the npm registry (npm config get registry), then run the same command again.';
+  return `The npm packages could not be installed: ${result.reason}.\n${said}${said === '' ? '' : '\n'}${advice}`;
+}
+
+function hashOf(file) {
+  return crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+}
+
+/** Writes a file so that it is there whole or not at all. */
+function writeWhole(file, text) {
+  const temporary = `${file}.${process.pid}.tmp`;
+  fs.writeFileSync(temporary, text);
+  fs.renameSync(temporary, file);
+}
+
+function seconds(started) {
+  return `${Math.round((Date.now() - started) / 1000)} s`;
+}
+
+module.exports = { setUpPackages, writeWhole, hashOf, seconds };
