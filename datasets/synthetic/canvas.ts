@@ -15,6 +15,18 @@ export interface FillOptions {
   readonly soft?: number;
 }
 
+/** Distances of a shape at the pixels round it. */
+interface Field {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+  readonly distances: Float32Array; // [height, width]
+}
+
+/** How far beyond a shape its distances are kept, for its shadow (picture units). */
+const FIELD_MARGIN = 0.045;
+
 /**
  * A square picture in the making: float RGB, and coordinates from 0 to 1 (x right, y down), so that a drawing looks
  * the same at every size. Nothing here is random.
@@ -23,6 +35,8 @@ export class Canvas {
   readonly pixels: Float32Array; // [size, size, 3], 0 to 1
   private readonly lightX: number;
   private readonly lightY: number;
+  /** An outline is shaded, filled and measured: its distances are found once. */
+  private readonly fields = new WeakMap<Shape, Field>();
 
   /** `light` is the direction towards the light, in radians. */
   constructor(readonly size: number, readonly light = -2.2) {
@@ -109,52 +123,71 @@ export class Canvas {
     }
   }
 
+  private field(shape: Shape, margin: number): Field {
+    const known = this.fields.get(shape);
+    if (known !== undefined) return known;
+    const [left, top, right, bottom] = this.span(shape.box, margin);
+    const width = Math.max(0, right - left);
+    const height = Math.max(0, bottom - top);
+    const distances = new Float32Array(width * height);
+    for (let j = 0, at = 0; j < height; j++) {
+      const y = (top + j + 0.5) / this.size;
+      for (let i = 0; i < width; i++, at++) distances[at] = shape.distance((left + i + 0.5) / this.size, y);
+    }
+    const field = { left, top, width, height, distances };
+    if (margin >= FIELD_MARGIN) this.fields.set(shape, field);
+    return field;
+  }
+
   /** Fills a shape, antialiased; its colour may depend on the place. With `bevel`, its rim catches the light. */
   fill(shape: Shape, colour: Colour | ((x: number, y: number) => Colour), { opacity = 1, bevel = 0, relief = 0.35, soft = 0 }: FillOptions = {}): void {
     const n = this.size;
-    const [left, top, right, bottom] = this.span(shape.box, soft);
+    const { left, top, width, height, distances } = this.field(shape, soft);
     const edge = 1 / Math.max(1 / n, soft);
     const p = this.pixels;
-    const width = right - left;
-    if (width <= 0 || bottom <= top) return;
-    let above = new Float32Array(width);
-    let current = new Float32Array(width);
-    for (let row = top; row < bottom; row++) {
-      const y = (row + 0.5) / n;
-      for (let i = 0; i < width; i++) current[i] = shape.distance((left + i + 0.5) / n, y);
+    for (let j = 0; j < height; j++) {
       for (let i = 0; i < width; i++) {
-        const distance = current[i]!;
+        const own = j * width + i;
+        const distance = distances[own]!;
         const coverage = clamp(0.5 - distance * edge) * opacity;
         if (coverage === 0) continue;
-        const at = (row * n + left + i) * 3;
-        const tone = typeof colour === 'function' ? colour((left + i + 0.5) / n, y) : colour;
+        const at = ((top + j) * n + left + i) * 3;
+        const tone = typeof colour === 'function' ? colour((left + i + 0.5) / n, (top + j + 0.5) / n) : colour;
         let lit = 1;
         if (bevel > 0 && distance > -bevel) {
           // The distance's slope points out of the shape: towards the light is the bright side of the rim.
-          const dx = i > 0 ? distance - current[i - 1]! : current[Math.min(1, width - 1)]! - distance;
-          const dy = row > top ? distance - above[i]! : 0;
+          const dx = i > 0 ? distance - distances[own - 1]! : width > 1 ? distances[own + 1]! - distance : 0;
+          const dy = j > 0 ? distance - distances[own - width]! : 0;
           lit += relief * (dx * this.lightX + dy * this.lightY) * n * clamp(1 + distance / bevel);
         }
         p[at] = p[at]! + (tone[0] * lit - p[at]!) * coverage;
         p[at + 1] = p[at + 1]! + (tone[1] * lit - p[at + 1]!) * coverage;
         p[at + 2] = p[at + 2]! + (tone[2] * lit - p[at + 2]!) * coverage;
       }
-      [above, current] = [current, above];
     }
   }
 
-  /** A soft shadow of a shape, thrown away from the light by `reach` (picture units). */
+  /** A soft shadow of a shape, thrown away from the light by `reach` (picture units, at most 0.02). */
   shadow(shape: Shape, reach: number, strength: number): void {
+    const n = this.size;
+    const { left, top, width, height, distances } = this.field(shape, FIELD_MARGIN);
     const dx = -this.lightX * reach;
     const dy = -this.lightY * reach;
-    const [x0, y0, x1, y1] = shape.box;
     const spread = 2.5 * reach;
+    const [x0, y0, x1, y1] = shape.box;
     this.scale(
       (x, y) => {
-        const t = clamp(0.5 - shape.distance(x - dx, y - dy) / spread);
+        const u = Math.min(width - 1, Math.max(0, (x - dx) * n - 0.5 - left));
+        const v = Math.min(height - 1, Math.max(0, (y - dy) * n - 0.5 - top));
+        const i = Math.min(width - 2, Math.floor(u));
+        const j = Math.min(height - 2, Math.floor(v));
+        const at = j * width + i;
+        const above = distances[at]! + (distances[at + 1]! - distances[at]!) * (u - i);
+        const below = distances[at + width]! + (distances[at + width + 1]! - distances[at + width]!) * (u - i);
+        const t = clamp(0.5 - (above + (below - above) * (v - j)) / spread);
         return 1 - strength * t * t * (3 - 2 * t);
       },
-      [x0 + dx - spread, y0 + dy - spread, x1 + dx + spread, y1 + dy + spread],
+      width < 2 || height < 2 ? [0, 0, -1, -1] : [x0 + dx - spread, y0 + dy - spread, x1 + dx + spread, y1 + dy + spread],
     );
   }
 
@@ -162,11 +195,9 @@ export class Canvas {
   coverage(shape: Shape): Float32Array { // [size, size]
     const n = this.size;
     const mask = new Float32Array(n * n);
-    const [left, top, right, bottom] = this.span(shape.box);
-    for (let row = top; row < bottom; row++) {
-      for (let column = left; column < right; column++) {
-        mask[row * n + column] = clamp(0.5 - shape.distance((column + 0.5) / n, (row + 0.5) / n) * n);
-      }
+    const { left, top, width, height, distances } = this.field(shape, 0);
+    for (let j = 0; j < height; j++) {
+      for (let i = 0; i < width; i++) mask[(top + j) * n + left + i] = clamp(0.5 - distances[j * width + i]! * n);
     }
     return mask;
   }

@@ -43,13 +43,16 @@ export function rectangle(cx: number, cy: number, halfWidth: number, halfHeight:
   };
 }
 
-function segmentDistance(x: number, y: number, ax: number, ay: number, bx: number, by: number): number {
+/** Square of the distance from (x, y) to the segment from a to b. */
+function segmentSquare(x: number, y: number, ax: number, ay: number, bx: number, by: number): number {
   const dx = bx - ax;
   const dy = by - ay;
   const square = dx * dx + dy * dy;
   let t = square > 0 ? ((x - ax) * dx + (y - ay) * dy) / square : 0;
   t = t < 0 ? 0 : t > 1 ? 1 : t;
-  return length(x - ax - t * dx, y - ay - t * dy);
+  const ox = x - ax - t * dx;
+  const oy = y - ay - t * dy;
+  return ox * ox + oy * oy;
 }
 
 function boxOf(points: readonly Point[], margin: number): Box {
@@ -66,14 +69,14 @@ function boxOf(points: readonly Point[], margin: number): Box {
 /** A line through points with round ends; the half width may change along it (given t, 0 to 1). */
 export function line(points: readonly Point[], halfWidth: number | ((t: number) => number)): Shape {
   const widths = points.map((_, i) => (typeof halfWidth === 'number' ? halfWidth : halfWidth(i / Math.max(1, points.length - 1))));
+  const flat = Float64Array.from(points.flat());
+  const halves = Float64Array.from(widths.slice(1), (width, i) => (widths[i]! + width) / 2);
   return {
     box: boxOf(points, Math.max(...widths)),
     distance: (x, y) => {
       let least = Infinity;
-      for (let i = 0; i + 1 < points.length; i++) {
-        const a = points[i]!;
-        const b = points[i + 1]!;
-        const d = segmentDistance(x, y, a[0], a[1], b[0], b[1]) - (widths[i]! + widths[i + 1]!) / 2;
+      for (let i = 0; i < halves.length; i++) {
+        const d = Math.sqrt(segmentSquare(x, y, flat[2 * i]!, flat[2 * i + 1]!, flat[2 * i + 2]!, flat[2 * i + 3]!)) - halves[i]!;
         if (d < least) least = d;
       }
       return least;
@@ -83,19 +86,22 @@ export function line(points: readonly Point[], halfWidth: number | ((t: number) 
 
 /** A closed polygon, convex or not. */
 export function polygon(points: readonly Point[]): Shape {
+  const flat = Float64Array.from([...points, points[0]!].flat());
   return {
     box: boxOf(points, 0),
     distance: (x, y) => {
       let least = Infinity;
       let inside = false;
-      for (let i = 0, j = points.length - 1; i < points.length; j = i++) {
-        const [ax, ay] = points[i]!;
-        const [bx, by] = points[j]!;
-        const d = segmentDistance(x, y, ax, ay, bx, by);
-        if (d < least) least = d;
+      for (let i = 0; i + 3 < flat.length; i += 2) {
+        const ax = flat[i]!;
+        const ay = flat[i + 1]!;
+        const bx = flat[i + 2]!;
+        const by = flat[i + 3]!;
+        const square = segmentSquare(x, y, ax, ay, bx, by);
+        if (square < least) least = square;
         if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) inside = !inside;
       }
-      return inside ? -least : least;
+      return inside ? -Math.sqrt(least) : Math.sqrt(least);
     },
   };
 }
