@@ -1,0 +1,195 @@
+import sharp from 'sharp';
+import { ImageError, UsageError } from '../errors';
+import { COLORMAPS, level, type ColormapName, type Scale } from './colormap';
+import { contourPath, findContours, maskContours } from './contour';
+import type { RgbImage } from './decoded-image';
+import { legendFor, ownScaleBadge, type Legend } from './legend';
+import type { ScoreMap } from './map-file';
+import type { Mask } from './preprocess';
+import { resizeMap } from './resize-map';
+
+export interface HeatmapOptions {
+  /** Default 'turbo'. */
+  readonly colormap?: ColormapName;
+  /**
+   * Values between which the colours run. 'fixed' (default) is 0 to 1, so that colours mean the same on every picture. 'image'
+   * is the smallest to the largest value of this map: it makes normal pictures glow too, and is marked on the picture.
+   */
+  readonly scale?: 'fixed' | 'image' | Scale;
+  /** Adds a margin on the right with the colour bar and a legend. Default true; without it the result has the picture's size. */
+  readonly colorBar?: boolean;
+  /** Outlined in white: the true mask. Of another size than the map it is stretched. */
+  readonly mask?: Mask;
+  /** Outlined in magenta: where the map reaches this value. */
+  readonly threshold?: number;
+  /** Printed in the margin. */
+  readonly score?: number;
+  /** Default 'png'. */
+  readonly format?: 'png' | 'jpeg' | 'webp';
+}
+
+export interface OverlayOptions extends HeatmapOptions {
+  /** How much of the picture the strongest colours hide, 0..1. Default 0.65. Low values hide less. */
+  readonly opacity?: number;
+}
+
+const FIXED: Scale = { low: 0, high: 1 };
+const TRUTH = '#ffffff';
+const PREDICTED = '#ff2bd6';
+
+/**
+ * The map in colours.
+ *
+ * @param map float32 [height, width]
+ * @returns a picture file of the map's size, plus the margin
+ * @throws UsageError `heatmap/scale` for a scale that does not rise; ImageError where sizes and data do not fit
+ */
+export async function renderHeatmap(map: ScoreMap, options: HeatmapOptions = {}): Promise<Buffer> {
+  const { width, height } = checked(map);
+  const scale = scaleOf(map, options.scale);
+  const colours = COLORMAPS[options.colormap ?? 'turbo'];
+  const pixels = new Uint8Array(width * height * 3);
+  for (let at = 0; at < map.data.length; at++) {
+    const colour = level(map.data[at] as number, scale) * 3;
+    for (let channel = 0; channel < 3; channel++) pixels[at * 3 + channel] = colours[colour + channel] as number;
+  }
+  return finish({ width, height, data: pixels }, map, colours, scale, options);
+}
+
+/**
+ * The map in colours over the picture. The colours grow denser with the value: what is normal stays visible as it is, and
+ * the colour bar shows the same mixture, over grey.
+ *
+ * @param map float32 [height, width]; of another size than the picture it is resized bilinearly
+ * @param image uint8 [height, width, 3]
+ * @returns a picture file of the picture's own size, plus the margin
+ * @throws as {@link renderHeatmap}
+ */
+export async function renderOverlay(map: ScoreMap, image: RgbImage, options: OverlayOptions = {}): Promise<Buffer> {
+  checked(map);
+  const { width, height } = image;
+  if (image.data.length !== width * height * 3) {
+    throw new ImageError('image/size-mismatch', `${width} x ${height} x 3 samples expected, found ${image.data.length}`, { width, height });
+  }
+  const fitted = map.width === width && map.height === height
+    ? map
+    : { width, height, data: resizeMap(map.data, map.width, map.height, width, height) };
+  const scale = scaleOf(map, options.scale);
+  const colours = COLORMAPS[options.colormap ?? 'turbo'];
+  const cover = coverage(options.opacity ?? 0.65);
+  const pixels = new Uint8Array(width * height * 3);
+  for (let at = 0; at < fitted.data.length; at++) {
+    const place = level(fitted.data[at] as number, scale);
+    const share = cover[place] as number;
+    for (let channel = 0; channel < 3; channel++) {
+      const under = image.data[at * 3 + channel] as number;
+      pixels[at * 3 + channel] = Math.round(under + ((colours[place * 3 + channel] as number) - under) * share);
+    }
+  }
+  const mixed = colours.map((colour, at) => Math.round(128 + (colour - 128) * (cover[Math.floor(at / 3)] as number)));
+  return finish({ width, height, data: pixels }, fitted, mixed, scale, options);
+}
+
+/**
+ * The pixels at or above a threshold, white on black.
+ *
+ * @returns a PNG of one channel, 0 and 255, of the map's size
+ */
+export async function renderMask(map: ScoreMap, threshold: number): Promise<Buffer> {
+  const { width, height } = checked(map);
+  const pixels = Uint8Array.from(map.data, (value) => (value >= threshold ? 255 : 0));
+  return sharp(pixels, { raw: { width, height, channels: 1 } }).toColourspace('b-w').png().toBuffer();
+}
+
+/** How much of the picture each level hides: rising smoothly from nothing, full from the middle of the scale on. */
+function coverage(opacity: number): Float64Array {
+  return Float64Array.from({ length: 256 }, (_, place) => {
+    const rise = Math.min(1, place / 128);
+    return opacity * rise * rise * (3 - 2 * rise);
+  });
+}
+
+function checked(map: ScoreMap): ScoreMap {
+  if (map.data.length === 0 || map.data.length !== map.width * map.height) {
+    throw new ImageError('map/shape', `a map of ${map.width} x ${map.height} values expected, found ${map.data.length} values`, { width: map.width, height: map.height });
+  }
+  return map;
+}
+
+function scaleOf(map: ScoreMap, wanted: HeatmapOptions['scale']): Scale {
+  if (wanted === undefined || wanted === 'fixed') return FIXED;
+  if (wanted !== 'image') {
+    if (wanted.low < wanted.high) return wanted;
+    throw new UsageError('heatmap/scale', `a scale that rises expected, found ${wanted.low} to ${wanted.high}`, { ...wanted });
+  }
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of map.data) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  // A constant map has no scale of its own; it is shown at the low end.
+  return low < high ? { low, high } : { low: Number.isFinite(low) ? low : 0, high: (Number.isFinite(low) ? low : 0) + 1 };
+}
+
+/** Draws outlines, margin and marks, and encodes. */
+async function finish(
+  picture: RgbImage, map: ScoreMap, colours: Uint8Array, scale: Scale, options: HeatmapOptions,
+): Promise<Buffer> {
+  const { width, height } = picture;
+  const ownScale = options.scale === 'image';
+  const outlines = drawOutlines(width, height, map, options);
+  const legend: Legend | undefined = options.colorBar === false
+    ? undefined
+    : legendFor({ width, height }, {
+        colours, scale, ownScale,
+        ...(options.score === undefined ? {} : { score: options.score }),
+        ...(options.mask === undefined ? {} : { truth: TRUTH }),
+        ...(options.threshold === undefined ? {} : { predicted: { colour: PREDICTED, threshold: options.threshold } }),
+      });
+  const badge = ownScale && !legend ? ownScaleBadge({ width, height }, scale) : '';
+  const canvasWidth = legend?.canvasWidth ?? width;
+  const canvasHeight = legend?.canvasHeight ?? height;
+
+  let image = sharp(picture.data, { raw: { width, height, channels: 3 } });
+  if (legend) {
+    image = image.extend({ right: canvasWidth - width, bottom: canvasHeight - height, background: '#ffffff' });
+  }
+  const marks = outlines + badge + (legend?.svg ?? '');
+  if (marks !== '') {
+    const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${canvasWidth}" height="${canvasHeight}">${marks}</svg>`;
+    // libvips reads SVG elements of up to 10 MB unless told otherwise; outlines of noise are longer.
+    image = image.composite([{ input: Buffer.from(svg), left: 0, top: 0, unlimited: true }]);
+  }
+  switch (options.format ?? 'png') {
+    case 'png':
+      return image.removeAlpha().png().toBuffer();
+    case 'jpeg':
+      return image.removeAlpha().jpeg({ quality: 92, chromaSubsampling: '4:4:4' }).toBuffer();
+    case 'webp':
+      return image.removeAlpha().webp({ quality: 92 }).toBuffer();
+  }
+}
+
+/** Each outline twice, a dark line under a bright one, so that it shows on any colour. */
+function drawOutlines(width: number, height: number, map: ScoreMap, options: HeatmapOptions): string {
+  const line = Math.min(6, Math.max(1, Math.min(width, height) / 350));
+  const draw = (path: string, colour: string, stretch: string): string =>
+    path === ''
+      ? ''
+      : `<g fill="none" stroke-linejoin="round"${stretch}>` +
+        `<path d="${path}" stroke="#000000" stroke-opacity="0.75" stroke-width="${line * 2}" vector-effect="non-scaling-stroke"/>` +
+        `<path d="${path}" stroke="${colour}" stroke-width="${line}" vector-effect="non-scaling-stroke"/></g>`;
+  let svg = '';
+  if (options.threshold !== undefined) {
+    svg += draw(contourPath(findContours(map.data, width, height, options.threshold)), PREDICTED, '');
+  }
+  if (options.mask) {
+    const { mask } = options;
+    const stretch = mask.width === width && mask.height === height
+      ? ''
+      : ` transform="scale(${width / mask.width} ${height / mask.height})"`;
+    svg += draw(contourPath(maskContours(mask)), TRUTH, stretch);
+  }
+  return svg;
+}
