@@ -1,0 +1,70 @@
+import { MetricError } from '../../lib/errors';
+import { auroc } from './auroc';
+import { averagePrecision } from './average-precision';
+import { precisionRecallCurve, rocCurve, type Curve } from './curves';
+import { bestF1, type BestF1 } from './f1-max';
+import { IMAGE_METRIC_IDS, type ImageMetricId, type MetricValues } from './metric-ids';
+import { rankScores, undefinedReason, type RankedScores } from './ranking';
+
+/** Collects one score per image of a category, and gives the image metrics of spec 2. */
+export class ImageMetrics {
+  private readonly normal: number[] = [];
+  private readonly anomalous: number[] = [];
+  private ranked: RankedScores | undefined;
+
+  /**
+   * @param score any finite number; larger is more anomalous
+   * @param isAnomalous the true label
+   * @throws MetricError when the score is NaN or infinite
+   */
+  add(score: number, isAnomalous: boolean): void {
+    if (!Number.isFinite(score)) {
+      throw new MetricError('SCORE_NOT_FINITE', `image score ${score} is not a number that can be ranked; look at the model or its weights`, { score });
+    }
+    this.ranked = undefined;
+    (isAnomalous ? this.anomalous : this.normal).push(score);
+  }
+
+  /** Images so far. */
+  get count(): { readonly normal: number; readonly anomalous: number } {
+    return { normal: this.normal.length, anomalous: this.anomalous.length };
+  }
+
+  /** Fractions; all null with images of one class only. */
+  value(): MetricValues<ImageMetricId> {
+    const ranked = this.ranking();
+    if (undefinedReason(ranked, 'image') !== undefined) return { 'image/auroc': null, 'image/ap': null, 'image/f1max': null };
+    return { 'image/auroc': auroc(ranked), 'image/ap': averagePrecision(ranked), 'image/f1max': bestF1(ranked).f1 };
+  }
+
+  /** Why metrics are null, for those that are. */
+  reasons(): Partial<Record<ImageMetricId, string>> {
+    const reason = undefinedReason(this.ranking(), 'image');
+    return reason === undefined ? {} : Object.fromEntries(IMAGE_METRIC_IDS.map((id) => [id, reason]));
+  }
+
+  /** The threshold with the best F1 on these images; null with images of one class only. */
+  bestF1Threshold(): BestF1 | null {
+    return this.ifDefined(bestF1);
+  }
+
+  /** Null with images of one class only. */
+  rocCurve(maxPoints?: number): Curve | null {
+    return this.ifDefined((ranked) => rocCurve(ranked, maxPoints));
+  }
+
+  /** Null with images of one class only. */
+  precisionRecallCurve(maxPoints?: number): Curve | null {
+    return this.ifDefined((ranked) => precisionRecallCurve(ranked, maxPoints));
+  }
+
+  private ranking(): RankedScores {
+    this.ranked ??= rankScores(this.normal, this.anomalous);
+    return this.ranked;
+  }
+
+  private ifDefined<Result>(compute: (ranked: RankedScores) => Result): Result | null {
+    const ranked = this.ranking();
+    return undefinedReason(ranked, 'image') === undefined ? compute(ranked) : null;
+  }
+}
