@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import type { ModelOptions } from '../lib/config';
+import { UsageError } from '../lib/errors';
+
+/** How prompts are trained. Defaults are those of the reference's training program (spec 8.5, 10.6). */
+export const trainingOptionsSchema = z.object({
+  learningRate: z.number().positive().default(1e-3),
+  /** Adam's decay rates of the first and second moment. */
+  betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.6, 0.999]),
+  batchSize: z.int().positive().default(8),
+  epochs: z.int().positive().default(5),
+  /** Decides the starting prompts, the order of images, and which batches see image context. */
+  seed: z.int().nonnegative().default(111),
+  /** Temperature of the image similarity; sharper than when scoring. */
+  imageTemperature: z.number().positive().default(0.01),
+  pixelTemperature: z.number().positive().default(0.07),
+  /** How patch probabilities are enlarged to pixels; `nearest` needs no enlarged map at all. */
+  interpolation: z.enum(['nearest', 'bilinear']).default('nearest'),
+  /** Score-based pooling in the image loss; by default as in scoring. */
+  pooling: z.boolean(),
+  /** Share of batches whose prompts are conditioned on their images (paper section 3.3). */
+  contextProbability: z.number().min(0).max(1).default(1),
+  /** Weight of each distinct feature set's pixel losses; by default the number of equal copies that the reference sums. */
+  pixelWeight: z.number().nonnegative(),
+  imageWeight: z.number().nonnegative().default(0.2),
+});
+
+export type TrainingOptions = z.output<typeof trainingOptionsSchema>;
+/** What a caller may leave out. */
+export type TrainingOptionsInput = Partial<z.input<typeof trainingOptionsSchema>>;
+
+/**
+ * Completes training options for a model.
+ * @throws UsageError naming the option, what was found and what is legal
+ */
+export function completeTrainingOptions(input: TrainingOptionsInput, model: ModelOptions): TrainingOptions {
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const parsed = trainingOptionsSchema.safeParse({
+    pooling: model.pooling,
+    // The reference's list of layers holds one tensor several times, and its loss sums over the list (spec 10.1).
+    pixelWeight: model.eattnBlocks > 0 ? model.layers.length : 1,
+    ...given,
+  });
+  if (!parsed.success) {
+    throw new UsageError('options/invalid', `training options: ${z.prettifyError(parsed.error)}`, { issues: parsed.error.issues });
+  }
+  return parsed.data;
+}
