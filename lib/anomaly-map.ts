@@ -63,7 +63,7 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
     if (!(Number.isInteger(width) && width > 0 && Number.isInteger(height) && height > 0 && data.length === width * height)) {
       throw new ImageError('map/shape', `a map of ${width} x ${height} values expected, found ${data.length} values`, { width, height, found: data.length });
     }
-    super(data.length);
+    super(new ArrayBuffer(data.length * 4));
     this.set(data);
     this.width = width;
     this.height = height;
