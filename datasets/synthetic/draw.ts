@@ -121,8 +121,9 @@ function perfect(scene: Scene): { picture: DrawnPicture } {
 /** Draws the defect, again and stronger or larger where it could not be seen or grew too large. */
 function damage(scene: Scene, clean: Uint8Array, kind: DefectKind): { pixels: Uint8Array; mask: Uint8Array } {
   const { size } = scene;
-  let contrast = 1;
-  let extent = 1;
+  const vigour = scene.random.split(`defect/${kind.name}`);
+  let contrast = vigour.range(0.85, 1.2);
+  let extent = vigour.pick([0.85, 1, 1.15, 1.35, 1.6, 1.9]);
   let best: { pixels: Uint8Array; mask: Uint8Array } | null = null;
   let bestShortfall = Infinity;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
