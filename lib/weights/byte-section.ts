@@ -4,6 +4,8 @@ import { WeightsError } from '../errors';
 /** A run of bytes that can be read in any order: a whole file, a part of one, or memory. */
 export interface ByteSection {
   readonly size: number;
+  /** CRC-32 of all bytes, where it is known and should be checked when all of them are read. */
+  readonly checksum?: number;
   /** Fills `target` with the bytes from `offset` on. @throws WeightsError where they are not all there */
   readInto(offset: number, target: Uint8Array): void;
 }

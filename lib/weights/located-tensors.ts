@@ -1,3 +1,4 @@
+import * as zlib from 'node:zlib';
 import { WeightsError } from '../errors';
 import { type ByteSection, readBytes } from './byte-section';
 import { BYTES_PER_ELEMENT, decodeIntegers, decodeNumbers, elementCount, isInteger } from './elements';
@@ -101,14 +102,27 @@ export class LocatedTensorSource implements TensorSource {
     const spanned = contiguous ? count : reach(shape, strides) + 1;
     const values = allocate(spanned);
     const start = tensor.offset * width;
+    // A checksum covers a whole storage, so it can be checked only when all of it passes by.
+    const expected = spanned * width === storage.size ? storage.checksum : undefined;
+    const include = (bytes: Uint8Array, sum: number): number => (expected === undefined ? 0 : zlib.crc32(bytes, sum));
+    let checksum = 0;
     if (values instanceof Float32Array && dtype === 'float32') {
-      storage.readInto(start, new Uint8Array(values.buffer));
+      const bytes = new Uint8Array(values.buffer);
+      storage.readInto(start, bytes);
+      checksum = include(bytes, checksum);
     } else {
       const step = CHUNK_BYTES / width;
       for (let at = 0; at < spanned; at += step) {
         const bytes = readBytes(storage, start + at * width, Math.min(step, spanned - at) * width);
         decode(bytes, dtype, values, at);
+        checksum = include(bytes, checksum);
       }
+    }
+    if (expected !== undefined && checksum !== expected) {
+      throw new WeightsError('weights/checksum', `${this.path}: the values of ${name} do not match their checksum; the file is damaged`, {
+        path: this.path,
+        tensor: name,
+      });
     }
     return contiguous ? values : gather(values, shape, strides, allocate(count));
   }

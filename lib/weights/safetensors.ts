@@ -114,7 +114,7 @@ const TYPE_NAMES = { float32: 'F32', float16: 'F16', bfloat16: 'BF16', int32: 'I
 /**
  * Writes a safetensors file. It appears at `target` complete or not at all: it is written beside, flushed, and renamed.
  * @param metadata strings kept in the header, such as model options and how the weights were made
- * @throws WeightsError where a tensor's data does not fill its shape
+ * @throws WeightsError where a tensor's data does not fill its shape, or the file cannot be written
  */
 export function writeSafetensors(
   target: string,
@@ -160,10 +160,10 @@ function encode(name: string, tensor: TensorToWrite): Uint8Array {
 
 /** Hands `body` a function that appends bytes to a temporary file, which then takes the place of `target`. */
 export function writeAtomically(target: string, body: (write: (bytes: Uint8Array) => void) => void): void {
-  fs.mkdirSync(path.dirname(target), { recursive: true });
   const temporary = `${target}.${process.pid}.partial`;
-  const descriptor = fs.openSync(temporary, 'w');
   try {
+    fs.mkdirSync(path.dirname(target), { recursive: true });
+    const descriptor = fs.openSync(temporary, 'w');
     try {
       body((bytes) => {
         for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(descriptor, bytes, at);
@@ -173,8 +173,10 @@ export function writeAtomically(target: string, body: (write: (bytes: Uint8Array
       fs.closeSync(descriptor);
     }
     fs.renameSync(temporary, target);
-  } catch (error) {
+  } catch (cause) {
     fs.rmSync(temporary, { force: true });
-    throw error;
+    if (cause instanceof WeightsError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new WeightsError('weights/not-written', `cannot write ${target}: ${reason}`, { path: target }, { cause });
   }
 }

@@ -24,6 +24,9 @@ const END = 0x06054b50;
 const END64 = 0x06064b50;
 const END64_LOCATOR = 0x07064b50;
 
+/** What writers leave that were told to skip checksums, as PyTorch can be. */
+const NO_CHECKSUM = 0;
+
 const LARGEST_DIRECTORY = 64 << 20;
 const MOST_ENTRIES = 200_000;
 /** Deflated entries are inflated in memory, so they must be small; PyTorch deflates nothing. */
@@ -42,7 +45,9 @@ export class ZipArchive {
 
   /** The content of an entry for random access. A deflated one is inflated as a whole. @throws WeightsError */
   section(entry: ZipEntry): ByteSection {
-    return entry.deflated ? memorySection(this.inflate(entry)) : subsection(this.file, entry.dataStart, entry.size);
+    if (entry.deflated) return memorySection(this.inflate(entry));
+    const section = subsection(this.file, entry.dataStart, entry.size);
+    return entry.crc === NO_CHECKSUM ? section : { ...section, checksum: entry.crc };
   }
 
   /** The whole content of a small entry, its checksum verified. @throws WeightsError */
@@ -50,10 +55,8 @@ export class ZipArchive {
     if (entry.size > largest) {
       throw this.invalid(`${entry.name} has ${entry.size} bytes; at most ${largest} are read`, 'weights/limit');
     }
-    const bytes = entry.deflated ? this.inflate(entry) : readBytes(this.file, entry.dataStart, entry.size);
-    // Writers that are told to skip checksums leave a zero.
-    if (entry.crc !== 0 && zlib.crc32(bytes) !== entry.crc) throw this.invalid(`${entry.name} does not match its checksum`);
-    return bytes;
+    if (entry.deflated) return this.inflate(entry);
+    return this.checked(entry, readBytes(this.file, entry.dataStart, entry.size));
   }
 
   private inflate(entry: ZipEntry): Uint8Array {
@@ -63,11 +66,17 @@ export class ZipArchive {
     const packed = readBytes(this.file, entry.dataStart, entry.compressedSize);
     try {
       const bytes = zlib.inflateRawSync(packed, { maxOutputLength: Math.max(entry.size, 1) });
-      if (bytes.length === entry.size) return new Uint8Array(bytes);
-    } catch {
-      // Reported below together with the case of a wrong length.
+      if (bytes.length === entry.size) return this.checked(entry, new Uint8Array(bytes));
+    } catch (error) {
+      if (error instanceof WeightsError) throw error;
+      // Else reported below together with the case of a wrong length.
     }
     throw this.invalid(`${entry.name} does not inflate to the ${entry.size} bytes that the directory gives`);
+  }
+
+  private checked(entry: ZipEntry, bytes: Uint8Array): Uint8Array {
+    if (entry.crc === NO_CHECKSUM || zlib.crc32(bytes) === entry.crc) return bytes;
+    throw this.invalid(`${entry.name} does not match its checksum; the file is damaged`, 'weights/checksum');
   }
 
   private findDirectory(): { directoryStart: number; directorySize: number; count: number } {
