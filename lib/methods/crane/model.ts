@@ -15,10 +15,11 @@ export interface ImageFeatures {
   readonly patches: readonly tf.Tensor3D[];
 }
 
-export interface ImageScores {
+/** A type and not an interface, since `tf.tidy` passes only those through. */
+export type ImageScores = {
   readonly scores: tf.Tensor1D; // [B], 0 to 1
   readonly maps: tf.Tensor3D; // [B, H, W], 0 to 1
-}
+};
 
 export interface CraneParts {
   readonly vision: ClipVisionEncoder;

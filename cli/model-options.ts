@@ -1,0 +1,94 @@
+import * as fs from 'node:fs';
+import { parse } from 'yaml';
+import type { Argv } from 'yargs';
+import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
+import { ATTENTION_TYPES, CONTEXT_POSITIONS, FUSIONS, type AttentionType, type ContextPosition, type Fusion, type ModelOptionsInput } from '../lib/config';
+import { UsageError } from '../lib/errors';
+
+/** What `modelOptions` adds to a command's arguments. */
+export interface ModelArguments {
+  backbone?: string | undefined;
+  prompts?: string | undefined;
+  imageSize?: number | undefined;
+  layers?: string | undefined;
+  eattnBlocks?: number | undefined;
+  attention?: AttentionType | undefined;
+  fusion?: Fusion | undefined;
+  pooling?: boolean | undefined;
+  context?: boolean | undefined;
+  contextPosition?: ContextPosition | undefined;
+  sigma?: number | undefined;
+  backend: BackendChoice;
+  batchSize?: number | undefined;
+  seed: number;
+  offline: boolean;
+  referenceImages: boolean;
+}
+
+/** Options that name the model: the same for every command that loads one. */
+export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
+  return argv
+    .option('backbone', { type: 'string', describe: 'nano (embedded), a registered name, or a file or folder', group: 'Model:' })
+    .option('prompts', { type: 'string', describe: 'a registered name such as crane-visa, or a file', group: 'Model:' })
+    .option('image-size', { type: 'number', describe: 'side of the network input in pixels', group: 'Model:' })
+    .option('layers', { type: 'string', describe: 'blocks that give anomaly maps, such as 6,12,18,24', group: 'Model:' })
+    .option('eattn-blocks', { type: 'number', describe: 'how many of the last blocks have the refined path', group: 'Model:' })
+    .option('attention', { choices: ATTENTION_TYPES, describe: 'what E-Attn correlates', group: 'Model:' })
+    .option('fusion', { choices: FUSIONS, describe: 'average probabilities (soft) or logits', group: 'Model:' })
+    .option('pooling', { type: 'boolean', describe: 'score-based pooling of patch tokens', group: 'Model:' })
+    .option('context', { type: 'boolean', describe: 'condition prompts on the image when scoring', group: 'Model:' })
+    .option('context-position', { choices: CONTEXT_POSITIONS, describe: 'where the image enters the prompts', group: 'Model:' })
+    .option('sigma', { type: 'number', describe: 'Gaussian over the map, in pixels of the network input', group: 'Model:' })
+    .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes', group: 'Run:' })
+    .option('batch-size', { type: 'number', describe: 'images at a time', group: 'Run:' })
+    .option('seed', { type: 'number', default: 111, describe: 'start of every random stream', group: 'Run:' })
+    .option('offline', { type: 'boolean', default: false, describe: 'never touch the network', group: 'Run:' })
+    .option('reference-images', {
+      type: 'boolean',
+      default: false,
+      describe: 'read pictures as the reference does: EXIF ignored, 16 bits clipped',
+      group: 'Run:',
+    })
+    .config('config', 'YAML or JSON file with options', readConfig) as unknown as Argv<T & ModelArguments>;
+}
+
+/** Reads an options file. Keys are option names, with or without dashes. */
+function readConfig(file: string): Record<string, unknown> {
+  let content: unknown;
+  try {
+    content = parse(fs.readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new UsageError('options/config', `--config ${file}: ${(error as Error).message}`, { file });
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw new UsageError('options/config', `--config ${file}: expected options as "name: value" lines`, { file });
+  }
+  return Object.fromEntries(
+    Object.entries(content).map(([key, value]) => [key, Array.isArray(value) ? value.join(',') : (value as unknown)]),
+  );
+}
+
+/** The model options among a command's arguments; what was not given is left out. @throws UsageError */
+export function modelOptionsFrom(args: ModelArguments): ModelOptionsInput {
+  const { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma } = args;
+  const given = { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, layers: layersFrom(args.layers) };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as ModelOptionsInput;
+}
+
+function layersFrom(text: string | undefined): number[] | undefined {
+  if (text === undefined) return undefined;
+  const layers = String(text).split(',').map((part) => Number(part.trim()));
+  if (layers.length === 0 || layers.some((layer) => !Number.isInteger(layer) || layer < 1)) {
+    throw new UsageError('options/layers', `--layers ${text}: expected block numbers from 1, such as 6,12,18,24`, { found: text });
+  }
+  return layers;
+}
+
+/** Rejects a batch size that is no positive whole number. @throws UsageError */
+export function batchSizeFrom(args: ModelArguments): number | undefined {
+  const { batchSize } = args;
+  if (batchSize !== undefined && !(Number.isInteger(batchSize) && batchSize > 0)) {
+    throw new UsageError('options/batch-size', `--batch-size ${batchSize}: expected a whole number of 1 or more`, { found: batchSize });
+  }
+  return batchSize;
+}

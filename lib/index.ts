@@ -1,0 +1,48 @@
+export { Crane, type CraneOptions, type DetectInput, type ModelDescription, type StreamOptions } from './crane';
+export type { Detection } from './detection';
+export { AnomalyMap, type MapForm, type SaveMapOptions } from './anomaly-map';
+export { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
+export {
+  ATTENTION_TYPES,
+  CLIP_VARIANTS,
+  CONTEXT_POSITIONS,
+  FUSIONS,
+  completeModelOptions,
+  type AttentionType,
+  type ClipSizes,
+  type ContextPosition,
+  type Fusion,
+  type ModelOptions,
+  type ModelOptionsInput,
+} from './config';
+export {
+  BackendError,
+  CraneError,
+  DatasetError,
+  ImageError,
+  MetricError,
+  TrainingError,
+  UsageError,
+  WeightsError,
+} from './errors';
+export type { OnProgress, Progress } from './progress';
+export type { ImageInput, RawPixels } from './image/input';
+
+export { PatchEmbedding } from './layers/patch-embedding';
+export { MultiHeadAttention } from './layers/multi-head-attention';
+export { EAttn } from './layers/e-attn';
+export { ResidualBlock } from './layers/residual-block';
+export { DualPathBlock } from './layers/dual-path-block';
+export { ClipVisionEncoder, type VisionFeatures } from './encoders/clip-vision';
+export { ClipTextEncoder } from './encoders/clip-text';
+export { LearnablePrompts } from './prompts/learnable-prompts';
+export { ClipTokenizer } from './prompts/tokenizer';
+export { Similarity } from './scoring/similarity';
+export { ScorePooling } from './scoring/score-pooling';
+export { MapFusion } from './scoring/fusion';
+export { GaussianFilter } from './scoring/gaussian';
+
+export { openBackbone, type Backbone } from './methods/crane/backbone';
+export { openPrompts } from './methods/crane/prompts';
+export { buildCraneModel } from './methods/crane/build';
+export { CraneModel } from './methods/crane/model';

@@ -1,0 +1,93 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { WeightsError } from '../../errors';
+import type { Activation, ClipSizes } from '../../config';
+import { CLIP_PREPROCESSING, type Preprocessing } from '../../image/preprocess';
+import type { ParameterSource } from '../../layers/crane-layer';
+import { packageFolder } from '../../package-folder';
+import type { OnProgress } from '../../progress';
+import { ClipTokenizer } from '../../prompts/tokenizer';
+import { openClipWeights } from '../../weights/clip-weights';
+import { sha256OfFile } from '../../weights/download';
+import { resolveWeights } from '../../weights/weight-cache';
+
+/** The backbone that comes with the package; works offline. */
+export const EMBEDDED_BACKBONE = 'nano';
+
+export interface Backbone {
+  /** As it was asked for: a registered name, or the file's or folder's name. */
+  readonly name: string;
+  readonly path: string;
+  readonly sizes: ClipSizes;
+  readonly activation: Activation;
+  readonly preprocessing: Preprocessing;
+  readonly tokenizer: ClipTokenizer;
+  /** Vocabulary ids of the token table's rows where it is not the whole vocabulary. */
+  readonly tokenIds?: readonly number[];
+  /** Reads parameters by canonical name. */
+  readonly parameters: ParameterSource;
+  /** Checks that nothing in the file was left over. @throws WeightsError */
+  finish(): void;
+  /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
+  sha256(): Promise<string>;
+  close(): void;
+}
+
+export interface OpenBackboneOptions {
+  readonly offline?: boolean;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+  /** Override of the activation that the file suggests (spec 1.4). */
+  readonly activation?: Activation;
+}
+
+/**
+ * Opens a CLIP backbone: `nano`, a registered name such as `ViT-L/14@336px` (downloaded once), or a file or folder.
+ * @throws UsageError for an unknown name; WeightsError for a file that is not CLIP, or a download that fails
+ */
+export async function openBackbone(nameOrPath: string = EMBEDDED_BACKBONE, options: OpenBackboneOptions = {}): Promise<Backbone> {
+  const { activation, ...cache } = options;
+  const file = nameOrPath === EMBEDDED_BACKBONE ? embeddedFile('nano.safetensors') : await resolveWeights(nameOrPath, 'backbone', cache);
+  const weights = await openClipWeights(file, activation === undefined ? {} : { activation });
+  const { reader, sizes, tokenIds } = weights;
+  return {
+    name: nameOrPath === file ? path.basename(file) : nameOrPath,
+    path: file,
+    sizes,
+    activation: weights.activation,
+    preprocessing: CLIP_PREPROCESSING,
+    tokenizer: hasVocabulary(file) ? await ClipTokenizer.fromFolder(file) : ClipTokenizer.embedded(),
+    ...(tokenIds === undefined ? {} : { tokenIds: Array.from(tokenIds) }),
+    parameters: (name, shape) => tf.tensor(reader.take(name, shape), shape),
+    finish: () => reader.finish([/^(.*\.)?logit_(scale|bias)$/]),
+    sha256: () => hashOf(file),
+    close: () => weights.close(),
+  };
+}
+
+/**
+ * Path of a file in the package's `checkpoints` folder.
+ * @throws WeightsError where the package is incomplete
+ */
+export function embeddedFile(name: string): string {
+  const file = path.join(packageFolder(), 'checkpoints', name);
+  if (!fs.existsSync(file)) {
+    throw new WeightsError(
+      'weights/embedded-missing',
+      `${file} is missing from this package; install it again, or give --backbone and --prompts`,
+      { path: file },
+    );
+  }
+  return file;
+}
+
+function hasVocabulary(file: string): boolean {
+  return ['tokenizer.json', 'vocab.json'].some((name) => fs.existsSync(path.join(file, name)));
+}
+
+async function hashOf(file: string): Promise<string> {
+  if (!fs.statSync(file).isDirectory()) return sha256OfFile(file);
+  const parts = fs.readdirSync(file).filter((name) => /\.(safetensors|bin|pt|pth)$/.test(name)).sort();
+  return (await Promise.all(parts.map((name) => sha256OfFile(path.join(file, name))))).join('+');
+}

@@ -1,0 +1,115 @@
+import * as tf from '@tensorflow/tfjs';
+import { completeModelOptions, type ModelOptionsInput } from '../../config';
+import { ClipTextEncoder } from '../../encoders/clip-text';
+import { ClipVisionEncoder } from '../../encoders/clip-vision';
+import { WeightsError } from '../../errors';
+import type { ParameterSource } from '../../layers/crane-layer';
+import { LearnablePrompts } from '../../prompts/learnable-prompts';
+import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
+import { seededNormal } from '../../weights/seeded';
+import type { Backbone } from './backbone';
+import { CraneModel } from './model';
+
+/** The words behind the learned context (spec 6.2). */
+export const NORMAL_WORDS = 'object.';
+export const ANOMALOUS_WORDS = 'damaged object.';
+
+/** Sizes of fresh prompts, as the paper has them (spec 6.2); the depth is limited by the text encoder's blocks. */
+export const PROMPT_SIZES = { contextTokens: 12, deepTokens: 4, depth: 9 } as const;
+/** Standard deviation of fresh prompts (spec 6.2). */
+const FRESH_SPREAD = 0.02;
+
+export interface NewPrompts {
+  /** Draw fresh prompts from this seed, to be trained. */
+  readonly seed: number;
+  readonly contextTokens?: number;
+  readonly deepTokens?: number;
+  readonly depth?: number;
+}
+
+export interface BuildOptions {
+  readonly prompts: PromptCheckpoint | NewPrompts;
+  readonly options?: ModelOptionsInput;
+  readonly trainablePrompts?: boolean;
+}
+
+/**
+ * Wires a Crane model from an open backbone and prompts. The backbone may be closed afterwards.
+ * @throws WeightsError where the prompts do not fit the backbone, or the backbone's file is not complete
+ */
+export function buildCraneModel(backbone: Backbone, { prompts, options: input = {}, trainablePrompts = false }: BuildOptions): CraneModel {
+  const { sizes, activation, tokenizer, tokenIds, parameters } = backbone;
+  const options = completeModelOptions(input, sizes);
+  const fresh = 'seed' in prompts;
+  if (!fresh && prompts.width !== sizes.text.width) {
+    throw new WeightsError(
+      'weights/prompts-width',
+      `the prompts are ${prompts.width} wide, but the text encoder of ${backbone.name} is ${sizes.text.width} wide; ` +
+        'use prompts that were trained with this backbone, or train some with "crane train"',
+      { found: prompts.width, expected: sizes.text.width },
+    );
+  }
+  if (options.context && sizes.embedDimension !== sizes.text.width) {
+    throw new WeightsError(
+      'weights/context-width',
+      `image context needs a text encoder as wide as the shared space, but ${backbone.name} has ${sizes.text.width} and ${sizes.embedDimension}`,
+      { textWidth: sizes.text.width, embedDimension: sizes.embedDimension },
+    );
+  }
+  const made: { dispose(): unknown }[] = [];
+  const keep = <T extends { dispose(): unknown }>(layer: T): T => {
+    made.push(layer);
+    return layer;
+  };
+  try {
+    const common = { embedDimension: sizes.embedDimension, activation, parameters };
+    const vision = keep(
+      new ClipVisionEncoder({
+        ...common,
+        sizes: sizes.vision,
+        eattnBlocks: options.eattnBlocks,
+        attention: options.attention,
+      }),
+    );
+    const text = keep(
+      new ClipTextEncoder({ ...common, sizes: sizes.text, ...(tokenIds === undefined ? {} : { tokenIds }) }),
+    );
+    backbone.finish();
+    const { contextTokens, deepTokens, depth } = { ...PROMPT_SIZES, ...prompts };
+    const learnable = keep(
+      new LearnablePrompts({
+        width: sizes.text.width,
+        contextTokens,
+        deepTokens,
+        depth: fresh ? Math.min(depth, sizes.text.layers) : depth,
+        contextPosition: options.contextPosition,
+        startToken: tokenizer.startToken,
+        endToken: tokenizer.endToken,
+        normalWords: tokenizer.encode(NORMAL_WORDS),
+        anomalousWords: tokenizer.encode(ANOMALOUS_WORDS),
+        trainable: trainablePrompts,
+        parameters: fresh ? freshPrompts(prompts.seed) : promptValues(prompts),
+      }),
+    );
+    return new CraneModel({ vision, text, prompts: learnable, options });
+  } catch (error) {
+    made.forEach((layer) => layer.dispose());
+    throw error;
+  }
+}
+
+function freshPrompts(seed: number): ParameterSource {
+  return (path, shape) => {
+    const next = seededNormal(`${seed}/${path}`);
+    const count = shape.reduce((product, size) => product * size, 1);
+    return tf.tensor(Float32Array.from({ length: count }, () => FRESH_SPREAD * next()), shape);
+  };
+}
+
+function promptValues(prompts: PromptCheckpoint): ParameterSource {
+  return (path, shape) => {
+    if (path === 'ctx_pos') return tf.tensor(prompts.contextNormal, shape);
+    if (path === 'ctx_neg') return tf.tensor(prompts.contextAnomalous, shape);
+    return tf.tensor(prompts.deep[Number(path.split('.').pop())] as Float32Array, shape);
+  };
+}
