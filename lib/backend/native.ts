@@ -24,7 +24,7 @@ interface NativeBackendObject {
 }
 
 /** The name is a variable so that the compiler does not need the optional package. */
-const NATIVE_PACKAGE: string = '@tensorflow/tfjs-node-gpu';
+export const NATIVE_PACKAGE: string = '@tensorflow/tfjs-node-gpu';
 
 /**
  * Loads the native binding and registers the backend `tensorflow` on the one instance of `@tensorflow/tfjs`.

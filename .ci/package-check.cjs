@@ -1,0 +1,20 @@
+'use strict';
+const { Crane } = require('crane-tfjs');
+
+/** A grey picture of 64 x 64: the score is not looked at, only that the embedded model runs from the package. */
+async function main() {
+  if (typeof Crane?.load !== 'function') throw new Error('require gives no Crane with load()');
+  const sharp = require('sharp');
+  const picture = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#808080' } }).png().toBuffer();
+  const crane = await Crane.load();
+  const { score, map } = await crane.detect(picture);
+  crane.dispose();
+  if (!(score >= 0 && score <= 1)) throw new Error(`the score is ${score}`);
+  if (map.width !== 64 || map.height !== 64) throw new Error(`the map is ${map.width} x ${map.height}`);
+  console.log(`require: detected, score ${score.toFixed(3)}`);
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

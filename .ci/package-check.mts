@@ -1,0 +1,4 @@
+import { Crane } from 'crane-tfjs';
+
+const loaded: Promise<Crane> = Crane.load();
+void loaded;

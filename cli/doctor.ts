@@ -1,0 +1,25 @@
+import type { CommandModule } from 'yargs';
+import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
+import { examine } from './doctor/examine';
+import { adviceOn, describe } from './doctor/describe';
+
+interface DoctorArguments {
+  readonly backend: BackendChoice;
+  readonly json: boolean;
+  readonly verbose?: boolean;
+}
+
+/** `crane doctor`: what computes here and why, what is present, and what to do about what is missing. */
+export const doctorCommand: CommandModule<object, DoctorArguments> = {
+  command: 'doctor',
+  describe: 'Show which backend computes and why, and what is missing',
+  builder: {
+    backend: { choices: BACKEND_CHOICES, default: 'auto', describe: 'The backend to look at' },
+    json: { type: 'boolean', default: false, describe: 'Print one JSON object' },
+  },
+  handler: async ({ backend, json, verbose }) => {
+    const examination = await examine(backend, verbose ?? false);
+    const advice = adviceOn(examination);
+    process.stdout.write(json ? `${JSON.stringify({ ...examination, advice }, null, 2)}\n` : describe(examination, advice));
+  },
+};

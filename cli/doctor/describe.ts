@@ -1,0 +1,73 @@
+import { formatBytes } from '../table';
+import type { Examination, WeightsPresence } from './examine';
+
+/** What to do about each thing that is missing; empty where nothing is. */
+export function adviceOn(examination: Examination): string[] {
+  const { backend, setup, nvidiaDriver, weights } = examination;
+  const advice: string[] = [];
+  if (backend.nativeFailure !== null) advice.push(setup?.advice ?? backend.nativeFailure);
+  if (nvidiaDriver && !backend.gpu) {
+    advice.push('GPU: an NVIDIA driver is loaded, but TensorFlow does not use it. Run `node setup/setup.js --retry` to set up its CUDA build.');
+  }
+  const backbones = weights.files.filter((file) => file.kind === 'backbone');
+  if (backbones.length > 0 && backbones.every((file) => !file.present)) {
+    advice.push('Weights: none of the published backbones is here; the embedded nano works without. Fetch one with `crane weights fetch NAME`.');
+  }
+  return advice;
+}
+
+/** The report for people: one thing a line, then the weights, then what to do. */
+export function describe(examination: Examination, advice: readonly string[]): string {
+  const { backend, setup, cpu, nvidiaDriver, memory, versions, platform, cache, weights } = examination;
+  const rows: [title: string, text: string][] = [
+    ['Backend', `${backend.name}: ${backend.reason}`],
+    ['TensorFlow', backend.tensorflowVersion === null ? 'not in use' : `${backend.tensorflowVersion}${sourceOf(setup)}`],
+    ['Threads', `${backend.threads} of ${cpu.cores} ${cpu.cores === 1 ? 'core' : 'cores'}`],
+    ['CPU', `${cpu.model}${cpu.features === null ? '' : `; ${cpu.features.join(' ')}`}`],
+    ['GPU', describeGpu(backend.gpu, nvidiaDriver)],
+    ['Memory', `${formatBytes(memory.available)} of ${formatBytes(memory.total)} available`],
+    ['Versions', `crane-tfjs ${versions['crane-tfjs']}, Node ${versions.node}, tfjs ${versions.tfjs}, sharp ${versions.sharp} (libvips ${versions.libvips})`],
+    ['System', platform],
+    ['Cache', `${cache.folder}${cache.exists ? ` (${formatBytes(cache.bytes)})` : ' (not made yet)'}`],
+    ['Weights', `in ${weights.folder}`],
+  ];
+  const width = Math.max(...rows.map(([title]) => title.length)) + 2;
+  const lines = rows.map(([title, text]) => title.padEnd(width) + text);
+  lines.push(...weightLines(weights.files).map((line) => ' '.repeat(width) + line));
+  if (setup?.backend === 'wasm') {
+    lines.push('', `Set-up of native TensorFlow, ${setup.time}:`);
+    lines.push(...setup.steps.map(({ step, ok, detail }) => `  ${ok ? 'ok    ' : 'failed'}  ${step}: ${detail}`));
+  }
+  lines.push('', ...(advice.length === 0 ? ['Nothing is missing.'] : ['To do:', ...advice.map((item) => `- ${item}`)]));
+  return `${lines.join('\n')}\n`;
+}
+
+function sourceOf(setup: Examination['setup']): string {
+  switch (setup?.source) {
+    case 'wheel':
+      return ", from pip's wheel";
+    case 'download':
+      return ", from the npm package's own download";
+    case 'found':
+      return ', found already compiled';
+    default:
+      return '';
+  }
+}
+
+function describeGpu(used: boolean, driver: boolean): string {
+  if (used) return 'in use by TensorFlow';
+  return driver ? 'none in use, though an NVIDIA driver is loaded' : 'none in use (no NVIDIA driver is loaded)';
+}
+
+/** Backbones one by one, the many published prompts counted. */
+function weightLines(files: readonly WeightsPresence[]): string[] {
+  const backbones = files.filter((file) => file.kind === 'backbone');
+  const prompts = files.filter((file) => file.kind === 'prompts');
+  const width = Math.max(0, ...backbones.map((file) => file.name.length));
+  const present = prompts.filter((file) => file.present).map((file) => file.name);
+  return [
+    ...backbones.map((file) => `${file.name.padEnd(width)}  ${file.present ? 'present' : `missing  ${file.bytes === null ? '' : formatBytes(file.bytes)}`}`.trimEnd()),
+    `prompts: ${present.length} of ${prompts.length} published ones${present.length === 0 ? '' : ` (${present.join(', ')})`}`,
+  ];
+}

@@ -1,0 +1,105 @@
+import * as tf from '@tensorflow/tfjs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { prepareBackend, type BackendChoice, type BackendInfo } from '../../lib/backend';
+import { NATIVE_PACKAGE } from '../../lib/backend/native';
+import { readSetupState, type SetupState } from '../../lib/backend/setup-state';
+import { cacheFolder } from '../../lib/cache-folder';
+import { packageVersion } from '../../lib/version';
+import { registeredWeights } from '../../lib/weights/registry';
+import { cachedWeightsPath, isCached, weightsFolder } from '../../lib/weights/weight-cache';
+
+/** One file that `crane weights fetch` knows. */
+export interface WeightsPresence {
+  readonly name: string;
+  readonly kind: string;
+  readonly file: string;
+  readonly present: boolean;
+  /** Length in bytes, null where not known. */
+  readonly bytes: number | null;
+}
+
+/** Everything `crane doctor` shows; `--json` prints it as it is. */
+export interface Examination {
+  readonly backend: BackendInfo;
+  readonly setup: SetupState | null;
+  readonly cpu: { readonly model: string; readonly cores: number; readonly features: readonly string[] | null };
+  /** Whether an NVIDIA driver is loaded; whether a GPU is used is in `backend.gpu`. */
+  readonly nvidiaDriver: boolean;
+  /** Bytes. */
+  readonly memory: { readonly total: number; readonly available: number };
+  readonly versions: Readonly<Record<'crane-tfjs' | 'node' | 'tfjs' | 'sharp' | 'libvips', string>>;
+  readonly platform: string;
+  readonly cache: { readonly folder: string; readonly exists: boolean; readonly bytes: number };
+  readonly weights: { readonly folder: string; readonly files: readonly WeightsPresence[] };
+}
+
+/** Instruction sets that TensorFlow and XNNPACK make use of, as /proc/cpuinfo writes them. */
+const CPU_FEATURES = ['sse4_2', 'avx', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'avx512_fp16', 'avx_vnni', 'amx_tile', 'amx_bf16', 'asimd', 'sve'];
+
+/**
+ * Looks at everything, and starts the backend for it.
+ *
+ * @throws BackendError where the choice is an explicit one that is not to be had.
+ */
+export async function examine(choice: BackendChoice, verbose: boolean): Promise<Examination> {
+  const backend = await prepareBackend(choice, { verbose });
+  const cache = cacheFolder();
+  return {
+    backend,
+    setup: readSetupState(NATIVE_PACKAGE),
+    cpu: { model: os.cpus()[0]?.model.trim() ?? 'unknown', cores: os.availableParallelism(), features: cpuFeatures() },
+    nvidiaDriver: existsSync('/proc/driver/nvidia/version'),
+    memory: { total: os.totalmem(), available: availableMemory() },
+    versions: {
+      'crane-tfjs': packageVersion(),
+      node: process.versions.node,
+      tfjs: tf.version.tfjs,
+      sharp: sharp.versions.sharp ?? 'unknown',
+      libvips: sharp.versions.vips,
+    },
+    platform: `${process.platform} ${process.arch}, ${os.release()}`,
+    cache: { folder: cache, exists: existsSync(cache), bytes: sizeOfFolder(cache) },
+    weights: {
+      folder: weightsFolder(),
+      files: registeredWeights.map((entry) => ({
+        name: entry.name,
+        kind: entry.kind,
+        file: cachedWeightsPath(entry),
+        present: isCached(entry),
+        bytes: entry.bytes,
+      })),
+    },
+  };
+}
+
+/** Null where the system has no /proc/cpuinfo. */
+function cpuFeatures(): string[] | null {
+  try {
+    const flags = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1];
+    if (flags === undefined) return null;
+    const present = new Set(flags.trim().split(/\s+/));
+    return CPU_FEATURES.filter((feature) => present.has(feature));
+  } catch {
+    return null;
+  }
+}
+
+/** What can be had without swapping; `os.freemem()` leaves out what the file cache would give back. */
+function availableMemory(): number {
+  try {
+    const kilobytes = /^MemAvailable:\s*(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
+    return kilobytes === undefined ? os.freemem() : Number(kilobytes) * 1024;
+  } catch {
+    return os.freemem();
+  }
+}
+
+function sizeOfFolder(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .reduce((total, entry) => total + (statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0), 0);
+}
