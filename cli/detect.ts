@@ -171,7 +171,8 @@ async function save(detection: Detection, name: string, out: string, forms: read
 
 function print(rows: readonly Row[], args: DetectArguments): void {
   const lines = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
-  if (args.json === '-') {
+  // yargs hands a lone dash over as an empty text.
+  if (args.json === '-' || args.json === '') {
     process.stdout.write(lines);
     return;
   }
