@@ -1,93 +1,122 @@
-import type { CommandModule } from 'yargs';
-import yargs from 'yargs';
+/**
+ * The command `crane`. Each subcommand is a yargs module in its own file, loaded only when it is the one asked for, so
+ * that `crane --help` does not wait for TensorFlow.
+ */
+import yargs, { type Argv, type CommandModule } from 'yargs';
 import { CraneError, UsageError } from '../lib/errors';
+import { packageVersion } from '../lib/version';
 
-interface Entry {
+interface Subcommand {
+  readonly name: string;
   readonly describe: string;
-  /** Command modules load TensorFlow.js; only the one that is called is loaded, so that help is quick. */
-  readonly load: () => Promise<CommandModule<object, never>>;
+  /** Its module, whose `command` says what follows the name. */
+  readonly load: () => Promise<unknown>;
 }
 
-/** All commands, in the order in which help lists them. */
-const COMMANDS: Readonly<Record<string, Entry>> = {
-  start: {
+/** In the order of the help text. */
+const SUBCOMMANDS: readonly Subcommand[] = [
+  {
+    name: 'start',
     describe: 'Train on one set, find defects in another, write a report: all on embedded data',
-    load: async () => (await import('./start')).startCommand as CommandModule<object, never>,
+    load: async () => (await import('./start')).startCommand,
   },
-  detect: {
+  {
+    name: 'detect',
     describe: 'Find defects in images or folders of images',
-    load: async () => (await import('./detect')).detectCommand as CommandModule<object, never>,
+    load: async () => (await import('./detect')).detectCommand,
   },
-  train: {
+  {
+    name: 'train',
     describe: 'Train prompts on an auxiliary set',
-    load: async () => (await import('../train/command')).trainCommand as CommandModule<object, never>,
+    load: async () => (await import('../train/command')).trainCommand,
   },
-  eval: {
+  {
+    name: 'eval',
     describe: 'Score a set zero-shot and compute its metrics',
-    load: async () => (await import('../eval/command')).evalCommand as CommandModule<object, never>,
+    load: async () => (await import('../eval/command')).evalCommand,
   },
-  datasets: {
+  {
+    name: 'datasets',
     describe: 'List, check, locate and synthesize data sets',
-    load: async () => (await import('../datasets/command')).datasetsCommand as CommandModule<object, never>,
+    load: async () => (await import('../datasets/command')).datasetsCommand,
   },
-  weights: {
+  {
+    name: 'weights',
     describe: 'List, fetch, inspect and convert weights',
-    load: async () => (await import('./weights')).weightsCommand as CommandModule<object, never>,
+    load: async () => (await import('./weights')).weightsCommand,
   },
-  pretrain: {
+  {
+    name: 'pretrain',
     describe: 'Pretrain the embedded backbone on drawn images',
-    load: async () => (await import('../train/pretraining/command')).pretrainCommand as CommandModule<object, never>,
+    load: async () => (await import('../train/pretraining/command')).pretrainCommand,
   },
-  doctor: {
-    describe: 'Say what this installation uses, and what to do about what is missing',
-    load: async () => (await import('./doctor')).doctorCommand as CommandModule<object, never>,
+  {
+    name: 'doctor',
+    describe: 'Show which backend computes and why, and what is missing',
+    load: async () => (await import('./doctor')).doctorCommand,
   },
-};
-
-/** Exit codes that programs may rely on. */
-const EXIT = { success: 0, someFailed: 1, wrongUse: 2 } as const;
+];
 
 /**
  * Runs one command line.
- * @param argv without node and the script
- * @returns the exit code: 0 success, 1 some inputs failed or the run failed, 2 wrong use
+ *
+ * @param argv the arguments after `crane`.
+ * @returns the exit code: 0 success, 1 some inputs failed, 2 wrong use.
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  const verbose = argv.includes('--verbose');
   try {
-    const name = argv.find((argument) => !argument.startsWith('-'));
-    const entry = name === undefined ? undefined : COMMANDS[name];
-    if (name !== undefined && entry === undefined) throw unknownCommand(name);
-    let parser = yargs([...argv])
-      .scriptName('crane')
-      .usage('$0 <command> [options]\n\nZero-shot anomaly detection: find defects in images of things never seen before.')
-      .option('verbose', { type: 'boolean', default: false, describe: "show stack traces and TensorFlow's own log lines" })
-      .strict()
-      .demandCommand(1, 'Name a command; "crane --help" lists them.')
-      .recommendCommands()
-      .wrap(Math.min(110, process.stdout.columns ?? 100))
-      .exitProcess(false)
-      .fail((message, error) => {
-        throw error instanceof Error ? error : new UsageError('usage', `${message}\nSee "crane ${name ?? ''} --help".`.replace('crane  ', 'crane '));
-      });
-    if (entry) parser = parser.command(await entry.load());
-    else for (const [command, { describe }] of Object.entries(COMMANDS)) parser = parser.command(command, describe);
-    process.exitCode = EXIT.success;
-    await parser.parseAsync();
-    return Number(process.exitCode);
+    await (await parserFor(argv)).parseAsync();
+    return Number(process.exitCode ?? 0);
   } catch (error) {
-    return explain(error, verbose);
+    process.stderr.write(`${describeError(error, argv.includes('--verbose'))}\n`);
+    return error instanceof UsageError ? 2 : 1;
   }
 }
 
-function unknownCommand(name: string): UsageError {
-  return new UsageError('usage/command', `"${name}" is no command. Commands: ${Object.keys(COMMANDS).join(', ')}. See "crane --help".`, { found: name });
+async function parserFor(argv: readonly string[]): Promise<Argv> {
+  const asked = argv[0];
+  if (asked !== undefined && !asked.startsWith('-') && !SUBCOMMANDS.some(({ name }) => name === asked)) {
+    const known = SUBCOMMANDS.map(({ name }) => name);
+    throw new UsageError('cli/command', `There is no command "${asked}"; the commands are ${known.join(', ')}.`, { found: asked, expected: known });
+  }
+  const parser = yargs([...argv])
+    .scriptName('crane')
+    .locale('en')
+    .usage('$0 <command> [options]\n\nZero-shot anomaly detection: finds defects in images of things it has never seen.')
+    .version(packageVersion())
+    .option('verbose', { type: 'boolean', default: false, global: true, describe: 'Show TensorFlow log lines, and stack traces of errors' })
+    .option('offline', { type: 'boolean', default: false, global: true, describe: 'Use no network' })
+    .middleware((args) => {
+      if (args.offline) process.env['CRANE_OFFLINE'] = '1';
+      if (args.verbose) process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '0';
+    }, true)
+    .demandCommand(1, 'Name a command.')
+    .strict()
+    .recommendCommands()
+    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? new UsageError('cli/arguments', `${message ?? 'Wrong arguments.'}\nSee \`${['crane', ...(asked === undefined ? [] : [asked]), '--help'].join(' ')}\`.`);
+    });
+  for (const { name, describe, load } of SUBCOMMANDS) {
+    parser.command(name === asked ? asModule(await load()) : { command: name, describe, handler: () => undefined });
+  }
+  return parser;
 }
 
-function explain(error: unknown, verbose: boolean): number {
-  const known = error instanceof CraneError;
-  const text = error instanceof Error ? (verbose ? error.stack : error.message) : String(error);
-  process.stderr.write(`${text}\n`);
-  if (!known && !verbose) process.stderr.write('This was not foreseen; run again with --verbose for where it happened.\n');
-  return error instanceof UsageError ? EXIT.wrongUse : EXIT.someFailed;
+/** A command's options differ from command to command; yargs checks them itself. */
+function asModule(loaded: unknown): CommandModule {
+  return loaded as CommandModule;
+}
+
+function describeError(error: unknown, verbose: boolean): string {
+  if (verbose && error instanceof Error) return withCauses(error);
+  if (error instanceof CraneError) return error.message;
+  const message = error instanceof Error ? error.message : String(error);
+  return `${message}\nThis was not foreseen; --verbose shows where it happened.`;
+}
+
+function withCauses(error: Error): string {
+  const own = error.stack ?? error.message;
+  return error.cause instanceof Error ? `${own}\nCaused by: ${withCauses(error.cause)}` : own;
 }

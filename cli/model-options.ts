@@ -42,7 +42,6 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes', group: 'Run:' })
     .option('batch-size', { type: 'number', describe: 'images at a time', group: 'Run:' })
     .option('seed', { type: 'number', default: 111, describe: 'start of every random stream', group: 'Run:' })
-    .option('offline', { type: 'boolean', default: false, describe: 'never touch the network', group: 'Run:' })
     .option('reference-images', {
       type: 'boolean',
       default: false,
