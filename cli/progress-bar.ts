@@ -17,10 +17,11 @@ export interface ProgressReporterOptions {
 
 /** Redraws of the bar, and lines in a pipe, are at least this far apart, in milliseconds. */
 const redrawInterval = 100;
-const lineInterval = 5000;
+const lineInterval = 1000;
+const longestSilence = 5000;
 
 /**
- * Shows progress: a bar that is redrawn on a terminal; in a pipe one line at the start, every tenth, and the end; with
+ * Shows progress: a bar that is redrawn on a terminal; in a pipe one line at the start, about every tenth, and at the end; with
  * `json` one object per line at the same pace. Give it the error stream, so that results on the other stay clean.
  */
 export function createProgressReporter(stream: ProgressStream, options: ProgressReporterOptions = {}): OnProgress {
@@ -29,7 +30,7 @@ export function createProgressReporter(stream: ProgressStream, options: Progress
   return (progress) => {
     const time = now();
     if (progress.kind === 'start') {
-      const run: Run = { unit: progress.unit, total: progress.total, started: time, done: 0, shownAt: -Infinity, shownTenth: 0 };
+      const run: Run = { unit: progress.unit, total: progress.total, started: time, done: 0, shownAt: time, shownTenth: 0 };
       runs.set(progress.task, run);
     }
     const run = runs.get(progress.task);
@@ -70,10 +71,10 @@ function showLine(stream: ProgressStream, progress: Progress, run: Run, time: nu
   else if (isDue(run, time)) stream.write(`${progress.task}: ${fraction(run)}${values(run)}\n`);
 }
 
-/** At every further tenth, and where tenths take long, every few seconds. */
+/** At every further tenth, but not in a burst; and where tenths take long, every few seconds. */
 function isDue(run: Run, time: number): boolean {
   const tenth = run.total > 0 ? Math.floor((run.done / run.total) * 10) : 0;
-  if (tenth <= run.shownTenth && time - run.shownAt < lineInterval) return false;
+  if (time - run.shownAt < (tenth > run.shownTenth ? lineInterval : longestSilence)) return false;
   run.shownTenth = tenth;
   run.shownAt = time;
   return true;
@@ -84,7 +85,7 @@ function showBar(stream: ProgressStream, progress: Progress, run: Run, time: num
     stream.write(`\r\u001b[K${progress.task}: done in ${duration(time - run.started)}${values(run)}\n`);
     return;
   }
-  if (progress.kind === 'advance' && run.done < run.total && time - run.shownAt < redrawInterval) return;
+  if (progress.kind === 'advance' && time - run.shownAt < redrawInterval) return;
   run.shownAt = time;
   stream.write(`\r\u001b[K${barLine(progress.task, run, time, stream.columns ?? 80)}`);
 }

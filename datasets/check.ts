@@ -1,4 +1,5 @@
-import sharp from 'sharp';
+import { decodeImage } from '../lib/image/decode';
+import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import type { OnProgress } from '../lib/progress';
 import { findRegisteredDataset } from './registry';
 import { compareText, countSamples, type Dataset, type DatasetCounts, type DatasetProblem, type Sample } from './sample';
@@ -14,7 +15,7 @@ export interface DatasetReport {
   readonly problems: readonly DatasetProblem[];
 }
 
-/** Files decoded at the same time; sharp uses threads of its own beyond that. */
+/** Pictures decoded at the same time. */
 const concurrency = 4;
 
 /**
@@ -53,39 +54,36 @@ export async function checkDataset(dataset: Dataset, onProgress?: OnProgress): P
 }
 
 async function checkSample(sample: Sample): Promise<DatasetProblem[]> {
-  const image = await open(sample.imagePath);
-  if (typeof image === 'string') return [unreadable(sample.imagePath, image)];
+  const image = await attempt(() => decodeImage(sample.imagePath));
+  if (image instanceof Error) return [unreadable(sample.imagePath, image)];
   if (sample.maskPath === null) return [];
-  const mask = await open(sample.maskPath);
-  if (typeof mask === 'string') return [unreadable(sample.maskPath, mask)];
+  const mask = await attempt(() => loadMaskAtOwnSize(sample.maskPath as string));
+  if (mask instanceof Error) return [unreadable(sample.maskPath, mask)];
   const problems: DatasetProblem[] = [];
   if (mask.width !== image.width || mask.height !== image.height) {
     const message = `${sample.maskPath} is ${mask.width}x${mask.height}, its image ${image.width}x${image.height}`;
     problems.push({ kind: 'mask-size', severity: 'warning', path: sample.maskPath, message });
   }
-  if (sample.anomalous && mask.brightest === 0) {
+  const marks = mask.data.includes(1);
+  if (sample.anomalous && !marks) {
     problems.push({ kind: 'empty-mask', severity: 'warning', path: sample.maskPath, message: `${sample.maskPath} marks nothing, though its image is anomalous` });
   }
-  if (!sample.anomalous && mask.brightest > 0) {
+  if (!sample.anomalous && marks) {
     problems.push({ kind: 'filled-mask', severity: 'warning', path: sample.maskPath, message: `${sample.maskPath} marks a defect, though its image is normal` });
   }
   return problems;
 }
 
-/** Size and brightest colour sample after decoding every pixel; or why that failed. */
-async function open(file: string): Promise<{ width: number; height: number; brightest: number } | string> {
+async function attempt<T>(body: () => Promise<T>): Promise<T | Error> {
   try {
-    const image = sharp(file, { failOn: 'truncated' });
-    const [{ width, height, hasAlpha }, { channels }] = await Promise.all([image.metadata(), image.stats()]);
-    const colours = hasAlpha ? channels.slice(0, -1) : channels;
-    return { width, height, brightest: Math.max(...colours.map((channel) => channel.max)) };
+    return await body();
   } catch (error) {
-    return error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 
-function unreadable(file: string, reason: string): DatasetProblem {
-  return { kind: 'unreadable', severity: 'error', path: file, message: `${file} cannot be read: ${reason}` };
+function unreadable(file: string, error: Error): DatasetProblem {
+  return { kind: 'unreadable', severity: 'error', path: file, message: error.message };
 }
 
 /** Only for whole sets: a set with categories missing has said so already. */

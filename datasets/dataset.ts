@@ -26,8 +26,8 @@ export interface OpenDatasetOptions {
  * Opens the test split of a registered set or of any folder in a known layout. Only names are read; pictures are
  * opened by whoever wants them (or by `checkDataset`).
  *
- * @throws DatasetError `dataset-absent` (registered, not on disk), `dataset-folder-missing`, `dataset-layout`,
- *   `dataset-incomplete`; UsageError `dataset-category` for a category that the set has not
+ * @throws DatasetError `dataset/absent` (registered, not on disk), `dataset/folder-missing`, `dataset/layout`,
+ *   `dataset/incomplete`; UsageError `dataset/category` for a category that the set has not
  */
 export async function openDataset(nameOrFolder: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
   const { root, entry } = locate(nameOrFolder, options.dataFolder ?? dataFolder());
@@ -65,7 +65,7 @@ function locate(nameOrFolder: string, data: string): { root: string; entry: Regi
   if (stat?.isDirectory()) return { root, entry: registeredDatasetOfFolder(path.basename(root)) };
   const names = registeredDatasets.map((entry) => entry.name);
   const found = stat === undefined ? 'is neither a registered set nor a folder' : 'is a file, not a folder';
-  throw new DatasetError('dataset-folder-missing', `"${nameOrFolder}" ${found}. Give a folder (looked at ${root}), or one of: ${names.join(', ')}.`, { path: root, names });
+  throw new DatasetError('dataset/folder-missing', `"${nameOrFolder}" ${found}. Give a folder (looked at ${root}), or one of: ${names.join(', ')}.`, { path: root, names });
 }
 
 /** Says all that a person needs to get the set. */
@@ -78,7 +78,7 @@ export function absentDataset(entry: RegisteredDataset, data: string): DatasetEr
     entry.kind === 'drawn'
       ? `${where}\n  It is drawn, not downloaded: crane datasets synthesize\n  ${here}`
       : `${where}\n  Get it from: ${entry.source}\n  Licence: ${entry.licence}\n  Size: ${entry.downloadSize ?? 'not known'}\n  Unpack to: ${place} (or name another folder with CRANE_DATA, or give the path of the set)\n  ${here}`;
-  return new DatasetError('dataset-absent', message, { name: entry.name, source: entry.source, licence: entry.licence, place, present });
+  return new DatasetError('dataset/absent', message, { name: entry.name, source: entry.source, licence: entry.licence, place, present });
 }
 
 function layoutOf(root: string, entry: RegisteredDataset | undefined, options: OpenDatasetOptions): Layout {
@@ -89,7 +89,7 @@ function layoutOf(root: string, entry: RegisteredDataset | undefined, options: O
   const looked = tried.map((candidate) => `  ${candidate.name}: ${candidate.looksFor}`).join('\n');
   const children = fs.readdirSync(root).sort();
   const found = children.length === 0 ? 'it is empty' : `it has ${children.slice(0, 8).join(', ')}${children.length > 8 ? `, and ${children.length - 8} more` : ''}`;
-  throw new DatasetError('dataset-layout', `${root} is in no known layout: ${found}. Looked for:\n${looked}`, { path: root, children: children.slice(0, 50) });
+  throw new DatasetError('dataset/layout', `${root} is in no known layout: ${found}. Looked for:\n${looked}`, { path: root, children: children.slice(0, 50) });
 }
 
 /** Archives often unpack to a folder in a folder; then the message names the inner one instead of guessing. */
@@ -97,7 +97,7 @@ function soleChildLayout(root: string, tried: readonly Layout[]): Layout | undef
   const inner = fs.readdirSync(root, { withFileTypes: true }).filter((child) => child.isDirectory() && !child.name.startsWith('.'));
   const nested = inner.map((child) => path.join(root, child.name)).find((folder) => tried.some((layout) => layout.fits(folder)));
   if (nested === undefined) return undefined;
-  throw new DatasetError('dataset-layout', `${root} is in no known layout, but ${nested} in it is: give that folder, or move its content up.`, { path: root, nested });
+  throw new DatasetError('dataset/layout', `${root} is in no known layout, but ${nested} in it is: give that folder, or move its content up.`, { path: root, nested });
 }
 
 function chooseCategories(all: readonly Category[], wanted: readonly string[] | undefined, root: string): readonly Category[] {
@@ -105,7 +105,7 @@ function chooseCategories(all: readonly Category[], wanted: readonly string[] | 
   const names = all.map((category) => category.name);
   const unknown = wanted.filter((name) => !names.includes(name));
   if (unknown.length > 0) {
-    throw new UsageError('dataset-category', `${root} has no category ${unknown.join(', ')}. It has: ${names.join(', ')}.`, { unknown, names });
+    throw new UsageError('dataset/category', `${root} has no category ${unknown.join(', ')}. It has: ${names.join(', ')}.`, { unknown, names });
   }
   return all.filter((category) => wanted.includes(category.name));
 }
@@ -124,7 +124,7 @@ function incomplete(root: string, errors: readonly DatasetProblem[]): DatasetErr
   const shown = errors.slice(0, 5).map((problem) => `  ${problem.message}`);
   const more = errors.length > 5 ? `\n  and ${errors.length - 5} more: crane datasets check ${root}` : '';
   return new DatasetError(
-    'dataset-incomplete',
+    'dataset/incomplete',
     `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, or leave the category out.`,
     { path: root, problems: errors.length, missing: errors.map((problem) => problem.path) },
   );

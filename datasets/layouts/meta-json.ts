@@ -48,7 +48,7 @@ function readMeta(file: string): z.infer<typeof metaFile> {
     return metaFile.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
   } catch (error) {
     const reason = error instanceof z.ZodError ? z.prettifyError(error).split('\n').slice(0, 6).join('; ') : String(error);
-    throw new DatasetError('dataset-meta-json', `${file} cannot be read: ${reason}. Expected ${metaJsonLayout.looksFor}.`, { path: file }, { cause: error });
+    throw new DatasetError('dataset/meta-json', `${file} cannot be read: ${reason}. Expected ${metaJsonLayout.looksFor}.`, { path: file }, { cause: error });
   }
 }
 

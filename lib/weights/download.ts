@@ -48,14 +48,14 @@ export function isOffline(): boolean {
  * Downloads one file. Broken downloads are kept as `FILE.partial` and go on where they stopped, in this call or a later
  * one, provided that the server still has the same file. The name `file` appears only when length and sha256 are right.
  *
- * @throws WeightsError `weights-offline`, `download-refused` (4xx, with the status), `download-length`,
- *   `download-sha256` (the bytes are removed), `download-disk-full`, `download-failed` (after the last retry),
- *   `download-aborted`
+ * @throws WeightsError `weights/offline`, `download/refused` (4xx, with the status), `download/length`,
+ *   `download/sha256` (the bytes are removed), `download/disk-full`, `download/failed` (after the last retry),
+ *   `download/aborted`
  */
 export async function download(url: string, file: string, options: DownloadOptions = {}): Promise<Downloaded> {
   if (options.offline ?? isOffline()) {
     throw new WeightsError(
-      'weights-offline',
+      'weights/offline',
       `${path.basename(file)} is not at hand and downloads are switched off. Fetch ${url} elsewhere and put it at ${file}, or allow downloads (CRANE_OFFLINE, --offline).`,
       { url, file },
     );
@@ -104,7 +104,7 @@ class Transfer {
         failures = this.partialLength() > before ? 0 : failures + 1;
         if (failures > retries) {
           throw new WeightsError(
-            'download-failed',
+            'download/failed',
             `${this.url} could not be downloaded: ${error.message} (${failures} attempts without a new byte). Check the network and call again; the ${this.partialLength()} bytes that came are kept.`,
             { url: this.url, file: this.file, received: this.partialLength() },
             { cause: error },
@@ -124,7 +124,7 @@ class Transfer {
     if (wanted != null && sha256 !== wanted.toLowerCase()) {
       this.discard();
       throw new WeightsError(
-        'download-sha256',
+        'download/sha256',
         `${this.url} has sha256 ${sha256}, expected ${wanted}. The bytes were removed; another copy or a proxy may be at fault: call again, or fetch the file elsewhere.`,
         { url: this.url, found: sha256, expected: wanted },
       );
@@ -206,7 +206,7 @@ class Transfer {
       await handle.write(piece, 0, piece.byteLength, position);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw this.diskFull((total ?? 0) - position, 0, error);
-      throw new WeightsError('download-write', `${this.partial} cannot be written: ${String(error)}. Choose another cache folder with CRANE_CACHE.`, { file: this.partial }, { cause: error });
+      throw new WeightsError('download/write', `${this.partial} cannot be written: ${String(error)}. Choose another cache folder with CRANE_CACHE.`, { file: this.partial }, { cause: error });
     }
   }
 
@@ -215,7 +215,7 @@ class Transfer {
     const told = `${response.status} ${response.statusText}`.trim();
     if (response.status >= 500 || response.status === 429 || response.status === 408) throw new TransientFailure(`the server answered ${told}`);
     throw new WeightsError(
-      'download-refused',
+      'download/refused',
       `${this.url} was refused: the server answered ${told}, expected a file. The address may have moved; fetch the file elsewhere and put it at ${this.file}.`,
       { url: this.url, file: this.file, status: response.status },
     );
@@ -227,7 +227,7 @@ class Transfer {
     void response?.body?.cancel();
     this.discard();
     throw new WeightsError(
-      'download-length',
+      'download/length',
       `${this.url}: a file of ${bytes} bytes ${verb}, expected ${size}. Nothing of it was kept; the address may give another file now.`,
       { url: this.url, found: bytes, expected: size },
     );
@@ -240,7 +240,7 @@ class Transfer {
 
   private diskFull(needed: number, free: number, cause?: unknown): WeightsError {
     return new WeightsError(
-      'download-disk-full',
+      'download/disk-full',
       `no room for ${path.basename(this.file)} in ${path.dirname(this.file)}: ${needed} bytes are still needed, ${free} are free. Make room or choose another cache folder with CRANE_CACHE, then call again.`,
       { file: this.file, needed, free },
       { cause },
@@ -253,7 +253,7 @@ class Transfer {
   }
 
   private aborted(): WeightsError {
-    return new WeightsError('download-aborted', `the download of ${this.url} was stopped; the ${this.partialLength()} bytes that came are kept.`, { url: this.url });
+    return new WeightsError('download/aborted', `the download of ${this.url} was stopped; the ${this.partialLength()} bytes that came are kept.`, { url: this.url });
   }
 
   private partialLength(): number {

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import { cacheFolder } from '../cache-folder';
 import { UsageError, WeightsError } from '../errors';
 import { download, sha256OfFile, type DownloadOptions } from './download';
-import { withFileLock, type LockOptions } from './file-lock';
+import { withFileLock, type LockOptions } from '../file-lock';
 import { findRegisteredWeights, registeredWeightsOf, type RegisteredWeights, type WeightsKind } from './registry';
 
 export interface WeightCacheOptions extends Omit<DownloadOptions, 'sha256' | 'size'>, Pick<LockOptions, 'onWait'> {
@@ -31,7 +31,7 @@ export function isCached(entry: RegisteredWeights, folder?: string): boolean {
  * The file or folder that `nameOrPath` means: an existing path is passed through; a registered name gives the cached
  * file, which is downloaded first where it is not there.
  *
- * @throws UsageError `weights-not-found` where it is neither; WeightsError of `fetchWeights`
+ * @throws UsageError `weights/not-found` where it is neither; WeightsError of `fetchWeights`
  */
 export async function resolveWeights(nameOrPath: string, kind: WeightsKind, options: WeightCacheOptions = {}): Promise<string> {
   // A registered name wins over a file that happens to be called alike; `./name` means the file.
@@ -39,7 +39,7 @@ export async function resolveWeights(nameOrPath: string, kind: WeightsKind, opti
   if (entry !== undefined) return fetchWeights(registeredWeightsOf(nameOrPath, kind), options);
   if (fs.existsSync(nameOrPath)) return nameOrPath;
   if (looksLikePath(nameOrPath)) {
-    throw new UsageError('weights-not-found', `there is no ${kind} file or folder ${path.resolve(nameOrPath)}. Give an existing path, or a name of "crane weights list".`, { path: nameOrPath, kind });
+    throw new UsageError('weights/not-found', `there is no ${kind} file or folder ${path.resolve(nameOrPath)}. Give an existing path, or a name of "crane weights list".`, { path: nameOrPath, kind });
   }
   return fetchWeights(registeredWeightsOf(nameOrPath, kind), options);
 }
@@ -48,7 +48,7 @@ export async function resolveWeights(nameOrPath: string, kind: WeightsKind, opti
  * Puts one registered file into the cache, or finds it there. A second process that wants the same file waits for the
  * first. A file that a person put there by hand is verified once.
  *
- * @throws WeightsError `weights-cached-sha256` where a file found in the cache is another one, and those of `download`
+ * @throws WeightsError `weights/cached-sha256` where a file found in the cache is another one, and those of `download`
  */
 export async function fetchWeights(entry: RegisteredWeights, options: WeightCacheOptions = {}): Promise<string> {
   const { folder, onWait, ...downloadOptions } = options;
@@ -105,7 +105,7 @@ async function verify(entry: RegisteredWeights, file: string): Promise<boolean> 
   const sha256 = await sha256OfFile(file);
   if (entry.sha256 !== null && sha256 !== entry.sha256) {
     throw new WeightsError(
-      'weights-cached-sha256',
+      'weights/cached-sha256',
       `${file} is not ${entry.name}: it has sha256 ${sha256}, expected ${entry.sha256}. Delete it and call again, or give its path instead of the name.`,
       { file, name: entry.name, found: sha256, expected: entry.sha256 },
     );

@@ -4,7 +4,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { UsageError, WeightsError } from '../../lib/errors';
-import { withFileLock } from '../../lib/weights/file-lock';
+import { withFileLock } from '../../lib/file-lock';
 import type { RegisteredWeights } from '../../lib/weights/registry';
 import { fetchWeights, isCached, resolveWeights } from '../../lib/weights/weight-cache';
 import { answerWell, serve, type LocalServer } from './local-server';
@@ -51,7 +51,7 @@ test('a file put there by hand is taken when it is right and refused when it is 
   fs.utimesSync(file, new Date(0), new Date(0));
   const error = await fetchWeights(entry, { folder, offline: true }).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(WeightsError);
-  expect((error as WeightsError).code).toBe('weights-cached-sha256');
+  expect((error as WeightsError).code).toBe('weights/cached-sha256');
   expect(server.ranges).toHaveLength(0);
 });
 

@@ -62,7 +62,7 @@ test('a later call continues what an earlier one left', async () => {
     count === 1 ? breakOff(content, '"a"', 50_000, request, response) : count <= 4 ? response.destroy() : answerWell(content, '"a"', request, response),
   );
   const error = await failure(download(server.url, file, quick));
-  expect(error.code).toBe('download-failed');
+  expect(error.code).toBe('download/failed');
   expect(error.data['received']).toBe(50_000);
   expect(leftOver()).toEqual(['weights.pt.partial', 'weights.pt.partial.json']);
   await download(server.url, file, quick);
@@ -106,7 +106,7 @@ test('wrong bytes are named with both hashes and removed', async () => {
   wrong[123_456] = (wrong[123_456] as number) ^ 1;
   server = await serve((request, response) => answerWell(wrong, '"a"', request, response));
   const error = await failure(download(server.url, file, quick));
-  expect(error.code).toBe('download-sha256');
+  expect(error.code).toBe('download/sha256');
   expect(error.message).toContain(sha256);
   expect(error.data['found']).toBe(createHash('sha256').update(wrong).digest('hex'));
   expect(leftOver()).toEqual([]);
@@ -115,7 +115,7 @@ test('wrong bytes are named with both hashes and removed', async () => {
 test('another length than expected is refused before a byte is stored', async () => {
   server = await serve((request, response) => answerWell(content.subarray(1), '"a"', request, response));
   const error = await failure(download(server.url, file, quick));
-  expect(error.code).toBe('download-length');
+  expect(error.code).toBe('download/length');
   expect(error.data).toMatchObject({ found: content.length - 1, expected: content.length });
   expect(leftOver()).toEqual([]);
 });
@@ -130,7 +130,7 @@ test('a length that the server does not keep to is an error, not a short file', 
     return undefined;
   });
   const error = await failure(download(server.url, file, { ...quick, sha256: null, size: null }));
-  expect(error.code).toBe('download-failed');
+  expect(error.code).toBe('download/failed');
   expect(fs.existsSync(file)).toBe(false);
 });
 
@@ -140,13 +140,13 @@ test('a chunked answer without any length that is too short is noticed by the ex
     response.end(content.subarray(0, 1000));
   });
   const error = await failure(download(server.url, file, { ...quick, sha256: null }));
-  expect(error.code).toBe('download-length');
+  expect(error.code).toBe('download/length');
 });
 
 test('a server that hangs is given up on', async () => {
   server = await serve(() => undefined);
   const error = await failure(download(server.url, file, { ...quick, idleTimeout: 60, retries: 1 }));
-  expect(error.code).toBe('download-failed');
+  expect(error.code).toBe('download/failed');
   expect(error.message).toContain('nothing was heard for 0.06 s');
   expect(server.ranges).toHaveLength(2);
 });
@@ -177,7 +177,7 @@ test('404 is final and says so; 503 is tried again', async () => {
   await download(server.url, file, quick);
   const before = server.ranges.length;
   const error = await failure(download(new URL('/gone', server.url).href, `${file}2`, quick));
-  expect(error.code).toBe('download-refused');
+  expect(error.code).toBe('download/refused');
   expect(error.data['status']).toBe(404);
   expect(server.ranges.length - before).toBe(1);
 });
@@ -185,14 +185,14 @@ test('404 is final and says so; 503 is tried again', async () => {
 test('offline refuses without asking, and says where the file would go', async () => {
   server = await serve((request, response) => answerWell(content, '"a"', request, response));
   const error = await failure(download(server.url, file, { ...quick, offline: true }));
-  expect(error.code).toBe('weights-offline');
+  expect(error.code).toBe('weights/offline');
   expect(error.message).toContain(file);
   expect(server.ranges).toEqual([]);
   const before = process.env['CRANE_OFFLINE'];
   process.env['CRANE_OFFLINE'] = '1';
   try {
     const { offline: _, ...byEnvironment } = quick;
-    expect((await failure(download(server.url, file, byEnvironment))).code).toBe('weights-offline');
+    expect((await failure(download(server.url, file, byEnvironment))).code).toBe('weights/offline');
   } finally {
     if (before === undefined) delete process.env['CRANE_OFFLINE'];
     else process.env['CRANE_OFFLINE'] = before;
@@ -209,7 +209,7 @@ test('an abort stops at once and keeps what came', async () => {
     if (progress.kind === 'advance') controller.abort();
   };
   const error = await failure(download(server.url, file, { ...quick, signal: controller.signal, onProgress }));
-  expect(error.code).toBe('download-aborted');
+  expect(error.code).toBe('download/aborted');
   expect(fs.statSync(`${file}.partial`).size).toBe(4096);
 });
 
@@ -218,6 +218,6 @@ test('an abort stops at once and keeps what came', async () => {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.symlinkSync('/dev/full', `${file}.partial`);
   const error = await failure(download(server.url, file, quick));
-  expect(error.code).toBe('download-disk-full');
+  expect(error.code).toBe('download/disk-full');
   expect(error.message).toContain('CRANE_CACHE');
 });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { WeightsError } from '../errors';
+import { CraneError } from './errors';
 
 /** What a lock file says about the process that holds it. */
 export interface LockHolder {
@@ -28,7 +28,7 @@ const staleAfter = 60_000;
  * Runs `body` while holding `file` as a lock against other processes, also over a shared folder. A lock whose process
  * has died is taken over.
  *
- * @throws WeightsError `lock-aborted`, `lock-failed` where the folder cannot be written
+ * @throws CraneError `lock/aborted`, `lock/failed` where the folder cannot be written
  */
 export async function withFileLock<T>(file: string, body: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   const token = randomUUID();
@@ -54,7 +54,7 @@ async function acquire(file: string, token: string, options: LockOptions): Promi
     }
     if (!told) options.onWait?.(holder);
     told = true;
-    if (options.signal?.aborted) throw new WeightsError('lock-aborted', `stopped while waiting for ${file}`, { file, holder });
+    if (options.signal?.aborted) throw new CraneError('lock/aborted', `stopped while waiting for ${file}`, { file, holder });
     await new Promise((resolve) => setTimeout(resolve, options.interval ?? 200));
   }
 }
@@ -68,7 +68,7 @@ function create(file: string, holder: LockHolder): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw new WeightsError('lock-failed', `${file} cannot be made: ${String(error)}. Choose a cache folder that can be written with CRANE_CACHE.`, { file }, { cause: error });
+    throw new CraneError('lock/failed', `${file} cannot be made: ${String(error)}. Choose a folder that can be written (CRANE_CACHE for weights, CRANE_DATA for sets).`, { file }, { cause: error });
   } finally {
     fs.rmSync(draft, { force: true });
   }

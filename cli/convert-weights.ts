@@ -1,0 +1,136 @@
+import * as fs from 'node:fs';
+import type { OnProgress } from '../lib/progress';
+import { UsageError, WeightsError } from '../lib/errors';
+import { ClipTokenizer } from '../lib/prompts/tokenizer';
+import { clipMetadata, openClipWeights } from '../lib/weights/clip-weights';
+import { openTensorsSync } from '../lib/weights/open';
+import { readPromptCheckpoint, referenceBuffers, writePromptCheckpoint, writeReferencePrompts, type PromptCheckpoint, type ReferenceBuffers } from '../lib/weights/prompt-checkpoint';
+import { writeSafetensors, type TensorToWrite } from '../lib/weights/safetensors';
+import type { TensorEntry, TensorSource } from '../lib/weights/tensor-source';
+import { resolveWeights } from '../lib/weights/weight-cache';
+
+export const storedTypes = ['keep', 'float32', 'float16', 'bfloat16'] as const;
+export type StoredType = (typeof storedTypes)[number];
+
+export interface ConvertOptions {
+  /** Type of floating point values in safetensors of a backbone. Default `keep`. */
+  readonly dtype?: StoredType;
+  /** Replace a file that is there. Default false. */
+  readonly force?: boolean;
+  /** Name or file of the backbone that prompts were trained on; wanted for `.pth` from our own safetensors. */
+  readonly backbone?: string;
+  readonly onProgress?: OnProgress;
+}
+
+/**
+ * Writes weights in another format; the suffix of `to` decides which. Prompts go to our `.safetensors` or the reference
+ * program's `.pth` (spec 8.6); anything else to `.safetensors`, tensor by tensor, under the names that it has.
+ *
+ * @returns how many tensors were read, and the length of the file written
+ * @throws UsageError for another suffix, a file that is there, a backbone as `.pth`, or a missing `backbone`;
+ *   WeightsError where a file cannot be read
+ */
+export async function convertWeights(from: string, to: string, options: ConvertOptions = {}): Promise<{ tensors: number; bytes: number }> {
+  const suffix = /\.(safetensors|pth)$/i.exec(to)?.[1]?.toLowerCase();
+  if (suffix === undefined) throw new UsageError('usage/suffix', `${to} has no suffix that can be written: expected .safetensors, or .pth for prompts`, { to });
+  if (fs.existsSync(to) && !options.force) throw new UsageError('usage/exists', `${to} is there already. Give another name, or --force to replace it.`, { to });
+  const source = openTensorsSync(from);
+  try {
+    if (holdsPrompts(source)) {
+      const checkpoint = await readPromptCheckpoint(from);
+      if (suffix === 'pth') writeReferencePrompts(to, checkpoint, await buffersFor(source, checkpoint, options.backbone));
+      else writePromptCheckpoint(to, checkpoint);
+    } else if (suffix === 'pth') {
+      throw new UsageError('usage/suffix', `${from} holds no prompts, and only prompts are written as .pth: give a name that ends in .safetensors`, { from, to });
+    } else {
+      writeAll(source, to, await metadataOf(from, source), options);
+    }
+    return { tensors: source.entries.size, bytes: fs.statSync(to).size };
+  } finally {
+    source.close();
+  }
+}
+
+function holdsPrompts(source: TensorSource): boolean {
+  return source.entries.has('context.normal') || [...source.entries.keys()].some((name) => /(^|\.)ctx_pos$/.test(name));
+}
+
+/** Parts of a `.pth` that follow from the backbone: taken from the file where it has them, else from the backbone. */
+async function buffersFor(source: TensorSource, checkpoint: PromptCheckpoint, backbone: string | undefined): Promise<{ normal: ReferenceBuffers; anomalous: ReferenceBuffers }> {
+  const prefix = [...source.entries.keys()].find((name) => name.endsWith('token_prefix_pos'))?.slice(0, -'token_prefix_pos'.length);
+  if (prefix !== undefined) {
+    const stored = (state: string): ReferenceBuffers => ({
+      prefix: source.read(`${prefix}token_prefix_${state}`),
+      suffix: source.read(`${prefix}token_suffix_${state}`),
+      tokens: source.readIntegers(`${prefix}tokenized_prompts_${state}`),
+    });
+    return { normal: stored('pos'), anomalous: stored('neg') };
+  }
+  if (backbone === undefined) {
+    throw new UsageError('usage/backbone', `a .pth file also stores the backbone's embeddings of the fixed words, and ${source.path} has only the prompts: name the backbone with --backbone`, { path: source.path });
+  }
+  const clip = await openClipWeights(await resolveWeights(backbone, 'backbone'));
+  try {
+    const embedding = embeddingRows(clip, checkpoint.width, backbone);
+    const placeholders = Array.from({ length: checkpoint.contextTokens }, () => 'X').join(' ');
+    const of = (words: string): ReferenceBuffers =>
+      referenceBuffers(ClipTokenizer.embedded().tokenize(`${placeholders} ${words}`, { contextLength: clip.sizes.text.contextLength }), checkpoint.contextTokens, embedding);
+    return { normal: of('object.'), anomalous: of('damaged object.') };
+  } finally {
+    clip.close();
+  }
+}
+
+/** Rows of the backbone's token table by vocabulary id, `[width]` each. */
+function embeddingRows(clip: Awaited<ReturnType<typeof openClipWeights>>, width: number, backbone: string): (id: number) => Float32Array {
+  const [rows = 0, found = 0] = clip.reader.shapeOf('token_embedding.weight');
+  if (found !== width) {
+    throw new WeightsError('weights/shape', `the prompts are ${width} wide and ${backbone} embeds words in ${found}: it is not the backbone that they were trained on`, { expected: width, found });
+  }
+  const table = clip.reader.take('token_embedding.weight', [rows, width]);
+  return (id) => {
+    const row = clip.tokenIds ? clip.tokenIds.indexOf(id) : id;
+    if (row < 0 || row >= rows) throw new WeightsError('weights/vocabulary', `${backbone} has no embedding for token ${id}, which every prompt needs`, { token: id });
+    return table.slice(row * width, (row + 1) * width);
+  };
+}
+
+/** Number of heads and activation of a CLIP stand beside its file, in names or configurations: they must come along. */
+async function metadataOf(from: string, source: TensorSource): Promise<Readonly<Record<string, string>>> {
+  try {
+    const clip = await openClipWeights(from);
+    clip.close();
+    return { ...source.metadata, ...clipMetadata(clip.sizes, clip.activation, clip.layout) };
+  } catch (error) {
+    if (error instanceof WeightsError && error.code === 'weights/not-clip') return source.metadata;
+    throw error;
+  }
+}
+
+function writeAll(source: TensorSource, to: string, metadata: Readonly<Record<string, string>>, options: ConvertOptions): void {
+  const task = 'convert';
+  const total = source.entries.size;
+  options.onProgress?.({ kind: 'start', task, total, unit: 'steps' });
+  let done = 0;
+  const counted = <T>(read: () => T): (() => T) => () => {
+    const data = read();
+    options.onProgress?.({ kind: 'advance', task, done: ++done, total });
+    return data;
+  };
+  const tensors: Record<string, TensorToWrite> = {};
+  for (const entry of source.entries.values()) {
+    const { name, shape } = entry;
+    const dtype = storedType(entry, options.dtype ?? 'keep');
+    tensors[name] =
+      dtype === 'int32' ? { dtype, shape, data: counted(() => source.readIntegers(name)) } : { dtype, shape, data: counted(() => source.read(name)) };
+  }
+  writeSafetensors(to, tensors, metadata);
+  options.onProgress?.({ kind: 'done', task });
+}
+
+/** Integers stay integers, whatever type is asked for the numbers. */
+function storedType(entry: TensorEntry, wanted: StoredType): TensorToWrite['dtype'] {
+  if (!/float/.test(entry.dtype)) return 'int32';
+  if (wanted !== 'keep') return wanted;
+  return entry.dtype === 'float16' || entry.dtype === 'bfloat16' ? entry.dtype : 'float32';
+}

@@ -1,0 +1,134 @@
+import * as path from 'node:path';
+import type { Argv, CommandModule } from 'yargs';
+import { UsageError } from '../lib/errors';
+import { registeredWeights, registeredWeightsOf } from '../lib/weights/registry';
+import type { TensorSource } from '../lib/weights/tensor-source';
+import { cachedWeightsPath, fetchWeights, isCached, weightsFolder } from '../lib/weights/weight-cache';
+import { convertWeights, storedTypes, type StoredType } from './convert-weights';
+import { createProgressReporter } from './progress-bar';
+import { formatBytes, formatTable } from './table';
+
+interface JsonOption {
+  readonly json: boolean;
+}
+
+/** `crane weights list|fetch|inspect|convert`. */
+export function weightsCommand(): CommandModule {
+  return {
+    command: 'weights <action>',
+    describe: 'Backbones and prompts: list, download, look into, convert',
+    builder: (yargs) =>
+      yargs
+        .command(listCommand)
+        .command(fetchCommand)
+        .command(inspectCommand)
+        .command(convertCommand)
+        .demandCommand(1, 'Say what to do: list, fetch, inspect or convert.'),
+    handler: () => undefined,
+  };
+}
+
+const withJson = <T>(yargs: Argv<T>): Argv<T & JsonOption> =>
+  yargs.option('json', { type: 'boolean', default: false, describe: 'One JSON value on standard output instead of text' });
+
+const listCommand: CommandModule<object, JsonOption> = {
+  command: 'list',
+  describe: 'Files that can be fetched by name, and which are here',
+  builder: (yargs) => withJson(yargs),
+  handler: ({ json }) => {
+    const entries = registeredWeights.map((entry) => ({ ...entry, path: cachedWeightsPath(entry), present: isCached(entry) }));
+    if (json) return print(JSON.stringify({ folder: weightsFolder(), weights: entries }, null, 2));
+    print(`Folder: ${weightsFolder()}\n`);
+    print(formatTable(
+      [{ title: 'name' }, { title: 'kind' }, { title: 'size', align: 'right' }, { title: 'sha256' }, { title: 'what' }, { title: 'here' }],
+      entries.map((entry) => [
+        entry.name, entry.kind, entry.bytes === null ? '~577 kB' : formatBytes(entry.bytes),
+        entry.sha256?.slice(0, 8) ?? 'not known', entry.about, entry.present ? 'present' : '-',
+      ]),
+    ));
+    print('\nFiles whose sha256 is not known are verified by length of the answer only.');
+  },
+};
+
+const fetchCommand: CommandModule<object, JsonOption & { names: string[]; offline?: boolean }> = {
+  command: 'fetch <names..>',
+  describe: 'Download files by name into the cache folder; broken downloads go on where they stopped',
+  builder: (yargs) =>
+    withJson(yargs).positional('names', { type: 'string', array: true, demandOption: true, describe: 'Names of "weights list", such as ViT-L/14@336px or crane-visa' }) as Argv<JsonOption & { names: string[] }>,
+  handler: async ({ names, json, offline }) => {
+    const entries = names.map((name) => registeredWeightsOf(name));
+    const onProgress = createProgressReporter(process.stderr, { json });
+    const interrupt = new AbortController();
+    const stop = (): void => interrupt.abort();
+    process.once('SIGINT', stop);
+    try {
+      for (const entry of entries) {
+        const file = await fetchWeights(entry, {
+          onProgress,
+          signal: interrupt.signal,
+          onWait: (holder) => process.stderr.write(`${entry.name} is being fetched by process ${holder?.pid ?? '?'}; waiting for it\n`),
+          ...(offline && { offline }),
+        });
+        print(json ? JSON.stringify({ name: entry.name, path: file }) : file);
+      }
+    } finally {
+      process.removeListener('SIGINT', stop);
+    }
+  },
+};
+
+const inspectCommand: CommandModule<object, JsonOption & { file: string }> = {
+  command: 'inspect <file>',
+  describe: 'List the tensors of a weights file: names, types, shapes',
+  builder: (yargs) => withJson(yargs).positional('file', { type: 'string', demandOption: true, describe: 'safetensors, .pt, .pth, .bin, TorchScript, or a HuggingFace folder' }),
+  handler: async ({ file, json }) => {
+    const { openTensors } = await import('../lib/weights/open');
+    const source = await openTensors(file);
+    try {
+      if (json) print(JSON.stringify(describeSource(source), null, 2));
+      else printSource(source);
+    } finally {
+      source.close();
+    }
+  },
+};
+
+const convertCommand: CommandModule<object, { from: string; to: string; dtype: StoredType; backbone: string | undefined; force: boolean }> = {
+  command: 'convert <from> <to>',
+  describe: 'Write prompts as .safetensors or .pth, or a backbone as .safetensors',
+  builder: (yargs) =>
+    yargs
+      .positional('from', { type: 'string', demandOption: true, describe: 'Any file that "weights inspect" reads' })
+      .positional('to', { type: 'string', demandOption: true, describe: 'File to write; its suffix decides the format' })
+      .option('dtype', { choices: storedTypes, default: 'keep' as StoredType, describe: 'Type of the numbers in a .safetensors file; keep: as they are, double precision as float32; prompts are float32' })
+      .option('backbone', { type: 'string', describe: 'Name or file of the backbone of the prompts; needed for .pth where the source has the prompts alone' })
+      .option('force', { type: 'boolean', default: false, describe: 'Replace a file that is there' }),
+  handler: async ({ from, to, dtype, backbone, force }) => {
+    if (path.resolve(from) === path.resolve(to)) throw new UsageError('usage/same-file', `${from} cannot be written over itself: give another name to write to`, { from, to });
+    const { tensors, bytes } = await convertWeights(from, to, { dtype, force, ...(backbone !== undefined && { backbone }), onProgress: createProgressReporter(process.stderr) });
+    print(`${to}: ${tensors} tensors, ${formatBytes(bytes)}`);
+  },
+};
+
+function describeSource(source: TensorSource): object {
+  const tensors = [...source.entries.values()].map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+  return { path: source.path, format: source.format, metadata: source.metadata, parameters: countParameters(source), tensors };
+}
+
+function countParameters(source: TensorSource): number {
+  return [...source.entries.values()].reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
+}
+
+function printSource(source: TensorSource): void {
+  const metadata = Object.entries(source.metadata);
+  print(`${source.path}\n${source.format}, ${source.entries.size} tensors, ${countParameters(source).toLocaleString('en')} values\n`);
+  print(formatTable([{ title: 'name' }, { title: 'type' }, { title: 'shape' }], [...source.entries.values()].map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`])));
+  if (metadata.length === 0) return;
+  print('\nStored with them:');
+  // Whole model options fit on a line, pages of JSON do not.
+  metadata.forEach(([name, value]) => print(`  ${name}: ${value.length > 300 ? `${value.slice(0, 300)}… (${value.length} characters; --json shows all)` : value}`));
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,49 @@
+import * as path from 'node:path';
+import { withFileLock } from '../lib/file-lock';
+import type { OnProgress } from '../lib/progress';
+import { dataFolder, findDatasetFolder } from './data-folder';
+import { auxiliarySetName, findRegisteredDataset, targetSetName } from './registry';
+
+export interface DrawOptions {
+  /** Another seed draws other images of the same kinds. Default 0. */
+  readonly seed?: number;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+export interface EnsureSyntheticOptions extends DrawOptions {
+  /** Default: `dataFolder()`. */
+  readonly dataFolder?: string;
+}
+
+/** Names of the sets that are drawn. */
+export const drawnSetNames = [auxiliarySetName, targetSetName] as const;
+export type DrawnSetName = (typeof drawnSetNames)[number];
+
+/**
+ * Draws a synthetic set into the data folder when it is named and not there, so that nobody has to call
+ * `datasets synthesize` first. Names of other sets, and folders, are left alone. Two processes draw it once.
+ *
+ * @returns the folder of the set; undefined where the name is not that of a drawn set
+ */
+export async function ensureSynthetic(name: string, options: EnsureSyntheticOptions = {}): Promise<string | undefined> {
+  const entry = findRegisteredDataset(name);
+  const drawn = drawnSetNames.find((candidate) => candidate === entry?.name);
+  if (entry === undefined || drawn === undefined) return undefined;
+  const { dataFolder: data = dataFolder(), ...drawing } = options;
+  const present = findDatasetFolder(entry, data);
+  if (present !== undefined) return present;
+  return withFileLock(
+    path.join(data, `.${drawn}.lock`),
+    async () => findDatasetFolder(entry, data) ?? drawSet(drawn, data, drawing),
+    options.signal ? { signal: options.signal } : {},
+  );
+}
+
+/** Draws one set into `root`, replacing the one there only when all of it is drawn. @returns the folder of the set */
+export async function drawSet(name: DrawnSetName, root: string, options: DrawOptions = {}): Promise<string> {
+  // Loaded late: a set is drawn once, and named many times.
+  const { synthesizeSet } = await import('./synthetic/write-set');
+  const { folder } = await synthesizeSet({ ...options, name, root });
+  return folder;
+}
