@@ -17,14 +17,14 @@ const BUSY_TICKS = 2;
  * @param {object} options
  * @param {string} [options.cwd]
  * @param {NodeJS.ProcessEnv} [options.env]
- * @param {number} [options.quietSeconds] default 10
+ * @param {number} options.quietSeconds
  * @param {string} [options.watchFolder]
  * @param {(bytes: number) => void} [options.onGrowth] told the size of the watched folder
  * @param {(pid: number | null) => void} [options.onChild] told the process id, and null at the end
  * @returns {Promise<{ ok: boolean, reason: string, output: string }>} `reason` is empty on success
  */
-function runCommand(command, args, options = {}) {
-  const quietSeconds = options.quietSeconds ?? 10;
+function runCommand(command, args, options) {
+  const { quietSeconds } = options;
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: options.cwd,

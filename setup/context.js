@@ -19,13 +19,15 @@ class SetupContext {
    * @param {NodeJS.ProcessEnv} options.environment
    * @param {boolean} options.offline use no network at all
    * @param {boolean} options.retry try native steps again that have failed before
+   * @param {number} options.quietSeconds how long a command may give no sign of life
    * @param {(line: string) => void} options.log
    */
-  constructor({ root, environment, offline, retry, log }) {
+  constructor({ root, environment, offline, retry, quietSeconds, log }) {
     this.root = root;
     this.environment = environment;
     this.offline = offline;
     this.retry = retry;
+    this.quietSeconds = quietSeconds;
     this.log = log;
     this.cache = cacheFolder(environment);
   }
@@ -34,6 +36,7 @@ class SetupContext {
   async run(command, args, options = {}) {
     return await runCommand(command, args, {
       env: this.environment,
+      quietSeconds: this.quietSeconds,
       ...options,
       onChild: (pid) => {
         this.#child = pid;

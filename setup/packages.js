@@ -30,7 +30,17 @@ async function setUpPackages(context) {
     if (!result.ok) throw new Error(failure(result, context));
     context.log(`  npm packages installed in ${seconds(started)}`);
   }
+  linkCommand(context.root, modules);
   writeWhole(stampFile, JSON.stringify(stamp));
+}
+
+/** npm links the commands of dependencies only; with this, `npx crane` finds the checkout's own without asking. */
+function linkCommand(root, modules) {
+  if (process.platform === 'win32') return;
+  const file = path.join(modules, '.bin', 'crane');
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.rmSync(file, { force: true });
+  fs.symlinkSync(path.relative(path.dirname(file), path.join(root, 'bin', 'crane.js')), file);
 }
 
 function isStamped(file, stamp) {

@@ -22,6 +22,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @param {NodeJS.ProcessEnv} [options.environment]
  * @param {boolean} [options.offline]
  * @param {boolean} [options.retry]
+ * @param {number} [options.quietSeconds] how long a command may give no sign of life before it is given up; default 10
  * @param {(line: string) => void} [options.log]
  * @returns {Promise<'tensorflow' | 'wasm'>} the backend that is set up
  * @throws {Error} where the npm packages cannot be installed; its message says what to do
@@ -33,6 +34,7 @@ async function setUp(options = {}) {
     environment,
     offline: options.offline ?? isSet(environment.CRANE_OFFLINE),
     retry: options.retry ?? false,
+    quietSeconds: options.quietSeconds ?? 10,
     log: options.log ?? ((line) => process.stderr.write(`${line}\n`)),
   });
   const stop = (signal) => {

@@ -1,0 +1,238 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { FakeCheckout, SETUP_FILE } from './fake-checkout';
+
+let checkout: FakeCheckout;
+const useCheckout = (...present: ConstructorParameters<typeof FakeCheckout>): FakeCheckout => (checkout = new FakeCheckout(...present));
+afterEach(() => checkout.remove());
+
+const names = (calls: readonly string[]): string[] => calls.map((call) => call.split(' ')[0] ?? '');
+
+// Wheels with a C++ library exist for Linux only.
+const onLinux = process.platform === 'linux' && process.arch === 'x64' ? describe : describe.skip;
+
+onLinux('set-up on a machine with pip and a compiler', () => {
+  test('installs packages, downloads the library, compiles the binding, and records it', async () => {
+    useCheckout();
+    expect(await checkout.setUp()).toBe('tensorflow');
+    const calls = checkout.takeCalls();
+    expect(names(calls)).toEqual(['npm', 'pip', 'unpack', 'g++', 'g++']);
+    expect(calls[0]).toContain('ci --ignore-scripts');
+    expect(calls[1]).toMatch(/download --no-deps .*tensorflow-cpu==2\.21\.0$/);
+    expect(checkout.record()).toMatchObject({ backend: 'tensorflow', source: 'wheel', advice: null });
+    expect(checkout.record().steps.every((step) => step.ok)).toBe(true);
+    expect(readFileSync(join(checkout.nativePackage, 'deps/lib/libtensorflow.so'), 'utf8')).toBe('library\n');
+  });
+
+  test('a second call calls no program', async () => {
+    useCheckout();
+    await checkout.setUp();
+    checkout.takeCalls();
+    expect(await checkout.setUp()).toBe('tensorflow');
+    expect(checkout.takeCalls()).toEqual([]);
+  });
+
+  test('after npm has thrown node_modules away, the library and the binding come from the cache folder', async () => {
+    useCheckout();
+    await checkout.setUp();
+    rmSync(join(checkout.root, 'node_modules'), { recursive: true });
+    checkout.takeCalls();
+    expect(await checkout.setUp()).toBe('tensorflow');
+    expect(names(checkout.takeCalls())).toEqual(['npm']);
+  });
+
+  test('another package-lock.json installs again', async () => {
+    useCheckout();
+    await checkout.setUp();
+    checkout.takeCalls();
+    const lock = join(checkout.root, 'package-lock.json');
+    writeFileSync(lock, readFileSync(lock, 'utf8').replace('4.22.0"', '4.23.0"').replace('"version":"4.22.0"', '"version":"4.23.0"'));
+    await checkout.setUp();
+    expect(names(checkout.takeCalls())).toContain('npm');
+  });
+
+  test('packages that somebody installed by hand are taken as they are', async () => {
+    useCheckout();
+    await checkout.setUp();
+    rmSync(join(checkout.root, 'node_modules/.crane-packages.json'));
+    checkout.takeCalls();
+    await checkout.setUp();
+    expect(checkout.takeCalls()).toEqual([]);
+  });
+
+  test.each([
+    { what: 'binding', file: (): string => join(checkout.nativePackage, 'lib/napi-v8/tfjs_binding.node'), calls: [] },
+    {
+      what: 'library',
+      file: (): string => join(checkout.cache, 'native/tensorflow-cpu-2.21.0-x64/tensorflow/libtensorflow_cc.so.2'),
+      calls: ['pip', 'unpack', 'g++', 'g++'],
+    },
+  ])('a $what that was cut short is made again', async ({ file, calls }) => {
+    useCheckout();
+    await checkout.setUp();
+    checkout.takeCalls();
+    writeFileSync(file(), '');
+    expect(await checkout.setUp()).toBe('tensorflow');
+    expect(names(checkout.takeCalls())).toEqual(calls);
+    expect(readFileSync(join(checkout.nativePackage, 'lib/napi-v8/tfjs_binding.node'), 'utf8')).toBe('compiled\n');
+  });
+
+  test('a wheel laid into the cache folder by hand is used without pip', async () => {
+    useCheckout();
+    checkout.write('cache/native/tensorflow_cpu-2.21.0-cp312-cp312-manylinux_2_27_x86_64.whl', 'wheel');
+    expect(await checkout.setUp({ offline: true })).toBe('tensorflow');
+    expect(names(checkout.takeCalls())).toEqual(['npm', 'unpack', 'g++', 'g++']);
+  });
+});
+
+describe('set-up without native TensorFlow', () => {
+  test('CRANE_NO_NATIVE calls neither pip nor a compiler, and leaves what is set up alone', async () => {
+    useCheckout();
+    expect(await checkout.setUp({ environment: checkout.environment({ CRANE_NO_NATIVE: '1' }) })).toBe('wasm');
+    expect(names(checkout.takeCalls())).toEqual(['npm']);
+    expect(checkout.lines.at(-1)).toMatch(/CRANE_NO_NATIVE is set.*WebAssembly/);
+  });
+
+  test('no compiler: nothing is downloaded for it, WebAssembly it is, and the record says what to install', async () => {
+    useCheckout(['npm', 'python3']);
+    expect(await checkout.setUp()).toBe('wasm');
+    expect(names(checkout.takeCalls())).toEqual(['npm']);
+    expect(checkout.record()).toMatchObject({ backend: 'wasm', source: null });
+    expect(checkout.record().advice).toMatch(/apt install python3-pip g\+\+/);
+    expect(checkout.lines.at(-1)).toMatch(/neither g\+\+ nor c\+\+ is installed/);
+  });
+
+  onLinux('on Linux', () => {
+    test('no python3', async () => {
+      useCheckout(['npm', 'g++']);
+      expect(await checkout.setUp()).toBe('wasm');
+      expect(checkout.lines.at(-1)).toMatch(/python3 is not installed/);
+    });
+
+    test('a pip that fails is asked once for this Python and once for any', async () => {
+      useCheckout();
+      expect(await checkout.setUp({ environment: checkout.environment({ FAKE_PIP: 'fails' }) })).toBe('wasm');
+      const calls = checkout.takeCalls();
+      expect(names(calls)).toEqual(['npm', 'pip', 'pip']);
+      expect(calls[2]).toContain('--python-version 3.12');
+      expect(checkout.record().steps.find((step) => !step.ok)?.detail).toMatch(/it does not want to/);
+    });
+
+    test('a pip that gives no sign of life is given up', async () => {
+      useCheckout();
+      expect(await checkout.setUp({ environment: checkout.environment({ FAKE_PIP: 'hangs' }), quietSeconds: 1 })).toBe('wasm');
+      expect(checkout.record().steps.find((step) => !step.ok)?.detail).toMatch(/no answer for 1 s/);
+    });
+
+    test('a compiler that fails leaves no binding behind', async () => {
+      useCheckout();
+      expect(await checkout.setUp({ environment: checkout.environment({ FAKE_GPP: 'fails' }) })).toBe('wasm');
+      expect(existsSync(join(checkout.nativePackage, 'lib/napi-v8/tfjs_binding.node'))).toBe(false);
+      expect(checkout.record().advice).toMatch(/--retry/);
+    });
+
+    test('offline, pip is not called', async () => {
+      useCheckout();
+      expect(await checkout.setUp({ offline: true })).toBe('wasm');
+      const calls = checkout.takeCalls();
+      expect(names(calls)).toEqual(['npm']);
+      expect(calls[0]).toContain('--offline');
+    });
+  });
+
+  test('what failed is not tried again at once, but with --retry, after a day, and when a program has appeared', async () => {
+    useCheckout(['npm', 'python3']);
+    await checkout.setUp();
+    const first = checkout.record();
+    await checkout.setUp();
+    expect(checkout.record()).toEqual(first);
+
+    await checkout.setUp({ retry: true });
+    const second = checkout.record();
+    expect(second).not.toEqual(first);
+
+    const file = join(checkout.nativePackage, 'crane-native.json');
+    writeFileSync(file, JSON.stringify({ ...second, time: new Date(Date.now() - 25 * 3600_000).toISOString(), old: true }));
+    await checkout.setUp();
+    expect(checkout.record()).not.toHaveProperty('old');
+
+    checkout.write('programs/g++', '#!/bin/sh\nexit 1\n', 0o755);
+    const third = checkout.record();
+    await checkout.setUp();
+    expect(checkout.record().steps).not.toEqual(third.steps);
+  });
+
+  test('npm that fails is an error with what to do', async () => {
+    useCheckout();
+    const failing = checkout.setUp({ environment: checkout.environment({ FAKE_NPM: 'fails' }) });
+    await expect(failing).rejects.toThrow(/could not be installed: npm ended with 1[\s\S]*run the same command again/);
+  });
+});
+
+onLinux('a set-up that is killed', () => {
+  /** Starts a set-up in a process of its own and waits until a pretended program hangs in it. */
+  async function startHanging(variable: string, program: string): Promise<ChildProcess> {
+    const script = `require(${JSON.stringify(SETUP_FILE)}).setUp({ root: ${JSON.stringify(checkout.root)}, quietSeconds: 600 })`;
+    const child = spawn(process.execPath, ['-e', script], { env: checkout.environment({ [variable]: 'hangs' }), stdio: 'ignore' });
+    const calls = join(checkout.folder, 'calls');
+    while (!(existsSync(calls) && readFileSync(calls, 'utf8').includes(program))) await pause(20);
+    await pause(100);
+    return child;
+  }
+
+  const ended = async (child: ChildProcess): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) await new Promise((resolve) => child.once('exit', resolve));
+  };
+
+  test.each([
+    ['FAKE_NPM', 'npm', 'SIGKILL'],
+    ['FAKE_PIP', 'pip', 'SIGKILL'],
+    ['FAKE_GPP', 'g++', 'SIGKILL'],
+    ['FAKE_PIP', 'pip', 'SIGINT'],
+  ] as const)('%s while %s runs, by %s: the next call repairs it', async (variable, program, signal) => {
+    useCheckout();
+    const child = await startHanging(variable, program);
+    child.kill(signal);
+    await ended(child);
+    checkout.takeCalls();
+
+    expect(await checkout.setUp()).toBe('tensorflow');
+    expect(checkout.record()).toMatchObject({ backend: 'tensorflow', source: 'wheel' });
+    expect(readdirSync(join(checkout.cache, 'native'))).toEqual(['tensorflow-cpu-2.21.0-x64']);
+    expect(readdirSync(join(checkout.root, '.cache'))).toEqual([]);
+    expect(names(checkout.takeCalls()).includes('npm')).toBe(program === 'npm');
+  });
+
+  test('its command, left running, is ended before the next one starts', async () => {
+    useCheckout();
+    const child = await startHanging('FAKE_NPM', 'npm');
+    const lock = join(checkout.root, '.cache/setup.lock');
+    const { child: command } = JSON.parse(readFileSync(lock, 'utf8')) as { child: { pid: number } };
+    child.kill('SIGKILL');
+    await ended(child);
+    expect(isRunning(command.pid)).toBe(true);
+    await checkout.setUp();
+    await pause(100);
+    expect(isRunning(command.pid)).toBe(false);
+  });
+
+  test('a second set-up waits for the first and then finds everything done', async () => {
+    useCheckout();
+    const first = checkout.setUp();
+    const second = checkout.setUp();
+    expect(await Promise.all([first, second])).toEqual(['tensorflow', 'tensorflow']);
+    expect(names(checkout.takeCalls())).toEqual(['npm', 'pip', 'unpack', 'g++', 'g++']);
+    expect(checkout.lines.filter((line) => line.startsWith('Another set-up is running'))).toHaveLength(1);
+  });
+});
+
+/** Zombies, which nobody has waited for yet, do not count. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
