@@ -11,10 +11,10 @@ import type { ElementType, TensorSource } from './tensor-source';
  * safetensors: eight bytes of header length, a JSON header that gives each tensor its type, shape and byte range, then
  * the ranges without gaps (https://huggingface.co/docs/safetensors).
  */
-const ELEMENT_TYPES: Readonly<Record<string, ElementType>> = {
-  F64: 'float64', F32: 'float32', F16: 'float16', BF16: 'bfloat16',
-  I64: 'int64', I32: 'int32', I16: 'int16', I8: 'int8', U8: 'uint8', BOOL: 'bool',
-};
+const ELEMENT_TYPES: ReadonlyMap<unknown, ElementType> = new Map([
+  ['F64', 'float64'], ['F32', 'float32'], ['F16', 'float16'], ['BF16', 'bfloat16'],
+  ['I64', 'int64'], ['I32', 'int32'], ['I16', 'int16'], ['I8', 'int8'], ['U8', 'uint8'], ['BOOL', 'bool'],
+]);
 
 /** A header of this size would describe hundreds of thousands of tensors. */
 const LARGEST_HEADER = 25_000_000;
@@ -51,9 +51,9 @@ export function openSafetensors(file: RandomAccessFile): TensorSource {
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') continue;
     if (!isRecord(entry)) throw invalid(`tensor ${name} is not described by an object`, { tensor: name });
-    const dtype = ELEMENT_TYPES[String(entry['dtype'])];
-    if (!dtype || typeof entry['dtype'] !== 'string') {
-      throw invalid(`tensor ${name} has the type ${JSON.stringify(entry['dtype'])}; read are ${Object.keys(ELEMENT_TYPES).join(', ')}`, { tensor: name });
+    const dtype = ELEMENT_TYPES.get(entry['dtype']);
+    if (!dtype) {
+      throw invalid(`tensor ${name} has the type ${JSON.stringify(entry['dtype'])}; read are ${[...ELEMENT_TYPES.keys()].join(', ')}`, { tensor: name });
     }
     const shape = entry['shape'];
     if (!Array.isArray(shape) || !isShape(shape)) throw invalid(`tensor ${name} has a shape that cannot be`, { tensor: name, shape });
@@ -174,7 +174,11 @@ export function writeAtomically(target: string, body: (write: (bytes: Uint8Array
     }
     fs.renameSync(temporary, target);
   } catch (cause) {
-    fs.rmSync(temporary, { force: true });
+    try {
+      fs.rmSync(temporary, { force: true });
+    } catch {
+      // Where nothing could be written, nothing is left.
+    }
     if (cause instanceof WeightsError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new WeightsError('weights/not-written', `cannot write ${target}: ${reason}`, { path: target }, { cause });
