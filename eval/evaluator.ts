@@ -1,0 +1,175 @@
+import type { Dataset, Sample } from '../datasets/dataset';
+import type { Crane } from '../lib/crane';
+import type { Detection } from '../lib/detection';
+import { DatasetError } from '../lib/errors';
+import { preprocessMask } from '../lib/image/preprocess';
+import type { OnProgress } from '../lib/progress';
+import type { CategoryEvaluation, Evaluation, GroupEvaluation, ScoredImage } from './evaluation';
+import { ImageMetrics } from './metrics/image-metrics';
+import { meanOverCategories, PIXEL_METRIC_IDS, type MetricValues, type PixelMetricId } from './metrics/metric-ids';
+import { PixelMetrics } from './metrics/pixel-metrics';
+
+export interface EvaluateOptions {
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+  /** Name of the group of defects that a kind belongs to; each group gets metrics of its own beside those of the set. */
+  readonly groupOf?: (defect: string) => string | undefined;
+  /** Called after each category, so that long runs can be shown and saved as they go. */
+  readonly onCategory?: (category: CategoryEvaluation) => void;
+}
+
+/**
+ * Scores the test split of a set and computes its metrics: per category over all its images, then the mean over
+ * categories with equal weight (spec 2). Pixel metrics are computed at the size of the network input, on smoothed maps.
+ * Memory is bounded by one category's pixels.
+ * @throws DatasetError for a set without labels, or without a readable image
+ */
+export async function evaluate(crane: Crane, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+  const { onProgress, signal, groupOf, onCategory } = options;
+  if (!dataset.hasLabels) {
+    throw new DatasetError(
+      'dataset/unlabelled',
+      `${dataset.root} is a plain folder of images: nothing says which are anomalous. Use "crane detect" to score them, or a set in a known layout.`,
+      { root: dataset.root },
+    );
+  }
+  const start = performance.now();
+  const total = dataset.categories.reduce((sum, { samples }) => sum + samples.length, 0);
+  const task = `eval ${dataset.name}`;
+  const failures: { path: string; message: string }[] = [];
+  const categories: CategoryEvaluation[] = [];
+  const groups = new Map<string, GroupEvaluation['categories'][number][]>();
+  let done = 0;
+  onProgress?.({ kind: 'start', task, total, unit: 'images' });
+  for (const { name, samples } of dataset.categories) {
+    const collected = new CategoryMetrics(name, dataset.hasMasks, groupOf);
+    const bySource = new Map(samples.map((sample) => [sample.imagePath, sample]));
+    const stream = crane.stream(bySource.keys(), {
+      onFailure: ({ input, error }) => {
+        failures.push({ path: String(input), message: error.message });
+        done++;
+      },
+    });
+    for await (const detection of stream) {
+      signal?.throwIfAborted();
+      await collected.add(bySource.get(detection.source) as Sample, detection);
+      done++;
+      onProgress?.({ kind: 'advance', task, done, total });
+    }
+    const category = collected.evaluation();
+    categories.push(category);
+    collected.groupEvaluations().forEach((evaluation, group) => groups.set(group, [...(groups.get(group) ?? []), evaluation]));
+    onCategory?.(category);
+  }
+  onProgress?.({ kind: 'done', task });
+  if (failures.length === total) {
+    throw new DatasetError('dataset/unreadable', `none of the ${total} images of ${dataset.name} could be read; the first: ${failures[0]?.message}`, { root: dataset.root });
+  }
+  return {
+    dataset: dataset.name,
+    root: dataset.root,
+    categories,
+    mean: meanOverCategories(categories.map(({ metrics }) => metrics)),
+    groups: [...groups].map(([name, of]) => ({ name, categories: of, mean: meanOverCategories(of.map(({ metrics }) => metrics)) })),
+    failures,
+    seconds: (performance.now() - start) / 1000,
+  };
+}
+
+/** Image and pixel metrics over the same images. */
+class Measures {
+  readonly image = new ImageMetrics();
+  readonly pixel = new PixelMetrics();
+  images = 0;
+  anomalous = 0;
+
+  constructor(private readonly hasMasks: boolean) {}
+
+  add(anomalous: boolean, score: number, native: { data: Float32Array; width: number; height: number }, mask: Uint8Array): void {
+    this.images++;
+    if (anomalous) this.anomalous++;
+    this.image.add(score, anomalous);
+    if (this.hasMasks) this.pixel.add(native.data, mask, native.width, native.height);
+  }
+
+  values(): MetricValues {
+    return { ...this.image.value(), ...(this.hasMasks ? this.pixel.value() : withoutMasks) };
+  }
+}
+
+const withoutMasks = Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, null])) as MetricValues<PixelMetricId>;
+const WITHOUT_MASKS = 'the set has no masks';
+
+/** What one category's images add up to, with a part of it for each group of defects. */
+class CategoryMetrics {
+  private readonly whole: Measures;
+  private readonly groups = new Map<string, Measures>();
+  private readonly normals: { score: number; native: { data: Float32Array; width: number; height: number } }[] = [];
+  private readonly scores: ScoredImage[] = [];
+
+  constructor(
+    private readonly name: string,
+    private readonly hasMasks: boolean,
+    private readonly groupOf: ((defect: string) => string | undefined) | undefined,
+  ) {
+    this.whole = new Measures(hasMasks);
+  }
+
+  async add(sample: Sample, { score, map }: Detection): Promise<void> {
+    const native = map.native as { data: Float32Array; width: number; height: number };
+    const mask = await preprocessMask(sample.anomalous ? (sample.maskPath ?? undefined) : undefined, native);
+    this.whole.add(sample.anomalous, score, native, mask);
+    const group = sample.anomalous ? this.groupOf?.(sample.defect) : undefined;
+    if (!sample.anomalous && this.groupOf) {
+      this.normals.push({ score, native });
+      this.groups.forEach((measures) => measures.add(false, score, native, mask));
+    }
+    if (group !== undefined) this.ofGroup(group, mask.length).add(true, score, native, mask);
+    const { imagePath: path, defect, anomalous, maskPath } = sample;
+    this.scores.push({ path, defect, anomalous, maskPath, score });
+  }
+
+  /** A group begins with the normal images that were seen before its first defect. */
+  private ofGroup(name: string, pixels: number): Measures {
+    const known = this.groups.get(name);
+    if (known) return known;
+    const measures = new Measures(this.hasMasks);
+    const clean = new Uint8Array(pixels);
+    this.normals.forEach(({ score, native }) => measures.add(false, score, native, clean));
+    this.groups.set(name, measures);
+    return measures;
+  }
+
+  evaluation(): CategoryEvaluation {
+    const { image, pixel, images, anomalous } = this.whole;
+    const metrics = this.whole.values();
+    const reasons = {
+      ...image.reasons(),
+      ...(this.hasMasks ? pixel.reasons() : Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, WITHOUT_MASKS]))),
+    };
+    return {
+      name: this.name,
+      images,
+      anomalous,
+      metrics,
+      reasons,
+      scores: this.scores,
+      curves: {
+        imageRoc: image.rocCurve(),
+        pixelRoc: this.hasMasks ? pixel.rocCurve() : null,
+        pixelPrecisionRecall: this.hasMasks ? pixel.precisionRecallCurve() : null,
+        pixelPro: this.hasMasks ? pixel.proCurve() : null,
+      },
+      bestThreshold: this.hasMasks ? (pixel.bestF1Threshold()?.threshold ?? null) : null,
+    };
+  }
+
+  groupEvaluations(): Map<string, GroupEvaluation['categories'][number]> {
+    return new Map(
+      [...this.groups].map(([group, measures]) => [
+        group,
+        { name: this.name, images: measures.images, anomalous: measures.anomalous, metrics: measures.values() },
+      ]),
+    );
+  }
+}

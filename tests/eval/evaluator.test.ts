@@ -1,0 +1,104 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import sharp from 'sharp';
+import { openDataset } from '../../datasets/dataset';
+import { evaluate } from '../../eval/evaluator';
+import { Crane } from '../../lib';
+import { DatasetError } from '../../lib/errors';
+import { describeWithGoldens, goldenCases, goldenPath } from '../goldens';
+import { expectNoLeak } from '../tensors';
+
+const tiny = (): Parameters<typeof Crane.load>[0] => ({
+  backbone: goldenPath('clip_tiny_torchscript.pt'),
+  prompts: goldenPath('prompts_tiny.pth'),
+  imageSize: 70,
+  layers: [2, 4, 6],
+  eattnBlocks: 5,
+  referenceImages: true,
+});
+
+interface ReferenceRow {
+  objects: string;
+  pixel_auroc: number;
+  pixel_aupro: number;
+  pixel_f1: number;
+  image_auroc: number;
+  image_ap: number;
+  image_f1: number;
+}
+
+describeWithGoldens('a whole evaluation against the reference', () => {
+  test.each([['e2e/crane', false], ['e2e/crane_context', true]] as const)('%s', async (id, context) => {
+    const item = goldenCases('e2e').find((candidate) => candidate.id === id);
+    const rows = item?.outputs['metrics'] as unknown as ReferenceRow[];
+    const crane = await Crane.load({ ...tiny(), context });
+    const dataset = await openDataset(goldenPath('e2e/dataset'));
+    const evaluation = await expectNoLeak(() => evaluate(crane, dataset));
+    crane.dispose();
+    expect(evaluation.categories.map(({ name }) => name).sort()).toEqual(rows.map(({ objects }) => objects).sort());
+    for (const row of rows) {
+      const { metrics } = evaluation.categories.find(({ name }) => name === row.objects) as (typeof evaluation.categories)[number];
+      expect(metrics['image/auroc']).toBeCloseTo(row.image_auroc, 6);
+      expect(metrics['image/ap']).toBeCloseTo(row.image_ap, 6);
+      expect(metrics['image/f1max']).toBeCloseTo(row.image_f1, 6);
+      // The manifest allows 0.005: the reference's own pixel figures hang on which of two equal floats is larger.
+      expect(Math.abs((metrics['pixel/auroc'] as number) - row.pixel_auroc)).toBeLessThan(0.005);
+      expect(Math.abs((metrics['pixel/f1max'] as number) - row.pixel_f1)).toBeLessThan(0.005);
+      expect(Math.abs((metrics['pixel/aupro/paper200@0.3'] as number) - row.pixel_aupro)).toBeLessThan(0.005);
+    }
+    expect(evaluation.mean['image/auroc']).toBeCloseTo(rows.reduce((sum, row) => sum + row.image_auroc, 0) / rows.length, 6);
+  });
+});
+
+describeWithGoldens('sets that are not as they should be', () => {
+  let folder: string;
+  let crane: Crane;
+  const picture = (file: string, level: number): Promise<unknown> => {
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    return sharp({ create: { width: 20, height: 20, channels: 3, background: { r: level, g: 90, b: 60 } } }).png().toFile(file);
+  };
+  beforeAll(async () => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-eval-'));
+    crane = await Crane.load(tiny());
+  });
+  afterAll(() => {
+    crane.dispose();
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('groups of defects, an unreadable image, and metrics that are not defined', async () => {
+    const root = path.join(folder, 'set');
+    for (const [defect, count] of [['good', 3], ['scratch', 2], ['stain', 2]] as const) {
+      for (let index = 0; index < count; index++) {
+        await picture(path.join(root, 'thing/test', defect, `00${index}.png`), 40 * index + defect.length);
+        if (defect !== 'good') await picture(path.join(root, 'thing/ground_truth', defect, `00${index}_mask.png`), 255);
+      }
+    }
+    fs.writeFileSync(path.join(root, 'thing/test/good/002.png'), 'broken');
+    const dataset = await openDataset(root);
+    const { categories, groups, failures, mean } = await evaluate(crane, dataset, {
+      groupOf: (defect) => (defect === 'stain' ? 'unseen' : 'seen'),
+    });
+    expect(categories[0]).toMatchObject({ name: 'thing', images: 6, anomalous: 4 });
+    expect(failures.map(({ path: file }) => path.basename(file))).toEqual(['002.png']);
+    expect(groups.map(({ name, categories: [of] }) => [name, of?.images, of?.anomalous])).toEqual([['seen', 4, 2], ['unseen', 4, 2]]);
+    expect(mean['image/auroc']).toBe(categories[0]?.metrics['image/auroc']);
+  });
+
+  test('a set of normal images only has no metric, and says why', async () => {
+    const root = path.join(folder, 'normal');
+    await picture(path.join(root, 'thing/test/good/000.png'), 3);
+    await picture(path.join(root, 'thing/test/good/001.png'), 99);
+    const { categories, mean } = await evaluate(crane, await openDataset(root, { allowIncomplete: true }));
+    expect(Object.values(mean).every((value) => value === null)).toBe(true);
+    expect(categories[0]?.reasons['image/auroc']).toMatch(/all 2 images are normal/);
+  });
+
+  test('a bare folder cannot be evaluated', async () => {
+    const root = path.join(folder, 'bare');
+    await picture(path.join(root, 'a.png'), 3);
+    const dataset = await openDataset(root, { allowUnlabelled: true });
+    await expect(evaluate(crane, dataset)).rejects.toThrow(DatasetError);
+  });
+});
