@@ -1,6 +1,6 @@
 import type { Measured } from './metric-ids';
-import { keyOfScore } from './radix-sort';
-import { visitThresholds, type RankedScores } from './ranking';
+import { keyOfScore, scoreOfKey } from './radix-sort';
+import { rankSorted, type Ranking } from './ranking';
 
 /**
  * Area under the per-region overlap curve. The per-region overlap (PRO) of a threshold is the share of each connected
@@ -8,39 +8,50 @@ import { visitThresholds, type RankedScores } from './ranking';
  * as much as large ones. It is drawn over the false positive rate of all normal pixels.
  */
 
-/** Pixels of a category in sorted order, each anomalous one with the region that it belongs to. */
-export interface RankedRegions extends RankedScores {
+/** The pixels of a category, ranked, with the overlap that each threshold reaches. */
+export interface RankedRegions {
+  readonly ranking: Ranking;
+  /** Per-region overlap at each threshold of the ranking, 0..1. [thresholds] */
+  readonly overlaps: Float64Array;
+  /** Keys of the normal pixels, ascending. */
   readonly normal: Uint32Array;
+  /** Keys of the anomalous pixels, ascending. */
   readonly anomalous: Uint32Array;
-  /** Region of each anomalous pixel, in the order of `anomalous`. */
-  readonly regions: Uint32Array;
-  /** Pixels of each region. */
-  readonly areas: Uint32Array;
 }
 
 /**
- * Point of the PRO curve: the same as a threshold visited by `visitThresholds`, with the overlap (0..1) in place of the
- * number of true positives.
+ * Ranks pixels that are sorted already.
+ *
+ * @param normal keys of the normal pixels, ascending
+ * @param anomalous keys of the anomalous pixels, ascending
+ * @param regions region of each anomalous pixel, in the same order
+ * @param areas pixels of each region
  */
-type OverlapVisitor = (overlap: number, falsePositives: number, normalsAbove: number, key: number) => void;
-
-/** Visits the PRO curve from the highest threshold to the lowest. */
-export function visitOverlaps(ranked: RankedRegions, visit: OverlapVisitor): void {
-  const { anomalous, regions, areas } = ranked;
+export function rankRegions(
+  normal: Uint32Array,
+  anomalous: Uint32Array,
+  regions: Uint32Array,
+  areas: Uint32Array,
+): RankedRegions {
+  const ranking = rankSorted(normal, anomalous, scoreOfKey);
   const shares = Float64Array.from(areas, (area) => 1 / area / areas.length);
+  const overlaps = new Float64Array(ranking.truePositives.length);
   let next = anomalous.length - 1;
   // Compensated (Neumaier), because millions of small shares are added.
   let sum = 0;
   let lost = 0;
-  visitThresholds(ranked, (truePositives, falsePositives, normalsAbove, key) => {
-    for (; next >= anomalous.length - truePositives; next--) {
+  for (let at = 0; at < overlaps.length; at++) {
+    const firstFound = anomalous.length - (ranking.truePositives[at] as number);
+    for (; next >= firstFound; next--) {
       const share = shares[regions[next] as number] as number;
       const total = sum + share;
       lost += sum >= share ? sum - total + share : share - total + sum;
       sum = total;
     }
-    visit(next < 0 ? 1 : sum + lost, falsePositives, normalsAbove, key);
-  });
+    overlaps[at] = sum + lost;
+  }
+  if (overlaps.length > 0) overlaps[overlaps.length - 1] = 1;
+  return { ranking, overlaps, normal, anomalous };
 }
 
 /**
@@ -50,27 +61,25 @@ export function visitOverlaps(ranked: RankedRegions, visit: OverlapVisitor): voi
  * @param limit false positive rate, above 0 and at most 1
  * @returns 0..1; a map that cannot tell anything (constant) gives `limit / 2`; needs normal and anomalous pixels
  */
-export function exactAupro(ranked: RankedRegions, limit: number): number {
-  const normals = ranked.normal.length;
+export function exactAupro({ ranking, overlaps }: RankedRegions, limit: number): number {
+  const { normals, falsePositives, normalsAbove } = ranking;
   const end = limit * normals;
   let area = 0;
-  let fromX = 0;
-  let fromOverlap = 0;
-  const addLine = (toX: number, toOverlap: number): void => {
-    if (fromX < end && toX > fromX) {
-      const cutX = Math.min(toX, end);
-      const cutOverlap = fromOverlap + ((toOverlap - fromOverlap) * (cutX - fromX)) / (toX - fromX);
-      area += ((cutX - fromX) * (fromOverlap + cutOverlap)) / 2;
-    }
-    fromX = toX;
-    fromOverlap = toOverlap;
-  };
-  visitOverlaps(ranked, (overlap, falsePositives, normalsAbove) => {
-    addLine(normalsAbove, fromOverlap);
-    addLine(falsePositives, overlap);
-  });
-  addLine(normals, fromOverlap);
-  return area / end;
+  let x = 0;
+  let overlap = 0;
+  for (let at = 0; at < overlaps.length && x < end; at++) {
+    const levelTo = Math.min(normalsAbove[at] as number, end);
+    area += (levelTo - x) * overlap;
+    // Normal pixels of the threshold's own score: the curve climbs on a straight line, which the limit may cut.
+    const climb = (falsePositives[at] as number) - (normalsAbove[at] as number);
+    const climbTo = Math.min(falsePositives[at] as number, end);
+    const rise = (overlaps[at] as number) - overlap;
+    const overlapReached = climb > 0 ? overlap + (rise * (climbTo - levelTo)) / climb : overlap + rise;
+    area += ((climbTo - levelTo) * (overlap + overlapReached)) / 2;
+    x = climbTo;
+    overlap = overlapReached;
+  }
+  return (area + Math.max(0, end - x) * overlap) / end;
 }
 
 const PAPER_STEPS = 200;
@@ -84,16 +93,20 @@ const PAPER_STEPS = 200;
  * @returns no value where the reference gives NaN or stops: maps of one value, or all points at one false positive rate
  */
 export function paperAupro(ranked: RankedRegions, limit: number): Measured {
-  const least = Math.min(firstScore(ranked, ranked.normal), firstScore(ranked, ranked.anomalous));
-  const largest = Math.max(lastScore(ranked, ranked.normal), lastScore(ranked, ranked.anomalous));
+  const least = scoreOfKey(Math.min(ranked.normal[0] as number, ranked.anomalous[0] as number));
+  const largest = scoreOfKey(Math.max(ranked.normal.at(-1) as number, ranked.anomalous.at(-1) as number));
   if (least === largest) return { value: null, reason: `all pixels have the same score ${least}` };
-  const points = sweep(ranked, evenThresholds(least, largest)).filter(({ rate }) => rate < limit);
+  const points = evenThresholds(least, largest)
+    .map((threshold) => pointAt(ranked, threshold))
+    .filter(({ rate }) => rate < limit);
   const lowestRate = points.at(-1)?.rate ?? NaN;
   const highestRate = points[0]?.rate ?? NaN;
   if (!(highestRate > lowestRate)) {
     return {
       value: null,
-      reason: `of ${PAPER_STEPS} thresholds, those with a false positive rate below ${limit} span no range of rates (${points.length} points)`,
+      reason:
+        `of ${PAPER_STEPS} thresholds, those with a false positive rate below ${limit} ` +
+        `span no range of rates (${points.length} points)`,
     };
   }
   let area = 0;
@@ -111,25 +124,26 @@ interface SweepPoint {
   readonly overlap: number;
 }
 
-/** `numpy.arange(least, largest, (largest - least) / 200)`: 200 values, or 201 where rounding makes room for one more. */
+/**
+ * `numpy.arange(least, largest, (largest - least) / 200)`: 200 values, or 201 where rounding makes room for one more,
+ * with the step that numpy takes from the first two values.
+ */
 function evenThresholds(least: number, largest: number): number[] {
   const step = (largest - least) / PAPER_STEPS;
   const actualStep = least + step - least;
   return Array.from({ length: Math.ceil((largest - least) / step) }, (_, index) => least + index * actualStep);
 }
 
-/** Points of ascending thresholds: rates and overlaps fall. */
-function sweep(ranked: RankedRegions, thresholds: readonly number[]): SweepPoint[] {
-  const found = new Float64Array(ranked.areas.length);
-  let next = ranked.anomalous.length - 1;
-  const descending = [...thresholds].reverse().map((threshold): SweepPoint => {
-    // Maps are float32, and the reference compares them with the threshold rounded to float32.
-    const key = keyOfScore(threshold);
-    for (; next >= 0 && (ranked.anomalous[next] as number) > key; next--) found[ranked.regions[next] as number]!++;
-    const overlap = found.reduce((sum, count, region) => sum + count / (ranked.areas[region] as number), 0);
-    return { rate: countAbove(ranked.normal, key) / ranked.normal.length, overlap: overlap / ranked.areas.length };
-  });
-  return descending.reverse();
+function pointAt({ ranking, overlaps, normal, anomalous }: RankedRegions, threshold: number): SweepPoint {
+  // Maps are float32, and the reference compares them with the threshold rounded to float32.
+  const key = keyOfScore(threshold);
+  const found = countAbove(anomalous, key);
+  // All pixels of one score are found together, so some threshold of the ranking finds exactly these.
+  const same = ranking.truePositives.length - countAbove(ranking.truePositives, found) - 1;
+  return {
+    rate: countAbove(normal, key) / normal.length,
+    overlap: found === 0 ? 0 : (overlaps[same] as number),
+  };
 }
 
 /** How many of the ascending keys are larger than `key`. */
@@ -142,12 +156,4 @@ function countAbove(keys: Uint32Array, key: number): number {
     else low = middle + 1;
   }
   return keys.length - low;
-}
-
-function firstScore(ranked: RankedScores, keys: Uint32Array): number {
-  return ranked.scoreOfKey(keys[0] as number);
-}
-
-function lastScore(ranked: RankedScores, keys: Uint32Array): number {
-  return ranked.scoreOfKey(keys[keys.length - 1] as number);
 }

@@ -1,4 +1,4 @@
-import { visitThresholds, type RankedScores } from './ranking';
+import type { Ranking } from './ranking';
 
 /**
  * Area under the ROC curve: the chance that an anomalous sample scores higher than a normal one, equal scores counting
@@ -6,13 +6,14 @@ import { visitThresholds, type RankedScores } from './ranking';
  *
  * @returns 0..1; needs both classes
  */
-export function auroc(ranked: RankedScores): number {
-  const normals = ranked.normal.length;
+export function auroc({ normals, anomalous, truePositives, falsePositives, normalsAbove }: Ranking): number {
   let twiceTheWins = 0;
-  let truePositivesBefore = 0;
-  visitThresholds(ranked, (truePositives, falsePositives, normalsAbove) => {
-    twiceTheWins += (truePositives - truePositivesBefore) * (2 * normals - falsePositives - normalsAbove);
-    truePositivesBefore = truePositives;
-  });
-  return twiceTheWins / 2 / (normals * ranked.anomalous.length);
+  let foundBefore = 0;
+  for (let at = 0; at < truePositives.length; at++) {
+    const found = truePositives[at] as number;
+    const twiceTheBeaten = 2 * normals - (falsePositives[at] as number) - (normalsAbove[at] as number);
+    twiceTheWins += (found - foundBefore) * twiceTheBeaten;
+    foundBefore = found;
+  }
+  return twiceTheWins / 2 / (normals * anomalous);
 }

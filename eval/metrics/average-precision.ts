@@ -1,4 +1,4 @@
-import { visitThresholds, type RankedScores } from './ranking';
+import type { Ranking } from './ranking';
 
 /**
  * Average precision: the precision at every threshold, weighted by the recall gained there, without interpolation
@@ -6,12 +6,13 @@ import { visitThresholds, type RankedScores } from './ranking';
  *
  * @returns 0..1; needs an anomalous sample
  */
-export function averagePrecision(ranked: RankedScores): number {
+export function averagePrecision({ anomalous, truePositives, falsePositives }: Ranking): number {
   let sum = 0;
-  let truePositivesBefore = 0;
-  visitThresholds(ranked, (truePositives, falsePositives) => {
-    sum += (truePositives - truePositivesBefore) * (truePositives / (truePositives + falsePositives));
-    truePositivesBefore = truePositives;
-  });
-  return sum / ranked.anomalous.length;
+  let foundBefore = 0;
+  for (let at = 0; at < truePositives.length; at++) {
+    const found = truePositives[at] as number;
+    sum += (found - foundBefore) * (found / (found + (falsePositives[at] as number)));
+    foundBefore = found;
+  }
+  return sum / anomalous;
 }

@@ -15,11 +15,11 @@ export interface ConnectedComponents {
  */
 export function connectedComponents(mask: Uint8Array, width: number, height: number): ConnectedComponents {
   if (mask.length !== width * height) {
-    throw new MetricError('MASK_SIZE', `a mask of ${width} x ${height} needs ${width * height} pixels, found ${mask.length}`, {
-      width,
-      height,
-      found: mask.length,
-    });
+    throw new MetricError(
+      'MASK_SIZE',
+      `a mask of ${width} x ${height} needs ${width * height} pixels, found ${mask.length}`,
+      { width, height, found: mask.length },
+    );
   }
   const labels = new Uint32Array(mask.length);
   const parents = new Forest();
@@ -30,7 +30,7 @@ export function connectedComponents(mask: Uint8Array, width: number, height: num
       const north = y > 0 ? (labels[at - width] as number) : 0;
       const northEast = y > 0 && x + 1 < width ? (labels[at - width + 1] as number) : 0;
       const northWest = y > 0 && x > 0 ? (labels[at - width - 1] as number) : 0;
-      // North touches all the others, so only without it can two components meet here: north-east with west or north-west.
+      // North touches all the others, so only without it can two components meet here: north-east with one of the west.
       let label = north || west || northWest;
       if (northEast !== 0 && north === 0) label = label === 0 ? northEast : parents.join(label, northEast);
       labels[at] = label === 0 ? parents.add() : label;

@@ -1,5 +1,5 @@
-import { visitOverlaps, type RankedRegions } from './aupro';
-import { visitThresholds, type RankedScores } from './ranking';
+import type { RankedRegions } from './aupro';
+import type { Ranking } from './ranking';
 
 /** Points of a curve for drawing, in the order of falling thresholds. All three arrays have the same length. */
 export interface Curve {
@@ -23,15 +23,9 @@ const DRAWN_POINTS = 200;
  * @param maxPoints 3 or more; every point kept is one of the exact curve, and those left out are nearer than
  *   `2 / (maxPoints - 2)` to one kept
  */
-export function rocCurve(ranked: RankedScores, maxPoints = DRAWN_POINTS): Curve {
-  const curve = new ThinnedCurve(maxPoints, 2, ({ x, y }) => x + y);
-  curve.add(0, 0, Infinity);
-  visitThresholds(ranked, (truePositives, falsePositives, normalsAbove, key) => {
-    const score = ranked.scoreOfKey(key);
-    curve.add(normalsAbove / ranked.normal.length, curve.lastY, score);
-    curve.add(falsePositives / ranked.normal.length, truePositives / ranked.anomalous.length, score);
-  });
-  return curve.finish(1, 1, -Infinity);
+export function rocCurve(ranking: Ranking, maxPoints = DRAWN_POINTS): Curve {
+  const { truePositives, anomalous } = ranking;
+  return risingCurve(ranking, (at) => (truePositives[at] as number) / anomalous, maxPoints);
 }
 
 /**
@@ -40,30 +34,35 @@ export function rocCurve(ranked: RankedScores, maxPoints = DRAWN_POINTS): Curve 
  *
  * @param maxPoints 3 or more; kept are exact points at nearly even steps of recall
  */
-export function precisionRecallCurve(ranked: RankedScores, maxPoints = DRAWN_POINTS): Curve {
-  const curve = new ThinnedCurve(maxPoints, 1, ({ x }) => x);
-  curve.add(0, 1, Infinity);
-  visitThresholds(ranked, (truePositives, falsePositives, _, key) => {
-    curve.add(truePositives / ranked.anomalous.length, truePositives / (truePositives + falsePositives), ranked.scoreOfKey(key));
-  });
-  return curve.finish();
+export function precisionRecallCurve(ranking: Ranking, maxPoints = DRAWN_POINTS): Curve {
+  const { anomalous, truePositives, falsePositives } = ranking;
+  const curve = new ThinnedCurve(ranking, maxPoints, 1, (x) => x);
+  curve.start(0, 1);
+  for (let at = 0; at < truePositives.length; at++) {
+    const found = truePositives[at] as number;
+    curve.add(found / anomalous, found / (found + (falsePositives[at] as number)), at);
+  }
+  const last = truePositives.length - 1;
+  return curve.finish(1, anomalous / (anomalous + (falsePositives[last] as number)), ranking.scoreAt(last));
 }
 
 /** PRO curve: x the false positive rate, y the mean overlap of the regions. Needs normal and anomalous pixels. */
-export function proCurve(ranked: RankedRegions, maxPoints = DRAWN_POINTS): Curve {
-  const curve = new ThinnedCurve(maxPoints, 2, ({ x, y }) => x + y);
-  curve.add(0, 0, Infinity);
-  visitOverlaps(ranked, (overlap, falsePositives, normalsAbove, key) => {
-    const score = ranked.scoreOfKey(key);
-    curve.add(normalsAbove / ranked.normal.length, curve.lastY, score);
-    curve.add(falsePositives / ranked.normal.length, overlap, score);
-  });
-  return curve.finish(1, 1, -Infinity);
+export function proCurve({ ranking, overlaps }: RankedRegions, maxPoints = DRAWN_POINTS): Curve {
+  return risingCurve(ranking, (at) => overlaps[at] as number, maxPoints);
 }
 
-interface Point {
-  readonly x: number;
-  readonly y: number;
+/** A curve over the false positive rate, from (0, 0) to (1, 1), with `heightAt` reached at each threshold. */
+function risingCurve(ranking: Ranking, heightAt: (threshold: number) => number, maxPoints: number): Curve {
+  const { normals, falsePositives, normalsAbove } = ranking;
+  const curve = new ThinnedCurve(ranking, maxPoints, 2, (x, y) => x + y);
+  curve.start(0, 0);
+  let height = 0;
+  for (let at = 0; at < falsePositives.length; at++) {
+    curve.add((normalsAbove[at] as number) / normals, height, at);
+    height = heightAt(at);
+    curve.add((falsePositives[at] as number) / normals, height, at);
+  }
+  return curve.finish(1, 1, -Infinity);
 }
 
 /** Keeps the first point, the last, and one whenever a further step of the way is done. */
@@ -72,39 +71,37 @@ class ThinnedCurve {
   private readonly y: number[] = [];
   private readonly thresholds: number[] = [];
   private readonly stepsPerWay: number;
-  private stepsDone = -1;
-  private last: readonly [number, number, number] = [NaN, NaN, NaN];
+  private stepsDone = 0;
 
   constructor(
+    private readonly ranking: Ranking,
     maxPoints: number,
     way: number,
-    private readonly wayDone: (point: Point) => number,
+    private readonly wayDone: (x: number, y: number) => number,
   ) {
     this.stepsPerWay = Math.max(1, maxPoints - 2) / way;
   }
 
-  get lastY(): number {
-    return this.last[1];
+  /** The point where nothing is called anomalous. */
+  start(x: number, y: number): void {
+    this.keep(x, y, Infinity);
   }
 
   add(x: number, y: number, threshold: number): void {
-    this.last = [x, y, threshold];
-    const steps = Math.floor(this.wayDone({ x, y }) * this.stepsPerWay);
-    if (steps > this.stepsDone) {
-      this.stepsDone = steps;
-      this.keep(x, y, threshold);
-    }
+    const steps = Math.floor(this.wayDone(x, y) * this.stepsPerWay);
+    if (steps <= this.stepsDone) return;
+    this.stepsDone = steps;
+    this.keep(x, y, this.ranking.scoreAt(threshold));
   }
 
-  /** Closes with the last point added, or with a given one. */
-  finish(x = this.last[0], y = this.last[1], threshold = this.last[2]): Curve {
-    if (this.x.at(-1) !== x || this.y.at(-1) !== y) this.keep(x, y, threshold);
+  finish(x: number, y: number, score: number): Curve {
+    if (this.x.at(-1) !== x || this.y.at(-1) !== y) this.keep(x, y, score);
     return { x: this.x, y: this.y, thresholds: this.thresholds };
   }
 
-  private keep(x: number, y: number, threshold: number): void {
+  private keep(x: number, y: number, score: number): void {
     this.x.push(x);
     this.y.push(y);
-    this.thresholds.push(threshold);
+    this.thresholds.push(score);
   }
 }

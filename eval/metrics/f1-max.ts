@@ -1,4 +1,4 @@
-import { visitThresholds, type RankedScores } from './ranking';
+import type { Ranking } from './ranking';
 
 /** The best F1 and the score from which on (inclusive) samples are called anomalous to reach it. */
 export interface BestF1 {
@@ -9,16 +9,17 @@ export interface BestF1 {
 }
 
 /** Largest F1 over all thresholds: harmonic mean of precision and recall. Needs an anomalous sample. */
-export function bestF1(ranked: RankedScores): BestF1 {
-  const anomalous = ranked.anomalous.length;
+export function bestF1(ranking: Ranking): BestF1 {
+  const { anomalous, truePositives, falsePositives } = ranking;
   let f1 = -1;
-  let bestKey = NaN;
-  visitThresholds(ranked, (truePositives, falsePositives, _, key) => {
-    const candidate = (2 * truePositives) / (anomalous + truePositives + falsePositives);
+  let best = -1;
+  for (let at = 0; at < truePositives.length; at++) {
+    const found = truePositives[at] as number;
+    const candidate = (2 * found) / (anomalous + found + (falsePositives[at] as number));
     if (candidate > f1) {
       f1 = candidate;
-      bestKey = key;
+      best = at;
     }
-  });
-  return { f1, threshold: ranked.scoreOfKey(bestKey) };
+  }
+  return { f1, threshold: ranking.scoreAt(best) };
 }

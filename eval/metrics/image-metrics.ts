@@ -4,13 +4,13 @@ import { averagePrecision } from './average-precision';
 import { precisionRecallCurve, rocCurve, type Curve } from './curves';
 import { bestF1, type BestF1 } from './f1-max';
 import { IMAGE_METRIC_IDS, type ImageMetricId, type MetricValues } from './metric-ids';
-import { rankScores, undefinedReason, type RankedScores } from './ranking';
+import { rankScores, undefinedReason, type Ranking } from './ranking';
 
 /** Collects one score per image of a category, and gives the image metrics of spec 2. */
 export class ImageMetrics {
   private readonly normal: number[] = [];
   private readonly anomalous: number[] = [];
-  private ranked: RankedScores | undefined;
+  private ranked: Ranking | undefined;
 
   /**
    * @param score any finite number; larger is more anomalous
@@ -19,7 +19,11 @@ export class ImageMetrics {
    */
   add(score: number, isAnomalous: boolean): void {
     if (!Number.isFinite(score)) {
-      throw new MetricError('SCORE_NOT_FINITE', `image score ${score} is not a number that can be ranked; look at the model or its weights`, { score });
+      throw new MetricError(
+        'SCORE_NOT_FINITE',
+        `image score ${score} is not a number that can be ranked; look at the model or its weights`,
+        { score },
+      );
     }
     this.ranked = undefined;
     (isAnomalous ? this.anomalous : this.normal).push(score);
@@ -33,7 +37,9 @@ export class ImageMetrics {
   /** Fractions; all null with images of one class only. */
   value(): MetricValues<ImageMetricId> {
     const ranked = this.ranking();
-    if (undefinedReason(ranked, 'image') !== undefined) return { 'image/auroc': null, 'image/ap': null, 'image/f1max': null };
+    if (undefinedReason(ranked, 'image') !== undefined) {
+      return { 'image/auroc': null, 'image/ap': null, 'image/f1max': null };
+    }
     return { 'image/auroc': auroc(ranked), 'image/ap': averagePrecision(ranked), 'image/f1max': bestF1(ranked).f1 };
   }
 
@@ -50,20 +56,20 @@ export class ImageMetrics {
 
   /** Null with images of one class only. */
   rocCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined((ranked) => rocCurve(ranked, maxPoints));
+    return this.ifDefined((ranking) => rocCurve(ranking, maxPoints));
   }
 
   /** Null with images of one class only. */
   precisionRecallCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined((ranked) => precisionRecallCurve(ranked, maxPoints));
+    return this.ifDefined((ranking) => precisionRecallCurve(ranking, maxPoints));
   }
 
-  private ranking(): RankedScores {
+  private ranking(): Ranking {
     this.ranked ??= rankScores(this.normal, this.anomalous);
     return this.ranked;
   }
 
-  private ifDefined<Result>(compute: (ranked: RankedScores) => Result): Result | null {
+  private ifDefined<Result>(compute: (ranking: Ranking) => Result): Result | null {
     const ranked = this.ranking();
     return undefinedReason(ranked, 'image') === undefined ? compute(ranked) : null;
   }

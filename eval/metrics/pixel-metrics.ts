@@ -1,12 +1,12 @@
 import { MetricError } from '../../lib/errors';
-import { exactAupro, paperAupro, type RankedRegions } from './aupro';
+import { exactAupro, paperAupro, rankRegions, type RankedRegions } from './aupro';
 import { auroc } from './auroc';
 import { averagePrecision } from './average-precision';
 import { connectedComponents } from './connected-components';
 import { precisionRecallCurve, proCurve, rocCurve, type Curve } from './curves';
 import { bestF1, type BestF1 } from './f1-max';
 import { PIXEL_METRIC_IDS, type Measured, type MetricValues, type PixelMetricId } from './metric-ids';
-import { scoreOfKey, scoresToKeys, sortKeys, sortPairs } from './radix-sort';
+import { scoresToKeys, sortKeys, sortPairs } from './radix-sort';
 import { undefinedReason } from './ranking';
 
 /** False positive rate up to which AUPRO is integrated, in the papers and here. */
@@ -14,7 +14,8 @@ const AUPRO_LIMIT = 0.3;
 
 /**
  * Collects the anomaly maps of a category with their masks, and gives the pixel metrics of spec 2, exact on every
- * pixel. Keeps 4 bytes a normal pixel and 8 an anomalous one; computing takes twice that again for a moment.
+ * pixel. Keeps 4 bytes a normal pixel and 8 an anomalous one. Computing takes as much again while it sorts, and up to
+ * 20 bytes an anomalous pixel.
  */
 export class PixelMetrics {
   private normalKeys: Uint32Array[] = [];
@@ -32,11 +33,11 @@ export class PixelMetrics {
    */
   add(map: Float32Array, mask: Uint8Array, width: number, height: number): void {
     if (map.length !== width * height || map.length === 0) {
-      throw new MetricError('MAP_SIZE', `an anomaly map of ${width} x ${height} needs ${width * height} scores, at least one; found ${map.length}`, {
-        width,
-        height,
-        found: map.length,
-      });
+      throw new MetricError(
+        'MAP_SIZE',
+        `an anomaly map of ${width} x ${height} needs ${width * height} scores, at least one; found ${map.length}`,
+        { width, height, found: map.length },
+      );
     }
     const { labels, areas } = connectedComponents(mask, width, height);
     const keys = keysOfMap(map, width);
@@ -80,17 +81,17 @@ export class PixelMetrics {
 
   /** The threshold with the best F1 on these pixels; null without anomalous or without normal pixels. */
   bestF1Threshold(): BestF1 | null {
-    return this.ifDefined(bestF1);
+    return this.ifDefined(({ ranking }) => bestF1(ranking));
   }
 
   /** Null without anomalous or without normal pixels. */
   rocCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined((ranked) => rocCurve(ranked, maxPoints));
+    return this.ifDefined(({ ranking }) => rocCurve(ranking, maxPoints));
   }
 
   /** Null without anomalous or without normal pixels. */
   precisionRecallCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined((ranked) => precisionRecallCurve(ranked, maxPoints));
+    return this.ifDefined(({ ranking }) => precisionRecallCurve(ranking, maxPoints));
   }
 
   /** Null without anomalous or without normal pixels. */
@@ -114,27 +115,28 @@ export class PixelMetrics {
     this.normalKeys = [normal];
     this.anomalousKeys = [anomalous];
     this.regionsOfPixels = [regions];
-    this.ranked = { normal, anomalous, regions, areas: Uint32Array.from(this.areas), scoreOfKey };
+    this.ranked = rankRegions(normal, anomalous, regions, Uint32Array.from(this.areas));
     return this.ranked;
   }
 
   private ifDefined<Result>(compute: (ranked: RankedRegions) => Result): Result | null {
     const ranked = this.ranking();
-    return undefinedReason(ranked, 'pixel') === undefined ? compute(ranked) : null;
+    return undefinedReason(ranked.ranking, 'pixel') === undefined ? compute(ranked) : null;
   }
 }
 
 function measureRanked(ranked: RankedRegions): Readonly<Record<PixelMetricId, Measured>> {
-  const reason = undefinedReason(ranked, 'pixel');
+  const { ranking } = ranked;
+  const reason = undefinedReason(ranking, 'pixel');
   const measured = (compute: () => Measured | number): Measured => {
     if (reason !== undefined) return { value: null, reason };
     const result = compute();
     return typeof result === 'number' ? { value: result } : result;
   };
   return {
-    'pixel/auroc': measured(() => auroc(ranked)),
-    'pixel/ap': measured(() => averagePrecision(ranked)),
-    'pixel/f1max': measured(() => bestF1(ranked).f1),
+    'pixel/auroc': measured(() => auroc(ranking)),
+    'pixel/ap': measured(() => averagePrecision(ranking)),
+    'pixel/f1max': measured(() => bestF1(ranking).f1),
     'pixel/aupro/paper200@0.3': measured(() => paperAupro(ranked, AUPRO_LIMIT)),
     'pixel/aupro/exact@0.3': measured(() => exactAupro(ranked, AUPRO_LIMIT)),
   };
@@ -147,7 +149,8 @@ function keysOfMap(map: Float32Array, width: number): Uint32Array {
     if (!Number.isFinite(score)) {
       throw new MetricError(
         'SCORE_NOT_FINITE',
-        `the anomaly map holds ${score} at x ${at % width}, y ${Math.floor(at / width)}, which cannot be ranked; look at the model or its weights`,
+        `the anomaly map holds ${score} at x ${at % width}, y ${Math.floor(at / width)}, which cannot be ranked; ` +
+          'look at the model or its weights',
         { score, x: at % width, y: Math.floor(at / width) },
       );
     }
