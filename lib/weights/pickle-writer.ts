@@ -7,7 +7,7 @@ export interface PickledTensor {
   /** Key of the storage in the archive, the file `data/<key>`. */
   readonly storage: string;
   /** PyTorch's class of the storage. */
-  readonly storageType: 'FloatStorage' | 'IntStorage';
+  readonly storageType: 'FloatStorage' | 'HalfStorage' | 'IntStorage';
   readonly storageCount: number;
   readonly offset: number;
   readonly shape: readonly number[];
@@ -18,7 +18,7 @@ export interface StateDictToPickle {
   /** The key under which the state dict stands, `{ [key]: OrderedDict(…) }`. */
   readonly key: string;
   readonly tensors: readonly PickledTensor[];
-  /** Modules that the state dict's `_metadata` lists, each at version 1; the empty name is the module itself. */
+  /** Modules that the state dict's `_metadata` lists, each at version 1; the empty name is the module itself. Without any, there is none. */
   readonly modules: readonly string[];
   /** Where the tensors live; with any other than `cpu`, readers need `map_location` on machines without it. */
   readonly device: string;
@@ -39,6 +39,13 @@ class PickleWriter {
     this.text(key);
     this.orderedDict();
     this.items(tensors.length, () => tensors.forEach((tensor) => this.tensor(tensor, device)));
+    if (modules.length > 0) this.attributes(modules);
+    this.op('s').op('.');
+    return Buffer.concat(this.chunks);
+  }
+
+  /** What PyTorch hangs on a state dict as an attribute: `_metadata`, the version of each module. */
+  private attributes(modules: readonly string[]): void {
     this.op('}').put();
     this.text('_metadata');
     this.orderedDict();
@@ -51,8 +58,7 @@ class PickleWriter {
         this.op('s');
       }
     });
-    this.op('s').op('b').op('s').op('.');
-    return Buffer.concat(this.chunks);
+    this.op('s').op('b');
   }
 
   private tensor(tensor: PickledTensor, device: string): void {

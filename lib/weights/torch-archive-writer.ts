@@ -9,8 +9,8 @@ export interface ArchiveRecord {
 
 /** Storages start at multiples of this, so that PyTorch can map them into memory. */
 const ALIGNMENT = 64;
-/** Bit 3: sizes follow the content; bit 11: names are UTF-8. */
-const FLAGS = 0x0808;
+/** Bit 3: sizes follow the content, unless there is none; bit 11: names are UTF-8. */
+const flagsFor = (size: number): number => (size > 0 ? 0x0808 : 0x0800);
 
 /**
  * Writes a zip archive exactly as PyTorch's own writer lays it out: stored records, each aligned by a padding field
@@ -30,9 +30,9 @@ export function writeTorchArchive(target: string, root: string, records: readonl
       const path = Buffer.from(`${root}/${name}`);
       const crc = zlib.crc32(content);
       directory.push(centralHeader(path, crc, content.byteLength, at));
-      append(localHeader(path, at));
+      append(localHeader(path, content.byteLength, at));
       append(content);
-      append(sizesBehind(crc, content.byteLength));
+      if (content.byteLength > 0) append(sizesBehind(crc, content.byteLength));
     }
     const directoryStart = at;
     const directoryBytes = Buffer.concat(directory);
@@ -41,13 +41,13 @@ export function writeTorchArchive(target: string, root: string, records: readonl
   });
 }
 
-function localHeader(path: Buffer, at: number): Buffer {
+function localHeader(path: Buffer, size: number, at: number): Buffer {
   const start = at + 30 + path.length + 4;
   const padding = (ALIGNMENT - (start % ALIGNMENT)) % ALIGNMENT;
   const header = Buffer.alloc(30 + path.length + 4 + padding, 'Z');
   header.fill(0, 0, 30);
   header.writeUInt32LE(0x04034b50, 0);
-  header.writeUInt16LE(FLAGS, 6);
+  header.writeUInt16LE(flagsFor(size), 6);
   header.writeUInt16LE(path.length, 26);
   header.writeUInt16LE(4 + padding, 28);
   path.copy(header, 30);
@@ -68,7 +68,7 @@ function sizesBehind(crc: number, size: number): Buffer {
 function centralHeader(path: Buffer, crc: number, size: number, start: number): Buffer {
   const header = Buffer.alloc(46);
   header.writeUInt32LE(0x02014b50, 0);
-  header.writeUInt16LE(FLAGS, 8);
+  header.writeUInt16LE(flagsFor(size), 8);
   header.writeUInt32LE(crc, 16);
   header.writeUInt32LE(size, 20);
   header.writeUInt32LE(size, 24);
