@@ -1,0 +1,170 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { prepareBackend } from '../../lib/backend';
+import { Crane } from '../../lib/crane';
+import type { Progress } from '../../lib/progress';
+import { readPromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
+import { train, type TrainOptions } from '../../train/run';
+import { epochBatches } from '../../train/shuffle';
+import { expectNoLeak } from '../tensors';
+import { writeSmallBackbone, writeSmallSet } from './tiny-files';
+
+let folder: string;
+let backbone: string;
+let auxiliary: string;
+
+beforeAll(async () => {
+  await prepareBackend();
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-train-'));
+  backbone = writeSmallBackbone(folder);
+  auxiliary = await writeSmallSet(path.join(folder, 'plates'));
+});
+
+afterAll(() => {
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+const inFolder = (name: string): string => path.join(folder, name);
+
+/** A short run on the small set: 11 images in batches of 4, 4 and 3. */
+const shortRun = (out: string, more: Partial<TrainOptions> = {}): TrainOptions => ({
+  auxiliary,
+  backbone,
+  out: inFolder(out),
+  ...more,
+  training: { epochs: 2, batchSize: 4, ...more.training },
+});
+
+test('a run writes prompts that say how they were made and that a model loads', async () => {
+  const reports: Progress[] = [];
+  const result = await expectNoLeak(() => train(shortRun('first', { onProgress: (report) => reports.push(report), commandLine: 'crane train' })));
+
+  expect(fs.readdirSync(result.folder).sort()).toEqual(['epoch_1.safetensors', 'epoch_2.safetensors', 'prompts.safetensors', 'run.json']);
+  const prompts = await readPromptCheckpoint(result.prompts);
+  expect(prompts).toMatchObject({ width: 32, contextTokens: 12, deepTokens: 4, depth: 3 });
+  expect(prompts.metadata).toMatchObject({
+    'crane.auxiliary': 'plates',
+    'crane.auxiliary.images': '11',
+    'crane.backbone': 'small.safetensors',
+    'crane.seed': '111',
+    'crane.epoch': '2',
+    'crane.command': 'crane train',
+  });
+  expect(prompts.metadata['crane.backbone.sha256']).toMatch(/^[0-9a-f]{64}$/);
+  expect(prompts.metadata['crane.auxiliary.files']).toMatch(/^[0-9a-f]{64}$/);
+  expect(JSON.parse(prompts.metadata['crane.options'] as string)).toMatchObject({ imageSize: 32, attention: 'qq+kk+vv' });
+  expect(JSON.parse(prompts.metadata['crane.training'] as string)).toMatchObject({ batchSize: 4, betas: [0.6, 0.999], pixelWeight: 4 });
+  expect(JSON.parse(fs.readFileSync(path.join(result.folder, 'run.json'), 'utf8'))).toMatchObject({
+    schemaVersion: 1,
+    auxiliary: { images: 11, anomalous: 6 },
+    epochs: [{ epoch: 1, file: 'epoch_1.safetensors' }, { epoch: 2 }],
+  });
+  expect(result.epochs[1]?.total).toBeLessThan(result.epochs[0]?.total as number);
+
+  const steps = reports.filter((report) => report.task === 'train');
+  expect(steps[0]).toEqual({ kind: 'start', task: 'train', total: 6, unit: 'steps' });
+  expect(steps.slice(1, -1).map((report) => (report.kind === 'advance' ? report.done : null))).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(steps.at(-2)).toMatchObject({ values: { epoch: 2, loss: result.epochs[1]?.total } });
+
+  const crane = await Crane.load({ backbone, prompts: result.prompts });
+  expect(crane.description.auxiliary).toBe('plates');
+  const { score } = await crane.detect(path.join(auxiliary, 'plate/test/spot/005.png'));
+  expect(score).toBeGreaterThan(0);
+  expect(score).toBeLessThan(1);
+  crane.dispose();
+});
+
+test('equal runs write equal bytes; another seed does not', async () => {
+  const runs = await Promise.all([
+    train(shortRun('equal-a')).then(({ prompts }) => fs.readFileSync(prompts)),
+    train(shortRun('equal-b')).then(({ prompts }) => fs.readFileSync(prompts)),
+  ]);
+  expect(runs[0].equals(runs[1] as Buffer)).toBe(true);
+  const other = await train(shortRun('other-seed', { training: { seed: 7, epochs: 2, batchSize: 4 } }));
+  expect((await readPromptCheckpoint(other.prompts)).contextNormal).not.toEqual((await readPromptCheckpoint(inFolder('equal-a/prompts.safetensors'))).contextNormal);
+});
+
+test('features kept as halves change the prompts by little', async () => {
+  const [whole, half] = await Promise.all(
+    (['float32', 'float16'] as const).map(async (precision) => readPromptCheckpoint((await train(shortRun(precision, { precision }))).prompts)),
+  );
+  const difference = Math.max(...(whole?.contextNormal as Float32Array).map((value, index) => Math.abs(value - (half?.contextNormal[index] as number))));
+  expect(difference).toBeGreaterThan(0);
+  expect(difference).toBeLessThan(2e-3);
+});
+
+test('training on enlarged maps runs too, on masks of pixels', async () => {
+  const [nearest, bilinear] = await Promise.all(
+    (['nearest', 'bilinear'] as const).map((interpolation) => train(shortRun(interpolation, { training: { epochs: 1, batchSize: 4, interpolation } }))),
+  );
+  expect(bilinear?.epochs[0]?.dice).toBeCloseTo(nearest?.epochs[0]?.dice as number, 1);
+  expect(bilinear?.epochs[0]?.dice).not.toBe(nearest?.epochs[0]?.dice);
+});
+
+test('prompts that were trained can be trained on', async () => {
+  const first = await train(shortRun('start', { training: { epochs: 1, batchSize: 4 } }));
+  const second = await train(shortRun('go-on', { prompts: first.prompts, training: { epochs: 1, batchSize: 4 } }));
+  expect(second.epochs[0]?.total).toBeLessThan(first.epochs[0]?.total as number);
+  expect((await readPromptCheckpoint(second.prompts)).metadata['crane.start']).toBe('prompts.safetensors');
+});
+
+describe('the order of images', () => {
+  test('every image once, the last batch with what is left', () => {
+    const batches = epochBatches(11, 4, 111, 1);
+    expect(batches.map(({ length }) => length)).toEqual([4, 4, 3]);
+    expect(batches.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 11 }, (_, place) => place));
+  });
+
+  test('is the same on every machine, and another in every epoch', () => {
+    expect(epochBatches(8, 8, 111, 1)).toEqual([RECORDED]);
+    expect(epochBatches(8, 8, 111, 2)).not.toEqual([RECORDED]);
+    expect(epochBatches(8, 8, 112, 1)).not.toEqual([RECORDED]);
+  });
+  const RECORDED = [3, 4, 7, 0, 2, 1, 6, 5];
+});
+
+describe('what cannot be trained is refused by name', () => {
+  test('a set without anomalous images', async () => {
+    const root = await writeSmallSet(inFolder('all-good'), { anomalous: 0 });
+    await expect(train({ ...shortRun('x'), auxiliary: root })).rejects.toMatchObject({ name: 'TrainingError', code: 'training/no-anomalous' });
+  });
+
+  test('an empty set', async () => {
+    fs.mkdirSync(inFolder('empty'));
+    await expect(train({ ...shortRun('x'), auxiliary: inFolder('empty') })).rejects.toMatchObject({ name: 'DatasetError' });
+  });
+
+  test('a registered set that is not there', async () => {
+    await expect(train({ ...shortRun('x'), auxiliary: 'visa' })).rejects.toMatchObject({ name: 'DatasetError', code: 'dataset/absent' });
+  });
+
+  test('a picture that cannot be read, and nothing stays in memory', async () => {
+    const root = await writeSmallSet(inFolder('damaged'));
+    fs.writeFileSync(path.join(root, 'plate/test/spot/010.png'), 'no picture');
+    await expectNoLeak(async () => {
+      await expect(train({ ...shortRun('x'), auxiliary: root })).rejects.toMatchObject({ name: 'ImageError', message: expect.stringContaining('010.png') as string });
+    });
+  });
+
+  test('options out of range', async () => {
+    await expect(train(shortRun('x', { training: { epochs: 0 } }))).rejects.toMatchObject({ name: 'UsageError', message: expect.stringContaining('epochs') as string });
+  });
+
+  test('a loss that is not finite', async () => {
+    await expectNoLeak(async () => {
+      await expect(train(shortRun('x', { training: { learningRate: 1e39, batchSize: 4 } }))).rejects.toMatchObject({ code: 'training/diverged' });
+    });
+  });
+});
+
+test('a run that is stopped keeps the epochs that it finished, and nothing in memory', async () => {
+  const stop = new AbortController();
+  const onProgress = (report: Progress): void => {
+    if (report.kind === 'advance' && report.task === 'train' && report.done === 4) stop.abort(new Error('enough'));
+  };
+  await expectNoLeak(async () => {
+    await expect(train(shortRun('stopped', { onProgress, signal: stop.signal }))).rejects.toThrow('enough');
+  });
+  expect(fs.readdirSync(inFolder('stopped')).sort()).toEqual(['epoch_1.safetensors', 'prompts.safetensors']);
+});

@@ -1,0 +1,15 @@
+import { seededUniform } from '../lib/weights/seeded';
+
+/**
+ * The batches of one epoch: every place from 0 to `count - 1` once, shuffled; the last batch takes what is left. Decided
+ * by seed and epoch alone, so that every machine, and a resumed run, sees the same order.
+ */
+export function epochBatches(count: number, batchSize: number, seed: number, epoch: number): number[][] {
+  const order = Array.from({ length: count }, (_, place) => place);
+  const uniform = seededUniform(`${seed}/order/${epoch}`);
+  for (let last = count - 1; last > 0; last--) {
+    const chosen = Math.floor(uniform() * (last + 1));
+    [order[last], order[chosen]] = [order[chosen] as number, order[last] as number];
+  }
+  return Array.from({ length: Math.ceil(count / batchSize) }, (_, batch) => order.slice(batch * batchSize, (batch + 1) * batchSize));
+}
