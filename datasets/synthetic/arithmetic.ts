@@ -1,40 +1,42 @@
+const { PI, abs, floor, max, min, sqrt } = Math;
+
 /**
  * Sine, cosine and arc tangent from sums and products alone: engines round their own differently in the last bit, and
  * a drawn set has to have the same bytes everywhere. Square roots are exact by IEEE 754 and are used directly.
  */
-export const TURN = 2 * Math.PI;
+export const TURN = 2 * PI;
 
 /** Sine of an angle in radians, to 1e-7. */
 export function sin(angle: number): number {
-  let x = angle - TURN * Math.floor(angle / TURN + 0.5);
-  if (x > Math.PI / 2) x = Math.PI - x;
-  else if (x < -Math.PI / 2) x = -Math.PI - x;
+  let x = angle - TURN * floor(angle / TURN + 0.5);
+  if (x > PI / 2) x = PI - x;
+  else if (x < -PI / 2) x = -PI - x;
   const s = x * x;
   return x * (1 + s * (-1 / 6 + s * (1 / 120 + s * (-1 / 5040 + s * (1 / 362880 - s / 39916800)))));
 }
 
 /** Cosine of an angle in radians, to 1e-7. */
 export function cos(angle: number): number {
-  return sin(angle + Math.PI / 2);
+  return sin(angle + PI / 2);
 }
 
 /** Angle of the point (x, y) in radians, -pi to pi, to 2e-5; 0 at the origin. */
 export function atan2(y: number, x: number): number {
-  const ax = Math.abs(x);
-  const ay = Math.abs(y);
-  const larger = Math.max(ax, ay);
+  const ax = abs(x);
+  const ay = abs(y);
+  const larger = max(ax, ay);
   if (larger === 0) return 0;
-  const t = Math.min(ax, ay) / larger;
+  const t = min(ax, ay) / larger;
   const s = t * t;
   let angle = t * (0.9998660 + s * (-0.3302995 + s * (0.1801410 + s * (-0.0851330 + s * 0.0208351))));
-  if (ay > ax) angle = Math.PI / 2 - angle;
-  if (x < 0) angle = Math.PI - angle;
+  if (ay > ax) angle = PI / 2 - angle;
+  if (x < 0) angle = PI - angle;
   return y < 0 ? -angle : angle;
 }
 
 /** Distance of (x, y) from the origin. */
 export function length(x: number, y: number): number {
-  return Math.sqrt(x * x + y * y);
+  return sqrt(x * x + y * y);
 }
 
 /** The value kept within 0 and 1. */
@@ -55,5 +57,5 @@ export function smoothstep(from: number, to: number, value: number): number {
 
 /** The part behind the point, 0 to 1, also of negative numbers. */
 export function fraction(value: number): number {
-  return value - Math.floor(value);
+  return value - floor(value);
 }

@@ -2,6 +2,8 @@ import { clamp, cos, sin } from './arithmetic';
 import type { Colour } from './colours';
 import type { Box, Shape } from './shapes';
 
+const { ceil, floor, max, min, round, sqrt } = Math;
+
 const EVERYWHERE: Box = [0, 0, 1, 1];
 
 export interface FillOptions {
@@ -55,10 +57,10 @@ export class Canvas {
   private span([x0, y0, x1, y1]: Box, margin = 0): readonly [number, number, number, number] {
     const n = this.size;
     return [
-      Math.max(0, Math.floor((x0 - margin) * n - 1)),
-      Math.max(0, Math.floor((y0 - margin) * n - 1)),
-      Math.min(n, Math.ceil((x1 + margin) * n + 1)),
-      Math.min(n, Math.ceil((y1 + margin) * n + 1)),
+      max(0, floor((x0 - margin) * n - 1)),
+      max(0, floor((y0 - margin) * n - 1)),
+      min(n, ceil((x1 + margin) * n + 1)),
+      min(n, ceil((y1 + margin) * n + 1)),
     ];
   }
 
@@ -127,8 +129,8 @@ export class Canvas {
     const known = this.fields.get(shape);
     if (known !== undefined) return known;
     const [left, top, right, bottom] = this.span(shape.box, margin);
-    const width = Math.max(0, right - left);
-    const height = Math.max(0, bottom - top);
+    const width = max(0, right - left);
+    const height = max(0, bottom - top);
     const distances = new Float32Array(width * height);
     for (let j = 0, at = 0; j < height; j++) {
       const y = (top + j + 0.5) / this.size;
@@ -143,7 +145,7 @@ export class Canvas {
   fill(shape: Shape, colour: Colour | ((x: number, y: number) => Colour), { opacity = 1, bevel = 0, relief = 0.35, soft = 0 }: FillOptions = {}): void {
     const n = this.size;
     const { left, top, width, height, distances } = this.field(shape, soft);
-    const edge = 1 / Math.max(1 / n, soft);
+    const edge = 1 / max(1 / n, soft);
     const p = this.pixels;
     for (let j = 0; j < height; j++) {
       for (let i = 0; i < width; i++) {
@@ -177,10 +179,10 @@ export class Canvas {
     const [x0, y0, x1, y1] = shape.box;
     this.scale(
       (x, y) => {
-        const u = Math.min(width - 1, Math.max(0, (x - dx) * n - 0.5 - left));
-        const v = Math.min(height - 1, Math.max(0, (y - dy) * n - 0.5 - top));
-        const i = Math.min(width - 2, Math.floor(u));
-        const j = Math.min(height - 2, Math.floor(v));
+        const u = min(width - 1, max(0, (x - dx) * n - 0.5 - left));
+        const v = min(height - 1, max(0, (y - dy) * n - 0.5 - top));
+        const i = min(width - 2, floor(u));
+        const j = min(height - 2, floor(v));
         const at = j * width + i;
         const above = distances[at]! + (distances[at + 1]! - distances[at]!) * (u - i);
         const below = distances[at + width]! + (distances[at + width + 1]! - distances[at + width]!) * (u - i);
@@ -208,50 +210,28 @@ export class Canvas {
    */
   emboss(heightAt: (x: number, y: number) => number, strength: number, box: Box = EVERYWHERE): void {
     const n = this.size;
-    const step = 1 / n;
+    // Slopes over the same distance at every size, or a larger picture would have harder creases.
+    const reach = max(1, round(n / 112));
     const [left, top, right, bottom] = this.span(box);
     const width = right - left;
     if (width <= 0 || bottom <= top) return;
-    let above = new Float32Array(width + 1);
-    let current = new Float32Array(width + 1);
+    const stride = width + reach;
+    const heights = new Float32Array(stride * (bottom - top + reach));
+    for (let row = top - reach, at = 0; row < bottom; row++) {
+      for (let column = left - reach; column < right; column++, at++) heights[at] = heightAt((column + 0.5) / n, (row + 0.5) / n);
+    }
     const p = this.pixels;
-    for (let i = -1; i < width; i++) above[i + 1] = heightAt((left + i + 0.5) / n, (top - 0.5) / n);
     for (let row = top; row < bottom; row++) {
-      const y = (row + 0.5) / n;
-      for (let i = -1; i < width; i++) current[i + 1] = heightAt((left + i + 0.5) / n, y);
-      for (let i = 0; i < width; i++) {
-        const dx = (current[i + 1]! - current[i]!) / step;
-        const dy = (current[i + 1]! - above[i + 1]!) / step;
+      for (let column = left; column < right; column++) {
+        const own = (row - top + reach) * stride + column - left + reach;
+        const dx = ((heights[own]! - heights[own - reach]!) * n) / reach;
+        const dy = ((heights[own]! - heights[own - reach * stride]!) * n) / reach;
         const slope = -strength * (dx * this.lightX + dy * this.lightY);
         const lit = slope > 0.8 ? 1.8 : slope < -0.8 ? 0.2 : 1 + slope;
-        const at = (row * n + left + i) * 3;
+        const at = (row * n + column) * 3;
         p[at] = p[at]! * lit;
         p[at + 1] = p[at + 1]! * lit;
         p[at + 2] = p[at + 2]! * lit;
-      }
-      [above, current] = [current, above];
-    }
-  }
-
-  /** Box blur of the whole picture, in both directions; `radius` in picture units, less than half a pixel does nothing. */
-  blur(radius: number): void {
-    const reach = Math.round(radius * this.size);
-    if (reach < 1) return;
-    const n = this.size;
-    const line = new Float32Array(n);
-    for (let pass = 0; pass < 2; pass++) {
-      const [along, across] = pass === 0 ? [3, 3 * n] : [3 * n, 3];
-      for (let i = 0; i < n; i++) {
-        for (let channel = 0; channel < 3; channel++) {
-          const start = i * across + channel;
-          let sum = 0;
-          for (let j = -reach; j <= reach; j++) sum += this.pixels[start + Math.min(n - 1, Math.max(0, j)) * along]!;
-          for (let j = 0; j < n; j++) {
-            line[j] = sum / (2 * reach + 1);
-            sum += this.pixels[start + Math.min(n - 1, j + reach + 1) * along]! - this.pixels[start + Math.max(0, j - reach) * along]!;
-          }
-          for (let j = 0; j < n; j++) this.pixels[start + j * along] = line[j]!;
-        }
       }
     }
   }
@@ -259,12 +239,12 @@ export class Canvas {
   /** The colour at a place, between the four nearest pixels. */
   colourAt(x: number, y: number): Colour {
     const n = this.size;
-    const u = Math.min(n - 1, Math.max(0, x * n - 0.5));
-    const v = Math.min(n - 1, Math.max(0, y * n - 0.5));
-    const x0 = Math.floor(u);
-    const y0 = Math.floor(v);
-    const x1 = Math.min(n - 1, x0 + 1);
-    const y1 = Math.min(n - 1, y0 + 1);
+    const u = min(n - 1, max(0, x * n - 0.5));
+    const v = min(n - 1, max(0, y * n - 0.5));
+    const x0 = floor(u);
+    const y0 = floor(v);
+    const x1 = min(n - 1, x0 + 1);
+    const y1 = min(n - 1, y0 + 1);
     const channel = (c: number): number => {
       const top = this.pixels[(y0 * n + x0) * 3 + c]! * (x0 + 1 - u) + this.pixels[(y0 * n + x1) * 3 + c]! * (u - x0);
       const bottom = this.pixels[(y1 * n + x0) * 3 + c]! * (x0 + 1 - u) + this.pixels[(y1 * n + x1) * 3 + c]! * (u - x0);
@@ -291,13 +271,13 @@ export class Canvas {
     if (count === 0) return { mean: this.colourAt(x, y), spread: 0 };
     const mean: Colour = [r / count, g / count, b / count];
     const level = 0.299 * mean[0] + 0.587 * mean[1] + 0.114 * mean[2];
-    return { mean, spread: Math.sqrt(Math.max(0, squares / count - level * level)) };
+    return { mean, spread: sqrt(max(0, squares / count - level * level)) };
   }
 
   /** The picture as bytes. */
   bytes(): Uint8Array { // [size, size, 3]
     const bytes = new Uint8Array(this.pixels.length);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = Math.floor(clamp(this.pixels[i]!) * 255 + 0.5);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = floor(clamp(this.pixels[i]!) * 255 + 0.5);
     return bytes;
   }
 }

@@ -1,6 +1,8 @@
 import { clamp, fraction } from './arithmetic';
 import type { Random } from './random';
 
+const { max, min } = Math;
+
 /** Red, green and blue, each 0 to 1, as shown on a screen (sRGB). */
 export type Colour = readonly [number, number, number];
 
@@ -8,7 +10,7 @@ export type Colour = readonly [number, number, number];
 export function hsv(hue: number, saturation: number, value: number): Colour {
   const channel = (shift: number): number => {
     const k = fraction((shift + fraction(hue) * 6) / 6) * 6;
-    return clamp(value - value * saturation * Math.max(0, Math.min(k, 4 - k, 1)));
+    return clamp(value - value * saturation * max(0, min(k, 4 - k, 1)));
   };
   return [channel(5), channel(3), channel(1)];
 }
@@ -51,14 +53,14 @@ export function anyColour(random: Random, saturation: readonly [number, number] 
  */
 export function against(beneath: Colour, contrast: number, hue: Colour): Colour {
   const level = luminance(beneath);
-  const goal = level > 0.42 ? Math.max(0.02, level - contrast) : Math.min(0.98, level + contrast);
-  const own = Math.max(0.02, luminance(hue));
+  const goal = level > 0.42 ? max(0.02, level - contrast) : min(0.98, level + contrast);
+  const own = max(0.02, luminance(hue));
   const factor = goal / own;
   const stretched: Colour = [hue[0] * factor, hue[1] * factor, hue[2] * factor];
-  const peak = Math.max(...stretched);
+  const peak = max(...stretched);
   if (peak <= 1) return stretched;
   // A saturated hue cannot be that bright: what is cut off goes into all channels alike.
   const fitted: Colour = [stretched[0] / peak, stretched[1] / peak, stretched[2] / peak];
   const reached = luminance(fitted);
-  return mixed(fitted, [1, 1, 1], clamp((goal - reached) / Math.max(1e-6, 1 - reached)));
+  return mixed(fitted, [1, 1, 1], clamp((goal - reached) / max(1e-6, 1 - reached)));
 }

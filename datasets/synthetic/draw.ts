@@ -7,6 +7,8 @@ import type { Layout } from './layout';
 import { Noise } from './noise';
 import { Random } from './random';
 
+const { abs, floor, max, round } = Math;
+
 /** Goes up whenever the same arguments no longer give the same bytes. */
 export const GENERATOR_VERSION = 1;
 
@@ -106,7 +108,7 @@ function develop(drawing: Canvas, { gain, offset, tint }: Scene): Uint8Array { /
   const bytes = new Uint8Array(drawing.pixels.length);
   for (let i = 0, at = 0; at < bytes.length; i++) {
     for (let channel = 0; channel < 3; channel++, at++) {
-      bytes[at] = Math.floor(clamp(drawing.pixels[at]! * gain[i]! * tint[channel]! + offset[i]!) * 255 + 0.5);
+      bytes[at] = floor(clamp(drawing.pixels[at]! * gain[i]! * tint[channel]! + offset[i]!) * 255 + 0.5);
     }
   }
   return bytes;
@@ -131,10 +133,10 @@ function damage(scene: Scene, clean: Uint8Array, kind: DefectKind): { pixels: Ui
     kind.draw(drawing, scene.layout, scene.random.split(`defect/${kind.name}/${attempt}`), { contrast, extent });
     const pixels = develop(drawing, scene);
     const { mask, area, change } = changedRegion(clean, pixels, size);
-    const tooSmall = DEFECT_AREA[0] / Math.max(area, 1e-6);
+    const tooSmall = DEFECT_AREA[0] / max(area, 1e-6);
     const tooLarge = area / DEFECT_AREA[1];
-    const tooFaint = VISIBLE_CHANGE / Math.max(change, 1e-6);
-    const shortfall = Math.max(tooSmall, tooLarge, tooFaint, 1);
+    const tooFaint = VISIBLE_CHANGE / max(change, 1e-6);
+    const shortfall = max(tooSmall, tooLarge, tooFaint, 1);
     if (area > 0 && shortfall < bestShortfall) {
       best = { pixels, mask };
       bestShortfall = shortfall;
@@ -160,7 +162,7 @@ export function changedRegion(clean: Uint8Array, damaged: Uint8Array, size: numb
   let count = 0;
   let sum = 0;
   for (let i = 0, at = 0; i < changed.length; i++, at += 3) {
-    const most = Math.max(Math.abs(clean[at]! - damaged[at]!), Math.abs(clean[at + 1]! - damaged[at + 1]!), Math.abs(clean[at + 2]! - damaged[at + 2]!));
+    const most = max(abs(clean[at]! - damaged[at]!), abs(clean[at + 1]! - damaged[at + 1]!), abs(clean[at + 2]! - damaged[at + 2]!));
     if (most < CHANGE_THRESHOLD) continue;
     changed[i] = 1;
     count++;
@@ -174,7 +176,7 @@ export function changedRegion(clean: Uint8Array, damaged: Uint8Array, size: numb
 
 /** Half the width of the gaps that are closed in a mask, in pixels: about 1.2 % of the picture. */
 export function closingRadius(size: number): number {
-  return Math.max(1, Math.round(size * 0.012));
+  return max(1, round(size * 0.012));
 }
 
 /** Morphological closing by a square: grown, then shrunk back; what lies outside the picture does not shrink it. */

@@ -1,6 +1,8 @@
 import { cos, sin } from './arithmetic';
 import type { Random } from './random';
 
+const { floor, sqrt } = Math;
+
 const fade = (t: number): number => t * t * t * (t * (t * 6 - 15) + 10);
 
 /** Gradient noise, grain and cells over the plane, all from one table of 256 random entries. */
@@ -45,8 +47,8 @@ export class Noise {
 
   /** Perlin's gradient noise, one bump per unit, about -0.7 to 0.7. */
   at(x: number, y: number): number {
-    const x0 = Math.floor(x);
-    const y0 = Math.floor(y);
+    const x0 = floor(x);
+    const y0 = floor(y);
     const fx = x - x0;
     const fy = y - y0;
     const a = this.hash(x0, y0);
@@ -78,8 +80,8 @@ export class Noise {
 
   /** Value noise with linear blending, one value per unit, -1 to 1: the cheap grain of paper, sand and sensors. */
   grain(x: number, y: number): number {
-    const x0 = Math.floor(x);
-    const y0 = Math.floor(y);
+    const x0 = floor(x);
+    const y0 = floor(y);
     const u = x - x0;
     const v = y - y0;
     const top = this.value(x0, y0) * (1 - u) + this.value(x0 + 1, y0) * u;
@@ -89,8 +91,8 @@ export class Noise {
 
   /** Finds the two nearest of one jittered point per unit square; `jitter` 0 (a grid) to 1. The answer is in the fields. */
   cell(x: number, y: number, jitter: number): void {
-    const x0 = Math.floor(x);
-    const y0 = Math.floor(y);
+    const x0 = floor(x);
+    const y0 = floor(y);
     let first = 9;
     let second = 9;
     for (let j = -1; j <= 1; j++) {
@@ -108,7 +110,7 @@ export class Noise {
         } else if (distance < second) second = distance;
       }
     }
-    this.nearest = Math.sqrt(first);
-    this.second = Math.sqrt(second);
+    this.nearest = sqrt(first);
+    this.second = sqrt(second);
   }
 }

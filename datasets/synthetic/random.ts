@@ -1,3 +1,5 @@
+const { PI, floor, imul, sqrt } = Math;
+
 /**
  * Seeded random numbers: a string seed is hashed (xmur3) into the four words of a xoshiro128** generator. Streams are
  * split by name from the seed and never from the state, so a part draws the same whatever was drawn before it.
@@ -11,12 +13,12 @@ export class Random {
   constructor(readonly seed: string) {
     let hash = 1779033703 ^ seed.length;
     for (let i = 0; i < seed.length; i++) {
-      hash = Math.imul(hash ^ seed.charCodeAt(i), 3432918353);
+      hash = imul(hash ^ seed.charCodeAt(i), 3432918353);
       hash = (hash << 13) | (hash >>> 19);
     }
     const word = (): number => {
-      hash = Math.imul(hash ^ (hash >>> 16), 2246822507);
-      hash = Math.imul(hash ^ (hash >>> 13), 3266489909);
+      hash = imul(hash ^ (hash >>> 16), 2246822507);
+      hash = imul(hash ^ (hash >>> 13), 3266489909);
       hash ^= hash >>> 16;
       return hash;
     };
@@ -33,8 +35,8 @@ export class Random {
 
   /** 32 random bits as an unsigned integer. */
   bits(): number {
-    const product = Math.imul(this.b, 5);
-    const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
+    const product = imul(this.b, 5);
+    const result = imul((product << 7) | (product >>> 25), 9) >>> 0;
     const shifted = this.b << 9;
     this.c ^= this.a;
     this.d ^= this.b;
@@ -57,7 +59,7 @@ export class Random {
 
   /** A whole number, both ends included. */
   integer(from: number, to: number): number {
-    return from + Math.floor(this.next() * (to - from + 1));
+    return from + floor(this.next() * (to - from + 1));
   }
 
   chance(probability: number): boolean {
@@ -71,17 +73,17 @@ export class Random {
 
   /** An angle in radians, 0 to 2 pi. */
   angle(): number {
-    return this.range(0, 2 * Math.PI);
+    return this.range(0, 2 * PI);
   }
 
   /** About normal (four uniforms), mean 0, standard deviation 1, never beyond 3.5. */
   normal(): number {
-    return (this.next() + this.next() + this.next() + this.next() - 2) * Math.sqrt(3);
+    return (this.next() + this.next() + this.next() + this.next() - 2) * sqrt(3);
   }
 
   /** One of a list that is not empty. */
   pick<T>(list: readonly T[]): T {
-    const chosen = list[Math.floor(this.next() * list.length)];
+    const chosen = list[floor(this.next() * list.length)];
     if (chosen === undefined) throw new RangeError('cannot pick from an empty list');
     return chosen;
   }

@@ -1,5 +1,7 @@
 import { atan2, cos, length, sin } from './arithmetic';
 
+const { PI, abs, max, min, sqrt } = Math;
+
 /** x0, y0, x1, y1. */
 export type Box = readonly [number, number, number, number];
 export type Point = readonly [number, number];
@@ -26,7 +28,7 @@ export function ellipse(cx: number, cy: number, rx: number, ry: number): Shape {
       const v = (y - cy) / ry;
       const value = length(u, v);
       const slope = length(u / rx, v / ry);
-      return slope < 1e-9 ? -Math.min(rx, ry) : (value * (value - 1)) / slope;
+      return slope < 1e-9 ? -min(rx, ry) : (value * (value - 1)) / slope;
     },
   };
 }
@@ -36,9 +38,9 @@ export function rectangle(cx: number, cy: number, halfWidth: number, halfHeight:
   return {
     box: [cx - halfWidth, cy - halfHeight, cx + halfWidth, cy + halfHeight],
     distance: (x, y) => {
-      const u = Math.abs(x - cx) - halfWidth + corner;
-      const v = Math.abs(y - cy) - halfHeight + corner;
-      return (u > 0 && v > 0 ? length(u, v) : Math.max(u, v)) - corner;
+      const u = abs(x - cx) - halfWidth + corner;
+      const v = abs(y - cy) - halfHeight + corner;
+      return (u > 0 && v > 0 ? length(u, v) : max(u, v)) - corner;
     },
   };
 }
@@ -58,25 +60,25 @@ function segmentSquare(x: number, y: number, ax: number, ay: number, bx: number,
 function boxOf(points: readonly Point[], margin: number): Box {
   let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
   for (const [x, y] of points) {
-    x0 = Math.min(x0, x);
-    y0 = Math.min(y0, y);
-    x1 = Math.max(x1, x);
-    y1 = Math.max(y1, y);
+    x0 = min(x0, x);
+    y0 = min(y0, y);
+    x1 = max(x1, x);
+    y1 = max(y1, y);
   }
   return [x0 - margin, y0 - margin, x1 + margin, y1 + margin];
 }
 
 /** A line through points with round ends; the half width may change along it (given t, 0 to 1). */
 export function line(points: readonly Point[], halfWidth: number | ((t: number) => number)): Shape {
-  const widths = points.map((_, i) => (typeof halfWidth === 'number' ? halfWidth : halfWidth(i / Math.max(1, points.length - 1))));
+  const widths = points.map((_, i) => (typeof halfWidth === 'number' ? halfWidth : halfWidth(i / max(1, points.length - 1))));
   const flat = Float64Array.from(points.flat());
   const halves = Float64Array.from(widths.slice(1), (width, i) => (widths[i]! + width) / 2);
   return {
-    box: boxOf(points, Math.max(...widths)),
+    box: boxOf(points, max(...widths)),
     distance: (x, y) => {
       let least = Infinity;
       for (let i = 0; i < halves.length; i++) {
-        const d = Math.sqrt(segmentSquare(x, y, flat[2 * i]!, flat[2 * i + 1]!, flat[2 * i + 2]!, flat[2 * i + 3]!)) - halves[i]!;
+        const d = sqrt(segmentSquare(x, y, flat[2 * i]!, flat[2 * i + 1]!, flat[2 * i + 2]!, flat[2 * i + 3]!)) - halves[i]!;
         if (d < least) least = d;
       }
       return least;
@@ -101,7 +103,7 @@ export function polygon(points: readonly Point[]): Shape {
         if (square < least) least = square;
         if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) inside = !inside;
       }
-      return inside ? -Math.sqrt(least) : Math.sqrt(least);
+      return inside ? -sqrt(least) : sqrt(least);
     },
   };
 }
@@ -121,7 +123,7 @@ export function polar(cx: number, cy: number, most: number, radiusAt: (angle: nu
 /** A polygon with n equal sides, one corner at `angle`. */
 export function regular(cx: number, cy: number, radius: number, sides: number, angle = 0): Shape {
   return polygon(Array.from({ length: sides }, (_, i): Point => {
-    const a = angle + (2 * Math.PI * i) / sides;
+    const a = angle + (2 * PI * i) / sides;
     return [cx + radius * cos(a), cy + radius * sin(a)];
   }));
 }
@@ -131,7 +133,7 @@ export function union(...shapes: readonly Shape[]): Shape {
     box: boxOf(shapes.flatMap(({ box }): Point[] => [[box[0], box[1]], [box[2], box[3]]]), 0),
     distance: (x, y) => {
       let least = Infinity;
-      for (const shape of shapes) least = Math.min(least, shape.distance(x, y));
+      for (const shape of shapes) least = min(least, shape.distance(x, y));
       return least;
     },
   };
@@ -143,14 +145,14 @@ export function without(shape: Shape, ...holes: readonly Shape[]): Shape {
     box: shape.box,
     distance: (x, y) => {
       let most = shape.distance(x, y);
-      for (const hole of holes) most = Math.max(most, -hole.distance(x, y));
+      for (const hole of holes) most = max(most, -hole.distance(x, y));
       return most;
     },
   };
 }
 
 export function intersection(a: Shape, b: Shape): Shape {
-  return { box: a.box, distance: (x, y) => Math.max(a.distance(x, y), b.distance(x, y)) };
+  return { box: a.box, distance: (x, y) => max(a.distance(x, y), b.distance(x, y)) };
 }
 
 /** Where unit coordinates lie in the picture: centre, turn in radians, and the length of one unit. */

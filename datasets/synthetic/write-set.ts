@@ -150,7 +150,8 @@ export async function synthesizeSet({ name, root, seed = 0, imageSize = 224, per
     onProgress?.({ kind: 'done', task });
     return { folder, record };
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    // The error that led here matters more than one of tidying up.
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     if (signal?.aborted === true || error instanceof RangeError) throw error;
     throw new DatasetError('synthetic/write', `the drawn set could not be written to ${folder}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`, { folder }, { cause: error });
   }

@@ -4,6 +4,8 @@ import { Noise } from '../noise';
 import { circle, intersection, line, polygon, type Point, type Shape } from '../shapes';
 import { blob, depthAt, inkAt, onThing, path, pathThrough, spotOn, type DrawDefect } from './surface';
 
+const { PI, floor, min, round, sign, sqrt } = Math;
+
 /** A straight or slightly bent line, dark with a bright lip or the other way round. */
 export const scratch: DrawDefect = (canvas, layout, random, vigour) => {
   const at = spotOn(canvas, layout, random);
@@ -13,7 +15,7 @@ export const scratch: DrawDefect = (canvas, layout, random, vigour) => {
   const tone = inkAt(canvas, at, random, vigour, { saturation: [0, 0.2], contrast: [0.25, 0.5] });
   for (let i = 0; i < count; i++) {
     const points = pathThrough([at[0] + i * 0.035, at[1] - i * 0.02], direction + i * 0.1, random.range(0.18, 0.45) * vigour.extent, 8, 0.05, random);
-    const half = random.range(0.0045, 0.009) * Math.sqrt(vigour.extent);
+    const half = random.range(0.0045, 0.009) * sqrt(vigour.extent);
     const groove = line(points, (t) => half * (0.35 + 2.6 * t * (1 - t)));
     canvas.cover(tone, (x, y) => clamp(0.5 - groove.distance(x, y) * canvas.size) * on(x, y) * 0.95, groove.box);
     const lip = line(points.map(([x, y]): Point => [x + half * 1.2, y + half * 1.2]), half * 0.5);
@@ -67,7 +69,7 @@ export const dent: DrawDefect = (canvas, layout, random, vigour) => {
   // On black there is no light to shift: the lit side has to shine.
   const dark = before.around(cx, cy, radius).mean;
   if (dark[0] + dark[1] + dark[2] < 0.75) {
-    const [lx, ly] = [cos(canvas.light) * Math.sign(-depth), sin(canvas.light) * Math.sign(-depth)];
+    const [lx, ly] = [cos(canvas.light) * sign(-depth), sin(canvas.light) * sign(-depth)];
     canvas.cover([0.75, 0.75, 0.75], (x, y) => {
       const u = (x - cx) / radius;
       const v = (y - cy) / radius;
@@ -78,7 +80,7 @@ export const dent: DrawDefect = (canvas, layout, random, vigour) => {
   // Damage stays on the thing.
   const n = canvas.size;
   for (let i = 0; i < n * n; i++) {
-    if (on(((i % n) + 0.5) / n, (Math.floor(i / n) + 0.5) / n) > 0.5) continue;
+    if (on(((i % n) + 0.5) / n, (floor(i / n) + 0.5) / n) > 0.5) continue;
     for (let channel = 0; channel < 3; channel++) canvas.pixels[3 * i + channel] = before.pixels[3 * i + channel]!;
   }
 };
@@ -91,7 +93,7 @@ export const crack: DrawDefect = (canvas, layout, random, vigour) => {
   const direction = random.angle();
   const reach = random.range(0.22, 0.42) * vigour.extent;
   const main = pathThrough(at, direction, reach, 11, 0.6, random);
-  const half = random.range(0.004, 0.0075) * Math.sqrt(vigour.extent);
+  const half = random.range(0.004, 0.0075) * sqrt(vigour.extent);
   const branches: Shape[] = [line(main, (t) => half * (1.4 - t))];
   const count = random.integer(1, 3);
   for (let i = 0; i < count; i++) {
@@ -107,11 +109,11 @@ export const missingPart: DrawDefect = (canvas, layout, random, vigour) => {
   if (layout.parts.length > 0) {
     const first = random.pick(layout.parts);
     const alike = layout.parts.filter((part) => part !== first).sort((a, b) => length(a.x - first.x, a.y - first.y) - length(b.x - first.x, b.y - first.y));
-    const gone = [first, ...alike.slice(0, Math.round((vigour.extent - 1) * 3))];
+    const gone = [first, ...alike.slice(0, round((vigour.extent - 1) * 3))];
     for (const part of gone) {
       const tone = part.reveals ?? layout.beneath;
       const shape = circle(part.x, part.y, part.radius);
-      canvas.fill(shape, (x, y) => scaled(tone, 1 + 0.05 * noise.grain(x * 100, y * 100)), { soft: Math.min(0.012, part.radius * 0.25) });
+      canvas.fill(shape, (x, y) => scaled(tone, 1 + 0.05 * noise.grain(x * 100, y * 100)), { soft: min(0.012, part.radius * 0.25) });
     }
     return;
   }
@@ -142,7 +144,7 @@ export const fibre: DrawDefect = (canvas, layout, random, vigour) => {
   const at = spotOn(canvas, layout, random);
   const tone = inkAt(canvas, at, random, vigour, { saturation: [0, 0.6], contrast: [0.35, 0.65] });
   const points = pathThrough(at, random.angle(), random.range(0.3, 0.5) * vigour.extent, 14, 0.3, random);
-  const hair = line(points, random.range(0.0042, 0.0065) * Math.sqrt(vigour.extent));
+  const hair = line(points, random.range(0.0042, 0.0065) * sqrt(vigour.extent));
   canvas.shadow(hair, 0.006, 0.25);
   canvas.fill(hair, tone);
 };
@@ -163,12 +165,12 @@ export const brokenEdge: DrawDefect = (canvas, layout, random, vigour) => {
       x += cos(inward) * 0.008;
       y += sin(inward) * 0.008;
     }
-    inward += Math.PI;
+    inward += PI;
   }
   const radius = random.range(0.06, 0.11) * vigour.extent;
   const corners = random.integer(7, 10);
   const bite = polygon(Array.from({ length: corners }, (_, i): Point => {
-    const angle = ((i + random.range(-0.3, 0.3)) / corners) * 2 * Math.PI;
+    const angle = ((i + random.range(-0.3, 0.3)) / corners) * 2 * PI;
     const r = radius * random.range(0.6, 1.15);
     return [x + r * cos(angle), y + r * sin(angle)];
   }));

@@ -6,6 +6,8 @@ import { Noise } from '../noise';
 import type { Random } from '../random';
 import { polar, type Point, type Shape } from '../shapes';
 
+const { abs, floor, max, min } = Math;
+
 /** How strong and how large a defect is drawn: 1 is usual; more when an earlier try could not be seen. */
 export interface Vigour {
   readonly contrast: number;
@@ -19,8 +21,8 @@ export type DrawDefect = (canvas: Canvas, layout: Layout, random: Random, vigour
 export function onThing(canvas: Canvas, layout: Layout): (x: number, y: number) => number {
   const n = canvas.size;
   return (x, y) => {
-    const column = Math.floor(x * n);
-    const row = Math.floor(y * n);
+    const column = floor(x * n);
+    const row = floor(y * n);
     return column < 0 || row < 0 || column >= n || row >= n ? 0 : layout.object[row * n + column]!;
   };
 }
@@ -31,8 +33,8 @@ export function spotOn(canvas: Canvas, layout: Layout, random: Random, margin = 
   const [x0, y0, x1, y1] = layout.box;
   let found: Point = [(x0 + x1) / 2, (y0 + y1) / 2];
   for (let attempt = 0; attempt < 60; attempt++) {
-    const x = random.range(Math.max(0.08, x0), Math.min(0.92, x1));
-    const y = random.range(Math.max(0.08, y0), Math.min(0.92, y1));
+    const x = random.range(max(0.08, x0), min(0.92, x1));
+    const y = random.range(max(0.08, y0), min(0.92, y1));
     if (on(x, y) < 0.95) continue;
     found = [x, y];
     if (on(x - margin, y) > 0.5 && on(x + margin, y) > 0.5 && on(x, y - margin) > 0.5 && on(x, y + margin) > 0.5) break;
@@ -55,7 +57,7 @@ export function inkAt(canvas: Canvas, [x, y]: Point, random: Random, vigour: Vig
 export function depthAt(canvas: Canvas, layout: Layout, [x, y]: Point, vigour: Vigour): Colour {
   const { mean, spread } = canvas.around(x, y, 0.05);
   const least = 0.2 * vigour.contrast + 0.7 * spread;
-  if (Math.abs(luminance(layout.beneath) - luminance(mean)) >= least) return layout.beneath;
+  if (abs(luminance(layout.beneath) - luminance(mean)) >= least) return layout.beneath;
   return against(mean, least + 0.08, scaled(layout.beneath, 0.8));
 }
 
@@ -88,6 +90,6 @@ export function path([x, y]: Point, direction: number, reach: number, steps: num
 /** A path centred on a place instead of starting there. */
 export function pathThrough(centre: Point, direction: number, reach: number, steps: number, wander: number, random: Random): Point[] {
   const points = path(centre, direction, reach, steps, wander, random);
-  const [mx, my] = points[Math.floor(points.length / 2)]!;
+  const [mx, my] = points[floor(points.length / 2)]!;
   return points.map(([x, y]): Point => [x - mx + centre[0], y - my + centre[1]]);
 }

@@ -4,6 +4,8 @@ import { Noise } from '../noise';
 import { Frame, circle, line, polygon, rectangle, union, without, type Point } from '../shapes';
 import { blob, depthAt, inkAt, onThing, spotOn, type DrawDefect } from './surface';
 
+const { abs, sqrt } = Math;
+
 /** Rust or verdigris: an eaten, grainy patch of two tones. */
 export const corrosion: DrawDefect = (canvas, layout, random, vigour) => {
   const at = spotOn(canvas, layout, random, 0.04);
@@ -100,7 +102,7 @@ export const fold: DrawDefect = (canvas, layout, random, vigour) => {
   const amount = (x: number, y: number, side: number): number => {
     const u = (x - cx) * c + (y - cy) * s;
     const v = ((y - cy) * c - (x - cx) * s) * side;
-    return v < -0.5 / canvas.size ? 0 : on(x, y) * clamp(0.5 + v * canvas.size) * smoothstep(width, 0, v) * smoothstep(half, half * 0.8, Math.abs(u));
+    return v < -0.5 / canvas.size ? 0 : on(x, y) * clamp(0.5 + v * canvas.size) * smoothstep(width, 0, v) * smoothstep(half, half * 0.8, abs(u));
   };
   canvas.cover(lit, (x, y) => 0.8 * amount(x, y, 1), box);
   canvas.cover(shade, (x, y) => 0.8 * amount(x, y, -1), box);
@@ -149,6 +151,6 @@ export const fadedArea: DrawDefect = (canvas, layout, random, vigour) => {
   const shape = blob(at, radius, 0.3, random);
   const { mean } = canvas.around(...at, radius);
   const level = luminance(mean);
-  const pale: Colour = level > 0.75 ? scaled([0.62, 0.6, 0.52], 1 / Math.sqrt(vigour.contrast)) : mixed([level, level, level], [1, 1, 0.97], clamp((0.45 + 0.1 * level) * vigour.contrast));
+  const pale: Colour = level > 0.75 ? scaled([0.62, 0.6, 0.52], 1 / sqrt(vigour.contrast)) : mixed([level, level, level], [1, 1, 0.97], clamp((0.45 + 0.1 * level) * vigour.contrast));
   canvas.cover(pale, (x, y) => on(x, y) * 0.85 * smoothstep(0.05, -0.35, shape.distance(x, y) / radius), shape.box);
 };

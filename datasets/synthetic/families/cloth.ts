@@ -5,6 +5,8 @@ import { textureLayout, type Layout, type Part } from '../layout';
 import { Noise } from '../noise';
 import type { Random } from '../random';
 
+const { abs, floor, sqrt } = Math;
+
 /** Coordinates turned by an angle; pairs of numbers without an object each. */
 function turned(angle: number): { u: (x: number, y: number) => number; v: (x: number, y: number) => number } {
   const [c, s] = [cos(angle), sin(angle)];
@@ -22,11 +24,11 @@ export function wovenCloth(canvas: Canvas, random: Random): Layout {
   canvas.paint((x, y) => {
     const a = u(x, y) * count + wobble * noise.at(x * 6, y * 6);
     const b = v(x, y) * count + wobble * noise.at(x * 6 + 40, y * 6);
-    const over = (Math.floor(a) + Math.floor(b)) % 2 === 0;
+    const over = (floor(a) + floor(b)) % 2 === 0;
     const across = fraction(over ? a : b) - 0.5;
     const along = fraction(over ? b : a) - 0.5;
     const round = 1 - 2.6 * across * across - 1.2 * along * along;
-    const shade = round * (0.94 + 0.12 * noise.value(Math.floor(over ? a : b), over ? 3 : 90)) + 0.05 * noise.grain(x * 110, y * 110);
+    const shade = round * (0.94 + 0.12 * noise.value(floor(over ? a : b), over ? 3 : 90)) + 0.05 * noise.grain(x * 110, y * 110);
     const thread = over ? warp : weft;
     return [thread[0] * shade, thread[1] * shade, thread[2] * shade];
   });
@@ -44,11 +46,11 @@ export function knit(canvas: Canvas, random: Random): Layout {
   const { u, v } = turned(random.range(-0.15, 0.15));
   canvas.paint((x, y) => {
     const a = u(x, y) * across + 0.12 * noise.at(x * 5, y * 5);
-    const side = Math.abs(fraction(a) - 0.5) * 2;
+    const side = abs(fraction(a) - 0.5) * 2;
     const b = v(x, y) * down + 0.75 * side;
     const rib = fraction(b) - 0.5;
     const shade = (1.05 - 2.4 * rib * rib) * (0.62 + 0.42 * smoothstep(0, 0.3, side) * smoothstep(1.05, 0.7, side)) + 0.06 * noise.grain(x * 120, y * 120);
-    const yarn = Math.floor(b) % every === 0 ? second : wool;
+    const yarn = floor(b) % every === 0 ? second : wool;
     return [yarn[0] * shade, yarn[1] * shade, yarn[2] * shade];
   });
   return textureLayout(canvas, scaled(wool, 0.2));
@@ -64,7 +66,7 @@ export function stripedCloth(canvas: Canvas, random: Random): Layout {
   const fine = random.range(60, 90);
   canvas.paint((x, y) => {
     const t = fraction(u(x, y) * count + 0.06 * noise.at(x * 4, y * 4));
-    const edge = clamp((Math.abs(t - 0.5) - share / 2) * 14 + 0.5);
+    const edge = clamp((abs(t - 0.5) - share / 2) * 14 + 0.5);
     const shade = 0.97 + 0.04 * sin(v(x, y) * fine * TURN * 0.5) + 0.07 * noise.grain(x * 100, y * 100);
     return [mix(a[0], b[0], edge) * shade, mix(a[1], b[1], edge) * shade, mix(a[2], b[2], edge) * shade];
   });
@@ -82,7 +84,7 @@ export function checkedCloth(canvas: Canvas, random: Random): Layout {
   canvas.paint((x, y) => {
     const a = u(x, y) * count;
     const b = v(x, y) * count;
-    const tone = tones[((Math.floor(a) & 1) + (Math.floor(b) & 1)) as 0 | 1 | 2];
+    const tone = tones[((floor(a) & 1) + (floor(b) & 1)) as 0 | 1 | 2];
     const shade = 0.96 + 0.05 * sin((a + b) * 26) + 0.06 * noise.grain(x * 100, y * 100);
     return [tone[0] * shade, tone[1] * shade, tone[2] * shade];
   });
@@ -99,7 +101,7 @@ export function denim(canvas: Canvas, random: Random): Layout {
   canvas.paint((x, y) => {
     const a = u(x, y) * ribs + 0.2 * noise.at(x * 9, y * 9);
     const rib = fraction(a) - 0.5;
-    const broken = noise.value(Math.floor(a), Math.floor(v(x, y) * steps));
+    const broken = noise.value(floor(a), floor(v(x, y) * steps));
     const shade = 1.2 - 2.2 * rib * rib + 0.22 * broken + 0.14 * noise.clouds(x * 3, y * 3, 2);
     return [base[0] * shade, base[1] * shade, base[2] * shade];
   });
@@ -135,10 +137,10 @@ export function dottedCloth(canvas: Canvas, random: Random): Layout {
   const noise = new Noise(random);
   canvas.paint((x, y) => {
     const b = v(x, y) * count;
-    const a = u(x, y) * count + shift * (Math.floor(b) & 1);
+    const a = u(x, y) * count + shift * (floor(b) & 1);
     const du = fraction(a) - 0.5;
     const dv = fraction(b) - 0.5;
-    const t = clamp((radius - Math.sqrt(du * du + dv * dv)) * (canvas.size / count) + 0.5);
+    const t = clamp((radius - sqrt(du * du + dv * dv)) * (canvas.size / count) + 0.5);
     const shade = 0.97 + 0.06 * noise.grain(x * 100, y * 100);
     return [mix(ground[0], dot[0], t) * shade, mix(ground[1], dot[1], t) * shade, mix(ground[2], dot[2], t) * shade];
   });

@@ -5,6 +5,8 @@ import type { Random } from '../random';
 import { circle, ellipse, line, rectangle, union, without, type Point } from '../shapes';
 import { body, lay, metalOn, standingOut, surface } from './setting';
 
+const { abs } = Math;
+
 const SOLDER: Colour = [0.78, 0.78, 0.8];
 
 /** A black package with legs on two or four sides. */
@@ -107,7 +109,7 @@ export function battery(canvas: Canvas, random: Random): Layout {
   canvas.fill(outline, (x, y) => {
     const [u, v] = frame.local(x, y);
     const t = v / radius;
-    const shade = 1.15 - 0.75 * t * t + 0.3 * (Math.abs(t + 0.4) < 0.12 ? 1 : 0);
+    const shade = 1.15 - 0.75 * t * t + 0.3 * (abs(t + 0.4) < 0.12 ? 1 : 0);
     const base = u > 0.86 ? SOLDER : u > split ? end : wrap;
     return [base[0] * shade, base[1] * shade, base[2] * shade];
   });

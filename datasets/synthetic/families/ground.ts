@@ -5,6 +5,8 @@ import { textureLayout, type Layout, type Part } from '../layout';
 import { Noise } from '../noise';
 import type { Random } from '../random';
 
+const { PI, floor, max, min, sqrt } = Math;
+
 /** Round stones of several colours. */
 export function gravel(canvas: Canvas, random: Random): Layout {
   const count = random.range(10, 17);
@@ -58,14 +60,14 @@ function courses(canvas: Canvas, random: Random, { across, down, shift, joint, m
   const [ox, oy] = [random.next(), random.next()];
   canvas.paint((x, y) => {
     const b = (y * c - x * s) * down + oy;
-    const row = Math.floor(b);
+    const row = floor(b);
     const a = (x * c + y * s) * across + ox + shift * (row & 1);
-    const column = Math.floor(a);
-    const da = Math.min(fraction(a), 1 - fraction(a)) / across;
-    const db = Math.min(fraction(b), 1 - fraction(b)) / down;
-    const d = Math.min(da, db) - joint / 2 + rough * 0.004 * noise.at(x * 25, y * 25);
+    const column = floor(a);
+    const da = min(fraction(a), 1 - fraction(a)) / across;
+    const db = min(fraction(b), 1 - fraction(b)) / down;
+    const d = min(da, db) - joint / 2 + rough * 0.004 * noise.at(x * 25, y * 25);
     const t = clamp(d * canvas.size + 0.5);
-    const pick = Math.floor((noise.value(column, row) + 1) * 0.4999 * faces.length);
+    const pick = floor((noise.value(column, row) + 1) * 0.4999 * faces.length);
     const face = faces[pick]!;
     const rim = d < bevel ? (fraction(b) < 0.5 === db < da ? 1.1 : 0.88) : 1;
     const shade = rim * (1 + 0.09 * noise.value(column + 7, row + 3) + rough * (0.1 * noise.clouds(x * 12, y * 12, 2) + 0.1 * noise.grain(x * 100, y * 100)));
@@ -97,7 +99,7 @@ export function wood(canvas: Canvas, random: Random): Layout {
   const light = hsv(random.range(0.05, 0.1), random.range(0.3, 0.6), random.range(0.6, 0.88));
   const dark = scaled(light, random.range(0.5, 0.72));
   const noise = new Noise(random);
-  const angle = random.chance(0.5) ? random.range(-0.1, 0.1) : Math.PI / 2 + random.range(-0.1, 0.1);
+  const angle = random.chance(0.5) ? random.range(-0.1, 0.1) : PI / 2 + random.range(-0.1, 0.1);
   const [c, s] = [cos(angle), sin(angle)];
   const rings = random.range(4, 9);
   const bend = random.range(0.6, 1.6);
@@ -105,11 +107,11 @@ export function wood(canvas: Canvas, random: Random): Layout {
   canvas.paint((x, y) => {
     const u = x * c + y * s;
     const v = y * c - x * s;
-    const board = boards > 0 ? Math.floor(v * boards) : 0;
+    const board = boards > 0 ? floor(v * boards) : 0;
     const ring = fraction(v * rings + bend * noise.at(u * 1.2 + board * 9, v * 2.5 + board * 5) + board * 0.37);
     const fibre = noise.grain(u * 7, v * 105);
     const t = clamp(0.15 + 0.55 * ring * ring * smoothstep(1, 0.82, ring) * 1.6 + 0.16 * fibre);
-    const seam = boards > 0 ? smoothstep(0.004, 0.012, Math.min(fraction(v * boards), 1 - fraction(v * boards)) / boards) : 1;
+    const seam = boards > 0 ? smoothstep(0.004, 0.012, min(fraction(v * boards), 1 - fraction(v * boards)) / boards) : 1;
     const shade = (0.35 + 0.65 * seam) * (1 + 0.08 * (board & 1));
     return [mix(light[0], dark[0], t) * shade, mix(light[1], dark[1], t) * shade, mix(light[2], dark[2], t) * shade];
   });
@@ -151,19 +153,19 @@ export function scales(canvas: Canvas, random: Random): Layout {
   const [ox, oy] = [random.next(), random.next()];
   canvas.paint((x, y) => {
     const b = y * count * 1.6 + oy;
-    let row = Math.floor(b);
+    let row = floor(b);
     // The row above hangs over this one where its round edge reaches down.
     let a = x * count + ox + 0.5 * (row & 1);
     let da = fraction(a) - 0.5;
     const reach = fraction(b) + 0.3;
-    const round = Math.sqrt(Math.max(0, 0.25 - da * da)) * 1.9;
+    const round = sqrt(max(0, 0.25 - da * da)) * 1.9;
     if (reach > round) {
       row += 1;
       a = x * count + ox + 0.5 * (row & 1);
       da = fraction(a) - 0.5;
     }
     const inside = reach > round ? reach - round + 0.12 : 1;
-    const shade = (0.55 + 0.5 * smoothstep(0, 0.5, inside)) * (1 + 0.3 * da) * (1 + 0.12 * noise.value(Math.floor(a), row)) + 0.05 * noise.grain(x * 100, y * 100);
+    const shade = (0.55 + 0.5 * smoothstep(0, 0.5, inside)) * (1 + 0.3 * da) * (1 + 0.12 * noise.value(floor(a), row)) + 0.05 * noise.grain(x * 100, y * 100);
     return [base[0] * shade, base[1] * shade, base[2] * shade];
   });
   return textureLayout(canvas, scaled(base, 0.3));
@@ -179,13 +181,13 @@ export function parquet(canvas: Canvas, random: Random): Layout {
   canvas.paint((x, y) => {
     const a = x * count + ox;
     const b = y * count + oy;
-    const upright = (Math.floor(a) + Math.floor(b)) % 2 === 0;
+    const upright = (floor(a) + floor(b)) % 2 === 0;
     const along = upright ? b : a;
     const across = (upright ? a : b) * strips;
-    const joint = Math.min(fraction(across), 1 - fraction(across)) / (count * strips);
-    const end = Math.min(fraction(along), 1 - fraction(along)) / count;
-    const seam = 0.5 + 0.5 * smoothstep(0.001, 0.009, Math.min(joint, end));
-    const tone = 1 + 0.16 * noise.value(Math.floor(across) + (upright ? 31 : 0), Math.floor(along));
+    const joint = min(fraction(across), 1 - fraction(across)) / (count * strips);
+    const end = min(fraction(along), 1 - fraction(along)) / count;
+    const seam = 0.5 + 0.5 * smoothstep(0.001, 0.009, min(joint, end));
+    const tone = 1 + 0.16 * noise.value(floor(across) + (upright ? 31 : 0), floor(along));
     const shade = seam * tone * (1 + 0.1 * noise.grain(along * 8, across * 14));
     return [base[0] * shade, base[1] * shade, base[2] * shade];
   });
@@ -202,14 +204,14 @@ export function beads(canvas: Canvas, random: Random): Layout {
   const [ox, oy] = [random.next(), random.next()];
   canvas.paint((x, y) => {
     const b = y * count + oy;
-    const row = Math.floor(b);
+    const row = floor(b);
     const a = x * count + ox + shift * (row & 1);
     const du = fraction(a) - 0.5;
     const dv = fraction(b) - 0.5;
-    const d = Math.sqrt(du * du + dv * dv);
+    const d = sqrt(du * du + dv * dv);
     const t = clamp((0.44 - d) * (canvas.size / count) + 0.5);
-    const shine = smoothstep(0.16, 0.02, Math.sqrt((du + 0.15) * (du + 0.15) + (dv + 0.17) * (dv + 0.17)));
-    const shade = (1.08 - 2.2 * d * d - 0.35 * (du + dv)) * (1 + 0.07 * noise.value(Math.floor(a), row));
+    const shine = smoothstep(0.16, 0.02, sqrt((du + 0.15) * (du + 0.15) + (dv + 0.17) * (dv + 0.17)));
+    const shade = (1.08 - 2.2 * d * d - 0.35 * (du + dv)) * (1 + 0.07 * noise.value(floor(a), row));
     const lit = 0.6 * shine;
     return [mix(ground[0], bead[0] * shade + lit, t), mix(ground[1], bead[1] * shade + lit, t), mix(ground[2], bead[2] * shade + lit, t)];
   });

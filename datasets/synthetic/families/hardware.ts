@@ -6,6 +6,8 @@ import type { Random } from '../random';
 import { circle, line, polar, polygon, rectangle, regular, union, without, type Point } from '../shapes';
 import { body, lay, metalOn, surface } from './setting';
 
+const { abs, max, min } = Math;
+
 /** A flat ring. */
 export function washer(canvas: Canvas, random: Random): Layout {
   const { ground, frame } = lay(canvas, random);
@@ -21,8 +23,8 @@ export function gear(canvas: Canvas, random: Random): Layout {
   const teeth = random.integer(10, 20);
   const root = random.range(0.76, 0.84);
   const wheel = polar(0, 0, 1, (angle) => {
-    const t = Math.abs((((angle * teeth) / TURN) % 1) + 1) % 1;
-    const ramp = Math.min(1, Math.max(0, (0.32 - Math.abs(t - 0.5)) * 9));
+    const t = abs((((angle * teeth) / TURN) % 1) + 1) % 1;
+    const ramp = min(1, max(0, (0.32 - abs(t - 0.5)) * 9));
     return root + (1 - root) * ramp;
   });
   const bores = [circle(0, 0, random.range(0.16, 0.3))];
@@ -98,7 +100,7 @@ export function spring(canvas: Canvas, random: Random): Layout {
     halves.push({ back: line([[x + step * 0.5, height], [x + step, -height]], wire), front: line([[x, -height], [x + step * 0.5, height]], wire) });
     front.push([x, -height], [x + step * 0.5, height]);
     const [px, py] = frame.point(x + step * 0.25, 0);
-    parts.push({ x: px, y: py, radius: frame.unit * Math.max(step * 0.4, wire * 2) });
+    parts.push({ x: px, y: py, radius: frame.unit * max(step * 0.4, wire * 2) });
   }
   front.push([0.9, -height]);
   const shape = frame.place(line(front, wire));

@@ -7,6 +7,8 @@ import type { Random } from '../random';
 import { circle, ellipse, line, polar, polygon, rectangle, union, without, type Point } from '../shapes';
 import { body, lay, metalOn, standingOut, surface } from './setting';
 
+const { PI, abs, min } = Math;
+
 /** A round button with two or four holes. */
 export function button(canvas: Canvas, random: Random): Layout {
   const { ground, frame } = lay(canvas, random);
@@ -49,9 +51,9 @@ export function capsule(canvas: Canvas, random: Random): Layout {
   canvas.fill(outline, (x, y) => {
     const [u, v] = frame.local(x, y);
     const t = v / radius;
-    const seam = Math.abs(u - middle) < 0.018 ? 0.75 : 1;
+    const seam = abs(u - middle) < 0.018 ? 0.75 : 1;
     const base = u < middle ? left : right;
-    const shade = (1.12 - 0.55 * t * t) * seam + (Math.abs(t + 0.45) < 0.13 && Math.abs(u) < 0.7 ? 0.22 : 0);
+    const shade = (1.12 - 0.55 * t * t) * seam + (abs(t + 0.45) < 0.13 && abs(u) < 0.7 ? 0.22 : 0);
     return [base[0] * shade, base[1] * shade, base[2] * shade];
   }, { bevel: 0.03, relief: 0.25 });
   return objectLayout(canvas, outline, ground);
@@ -87,8 +89,8 @@ export function leaf(canvas: Canvas, random: Random): Layout {
   const green = standingOut(ground, () => hsv(random.range(0.18, 0.38), random.range(0.4, 0.8), random.range(0.3, 0.75)));
   const width = random.range(0.36, 0.52);
   const edge: Point[] = [];
-  for (let i = 0; i <= 12; i++) edge.push([-0.8 + (1.8 * i) / 12, -width * sin((Math.PI * i) / 12) * (1 - 0.35 * (i / 12 - 0.5))]);
-  for (let i = 11; i >= 1; i--) edge.push([-0.8 + (1.8 * i) / 12, width * sin((Math.PI * i) / 12) * (1 - 0.35 * (i / 12 - 0.5))]);
+  for (let i = 0; i <= 12; i++) edge.push([-0.8 + (1.8 * i) / 12, -width * sin((PI * i) / 12) * (1 - 0.35 * (i / 12 - 0.5))]);
+  for (let i = 11; i >= 1; i--) edge.push([-0.8 + (1.8 * i) / 12, width * sin((PI * i) / 12) * (1 - 0.35 * (i / 12 - 0.5))]);
   const blade = polygon(edge);
   const outline = frame.place(union(blade, line([[-1, 0], [-0.75, 0]], 0.03)));
   body(canvas, outline, surface(green, random, { clouds: 0.2 }), { bevel: 0.02, relief: 0.25 });
@@ -97,7 +99,7 @@ export function leaf(canvas: Canvas, random: Random): Layout {
   const count = random.integer(5, 8);
   for (let i = 0; i < count; i++) {
     const x = -0.65 + (1.3 * i) / count;
-    const reach = width * 0.8 * sin((Math.PI * (x + 0.95)) / 1.8);
+    const reach = width * 0.8 * sin((PI * (x + 0.95)) / 1.8);
     for (const side of [-1, 1]) canvas.fill(frame.place(line([[x, 0], [x + reach * 0.8, side * reach * 0.85]], 0.011)), vein, { opacity: 0.8 });
   }
   return objectLayout(canvas, outline, ground);
@@ -118,7 +120,7 @@ export function bottle(canvas: Canvas, random: Random): Layout {
   canvas.fill(outline, (x, y) => {
     const [u] = frame.local(x, y);
     const t = u / wide;
-    const shade = 1.08 - 0.5 * t * t + (Math.abs(t + 0.55) < 0.1 ? sheen : 0);
+    const shade = 1.08 - 0.5 * t * t + (abs(t + 0.55) < 0.1 ? sheen : 0);
     return [glass[0] * shade, glass[1] * shade, glass[2] * shade];
   });
   canvas.fill(frame.place(cap), anyColour(random, [0, 0.8], [0.3, 0.9]), { bevel: 0.015 });
@@ -204,7 +206,7 @@ export function flower(canvas: Canvas, random: Random): Layout {
   const { ground, frame } = lay(canvas, random, { reach: [0.36, 0.45] });
   const colour = standingOut(ground, () => anyColour(random, [0.2, 0.9], [0.5, 1]));
   const count = random.integer(5, 10);
-  const width = Math.min(0.3, 1.5 / count);
+  const width = min(0.3, 1.5 / count);
   const parts: Part[] = [];
   const petals = Array.from({ length: count }, (_, i) => {
     const angle = (i * TURN) / count;

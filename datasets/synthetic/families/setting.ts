@@ -4,6 +4,8 @@ import { Noise } from '../noise';
 import type { Random } from '../random';
 import { Frame, type Shape } from '../shapes';
 
+const { PI, abs } = Math;
+
 export interface Setting {
   /** Colour of what the object lies on. */
   readonly ground: Colour;
@@ -12,7 +14,7 @@ export interface Setting {
 }
 
 /** Draws what an object lies on, and says where the object goes. `reach` is half its length in picture units. */
-export function lay(canvas: Canvas, random: Random, { reach = [0.3, 0.41], turn = Math.PI }: { reach?: readonly [number, number]; turn?: number } = {}): Setting {
+export function lay(canvas: Canvas, random: Random, { reach = [0.3, 0.41], turn = PI }: { reach?: readonly [number, number]; turn?: number } = {}): Setting {
   const kind = random.next();
   const ground = kind < 0.35 ? grey(random.range(0.03, 0.25)) : kind < 0.65 ? grey(random.range(0.7, 0.97)) : anyColour(random, [0.05, 0.6], [0.2, 0.9]);
   const noise = new Noise(random);
@@ -29,7 +31,7 @@ export function lay(canvas: Canvas, random: Random, { reach = [0.3, 0.41], turn 
 /** A colour of the object that stands out from its ground. */
 export function standingOut(ground: Colour, draw: () => Colour): Colour {
   let best = draw();
-  const difference = (colour: Colour): number => Math.abs(luminance(colour) - luminance(ground)) + 0.3 * Math.abs(colour[0] - colour[2] - ground[0] + ground[2]);
+  const difference = (colour: Colour): number => abs(luminance(colour) - luminance(ground)) + 0.3 * abs(colour[0] - colour[2] - ground[0] + ground[2]);
   for (let attempt = 0; attempt < 8 && difference(best) < 0.22; attempt++) {
     const next = draw();
     if (difference(next) > difference(best)) best = next;

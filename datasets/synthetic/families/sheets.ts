@@ -5,11 +5,13 @@ import { textureLayout, type Layout, type Part } from '../layout';
 import { Noise } from '../noise';
 import type { Random } from '../random';
 
+const { PI, abs, floor, max, sqrt } = Math;
+
 /** Tanned skin: rounded cells with dark creases between. */
 export function leather(canvas: Canvas, random: Random): Layout {
   const base = hsv(random.range(0, 0.12), random.range(0.2, 0.7), random.range(0.3, 0.75));
   const noise = new Noise(random);
-  const cells = random.range(16, 26);
+  const cells = random.range(11, 17);
   canvas.paint((x, y) => {
     const shade = 1 + 0.18 * noise.clouds(x * 4, y * 4, 2);
     return [base[0] * shade, base[1] * shade, base[2] * shade];
@@ -17,8 +19,8 @@ export function leather(canvas: Canvas, random: Random): Layout {
   const heights = new Noise(random);
   canvas.emboss((x, y) => {
     heights.cell(x * cells + 0.4 * heights.at(x * 9, y * 9), y * cells, 0.95);
-    return 0.012 * smoothstep(0, 0.4, heights.second - heights.nearest);
-  }, random.range(0.8, 1.3));
+    return 0.016 * smoothstep(0, 0.65, heights.second - heights.nearest);
+  }, random.range(0.4, 0.75));
   return textureLayout(canvas, scaled(base, 0.3));
 }
 
@@ -51,7 +53,7 @@ export function marble(canvas: Canvas, random: Random): Layout {
   const bend = random.range(0.8, 1.6);
   canvas.paint((x, y) => {
     const warp = noise.clouds(x * 3, y * 3, 4);
-    const t = Math.abs(fraction((x * c + y * s) * veins + bend * warp) - 0.5) * 2;
+    const t = abs(fraction((x * c + y * s) * veins + bend * warp) - 0.5) * 2;
     const vein = (1 - smoothstep(0, 0.35, t)) * (0.45 + 0.6 * noise.at(x * 4 + 30, y * 4));
     const m = clamp(0.75 * vein + 0.25 * clamp(0.4 + warp));
     return [mix(light[0], dark[0], m), mix(light[1], dark[1], m), mix(light[2], dark[2], m)];
@@ -101,10 +103,10 @@ export function perforatedSheet(canvas: Canvas, random: Random): Layout {
   const [ox, oy] = [random.next(), random.next()];
   canvas.paint((x, y) => {
     const b = y * count + oy;
-    const a = x * count + ox + shift * (Math.floor(b) & 1);
+    const a = x * count + ox + shift * (floor(b) & 1);
     const du = fraction(a) - 0.5;
     const dv = fraction(b) - 0.5;
-    const d = Math.sqrt(du * du + dv * dv) - radius;
+    const d = sqrt(du * du + dv * dv) - radius;
     const t = clamp(d * (canvas.size / count) + 0.5);
     const rim = d > 0 && d < 0.09 ? 1 + 0.35 * (du + dv) * (1 - d / 0.09) : 1;
     const shade = rim * (1 + 0.05 * noise.grain(x * 100, y * 8) + 0.1 * noise.at(x * 2, y * 2));
@@ -123,7 +125,7 @@ export function wireMesh(canvas: Canvas, random: Random): Layout {
   const ground: Colour = random.chance(0.7) ? grey(random.range(0.04, 0.2)) : anyColour(random, [0, 0.4], [0.1, 0.3]);
   const count = random.range(6, 11);
   const width = random.range(0.13, 0.22);
-  const angle = random.chance(0.5) ? random.range(-0.1, 0.1) : Math.PI / 4 + random.range(-0.1, 0.1);
+  const angle = random.chance(0.5) ? random.range(-0.1, 0.1) : PI / 4 + random.range(-0.1, 0.1);
   const [c, s] = [cos(angle), sin(angle)];
   const noise = new Noise(random);
   const shiny = random.range(0.3, 0.7);
@@ -132,10 +134,10 @@ export function wireMesh(canvas: Canvas, random: Random): Layout {
     const b = (y * c - x * s) * count + 0.08 * noise.at(x * 4 + 60, y * 4);
     const da = (fraction(a) - 0.5) / width;
     const db = (fraction(b) - 0.5) / width;
-    const over = (Math.floor(a) + Math.floor(b)) % 2 === 0;
-    const d = Math.abs(da) < 1 && (over || Math.abs(db) >= 1) ? da : db;
-    const t = clamp((1 - Math.abs(d)) * width * (canvas.size / count) + 0.5);
-    const shade = (1 - 0.5 * d * d) * (1 + shiny * (0.25 - Math.abs(d + 0.35)) * 0.6) + 0.05 * noise.grain(x * 100, y * 100);
+    const over = (floor(a) + floor(b)) % 2 === 0;
+    const d = abs(da) < 1 && (over || abs(db) >= 1) ? da : db;
+    const t = clamp((1 - abs(d)) * width * (canvas.size / count) + 0.5);
+    const shade = (1 - 0.5 * d * d) * (1 + shiny * (0.25 - abs(d + 0.35)) * 0.6) + 0.05 * noise.grain(x * 100, y * 100);
     return [mix(ground[0], wire[0] * shade, t), mix(ground[1], wire[1] * shade, t), mix(ground[2], wire[2] * shade, t)];
   });
   return textureLayout(canvas, ground);
@@ -161,9 +163,9 @@ export function honeycomb(canvas: Canvas, random: Random): Layout {
     const bx = fraction(u + 0.5) - 0.5;
     const by = (fraction(v / r3 + 0.5) - 0.5) * r3;
     const first = ax * ax + ay * ay < bx * bx + by * by;
-    const hx = Math.abs(first ? ax : bx);
-    const hy = Math.abs(first ? ay : by);
-    const edge = 0.5 - Math.max(hx, hx * 0.5 + hy * 0.8660254);
+    const hx = abs(first ? ax : bx);
+    const hy = abs(first ? ay : by);
+    const edge = 0.5 - max(hx, hx * 0.5 + hy * 0.8660254);
     const t = clamp((thickness - edge) * (canvas.size / count) + 0.5);
     const deep = 0.75 + 0.9 * edge + 0.3 * (first ? ay : by);
     const shade = 1 + 0.12 * noise.at(x * 4, y * 4) + 0.06 * noise.grain(x * 100, y * 100);
