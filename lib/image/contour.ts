@@ -28,29 +28,15 @@ export function maskContours(mask: { readonly data: Uint8Array; readonly width: 
   return findContours(mask.data.map((value) => (value > 0 ? 1 : 0)), mask.width, mask.height, 0.5);
 }
 
-/** Contours as the `d` attribute of an SVG path. */
-export function contourPath(contours: readonly Contour[]): string {
-  return contours
-    .map((contour) => {
-      const points: string[] = [];
-      for (let at = 0; at < contour.length; at += 2) {
-        points.push(`${round(contour[at] as number)} ${round(contour[at + 1] as number)}`);
-      }
-      return `M${points.join('L')}Z`;
-    })
-    .join('');
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
-}
+const NONE = -1;
 
 /**
  * Directed pieces of line, each from one edge of the grid of pixel centres to another, with the inside on the left. An
  * edge is numbered by its upper or left pixel (border ring included) and its direction, so that pieces can be linked.
  */
 class Segments {
-  private readonly next = new Map<number, number>();
+  /** For each edge the one that its line goes on to, or NONE. A plain array: a map of millions of edges takes minutes. */
+  private readonly next: Int32Array;
   private readonly ring: number;
 
   constructor(
@@ -60,6 +46,7 @@ class Segments {
     private readonly level: number,
   ) {
     this.ring = width + 2;
+    this.next = new Int32Array(this.ring * (height + 2) * 2).fill(NONE);
   }
 
   /** The cell whose upper left corner is the centre of the pixel (column, row). */
@@ -74,7 +61,9 @@ class Segments {
     const bottom = this.edge(column, row + 1, 0);
     const left = this.edge(column, row, 1);
     const right = this.edge(column + 1, row, 1);
-    const join = (from: number, to: number): void => void this.next.set(from, to);
+    const join = (from: number, to: number): void => {
+      this.next[from] = to;
+    };
     switch (kind) {
       case 1: return join(bottom, left);
       case 2: return join(right, bottom);
@@ -101,13 +90,14 @@ class Segments {
   /** Follows the pieces round until each line closes. */
   link(): Contour[] {
     const contours: Contour[] = [];
-    for (const start of this.next.keys()) {
+    for (let start = 0; start < this.next.length; start++) {
+      if (this.next[start] === NONE) continue;
       const contour: number[] = [];
-      let edge: number | undefined = start;
-      while (edge !== undefined && this.next.has(edge)) {
-        contour.push(...this.crossing(edge));
-        const following: number | undefined = this.next.get(edge);
-        this.next.delete(edge);
+      let edge = start;
+      while (this.next[edge] !== NONE) {
+        this.pushCrossing(edge, contour);
+        const following = this.next[edge] as number;
+        this.next[edge] = NONE;
         edge = following;
       }
       if (contour.length >= 6) contours.push(contour);
@@ -142,7 +132,7 @@ class Segments {
   }
 
   /** Where the field crosses the level on an edge: between two centres, or on the border of the picture. */
-  private crossing(edge: number): [number, number] {
+  private pushCrossing(edge: number, contour: number[]): void {
     const direction = edge % 2;
     const place = (edge - direction) / 2;
     const column = (place % this.ring) - 1;
@@ -156,6 +146,7 @@ class Segments {
       // Infinities and NaN give no place between the two.
       if (Number.isFinite(between)) fraction = between;
     }
-    return direction === 0 ? [column + 0.5 + fraction, row + 0.5] : [column + 0.5, row + 0.5 + fraction];
+    if (direction === 0) contour.push(column + 0.5 + fraction, row + 0.5);
+    else contour.push(column + 0.5, row + 0.5 + fraction);
   }
 }

@@ -1,10 +1,11 @@
 import sharp from 'sharp';
 import { ImageError, UsageError } from '../errors';
 import { COLORMAPS, level, type ColormapName, type Scale } from './colormap';
-import { contourPath, findContours, maskContours } from './contour';
+import { findContours, maskContours, type Contour } from './contour';
 import type { RgbImage } from './decoded-image';
 import { legendFor, ownScaleBadge, type Legend } from './legend';
 import type { ScoreMap } from './map-file';
+import { drawOutline } from './outline';
 import type { Mask } from './preprocess';
 import { resizeMap } from './resize-map';
 
@@ -34,8 +35,8 @@ export interface OverlayOptions extends HeatmapOptions {
 }
 
 const FIXED: Scale = { low: 0, high: 1 };
-const TRUTH = '#ffffff';
-const PREDICTED = '#ff2bd6';
+const TRUTH = [255, 255, 255] as const;
+const PREDICTED = [255, 43, 214] as const;
 
 /**
  * The map in colours.
@@ -138,14 +139,14 @@ async function finish(
 ): Promise<Buffer> {
   const { width, height } = picture;
   const ownScale = options.scale === 'image';
-  const outlines = drawOutlines(width, height, map, options);
+  drawOutlines(picture, map, options);
   const legend: Legend | undefined = options.colorBar === false
     ? undefined
     : legendFor({ width, height }, {
         colours, scale, ownScale,
         ...(options.score === undefined ? {} : { score: options.score }),
-        ...(options.mask === undefined ? {} : { truth: TRUTH }),
-        ...(options.threshold === undefined ? {} : { predicted: { colour: PREDICTED, threshold: options.threshold } }),
+        ...(options.mask === undefined ? {} : { truth: hex(TRUTH) }),
+        ...(options.threshold === undefined ? {} : { predicted: { colour: hex(PREDICTED), threshold: options.threshold } }),
       });
   const badge = ownScale && !legend ? ownScaleBadge({ width, height }, scale) : '';
   const canvasWidth = legend?.canvasWidth ?? width;
@@ -155,11 +156,10 @@ async function finish(
   if (legend) {
     image = image.extend({ right: canvasWidth - width, bottom: canvasHeight - height, background: '#ffffff' });
   }
-  const marks = outlines + badge + (legend?.svg ?? '');
+  const marks = badge + (legend?.svg ?? '');
   if (marks !== '') {
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${canvasWidth}" height="${canvasHeight}">${marks}</svg>`;
-    // libvips reads SVG elements of up to 10 MB unless told otherwise; outlines of noise are longer.
-    image = image.composite([{ input: Buffer.from(svg), left: 0, top: 0, unlimited: true }]);
+    image = image.composite([{ input: Buffer.from(svg), left: 0, top: 0 }]);
   }
   switch (options.format ?? 'png') {
     case 'png':
@@ -171,25 +171,24 @@ async function finish(
   }
 }
 
-/** Each outline twice, a dark line under a bright one, so that it shows on any colour. */
-function drawOutlines(width: number, height: number, map: ScoreMap, options: HeatmapOptions): string {
-  const line = Math.min(6, Math.max(1, Math.min(width, height) / 350));
-  const draw = (path: string, colour: string, stretch: string): string =>
-    path === ''
-      ? ''
-      : `<g fill="none" stroke-linejoin="round"${stretch}>` +
-        `<path d="${path}" stroke="#000000" stroke-opacity="0.75" stroke-width="${line * 2}" vector-effect="non-scaling-stroke"/>` +
-        `<path d="${path}" stroke="${colour}" stroke-width="${line}" vector-effect="non-scaling-stroke"/></g>`;
-  let svg = '';
-  if (options.threshold !== undefined) {
-    svg += draw(contourPath(findContours(map.data, width, height, options.threshold)), PREDICTED, '');
-  }
+function hex(colour: readonly number[]): string {
+  return `#${Buffer.from(colour).toString('hex')}`;
+}
+
+/** Each outline twice, a bright line on a wider dark one, so that it shows on any colour. */
+function drawOutlines(picture: RgbImage, map: ScoreMap, options: HeatmapOptions): void {
+  const { width, height } = picture;
+  const line = Math.min(6, Math.max(1.4, Math.min(width, height) / 350));
+  const draw = (contours: readonly Contour[], colour: readonly [number, number, number]): void =>
+    drawOutline(picture, contours, [
+      { width: line * 2, colour: [0, 0, 0], opacity: 0.75 },
+      { width: line, colour, opacity: 1 },
+    ]);
+  if (options.threshold !== undefined) draw(findContours(map.data, width, height, options.threshold), PREDICTED);
   if (options.mask) {
-    const { mask } = options;
-    const stretch = mask.width === width && mask.height === height
-      ? ''
-      : ` transform="scale(${width / mask.width} ${height / mask.height})"`;
-    svg += draw(contourPath(maskContours(mask)), TRUTH, stretch);
+    const across = width / options.mask.width;
+    const down = height / options.mask.height;
+    const contours = maskContours(options.mask);
+    draw(contours.map((contour) => contour.map((value, at) => value * (at % 2 === 0 ? across : down))), TRUTH);
   }
-  return svg;
 }
