@@ -18,10 +18,15 @@ export interface ClipVisionConfig extends CraneLayerConfig {
    * buffer (spec 10.1) and the published prompts were trained with that; `distinct` gives each block's own.
    */
   layerTaps?: 'reference' | 'distinct';
+  /**
+   * What the last dual-path block computes of the original stream: the class token, which is all that scoring needs, or
+   * all tokens, for training on them.
+   */
+  lastBlock?: 'class-token' | 'all-tokens';
 }
 
 export interface VisionFeatures {
-  /** The original stream after the last block, `[B, 1+N, D]`; with a dual path only its class token, `[B, 1, D]`. */
+  /** The original stream after the last block, `[B, 1+N, D]`; with a dual path only its class token, `[B, 1, D]`, unless `lastBlock` says all. */
   readonly tokens: tf.Tensor3D;
   /** Spatial tokens of the blocks asked for, by block number from 1, `[B, 1+N, D]` each, class token first. */
   readonly taps: ReadonlyMap<number, tf.Tensor3D>;
@@ -43,6 +48,7 @@ export class ClipVisionEncoder extends CraneLayer {
     super({ path: 'visual.', ...config });
     const { sizes, embedDimension, activation, attention, eattnBlocks } = config;
     const { width, heads, layers, patchSize, gridSize } = sizes;
+    const lastForClass = config.lastBlock !== 'all-tokens';
     this.embedding = this.own(new PatchEmbedding({ ...this.inside(''), width, patchSize, gridSize }));
     this.preNorm = this.own(new LayerNorm({ ...this.inside('ln_pre'), width }));
     this.blocks = Array.from({ length: layers }, (_, index) => {
@@ -50,7 +56,7 @@ export class ClipVisionEncoder extends CraneLayer {
       return this.own(
         index < layers - eattnBlocks
           ? new ResidualBlock(common)
-          : new DualPathBlock({ ...common, attention, classTokenOnly: index === layers - 1 }),
+          : new DualPathBlock({ ...common, attention, classTokenOnly: lastForClass && index === layers - 1 }),
       );
     });
     this.postNorm = this.own(new LayerNorm({ ...this.inside('ln_post'), width }));
@@ -131,6 +137,7 @@ export class ClipVisionEncoder extends CraneLayer {
       eattnBlocks,
       attention,
       layerTaps: this.config.layerTaps ?? 'reference',
+      lastBlock: this.config.lastBlock ?? 'class-token',
     };
   }
 }

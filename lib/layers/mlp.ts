@@ -42,9 +42,22 @@ export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
   return tf.tidy(() => {
     switch (activation) {
       case 'quick-gelu':
-        return tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
+        return quickGelu(x);
       case 'gelu':
         return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
     }
   });
 }
+
+const quickGelu = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
+  const [x, save] = inputs as [tf.Tensor, tf.GradSaveFunc];
+  const gate = tf.sigmoid(tf.mul(x, 1.702));
+  const value = tf.mul(x, gate);
+  save([gate, value]);
+  // d/dx x·s(1.702 x) = s + 1.702·y·(1 − s), with y the value itself.
+  const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
+    const [gate, value] = saved as [tf.Tensor, tf.Tensor];
+    return tf.mul(dy, tf.add(gate, tf.mul(tf.sub(value, tf.mul(value, gate)), 1.702)));
+  };
+  return { value, gradFunc: gradFunc as never };
+}) as (x: tf.Tensor) => tf.Tensor;

@@ -59,17 +59,14 @@ export class MultiHeadAttention extends CraneLayer {
     const [batch, count] = tokens.shape as [number, number, number];
     const depth = this.width / this.heads;
     const joined = this.inputProjection.apply(tokens) as tf.Tensor; // [B, N, 3D]
-    const split = tf.transpose(tf.reshape(joined, [batch, count, 3 * this.heads, depth]), [0, 2, 1, 3]); // [B, 3H, N, d]
-    const part = (index: number): tf.Tensor3D =>
-      tf.reshape(
-        tf.slice(split, [0, index * this.heads, 0, 0], [batch, this.heads, count, depth]),
-        [batch * this.heads, count, depth],
-      );
+    const apart = tf.transpose(tf.reshape(joined, [batch, count, 3 * this.heads, depth]), [0, 2, 1, 3]); // [B, 3H, N, d]
+    const [q, k, values] = tf
+      .split(apart, 3, 1)
+      .map((part) => tf.reshape(part, [batch * this.heads, count, depth])) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
     const scale = depth ** -0.25;
-    const values = part(2);
     return {
-      queries: tf.mul(part(0), scale),
-      keys: tf.mul(part(1), scale),
+      queries: tf.mul(q, scale),
+      keys: tf.mul(k, scale),
       scaledValues: tf.mul(values, scale),
       values,
     };

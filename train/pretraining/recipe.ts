@@ -1,0 +1,90 @@
+import type { ClipSizes } from '../../lib/config';
+
+/** The embedded network: CLIP's architecture, small enough to live in the package. */
+export const NANO_SIZES = {
+  embedDimension: 128,
+  vision: { patchSize: 8, gridSize: 14, width: 128, layers: 6, heads: 2 },
+  // The context token is an image feature among text tokens, so the text tower is as wide as the joint space.
+  text: { width: 128, layers: 3, heads: 2, contextLength: 77, vocabularySize: 49408 },
+} as const satisfies ClipSizes;
+
+/** How the embedded backbone is pretrained. Fractions are of the whole run. */
+export interface Recipe {
+  readonly seed: number;
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly clipNorm: number;
+  readonly warmUpSteps: number;
+  /** Where the learning rate begins to fall. Up to there a run is the same whatever its length. */
+  readonly decayFrom: number;
+  /** Where whole pictures at the native size replace crops. */
+  readonly wholeFrom: number;
+  readonly cropSize: number;
+  readonly cropBatch: number;
+  readonly wholeSize: number;
+  readonly wholeBatch: number;
+  /** Side that pictures are drawn at. */
+  readonly drawnSize: number;
+  /** Pairs of pictures drawn before the first batch, new ones per batch, and how many stay in use. */
+  readonly firstPairs: number;
+  readonly pairsPerBatch: number;
+  readonly keptPairs: number;
+  /** Images of a batch, from its start, that the contrastive loss holds against captions. */
+  readonly captionedImages: number;
+  /** Pairs of prompts, normal and damaged, that a batch is held against. */
+  readonly promptPairs: number;
+  readonly weights: { readonly contrastive: number; readonly dense: number; readonly state: number };
+}
+
+export const DEFAULT_RECIPE: Recipe = {
+  seed: 1,
+  steps: 2400,
+  learningRate: 1e-3,
+  weightDecay: 0.05,
+  clipNorm: 1,
+  warmUpSteps: 100,
+  decayFrom: 0.55,
+  wholeFrom: 0.78,
+  cropSize: 56,
+  cropBatch: 96,
+  wholeSize: 112,
+  wholeBatch: 32,
+  drawnSize: 128,
+  firstPairs: 256,
+  pairsPerBatch: 8,
+  keptPairs: 2000,
+  captionedImages: 48,
+  promptPairs: 8,
+  weights: { contrastive: 0.5, dense: 1, state: 0.3 },
+};
+
+/** What a batch of this step is made of. */
+export interface Phase {
+  readonly size: number;
+  readonly batch: number;
+  readonly whole: boolean;
+}
+
+/** Crops near defects first, whole pictures in the last part. Steps count from 0. */
+export function phaseAt(recipe: Recipe, step: number): Phase {
+  return step < Math.floor(recipe.steps * recipe.wholeFrom)
+    ? { size: recipe.cropSize, batch: recipe.cropBatch, whole: false }
+    : { size: recipe.wholeSize, batch: recipe.wholeBatch, whole: true };
+}
+
+/** Warm-up, a level stretch, and a cosine down to a hundredth. */
+export function learningRateAt(recipe: Recipe, step: number): number {
+  const { learningRate, warmUpSteps, steps, decayFrom } = recipe;
+  if (step < warmUpSteps) return (learningRate * (step + 1)) / warmUpSteps;
+  const start = Math.floor(steps * decayFrom);
+  if (step < start) return learningRate;
+  const progress = (step - start) / Math.max(1, steps - start);
+  return learningRate * (0.01 + 0.99 * 0.5 * (1 + Math.cos(Math.PI * progress)));
+}
+
+/** The pairs of pictures that batch `step` draws from: `[from, to)`. */
+export function poolWindow(recipe: Recipe, step: number): readonly [number, number] {
+  const to = recipe.firstPairs + recipe.pairsPerBatch * step;
+  return [Math.max(0, to - recipe.keptPairs), to];
+}
