@@ -26,7 +26,7 @@ export interface ConvertOptions {
  * Writes weights in another format; the suffix of `to` decides which. Prompts go to our `.safetensors` or the reference
  * program's `.pth` (spec 8.6); anything else to `.safetensors`, tensor by tensor, under the names that it has.
  *
- * @returns how many tensors were read, and the length of the file written
+ * @returns how many tensors were written, and the length of the file written
  * @throws UsageError for another suffix, a file that is there, a backbone as `.pth`, or a missing `backbone`;
  *   WeightsError where a file cannot be read
  */
@@ -45,10 +45,12 @@ export async function convertWeights(from: string, to: string, options: ConvertO
     } else {
       writeAll(source, to, await metadataOf(from, source), options);
     }
-    return { tensors: source.entries.size, bytes: fs.statSync(to).size };
   } finally {
     source.close();
   }
+  const written = openTensorsSync(to);
+  written.close();
+  return { tensors: written.entries.size, bytes: fs.statSync(to).size };
 }
 
 function holdsPrompts(source: TensorSource): boolean {

@@ -12,22 +12,6 @@ interface JsonOption {
   readonly json: boolean;
 }
 
-/** `crane weights list|fetch|inspect|convert`. */
-export function weightsCommand(): CommandModule {
-  return {
-    command: 'weights <action>',
-    describe: 'Backbones and prompts: list, download, look into, convert',
-    builder: (yargs) =>
-      yargs
-        .command(listCommand)
-        .command(fetchCommand)
-        .command(inspectCommand)
-        .command(convertCommand)
-        .demandCommand(1, 'Say what to do: list, fetch, inspect or convert.'),
-    handler: () => undefined,
-  };
-}
-
 const withJson = <T>(yargs: Argv<T>): Argv<T & JsonOption> =>
   yargs.option('json', { type: 'boolean', default: false, describe: 'One JSON value on standard output instead of text' });
 
@@ -50,12 +34,12 @@ const listCommand: CommandModule<object, JsonOption> = {
   },
 };
 
-const fetchCommand: CommandModule<object, JsonOption & { names: string[]; offline?: boolean }> = {
+const fetchCommand: CommandModule<object, JsonOption & { names: string[] }> = {
   command: 'fetch <names..>',
   describe: 'Download files by name into the cache folder; broken downloads go on where they stopped',
   builder: (yargs) =>
     withJson(yargs).positional('names', { type: 'string', array: true, demandOption: true, describe: 'Names of "weights list", such as ViT-L/14@336px or crane-visa' }) as Argv<JsonOption & { names: string[] }>,
-  handler: async ({ names, json, offline }) => {
+  handler: async ({ names, json }) => {
     const entries = names.map((name) => registeredWeightsOf(name));
     const onProgress = createProgressReporter(process.stderr, { json });
     const interrupt = new AbortController();
@@ -67,7 +51,6 @@ const fetchCommand: CommandModule<object, JsonOption & { names: string[]; offlin
           onProgress,
           signal: interrupt.signal,
           onWait: (holder) => process.stderr.write(`${entry.name} is being fetched by process ${holder?.pid ?? '?'}; waiting for it\n`),
-          ...(offline && { offline }),
         });
         print(json ? JSON.stringify({ name: entry.name, path: file }) : file);
       }
@@ -108,6 +91,20 @@ const convertCommand: CommandModule<object, { from: string; to: string; dtype: S
     const { tensors, bytes } = await convertWeights(from, to, { dtype, force, ...(backbone !== undefined && { backbone }), onProgress: createProgressReporter(process.stderr) });
     print(`${to}: ${tensors} tensors, ${formatBytes(bytes)}`);
   },
+};
+
+/** `crane weights list|fetch|inspect|convert`. */
+export const weightsCommand: CommandModule = {
+  command: 'weights',
+  describe: 'Backbones and prompts: list, download, look into, convert',
+  builder: (yargs) =>
+    yargs
+      .command(listCommand)
+      .command(fetchCommand)
+      .command(inspectCommand)
+      .command(convertCommand)
+      .demandCommand(1, 'Say what to do: list, fetch, inspect or convert.'),
+  handler: () => undefined,
 };
 
 function describeSource(source: TensorSource): object {

@@ -14,22 +14,6 @@ interface JsonOption {
   readonly json: boolean;
 }
 
-/** `crane datasets list|check|synthesize|where`. */
-export function datasetsCommand(): CommandModule {
-  return {
-    command: 'datasets <action>',
-    describe: 'Known sets of images: which are there, whether they are whole, where to get them',
-    builder: (yargs) =>
-      yargs
-        .command(listCommand)
-        .command(checkCommand)
-        .command(synthesizeCommand)
-        .command(whereCommand)
-        .demandCommand(1, 'Say what to do: list, check, synthesize or where.'),
-    handler: () => undefined,
-  };
-}
-
 const withJson = <T>(yargs: Argv<T>): Argv<T & JsonOption> =>
   yargs.option('json', { type: 'boolean', default: false, describe: 'One JSON value on standard output instead of text' });
 
@@ -109,6 +93,20 @@ const whereCommand: CommandModule<object, JsonOption & { name: string }> = {
   },
 };
 
+/** `crane datasets list|check|synthesize|where`. */
+export const datasetsCommand: CommandModule = {
+  command: 'datasets',
+  describe: 'Known sets of images: which are there, whether they are whole, where to get them',
+  builder: (yargs) =>
+    yargs
+      .command(listCommand)
+      .command(checkCommand)
+      .command(synthesizeCommand)
+      .command(whereCommand)
+      .demandCommand(1, 'Say what to do: list, check, synthesize or where.'),
+  handler: () => undefined,
+};
+
 function describeWhere(entry: RegisteredDataset, place: string, present: boolean): string {
   const expected = entry.expected && `${entry.expected.normal} normal and ${entry.expected.anomalous} anomalous images${entry.expected.sure ? '' : ' (as commonly quoted)'}`;
   return [
@@ -129,7 +127,7 @@ function printReport(report: DatasetReport): void {
   print(`${report.name}: ${report.root}`);
   print(`Layout ${report.layout}${report.hasMasks ? '' : '; labels per image only, no masks'}\n`);
   const cells = (name: string, counts: DatasetReport['counts']): string[] => [name, ...[counts.images, counts.normal, counts.anomalous, counts.masks].map(String)];
-  const rows = report.categories.map((category) => [...cells(category.name, category), category.defects.join(', ')]);
+  const rows = report.categories.map((category) => [...cells(category.name, category), shortList(category.defects)]);
   const sum = report.categories.length > 1 ? [null, cells('all', report.counts)] : [];
   print(formatTable([
     { title: 'category' }, { title: 'images', align: 'right' }, { title: 'normal', align: 'right' },
@@ -140,6 +138,11 @@ function printReport(report: DatasetReport): void {
   printProblems('error', errors);
   printProblems('warning', warnings);
   if (report.problems.length === 0) print('\nEvery file was opened and nothing is wrong.');
+}
+
+/** Drawn sets have twenty kinds of defects, wider than any terminal. */
+function shortList(names: readonly string[]): string {
+  return names.length <= 6 ? names.join(', ') : `${names.length} kinds: ${names.slice(0, 4).join(', ')}, …`;
 }
 
 function printProblems(title: string, problems: readonly DatasetProblem[]): void {
