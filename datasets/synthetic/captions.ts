@@ -7,7 +7,7 @@ export const normalStates: readonly string[] = ['perfect', 'flawless', 'good', '
 /** What a thing with a defect is called. */
 export const damagedStates: readonly string[] = ['damaged', 'broken', 'defective', 'faulty', 'bad'];
 
-/** The states of the sentences that name no family: those that the learned prompts start from. */
+/** Stands for every family: the learned prompts end in it. */
 const OBJECT = 'object';
 const openings: readonly string[] = ['a photo of', 'a close up of'];
 
