@@ -144,7 +144,7 @@ class Segments {
       const here = this.value(column, row);
       const between = (this.level - here) / (this.value(nextColumn, nextRow) - here);
       // Infinities and NaN give no place between the two.
-      if (Number.isFinite(between)) fraction = between;
+      if (between >= 0 && between <= 1) fraction = between;
     }
     if (direction === 0) contour.push(column + 0.5 + fraction, row + 0.5);
     else contour.push(column + 0.5, row + 0.5 + fraction);

@@ -23,7 +23,8 @@ export function drawOutline(image: RgbImage, contours: readonly Contour[], strok
     for (let pixel = 0; pixel < distances.length; pixel++) {
       const distance = distances[pixel] as number;
       if (distance >= width / 2 + 0.5) continue;
-      const share = Math.min(1, width / 2 + 0.5 - distance) * opacity;
+      const cover = width / 2 + 0.5 - distance;
+      const share = cover > 1 ? opacity : cover * opacity;
       for (let channel = 0; channel < 3; channel++) {
         const under = image.data[pixel * 3 + channel] as number;
         image.data[pixel * 3 + channel] = Math.round(under + ((colour[channel] as number) - under) * share);
@@ -51,8 +52,11 @@ function distancesTo(contours: readonly Contour[], width: number, height: number
         const py = y + 0.5 - y1;
         for (let x = left; x <= right; x++) {
           const px = x + 0.5 - x1;
-          const along = length === 0 ? 0 : Math.min(1, Math.max(0, (px * dx + py * dy) / length));
-          const away = (px - along * dx) ** 2 + (py - along * dy) ** 2;
+          const share = length === 0 ? 0 : (px * dx + py * dy) / length;
+          const along = share < 0 ? 0 : share > 1 ? 1 : share;
+          const awayX = px - along * dx;
+          const awayY = py - along * dy;
+          const away = awayX * awayX + awayY * awayY;
           const pixel = y * width + x;
           if (away < (squared[pixel] as number)) squared[pixel] = away;
         }
