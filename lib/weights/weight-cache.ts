@@ -53,12 +53,12 @@ export async function resolveWeights(nameOrPath: string, kind: WeightsKind, opti
 export async function fetchWeights(entry: RegisteredWeights, options: WeightCacheOptions = {}): Promise<string> {
   const { folder, onWait, ...downloadOptions } = options;
   const file = cachedWeightsPath(entry, folder);
-  if (isVerified(entry, file)) return file;
+  // Without the lock: a file under its own name is complete, and the cache may be one that cannot be written.
+  if (isVerified(entry, file) || (fs.existsSync(file) && (await verify(entry, file)))) return file;
   return withFileLock(
     `${file}.lock`,
     async () => {
       if (isVerified(entry, file)) return file;
-      if (fs.existsSync(file) && (await verify(entry, file))) return file;
       const { sha256 } = await download(entry.url, file, { ...downloadOptions, sha256: entry.sha256, size: entry.bytes });
       writeRecord(file, sha256);
       return file;
