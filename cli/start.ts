@@ -1,0 +1,104 @@
+import * as path from 'node:path';
+import type { CommandModule } from 'yargs';
+import { openDataset, type Dataset, type Sample } from '../datasets/dataset';
+import { ensureSynthetic } from '../datasets/ensure-synthetic';
+import { auxiliarySetName, targetSetName } from '../datasets/registry';
+import { evaluateToFolder, tableText } from '../eval/command';
+import { resultsOf, type DatasetResult } from '../eval/results';
+import { prepareBackend, type BackendChoice } from '../lib/backend';
+import { Crane } from '../lib/crane';
+import { train } from '../train/run';
+import { createProgressReporter } from './progress-bar';
+
+interface StartArguments {
+  out: string;
+  seed: number;
+  epochs: number;
+  backend: BackendChoice;
+}
+
+/** How many overlays of each kind of thing are written beside the report. */
+const OVERLAYS_PER_CATEGORY = 2;
+
+/**
+ * `crane start`: the whole method on data that the package draws itself. Trains prompts on one set, then finds defects in
+ * another whose things, and some of whose kinds of defects, it has never seen.
+ */
+export const startCommand: CommandModule<object, StartArguments> = {
+  command: 'start',
+  describe: 'Train on one set, find defects in another, write a report: all on embedded data',
+  builder: (argv) =>
+    argv
+      .option('out', { type: 'string', default: path.join('results', 'start'), describe: 'folder for prompts, heatmaps and report' })
+      .option('seed', { type: 'number', default: 111, describe: 'start of every random stream' })
+      .option('epochs', { type: 'number', default: 5, describe: 'passes over the auxiliary set' })
+      .option('backend', { choices: ['auto', 'tensorflow', 'wasm', 'cpu'] as const, default: 'auto' as BackendChoice, describe: 'what computes' }),
+  handler: async (args) => {
+    process.exitCode = await start(args);
+  },
+};
+
+async function start({ out, seed, epochs, backend }: StartArguments): Promise<number> {
+  const say = (text: string): void => void process.stdout.write(`${text}\n`);
+  const onProgress = createProgressReporter(process.stderr);
+  const { name, reason } = await prepareBackend(backend);
+  say(`Computing on ${name}: ${reason}`);
+
+  say('\n1. Draw two sets of images: one to learn from, one whose things it will never have seen.');
+  await ensureSynthetic(auxiliarySetName, { onProgress });
+  await ensureSynthetic(targetSetName, { onProgress });
+  const auxiliary = await openDataset(auxiliarySetName);
+  const target = await openDataset(targetSetName);
+  say(`   ${auxiliarySetName}: ${contents(auxiliary)}`);
+  say(`   ${targetSetName}: ${contents(target)}`);
+
+  say(`\n2. Train prompts on ${auxiliarySetName}.`);
+  const trained = await train({
+    auxiliary: auxiliarySetName,
+    training: { seed, epochs },
+    out: path.join(out, 'prompts'),
+    backend,
+    commandLine: `crane start --seed ${seed} --epochs ${epochs}`,
+    onProgress,
+  });
+
+  say(`\n3. Find defects in ${targetSetName}, zero-shot.`);
+  const crane = await Crane.load({ prompts: trained.prompts, backend });
+  try {
+    const command = `crane start --seed ${seed} --epochs ${epochs}`;
+    const evaluation = await evaluateToFolder(crane, target, { out, command, report: true, onProgress });
+    const results = resultsOf([evaluation], crane.description, command);
+    say(tableText(results.datasets[0] as DatasetResult));
+    await writeOverlays(crane, target, path.join(out, 'heatmaps'));
+    say(`\nReport:    ${path.resolve(out, 'report.html')}`);
+    say(`Heatmaps:  ${path.resolve(out, 'heatmaps')}`);
+    say(`Prompts:   ${path.resolve(trained.prompts)}`);
+    say(`\nNext, on images of your own:  npx crane detect photo.png --out results`);
+    return evaluation.failures.length > 0 ? 1 : 0;
+  } finally {
+    crane.dispose();
+  }
+}
+
+function contents({ categories }: Dataset): string {
+  const samples = categories.flatMap((category) => category.samples);
+  const anomalous = samples.filter((sample) => sample.anomalous).length;
+  return `${categories.length} categories, ${samples.length} images, ${anomalous} of them anomalous`;
+}
+
+/** Overlays of the first anomalous images of each category, named after category and defect. */
+async function writeOverlays(crane: Crane, { categories }: Dataset, folder: string): Promise<void> {
+  const chosen = new Map<string, Sample>();
+  for (const { samples } of categories) {
+    const anomalous = samples.filter((sample) => sample.anomalous);
+    const step = Math.max(1, Math.floor(anomalous.length / OVERLAYS_PER_CATEGORY));
+    for (let index = 0; index < OVERLAYS_PER_CATEGORY; index++) {
+      const sample = anomalous[index * step];
+      if (sample) chosen.set(sample.imagePath, sample);
+    }
+  }
+  for await (const { source, map, score } of crane.stream(chosen.keys())) {
+    const { category, defect } = chosen.get(source) as Sample;
+    await map.save(path.join(folder, `${category}-${defect}.png`), { score });
+  }
+}

@@ -1,0 +1,133 @@
+import * as path from 'node:path';
+import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { batchSizeFrom, modelOptions, modelOptionsFrom, type ModelArguments } from '../cli/model-options';
+import { createProgressReporter } from '../cli/progress-bar';
+import { openDataset, type Dataset } from '../datasets/dataset';
+import { ensureSynthetic } from '../datasets/ensure-synthetic';
+import { isUnseen } from '../datasets/synthetic';
+import { Crane } from '../lib/crane';
+import { UsageError } from '../lib/errors';
+import type { OnProgress } from '../lib/progress';
+import type { Evaluation } from './evaluation';
+import { evaluate } from './evaluator';
+import { metricsLegend, metricsTable } from './metrics-table';
+import { writeReport } from './report/write-report';
+import { resultsOf, writeResults, type DatasetResult } from './results';
+
+interface EvalArguments extends ModelArguments {
+  dataset: string;
+  categories?: string[] | undefined;
+  out?: string | undefined;
+  json?: string | undefined;
+  report: boolean;
+  allowAuxiliary: boolean;
+  allowIncomplete: boolean;
+}
+
+/** `crane eval --dataset NAME|FOLDER` */
+export const evalCommand: CommandModule<object, EvalArguments> = {
+  command: 'eval',
+  describe: 'Score a set zero-shot and compute its metrics',
+  builder: (argv) =>
+    modelOptions(
+      argv
+        .option('dataset', { type: 'string', demandOption: true, describe: 'a registered name or a folder', group: 'Evaluation:' })
+        .option('categories', { type: 'string', array: true, describe: 'only these categories', group: 'Evaluation:' })
+        .option('out', { type: 'string', describe: 'folder for results.json and report.html  [default: results/SET]', group: 'Evaluation:' })
+        .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group: 'Evaluation:' })
+        .option('report', { type: 'boolean', default: true, describe: 'write report.html with pictures', group: 'Evaluation:' })
+        .option('allow-auxiliary', {
+          type: 'boolean',
+          default: false,
+          describe: 'evaluate on the set that the prompts were trained on: not zero-shot',
+          group: 'Evaluation:',
+        })
+        .option('allow-incomplete', { type: 'boolean', default: false, describe: 'go on although masks or images are missing', group: 'Evaluation:' }),
+    )
+      .example('crane eval --dataset synthetic-target', 'the embedded model on a drawn set')
+      .example('crane eval --dataset mvtec --backbone ViT-L/14@336px --prompts crane-visa', "the paper's MVTec-AD row")
+      .example('crane eval --dataset sets/castings --prompts runs/castings/prompts.safetensors', 'a set of your own') as never,
+  handler: async (args) => {
+    process.exitCode = await runEvaluation(args);
+  },
+};
+
+async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>): Promise<number> {
+  const onProgress = createProgressReporter(process.stderr);
+  await ensureSynthetic(args.dataset, { onProgress });
+  const dataset = await openDataset(args.dataset, {
+    allowIncomplete: args.allowIncomplete,
+    ...(args.categories === undefined ? {} : { categories: args.categories.flatMap((names) => names.split(',')) }),
+  });
+  dataset.problems.forEach(({ message }) => process.stderr.write(`${message}\n`));
+  const batchSize = batchSizeFrom(args);
+  const crane = await Crane.load({
+    ...modelOptionsFrom(args),
+    ...(args.backbone === undefined ? {} : { backbone: args.backbone }),
+    ...(args.prompts === undefined ? {} : { prompts: args.prompts }),
+    ...(batchSize === undefined ? {} : { batchSize }),
+    backend: args.backend,
+    offline: args.offline,
+    referenceImages: args.referenceImages,
+    onProgress,
+  });
+  try {
+    if (!args.allowAuxiliary) refuseAuxiliarySet(crane, dataset);
+    const command = ['crane', ...process.argv.slice(2)].join(' ');
+    const out = args.out ?? path.join('results', dataset.name);
+    const evaluation = await evaluateToFolder(crane, dataset, { out, command, report: args.report, onProgress });
+    const results = resultsOf([evaluation], crane.description, command);
+    if (args.json === '-' || args.json === '') {
+      process.stdout.write(`${JSON.stringify(results)}\n`);
+    } else {
+      if (args.json !== undefined) writeResults(args.json, results);
+      process.stdout.write(`${tableText(results.datasets[0] as DatasetResult)}\n`);
+      process.stdout.write(`\nWritten: ${path.join(out, 'results.json')}${args.report ? ` and ${path.join(out, 'report.html')}` : ''}\n`);
+    }
+    for (const { message } of evaluation.failures) process.stderr.write(`${message}\n`);
+    return evaluation.failures.length > 0 ? 1 : 0;
+  } finally {
+    crane.dispose();
+  }
+}
+
+/**
+ * Prompts that were trained on a set have seen its answers.
+ * @throws UsageError where the set is the one that the prompts were trained on
+ */
+export function refuseAuxiliarySet(crane: Crane, dataset: Dataset): void {
+  const { auxiliary, prompts } = crane.description;
+  if (auxiliary === null || auxiliary.toLowerCase() !== dataset.name.toLowerCase()) return;
+  throw new UsageError(
+    'eval/auxiliary',
+    `the prompts ${prompts} were trained on ${auxiliary} itself, so its figures would not be zero-shot. ` +
+      'Take prompts that were trained on another set, or say --allow-auxiliary.',
+    { auxiliary, dataset: dataset.name },
+  );
+}
+
+export interface EvaluateToFolderOptions {
+  readonly out: string;
+  readonly command: string;
+  readonly report: boolean;
+  readonly onProgress?: OnProgress;
+}
+
+/** Evaluates a set and writes `results.json`, and `report.html` where it is wanted. */
+export async function evaluateToFolder(crane: Crane, dataset: Dataset, options: EvaluateToFolderOptions): Promise<Evaluation> {
+  const { out, command, report, onProgress } = options;
+  const evaluation = await evaluate(crane, dataset, {
+    ...(onProgress ? { onProgress } : {}),
+    // Only drawn sets say which kinds of defects training has seen.
+    ...(dataset.name === 'synthetic-target' ? { groupOf: (defect: string) => (isUnseen(defect) ? 'kinds never seen' : 'kinds seen') } : {}),
+  });
+  const results = resultsOf([evaluation], crane.description, command);
+  writeResults(path.join(out, 'results.json'), results);
+  if (report) await writeReport(path.join(out, 'report.html'), { evaluation, results, crane });
+  return evaluation;
+}
+
+/** What a terminal shows of a set's results. */
+export function tableText(result: DatasetResult): string {
+  return `\n${result.name}\n\n${metricsTable(result)}\n\n${metricsLegend()}`;
+}

@@ -1,0 +1,72 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import type { ModelDescription } from '../lib/crane';
+import { packageVersion } from '../lib/version';
+import type { Evaluation } from './evaluation';
+import type { MetricValues } from './metrics/metric-ids';
+
+/** Raised whenever a reader of `results.json` would have to change. */
+export const RESULTS_SCHEMA_VERSION = 1;
+
+export interface CategoryResult {
+  readonly name: string;
+  readonly images: number;
+  readonly anomalous: number;
+  /** Fractions, not per cent; null where a metric is not defined. */
+  readonly metrics: MetricValues;
+}
+
+export interface DatasetResult {
+  readonly name: string;
+  readonly categories: readonly CategoryResult[];
+  readonly mean: MetricValues;
+  /** The same over parts of the defects, such as kinds seen and not seen in training. */
+  readonly groups?: readonly { readonly name: string; readonly categories: readonly CategoryResult[]; readonly mean: MetricValues }[];
+  readonly failures?: readonly { readonly path: string; readonly message: string }[];
+}
+
+/** What `eval` and `benchmark` write for programs to read. */
+export interface Results {
+  readonly schemaVersion: number;
+  readonly datasets: readonly DatasetResult[];
+  readonly model: ModelDescription;
+  readonly run: RunManifest;
+}
+
+export interface RunManifest {
+  readonly version: string;
+  readonly node: string;
+  readonly command: string;
+  readonly date: string;
+  readonly seconds: number;
+}
+
+/** Gathers evaluations made with one model. */
+export function resultsOf(evaluations: readonly Evaluation[], model: ModelDescription, command: string): Results {
+  return {
+    schemaVersion: RESULTS_SCHEMA_VERSION,
+    datasets: evaluations.map(({ dataset, categories, mean, groups, failures }) => ({
+      name: dataset,
+      categories: categories.map(({ name, images, anomalous, metrics }) => ({ name, images, anomalous, metrics })),
+      mean,
+      ...(groups.length > 0 ? { groups } : {}),
+      ...(failures.length > 0 ? { failures } : {}),
+    })),
+    model,
+    run: {
+      version: packageVersion(),
+      node: process.versions.node,
+      command,
+      date: new Date().toISOString(),
+      seconds: evaluations.reduce((sum, { seconds }) => sum + seconds, 0),
+    },
+  };
+}
+
+/** Writes results as JSON, whole or not at all. */
+export function writeResults(file: string, results: Results): void {
+  fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+  const partial = `${file}.${process.pid}.partial`;
+  fs.writeFileSync(partial, `${JSON.stringify(results, null, 2)}\n`);
+  fs.renameSync(partial, file);
+}
