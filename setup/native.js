@@ -61,7 +61,7 @@ async function provide(context, packageFolder, steps) {
 
   // A binding that somebody compiled by hand; ours is known by its record, which is written last.
   const binding = path.join(packageFolder, BINDING);
-  if (fs.existsSync(binding) && readState(packageFolder) === null) {
+  if (fs.existsSync(binding) && readState(packageFolder) === null && !context.retry) {
     const found = await works('found', [binding, ...linkedLibraries(packageFolder)]);
     if (found !== null) return found;
   }

@@ -29,9 +29,9 @@ function throughPlain(plainKernel: KernelFunc): KernelFunc {
     const own = asValueStore(backend);
     const plain = asValueStore(tf.findBackend('cpu'));
     const copies = copyInputs(inputs, own, plain);
-    const given = new Set(copies.values());
+    const given = new Set(Object.values(copies));
     try {
-      const result = plainKernel({ inputs: Object.fromEntries(copies), attrs, backend: plain });
+      const result = plainKernel({ inputs: copies, attrs, backend: plain });
       return Array.isArray(result)
         ? result.map((info) => moveBack(info, plain, own, given))
         : moveBack(result, plain, own, given);
@@ -41,12 +41,13 @@ function throughPlain(plainKernel: KernelFunc): KernelFunc {
   };
 }
 
-function copyInputs(inputs: NamedTensorInfoMap, from: ValueStore, to: ValueStore): Map<string, TensorInfo> {
-  const copies = new Map<string, TensorInfo>();
+/** Most kernels name their inputs; Einsum has a plain list of them, and reads its length. */
+function copyInputs(inputs: NamedTensorInfoMap, from: ValueStore, to: ValueStore): Record<string, TensorInfo> {
+  const copies = (Array.isArray(inputs) ? [] : {}) as Record<string, TensorInfo>;
   for (const [name, info] of Object.entries(inputs)) {
     if (info === undefined) continue;
     const { shape, dtype } = info;
-    copies.set(name, { shape, dtype, dataId: to.write(from.readSync(info.dataId), shape, dtype) });
+    copies[name] = { shape, dtype, dataId: to.write(from.readSync(info.dataId), shape, dtype) };
   }
   return copies;
 }
