@@ -25,10 +25,10 @@ export class RandomAccessFile implements ByteSection {
   /** @throws WeightsError where the file cannot be opened */
   constructor(readonly path: string) {
     try {
+      // Asked before opening, because opening a pipe waits for its other end.
+      if (!fs.statSync(path).isFile()) throw new Error('it is not a regular file');
       this.descriptor = fs.openSync(path, 'r');
-      const stats = fs.fstatSync(this.descriptor);
-      if (!stats.isFile()) throw new Error('not a regular file');
-      this.size = stats.size;
+      this.size = fs.fstatSync(this.descriptor).size;
     } catch (cause) {
       this.close();
       const reason = cause instanceof Error ? cause.message : String(cause);

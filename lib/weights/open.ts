@@ -18,10 +18,18 @@ export function openTensors(source: string): Promise<TensorSource> {
   return new Promise((resolve) => resolve(openTensorsSync(source)));
 }
 
+/** `openTensors` without the promise. */
 export function openTensorsSync(source: string): TensorSource {
-  const stats = fs.statSync(source, { throwIfNoEntry: false });
-  if (!stats) {
-    throw new WeightsError('weights/not-found', `there is no weights file or folder ${source} (looked in ${path.resolve(source)})`, { path: source });
+  let stats: fs.Stats;
+  try {
+    stats = fs.statSync(source);
+  } catch (cause) {
+    throw new WeightsError(
+      'weights/not-found',
+      `there is no weights file or folder ${JSON.stringify(source)} that can be read (working folder ${process.cwd()})`,
+      { path: source },
+      { cause },
+    );
   }
   return stats.isDirectory() ? openFolder(source) : openFile(source);
 }

@@ -29,6 +29,13 @@ export async function weightsError(body: () => unknown): Promise<WeightsError> {
   throw new Error('no error was thrown');
 }
 
+/** Equality of large arrays, bit by bit: jest's own comparison takes seconds for a megabyte. */
+export function expectSameValues(found: Float32Array | Uint8Array, wanted: Float32Array | Uint8Array): void {
+  const bytes = (values: Float32Array | Uint8Array): Buffer => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  expect(found.length).toBe(wanted.length);
+  expect(bytes(found).equals(bytes(wanted))).toBe(true);
+}
+
 export interface ZipFile {
   readonly name: string;
   readonly content: Uint8Array;

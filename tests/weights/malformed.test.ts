@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../../lib/errors';
@@ -67,7 +68,7 @@ describeWithGoldens('damaged files', () => {
     // Headers, pickles and directories stand at both ends, and there damage is most interesting.
     const ends = Math.min(size, 24_000);
     let refused = 0;
-    const runs = 300;
+    const runs = 200;
     for (let run = 0; run < runs; run++) {
       const [where, length] = [next(), 1 + Math.floor(next() * 8)];
       const place = where < 0.45 ? next() * ends : where < 0.9 ? size - next() * ends : next() * size;
@@ -106,6 +107,12 @@ test('a small checkpoint with any single byte changed is read or is an error', (
   expect(open()).toBe(before);
 });
 
+test('a pipe is refused without waiting for its other end', async () => {
+  const pipe = path.join(scratch.folder, 'pipe.pt');
+  execFileSync('mkfifo', [pipe]);
+  expect((await weightsError(() => openTensorsSync(pipe))).message).toContain('not a regular file');
+});
+
 test.each<[string, Uint8Array, RegExp]>([
   ['empty', new Uint8Array(0), /is empty/],
   ['a Git LFS pointer', Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'), /Git LFS pointer/],
@@ -118,6 +125,8 @@ test.each<[string, Uint8Array, RegExp]>([
 });
 
 test('a path that is not there, and a folder without weights', async () => {
-  expect((await weightsError(() => openTensorsSync('/no/such/file.pt'))).code).toBe('weights/not-found');
+  for (const nowhere of ['/no/such/file.pt', 'nul\0byte.pt', '', `${'x'.repeat(5000)}.pt`, path.join(scratch.file('plain', new Uint8Array(1)), 'below.pt')]) {
+    expect((await weightsError(() => openTensorsSync(nowhere))).code).toBe('weights/not-found');
+  }
   expect((await weightsError(() => openTensorsSync(scratch.folder))).message).toContain('looked for model.safetensors');
 });

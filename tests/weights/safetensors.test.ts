@@ -59,7 +59,7 @@ test('what is written is read back', () => {
       }
       source.close();
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   );
 });
 

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { openTensors, openTensorsSync } from '../../lib/weights/open';
 import { TorchCheckpointSource } from '../../lib/weights/torch-checkpoint';
 import { describeWithGoldens, golden, goldenPath } from '../goldens';
-import { checkpoint, op, pickle, type PickledView, scratchFolder, tensor, torchZip, weightsError } from './archives';
+import { checkpoint, expectSameValues, op, pickle, type PickledView, scratchFolder, tensor, torchZip, weightsError } from './archives';
 
 const scratch = scratchFolder();
 afterAll(() => scratch.remove());
@@ -41,8 +41,8 @@ describeWithGoldens('checkpoints that PyTorch wrote', () => {
     expect([...half.entries.keys()].sort()).toEqual([...plain.entries.keys()].sort());
     for (const name of plain.entries.keys()) {
       expect(half.entries.get(name)).toMatchObject({ dtype: 'float16', shape: plain.entries.get(name)?.shape });
-      expect(half.read(name)).toEqual(plain.read(name));
-      expect(plain.read(name)).toEqual(golden(`vfm_dinov2.safetensors#${name}`).data);
+      expectSameValues(half.read(name), plain.read(name));
+      expectSameValues(plain.read(name), golden(`vfm_dinov2.safetensors#${name}`).data);
     }
     half.close();
     plain.close();
@@ -126,6 +126,26 @@ test('a flipped bit in the values is found by the checksum', async () => {
   bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
   const source = load(bytes);
   expect((await weightsError(() => source.read('a'))).code).toBe('weights/checksum');
+});
+
+test('an OrderedDict given as pairs, lists, and numbers as keys', () => {
+  const whole = pickle(
+    op.global('collections', 'OrderedDict'),
+    op.code('('), // the list of pairs
+    op.code('('), op.text('a'), op.code('}K\x07'), tensor({}), op.code('st'),
+    op.code('('), op.text('b'), op.code(']'), tensor({}), op.code('at'),
+    op.code('l\x85R'),
+  );
+  const source = load(torchZip(whole, [{ name: 'x/data/0', content: Buffer.alloc(24) }]));
+  expect([...source.entries.keys()]).toEqual(['a.7', 'b.0']);
+});
+
+test.each<[string, Buffer]>([
+  ['from a number', op.code('K\x01\x85R')],
+  ['with an entry that is no pair', op.code('(K\x01l\x85R')],
+  ['with an entry without a name', op.code('((K\x01K\x02tl\x85R')],
+])('an OrderedDict %s is refused', async (_, body) => {
+  expect((await refuse(torchZip(pickle(op.global('collections', 'OrderedDict'), body)))).message).toContain('OrderedDict');
 });
 
 test('names repeat only by mistake', async () => {
