@@ -161,9 +161,12 @@ function plain(data: Uint8Array | Uint8ClampedArray): Uint8Array {
 }
 
 function checkFormat(metadata: Metadata, source: string, maxPixels: number): void {
-  const { format, width = 0, height = 0, depth } = metadata;
+  const { format, width = 0, height = 0, depth, compression } = metadata;
   if (!(FORMATS as readonly string[]).includes(format ?? '')) {
     throw new ImageError('image/unsupported', `${source}: a file of the kind "${format ?? 'unknown'}"; ${FORMAT_NAMES} is read. Convert it to PNG.`, { source, format });
+  }
+  if (format === 'heif' && compression !== 'av1') {
+    throw new ImageError('image/unsupported', `${source}: a HEIC picture (${compression ?? 'unknown'} compression), whose codec is not free; ${FORMAT_NAMES} is read. Convert it to JPEG or PNG.`, { source, format, compression });
   }
   if (depth !== 'uchar' && depth !== 'ushort') {
     throw new ImageError('image/unsupported', `${source}: its samples are of the type "${depth ?? 'unknown'}"; pictures of 8 or 16 bits are read. Convert it to one of these, so that it is clear which value is white.`, { source, depth });

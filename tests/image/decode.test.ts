@@ -132,6 +132,13 @@ describe('modes', () => {
     expect(await decodeImage(gif)).toMatchObject({ mode: 'P', width: 4, height: 3, data: Uint8Array.from({ length: 36 }, (_, at) => (at % 3 === 0 ? 255 : 0)) });
   });
 
+  test('AVIF', async () => {
+    const bytes = await sharp({ create: { width: 16, height: 8, channels: 3, background: '#336699' } }).avif({ lossless: true }).toBuffer();
+    const decoded = await decodeImage(bytes);
+    expect(decoded).toMatchObject({ mode: 'RGB', width: 16, height: 8 });
+    [0x33, 0x66, 0x99].forEach((value, channel) => expect(Math.abs((decoded.data[channel] as number) - value)).toBeLessThanOrEqual(2));
+  });
+
   test('EXIF orientation is applied, and ignored in reference reading', async () => {
     const bytes = await colour(6, 4).withMetadata({ orientation: 6 }).png().toBuffer();
     const lying = await decodeImage(bytes, { reference: true });
