@@ -44,5 +44,5 @@ export interface Scale {
 /** The level 0..255 of a value; what lies outside the scale takes the colour of its end, NaN that of the low end. */
 export function level(value: number, scale: Scale): number {
   const place = (value - scale.low) / (scale.high - scale.low);
-  return place > 0 ? Math.min(255, Math.round(place * 255)) : 0;
+  return place >= 1 ? 255 : place > 0 ? (place * 255 + 0.5) | 0 : 0;
 }

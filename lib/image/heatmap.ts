@@ -84,7 +84,8 @@ export async function renderOverlay(map: ScoreMap, image: RgbImage, options: Ove
     const share = cover[place] as number;
     for (let channel = 0; channel < 3; channel++) {
       const under = image.data[at * 3 + channel] as number;
-      pixels[at * 3 + channel] = Math.round(under + ((colours[place * 3 + channel] as number) - under) * share);
+      // Stored bytes are cut, not rounded; hence the half.
+      pixels[at * 3 + channel] = under + ((colours[place * 3 + channel] as number) - under) * share + 0.5;
     }
   }
   const mixed = colours.map((colour, at) => Math.round(128 + (colour - 128) * (cover[Math.floor(at / 3)] as number)));

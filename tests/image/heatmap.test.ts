@@ -72,17 +72,17 @@ describe('heatmaps', () => {
   });
 
   test('the margin leaves the picture where it was, and says when the scale is the picture\'s own', async () => {
-    const field = map(900, 600, (x) => x / 899);
+    const field = map(720, 480, (x) => x / 719);
     const bare = await open(await renderHeatmap(field, { colorBar: false }));
     const full = await open(await renderHeatmap(field));
     const own = await open(await renderHeatmap(field, { scale: 'image' }));
-    expect(full.width).toBeGreaterThan(900);
-    expect(full.height).toBe(600);
-    for (const x of [0, 450, 899]) expect(full.at(x, 100)).toEqual(bare.at(x, 100));
+    expect(full.width).toBeGreaterThan(720);
+    expect(full.height).toBe(480);
+    for (const x of [0, 360, 719]) expect(full.at(x, 100)).toEqual(bare.at(x, 100));
     const orange = (picture: Picture): number => {
       let count = 0;
       for (let y = 0; y < picture.height; y++) {
-        for (let x = 900; x < picture.width; x++) if (picture.at(x, y).join() === '179,71,0') count++;
+        for (let x = 720; x < picture.width; x++) if (picture.at(x, y).join() === '179,71,0') count++;
       }
       return count;
     };
