@@ -1,0 +1,39 @@
+/** Finished markup. Only `html` and `trusted` make it, so that no text can reach a page without being escaped. */
+export class Html {
+  constructor(readonly markup: string) {}
+  toString(): string {
+    return this.markup;
+  }
+}
+
+/** What may stand in a template: text and numbers are escaped, lists are joined, nothing is written for the rest. */
+export type Insertable = Html | string | number | readonly Insertable[] | null | undefined | false;
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/**
+ * Text for an element or a quoted attribute. Control characters, which no page may hold, become a visible mark, and so do
+ * halves of surrogate pairs, which cannot be written as UTF-8.
+ */
+export function escapeText(text: string): string {
+  return text
+    .replace(/[\p{Cc}\p{Cs}]/gu, (character) => (/[\t\n\r]/.test(character) ? character : '\ufffd'))
+    .replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
+}
+
+/** A template of markup whose insertions are escaped: html`<b>${name}</b>`. Attributes must be quoted. */
+export function html(parts: TemplateStringsArray, ...insertions: readonly Insertable[]): Html {
+  return new Html(parts.reduce((markup, part, index) => markup + part + (index < insertions.length ? markupOf(insertions[index]) : ''), ''));
+}
+
+/** Markup that this program wrote itself: style, script, path data. Never anything read from outside. */
+export function trusted(markup: string): Html {
+  return new Html(markup);
+}
+
+function markupOf(insertion: Insertable): string {
+  if (insertion instanceof Html) return insertion.markup;
+  if (Array.isArray(insertion)) return (insertion as readonly Insertable[]).map(markupOf).join('');
+  if (insertion === null || insertion === undefined || insertion === false) return '';
+  return escapeText(String(insertion));
+}

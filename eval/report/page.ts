@@ -1,0 +1,85 @@
+import type { ModelDescription } from '../../lib/crane';
+import type { Evaluation } from '../evaluation';
+import type { RunManifest } from '../results';
+import { curveCharts } from './curves';
+import { keyFigures } from './figures';
+import { categoryAnchor, gallery, mosaic } from './gallery';
+import { scoreHistograms } from './histograms';
+import { html, trusted, type Html } from './html';
+import { runManifest } from './manifest';
+import type { Thumbnails } from './pictures';
+import type { Selection } from './selection';
+import { SORTING_SCRIPT } from './sorting';
+import { STYLE } from './style';
+import { categoryTable } from './tables';
+
+export interface PageContent {
+  readonly evaluation: Evaluation;
+  readonly model: ModelDescription;
+  readonly run: RunManifest;
+  readonly selection: Selection;
+  readonly thumbnails: ReadonlyMap<string, Thumbnails>;
+  /** `data:` address. */
+  readonly colourBar: string;
+}
+
+/** Forbids the page to load anything, so that it stays one file even if someone edits it. */
+const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+const FAILURES_SHOWN = 100;
+
+/** The whole page as one document. Pure: the same content gives the same page. */
+export function reportPage(content: PageContent): string {
+  const { evaluation, model, run, selection, thumbnails, colourBar } = content;
+  const pictures = { selection, thumbnails, colourBar, root: evaluation.root };
+  const page = html`<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"/><meta http-equiv="Content-Security-Policy" content="${POLICY}"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/><meta name="color-scheme" content="light dark"/>
+<title>${evaluation.dataset} - Crane report</title><link rel="icon" href="data:,"/>
+<style>${trusted(STYLE)}</style></head>
+<body><header><div class="intro"><p class="kicker">Crane · ${isAuxiliary(evaluation, model) ? 'anomaly detection' : 'zero-shot anomaly detection'}</p><h1>${evaluation.dataset}</h1>
+${summary(evaluation, model)}
+<nav aria-label="Parts of this page"><a href="#categories">Categories</a><a href="#scores">Scores</a><a href="#curves">Curves</a><a href="#pictures">Pictures</a><a href="#run">Run</a></nav></div>
+${mosaic(pictures, 8)}</header>
+<main>${failures(evaluation)}
+${keyFigures(evaluation)}
+<section id="categories"><h2>Categories</h2>${categoryTable(evaluation, (name) => categoryAnchor(selection, name))}</section>
+<section id="scores"><h2>Scores</h2><p>How anomalous each image is as a whole: <span class="swatch normal"></span>normal images upwards, <span class="swatch anomalous"></span>anomalous images downwards, on one scale for all categories.
+The dashed line is the threshold with the category's best F1. It was chosen with the labels, so it shows what is possible, not what a line in use would get.</p>${scoreHistograms(evaluation.categories)}</section>
+<section id="curves"><h2>Curves</h2>${curveCharts(evaluation.categories)}</section>
+<section id="pictures"><h2>Pictures</h2><p>Of each category the clearest finds, and the images on which the model is weakest. Marked as missed or false alarm where the threshold with the best F1 gets the image wrong.</p>${gallery(pictures)}</section>
+<section id="run"><h2>Run</h2>${runManifest(model, run)}</section></main>
+<footer>Written by crane-tfjs ${run.version} on <time datetime="${run.date}">${run.date.slice(0, 10)}</time>. The same figures for programs: <code>results.json</code>.</footer>
+<script>${trusted(SORTING_SCRIPT)}</script></body></html>
+`;
+  return page.markup;
+}
+
+function isAuxiliary({ dataset }: Evaluation, { auxiliary }: ModelDescription): boolean {
+  return auxiliary !== null && auxiliary.toLowerCase() === dataset.toLowerCase();
+}
+
+/** What was scored, with what, and what the model had seen before. */
+function summary(evaluation: Evaluation, model: ModelDescription): Html {
+  const { categories, dataset, seconds } = evaluation;
+  const images = categories.reduce((sum, category) => sum + category.images, 0);
+  const anomalous = categories.reduce((sum, category) => sum + category.anomalous, 0);
+  const seen = isAuxiliary(evaluation, model)
+    ? html`Its prompts were trained on <b>this same set</b>, so these figures are <strong>not zero-shot</strong>.`
+    : model.auxiliary === null
+      ? html`The file of its prompts does not say which set they were trained on.`
+      : html`Its prompts were trained on <b>${model.auxiliary}</b> alone: nothing of ${dataset} was seen before.`;
+  return html`<p class="summary">Crane scored <b>${count(images, 'image')}</b> in ${count(categories.length, 'category', 'categories')}, ${anomalous} of them anomalous.
+${seen} Backbone <b>${model.backbone}</b> at ${model.options.imageSize} px, ${(seconds / Math.max(1, images)).toFixed(2)} s an image on ${model.backend.name}.</p>`;
+}
+
+function count(number: number, one: string, several = `${one}s`): string {
+  return `${number} ${number === 1 ? one : several}`;
+}
+
+function failures({ failures: failed }: Evaluation): Html | null {
+  if (failed.length === 0) return null;
+  return html`<section class="failures"><details><summary>${count(failed.length, 'image')} could not be read and ${failed.length === 1 ? 'is' : 'are'} counted nowhere</summary>
+<ul>${failed.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li><code>${path}</code> ${message}</li>`)}</ul>${
+    failed.length > FAILURES_SHOWN && html`<p>and ${failed.length - FAILURES_SHOWN} more, all in results.json</p>`
+  }</details></section>`;
+}

@@ -1,0 +1,83 @@
+import sharp, { type Sharp } from 'sharp';
+import type { Crane } from '../../lib/crane';
+import type { Detection } from '../../lib/detection';
+import { decodeImage } from '../../lib/image/decode';
+import { toRgb, type RgbImage } from '../../lib/image/decoded-image';
+import { renderOverlay } from '../../lib/image/heatmap';
+import { loadMaskAtOwnSize, type Mask } from '../../lib/image/preprocess';
+import type { ScoredImage } from '../evaluation';
+import { PICTURE_KINDS, type Selection } from './selection';
+
+/** An image and its anomaly map, small enough to stand inside the page. */
+export interface Thumbnails {
+  /** `data:` addresses of WebP pictures of equal size. */
+  readonly original: string;
+  readonly overlay: string;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Pixels of the longer side. */
+const LONGEST_SIDE = 288;
+const QUALITY = 80;
+
+/**
+ * Detects the selected images again and makes small pictures of them, one batch in memory at a time.
+ *
+ * @returns thumbnails by path of the image; images that cannot be read any more are left out
+ * @throws what the model throws
+ */
+export async function renderThumbnails(crane: Crane, { categories }: Selection): Promise<ReadonlyMap<string, Thumbnails>> {
+  const wanted = new Map<string, ScoredImage>();
+  for (const { images } of categories) {
+    for (const kind of PICTURE_KINDS) images[kind].forEach((image) => wanted.set(image.path, image));
+  }
+  const thumbnails = new Map<string, Thumbnails>();
+  for await (const detection of crane.stream(wanted.keys(), { onFailure: () => undefined })) {
+    const image = wanted.get(detection.source) as ScoredImage;
+    thumbnails.set(image.path, await thumbnailsOf(detection, image, crane.description.preprocessing.reference));
+  }
+  return thumbnails;
+}
+
+async function thumbnailsOf({ source, map }: Detection, { maskPath }: ScoredImage, reference: boolean): Promise<Thumbnails> {
+  const decoded = await decodeImage(source, { reference });
+  const picture = await shrink({ width: decoded.width, height: decoded.height, data: toRgb(decoded) });
+  const mask = maskPath === null ? undefined : await readableMask(maskPath);
+  const scores = map.native ?? { data: map, width: map.width, height: map.height };
+  const overlay = await renderOverlay(scores, picture, { colorBar: false, ...(mask ? { mask } : {}) });
+  const { width, height } = picture;
+  return {
+    original: await dataAddress(sharp(picture.data, { raw: { width, height, channels: 3 } })),
+    overlay: await dataAddress(sharp(overlay)),
+    width,
+    height,
+  };
+}
+
+async function shrink({ width, height, data }: RgbImage): Promise<RgbImage> {
+  const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
+  if (scale === 1) return { width, height, data };
+  const target = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+  const small = await sharp(data, { raw: { width, height, channels: 3 } }).resize({ ...target, fit: 'fill' }).raw().toBuffer();
+  return { ...target, data: new Uint8Array(small.buffer, small.byteOffset, small.byteLength) };
+}
+
+/** A picture without its contour is worth more than no report. */
+async function readableMask(file: string): Promise<Mask | undefined> {
+  return loadMaskAtOwnSize(file).catch(() => undefined);
+}
+
+/** The colours of an overlay over grey, from 0 to 1: what the pictures of a page have in common. */
+export async function renderColourBar(): Promise<string> {
+  const [width, height] = [256, 8];
+  const data = Float32Array.from({ length: width * height }, (_, at) => (at % width) / (width - 1));
+  const grey = { width, height, data: new Uint8Array(width * height * 3).fill(128) };
+  return dataAddress(sharp(await renderOverlay({ data, width, height }, grey, { colorBar: false })));
+}
+
+async function dataAddress(picture: Sharp): Promise<string> {
+  const bytes = await picture.webp({ quality: QUALITY, smartSubsample: true }).toBuffer();
+  return `data:image/webp;base64,${bytes.toString('base64')}`;
+}

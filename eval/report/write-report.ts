@@ -1,0 +1,37 @@
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import type { Crane } from '../../lib/crane';
+import type { Evaluation } from '../evaluation';
+import type { Results } from '../results';
+import { reportPage } from './page';
+import { renderColourBar, renderThumbnails } from './pictures';
+import { selectImages } from './selection';
+
+export interface ReportContent {
+  readonly evaluation: Evaluation;
+  readonly results: Results;
+  /** The model that the evaluation was made with; detects the few images again that the report shows. */
+  readonly crane: Crane;
+}
+
+/**
+ * Writes a page that holds everything in one file: figures, curves, pictures and the manifest of the run. It opens without
+ * a network, loads nothing, and is written whole or not at all. Folders on the way are made.
+ *
+ * @throws what the model throws while the pictures are made; the system's error where the file cannot be written
+ */
+export async function writeReport(file: string, { evaluation, results, crane }: ReportContent): Promise<void> {
+  const selection = selectImages(evaluation);
+  const thumbnails = await renderThumbnails(crane, selection);
+  const colourBar = await renderColourBar();
+  const page = reportPage({ evaluation, model: results.model, run: results.run, selection, thumbnails, colourBar });
+  await fs.mkdir(path.dirname(path.resolve(file)), { recursive: true });
+  const partial = `${file}.${process.pid}.partial`;
+  try {
+    await fs.writeFile(partial, page);
+    await fs.rename(partial, file);
+  } catch (error) {
+    await fs.rm(partial, { force: true });
+    throw error;
+  }
+}
