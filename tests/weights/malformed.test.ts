@@ -88,15 +88,19 @@ describeWithGoldens('damaged files', () => {
 test('a small checkpoint with any single byte changed is read or is an error', () => {
   const bytes = checkpoint([{ name: 'a' }, { name: 'b', shape: [2], strides: [2], offset: 1 }]);
   const file = scratch.file('small.pt', bytes);
-  for (let at = 0; at < bytes.length; at++) {
-    for (const value of [0, 0xff, (bytes[at] as number) ^ 1, (bytes[at] as number) ^ 0x80]) {
-      const damaged = Buffer.from(bytes);
-      damaged[at] = value;
-      fs.writeFileSync(file, damaged);
-      readsAll(file);
+  const descriptor = fs.openSync(file, 'r+');
+  let refused = 0;
+  bytes.forEach((original, at) => {
+    for (const value of [0xff, original ^ 1]) {
+      fs.writeSync(descriptor, Uint8Array.of(value), 0, 1, at);
+      if (!readsAll(file)) refused++;
     }
-  }
-  expect(readsAll(scratch.file('small.pt', bytes))).toBe(true);
+    fs.writeSync(descriptor, Uint8Array.of(original), 0, 1, at);
+  });
+  fs.closeSync(descriptor);
+  // Sizes, names, places and checksums hold together nearly everywhere.
+  expect(refused).toBeGreaterThan(bytes.length);
+  expect(readsAll(file)).toBe(true);
 });
 
 (fs.existsSync('/proc/self/fd') ? test : test.skip)('no descriptor stays open after an error', () => {
