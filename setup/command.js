@@ -19,7 +19,6 @@ const BUSY_TICKS = 2;
  * @param {NodeJS.ProcessEnv} [options.env]
  * @param {number} options.quietSeconds
  * @param {string} [options.watchFolder]
- * @param {(bytes: number) => void} [options.onGrowth] told the size of the watched folder
  * @param {(pid: number | null) => void} [options.onChild] told the process id, and null at the end
  * @returns {Promise<{ ok: boolean, reason: string, output: string }>} `reason` is empty on success
  */
@@ -50,10 +49,7 @@ function runCommand(command, args, options) {
       cpuTime = used;
       if (options.watchFolder !== undefined) {
         const now = folderSize(options.watchFolder);
-        if (now !== size) {
-          lastSign = Date.now();
-          options.onGrowth?.(now);
-        }
+        if (now !== size) lastSign = Date.now();
         size = now;
       }
       if (Date.now() - lastSign > quietSeconds * 1000) {
