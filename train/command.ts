@@ -29,23 +29,26 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
       argv
         .option('aux', { type: 'string', demandOption: true, describe: 'auxiliary set: a registered name or a folder', group: 'Training:' })
         .option('categories', { type: 'string', array: true, describe: 'only these categories of it', group: 'Training:' })
-        .option('epochs', { type: 'number', describe: 'passes over the set  [default: 5]', group: 'Training:' })
-        .option('learning-rate', { type: 'number', describe: "Adam's learning rate  [default: 0.001]", group: 'Training:' })
-        .option('context-probability', { type: 'number', describe: 'share of batches conditioned on their images; --no-context means 0  [default: 1]', group: 'Training:' })
-        .option('pixel-weight', { type: 'number', describe: 'weight of the pixel losses  [default: the number of layers]', group: 'Training:' })
-        .option('image-weight', { type: 'number', describe: 'weight of the image loss  [default: 0.2]', group: 'Training:' })
-        .option('interpolation', { choices: ['nearest', 'bilinear'] as const, describe: 'how patches become pixels  [default: nearest]', group: 'Training:' })
-        .option('out', { type: 'string', describe: 'folder for the prompts  [default: checkpoints/runs/SET-SEED-HASH]', group: 'Training:' })
+        .option('epochs', { type: 'number', defaultDescription: '5', describe: 'passes over the set', group: 'Training:' })
+        .option('learning-rate', { type: 'number', defaultDescription: '0.001', describe: "Adam's learning rate", group: 'Training:' })
+        .option('context-probability', { type: 'number', defaultDescription: '1', describe: 'share of batches whose prompts see their images', group: 'Training:' })
+        .option('pixel-weight', { type: 'number', defaultDescription: 'number of layers', describe: 'weight of the pixel losses', group: 'Training:' })
+        .option('image-weight', { type: 'number', defaultDescription: '0.2', describe: 'weight of the image loss', group: 'Training:' })
+        .option('interpolation', { choices: ['nearest', 'bilinear'] as const, defaultDescription: 'nearest', describe: 'how patches become pixels', group: 'Training:' })
+        .option('out', { type: 'string', defaultDescription: 'checkpoints/runs/SET-SEED-HASH', describe: 'folder for the prompts', group: 'Training:' })
         .option('json', { type: 'boolean', default: false, describe: 'progress and result as JSON lines', group: 'Run:' }),
     )
+      .option('prompts', { describe: 'prompts to go on from, instead of fresh ones' })
+      .option('context', { describe: 'let prompts see their images while training: probability 1 or 0' })
       .example('crane train --aux synthetic-auxiliary', 'a set that is drawn where it is not there')
       .example('crane train --aux visa --backbone ViT-L/14@336px', "the paper's own training")
-      .example('crane train --aux sets/castings --epochs 3 --out castings', 'a set of your own') as never,
+      .example('crane train --aux sets/castings --out castings', 'a set of your own') as never,
   handler: (args) => runTraining(args),
 };
 
 async function runTraining(args: ArgumentsCamelCase<TrainArguments>): Promise<void> {
-  const model = modelOptionsFrom(args);
+  // Whether prompts see the image when scoring is for the commands that score to say.
+  const { context, ...model } = modelOptionsFrom(args);
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort(new TrainingError('training/stopped', 'Stopped. The prompts of finished epochs are kept.'));
   process.once('SIGINT', interrupt);
