@@ -95,7 +95,7 @@ function openShards(folder: string, index: string): TensorSource {
   if (typeof map !== 'object' || map === null || Array.isArray(map)) throw invalid('the index has no weight_map');
   const shardOf = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {
-    if (typeof file !== 'string' || file !== path.basename(file) || /[\\/\0]|^\.+$/.test(file)) {
+    if (typeof file !== 'string' || /[\\/\0]|^\.*$/.test(file)) {
       throw invalid(`tensor ${name} lies in ${JSON.stringify(file)}, which is not a file of this folder`);
     }
     shardOf.set(name, file);

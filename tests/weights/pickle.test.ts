@@ -98,6 +98,11 @@ describe('attacks', () => {
     expect((await refuse(pickle(Buffer.alloc(2_200_000, 'N(')))).code).toBe('weights/limit');
   });
 
+  test('many short tuples above a tall stack are no growth', () => {
+    const tuples = Buffer.alloc(3 * 2000, '(t0');
+    expect(read(pickle(op.code('('), Buffer.alloc(1000, 'N'), tuples, op.code('t')))).toHaveLength(1000);
+  });
+
   test.each<[string, Buffer]>([
     ['text', Buffer.concat([op.code('X'), uint32(0xffffffff)])],
     ['text of 8-byte length', op.code('\x8d\xff\xff\xff\xff\xff\xff\xff\x7f')],

@@ -60,6 +60,13 @@ test.each<[string, readonly ZipFile[], RegExp]>([
   expect((await refuse(zip(files))).message).toMatch(message);
 });
 
+test('a ZIP64 field that is too short for what it must hold', async () => {
+  const bytes = zip([{ ...hello, zip64: true }]);
+  const field = bytes.lastIndexOf(Buffer.of(1, 0, 24, 0));
+  bytes.writeUInt16LE(16, field + 2);
+  expect((await refuse(bytes)).message).toContain('damaged ZIP64 field');
+});
+
 test('a directory that claims more or fewer entries than it has', async () => {
   expect((await refuse(zip([hello], { count: 2 }))).message).toContain('damaged');
   expect((await refuse(zip([hello, world], { count: 1 }))).message).toContain('belong to no entry');
