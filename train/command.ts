@@ -64,7 +64,7 @@ async function runTraining(args: ArgumentsCamelCase<TrainArguments>): Promise<vo
       backend: args.backend,
       offline: args.offline,
       referenceImages: args.referenceImages,
-      commandLine: ['crane', ...process.argv.slice(2)].join(' '),
+      commandLine: ['crane', ...process.argv.slice(2)].map(quoted).join(' '),
       onProgress: createProgressReporter(process.stderr, { json: args.json }),
       signal: interrupted.signal,
     });
@@ -113,6 +113,7 @@ function summaryOf({ epochs, prompts, record, seconds }: TrainingResult, args: T
   ].join('\n');
 }
 
+/** As a shell takes it. */
 function quoted(text: string): string {
-  return /[^\w./@:-]/.test(text) ? `'${text.replaceAll("'", `'\\''`)}'` : text;
+  return /[^\w./@:,=+-]/.test(text) ? `'${text.replaceAll("'", `'\\''`)}'` : text;
 }
