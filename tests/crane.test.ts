@@ -176,7 +176,7 @@ describeWithGoldens('Crane, from file to map', () => {
       backbone.close();
       tf.tidy(() => {
         const images = golden('formats.safetensors#images');
-        const input = tf.transpose(tf.tensor(images.data, images.shape), [0, 2, 3, 1]) as tf.Tensor4D;
+        const input = tf.transpose<tf.Tensor4D>(tf.tensor4d(images.data, images.shape as [number, number, number, number]), [0, 2, 3, 1]);
         const { tokens } = vision.forward(input);
         const features = vision.project(tf.slice(tokens, [0, 0, 0], [-1, 1, -1]));
         expectClose(features.dataSync(), golden('formats.safetensors#image_features').data, 1e-4, 1e-3);

@@ -5,7 +5,7 @@ import type { ParameterSource } from '../lib/layers/crane-layer';
 /** A golden tensor as a tfjs tensor. */
 export function goldenTensor<R extends tf.Rank>(reference: string): tf.Tensor<R> {
   const { data, shape } = golden(reference);
-  return tf.tensor(data, shape) as tf.Tensor<R>;
+  return tf.tensor(data, shape as tf.ShapeMap[R]);
 }
 
 /** Golden images `[B, 3, H, W]` as the network takes them, `[B, H, W, 3]`. */
