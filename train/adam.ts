@@ -54,8 +54,9 @@ export class Adam {
         : tf.tidy(() =>
             tf.concat1d(variables.map((variable, index) => tf.fill([variable.size], (decays?.(variable, index) ?? true) ? 1 : 0) as tf.Tensor1D)),
           );
-    this.first = tf.zeros([this.count]);
-    this.second = tf.zeros([this.count]);
+    if (this.decayed) tf.keep(this.decayed);
+    this.first = tf.keep(tf.zeros([this.count]));
+    this.second = tf.keep(tf.zeros([this.count]));
   }
 
   /** Number of values under optimization. */
@@ -103,7 +104,8 @@ export class Adam {
       if (this.decayed) values = tf.mul(values, tf.sub(1, tf.mul(this.decayed, learningRate * this.weightDecay)));
       const parts = tf.split(tf.sub(values, change) as tf.Tensor1D, [...this.sizes]);
       this.variables.forEach((variable, index) => variable.assign(tf.reshape(parts[index] as tf.Tensor1D, variable.shape)));
-      return [first, second];
+      // Kept, because the caller may be inside a tidy of its own.
+      return [tf.keep(first), tf.keep(second)];
     }) as [tf.Tensor1D, tf.Tensor1D];
     tf.dispose([this.first, this.second]);
     [this.first, this.second] = [first, second];
@@ -128,8 +130,8 @@ export class Adam {
     }
     tf.dispose([this.first, this.second]);
     this.steps = step;
-    this.first = tf.tensor1d(first);
-    this.second = tf.tensor1d(second);
+    this.first = tf.keep(tf.tensor1d(first));
+    this.second = tf.keep(tf.tensor1d(second));
   }
 
   dispose(): void {

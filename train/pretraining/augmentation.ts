@@ -60,6 +60,9 @@ export interface Looks {
   readonly noiseSeed: number;
 }
 
+/** A view as it was drawn. */
+export const AS_DRAWN: Looks = { matrix: [1, 0, 0, 0, 1, 0, 0, 0, 1], offset: [0, 0, 0], gamma: 1, slope: [0, 0], blur: 0, noise: 0, levels: 0, noiseSeed: 1 };
+
 /** Draws a photograph's accidents: mostly mild, sometimes several at once. */
 export function drawLooks(random: Random): Looks {
   const identity = [1, 0, 0, 0, 1, 0, 0, 0, 1];

@@ -3,8 +3,8 @@ import { defectKinds } from '../../datasets/synthetic/defects';
 import { drawPair } from '../../datasets/synthetic/draw';
 import { pretrainingFamilies } from '../../datasets/synthetic/families';
 import { Random } from '../../datasets/synthetic/random';
-import { coverageOfPatches, drawLooks, placeView, renderView, sampleMask, type View } from './augmentation';
-import { phaseAt, poolWindow, type Phase, type Recipe } from './recipe';
+import { AS_DRAWN, coverageOfPatches, drawLooks, placeView, renderView, sampleMask, type View } from './augmentation';
+import { phaseAt, poolWindow, stageAt, type Phase, type Recipe } from './recipe';
 
 /** A perfect picture, the same thing with a defect, and where it is. */
 export interface PicturePair {
@@ -68,6 +68,7 @@ function planBatch(recipe: Recipe, step: number, { batch }: Phase): readonly Pla
 export function makeBatch(recipe: Recipe, step: number, patchSize: number, pairAt: (index: number) => PicturePair): BatchImages {
   const phase = phaseAt(recipe, step);
   const { size, batch } = phase;
+  const { asDrawn } = stageAt(recipe, step);
   const grid = size / patchSize;
   const images = new Float32Array(batch * size * size * 3);
   const coverage = new Float32Array(batch * grid * grid);
@@ -77,7 +78,8 @@ export function makeBatch(recipe: Recipe, step: number, patchSize: number, pairA
     const pair = pairAt(planned.pair);
     const random = new Random(planned.stream);
     const view: View = placeView(pair.mask, recipe.drawnSize, phase, planned.near, random);
-    const looks = drawLooks(random);
+    const photographed = drawLooks(random);
+    const looks = random.chance(asDrawn) ? AS_DRAWN : photographed;
     renderView(planned.damaged ? pair.damaged : pair.clean, recipe.drawnSize, view, looks, images.subarray(index * size * size * 3, (index + 1) * size * size * 3));
     if (planned.damaged) {
       coverageOfPatches(sampleMask(pair.mask, recipe.drawnSize, view), size, patchSize, coverage.subarray(index * grid * grid, (index + 1) * grid * grid));

@@ -34,18 +34,34 @@ export interface Recipe {
   readonly captionedImages: number;
   /** Pairs of prompts, normal and damaged, that a batch is held against. */
   readonly promptPairs: number;
-  readonly weights: { readonly contrastive: number; readonly dense: number; readonly state: number };
+  /** What is trained on from which step; the first begins at 0. */
+  readonly stages: readonly Stage[];
+}
+
+export interface Stage {
+  readonly from: number;
+  readonly weights: LossWeights;
+  /** One batch in so many is of whole pictures; 0 for none. */
+  readonly wholeEvery: number;
+  /** Share of views that are shown as drawn, the others with a photograph's accidents. */
+  readonly asDrawn: number;
+}
+
+export interface LossWeights {
+  readonly contrastive: number;
+  readonly dense: number;
+  readonly state: number;
 }
 
 export const DEFAULT_RECIPE: Recipe = {
   seed: 1,
-  steps: 2400,
+  steps: 2700,
   learningRate: 1e-3,
   weightDecay: 0.05,
   clipNorm: 1,
   warmUpSteps: 100,
   decayFrom: 0.55,
-  wholeFrom: 0.78,
+  wholeFrom: 0.85,
   cropSize: 56,
   cropBatch: 96,
   wholeSize: 112,
@@ -56,7 +72,13 @@ export const DEFAULT_RECIPE: Recipe = {
   keptPairs: 2000,
   captionedImages: 48,
   promptPairs: 8,
-  weights: { contrastive: 0.5, dense: 1, state: 0.3 },
+  stages: [
+    { from: 0, weights: { contrastive: 0.5, dense: 1, state: 0.3 }, wholeEvery: 0, asDrawn: 0 },
+    // Once patches tell defects apart, the image's state is to follow.
+    { from: 650, weights: { contrastive: 0.5, dense: 1, state: 1 }, wholeEvery: 3, asDrawn: 0 },
+    // Families are told apart by now, and the fainter defects come into reach.
+    { from: 1110, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 3, asDrawn: 0.6 },
+  ],
 };
 
 /** What a batch of this step is made of. */
@@ -66,11 +88,19 @@ export interface Phase {
   readonly whole: boolean;
 }
 
-/** Crops near defects first, whole pictures in the last part. Steps count from 0. */
+/** The stage that a step belongs to. */
+export function stageAt({ stages }: Recipe, step: number): Stage {
+  return stages.filter(({ from }) => from <= step).at(-1) ?? (stages[0] as Stage);
+}
+
+/** Crops near defects first, then some batches of whole pictures, in the last part nothing else. Steps count from 0. */
 export function phaseAt(recipe: Recipe, step: number): Phase {
-  return step < Math.floor(recipe.steps * recipe.wholeFrom)
-    ? { size: recipe.cropSize, batch: recipe.cropBatch, whole: false }
-    : { size: recipe.wholeSize, batch: recipe.wholeBatch, whole: true };
+  const { wholeEvery } = stageAt(recipe, step);
+  const sometimes = wholeEvery > 0 && step % wholeEvery === 0;
+  const always = step >= Math.floor(recipe.steps * recipe.wholeFrom);
+  return sometimes || always
+    ? { size: recipe.wholeSize, batch: recipe.wholeBatch, whole: true }
+    : { size: recipe.cropSize, batch: recipe.cropBatch, whole: false };
 }
 
 /** Warm-up, a level stretch, and a cosine down to a hundredth. */

@@ -4,7 +4,7 @@ import type { ClipTokenizer } from '../../lib/prompts/tokenizer';
 import { captionBatch, conditionsOf, type BatchImages } from './batches';
 import { contrastiveLoss, denseLoss, patchLogits, pooledFeature, stateLoss, unit } from './losses';
 import type { NanoNetwork } from './network';
-import { NANO_SIZES, type Recipe } from './recipe';
+import { NANO_SIZES, stageAt, type Recipe } from './recipe';
 import { promptPairsOf } from './texts';
 
 export interface StepLosses {
@@ -67,7 +67,7 @@ export function lossAndGradients(network: NanoNetwork, tokenizer: ClipTokenizer,
     const state = tf.mul(tf.add(stateLoss(pooled, direction, label, labelWeight), stateLoss(global, direction, label, labelWeight)), 0.5);
 
     parts = tf.keep(tf.stack([contrastive, denseBoth as tf.Scalar, state as tf.Scalar]));
-    const { weights: of } = recipe;
+    const of = stageAt(recipe, step).weights;
     return tf.addN([tf.mul(contrastive, of.contrastive), tf.mul(denseBoth, of.dense), tf.mul(state, of.state)]) as tf.Scalar;
   }, network.variables as tf.Variable[]);
 
