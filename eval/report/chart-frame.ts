@@ -9,7 +9,7 @@ export interface FrameOptions {
   readonly yTitle: string;
 }
 
-const MARGIN = { left: 38, right: 10, top: 8, bottom: 36 } as const;
+const MARGIN = { left: 46, right: 10, top: 24, bottom: 36 } as const;
 
 /** The axes of a chart and the way from its values to places in its picture. Units of the `viewBox`; scales are linear. */
 export class ChartFrame {
@@ -23,6 +23,11 @@ export class ChartFrame {
   y(value: number): number {
     const { yTicks, height } = this.options;
     return height - MARGIN.bottom - share(value, yTicks) * (height - MARGIN.top - MARGIN.bottom);
+  }
+
+  /** The middle of the free strip above the axes. */
+  get strip(): number {
+    return MARGIN.top - 9;
   }
 
   /** Path data through points, cut off at the last tick of x. */
@@ -51,7 +56,7 @@ export class ChartFrame {
       (tick) => html`<text class="end" x="${left - 5}" y="${round(this.y(tick) + 3.5)}">${label(tick)}</text>`,
     )}</g>
 <text class="middle axis" x="${round((left + right) / 2)}" y="${height - 5}">${xTitle}</text>
-<text class="middle axis" transform="translate(10 ${round((top + bottom) / 2)}) rotate(-90)">${yTitle}</text>
+<text class="middle axis" transform="translate(11 ${round((top + bottom) / 2)}) rotate(-90)">${yTitle}</text>
 ${content}</svg>`;
   }
 }

@@ -2,7 +2,7 @@ import type { CategoryEvaluation, CurvesOfCategory } from '../evaluation';
 import type { MetricId } from '../metrics/metric-ids';
 import { percent } from '../metrics-table';
 import { ChartFrame } from './chart-frame';
-import { html, trusted, type Html } from './html';
+import { breakable, html, trusted, type Html } from './html';
 
 interface Panel {
   readonly curve: keyof CurvesOfCategory;
@@ -44,7 +44,7 @@ function pick(index: number | 'all', name: string, chosen: boolean): Html {
 /** Style that brings one category's lines forward; style sheets alone, so it works without script. */
 function emphasis(index: number): string {
   const when = `.curves:has(#pick-${index}:checked,.k${index}:hover,.c${index}:hover)`;
-  return `${when} .c${index}{--line:var(--accent);--weight:2.6;opacity:1}${when} .v${index}{display:inline}`;
+  return `${when} .curve.c${index}.c${index}{--line:var(--accent);--weight:2.6;opacity:1}${when} .v${index}{display:inline}`;
 }
 
 function panelOf({ curve, id, title, metric, xTitle, yTitle, xTicks, chance }: Panel, categories: readonly CategoryEvaluation[]): Html {
@@ -52,14 +52,14 @@ function panelOf({ curve, id, title, metric, xTitle, yTitle, xTicks, chance }: P
     const points = category.curves[curve];
     return points === null ? [] : [{ name: category.name, index, points, value: category.metrics[metric] }];
   });
-  const heading = html`<figcaption><h3>${title} <code>${metric}</code></h3></figcaption>`;
+  const heading = html`<figcaption><h3>${title} <code>${breakable(metric)}</code></h3></figcaption>`;
   if (drawn.length === 0) {
     const reason = categories.map(({ reasons }) => reasons[metric]).find((text) => text !== undefined) ?? 'no category has both normal and anomalous samples';
     return html`<figure class="panel">${heading}<p class="empty">Not defined: ${reason}.</p></figure>`;
   }
-  const frame = new ChartFrame({ width: 320, height: 290, xTicks, yTicks: WHOLE, xTitle, yTitle });
+  const frame = new ChartFrame({ width: 320, height: 300, xTicks, yTicks: WHOLE, xTitle, yTitle });
   const lowest = drawn.reduce((low, one) => ((one.value ?? 2) < (low.value ?? 2) ? one : low));
-  const corner = html` x="${frame.x(xTicks.at(-1) as number) - 6}" y="${frame.y(0) - 8}"`;
+  const place = html` x="${frame.x(xTicks.at(-1) as number)}" y="${frame.strip}"`;
   return html`<figure class="panel">${heading}${frame.draw(
     `${title}: ${drawn.map(({ name, value }) => `${name} ${percent(value)}`).join(', ')}`,
     html`${chance && html`<path class="chance" d="${frame.line([0, 1], [0, 1])}"/>`}${drawn.map(
@@ -67,7 +67,7 @@ function panelOf({ curve, id, title, metric, xTitle, yTitle, xTicks, chance }: P
 <g class="curve c${index}${index === lowest.index ? ' lowest' : ''}"><title>${name}: ${percent(value)}</title><defs><path id="${id}-${index}" d="${frame.line(points.x, points.y)}"/></defs><use class="touch" href="#${id}-${index}"/><use class="line" href="#${id}-${index}"/></g>`,
     )}
 <g class="values">${drawn.map(
-      ({ name, index, value }) => html`<text class="end v${index}${index === lowest.index ? ' lowest' : ''}"${corner}>${name} ${percent(value)}</text>`,
+      ({ name, index, value }) => html`<text class="end v${index}${index === lowest.index ? ' lowest' : ''}"${place}>${name} ${percent(value)}</text>`,
     )}</g>`,
   )}</figure>`;
 }

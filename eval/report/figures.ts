@@ -1,7 +1,7 @@
 import type { Evaluation } from '../evaluation';
 import type { MetricId } from '../metrics/metric-ids';
 import { percent } from '../metrics-table';
-import { html, type Html } from './html';
+import { breakable, html, type Html } from './html';
 
 interface KeyFigure {
   readonly id: MetricId;
@@ -47,7 +47,7 @@ function card({ id, title, meaning }: KeyFigure, { categories, mean }: Evaluatio
   });
   const lowest = measured.reduce<(typeof measured)[number] | undefined>((low, one) => (low && low.value <= one.value ? low : one), undefined);
   return html`
-<div class="card"><h3>${title} <code>${id}</code></h3>
+<div class="card"><h3>${title} <code>${breakable(id)}</code></h3>
 <p class="figure">${value === null ? html`<abbr title="${reason}">n/a</abbr>` : html`${percent(value)}<small>%</small>`}</p>
 ${dots(measured)}
 <p class="note">${value === null ? reason : meaning}${lowest && measured.length > 1 ? html`. Lowest: <b>${lowest.name}</b> ${percent(lowest.value)}` : ''}</p></div>`;
@@ -56,7 +56,7 @@ ${dots(measured)}
 /** One dot a category, on a scale of 0 to 100 %. */
 function dots(measured: readonly { readonly name: string; readonly value: number }[]): Html {
   const place = (value: number): string => (4 + 192 * value).toFixed(1);
-  return html`<svg class="dots" viewBox="0 0 200 12" aria-hidden="true"><path d="M4 6H196M4 3v6M100 3v6M196 3v6"/>${measured.map(
+  return html`<svg class="dots" viewBox="0 0 200 22" aria-hidden="true"><path d="M4 6H196M4 2v8M100 2v8M196 2v8"/><text x="4" y="20">0</text><text x="100" y="20">50</text><text x="196" y="20">100</text>${measured.map(
     ({ name, value }) => html`<circle cx="${place(value)}" cy="6" r="3.2"><title>${name}: ${percent(value)}</title></circle>`,
   )}</svg>`;
 }

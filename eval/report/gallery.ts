@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import type { ScoredImage } from '../evaluation';
 import { percent } from '../metrics-table';
-import { html, type Html } from './html';
+import { breakable, html, type Html } from './html';
 import type { Thumbnails } from './pictures';
 import { imageThreshold, PICTURE_KINDS, type CategorySelection, type PictureKind, type Selection } from './selection';
 
@@ -72,7 +72,7 @@ function picture(image: ScoredImage, kind: PictureKind, category: string, thresh
       }" width="${small.width}" height="${small.height}" loading="lazy" alt="${category}, ${defect}: anomaly map over the image${outline}"/></div>`
     : html`<p class="empty">The image could not be read again.</p>`;
   return html`
-<figure class="picture">${pictures}<figcaption><b>${defect}</b> ${mark(kind, score, threshold)}<span class="score">score ${score.toFixed(3)}</span><small>${file}</small></figcaption></figure>`;
+<figure class="picture">${pictures}<figcaption><b>${defect}</b> ${mark(kind, score, threshold)}<span class="score">score ${score.toFixed(3)}</span><small>${breakable(file)}</small></figcaption></figure>`;
 }
 
 /** Whether the category's own best threshold gets this image wrong. */

@@ -1,7 +1,7 @@
 import type { CategoryEvaluation, ScoredImage } from '../evaluation';
 import { percent } from '../metrics-table';
 import { niceTicks, round } from './chart-frame';
-import { html, trusted, type Html } from './html';
+import { breakable, html, trusted, type Html } from './html';
 import { imageThreshold } from './selection';
 
 const BINS = 32;
@@ -10,6 +10,7 @@ const SIZE = { width: 260, height: 136, left: 8, right: 8, middle: 60, reach: 50
 /** How the scores of each category fall: normal images upwards, anomalous ones downwards, on one scale for the whole set. */
 export function scoreHistograms(categories: readonly CategoryEvaluation[]): Html {
   const scores = categories.flatMap((category) => category.scores.map(({ score }) => score));
+  if (scores.length === 0) return html`<p class="empty">No image was scored.</p>`;
   const ticks = niceTicks(Math.min(...bounded(scores, Math.min)), Math.max(...bounded(scores, Math.max)), 5);
   return html`<div class="histograms">${categories.map((category) => histogram(category, ticks))}</div>`;
 }
@@ -39,7 +40,7 @@ function histogram(category: CategoryEvaluation, ticks: readonly number[]): Html
     });
   const threshold = imageThreshold(category);
   return html`
-<figure class="histogram"><figcaption><h3>${name}</h3> <span>AUROC ${percent(metrics['image/auroc'])}</span></figcaption>
+<figure class="histogram"><figcaption><h3>${breakable(name)}</h3> <span>AUROC ${percent(metrics['image/auroc'])}</span></figcaption>
 <svg class="chart" viewBox="0 0 ${SIZE.width} ${SIZE.height}" role="img" aria-label="${`Scores of ${name}: ${verdict(category, threshold)}`}">
 <path class="grid" d="${trusted(ticks.map((tick) => `M${place(tick)} 8V${SIZE.height - 22}`).join(''))}"/>
 <g class="normal">${bars(normal, 1, 'normal')}</g><g class="anomalous">${bars(anomalous, -1, 'anomalous')}</g>

@@ -37,3 +37,8 @@ function markupOf(insertion: Insertable): string {
   if (insertion === null || insertion === undefined || insertion === false) return '';
   return escapeText(String(insertion));
 }
+
+/** A name or a path that may break after its separators, so that long ones fit into narrow places. */
+export function breakable(name: string): Html {
+  return html`${name.split(/(?<=[_/@.-])/).map((part, index) => html`${index > 0 && trusted('<wbr/>')}${part}`)}`;
+}

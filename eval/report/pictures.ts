@@ -5,6 +5,7 @@ import { decodeImage } from '../../lib/image/decode';
 import { toRgb, type RgbImage } from '../../lib/image/decoded-image';
 import { renderOverlay } from '../../lib/image/heatmap';
 import { loadMaskAtOwnSize, type Mask } from '../../lib/image/preprocess';
+import type { OnProgress } from '../../lib/progress';
 import type { ScoredImage } from '../evaluation';
 import { PICTURE_KINDS, type Selection } from './selection';
 
@@ -20,7 +21,9 @@ export interface Thumbnails {
 
 /** Pixels of the longer side. */
 const LONGEST_SIDE = 288;
-const QUALITY = 80;
+/** The first quality whose file is small enough, else the last: noise and fine textures hardly compress. */
+const QUALITIES = [80, 60, 40, 20] as const;
+const MOST_BYTES = 14_000;
 
 /**
  * Detects the selected images again and makes small pictures of them, one batch in memory at a time.
@@ -28,16 +31,20 @@ const QUALITY = 80;
  * @returns thumbnails by path of the image; images that cannot be read any more are left out
  * @throws what the model throws
  */
-export async function renderThumbnails(crane: Crane, { categories }: Selection): Promise<ReadonlyMap<string, Thumbnails>> {
+export async function renderThumbnails(crane: Crane, { categories }: Selection, onProgress?: OnProgress): Promise<ReadonlyMap<string, Thumbnails>> {
   const wanted = new Map<string, ScoredImage>();
   for (const { images } of categories) {
     for (const kind of PICTURE_KINDS) images[kind].forEach((image) => wanted.set(image.path, image));
   }
   const thumbnails = new Map<string, Thumbnails>();
+  const [task, total] = ['report', wanted.size];
+  onProgress?.({ kind: 'start', task, total, unit: 'images' });
   for await (const detection of crane.stream(wanted.keys(), { onFailure: () => undefined })) {
     const image = wanted.get(detection.source) as ScoredImage;
     thumbnails.set(image.path, await thumbnailsOf(detection, image, crane.description.preprocessing.reference));
+    onProgress?.({ kind: 'advance', task, done: thumbnails.size, total });
   }
+  onProgress?.({ kind: 'done', task });
   return thumbnails;
 }
 
@@ -78,6 +85,10 @@ export async function renderColourBar(): Promise<string> {
 }
 
 async function dataAddress(picture: Sharp): Promise<string> {
-  const bytes = await picture.webp({ quality: QUALITY, smartSubsample: true }).toBuffer();
-  return `data:image/webp;base64,${bytes.toString('base64')}`;
+  let bytes: Buffer | undefined;
+  for (const quality of QUALITIES) {
+    bytes = await picture.clone().webp({ quality, smartSubsample: true }).toBuffer();
+    if (bytes.length <= MOST_BYTES) break;
+  }
+  return `data:image/webp;base64,${(bytes as Buffer).toString('base64')}`;
 }

@@ -1,7 +1,7 @@
 /** Style of the report: light and dark by the reader's own setting, from phones to wide screens, and on paper. */
 export const STYLE = `
-:root{color-scheme:light dark;--page:#f6f7f9;--sheet:#fff;--ink:#1a2029;--soft:#59636f;--rule:#dde1e7;--accent:#2459a8;--tint:#dbe7f8;--normal:#3f7fc4;--anomalous:#cf5a1c;--wrong:#a33a06;--wrong-tint:#fdeadf;--quiet:#93a4ba}
-@media (prefers-color-scheme:dark){:root{--page:#101318;--sheet:#181c23;--ink:#e6eaf0;--soft:#a0abb9;--rule:#2c333d;--accent:#8cb8f5;--tint:#22344f;--normal:#639fe0;--anomalous:#ee8447;--wrong:#ffb48a;--wrong-tint:#452816;--quiet:#5c6b80}}
+:root{color-scheme:light dark;--page:#f6f7f9;--sheet:#fff;--ink:#1a2029;--soft:#59636f;--rule:#dde1e7;--accent:#2459a8;--tint:#bcd3f2;--normal:#3f7fc4;--anomalous:#cf5a1c;--wrong:#a33a06;--wrong-tint:#fdeadf;--quiet:#93a4ba}
+@media (prefers-color-scheme:dark){:root{--page:#101318;--sheet:#181c23;--ink:#e6eaf0;--soft:#a0abb9;--rule:#2c333d;--accent:#8cb8f5;--tint:#34517c;--normal:#639fe0;--anomalous:#ee8447;--wrong:#ffb48a;--wrong-tint:#452816;--quiet:#5c6b80}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
@@ -40,19 +40,27 @@ main>section>p{max-width:50rem;color:var(--soft);margin-bottom:1rem}
 .figure small{font-size:1.1rem;margin-left:.1em;letter-spacing:0}
 .dots{width:100%;height:auto;margin:.3rem 0 .45rem}
 .dots path{stroke:var(--rule);stroke-width:1;fill:none}
+.dots text{font-size:8.5px;fill:var(--soft);text-anchor:middle}
+.dots text:first-of-type{text-anchor:start}
+.dots text:last-of-type{text-anchor:end}
 .dots circle{fill:var(--accent);fill-opacity:.55}
 .card .note b{color:var(--ink)}
 
 .scrolling{overflow-x:auto;background:var(--sheet);border:1px solid var(--rule);border-radius:10px}
 table{border-collapse:separate;border-spacing:0;width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:10px 14px;color:var(--soft);font-size:.8125rem}
-th,td{padding:7px 12px;text-align:right;white-space:nowrap;border-top:1px solid var(--rule)}
+caption span{position:sticky;left:14px;display:inline-block;max-width:calc(100vw - 62px)}
+th,td{padding:6px 12px;text-align:right;white-space:nowrap;border-top:1px solid var(--rule)}
 thead th{font-size:.8125rem;vertical-align:bottom;padding:0}
-thead code{display:block;font-size:.625rem;white-space:normal;overflow-wrap:normal;min-width:5.2rem}
+thead code{display:block;font-size:.625rem;white-space:normal;overflow-wrap:normal;line-height:1.25;width:5.2rem;margin-left:auto}
 thead th:not(:has(button)){padding:8px 12px}
 thead button{all:unset;box-sizing:border-box;display:block;width:100%;padding:8px 12px;cursor:pointer;text-align:inherit}
 thead button:focus-visible{outline:3px solid var(--accent);outline-offset:-3px}
 thead button:hover{color:var(--accent)}
+[data-sortable] thead span::after{content:"\\2009↕";font-weight:400;color:var(--soft);visibility:hidden}
+[data-sortable] thead button span::after{visibility:visible}
+[data-sortable] thead [aria-sort=ascending] span::after{content:"\\2009↑"}
+[data-sortable] thead [aria-sort=descending] span::after{content:"\\2009↓"}
 thead [aria-sort]{color:var(--accent)}
 thead [aria-sort=ascending]{box-shadow:inset 0 3px var(--accent)}
 thead [aria-sort=descending]{box-shadow:inset 0 -3px var(--accent)}
@@ -71,6 +79,7 @@ details .scrolling{margin-top:10px}
 .failures li{overflow-wrap:anywhere}
 
 .chart{width:100%;height:auto;overflow:visible}
+.panel .chart text{font-size:12px}
 .chart text{font-size:11px;fill:var(--soft)}
 .chart .middle{text-anchor:middle}
 .chart .end{text-anchor:end}
@@ -79,7 +88,7 @@ details .scrolling{margin-top:10px}
 .histogram,.panel{background:var(--sheet);border:1px solid var(--rule);border-radius:10px;padding:12px 14px}
 .histogram figcaption{display:flex;justify-content:space-between;gap:8px;align-items:baseline}
 .histogram figcaption span{color:var(--soft);font-size:.8125rem;white-space:nowrap}
-.histogram h3{overflow-wrap:anywhere}
+.histogram h3{overflow-wrap:anywhere;font-size:.9375rem;line-height:1.3}
 .normal rect,.swatch.normal{fill:var(--normal);background:var(--normal)}
 .anomalous rect,.swatch.anomalous{fill:var(--anomalous);background:var(--anomalous)}
 .swatch{display:inline-block;width:.75em;height:.75em;border-radius:2px;margin:0 .35em 0 .1em}
@@ -101,8 +110,9 @@ details .scrolling{margin-top:10px}
 .curve .line{fill:none;stroke:var(--line);stroke-width:var(--weight);stroke-linejoin:round}
 .curve .touch{stroke:transparent;stroke-width:9;pointer-events:stroke}
 .curve .touch,.curve .line{fill:none}
+.curves:has(.pick:not(.kall) input:checked,.pick:not(.kall):hover,.curve:hover) .curve{opacity:.45}
 .chance{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 4}
-.values text{display:none;font-size:12.5px;font-weight:650;fill:var(--accent);stroke:var(--sheet);stroke-width:4px;stroke-linejoin:round;paint-order:stroke}
+.values text{display:none;font-size:12.5px;font-weight:650;fill:var(--accent)}
 .curves:has(#pick-all:checked):not(:has(.curve:hover,.pick:not(.kall):hover)) .curve.lowest{--line:var(--anomalous);--weight:2.2}
 .curves:has(#pick-all:checked):not(:has(.curve:hover,.pick:not(.kall):hover)) .values .lowest{display:inline;fill:var(--wrong)}
 .empty{color:var(--soft);padding:18px 0}
@@ -120,9 +130,9 @@ details .scrolling{margin-top:10px}
 .picture{margin-bottom:14px}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:3px}
 .pair img{width:100%;height:auto;border-radius:4px}
-.picture figcaption{display:flex;flex-wrap:wrap;gap:2px 10px;align-items:baseline;margin-top:4px;font-size:.875rem}
+.picture figcaption{display:flex;flex-wrap:wrap;gap:0 10px;align-items:baseline;margin-top:4px;font-size:.875rem}
 .score{font-variant-numeric:tabular-nums}
-.picture small{margin-left:auto;overflow-wrap:anywhere}
+.picture small{flex-basis:100%;overflow-wrap:anywhere}
 .wrong{background:var(--wrong-tint);color:var(--wrong);font-weight:600;border-radius:4px;padding:0 7px}
 
 .manifest{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:28px;margin-top:10px}
@@ -133,7 +143,7 @@ details .scrolling{margin-top:10px}
 footer{color:var(--soft);font-size:.875rem;padding-top:18px;padding-bottom:40px}
 
 @media (max-width:900px){header,.figures,.kinds{grid-template-columns:minmax(0,1fr)}header{gap:24px;padding-top:28px}}
-@media (max-width:560px){header,main,footer{padding-left:16px;padding-right:16px}.cards{grid-template-columns:repeat(2,minmax(0,1fr));gap:10px}.card{padding:10px 12px}.figure{font-size:2rem}.category h3 small{display:block;margin-left:0}.kinds{gap:14px}}
+@media (max-width:560px){header,main,footer{padding-left:16px;padding-right:16px}.cards{grid-template-columns:repeat(2,minmax(0,1fr));gap:10px}.card{padding:10px 12px}.card:last-child:nth-child(odd){grid-column:1/-1}th,td,thead button{padding-left:8px;padding-right:8px}table{font-size:.9375rem}.metric{background-position-x:8px;background-size:calc((100% - 16px)*var(--v)) 4px}.figure{font-size:2rem}.category h3 small{display:block;margin-left:0}.kinds{gap:14px}}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
 @media print{body{background:#fff}.category,.histogram,.panel,.card{break-inside:avoid}nav,.picks{display:none}}
 `;

@@ -1,7 +1,7 @@
 import type { CategoryEvaluation, Evaluation, GroupEvaluation } from '../evaluation';
 import { METRIC_IDS, type MetricId, type MetricValues } from '../metrics/metric-ids';
 import { METRIC_TITLES, percent } from '../metrics-table';
-import { html, type Html } from './html';
+import { breakable, html, type Html } from './html';
 
 const NO_CATEGORY = 'not defined in any category';
 const NOT_IN_GROUP = 'not defined for these images: both normal and anomalous ones are needed';
@@ -25,7 +25,7 @@ export function categoryTable({ categories, mean, groups }: Evaluation, linkOf: 
   const totals = [{ name: 'mean', of: categories, metrics: mean }, ...groups.map((group) => ({ name: group.name, of: group.categories, metrics: group.mean }))];
   return html`${scrolling(
     'Metrics by category',
-    html`<table data-sortable><caption>Per cent; the mean gives every category equal weight. Select a head to sort.</caption>
+    html`<table data-sortable><caption><span>Per cent; the mean gives every category equal weight. Longer bars are better.</span></caption>
 ${head()}
 <tbody>${rows.map(tableRow)}</tbody>
 <tfoot>${totals.map(({ name, of, metrics }) => tableRow({ name, ...counts(of), metrics, reason: () => NO_CATEGORY }))}</tfoot></table>`,
@@ -38,7 +38,7 @@ function groupTables(groups: readonly GroupEvaluation[]): Html {
   return html`<details><summary>By category for ${groups.map(({ name }) => name).join(' and ')}</summary>${groups.map((group) =>
     scrolling(
       group.name,
-      html`<table data-sortable><caption>${group.name}: all normal images, and the anomalous ones of these kinds. Per cent.</caption>
+      html`<table data-sortable><caption><span>${group.name}: all normal images, and the anomalous ones of these kinds. Per cent.</span></caption>
 ${head()}
 <tbody>${group.categories.map((category) => tableRow({ ...category, reason: () => NOT_IN_GROUP }))}</tbody>
 <tfoot>${tableRow({ name: 'mean', ...counts(group.categories), metrics: group.mean, reason: () => NO_CATEGORY })}</tfoot></table>`,
@@ -51,8 +51,8 @@ function scrolling(label: string, table: Html): Html {
 }
 
 function head(): Html {
-  return html`<thead><tr><th scope="col">category</th><th scope="col">images</th><th scope="col">anomalous</th>${METRIC_IDS.map(
-    (id) => html`<th scope="col">${METRIC_TITLES[id]} <code>${id}</code></th>`,
+  return html`<thead><tr>${['category', 'images', 'anomalous'].map((title) => html`<th scope="col"><span>${title}</span></th>`)}${METRIC_IDS.map(
+    (id) => html`<th scope="col"><span>${METRIC_TITLES[id]}</span> <code>${breakable(id)}</code></th>`,
   )}</tr></thead>`;
 }
 

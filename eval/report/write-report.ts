@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import type { Crane } from '../../lib/crane';
+import type { OnProgress } from '../../lib/progress';
 import type { Evaluation } from '../evaluation';
 import type { Results } from '../results';
 import { reportPage } from './page';
@@ -12,6 +13,7 @@ export interface ReportContent {
   readonly results: Results;
   /** The model that the evaluation was made with; detects the few images again that the report shows. */
   readonly crane: Crane;
+  readonly onProgress?: OnProgress;
 }
 
 /**
@@ -20,9 +22,9 @@ export interface ReportContent {
  *
  * @throws what the model throws while the pictures are made; the system's error where the file cannot be written
  */
-export async function writeReport(file: string, { evaluation, results, crane }: ReportContent): Promise<void> {
+export async function writeReport(file: string, { evaluation, results, crane, onProgress }: ReportContent): Promise<void> {
   const selection = selectImages(evaluation);
-  const thumbnails = await renderThumbnails(crane, selection);
+  const thumbnails = await renderThumbnails(crane, selection, onProgress);
   const colourBar = await renderColourBar();
   const page = reportPage({ evaluation, model: results.model, run: results.run, selection, thumbnails, colourBar });
   await fs.mkdir(path.dirname(path.resolve(file)), { recursive: true });
