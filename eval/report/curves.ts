@@ -29,8 +29,7 @@ const PANELS: readonly Panel[] = [
 
 /** Four charts with a thin line a category. Choosing a category, or pointing at a line, brings it forward in all four. */
 export function curveCharts(categories: readonly CategoryEvaluation[]): Html {
-  return html`<div class="curves"><style>${trusted(categories.map((_, index) => emphasis(index)).join(''))}</style>
-<fieldset class="picks"><legend>Bring forward</legend>${[
+  return html`<div class="curves"><fieldset class="picks"><legend>Bring forward</legend>${[
     pick('all', 'lowest', true),
     ...categories.map(({ name }, index) => pick(index, name, false)),
   ]}</fieldset>
@@ -41,7 +40,11 @@ function pick(index: number | 'all', name: string, chosen: boolean): Html {
   return html`<span class="pick k${index}"><input type="radio" name="curve" id="pick-${index}"${trusted(chosen ? ' checked' : '')}/><label for="pick-${index}">${name}</label></span>`;
 }
 
-/** Style that brings one category's lines forward; style sheets alone, so it works without script. */
+/** Style that brings the lines of the chosen category forward; it works without script. */
+export function curveStyle(categories: number): string {
+  return Array.from({ length: categories }, (_, index) => emphasis(index)).join('');
+}
+
 function emphasis(index: number): string {
   const when = `.curves:has(#pick-${index}:checked,.k${index}:hover,.c${index}:hover)`;
   return `${when} .curve.c${index}.c${index}{--line:var(--accent);--weight:2.6;opacity:1}${when} .v${index}{display:inline}`;

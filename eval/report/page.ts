@@ -1,7 +1,7 @@
 import type { ModelDescription } from '../../lib/crane';
 import type { Evaluation } from '../evaluation';
 import type { RunManifest } from '../results';
-import { curveCharts } from './curves';
+import { curveCharts, curveStyle } from './curves';
 import { keyFigures } from './figures';
 import { categoryAnchor, gallery, mosaic } from './gallery';
 import { scoreHistograms } from './histograms';
@@ -35,7 +35,7 @@ export function reportPage(content: PageContent): string {
 <html lang="en"><head><meta charset="utf-8"/><meta http-equiv="Content-Security-Policy" content="${POLICY}"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/><meta name="color-scheme" content="light dark"/>
 <title>${evaluation.dataset} - Crane report</title><link rel="icon" href="data:,"/>
-<style>${trusted(STYLE)}</style></head>
+<style>${trusted(STYLE + curveStyle(evaluation.categories.length))}</style></head>
 <body><header><div class="intro"><p class="kicker">Crane · ${isAuxiliary(evaluation, model) ? 'anomaly detection' : 'zero-shot anomaly detection'}</p><h1>${evaluation.dataset}</h1>
 ${summary(evaluation, model)}
 <nav aria-label="Parts of this page"><a href="#categories">Categories</a><a href="#scores">Scores</a><a href="#curves">Curves</a><a href="#pictures">Pictures</a><a href="#run">Run</a></nav></div>
