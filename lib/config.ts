@@ -86,16 +86,19 @@ export type ModelOptions = z.output<typeof modelOptionsSchema>;
 /** What a caller may leave out. */
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
 
+/** Side of the network input that the paper uses with its backbone. */
+const PAPER_IMAGE_SIZE = 518;
+
 /**
- * Completes options for a backbone: image size 518 for patches of 14 (as the paper), else the native size; layers at
+ * Completes options for a backbone: image size 518 for the paper's, else the native size; layers at
  * each quarter of the depth; E-Attn from a quarter of the depth on (19 of 24 blocks, spec 10.3).
  * @throws UsageError naming the option, what was found and what is legal
  */
 export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes): ModelOptions {
-  const { patchSize, gridSize, layers } = sizes.vision;
+  const { patchSize, gridSize, layers, width } = sizes.vision;
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
   const parsed = modelOptionsSchema.safeParse({
-    imageSize: patchSize === 14 ? 518 : patchSize * gridSize,
+    imageSize: patchSize === 14 && width === 1024 ? PAPER_IMAGE_SIZE : patchSize * gridSize,
     layers: [1, 2, 3, 4].map((quarter) => Math.max(1, Math.round((layers * quarter) / 4))),
     eattnBlocks: Math.max(1, Math.round((layers * 19) / 24)),
     ...given,

@@ -80,6 +80,14 @@ export class ClipTextEncoder extends CraneLayer {
    * @returns `[B, E]`, not normalised
    */
   forward(embedded: tf.Tensor3D, endPositions: readonly number[], deepTokens: readonly tf.Tensor3D[] = []): tf.Tensor2D {
+    const { contextLength } = this.config.sizes;
+    if (embedded.shape[1] > contextLength) {
+      throw new WeightsError(
+        'weights/prompt-length',
+        `a prompt of ${embedded.shape[1]} tokens is longer than the ${contextLength} that this text encoder takes; use fewer context tokens or shorter words`,
+        { found: embedded.shape[1], contextLength },
+      );
+    }
     return tf.tidy(() => {
       const [batch, length, width] = embedded.shape;
       const positions = tf.slice(this.positionEmbedding.read() as tf.Tensor2D, [0, 0], [length, width]);

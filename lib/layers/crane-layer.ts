@@ -14,6 +14,8 @@ export interface CraneLayerConfig {
   readonly path?: string;
   /** Without one, parameters start at zero and wait for `setWeights` (as after deserialisation). */
   readonly parameters?: ParameterSource;
+  /** Told of every parameter as it is made, so that they can be released when a later one turns out to be missing. */
+  readonly onParameter?: (parameter: tf.LayerVariable) => void;
 }
 
 class FromSource extends tf.serialization.Serializable {
@@ -39,6 +41,7 @@ class FromSource extends tf.serialization.Serializable {
 export abstract class CraneLayer extends tf.layers.Layer {
   protected readonly path: string;
   private readonly source: ParameterSource | undefined;
+  private readonly onParameter: CraneLayerConfig['onParameter'];
   private readonly children: CraneLayer[] = [];
   private released = false;
 
@@ -49,6 +52,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
     });
     this.path = config.path ?? '';
     this.source = config.parameters;
+    this.onParameter = config.onParameter;
     // Parameters are made in constructors, where shapes are known; there is nothing left to build.
     this.built = true;
   }
@@ -61,7 +65,9 @@ export abstract class CraneLayer extends tf.layers.Layer {
         : (new FromSource(this.source, this.path + name) as unknown as ReturnType<typeof tf.initializers.zeros>);
     // The variable is named by its canonical path, less the separator in front that a layer without a path leaves.
     const variableName = (this.path + name).replace(/^\./, '');
-    return this.addWeight(variableName, shape, 'float32', initializer, undefined, this.trainable);
+    const made = this.addWeight(variableName, shape, 'float32', initializer, undefined, this.trainable);
+    this.onParameter?.(made);
+    return made;
   }
 
   /** Configuration for a layer inside this one. */
@@ -70,6 +76,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
       path: this.path + name,
       trainable: this.trainable,
       ...(this.source === undefined ? {} : { parameters: this.source }),
+      ...(this.onParameter === undefined ? {} : { onParameter: this.onParameter }),
     };
   }
 

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { UsageError } from '../errors';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { bilinearMatrix } from './interpolation';
 
@@ -51,8 +52,16 @@ export class PatchEmbedding extends CraneLayer {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
       const images = single(inputs) as tf.Tensor4D; // [B, H, W, 3]
-      const [batch, height, width] = images.shape;
+      const [batch, height, width, colours] = images.shape;
       const [rows, columns] = [height / this.patchSize, width / this.patchSize];
+      if (!Number.isInteger(rows) || !Number.isInteger(columns) || colours !== 3) {
+        throw new UsageError(
+          'usage/image-size',
+          `images of [${height}, ${width}, ${colours}] cannot be cut into patches of ${this.patchSize} x ${this.patchSize}; ` +
+            'height and width must be multiples of the patch size, with 3 colours',
+          { found: images.shape, patchSize: this.patchSize },
+        );
+      }
       const patches = tf.matMul(this.cut(images, rows, columns), this.projection.read() as tf.Tensor2D); // [B·N, D]
       const classToken = tf.tile(tf.reshape(this.classEmbedding.read(), [1, 1, this.width]), [batch, 1, 1]); // [B, 1, D]
       const tokens = tf.concat([classToken, tf.reshape(patches, [batch, rows * columns, this.width])], 1); // [B, 1+N, D]
@@ -81,6 +90,11 @@ export class PatchEmbedding extends CraneLayer {
       const matrix = bilinearMatrix([this.gridSize, this.gridSize], [rows, columns]); // [N, G²]
       return tf.concat<tf.Tensor2D>([ofClass, tf.matMul<tf.Tensor2D>(matrix, ofPatches)], 0);
     });
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    const [batch, height, width] = inputShape as [number, number, number, number];
+    return [batch, 1 + (height / this.patchSize) * (width / this.patchSize), this.width];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

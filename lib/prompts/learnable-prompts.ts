@@ -78,9 +78,11 @@ export class LearnablePrompts extends CraneLayer {
     batch: number,
     image: tf.Tensor2D | undefined,
   ): { embedded: tf.Tensor3D; end: number } {
-    const { width, contextTokens, startToken, endToken } = this.config;
+    const { width, contextTokens, deepTokens, startToken, endToken } = this.config;
     const repeat = (tokens: tf.Tensor3D): tf.Tensor3D => tf.tile(tokens, [batch, 1, 1]);
-    const ending = [...words, endToken, ...Array.from({ length: longest - words.length }, () => 0)];
+    // Padding makes both prompts equally long, and leaves room for the deep tokens, which overwrite places 1, 2, …
+    const length = Math.max(longest + 1, deepTokens - contextTokens);
+    const ending = [...words, endToken, ...Array.from({ length: length - words.length - 1 }, () => 0)];
     const context = repeat(tf.reshape(learned.read(), [1, contextTokens, width])); // [B, 12, D]
     const embedded = tf.concat(
       [
@@ -133,14 +135,15 @@ export class LearnablePrompts extends CraneLayer {
    * encoder is `encode`.
    */
   override call(): tf.Tensor[] {
+    const { deepTokens, width } = this.config;
     return [
-      tf.stack(this.deep.map((tokens) => tokens.read())),
+      this.deep.length > 0 ? tf.stack(this.deep.map((tokens) => tokens.read())) : tf.zeros([0, deepTokens, width]),
       tf.stack([this.normalContext.read(), this.anomalousContext.read()]),
     ];
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const { path, parameters, ...rest } = this.config;
+    const { path, parameters, onParameter, ...rest } = this.config;
     return {
       ...super.getConfig(),
       ...rest,

@@ -10,6 +10,8 @@ export interface MapFusionConfig extends CraneLayerConfig {
   size: readonly [number, number];
   /** Patch grid of the logits, rows and columns. */
   grid: readonly [number, number];
+  /** How often each feature set counts; once without it. */
+  copies?: readonly number[];
 }
 
 /**
@@ -27,27 +29,28 @@ export class MapFusion extends CraneLayer {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
       const sets = Array.isArray(inputs) ? inputs : [inputs];
-      const { fusion, grid, size } = this.config;
+      const { fusion, grid, size, copies } = this.config;
       switch (fusion) {
         case 'soft':
-          return upsampleGrid(mean(sets.map(anomalousProbability)), grid, size);
+          return upsampleGrid(mean(sets.map(anomalousProbability), copies), grid, size);
         case 'logit':
-          return tf.sigmoid(upsampleGrid(mean(sets.map(logitDifference)), grid, size));
+          return tf.sigmoid(upsampleGrid(mean(sets.map(logitDifference), copies), grid, size));
       }
     });
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const { fusion, size, grid } = this.config;
-    return { ...super.getConfig(), fusion, size: [...size], grid: [...grid] };
+    const { fusion, size, grid, copies } = this.config;
+    return { ...super.getConfig(), fusion, size: [...size], grid: [...grid], ...(copies ? { copies: [...copies] } : {}) };
   }
 }
 tf.serialization.registerClass(MapFusion);
 
-/** Element-wise mean of tensors of one shape. */
-export function mean<T extends tf.Tensor>(tensors: readonly T[]): T {
+/** Element-wise mean of tensors of one shape, each counted as often as `copies` says. */
+export function mean<T extends tf.Tensor>(tensors: readonly T[], copies: readonly number[] = tensors.map(() => 1)): T {
   if (tensors.length === 1) return tf.clone(tensors[0] as T);
-  return tf.tidy(() => tf.div(tf.addN([...tensors]), tensors.length) as T);
+  const total = copies.reduce((sum, count) => sum + count, 0);
+  return tf.tidy(() => tf.addN(tensors.map((tensor, index) => tf.mul(tensor, (copies[index] as number) / total))) as T);
 }
 
 /**

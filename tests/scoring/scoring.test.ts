@@ -56,6 +56,26 @@ describeWithGoldens('scores and maps against the reference', () => {
     model.dispose();
   });
 
+  test('layers before the dual path count once each, those in it as often as they were asked for', () => {
+    const [mixed, first, last] = [[2, 4, 5, 6], [2], [6]].map((layers) => tinyCrane({ layers, eattnBlocks: 3, pooling: false })) as [
+      ReturnType<typeof tinyCrane>,
+      ReturnType<typeof tinyCrane>,
+      ReturnType<typeof tinyCrane>,
+    ];
+    expect(mixed.copies).toEqual([1, 3]);
+    tf.tidy(() => {
+      const images = goldenImages('scoring.safetensors#images');
+      const [got, one, other] = [mixed, first, last].map((model) => model.score(model.encodeImages(images), model.encodePrompts()).maps) as [
+        tf.Tensor3D,
+        tf.Tensor3D,
+        tf.Tensor3D,
+      ];
+      expect(tf.max(tf.abs(tf.sub(one, other))).dataSync()[0]).toBeGreaterThan(0.01);
+      expectClose(got.dataSync(), tf.add(tf.mul(one, 0.25), tf.mul(other, 0.75)).dataSync(), 1e-5);
+    });
+    [mixed, first, last].forEach((model) => model.dispose());
+  });
+
   test('deep tokens that are not rounded', () => {
     const item = goldenCases('scoring').find(({ id }) => id.endsWith('no_half')) as (typeof cases)[number];
     const model = tinyCrane({ roundDeepTokens: false });

@@ -56,44 +56,44 @@ export function buildCraneModel(backbone: Backbone, { prompts, options: input = 
       { textWidth: sizes.text.width, embedDimension: sizes.embedDimension },
     );
   }
-  const made: { dispose(): unknown }[] = [];
-  const keep = <T extends { dispose(): unknown }>(layer: T): T => {
-    made.push(layer);
-    return layer;
-  };
+  const { contextTokens, deepTokens, depth } = { ...PROMPT_SIZES, ...prompts };
+  if (!fresh && depth > sizes.text.layers) {
+    throw new WeightsError(
+      'weights/prompts-depth',
+      `the prompts reach ${depth} text blocks deep, but the text encoder of ${backbone.name} has ${sizes.text.layers}; ` +
+        'use prompts that were trained with this backbone',
+      { found: depth, expected: sizes.text.layers },
+    );
+  }
+  const made: tf.LayerVariable[] = [];
+  const onParameter = (parameter: tf.LayerVariable): void => void made.push(parameter);
   try {
-    const common = { embedDimension: sizes.embedDimension, activation, parameters };
-    const vision = keep(
-      new ClipVisionEncoder({
-        ...common,
-        sizes: sizes.vision,
-        eattnBlocks: options.eattnBlocks,
-        attention: options.attention,
-      }),
-    );
-    const text = keep(
-      new ClipTextEncoder({ ...common, sizes: sizes.text, ...(tokenIds === undefined ? {} : { tokenIds }) }),
-    );
+    const common = { embedDimension: sizes.embedDimension, activation, parameters, onParameter };
+    const vision = new ClipVisionEncoder({
+      ...common,
+      sizes: sizes.vision,
+      eattnBlocks: options.eattnBlocks,
+      attention: options.attention,
+    });
+    const text = new ClipTextEncoder({ ...common, sizes: sizes.text, ...(tokenIds === undefined ? {} : { tokenIds }) });
     backbone.finish();
-    const { contextTokens, deepTokens, depth } = { ...PROMPT_SIZES, ...prompts };
-    const learnable = keep(
-      new LearnablePrompts({
-        width: sizes.text.width,
-        contextTokens,
-        deepTokens,
-        depth: fresh ? Math.min(depth, sizes.text.layers) : depth,
-        contextPosition: options.contextPosition,
-        startToken: tokenizer.startToken,
-        endToken: tokenizer.endToken,
-        normalWords: tokenizer.encode(NORMAL_WORDS),
-        anomalousWords: tokenizer.encode(ANOMALOUS_WORDS),
-        trainable: trainablePrompts,
-        parameters: fresh ? freshPrompts(prompts.seed) : promptValues(prompts),
-      }),
-    );
+    const learnable = new LearnablePrompts({
+      width: sizes.text.width,
+      contextTokens,
+      deepTokens,
+      depth: Math.min(depth, sizes.text.layers),
+      contextPosition: options.contextPosition,
+      startToken: tokenizer.startToken,
+      endToken: tokenizer.endToken,
+      normalWords: tokenizer.encode(NORMAL_WORDS),
+      anomalousWords: tokenizer.encode(ANOMALOUS_WORDS),
+      trainable: trainablePrompts,
+      parameters: fresh ? freshPrompts(prompts.seed) : promptValues(prompts),
+      onParameter,
+    });
     return new CraneModel({ vision, text, prompts: learnable, options });
   } catch (error) {
-    made.forEach((layer) => layer.dispose());
+    made.forEach((parameter) => parameter.dispose());
     throw error;
   }
 }

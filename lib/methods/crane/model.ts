@@ -57,6 +57,18 @@ export class CraneModel {
   }
 
   /**
+   * How many of the asked-for layers each distinct feature set stands for, in the order of `ImageFeatures.patches`. From
+   * the block before the dual path on, all layers give the final spatial tokens (spec 10.1).
+   */
+  get copies(): readonly number[] {
+    const { eattnBlocks, sizes, layerTaps } = this.vision.config;
+    const layers = [...new Set(this.options.layers)];
+    if (eattnBlocks === 0 || layerTaps === 'distinct') return layers.map(() => 1);
+    const earlier = layers.filter((layer) => layer < sizes.layers - eattnBlocks).length;
+    return [...Array.from({ length: earlier }, () => 1), ...(earlier < layers.length ? [layers.length - earlier] : [])];
+  }
+
+  /**
    * Global and dense features of network inputs.
    * @param images `[B, S, S, 3]`, preprocessed as the backbone wants
    * @returns tensors that the caller disposes (or a surrounding `tf.tidy`)
@@ -85,9 +97,10 @@ export class CraneModel {
     return tf.tidy(() => {
       const logits = patches.map((set) => this.similarity.apply([set, text]) as tf.Tensor3D); // [B, N, 2] each
       const { fusion, imageSize, pooling } = this.options;
-      const fuse = new MapFusion({ fusion, size: [imageSize, imageSize], grid: this.grid });
+      const { copies } = this;
+      const fuse = new MapFusion({ fusion, size: [imageSize, imageSize], grid: this.grid, copies });
       const feature = pooling
-        ? (this.pooling.apply([global, mean(patches), mean(logits)]) as tf.Tensor2D)
+        ? (this.pooling.apply([global, mean(patches, copies), mean(logits, copies)]) as tf.Tensor2D)
         : global;
       const imageLogits = this.similarity.apply([tf.expandDims(feature, 1), text]) as tf.Tensor3D; // [B, 1, 2]
       return {
