@@ -71,6 +71,7 @@ export const description: ModelDescription = {
   },
   preprocessing: { resize: 'bicubic', mean: [0, 0, 0], std: [1, 1, 1], reference: false },
   auxiliary: 'synthetic-auxiliary',
+  warnings: [],
   backend: { name: 'cpu', reason: 'asked for by name', nativeFailure: null, tensorflowVersion: null, threads: 1, gpu: false, simd: false },
 };
 
