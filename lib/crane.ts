@@ -2,20 +2,31 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
-import type { ModelOptions, ModelOptionsInput } from './config';
+import type { ClipSizes, ModelOptions, ModelOptionsInput } from './config';
 import type { Detection } from './detection';
-import { CraneError, UsageError } from './errors';
+import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
 import { toRgb } from './image/decoded-image';
+import { imagesBelow } from './image/image-files';
 import { describeInput, type ImageInput } from './image/input';
+import type { ScoreMap } from './image/map-file';
 import { preprocessImage, type Preprocessing } from './image/preprocess';
 import { resizeMap } from './image/resize-map';
-import { EMBEDDED_BACKBONE, openBackbone } from './methods/crane/backbone';
+import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from './methods/crane/backbone';
 import { buildCraneModel } from './methods/crane/build';
-import { defaultPrompts, openPrompts, optionsOfPrompts } from './methods/crane/prompts';
+import {
+  AUXILIARY_KEY,
+  BACKBONE_HASH_KEY,
+  BACKBONE_KEY,
+  defaultPrompts,
+  openPrompts,
+  optionsOfPrompts,
+  refuseWithoutPrompts,
+} from './methods/crane/prompts';
 import type { CraneModel } from './methods/crane/model';
 import type { OnProgress } from './progress';
-import type { ClipSizes } from './config';
+import { isOffline } from './weights/download';
+import type { PromptCheckpoint } from './weights/prompt-checkpoint';
 
 /** An image in any form that `detect` takes: besides those of `ImageInput`, a tensor `[H, W, 3]` (int32 0 to 255, or
  * float32 0 to 1). */
@@ -47,21 +58,31 @@ export interface ModelDescription {
   readonly preprocessing: Preprocessing;
   /** The set that the prompts were trained on, where the prompts say. */
   readonly auxiliary: string | null;
+  /** What a person should know before trusting the scores, such as prompts that were made for other weights. */
+  readonly warnings: readonly string[];
   readonly backend: BackendInfo;
 }
 
 export interface StreamOptions {
   readonly batchSize?: number;
-  /** Called for an image that cannot be read, which is then left out; without it the error ends the stream. */
-  readonly onFailure?: (failure: { readonly input: DetectInput; readonly error: Error }) => void;
+  /** Called for an image that cannot be scored, which is then left out; without it the error ends the stream. */
+  readonly onFailure?: (failure: Failure) => void;
+}
+
+/** An image that could not be read, or whose scores are no numbers. */
+export interface Failure {
+  readonly input: DetectInput;
+  readonly error: Error;
 }
 
 /** A picture made ready for the network. */
 interface Prepared {
+  readonly input: DetectInput;
   readonly source: string;
   readonly pixels: Float32Array; // [S, S, 3]
   readonly width: number;
   readonly height: number;
+  readonly seconds: number;
   readonly picture: () => Promise<{ width: number; height: number; data: Uint8Array }>;
 }
 
@@ -87,6 +108,7 @@ export class Crane {
     readonly description: ModelDescription,
     private readonly text: tf.Tensor3D | undefined,
     private readonly batchSize: number,
+    private readonly offline: boolean,
   ) {}
 
   /**
@@ -95,14 +117,17 @@ export class Crane {
    * @throws UsageError for options that do not fit; WeightsError for files; BackendError for an explicit backend
    */
   static async load(options: CraneOptions = {}): Promise<Crane> {
-    const { backbone: backboneName = EMBEDDED_BACKBONE, offline, onProgress, signal, referenceImages = false } = options;
+    const { backbone: backboneName = EMBEDDED_BACKBONE, offline = isOffline(), onProgress, signal, referenceImages = false } = options;
+    const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
+    if (options.prompts === undefined) refuseWithoutPrompts(backboneName);
     const backend = await prepareBackend(options.backend ?? 'auto');
-    const access = { ...(offline === undefined ? {} : { offline }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
+    const access = { offline, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
     const backbone = await openBackbone(backboneName, access);
+    let model: CraneModel | undefined;
     try {
       const promptsName = options.prompts ?? defaultPrompts(backbone);
       const prompts = await openPrompts(promptsName, access);
-      const model = buildCraneModel(backbone, {
+      model = buildCraneModel(backbone, {
         prompts,
         options: { ...optionsOfPrompts(prompts, backbone.sizes), ...modelOptionsAmong(options) },
       });
@@ -113,11 +138,15 @@ export class Crane {
         sizes: backbone.sizes,
         options: model.options,
         preprocessing: { ...backbone.preprocessing, reference: referenceImages },
-        auxiliary: prompts.metadata['crane.auxiliary'] ?? null,
+        auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null,
+        warnings: await warningsAbout(prompts, backbone),
         backend,
       };
       const text = model.options.context ? undefined : model.encodePrompts();
-      return new Crane(model, description, text, options.batchSize ?? defaultBatchSize(model));
+      return new Crane(model, description, text, batchSize ?? defaultBatchSize(model), offline);
+    } catch (error) {
+      model?.dispose();
+      throw error;
     } finally {
       backbone.close();
     }
@@ -137,18 +166,21 @@ export class Crane {
   }
 
   /**
-   * Scores images as they come, in their order: those of a list, a generator, or a feed that never ends. The next images
-   * are decoded while the model runs; a feed that pauses is scored up to what has arrived.
-   * @throws as `detect`, unless `onFailure` takes the images that cannot be read
+   * Scores images as they come, in their order: those of a folder and the folders below it, of a list, of a generator, or
+   * of a feed that never ends. The next images are decoded while the model runs; a feed that pauses is scored up to what
+   * has arrived.
+   * @throws as `detect`, unless `onFailure` takes the images that cannot be scored
    */
   async *stream(
-    source: Iterable<DetectInput> | AsyncIterable<DetectInput>,
-    { batchSize = this.batchSize, onFailure }: StreamOptions = {},
+    source: string | Iterable<DetectInput> | AsyncIterable<DetectInput>,
+    options: StreamOptions = {},
   ): AsyncGenerator<Detection, void, undefined> {
     this.assertUsable();
-    const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : asAsync(source);
-    const waiting: Promise<Prepared | { input: DetectInput; error: Error }>[] = [];
-    let next: Promise<IteratorResult<DetectInput>> | undefined = iterator.next();
+    const { onFailure } = options;
+    const batchSize = options.batchSize === undefined ? this.batchSize : checkedBatchSize(options.batchSize);
+    const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
+    const waiting: Promise<Prepared | Failure>[] = [];
+    let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
     try {
       while (next !== undefined || waiting.length > 0) {
         const arrived = next && (waiting.length === 0 ? await next : await Promise.race([next, nothingYet()]));
@@ -156,47 +188,59 @@ export class Crane {
         else if (arrived) {
           const { value } = arrived;
           waiting.push(this.prepare(value).catch((error: Error) => ({ input: value, error })));
-          next = iterator.next();
+          next = handled(iterator.next());
           // Half of what is decoded waits for its turn while the other half is scored.
           if (waiting.length < 2 * batchSize) continue;
         }
         if (waiting.length > 0) yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), onFailure);
       }
     } finally {
-      await iterator.return?.();
+      // A feed that is waiting for its next image would answer only after that image came.
+      if (next !== undefined) void iterator.return?.()?.catch(() => undefined);
     }
   }
 
   private async *scoreBatch(
-    batch: (Prepared | { input: DetectInput; error: Error })[],
+    batch: readonly (Prepared | Failure)[],
     onFailure: StreamOptions['onFailure'],
   ): AsyncGenerator<Detection, void, undefined> {
+    const fail = (failure: Failure): void => {
+      if (!onFailure) throw failure.error;
+      onFailure(failure);
+    };
     const ready: Prepared[] = [];
     for (const item of batch) {
-      if (!('error' in item)) ready.push(item);
-      else if (onFailure) onFailure(item);
-      else throw item.error;
+      if ('error' in item) fail(item);
+      else ready.push(item);
     }
-    if (ready.length > 0) yield* await this.scorePrepared(ready);
+    if (ready.length === 0) return;
+    for (const outcome of await this.scorePrepared(ready)) {
+      if ('error' in outcome) fail(outcome);
+      else yield outcome;
+    }
   }
 
   /** Decodes and resizes an image for the network. */
   private async prepare(input: DetectInput): Promise<Prepared> {
+    const start = performance.now();
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
     const { reference, mean, std } = this.description.preprocessing;
-    const decoded = await decodeImage(image, { reference });
+    const reading = { reference, offline: this.offline };
+    const decoded = await decodeImage(image, reading);
     const { imageSize } = this.model.options;
     const { width, height } = decoded;
     return {
+      input,
       source: describeInput(image),
       pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, mean, std }),
       width,
       height,
-      picture: async () => ({ width, height, data: toRgb(await decodeImage(image, { reference })) }),
+      seconds: (performance.now() - start) / 1000,
+      picture: async () => ({ width, height, data: toRgb(await decodeImage(image, reading)) }),
     };
   }
 
-  private async scorePrepared(batch: readonly Prepared[]): Promise<Detection[]> {
+  private async scorePrepared(batch: readonly Prepared[]): Promise<(Detection | Failure)[]> {
     this.assertUsable();
     const start = performance.now();
     const side = this.model.options.imageSize;
@@ -210,26 +254,25 @@ export class Crane {
     } finally {
       tf.dispose([scores, maps]);
     }
-    const seconds = (performance.now() - start) / 1000 / batch.length;
-    return batch.map(({ source, width, height, picture }, index) => {
+    const share = (performance.now() - start) / 1000 / batch.length;
+    return batch.map((prepared, index) => {
       const score = values[0][index] as number;
       const native = Float32Array.from(values[1].slice(index * side * side, (index + 1) * side * side));
-      if (!Number.isFinite(score)) {
-        throw new CraneError('model/not-finite', `${source}: the score is ${score}; the weights or the prompts hold values that are no numbers`, {
-          source,
-          score,
-        });
-      }
-      const data = resizeMap(native, side, side, width, height);
-      return {
-        source,
-        score,
-        map: new AnomalyMap({ data, width, height, source: picture, native: { data: native, width: side, height: side } }),
-        width,
-        height,
-        seconds,
-      };
+      return this.detection(prepared, score, { data: native, width: side, height: side }, share);
     });
+  }
+
+  private detection(prepared: Prepared, score: number, native: ScoreMap, share: number): Detection | Failure {
+    const { input, source, width, height, picture } = prepared;
+    if (!Number.isFinite(score) || !native.data.every(Number.isFinite)) {
+      const message = `${source}: its score or map holds values that are no numbers; check the weights and the prompts`;
+      return { input, error: new WeightsError('weights/not-finite', message, { source, score }) };
+    }
+    const start = performance.now();
+    const data = resizeMap(native.data, native.width, native.height, width, height);
+    const map = new AnomalyMap({ data, width, height, source: picture, native });
+    const seconds = prepared.seconds + share + (performance.now() - start) / 1000;
+    return { source, score, map, width, height, seconds };
   }
 
   /** Releases the model's tensors. Detections that were made stay usable. A second call does nothing. */
@@ -256,13 +299,51 @@ function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
   return model;
 }
 
+/** @throws UsageError */
+function requireBatchSize(batchSize: number): void {
+  if (Number.isInteger(batchSize) && batchSize > 0) return;
+  throw new UsageError('crane/batch-size', `a batch size of ${batchSize}: a whole number of 1 or more was expected`, { found: batchSize });
+}
+
+/** The next item of a source. That it may fail is seen when it is awaited, perhaps much later and perhaps never. */
+function nextOf<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T>> {
+  const next = iterator.next();
+  next.catch(() => undefined);
+  return next;
+}
+
+const settled = (): true => true;
+
 /** Resolves when everything that was already on its way has had its turn. */
 function nothingYet(): Promise<undefined> {
   return new Promise((resolve) => setImmediate(() => resolve(undefined)));
 }
 
+function iteratorOf<T>(source: Iterable<T> | AsyncIterable<T>): AsyncIterator<T> {
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : asAsync(source);
+}
+
 async function* asAsync<T>(source: Iterable<T>): AsyncGenerator<T, void, undefined> {
   yield* source;
+}
+
+/** Keeps a rejection from ending the process when the stream is left before it is looked at. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
+function checkedBatchSize(batchSize: number): number {
+  if (Number.isInteger(batchSize) && batchSize > 0) return batchSize;
+  throw new UsageError('usage/batch-size', `batch size ${batchSize}: expected a whole number of 1 or more`, { found: batchSize });
+}
+
+/** Prompts mean something only with the weights that they were trained on. */
+async function warningsAbout({ metadata }: PromptCheckpoint, backbone: Backbone): Promise<string[]> {
+  const wanted = metadata[BACKBONE_HASH_KEY];
+  if (wanted === undefined || wanted === (await backbone.sha256())) return [];
+  const made = metadata[BACKBONE_KEY] ?? 'another backbone';
+  return [`The prompts were trained on other weights (${made}, sha256 ${wanted.slice(0, 12)}…) than those of ${backbone.name}; scores may mean little.`];
 }
 
 async function pixelsOf(tensor: tf.Tensor3D): Promise<ImageInput> {

@@ -23,6 +23,8 @@ export interface ReadLimits {
   readonly maxBytes?: number;
   /** How long a download may take in all, in milliseconds. Default 30 000. */
   readonly timeout?: number;
+  /** Refuse downloads. Default false. */
+  readonly offline?: boolean;
 }
 
 const FILE_LIMIT = 2 ** 30;
@@ -120,6 +122,9 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
   const maxBytes = limits.maxBytes ?? DOWNLOAD_LIMIT;
   const timeout = limits.timeout ?? DOWNLOAD_TIMEOUT;
   const source = url.href;
+  if (limits.offline) {
+    throw new ImageError('image/offline', `${source}: not downloaded, because the network is not to be used. Give a file, or leave --offline out.`, { source });
+  }
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(timeout), redirect: 'follow' });
     if (!response.ok) {

@@ -1,9 +1,10 @@
 import type { ClipSizes, ModelOptionsInput } from '../../config';
-import { modelOptionsSchema } from '../../config';
+import { CLIP_VARIANTS, modelOptionsSchema } from '../../config';
 import { UsageError } from '../../errors';
 import type { OnProgress } from '../../progress';
 import { readPromptCheckpoint, type PromptCheckpoint } from '../../weights/prompt-checkpoint';
-import { publishedPromptsBackbone } from '../../weights/registry';
+import { sha256OfFile } from '../../weights/download';
+import { findRegisteredWeights, publishedPromptsBackbone, registeredWeights } from '../../weights/registry';
 import { resolveWeights } from '../../weights/weight-cache';
 import { EMBEDDED_BACKBONE, embeddedFile, type Backbone } from './backbone';
 
@@ -12,8 +13,11 @@ export const EMBEDDED_PROMPTS = 'nano-prompts';
 /** Used with the paper's backbone where no others are named. */
 const PUBLISHED_PROMPTS = 'crane-visa';
 
-/** Under this key the metadata of prompts keeps the model options that they were trained with, as JSON. */
+/** Keys in the metadata of prompts: the model options that they were trained with, as JSON; the auxiliary set; the backbone. */
 export const OPTIONS_KEY = 'crane.options';
+export const AUXILIARY_KEY = 'crane.auxiliary';
+export const BACKBONE_KEY = 'crane.backbone';
+export const BACKBONE_HASH_KEY = 'crane.backbone.sha256';
 
 export interface OpenPromptsOptions {
   readonly offline?: boolean;
@@ -26,24 +30,47 @@ export interface OpenPromptsOptions {
  * @throws UsageError for an unknown name; WeightsError for a file that holds no prompts
  */
 export async function openPrompts(nameOrPath: string, options: OpenPromptsOptions = {}): Promise<PromptCheckpoint> {
-  const file =
-    nameOrPath === EMBEDDED_PROMPTS ? embeddedFile('nano-prompts.safetensors') : await resolveWeights(nameOrPath, 'prompts', options);
-  return readPromptCheckpoint(file);
+  if (nameOrPath === EMBEDDED_PROMPTS) return readPromptCheckpoint(embeddedFile('nano-prompts.safetensors'));
+  const file = await resolveWeights(nameOrPath, 'prompts', options);
+  const checkpoint = await readPromptCheckpoint(file);
+  if (AUXILIARY_KEY in checkpoint.metadata) return checkpoint;
+  // Published files do not say what they were trained on; the registry does, by name or by content.
+  const hash = await sha256OfFile(file);
+  const entry = findRegisteredWeights(nameOrPath) ?? registeredWeights.find(({ sha256 }) => sha256 === hash);
+  return entry?.trainedOn ? { ...checkpoint, metadata: { ...checkpoint.metadata, [AUXILIARY_KEY]: entry.trainedOn } } : checkpoint;
+}
+
+/**
+ * Refuses a registered backbone without prompts by its name, before it is downloaded.
+ * @throws UsageError
+ */
+export function refuseWithoutPrompts(backboneName: string): void {
+  const entry = findRegisteredWeights(backboneName);
+  if (entry?.kind === 'backbone' && entry.name !== publishedPromptsBackbone) throw withoutPrompts(backboneName);
 }
 
 /**
  * The prompts used with a backbone where none are named.
  * @throws UsageError where there are none
  */
-export function defaultPrompts(backbone: Backbone): string {
-  if (backbone.name === EMBEDDED_BACKBONE) return EMBEDDED_PROMPTS;
-  // The published prompts fit every network with the paper's text tower, whatever its file is called.
-  if (backbone.sizes.text.width === 768 && backbone.sizes.vision.width === 1024) return PUBLISHED_PROMPTS;
-  throw new UsageError(
-    'prompts/none',
-    `no prompts are known for the backbone ${backbone.name}; name some with --prompts, or train them with "crane train --backbone ${backbone.name}". ` +
+export function defaultPrompts({ name, sizes, activation }: Backbone): string {
+  if (name === EMBEDDED_BACKBONE) return EMBEDDED_PROMPTS;
+  // The paper's network may lie in a file of any name.
+  const published = CLIP_VARIANTS[publishedPromptsBackbone];
+  if (activation === 'quick-gelu' && JSON.stringify(sortedSizes(sizes)) === JSON.stringify(published && sortedSizes(published))) return PUBLISHED_PROMPTS;
+  throw withoutPrompts(name);
+}
+
+function sortedSizes({ embedDimension, vision, text }: ClipSizes): readonly number[] {
+  return [embedDimension, vision.width, vision.layers, vision.heads, vision.patchSize, vision.gridSize, text.width, text.layers, text.heads];
+}
+
+function withoutPrompts(backbone: string): UsageError {
+  return new UsageError(
+    'usage/no-prompts',
+    `no prompts are known for the backbone ${backbone}; name some with --prompts, or train them with "crane train --backbone ${backbone}". ` +
       `Published prompts are for ${publishedPromptsBackbone}.`,
-    { backbone: backbone.name },
+    { backbone },
   );
 }
 
