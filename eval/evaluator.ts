@@ -52,7 +52,9 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
     });
     for await (const detection of stream) {
       signal?.throwIfAborted();
-      await collected.add(bySource.get(detection.source) as Sample, detection);
+      const sample = bySource.get(detection.source) as Sample;
+      const failure = await collected.add(sample, detection, crane.description.preprocessing.reference).catch((error: Error) => error);
+      if (failure instanceof Error) failures.push({ path: sample.maskPath ?? sample.imagePath, message: failure.message });
       done++;
       onProgress?.({ kind: 'advance', task, done, total });
     }
@@ -115,9 +117,10 @@ class CategoryMetrics {
     this.whole = new Measures(hasMasks);
   }
 
-  async add(sample: Sample, { score, map }: Detection): Promise<void> {
+  /** @throws ImageError where the mask cannot be read; the image then counts nowhere */
+  async add(sample: Sample, { score, map }: Detection, reference: boolean): Promise<void> {
     const native = map.native as { data: Float32Array; width: number; height: number };
-    const mask = await preprocessMask(sample.anomalous ? (sample.maskPath ?? undefined) : undefined, native);
+    const mask = await preprocessMask(sample.anomalous ? (sample.maskPath ?? undefined) : undefined, native, { reference });
     this.whole.add(sample.anomalous, score, native, mask);
     const group = sample.anomalous ? this.groupOf?.(sample.defect) : undefined;
     if (!sample.anomalous && this.groupOf) {
