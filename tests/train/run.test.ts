@@ -7,6 +7,7 @@ import type { Progress } from '../../lib/progress';
 import { readPromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
 import { train, type TrainOptions } from '../../train/run';
 import { epochBatches } from '../../train/shuffle';
+import { PromptTrainer, type StepLosses } from '../../train/trainer';
 import { expectNoLeak } from '../tensors';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
 
@@ -73,6 +74,15 @@ test('a run writes prompts that say how they were made and that a model loads', 
   expect(score).toBeGreaterThan(0);
   expect(score).toBeLessThan(1);
   crane.dispose();
+});
+
+test('losses of an epoch are means over images: the smaller last batch counts for less', async () => {
+  const step = jest.spyOn(PromptTrainer.prototype, 'step');
+  const { epochs } = await train(shortRun('means', { training: { epochs: 1, batchSize: 4 } }));
+  const [first, second, third] = (await Promise.all(step.mock.results.map(({ value }) => value as Promise<StepLosses>))).map(({ image }) => image) as [number, number, number];
+  step.mockRestore();
+  expect(epochs[0]?.image).toBeCloseTo((4 * first + 4 * second + 3 * third) / 11, 10);
+  expect(epochs[0]?.image).not.toBeCloseTo((first + second + third) / 3, 10);
 });
 
 test('equal runs write equal bytes; another seed does not', async () => {

@@ -211,6 +211,19 @@ describeWithGoldens("five steps of the reference's training", () => {
     }
   });
 
+  test('with a context probability of one half, some batches see their images and some do not', async () => {
+    const { model, trainer } = setUp(config, { contextProbability: 0.5 });
+    const batch = goldenBatch(model);
+    const encode = jest.spyOn(model, 'encodePrompts');
+    for (let step = 0; step < 10; step++) await trainer.step(batch);
+    const withContext = encode.mock.calls.filter(([global]) => global !== undefined).length;
+    expect(withContext).toBeGreaterThan(1);
+    expect(withContext).toBeLessThan(9);
+    disposeBatch(batch);
+    trainer.dispose();
+    model.dispose();
+  });
+
   test('frozen prompts are refused', async () => {
     const model = tinyCrane();
     await expectNoLeak(() => {
