@@ -6,11 +6,14 @@ import sharp from 'sharp';
 import { Crane } from '../lib';
 import { prepareBackend } from '../lib/backend';
 import { ImageError, UsageError, WeightsError } from '../lib/errors';
-import { describeWithGoldens, expectClose, golden, goldenPath } from './goldens';
+import { openTensors } from '../lib/weights/open';
+import { readPromptCheckpoint, writePromptCheckpoint } from '../lib/weights/prompt-checkpoint';
+import { writeSafetensors, type TensorToWrite } from '../lib/weights/safetensors';
+import { describeWithGoldens, expectClose, golden, goldenPath, testEachGolden, tinyBackbone } from './goldens';
 import { expectNoLeak } from './tensors';
 
 const tiny = (): { backbone: string; prompts: string; imageSize: number; layers: number[]; eattnBlocks: number } => ({
-  backbone: goldenPath('clip_tiny_torchscript.pt'),
+  backbone: tinyBackbone(),
   prompts: goldenPath('prompts_tiny.pth'),
   imageSize: 70,
   layers: [2, 4, 6],
@@ -144,6 +147,79 @@ describeWithGoldens('Crane, from file to map', () => {
     crane.dispose();
   });
 
+  test('a feed that fails after the consumer left does not end the process, and one that waits does not hold it up', async () => {
+    const crane = await Crane.load({ ...tiny(), batchSize: 1 });
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    let fail: (error: Error) => void = () => undefined;
+    const never = new Promise<string>((_, reject) => (fail = reject));
+    async function* feed(): AsyncGenerator<string> {
+      yield goldenPath('images/small.png');
+      yield await never;
+    }
+    for await (const { score } of crane.stream(feed())) {
+      expect(score).toBeGreaterThan(0);
+      break;
+    }
+    fail(new Error('the camera went away'));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+    crane.dispose();
+  });
+
+  test('a stream takes a folder, with the folders below it', async () => {
+    const crane = await Crane.load(tiny());
+    const seen: string[] = [];
+    for await (const { source } of crane.stream(goldenPath('e2e/dataset/button/test'))) seen.push(path.relative(goldenPath('e2e/dataset/button/test'), source));
+    expect(seen).toEqual(['fault/001.png', 'fault/003.png', 'good/000.png', 'good/002.png']);
+    await expect(crane.stream(path.join(folder, 'nowhere')).next()).rejects.toThrow(/a folder of images was expected/);
+    crane.dispose();
+  });
+
+  test.each([0, -1, 1.5, Number.NaN])('a batch size of %p is refused', async (batchSize) => {
+    await expect(Crane.load({ ...tiny(), batchSize })).rejects.toThrow(UsageError);
+    const crane = await Crane.load(tiny());
+    await expect(crane.stream([goldenPath('images/small.png')], { batchSize }).next()).rejects.toThrow(UsageError);
+    crane.dispose();
+  });
+
+  test('an address is not downloaded when offline', async () => {
+    const crane = await Crane.load({ ...tiny(), offline: true });
+    await expect(crane.detect('http://127.0.0.1:9/part.png')).rejects.toThrow(/network is not to be used/);
+    crane.dispose();
+  });
+
+  test.each([
+    ['the first parameter', 'visual.conv1.weight', undefined],
+    ['the last parameter', 'text_projection', undefined],
+    ['one parameter of another shape', 'visual.transformer.resblocks.3.mlp.c_fc.bias', [7]],
+  ])('a backbone that lacks %s is refused, and nothing of it stays', async (_, name, shape) => {
+    const source = await openTensors(goldenPath('clip_tiny.safetensors'));
+    const tensors: Record<string, TensorToWrite> = {};
+    for (const entry of source.entries.values()) {
+      if (entry.dtype === 'int32' || entry.dtype === 'int64') tensors[entry.name] = { dtype: 'int32', shape: entry.shape, data: source.readIntegers(entry.name) };
+      else if (entry.name !== name) tensors[entry.name] = { dtype: 'float16', shape: entry.shape, data: source.read(entry.name) };
+      else if (shape) tensors[name] = { dtype: 'float16', shape, data: new Float32Array(7) };
+    }
+    source.close();
+    const file = path.join(folder, 'incomplete.safetensors');
+    writeSafetensors(file, tensors);
+    await expectNoLeak(() => expect(Crane.load({ ...tiny(), backbone: file })).rejects.toThrow(WeightsError));
+    await expect(Crane.load({ ...tiny(), backbone: file })).rejects.toThrow(name);
+  });
+
+  test('prompts that were trained on other weights come with a warning', async () => {
+    const file = path.join(folder, 'foreign.safetensors');
+    const prompts = await readPromptCheckpoint(goldenPath('prompts_tiny.pth'));
+    writePromptCheckpoint(file, prompts, { 'crane.backbone': 'elsewhere', 'crane.backbone.sha256': 'ab'.repeat(32), 'crane.auxiliary': 'castings' });
+    const crane = await Crane.load({ ...tiny(), prompts: file });
+    expect(crane.description.warnings).toEqual([expect.stringMatching(/other weights \(elsewhere, sha256 abababababab/)]);
+    expect(crane.description.auxiliary).toBe('castings');
+    crane.dispose();
+  });
+
   test('after dispose it says so, and disposing twice is no mistake', async () => {
     const crane = await Crane.load(tiny());
     crane.dispose();
@@ -152,15 +228,20 @@ describeWithGoldens('Crane, from file to map', () => {
   });
 
   test('options that do not fit are refused, with the tensors released', async () => {
+    const wide = path.join(folder, 'wide.safetensors');
+    const context = new Float32Array(12 * 768);
+    writePromptCheckpoint(wide, { contextNormal: context, contextAnomalous: context, deep: [], width: 768, contextTokens: 12, deepTokens: 0, depth: 1, metadata: {} });
     const before = tf.memory().numTensors;
     await expect(Crane.load({ ...tiny(), imageSize: 71 })).rejects.toThrow(/multiple of the backbone's patch size 14.*70, 84/);
     await expect(Crane.load({ ...tiny(), layers: [7] })).rejects.toThrow(/blocks 1 to 6/);
-    await expect(Crane.load({ ...tiny(), prompts: goldenPath('published/trained_on_visa_crane_epoch_5.pth') })).rejects.toThrow(WeightsError);
+    await expect(Crane.load({ ...tiny(), prompts: wide })).rejects.toThrow(WeightsError);
+    await expect(Crane.load({ ...tiny(), prompts: wide })).rejects.toThrow(/768/);
     await expect(Crane.load({ ...tiny(), backbone: 'no-such-model' })).rejects.toThrow(UsageError);
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  test.each(['clip_tiny_torchscript.pt', 'clip_tiny_statedict.pt', 'clip_tiny_hf.safetensors'])(
+  testEachGolden(
+    [['clip_tiny.safetensors'], ['clip_tiny_torchscript.pt'], ['clip_tiny_statedict.pt'], ['clip_tiny_hf.safetensors']],
     'image features of %s',
     async (file) => {
       const { openBackbone, ClipVisionEncoder } = await import('../lib');

@@ -1,19 +1,49 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import * as zlib from 'node:zlib';
 
 /**
  * The folder of golden numbers: what the reference program computes on small seeded networks. Looked for at
- * `CRANE_GOLDENS`, else in `shared/goldens` beside the checkout.
+ * `CRANE_GOLDENS`, then in `shared/goldens` beside the checkout, where the complete set may lie, then in the
+ * repository's own trimmed copy (tests/goldens/README.md).
  */
 export const goldensFolder: string | undefined = [
   process.env['CRANE_GOLDENS'],
   path.resolve(__dirname, '../../shared/goldens'),
-].find((folder): folder is string => folder !== undefined && fs.existsSync(path.join(folder, 'manifest.json')));
+  path.resolve(__dirname, 'goldens'),
+].find((folder): folder is string => !!folder && fs.existsSync(path.join(folder, 'manifest.json')));
 
 /** Absolute path of a golden file. */
 export function goldenPath(name: string): string {
   if (goldensFolder === undefined) throw new Error(`golden file ${name} wanted, but no goldens folder was found`);
   return path.join(goldensFolder, name);
+}
+
+/** Whether a golden file is at hand: the trimmed set lacks the large ones. */
+export function hasGolden(name: string): boolean {
+  return goldensFolder !== undefined && fs.existsSync(goldenPath(name));
+}
+
+/** The goldens' CLIP as a file for `Crane.load`: as OpenAI publishes it, else with the tests' words as its vocabulary. */
+export function tinyBackbone(): string {
+  return goldenPath(hasGolden('clip_tiny_torchscript.pt') ? 'clip_tiny_torchscript.pt' : 'clip_tiny.safetensors');
+}
+
+/** `test`, or one that is skipped, and says so, where any of these golden files is not at hand. */
+export function testWithGoldens(...files: readonly string[]): jest.It {
+  const missing = files.filter((file) => !hasGolden(file));
+  if (missing.length === 0) return test;
+  process.stderr.write(`\nGOLDEN NOT AT HAND: ${missing.join(', ')}; the test that reads it is skipped. Only the complete set has it.\n`);
+  return test.skip;
+}
+
+/** `test.each` over golden files: `%s` in the title stands for the file, and a row whose file is missing is skipped. */
+export function testEachGolden<Rest extends unknown[]>(
+  rows: readonly [file: string, ...rest: Rest][],
+  title: string,
+  body: (file: string, ...rest: Rest) => void | Promise<void>,
+): void {
+  for (const row of rows) testWithGoldens(row[0])(title.replace('%s', row[0]), async () => body(...row));
 }
 
 /** `describe`, but counted as skipped, and said loudly, where the goldens are not at hand. */
@@ -57,16 +87,10 @@ export function golden(reference: string): GoldenTensor {
   const parsed = /^(.+?)#(.+?)(?:\[(\d+):(\d+)\])?$/.exec(reference);
   if (!parsed) throw new Error(`not a golden reference: ${reference}`);
   const [, file, name, from, to] = parsed;
-  const bytes = fs.readFileSync(goldenPath(file as string));
-  const headerLength = Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.toString('utf8', 8, 8 + headerLength)) as Record<
-    string,
-    { dtype: string; shape: number[]; data_offsets: [number, number] }
-  >;
+  const { header, data: bytes } = readGolden(file as string);
   const entry = header[name as string];
   if (!entry) throw new Error(`${file} has no tensor ${name}`);
-  const raw = bytes.subarray(8 + headerLength + entry.data_offsets[0], 8 + headerLength + entry.data_offsets[1]);
-  let data = decode(raw, entry.dtype);
+  let data = decode(bytes.subarray(...entry.data_offsets), entry.dtype);
   let shape = entry.shape;
   if (from !== undefined && to !== undefined) {
     const row = shape.slice(1).reduce((product, n) => product * n, 1);
@@ -74,6 +98,25 @@ export function golden(reference: string): GoldenTensor {
     shape = [Number(to) - Number(from), ...shape.slice(1)];
   }
   return { shape, data };
+}
+
+/** Vocabulary ids of the rows of a golden CLIP's token table; undefined where it has the whole vocabulary. */
+export function goldenTokenIds(file: string): number[] | undefined {
+  const ids = 'token_embedding.ids';
+  return ids in readGolden(file).header ? Array.from(golden(`${file}#${ids}`).data) : undefined;
+}
+
+interface GoldenEntry {
+  readonly dtype: string;
+  readonly shape: number[];
+  readonly data_offsets: [begin: number, end: number];
+}
+
+function readGolden(file: string): { header: Record<string, GoldenEntry>; data: Buffer } {
+  // The trimmed set compresses what is read in this way only.
+  const bytes = hasGolden(file) ? fs.readFileSync(goldenPath(file)) : zlib.gunzipSync(fs.readFileSync(goldenPath(`${file}.gz`)));
+  const dataStart = 8 + Number(bytes.readBigUInt64LE(0));
+  return { header: JSON.parse(bytes.toString('utf8', 8, dataStart)) as Record<string, GoldenEntry>, data: bytes.subarray(dataStart) };
 }
 
 function decode(raw: Buffer, dtype: string): Float32Array {

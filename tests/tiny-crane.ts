@@ -4,7 +4,7 @@ import { ClipTextEncoder } from '../lib/encoders/clip-text';
 import { ClipVisionEncoder } from '../lib/encoders/clip-vision';
 import { CraneModel } from '../lib/methods/crane/model';
 import { LearnablePrompts } from '../lib/prompts/learnable-prompts';
-import { golden } from './goldens';
+import { golden, goldenTokenIds } from './goldens';
 import { goldenParameters } from './tensors';
 
 /** The goldens' network: everything that its weights decide. */
@@ -25,6 +25,7 @@ export interface TinyCraneOptions extends ModelOptionsInput {
 export function tinyCrane({ roundDeepTokens = true, promptsFrom, trainablePrompts = false, ...input }: TinyCraneOptions = {}): CraneModel {
   const options = completeModelOptions({ imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5, ...input }, tinySizes);
   const parameters = goldenParameters('clip_tiny.safetensors');
+  const tokenIds = goldenTokenIds('clip_tiny.safetensors');
   const common = { embedDimension: 64, activation: 'quick-gelu', parameters } as const;
   return new CraneModel({
     options,
@@ -34,7 +35,7 @@ export function tinyCrane({ roundDeepTokens = true, promptsFrom, trainablePrompt
       eattnBlocks: options.eattnBlocks,
       attention: options.attention,
     }),
-    text: new ClipTextEncoder({ ...common, sizes: tinySizes.text }),
+    text: new ClipTextEncoder({ ...common, sizes: tinySizes.text, ...(tokenIds ? { tokenIds } : {}) }),
     prompts: new LearnablePrompts({
       width: 64,
       contextTokens: 12,

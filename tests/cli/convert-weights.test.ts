@@ -5,7 +5,7 @@ import * as path from 'node:path';
 import { convertWeights } from '../../cli/convert-weights';
 import { openClipWeights } from '../../lib/weights/clip-weights';
 import { openTensorsSync } from '../../lib/weights/open';
-import { describeWithGoldens, goldenPath } from '../goldens';
+import { describeWithGoldens, goldenPath, testEachGolden, testWithGoldens } from '../goldens';
 
 let folder: string;
 
@@ -40,19 +40,19 @@ describeWithGoldens('converting', () => {
     expect(content(theirs)).toEqual(content(goldenPath('prompts_tiny.pth')));
   });
 
-  test('a published file to .pth again keeps every value, without its backbone at hand', async () => {
+  testWithGoldens('published/trained_on_visa_crane_epoch_5.pth')('a published file to .pth again keeps every value, without its backbone at hand', async () => {
     const published = goldenPath('published/trained_on_visa_crane_epoch_5.pth');
     await convertWeights(published, path.join(folder, 'again.pth'));
     expect(content(path.join(folder, 'again.pth'))).toEqual(content(published));
   });
 
-  test('a backbone of another width is refused', async () => {
+  testWithGoldens('published/trained_on_visa_crane_epoch_5.pth')('a backbone of another width is refused', async () => {
     const ours = path.join(folder, 'prompts.safetensors');
     await convertWeights(goldenPath('published/trained_on_visa_crane_epoch_5.pth'), ours);
     await expect(convertWeights(ours, path.join(folder, 'x.pth'), { backbone: goldenPath('clip_tiny.safetensors') })).rejects.toThrow(/768 wide .* embeds words in 64/);
   });
 
-  test.each(['clip_tiny_torchscript.pt', 'clip_tiny_statedict.pt', 'clip_tiny_hf.safetensors'])('%s to safetensors is the same network', async (name) => {
+  testEachGolden([['clip_tiny.safetensors'], ['clip_tiny_torchscript.pt'], ['clip_tiny_statedict.pt'], ['clip_tiny_hf.safetensors']], '%s to safetensors is the same network', async (name) => {
     const file = path.join(folder, 'clip.safetensors');
     await convertWeights(goldenPath(name), file);
     expect(content(file)).toEqual(content(goldenPath(name)));
@@ -63,7 +63,7 @@ describeWithGoldens('converting', () => {
     after.close();
   });
 
-  test('float16 halves the file and rounds once; integers stay', async () => {
+  testWithGoldens('clip_tiny_hf.safetensors')('float16 halves the file and rounds once; integers stay', async () => {
     const [wide, narrow] = [path.join(folder, 'wide.safetensors'), path.join(folder, 'narrow.safetensors')];
     await convertWeights(goldenPath('clip_tiny_hf.safetensors'), wide, { dtype: 'float32' });
     await convertWeights(goldenPath('clip_tiny_hf.safetensors'), narrow, { dtype: 'float16' });
@@ -77,7 +77,7 @@ describeWithGoldens('converting', () => {
   });
 
   test('a backbone as .pth, another suffix and a file that is there are wrong use', async () => {
-    const from = goldenPath('vfm_dino.safetensors');
+    const from = goldenPath('formats.safetensors');
     await expect(convertWeights(from, path.join(folder, 'x.pth'))).rejects.toThrow(/holds no prompts/);
     await expect(convertWeights(from, path.join(folder, 'x.onnx'))).rejects.toThrow(/expected \.safetensors, or \.pth/);
     const there = path.join(folder, 'x.safetensors');

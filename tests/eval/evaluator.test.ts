@@ -6,11 +6,11 @@ import { openDataset } from '../../datasets/dataset';
 import { evaluate } from '../../eval/evaluator';
 import { Crane } from '../../lib';
 import { DatasetError } from '../../lib/errors';
-import { describeWithGoldens, goldenCases, goldenPath } from '../goldens';
+import { describeWithGoldens, goldenCases, goldenPath, tinyBackbone } from '../goldens';
 import { expectNoLeak } from '../tensors';
 
 const tiny = (): Parameters<typeof Crane.load>[0] => ({
-  backbone: goldenPath('clip_tiny_torchscript.pt'),
+  backbone: tinyBackbone(),
   prompts: goldenPath('prompts_tiny.pth'),
   imageSize: 70,
   layers: [2, 4, 6],

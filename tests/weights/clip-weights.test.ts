@@ -5,7 +5,7 @@ import { clipParameterShapes, TOKEN_IDS } from '../../lib/weights/clip-keys';
 import { clipMetadata, openClipWeights } from '../../lib/weights/clip-weights';
 import { openTensorsSync } from '../../lib/weights/open';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
-import { describeWithGoldens, golden, goldenPath } from '../goldens';
+import { describeWithGoldens, golden, goldenPath, goldenTokenIds, testEachGolden, testWithGoldens } from '../goldens';
 import { expectSameValues, scratchFolder, weightsError } from './archives';
 
 const scratch = scratchFolder();
@@ -36,18 +36,22 @@ describeWithGoldens('the same network in four files', () => {
     return place;
   }
 
-  test.each([
-    ['safetensors', () => goldenPath('clip_tiny.safetensors'), 'openai', 49408],
-    ['state dict', () => goldenPath('clip_tiny_statedict.pt'), 'openai', 512],
-    ['TorchScript archive', () => goldenPath('clip_tiny_torchscript.pt'), 'openai', 49408],
-    ['HuggingFace folder', huggingFaceFolder, 'huggingface', 512],
-    ['HuggingFace file', () => goldenPath('clip_tiny_hf.safetensors'), 'huggingface', 512],
-  ])('%s', async (_, place, layout, vocabularySize) => {
-    const weights = await openClipWeights(place());
+  testEachGolden([
+    ['clip_tiny.safetensors', goldenPath, 'openai', 49408],
+    ['clip_tiny_statedict.pt', goldenPath, 'openai', 512],
+    ['clip_tiny_torchscript.pt', goldenPath, 'openai', 49408],
+    ['clip_tiny_hf.safetensors', goldenPath, 'huggingface', 512],
+  ], '%s', check);
+
+  testWithGoldens('clip_tiny_hf.safetensors')('HuggingFace folder', () => check('', () => huggingFaceFolder(), 'huggingface', 512));
+
+  async function check(file: string, place: (file: string) => string, layout: string, vocabularySize: number): Promise<void> {
+    const weights = await openClipWeights(place(file));
     expect(weights).toMatchObject({ layout, activation: 'quick-gelu', sizes: { ...tiny, text: { ...tiny.text, vocabularySize } } });
-    expect(weights.tokenIds).toBeUndefined();
+    const tokenIds = file === 'clip_tiny.safetensors' ? goldenTokenIds(file) : undefined;
+    expect(weights.tokenIds && Array.from(weights.tokenIds)).toEqual(tokenIds);
     const plain = openTensorsSync(goldenPath('clip_tiny.safetensors'));
-    for (const [name, shape] of clipParameterShapes(weights.sizes)) {
+    for (const [name, shape] of clipParameterShapes(weights.sizes, tokenIds?.length)) {
       // The cut files hold the first rows of the token table.
       const all = checkedApart.includes(name) ? golden(`clip_tiny.safetensors#${name}`).data : plain.read(name);
       const wanted = all.subarray(0, shape.reduce((product, size) => product * size, 1));
@@ -57,9 +61,9 @@ describeWithGoldens('the same network in four files', () => {
     weights.reader.finish();
     weights.close();
     plain.close();
-  });
+  }
 
-  test('a HuggingFace configuration decides heads and activation', async () => {
+  testWithGoldens('clip_tiny_hf.safetensors')('a HuggingFace configuration decides heads and activation', async () => {
     const gelu = huggingFaceFolder((config) => {
       Object.assign(config['vision_config'] ?? {}, { hidden_act: 'gelu', num_attention_heads: 4 });
       Object.assign(config['text_config'] ?? {}, { hidden_act: 'gelu' });
@@ -80,7 +84,7 @@ describeWithGoldens('the same network in four files', () => {
     expect((await weightsError(() => openClipWeights(broken))).message).toContain('not a JSON object');
   });
 
-  test('a model in several files', async () => {
+  testWithGoldens('clip_tiny_hf.safetensors')('a model in several files', async () => {
     const place = folder();
     const whole = await openClipWeights(goldenPath('clip_tiny_hf.safetensors'));
     const source = whole.reader.source;
@@ -122,11 +126,11 @@ describeWithGoldens('the same network in four files', () => {
     expect((await weightsError(() => openClipWeights(place))).message).toContain('not JSON');
   });
 
-  test.each([
+  testEachGolden([
     ['prompts_tiny.pth', /give it as prompts/],
     ['vfm_dinov2_f16.pth', /DINO or SAM/],
     ['formats.safetensors', /found are 4 tensors/],
-  ])('%s is no CLIP', async (file, message) => {
+  ], '%s is no CLIP', async (file, message) => {
     const error = await weightsError(() => openClipWeights(goldenPath(file)));
     expect(error.code).toBe('weights/not-clip');
     expect(error.message).toMatch(message);

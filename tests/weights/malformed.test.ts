@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../../lib/errors';
 import { openTensorsSync } from '../../lib/weights/open';
-import { describeWithGoldens, goldenPath } from '../goldens';
+import { describeWithGoldens, goldenPath, testEachGolden } from '../goldens';
 import { checkpoint, scratchFolder, weightsError } from './archives';
 
 /** Opens a file and reads all of it; whatever is wrong must come out as a WeightsError. True where nothing is. */
@@ -43,10 +43,10 @@ const files = [
   'clip_tiny.safetensors', 'clip_tiny_hf.safetensors', 'clip_tiny_statedict.pt', 'clip_tiny_torchscript.pt', 'prompts_tiny.pth',
   'prompts_train_start.pth', 'torch_zoo.pth', 'torch_zoo_legacy.pth', 'vfm_dinov2_f16.pth', 'vfm_sam.safetensors',
   'published/trained_on_visa_crane_epoch_5.pth',
-];
+].map((name): [string] => [name]);
 
 describeWithGoldens('damaged files', () => {
-  test.each(files)('%s, cut at every hundredth, is an error', (name) => {
+  testEachGolden(files, '%s, cut at every hundredth, is an error', (name) => {
     const file = path.join(scratch.folder, path.basename(name));
     fs.copyFileSync(goldenPath(name), file);
     const size = fs.statSync(file).size;
@@ -58,7 +58,7 @@ describeWithGoldens('damaged files', () => {
     expect(survived).toEqual([]);
   });
 
-  test.each(files)('%s with random bytes changed is read or is an error', (name) => {
+  testEachGolden(files, '%s with random bytes changed is read or is an error', (name) => {
     const file = path.join(scratch.folder, path.basename(name));
     fs.copyFileSync(goldenPath(name), file);
     const { size } = fs.statSync(file);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { UsageError } from '../../lib/errors';
 import { findRegisteredWeights, registeredWeights, registeredWeightsOf } from '../../lib/weights/registry';
-import { describeWithGoldens, goldenPath } from '../goldens';
+import { goldenPath, testEachGolden } from '../goldens';
 
 test('four backbones and twenty checkpoints, each under its own name, file and address', () => {
   expect(registeredWeights.filter((entry) => entry.kind === 'backbone')).toHaveLength(4);
@@ -44,15 +44,15 @@ test('an unknown name, an epoch that does not exist and the wrong kind list what
   expect(() => registeredWeightsOf('crane-visa', 'backbone')).toThrow(/is the name of prompts, not of backbone\. Known: ViT-L\/14@336px/);
 });
 
-describeWithGoldens('published checkpoints at hand', () => {
-  test.each([
-    ['crane-mvtec', 'trained_on_mvtec_crane_epoch_5.pth'],
-    ['crane-visa', 'trained_on_visa_crane_epoch_5.pth'],
-    ['crane-plus-mvtec', 'trained_on_mvtec_cranep_epoch_5.pth'],
-    ['crane-plus-mvtec@1', 'trained_on_mvtec_cranep_epoch_1.pth'],
-    ['crane-plus-visa', 'trained_on_visa_cranep_epoch_5.pth'],
-  ])('%s has the registered length and sha256', (name, file) => {
-    const bytes = fs.readFileSync(goldenPath(`published/${file}`));
+describe('published checkpoints at hand', () => {
+  testEachGolden([
+    ['published/trained_on_mvtec_crane_epoch_5.pth', 'crane-mvtec'],
+    ['published/trained_on_visa_crane_epoch_5.pth', 'crane-visa'],
+    ['published/trained_on_mvtec_cranep_epoch_5.pth', 'crane-plus-mvtec'],
+    ['published/trained_on_mvtec_cranep_epoch_1.pth', 'crane-plus-mvtec@1'],
+    ['published/trained_on_visa_cranep_epoch_5.pth', 'crane-plus-visa'],
+  ], '%s has the registered length and sha256', (file, name) => {
+    const bytes = fs.readFileSync(goldenPath(file));
     const entry = registeredWeightsOf(name);
     expect(bytes.length).toBe(entry.bytes);
     expect(createHash('sha256').update(bytes).digest('hex')).toBe(entry.sha256);

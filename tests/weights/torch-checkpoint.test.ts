@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { openTensors, openTensorsSync } from '../../lib/weights/open';
 import { TorchCheckpointSource } from '../../lib/weights/torch-checkpoint';
-import { describeWithGoldens, golden, goldenPath } from '../goldens';
+import { describeWithGoldens, golden, goldenPath, hasGolden, testEachGolden, testWithGoldens } from '../goldens';
 import { checkpoint, expectSameValues, op, pickle, type PickledView, scratchFolder, tensor, torchZip, weightsError } from './archives';
 
 const scratch = scratchFolder();
@@ -36,7 +36,7 @@ describeWithGoldens('checkpoints that PyTorch wrote', () => {
     source.close();
   });
 
-  test('float16 DINOv2 equals its safetensors', () => {
+  testWithGoldens('vfm_dinov2_f16.pth', 'vfm_dinov2.safetensors')('float16 DINOv2 equals its safetensors', () => {
     const [half, plain] = [openTensorsSync(goldenPath('vfm_dinov2_f16.pth')), openTensorsSync(goldenPath('vfm_dinov2.safetensors'))];
     expect([...half.entries.keys()].sort()).toEqual([...plain.entries.keys()].sort());
     for (const name of plain.entries.keys()) {
@@ -48,14 +48,13 @@ describeWithGoldens('checkpoints that PyTorch wrote', () => {
     plain.close();
   });
 
-  const published = fs.existsSync(goldenPath('published/published.json'))
+  const published = hasGolden('published/published.json')
     ? (JSON.parse(fs.readFileSync(goldenPath('published/published.json'), 'utf8')) as {
         files: Record<string, Record<string, { shape: number[]; dtype: string; sum: number; abs_sum: number; first: number[]; last: number }>>;
       }).files
     : {};
-  test.each(Object.keys(published))('%s has the published shapes and sums', (file) => {
-    const source = openTensorsSync(goldenPath(`published/${file}`));
-    const tensors = published[file] ?? {};
+  testEachGolden(Object.entries(published).map(([file, tensors]): [string, typeof tensors] => [`published/${file}`, tensors]), '%s has the published shapes and sums', (file, tensors) => {
+    const source = openTensorsSync(goldenPath(file));
     expect([...source.entries.keys()]).toEqual(Object.keys(tensors).map((name) => `prompt_learner.${name}`));
     for (const [name, wanted] of Object.entries(tensors)) {
       const values = source.readDoubles(`prompt_learner.${name}`);

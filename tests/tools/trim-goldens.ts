@@ -1,0 +1,128 @@
+/**
+ * Writes the trimmed set of golden numbers that the repository carries (tests/goldens) from the complete one:
+ *
+ *     node -r ts-node/register/transpile-only tests/tools/trim-goldens.ts <complete set> tests/goldens
+ *
+ * It leaves out what no test of Crane reads (cases with foundation models), what is large (the same network in three
+ * more file formats) and what is not ours to copy (published checkpoints). The token table keeps the rows of the words
+ * that tests use. Files read only through `golden()` are compressed. The same input gives the same files.
+ */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import * as zlib from 'node:zlib';
+
+/** Cases with a foundation model: their weights are not copied. */
+const LEFT_OUT = /^(dattn|scoring\/cranep)/;
+
+/** Tests open these as files of their own; every other safetensors file is compressed. */
+const AS_FILES = ['clip_tiny.safetensors', 'formats.safetensors'];
+
+const COPIED = [
+  'clip_tiny_hf_config.json', 'metrics.json', 'prompts_tiny.pth', 'prompts_train_start.pth', 'tokenizer.json',
+  'torch_zoo.json', 'torch_zoo.pth', 'torch_zoo_legacy.pth', 'published/published.json', 'images', 'e2e',
+];
+
+const TRIMMED = [
+  'clip_tiny', 'e2e', 'formats', 'image_transform', 'losses', 'metrics', 'prompts', 'scoring', 'train', 'units', 'vision',
+].map((name) => `${name}.safetensors`);
+
+const TOKEN_TABLE = 'token_embedding.weight';
+
+interface Tensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: Buffer;
+}
+type Tensors = ReadonlyMap<string, Tensor>;
+
+interface Manifest {
+  /** Lengths of the files of the complete set. */
+  readonly files?: unknown;
+  readonly cases: readonly { readonly id: string }[];
+}
+
+function readTensors(file: string): Tensors {
+  const bytes = fs.readFileSync(file);
+  const dataStart = 8 + Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.toString('utf8', 8, dataStart)) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
+  return new Map(
+    Object.entries(header)
+      .filter(([name]) => name !== '__metadata__')
+      .map(([name, { dtype, shape, data_offsets: [begin, end] }]) => [name, { dtype, shape, bytes: bytes.subarray(dataStart + begin, dataStart + end) }]),
+  );
+}
+
+function writeTensors(tensors: Tensors): Buffer {
+  let at = 0;
+  const header = Object.fromEntries(
+    [...tensors].map(([name, { dtype, shape, bytes }]) => [name, { dtype, shape, data_offsets: [at, (at += bytes.length)] }]),
+  );
+  const text = JSON.stringify(header);
+  const json = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  return Buffer.concat([length, json, ...[...tensors.values()].map(({ bytes }) => bytes)]);
+}
+
+/** All `file#tensor` that a part of the manifest mentions. */
+function references(part: unknown): string[] {
+  if (typeof part === 'string') return /^[^#]+\.safetensors#/.test(part) ? [part.replace(/\[\d+:\d+\]$/, '')] : [];
+  return typeof part === 'object' && part !== null ? Object.values(part).flatMap(references) : [];
+}
+
+/** Every id in contexts of 77 tokens: the prompts, the texts of the tests, and the padding. */
+function usedTokenIds(from: string): number[] {
+  const contexts = ['prompts.safetensors', 'formats.safetensors']
+    .flatMap((file) => [...readTensors(path.join(from, file)).values()])
+    .filter(({ dtype, shape }) => dtype === 'I32' && shape.at(-1) === 77);
+  const ids = contexts.flatMap(({ bytes }) => Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readInt32LE(index * 4)));
+  return [...new Set(ids)].sort((a, b) => a - b);
+}
+
+/** The network with some rows of its token table, and their ids beside it, as lib/weights/clip-weights.ts reads them. */
+function cutVocabulary(network: Tensors, ids: readonly number[]): Tensors {
+  const table = network.get(TOKEN_TABLE);
+  if (!table) throw new Error(`the network has no ${TOKEN_TABLE}`);
+  const [rows = 0, width = 0] = table.shape;
+  const rowBytes = table.bytes.length / rows;
+  const cut = { ...table, shape: [ids.length, width], bytes: Buffer.concat(ids.map((id) => table.bytes.subarray(id * rowBytes, (id + 1) * rowBytes))) };
+  // 32-bit numbers first, so that all begin at multiples of their length.
+  const idTensor = { dtype: 'I32', shape: [ids.length], bytes: Buffer.from(Int32Array.from(ids).buffer) };
+  return new Map([['token_embedding.ids', idTensor], ...[...network].map(([name, tensor]) => [name, name === TOKEN_TABLE ? cut : tensor] as const)]);
+}
+
+/** Contents only: the complete set may be read-only. */
+function copy(from: string, to: string): void {
+  if (fs.statSync(from).isDirectory()) {
+    for (const name of fs.readdirSync(from)) copy(path.join(from, name), path.join(to, name));
+    return;
+  }
+  fs.mkdirSync(path.dirname(to), { recursive: true });
+  fs.writeFileSync(to, fs.readFileSync(from));
+}
+
+function trim(from: string, to: string): void {
+  const manifest = JSON.parse(fs.readFileSync(path.join(from, 'manifest.json'), 'utf8')) as Manifest;
+  const kept = manifest.cases.filter(({ id }) => !LEFT_OUT.test(id));
+  const wanted = new Set(references(kept));
+  const unwanted = new Set(references(manifest.cases).filter((reference) => !wanted.has(reference)));
+
+  for (const name of COPIED) copy(path.join(from, name), path.join(to, name));
+  for (const file of TRIMMED) {
+    const all = readTensors(path.join(from, file));
+    const some = file.startsWith('clip_tiny')
+      ? cutVocabulary(all, usedTokenIds(from))
+      : new Map([...all].filter(([name]) => !unwanted.has(`${file}#${name}`)));
+    const bytes = writeTensors(some);
+    if (AS_FILES.includes(file)) fs.writeFileSync(path.join(to, file), bytes);
+    else fs.writeFileSync(path.join(to, `${file}.gz`), zlib.gzipSync(bytes, { level: 9 }));
+  }
+  const { files: _, ...rest } = manifest;
+  const cases = kept.map((item) => `\n${JSON.stringify(item)}`).join(',');
+  const text = JSON.stringify({ ...rest, cases: [] }).replace('"cases":[]', () => `"cases":[${cases}\n]`);
+  fs.writeFileSync(path.join(to, 'manifest.json'), `${text}\n`);
+}
+
+const [from, to] = process.argv.slice(2);
+if (from === undefined || to === undefined) throw new Error('wanted: the folder of the complete set, and the folder to write');
+trim(from, to);
