@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { withFileLock } from '../lib/file-lock';
 import type { OnProgress } from '../lib/progress';
@@ -31,13 +32,28 @@ export async function ensureSynthetic(name: string, options: EnsureSyntheticOpti
   const drawn = drawnSetNames.find((candidate) => candidate === entry?.name);
   if (entry === undefined || drawn === undefined) return undefined;
   const { dataFolder: data = dataFolder(), ...drawing } = options;
-  const present = findDatasetFolder(entry, data);
+  const current = async (): Promise<string | undefined> => {
+    const folder = findDatasetFolder(entry, data);
+    return folder !== undefined && (await isOfThisGenerator(folder)) ? folder : undefined;
+  };
+  const present = await current();
   if (present !== undefined) return present;
   return withFileLock(
     path.join(data, `.${drawn}.lock`),
-    async () => findDatasetFolder(entry, data) ?? drawSet(drawn, data, drawing),
+    async () => (await current()) ?? drawSet(drawn, data, drawing),
     options.signal ? { signal: options.signal } : {},
   );
+}
+
+/** A set that another version of the drawing made is drawn anew, or figures would not repeat. */
+async function isOfThisGenerator(folder: string): Promise<boolean> {
+  const { GENERATOR_VERSION } = await import('./synthetic/draw');
+  try {
+    const record = JSON.parse(fs.readFileSync(path.join(folder, 'synthetic.json'), 'utf8')) as { generator?: number };
+    return record.generator === GENERATOR_VERSION;
+  } catch {
+    return false;
+  }
 }
 
 /** Draws one set into `root`, replacing the one there only when all of it is drawn. @returns the folder of the set */

@@ -20,6 +20,7 @@ jest.mock('../../datasets/synthetic/write-set', () => ({
     await new Promise((resolve) => setTimeout(resolve, 20));
     fs.mkdirSync(path.join(folder, 'nut/test/good'), { recursive: true });
     fs.writeFileSync(path.join(folder, 'nut/test/good/0.png'), '');
+    fs.writeFileSync(path.join(folder, 'synthetic.json'), JSON.stringify({ generator: jest.requireActual<{ GENERATOR_VERSION: number }>('../../datasets/synthetic/draw').GENERATOR_VERSION }));
     return { folder };
   },
 }));
@@ -92,6 +93,9 @@ describe('opening', () => {
     expect(fs.readdirSync(data)).toEqual(['synthetic-target']);
     const dataset = await openDataset('synthetic-target', { dataFolder: data });
     expect(dataset).toMatchObject({ kind: 'drawn', layout: 'mvtec', hasMasks: true, problems: [] });
+    fs.writeFileSync(path.join(data, 'synthetic-target/synthetic.json'), '{ "generator": 0 }');
+    await ensureSynthetic('synthetic-target', options);
+    expect(starts).toHaveLength(2);
     expect(await ensureSynthetic('mvtec', options)).toBeUndefined();
     expect(await ensureSynthetic(data, options)).toBeUndefined();
   });
