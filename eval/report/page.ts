@@ -40,7 +40,7 @@ export function reportPage(content: PageContent): string {
 ${summary(evaluation, model)}
 <nav aria-label="Parts of this page"><a href="#categories">Categories</a><a href="#scores">Scores</a><a href="#curves">Curves</a><a href="#pictures">Pictures</a><a href="#run">Run</a></nav></div>
 ${mosaic(pictures, 8)}</header>
-<main>${failures(evaluation)}
+<main>${warnings(model)}${failures(evaluation)}
 ${keyFigures(evaluation)}
 <section id="categories"><h2>Categories</h2>${categoryTable(evaluation, (name) => categoryAnchor(selection, name))}</section>
 <section id="scores"><h2>Scores</h2><p>How anomalous each image is as a whole: <span class="swatch normal"></span>normal images upwards, <span class="swatch anomalous"></span>anomalous images downwards, on one scale for all categories.
@@ -67,7 +67,7 @@ function summary(evaluation: Evaluation, model: ModelDescription): Html {
     ? html`Its prompts were trained on <b>this same set</b>, so these figures are <strong>not zero-shot</strong>.`
     : model.auxiliary === null
       ? html`The file of its prompts does not say which set they were trained on.`
-      : html`Its prompts were trained on <b>${model.auxiliary}</b> alone: nothing of ${dataset} was seen before.`;
+      : html`Its prompts were trained on <b>${model.auxiliary}</b> alone and have seen no image of ${dataset}.`;
   return html`<p class="summary">Crane scored <b>${count(images, 'image')}</b> in ${count(categories.length, 'category', 'categories')}, ${anomalous} of them anomalous.
 ${seen} Backbone <b>${model.backbone}</b> at ${model.options.imageSize} px, ${(seconds / Math.max(1, images)).toFixed(2)} s an image on ${model.backend.name}.</p>`;
 }
@@ -76,10 +76,16 @@ function count(number: number, one: string, several = `${one}s`): string {
   return `${number} ${number === 1 ? one : several}`;
 }
 
+/** What stands against trusting these figures. */
+function warnings({ warnings: given }: ModelDescription): Html | null {
+  if (given.length === 0) return null;
+  return html`<section class="notice" role="note"><ul>${given.map((warning) => html`<li>${warning}</li>`)}</ul></section>`;
+}
+
 function failures({ failures: failed }: Evaluation): Html | null {
   if (failed.length === 0) return null;
-  return html`<section class="failures"><details><summary>${count(failed.length, 'image')} could not be read and ${failed.length === 1 ? 'is' : 'are'} counted nowhere</summary>
-<ul>${failed.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li><code>${path}</code> ${message}</li>`)}</ul>${
+  return html`<section class="notice"><details><summary>${count(failed.length, 'image')} could not be read and ${failed.length === 1 ? 'is' : 'are'} counted nowhere</summary>
+<ul>${failed.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li>${message.includes(path) ? '' : html`<code>${path}</code> `}${message}</li>`)}</ul>${
     failed.length > FAILURES_SHOWN && html`<p>and ${failed.length - FAILURES_SHOWN} more, all in results.json</p>`
   }</details></section>`;
 }

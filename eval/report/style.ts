@@ -50,11 +50,11 @@ main>section>p{max-width:50rem;color:var(--soft);margin-bottom:1rem}
 table{border-collapse:separate;border-spacing:0;width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:10px 14px;color:var(--soft);font-size:.8125rem}
 caption span{position:sticky;left:14px;display:inline-block;max-width:calc(100vw - 62px)}
-th,td{padding:6px 12px;text-align:right;white-space:nowrap;border-top:1px solid var(--rule)}
+th,td{padding:6px 10px;text-align:right;white-space:nowrap;border-top:1px solid var(--rule)}
 thead th{font-size:.8125rem;vertical-align:bottom;padding:0}
 thead code{display:block;font-size:.625rem;white-space:normal;overflow-wrap:normal;line-height:1.25;width:5.2rem;margin-left:auto}
-thead th:not(:has(button)){padding:8px 12px}
-thead button{all:unset;box-sizing:border-box;display:block;width:100%;padding:8px 12px;cursor:pointer;text-align:inherit}
+thead th:not(:has(button)){padding:8px 10px}
+thead button{all:unset;box-sizing:border-box;display:block;width:100%;padding:8px 10px;cursor:pointer;text-align:inherit}
 thead button:focus-visible{outline:3px solid var(--accent);outline-offset:-3px}
 thead button:hover{color:var(--accent)}
 [data-sortable] thead span::after{content:"\\2009↕";font-weight:400;color:var(--soft);visibility:hidden}
@@ -67,16 +67,17 @@ thead [aria-sort=descending]{box-shadow:inset 0 -3px var(--accent)}
 th:first-child{text-align:left;position:sticky;left:0;background:var(--sheet);z-index:1}
 tbody th,tfoot th{font-weight:500}
 tbody th a{color:inherit;text-decoration-color:var(--quiet);text-underline-offset:3px}
-.metric{background:linear-gradient(var(--tint),var(--tint)) no-repeat 12px calc(100% - 3px)/calc((100% - 24px)*var(--v)) 4px}
+.metric{background:linear-gradient(var(--tint),var(--tint)) no-repeat 10px calc(100% - 3px)/calc((100% - 20px)*var(--v)) 4px}
 .none{color:var(--soft)}
 tfoot tr:first-child>*{border-top:2px solid var(--ink);font-weight:700}
 .reasons{margin:.6rem 0 0;padding-left:1.2rem;color:var(--soft);font-size:.875rem}
 details{margin-top:14px}
 summary{cursor:pointer;font-weight:600;padding:6px 0}
 details .scrolling{margin-top:10px}
-.failures{background:var(--wrong-tint);border-radius:10px;padding:4px 16px 8px}
-.failures details{margin:0}
-.failures li{overflow-wrap:anywhere}
+main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8px;margin-bottom:24px}
+.notice details{margin:0}
+.notice ul{padding-left:1.2rem}
+.notice li{overflow-wrap:anywhere}
 
 .chart{width:100%;height:auto;overflow:visible}
 .panel .chart text{font-size:12px}

@@ -96,6 +96,12 @@ test.each([
   expect(text).toMatch(also);
 });
 
+test('what the model warns of stands on the page', () => {
+  const warned = readMarkup(pageOf(evaluation, { model: { ...description, warnings: ['made for <other> weights'] } }));
+  expect(warned.text).toContain('made for <other> weights');
+  expect(warned.attributes.filter(({ name, value }) => name === 'role' && value === 'note')).toHaveLength(1);
+});
+
 test('an image that cannot be read a second time leaves a note, not a hole', () => {
   const path = evaluation.categories[0]?.scores.find(({ score }) => score === 0.9)?.path as string;
   const { text } = readMarkup(pageOf(evaluation, { unreadable: [path] }));
