@@ -5,6 +5,8 @@
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { CraneError, UsageError } from '../lib/errors';
 import { packageVersion } from '../lib/version';
+import { checkArguments, joinDashes, nearestName, unknownOption, type DeclaredOptions } from './arguments';
+import { INTERRUPTED } from './interrupt';
 
 interface Subcommand {
   readonly name: string;
@@ -57,51 +59,79 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
 ];
 
+/** Errors that say that the command line names something that is not there or not of the kind. */
+const WRONG_USE = new Set(['dataset/folder-missing', 'dataset/absent', 'dataset/layout', 'dataset/unlabelled', 'backend/unknown']);
+
 /**
  * Runs one command line.
  *
  * @param argv the arguments after `crane`.
- * @returns the exit code: 0 success, 1 some inputs failed, 2 wrong use.
+ * @returns the exit code: 0 success, 1 some inputs failed, 2 wrong use, 130 stopped by Ctrl-C.
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  process.exitCode = undefined;
   try {
-    await (await parserFor(argv)).parseAsync();
+    await (await parserFor(joinDashes(argv))).parseAsync();
     return Number(process.exitCode ?? 0);
   } catch (error) {
     process.stderr.write(`${describeError(error, argv.includes('--verbose'))}\n`);
-    return error instanceof UsageError ? 2 : 1;
+    return exitCodeOf(error);
   }
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return 2;
+  if (!(error instanceof CraneError)) return 1;
+  return error.code === INTERRUPTED ? 130 : WRONG_USE.has(error.code) ? 2 : 1;
 }
 
 async function parserFor(argv: readonly string[]): Promise<Argv> {
   const asked = argv[0];
-  if (asked !== undefined && !asked.startsWith('-') && !SUBCOMMANDS.some(({ name }) => name === asked)) {
-    const known = SUBCOMMANDS.map(({ name }) => name);
-    throw new UsageError('cli/command', `There is no command "${asked}"; the commands are ${known.join(', ')}.`, { found: asked, expected: known });
-  }
-  const parser = yargs([...argv])
+  if (asked !== undefined && !asked.startsWith('-') && !SUBCOMMANDS.some(({ name }) => name === asked)) throw unknownCommand(asked);
+  const parser: Argv = yargs([...argv])
     .scriptName('crane')
     .locale('en')
     .usage('$0 <command> [options]\n\nZero-shot anomaly detection: finds defects in images of things it has never seen.')
     .version(packageVersion())
-    .option('verbose', { type: 'boolean', default: false, global: true, describe: 'Show TensorFlow log lines, and stack traces of errors' })
+    .option('verbose', { type: 'boolean', default: false, global: true, describe: 'TensorFlow log lines, and stack traces of errors' })
     .option('offline', { type: 'boolean', default: false, global: true, describe: 'Use no network' })
     .middleware((args) => {
       if (args.offline) process.env['CRANE_OFFLINE'] = '1';
       if (args.verbose) process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '0';
     }, true)
+    .middleware((args) => checkArguments(args, declaredBy(parser), argv))
     .demandCommand(1, 'Name a command.')
     .strict()
     .recommendCommands()
-    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .wrap(Math.min(100, process.stdout.columns ?? 80))
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new UsageError('cli/arguments', `${message ?? 'Wrong arguments.'}\nSee \`${['crane', ...(asked === undefined ? [] : [asked]), '--help'].join(' ')}\`.`);
+      throw error !== undefined && error.name !== 'YError' ? error : wrongArguments(error?.message ?? message, parser, argv);
     });
   for (const { name, describe, load } of SUBCOMMANDS) {
     parser.command(name === asked ? asModule(await load()) : { command: name, describe, handler: () => undefined });
   }
   return parser;
+}
+
+function unknownCommand(asked: string): UsageError {
+  const known = SUBCOMMANDS.map(({ name }) => name);
+  const near = nearestName(asked, known);
+  const hint = near === undefined ? '' : ` Did you mean "${near}"?`;
+  return new UsageError('cli/command', `There is no command "${asked}".${hint} The commands are ${known.join(', ')}.`, { found: asked, expected: known });
+}
+
+function wrongArguments(found: string | null, parser: Argv, argv: readonly string[]): UsageError {
+  let message = unknownOption(found ?? 'Wrong arguments.', declaredBy(parser), argv);
+  if (/^Not enough non-option arguments/.test(message)) message = 'Something is missing after the command.';
+  if (/^Invalid JSON config file/.test(message)) message = '--config needs the name of one YAML or JSON file after it.';
+  const command = argv.slice(0, 1).filter((word) => !word.startsWith('-'));
+  return new UsageError('cli/arguments', `${message.trimEnd()}\nSee \`${['crane', ...command, '--help'].join(' ')}\`.`);
+}
+
+/** yargs has this, but its types do not tell. */
+function declaredBy(parser: Argv): DeclaredOptions {
+  return (parser as unknown as { getOptions(): DeclaredOptions }).getOptions();
 }
 
 /** A command's options differ from command to command; yargs checks them itself. */

@@ -1,35 +1,41 @@
 import * as fs from 'node:fs';
-import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { Crane, stemOf } from '../lib/crane';
+import { Crane } from '../lib/crane';
 import type { Detection } from '../lib/detection';
-import { UsageError } from '../lib/errors';
-import { listImages } from '../datasets/listing';
+import { ImageError, UsageError } from '../lib/errors';
+import { imagesBelow } from '../lib/image/image-files';
+import { withExamples } from './examples';
+import { interruptible } from './interrupt';
+import { isUrl, MAP_FORMS, planMapFiles, saveMapFiles, type MapFile, type SavedForm } from './map-files';
 import { batchSizeFrom, modelOptions, modelOptionsFrom, type ModelArguments } from './model-options';
+import { openJsonLines, prepareFile, prepareFolder } from './output';
 import { createProgressReporter } from './progress-bar';
 import { formatTable } from './table';
-
-const FORMS = ['overlay', 'heatmap', 'mask', 'npy'] as const;
-type Form = (typeof FORMS)[number];
 
 interface DetectArguments extends ModelArguments {
   images: string[];
   out?: string | undefined;
-  save: string;
+  save?: string | undefined;
   threshold?: number | undefined;
   perImageScale: boolean;
   json?: string | undefined;
 }
 
-/** One line of `--json`. */
+/** One line of `--json`. Where an image failed, `error` says why and what is not known is null. */
 interface Row {
-  path: string;
-  score: number | null;
-  width: number | null;
-  height: number | null;
-  seconds: number | null;
-  files: string[];
-  error?: string;
+  readonly path: string;
+  readonly score: number | null;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly seconds: number | null;
+  readonly files: readonly string[];
+  readonly error?: string;
+}
+
+/** An image to score, or what stands in the place of images that are not there. */
+interface Input {
+  readonly source: string;
+  readonly error?: string;
 }
 
 /** `crane detect IMAGES|DIRS…` */
@@ -37,17 +43,21 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
   command: 'detect <images..>',
   describe: 'Find defects in images or folders of images',
   builder: (argv) =>
-    modelOptions(
-      argv
-        .positional('images', { type: 'string', array: true, demandOption: true, describe: 'images, folders or URLs' })
-        .option('out', { type: 'string', describe: 'folder for maps and overlays' })
-        .option('save', { type: 'string', default: 'overlay', describe: `what to write to --out: any of ${FORMS.join(',')}` })
-        .option('threshold', { type: 'number', describe: 'anomaly threshold, 0 to 1: for masks and contours' })
-        .option('per-image-scale', { type: 'boolean', default: false, describe: "colours from each map's own least to greatest" })
-        .option('json', { type: 'string', describe: 'file for one JSON object per image, - for standard output' }),
-    )
-      .example('crane detect part.png --out results', 'score one image and write an overlay')
-      .example('crane detect line-3/ --out results --save overlay,npy --json scores.jsonl', 'a whole folder') as never,
+    withExamples(
+      modelOptions(
+        argv
+          .positional('images', { type: 'string', demandOption: true, describe: 'images, folders or URLs' })
+          .option('out', { type: 'string', describe: 'folder for maps and overlays', group: 'Detection:' })
+          .option('save', { type: 'string', defaultDescription: 'overlay', describe: `what to write to --out: any of ${MAP_FORMS.join(',')}`, group: 'Detection:' })
+          .option('threshold', { type: 'number', describe: 'anomaly threshold, 0 to 1: for masks and contours', group: 'Detection:' })
+          .option('per-image-scale', { type: 'boolean', default: false, describe: "colours from each map's own least to greatest", group: 'Detection:' })
+          .option('json', { type: 'string', describe: 'file for one JSON object per image, - for standard output', group: 'Detection:' }),
+      ),
+      [
+        ['score one image and write an overlay', 'crane detect part.png --out results'],
+        ['a whole folder, with maps and scores for programs', 'crane detect line-3/ --out results --save overlay,npy --json scores.jsonl'],
+      ],
+    ) as never,
   handler: async (args) => {
     process.exitCode = await detect(args);
   },
@@ -55,132 +65,161 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
 
 async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number> {
   const forms = formsFrom(args);
-  const inputs = args.images.flatMap(expand);
-  const report = createProgressReporter(process.stderr);
+  const model = modelOptionsFrom(args);
   const batchSize = batchSizeFrom(args);
-  const crane = await Crane.load({
-    ...modelOptionsFrom(args),
-    ...(args.backbone === undefined ? {} : { backbone: args.backbone }),
-    ...(args.prompts === undefined ? {} : { prompts: args.prompts }),
-    ...(batchSize === undefined ? {} : { batchSize }),
-    backend: args.backend,
-    offline: args.offline,
-    referenceImages: args.referenceImages,
-    onProgress: report,
-  });
-  const rows: Row[] = [];
-  const names = uniqueNames(inputs);
-  try {
-    const total = inputs.length;
-    report({ kind: 'start', task: 'detect', total, unit: 'images' });
-    const stream = crane.stream(inputs, {
-      onFailure: ({ input, error }) => {
-        const source = input as string;
-        rows.push({ path: source, score: null, width: null, height: null, seconds: null, files: [], error: error.message });
-        process.stderr.write(`${error.message}\n`);
-      },
-    });
-    for await (const detection of stream) {
-      const files = args.out === undefined ? [] : await save(detection, names.get(detection.source) as string, args.out, forms, args);
-      const { source, score, width, height, seconds } = detection;
-      rows.push({ path: source, score, width, height, seconds, files });
-      report({ kind: 'advance', task: 'detect', done: rows.length, total });
-    }
-    report({ kind: 'done', task: 'detect' });
-  } finally {
-    crane.dispose();
+  const inputs = args.images.flatMap(expand);
+  if (inputs.every(({ error }) => error !== undefined)) throw new UsageError('detect/empty-folder', inputs.map(({ error }) => error).join('\n'), {});
+  if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
+  let files: MapFile[][] | undefined;
+  if (args.out !== undefined) {
+    prepareFolder('--out', args.out);
+    files = planMapFiles(inputs.map(({ source }) => source), args.out, forms);
   }
-  const order = new Map(inputs.map((input, index) => [input, index]));
-  rows.sort((a, b) => (order.get(a.path) as number) - (order.get(b.path) as number));
-  print(rows, args);
-  return rows.some((row) => row.error !== undefined) ? 1 : 0;
+  return interruptible(async (signal) => {
+    const crane = await Crane.load({
+      ...model,
+      ...(args.backbone === undefined ? {} : { backbone: args.backbone }),
+      ...(args.prompts === undefined ? {} : { prompts: args.prompts }),
+      ...(batchSize === undefined ? {} : { batchSize }),
+      backend: args.backend,
+      offline: args.offline,
+      referenceImages: args.referenceImages,
+      onProgress: createProgressReporter(process.stderr),
+      signal,
+    });
+    const lines = args.json === undefined ? undefined : openJsonLines('--json', args.json);
+    try {
+      crane.description.warnings.forEach((warning) => say(warning));
+      const rows = new RowsInOrder((row) => lines?.write(row));
+      await scoreAll(crane, inputs, rows, { files, args, signal });
+      if (args.json !== '-') printTable(rows.emitted, args);
+      return conclude(rows.emitted, inputs.length, signal);
+    } finally {
+      lines?.close();
+      crane.dispose();
+    }
+  });
 }
 
-function formsFrom(args: DetectArguments): Form[] {
-  const forms = args.save.split(',').map((part) => part.trim());
-  const unknown = forms.filter((form) => !(FORMS as readonly string[]).includes(form));
+interface Scoring {
+  /** What to write for each input; undefined without `--out`. */
+  readonly files: readonly MapFile[][] | undefined;
+  readonly args: DetectArguments;
+  readonly signal: AbortSignal;
+}
+
+/** Scores all inputs; one that fails is named and the rest go on. Ends early where the signal says so. */
+async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrder, { files, args, signal }: Scoring): Promise<void> {
+  const report = createProgressReporter(process.stderr);
+  const total = inputs.length;
+  // The same image may be given twice, so a source has a queue of places.
+  const places = new Map<string, number[]>();
+  inputs.forEach(({ source, error }, place) => {
+    if (error === undefined) places.set(source, [...(places.get(source) ?? []), place]);
+  });
+  const placeOf = (source: string): number => places.get(source)?.shift() as number;
+  const settle = (place: number, row: Row): void => {
+    rows.put(place, row);
+    if (row.error !== undefined) say(row.error);
+    report({ kind: 'advance', task: 'detect', done: rows.count, total });
+  };
+  report({ kind: 'start', task: 'detect', total, unit: 'images' });
+  let finished = false;
+  try {
+    inputs.forEach(({ source, error }, place) => {
+      if (error !== undefined) settle(place, { ...failedRow(source), error });
+    });
+    const stream = crane.stream(
+      inputs.flatMap(({ source, error }) => (error === undefined ? [source] : [])),
+      { onFailure: ({ input, error }) => settle(placeOf(input as string), { ...failedRow(input as string), error: error.message }) },
+    );
+    for await (const detection of stream) {
+      const place = placeOf(detection.source);
+      settle(place, await saved(detection, files?.[place] ?? [], args));
+      if (signal.aborted) return;
+    }
+    report({ kind: 'done', task: 'detect' });
+    finished = true;
+  } finally {
+    // What follows starts on a line of its own.
+    if (!finished) say('', '');
+  }
+}
+
+async function saved({ source, score, width, height, seconds, map }: Detection, files: readonly MapFile[], args: DetectArguments): Promise<Row> {
+  const row = { path: source, score, width, height, seconds };
+  try {
+    const written = await saveMapFiles(map, files, {
+      ...(args.threshold === undefined ? {} : { threshold: args.threshold }),
+      ...(args.perImageScale ? { scale: 'image' as const } : {}),
+    });
+    return { ...row, files: written };
+  } catch (error) {
+    // A picture that has gone meanwhile is its own failure; a full disk is everybody's.
+    if (!(error instanceof ImageError) || error.code === 'map/unwritable') throw error;
+    return { ...row, files: [], error: error.message };
+  }
+}
+
+/** Rows as they come, passed on in the order of the inputs. */
+class RowsInOrder {
+  readonly emitted: Row[] = [];
+  private readonly waiting = new Map<number, Row>();
+
+  constructor(private readonly emit: (row: Row) => void) {}
+
+  get count(): number {
+    return this.emitted.length + this.waiting.size;
+  }
+
+  put(place: number, row: Row): void {
+    this.waiting.set(place, row);
+    for (let next = this.waiting.get(this.emitted.length); next !== undefined; next = this.waiting.get(this.emitted.length)) {
+      this.waiting.delete(this.emitted.length);
+      this.emitted.push(next);
+      this.emit(next);
+    }
+  }
+}
+
+function failedRow(source: string): Row {
+  return { path: source, score: null, width: null, height: null, seconds: null, files: [] };
+}
+
+function formsFrom(args: DetectArguments): SavedForm[] {
+  const { save = 'overlay', threshold, out } = args;
+  const forms = [...new Set(save.split(',').map((part) => part.trim()))];
+  const unknown = forms.filter((form) => !(MAP_FORMS as readonly string[]).includes(form));
   if (unknown.length > 0) {
-    throw new UsageError('detect/save', `--save ${args.save}: ${unknown.join(', ')} is not known; choose among ${FORMS.join(', ')}`, { unknown });
+    throw new UsageError('detect/save', `--save ${save}: "${unknown.join('", "')}" is not known; choose among ${MAP_FORMS.join(', ')}`, { unknown });
   }
-  if (forms.includes('mask') && args.threshold === undefined) {
-    throw new UsageError('detect/threshold', '--save mask needs --threshold T, between 0 and 1: pixels above it are white', {});
+  if (args.save !== undefined && out === undefined) {
+    throw new UsageError('detect/out', `--save ${save} says what to write, but not where: add --out FOLDER`, {});
   }
-  return forms as Form[];
+  if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
+    throw new UsageError('detect/threshold', `--threshold ${threshold}: anomaly maps hold values from 0 to 1, so a number in that range was expected`, { found: threshold });
+  }
+  if (forms.includes('mask') && threshold === undefined) {
+    throw new UsageError('detect/threshold', '--save mask needs --threshold T, between 0 and 1: pixels at or above it are white', {});
+  }
+  return forms as SavedForm[];
 }
 
 /** A folder stands for the images below it; anything else for itself. */
-function expand(given: string): string[] {
-  if (/^\w{2,}:\/\//.test(given) || !fs.existsSync(given) || !fs.statSync(given).isDirectory()) return [given];
-  const found = imagesBelow(given);
-  if (found.length === 0) throw new UsageError('detect/empty-folder', `${given}: no images in this folder or below it`, { folder: given });
-  return found;
-}
-
-function imagesBelow(folder: string): string[] {
-  const entries = fs.readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !name.startsWith('.'));
-  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => path.join(folder, name)).sort();
-  return [...listImages(folder), ...folders.flatMap(imagesBelow)];
-}
-
-/** A file name for each image: its stem, and where several share one, with the folders in front that tell them apart. */
-function uniqueNames(sources: readonly string[]): Map<string, string> {
-  const parts = sources.map((source) => [...path.dirname(source).split(/[\\/]/).filter((part) => /[^.]/.test(part)), stemOf(source)]);
-  const deepest = Math.max(...parts.map((of) => of.length));
-  const names = parts.map((of) => of.slice(-1).join('-'));
-  for (let depth = 2; depth <= deepest; depth++) {
-    const shared = counted(names);
-    parts.forEach((of, index) => {
-      if ((shared.get(names[index] as string) as number) > 1) names[index] = of.slice(-depth).join('-');
-    });
+function expand(given: string): Input[] {
+  if (given === '') throw new UsageError('detect/empty-path', 'one of the images is an empty text; a path, a folder or a URL was expected', {});
+  if (isUrl(given) || !fs.statSync(given, { throwIfNoEntry: false })?.isDirectory()) return [{ source: given }];
+  try {
+    return imagesBelow(given).map((source) => ({ source }));
+  } catch (error) {
+    if (error instanceof UsageError) return [{ source: given, error: error.message }];
+    return [{ source: given, error: `${given}: cannot be read (${(error as NodeJS.ErrnoException).code}). Check the rights on the folder.` }];
   }
-  // What still has twins, such as a.png beside a.jpg, is numbered.
-  const seen = new Map<string, number>();
-  return new Map(
-    sources.map((source, index) => {
-      const name = names[index] as string;
-      const before = seen.get(name) ?? 0;
-      seen.set(name, before + 1);
-      return [source, before === 0 ? name : `${name}-${before + 1}`];
-    }),
-  );
 }
 
-function counted(names: readonly string[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return counts;
-}
-
-async function save(detection: Detection, name: string, out: string, forms: readonly Form[], args: DetectArguments): Promise<string[]> {
-  const { map } = detection;
-  const drawing = {
-    ...(args.threshold === undefined ? {} : { threshold: args.threshold }),
-    ...(args.perImageScale ? { scale: 'image' as const } : {}),
-  };
-  const files: string[] = [];
-  for (const form of forms) {
-    // With several forms, each but the overlay says what it is.
-    const suffix = form === 'npy' ? '.npy' : form === 'overlay' ? '.png' : `-${form}.png`;
-    const file = path.join(out, name + suffix);
-    if (form === 'npy') await map.saveNative(file);
-    else await map.save(file, { as: form, ...drawing });
-    files.push(file);
-  }
-  return files;
-}
-
-function print(rows: readonly Row[], args: DetectArguments): void {
-  const lines = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
-  // yargs hands a lone dash over as an empty text.
-  if (args.json === '-' || args.json === '') {
-    process.stdout.write(lines);
-    return;
-  }
-  if (args.json !== undefined) {
-    fs.mkdirSync(path.dirname(path.resolve(args.json)), { recursive: true });
-    fs.writeFileSync(args.json, lines);
-  }
-  const shown = rows.filter((row) => row.error === undefined);
+function printTable(rows: readonly Row[], { out }: DetectArguments): void {
+  const shown = rows.filter((row) => row.score !== null);
+  if (shown.length === 0) return;
   const columns = [
     { title: 'image' },
     { title: 'score', align: 'right' as const },
@@ -193,9 +232,20 @@ function print(rows: readonly Row[], args: DetectArguments): void {
     `${row.width}x${row.height}`,
     Math.round((row.seconds as number) * 1000).toString(),
   ]);
-  if (shown.length > 0) process.stdout.write(`${formatTable(columns, cells)}\n`);
-  if (args.out !== undefined && shown.length > 0) process.stdout.write(`\nWritten to ${args.out}\n`);
-  const failed = rows.length - shown.length;
-  if (failed > 0) process.stderr.write(`${failed} of ${rows.length} images could not be read\n`);
+  process.stdout.write(`${formatTable(columns, cells)}\n`);
+  if (out !== undefined) process.stdout.write(`\nWritten to ${out}\n`);
 }
 
+/** The last words, and the exit code. */
+function conclude(rows: readonly Row[], total: number, signal: AbortSignal): number {
+  const failed = rows.filter((row) => row.error !== undefined).length;
+  if (failed > 0) say(`${failed} of ${rows.length} images failed`);
+  if (!signal.aborted) return failed > 0 ? 1 : 0;
+  say(`Stopped after ${rows.length} of ${total} images.`);
+  return 130;
+}
+
+/** Writes a line for people; on a terminal, in the place of the progress bar. */
+function say(message: string, end = '\n'): void {
+  process.stderr.write(`${process.stderr.isTTY ? '\r\u001b[K' : ''}${message}${end}`);
+}

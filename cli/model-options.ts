@@ -48,14 +48,23 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
       describe: 'read pictures as the reference does: EXIF ignored, 16 bits clipped',
       group: 'Run:',
     })
-    .config('config', 'YAML or JSON file with options', readConfig) as unknown as Argv<T & ModelArguments>;
+    .config('config', 'YAML or JSON file with any of these options', readConfig)
+    .group('config', 'Run:') as unknown as Argv<T & ModelArguments>;
 }
 
 /** Reads an options file. Keys are option names, with or without dashes. */
 function readConfig(file: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const reason = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a folder, a YAML or JSON file was expected' : `cannot be read (${code})`;
+    throw new UsageError('options/config', `--config ${file}: ${reason}`, { file });
+  }
   let content: unknown;
   try {
-    content = parse(fs.readFileSync(file, 'utf8'));
+    content = parse(text);
   } catch (error) {
     throw new UsageError('options/config', `--config ${file}: ${(error as Error).message}`, { file });
   }
@@ -67,27 +76,41 @@ function readConfig(file: string): Record<string, unknown> {
   );
 }
 
-/** The model options among a command's arguments; what was not given is left out. @throws UsageError */
+/** Network inputs beyond this cannot be computed: attention grows with the fourth power of the side. */
+const LARGEST_IMAGE_SIZE = 8192;
+
+/**
+ * The model options among a command's arguments; what was not given is left out.
+ * @throws UsageError for a number outside its range; what depends on the backbone is checked when that is loaded
+ */
 export function modelOptionsFrom(args: ModelArguments): ModelOptionsInput {
-  const { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma } = args;
+  const { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, seed } = args;
+  requireWhole('image-size', imageSize, 1, `pixels from 1 to ${LARGEST_IMAGE_SIZE}, a multiple of the backbone's patch size`, LARGEST_IMAGE_SIZE);
+  requireWhole('eattn-blocks', eattnBlocks, 0, 'blocks, 0 or more');
+  requireWhole('seed', seed, 0, '0 or more', Number.MAX_SAFE_INTEGER);
+  if (sigma !== undefined && !(Number.isFinite(sigma) && sigma >= 0)) {
+    throw new UsageError('options/sigma', `--sigma ${sigma}: expected 0 (no smoothing) or more`, { found: sigma });
+  }
   const given = { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, layers: layersFrom(args.layers) };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as ModelOptionsInput;
 }
 
+function requireWhole(option: string, value: number | undefined, least: number, expected: string, greatest = Infinity): void {
+  if (value === undefined || (Number.isInteger(value) && value >= least && value <= greatest)) return;
+  throw new UsageError(`options/${option}`, `--${option} ${value}: expected a whole number, ${expected}`, { found: value });
+}
+
 function layersFrom(text: string | undefined): number[] | undefined {
   if (text === undefined) return undefined;
-  const layers = String(text).split(',').map((part) => Number(part.trim()));
-  if (layers.length === 0 || layers.some((layer) => !Number.isInteger(layer) || layer < 1)) {
+  const parts = text.split(',').map((part) => part.trim());
+  if (!parts.every((part) => /^[1-9]\d*$/.test(part))) {
     throw new UsageError('options/layers', `--layers ${text}: expected block numbers from 1, such as 6,12,18,24`, { found: text });
   }
-  return layers;
+  return parts.map(Number);
 }
 
 /** Rejects a batch size that is no positive whole number. @throws UsageError */
-export function batchSizeFrom(args: ModelArguments): number | undefined {
-  const { batchSize } = args;
-  if (batchSize !== undefined && !(Number.isInteger(batchSize) && batchSize > 0)) {
-    throw new UsageError('options/batch-size', `--batch-size ${batchSize}: expected a whole number of 1 or more`, { found: batchSize });
-  }
+export function batchSizeFrom({ batchSize }: ModelArguments): number | undefined {
+  requireWhole('batch-size', batchSize, 1, '1 or more');
   return batchSize;
 }

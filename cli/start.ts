@@ -8,6 +8,8 @@ import { resultsOf, type DatasetResult } from '../eval/results';
 import { prepareBackend, type BackendChoice } from '../lib/backend';
 import { Crane } from '../lib/crane';
 import { train } from '../train/run';
+import { interruptible } from './interrupt';
+import { prepareFolder } from './output';
 import { createProgressReporter } from './progress-bar';
 
 interface StartArguments {
@@ -34,19 +36,20 @@ export const startCommand: CommandModule<object, StartArguments> = {
       .option('epochs', { type: 'number', default: 5, describe: 'passes over the auxiliary set' })
       .option('backend', { choices: ['auto', 'tensorflow', 'wasm', 'cpu'] as const, default: 'auto' as BackendChoice, describe: 'what computes' }),
   handler: async (args) => {
-    process.exitCode = await start(args);
+    process.exitCode = await interruptible((signal) => start(args, signal));
   },
 };
 
-async function start({ out, seed, epochs, backend }: StartArguments): Promise<number> {
+async function start({ out, seed, epochs, backend }: StartArguments, signal: AbortSignal): Promise<number> {
+  prepareFolder('--out', out);
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   const onProgress = createProgressReporter(process.stderr);
   const { name, reason } = await prepareBackend(backend);
   say(`Computing on ${name}: ${reason}`);
 
   say('\n1. Draw two sets of images: one to learn from, one whose things it will never have seen.');
-  await ensureSynthetic(auxiliarySetName, { onProgress });
-  await ensureSynthetic(targetSetName, { onProgress });
+  await ensureSynthetic(auxiliarySetName, { onProgress, signal });
+  await ensureSynthetic(targetSetName, { onProgress, signal });
   const auxiliary = await openDataset(auxiliarySetName);
   const target = await openDataset(targetSetName);
   say(`   ${auxiliarySetName}: ${contents(auxiliary)}`);
@@ -60,13 +63,14 @@ async function start({ out, seed, epochs, backend }: StartArguments): Promise<nu
     backend,
     commandLine: `crane start --seed ${seed} --epochs ${epochs}`,
     onProgress,
+    signal,
   });
 
   say(`\n3. Find defects in ${targetSetName}, zero-shot.`);
   const crane = await Crane.load({ prompts: trained.prompts, backend });
   try {
     const command = `crane start --seed ${seed} --epochs ${epochs}`;
-    const evaluation = await evaluateToFolder(crane, target, { out, command, report: true, onProgress });
+    const evaluation = await evaluateToFolder(crane, target, { out, command, report: true, onProgress, signal });
     const results = resultsOf([evaluation], crane.description, command);
     say(tableText(results.datasets[0] as DatasetResult));
     await writeOverlays(crane, target, path.join(out, 'heatmaps'));

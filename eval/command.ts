@@ -1,6 +1,9 @@
 import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { withExamples } from '../cli/examples';
+import { interruptible } from '../cli/interrupt';
 import { batchSizeFrom, modelOptions, modelOptionsFrom, type ModelArguments } from '../cli/model-options';
+import { prepareFile, prepareFolder } from '../cli/output';
 import { createProgressReporter } from '../cli/progress-bar';
 import { openDataset, type Dataset } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
@@ -29,40 +32,49 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
   command: 'eval',
   describe: 'Score a set zero-shot and compute its metrics',
   builder: (argv) =>
-    modelOptions(
-      argv
-        .option('dataset', { type: 'string', demandOption: true, describe: 'a registered name or a folder', group: 'Evaluation:' })
-        .option('categories', { type: 'string', array: true, describe: 'only these categories', group: 'Evaluation:' })
-        .option('out', { type: 'string', describe: 'folder for results.json and report.html  [default: results/SET]', group: 'Evaluation:' })
-        .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group: 'Evaluation:' })
-        .option('report', { type: 'boolean', default: true, describe: 'write report.html with pictures', group: 'Evaluation:' })
-        .option('allow-auxiliary', {
-          type: 'boolean',
-          default: false,
-          describe: 'evaluate on the set that the prompts were trained on: not zero-shot',
-          group: 'Evaluation:',
-        })
-        .option('allow-incomplete', { type: 'boolean', default: false, describe: 'go on although masks or images are missing', group: 'Evaluation:' }),
-    )
-      .example('crane eval --dataset synthetic-target', 'the embedded model on a drawn set')
-      .example('crane eval --dataset mvtec --backbone ViT-L/14@336px --prompts crane-visa', "the paper's MVTec-AD row")
-      .example('crane eval --dataset sets/castings --prompts runs/castings/prompts.safetensors', 'a set of your own') as never,
+    withExamples(
+      modelOptions(
+        argv
+          .option('dataset', { type: 'string', demandOption: true, describe: 'a registered name or a folder', group: 'Evaluation:' })
+          .option('categories', { type: 'string', array: true, describe: 'only these categories', group: 'Evaluation:' })
+          .option('out', { type: 'string', defaultDescription: 'results/SET', describe: 'folder for results.json and report.html', group: 'Evaluation:' })
+          .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group: 'Evaluation:' })
+          .option('report', { type: 'boolean', default: true, describe: 'write report.html with pictures', group: 'Evaluation:' })
+          .option('allow-auxiliary', {
+            type: 'boolean',
+            default: false,
+            describe: 'evaluate on the set that the prompts were trained on: not zero-shot',
+            group: 'Evaluation:',
+          })
+          .option('allow-incomplete', { type: 'boolean', default: false, describe: 'go on although masks or images are missing', group: 'Evaluation:' }),
+      ),
+      [
+        ['the embedded model on a drawn set', 'crane eval --dataset synthetic-target'],
+        ["the paper's MVTec-AD row", 'crane eval --dataset mvtec --backbone ViT-L/14@336px --prompts crane-visa'],
+        ['a set of your own', 'crane eval --dataset sets/castings --prompts castings/prompts.safetensors'],
+      ],
+    ) as never,
   handler: async (args) => {
-    process.exitCode = await runEvaluation(args);
+    process.exitCode = await interruptible((signal) => runEvaluation(args, signal));
   },
 };
 
-async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>): Promise<number> {
+async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: AbortSignal): Promise<number> {
   const onProgress = createProgressReporter(process.stderr);
-  await ensureSynthetic(args.dataset, { onProgress });
+  const model = modelOptionsFrom(args);
+  const batchSize = batchSizeFrom(args);
+  if (args.out !== undefined) prepareFolder('--out', args.out);
+  if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
+  await ensureSynthetic(args.dataset, { onProgress, signal });
   const dataset = await openDataset(args.dataset, {
     allowIncomplete: args.allowIncomplete,
+    // So that a plain folder of images is told from no set at all.
+    allowUnlabelled: true,
     ...(args.categories === undefined ? {} : { categories: args.categories.flatMap((names) => names.split(',')) }),
   });
   dataset.problems.forEach(({ message }) => process.stderr.write(`${message}\n`));
-  const batchSize = batchSizeFrom(args);
   const crane = await Crane.load({
-    ...modelOptionsFrom(args),
+    ...model,
     ...(args.backbone === undefined ? {} : { backbone: args.backbone }),
     ...(args.prompts === undefined ? {} : { prompts: args.prompts }),
     ...(batchSize === undefined ? {} : { batchSize }),
@@ -70,14 +82,16 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>): Promise<n
     offline: args.offline,
     referenceImages: args.referenceImages,
     onProgress,
+    signal,
   });
   try {
+    crane.description.warnings.forEach((warning) => process.stderr.write(`${warning}\n`));
     if (!args.allowAuxiliary) refuseAuxiliarySet(crane, dataset);
     const command = ['crane', ...process.argv.slice(2)].join(' ');
     const out = args.out ?? path.join('results', dataset.name);
-    const evaluation = await evaluateToFolder(crane, dataset, { out, command, report: args.report, onProgress });
+    const evaluation = await evaluateToFolder(crane, dataset, { out, command, report: args.report, onProgress, signal });
     const results = resultsOf([evaluation], crane.description, command);
-    if (args.json === '-' || args.json === '') {
+    if (args.json === '-') {
       process.stdout.write(`${JSON.stringify(results)}\n`);
     } else {
       if (args.json !== undefined) writeResults(args.json, results);
@@ -111,12 +125,14 @@ export interface EvaluateToFolderOptions {
   readonly command: string;
   readonly report: boolean;
   readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
 }
 
 /** Evaluates a set and writes `results.json`, and `report.html` where it is wanted. */
 export async function evaluateToFolder(crane: Crane, dataset: Dataset, options: EvaluateToFolderOptions): Promise<Evaluation> {
-  const { out, command, report, onProgress } = options;
+  const { out, command, report, onProgress, signal } = options;
   const evaluation = await evaluate(crane, dataset, {
+    ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress } : {}),
     // Only drawn sets say which kinds of defects training has seen.
     ...(dataset.name === 'synthetic-target' ? { groupOf: (defect: string) => (isUnseen(defect) ? 'kinds never seen' : 'kinds seen') } : {}),

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { ModelDescription } from '../lib/crane';
+import { CraneError } from '../lib/errors';
 import { packageVersion } from '../lib/version';
 import type { Evaluation } from './evaluation';
 import type { MetricValues } from './metrics/metric-ids';
@@ -63,10 +64,19 @@ export function resultsOf(evaluations: readonly Evaluation[], model: ModelDescri
   };
 }
 
-/** Writes results as JSON, whole or not at all. */
+/**
+ * Writes results as JSON, whole or not at all; folders on the way are made.
+ * @throws CraneError `results/unwritable`
+ */
 export function writeResults(file: string, results: Results): void {
-  fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
   const partial = `${file}.${process.pid}.partial`;
-  fs.writeFileSync(partial, `${JSON.stringify(results, null, 2)}\n`);
-  fs.renameSync(partial, file);
+  try {
+    fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+    fs.writeFileSync(partial, `${JSON.stringify(results, null, 2)}\n`);
+    fs.renameSync(partial, file);
+  } catch (error) {
+    fs.rmSync(partial, { force: true });
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new CraneError('results/unwritable', `${file}: the results cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });
+  }
 }

@@ -299,21 +299,6 @@ function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
   return model;
 }
 
-/** @throws UsageError */
-function requireBatchSize(batchSize: number): void {
-  if (Number.isInteger(batchSize) && batchSize > 0) return;
-  throw new UsageError('crane/batch-size', `a batch size of ${batchSize}: a whole number of 1 or more was expected`, { found: batchSize });
-}
-
-/** The next item of a source. That it may fail is seen when it is awaited, perhaps much later and perhaps never. */
-function nextOf<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T>> {
-  const next = iterator.next();
-  next.catch(() => undefined);
-  return next;
-}
-
-const settled = (): true => true;
-
 /** Resolves when everything that was already on its way has had its turn. */
 function nothingYet(): Promise<undefined> {
   return new Promise((resolve) => setImmediate(() => resolve(undefined)));

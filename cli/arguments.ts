@@ -1,0 +1,85 @@
+import { UsageError } from '../lib/errors';
+import { editDistance } from '../lib/weights/weight-reader';
+
+/** What a parser knows of the options of the command that runs. */
+export interface DeclaredOptions {
+  readonly key: Readonly<Record<string, unknown>>;
+  readonly array: readonly string[];
+  readonly number: readonly string[];
+  readonly string: readonly string[];
+}
+
+/**
+ * `--json -` as `--json=-`: the parser takes a lone dash for a thing of its own, or drops it.
+ * @throws UsageError for a dash that belongs to no option: no command reads standard input
+ */
+export function joinDashes(argv: readonly string[]): string[] {
+  const end = argv.indexOf('--');
+  const joined: string[] = [];
+  for (const [index, word] of argv.entries()) {
+    const before = argv[index - 1];
+    if (word !== '-' || (end >= 0 && index > end)) joined.push(word);
+    else if (before !== undefined && /^--[^=]+$/.test(before)) joined[joined.length - 1] = `${before}=-`;
+    else throw new UsageError('cli/dash', 'A lone "-" means standard output after an option, as in --json -; standard input is not read. Give files, folders or URLs.', {});
+  }
+  return joined;
+}
+
+/**
+ * Rejects what the parser lets through: a value given twice, a number that is none, a text left out.
+ * @param argv as typed, for the messages
+ * @throws UsageError naming the option, what was found and what was expected
+ */
+export function checkArguments(args: Readonly<Record<string, unknown>>, declared: DeclaredOptions, argv: readonly string[]): void {
+  for (const [name, value] of Object.entries(args)) {
+    if (name === '_' || name === '--' || declared.array.includes(name) || !(name in declared.key)) continue;
+    if (value === undefined && !argv.includes(`--${name}`)) continue;
+    if (Array.isArray(value)) {
+      throw new UsageError('cli/repeated', `--${name} is given ${value.length} times (${value.join(', ')}). Give it once; a list is written with commas.`, { option: name, found: value });
+    }
+    if (declared.number.includes(name) && (typeof value !== 'number' || Number.isNaN(value))) {
+      throw new UsageError('cli/number', `--${name}${typed(name, argv)}: a number was expected.`, { option: name, found: value });
+    }
+    if (declared.string.includes(name) && (value === '' || typeof value !== 'string')) {
+      throw new UsageError('cli/value', `--${name} needs a value after it. See --help.`, { option: name, found: value });
+    }
+  }
+}
+
+/** The value as typed after an option, with a space before it; empty where it came from elsewhere. */
+function typed(name: string, argv: readonly string[]): string {
+  const joined = argv.find((word) => word.startsWith(`--${name}=`));
+  if (joined !== undefined) return ` ${joined.slice(name.length + 3)}`;
+  const value = argv[argv.indexOf(`--${name}`) + 1];
+  return argv.includes(`--${name}`) && value !== undefined && !value.startsWith('--') ? ` ${value}` : '';
+}
+
+/** The known name that an unknown one is most like; undefined where none is near. */
+export function nearestName(name: string, known: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(name, candidate);
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Explains an option that does not exist: what it may have been meant to be, and where it stands if not on the line. */
+export function unknownOption(message: string, declared: DeclaredOptions, argv: readonly string[]): string {
+  const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ');
+  if (unknown === undefined) return message;
+  // Every option has a spelling with dashes and one without; people type the former.
+  const known = Object.keys(declared.key).filter((name) => !/[A-Z]/.test(name) && !/^\$|^_$/.test(name));
+  const spelt = [...new Set(unknown.map((name) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)))];
+  const parts = spelt.map((name) => {
+    const wasTyped = argv.some((word) => word.replace(/^-+/, '').replace(/^no-/, '').split('=')[0]?.toLowerCase() === name.toLowerCase());
+    const isWord = argv.includes(name);
+    const hint = isWord ? undefined : nearestName(name, known);
+    const dashes = isWord ? '' : name.length === 1 ? '-' : '--';
+    const place = wasTyped || isWord || !argv.some((word) => word.startsWith('--config')) ? '' : ' in the --config file';
+    return `${dashes}${name}${place}${hint === undefined ? '' : ` (did you mean --${hint}?)`}`;
+  });
+  const what = unknown.every((name) => argv.includes(name)) ? 'argument' : 'option';
+  return `Unknown ${what}${parts.length === 1 ? '' : 's'}: ${parts.join(', ')}.`;
+}

@@ -1,0 +1,105 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import type { AnomalyMap, SaveMapOptions } from '../lib/anomaly-map';
+import { stemOf } from '../lib/crane';
+import { UsageError } from '../lib/errors';
+
+/** What `--save` can write for each image; `npy` is the map at the network's size. */
+export const MAP_FORMS = ['overlay', 'heatmap', 'mask', 'npy'] as const;
+export type SavedForm = (typeof MAP_FORMS)[number];
+
+export interface MapFile {
+  readonly form: SavedForm;
+  readonly file: string;
+}
+
+/**
+ * Names the files of each source: after the image, and where several images are called alike, with the folders in front
+ * that tell them apart, else numbered. The same image given twice has the same files.
+ * @param sources paths or URLs
+ * @returns for each source its files in `folder`, which must be there
+ * @throws UsageError `detect/overwrite` where a file would replace one of the images
+ */
+export function planMapFiles(sources: readonly string[], folder: string, forms: readonly SavedForm[]): MapFile[][] {
+  const identities = sources.map(identityOf);
+  const distinct = [...new Map(sources.map((source, index) => [identities[index] as string, source])).entries()];
+  const proposed = namesApart(distinct.map(([, source]) => source));
+  const taken = new Set<string>();
+  const planned = new Map<string, MapFile[]>();
+  distinct.forEach(([identity], index) => {
+    const name = proposed[index] as string;
+    let files = filesNamed(name, folder, forms);
+    // Upper and lower case are one name on many disks.
+    for (let twin = 2; files.some(({ file }) => taken.has(file.toLowerCase())); twin++) files = filesNamed(`${name}-${twin}`, folder, forms);
+    files.forEach(({ file }) => taken.add(file.toLowerCase()));
+    planned.set(identity, files);
+  });
+  refuseOverwriting([...planned.values()].flat(), new Set(identities), folder);
+  return identities.map((identity) => planned.get(identity) as MapFile[]);
+}
+
+/** Writes the planned files of one map. @throws as `AnomalyMap.save` */
+export async function saveMapFiles(map: AnomalyMap, files: readonly MapFile[], drawing: Omit<SaveMapOptions, 'as'>): Promise<string[]> {
+  for (const { form, file } of files) {
+    if (form === 'npy') await map.saveNative(file);
+    else await map.save(file, { as: form, ...drawing });
+  }
+  return files.map(({ file }) => file);
+}
+
+/** With several forms, each but the overlay says what it is. */
+function filesNamed(name: string, folder: string, forms: readonly SavedForm[]): MapFile[] {
+  return forms.map((form) => ({ form, file: path.join(folder, `${name}${form === 'npy' ? '.npy' : form === 'overlay' ? '.png' : `-${form}.png`}`) }));
+}
+
+function refuseOverwriting(files: readonly MapFile[], identities: ReadonlySet<string>, folder: string): void {
+  const real = identityOf(folder);
+  const lost = files.find(({ file }) => identities.has(path.join(real, path.basename(file))));
+  if (lost === undefined) return;
+  throw new UsageError('detect/overwrite', `--out ${folder}: the ${lost.form} ${lost.file} would replace an image of that name. Name another folder.`, { file: lost.file });
+}
+
+/** Stems, and for those that several share, as many folders in front as tell them apart. */
+function namesApart(sources: readonly string[]): string[] {
+  const parts = sources.map(partsOf);
+  const deepest = Math.max(1, ...parts.map((of) => of.length));
+  const names = parts.map((of) => of.slice(-1).join('-'));
+  for (let depth = 2; depth <= deepest; depth++) {
+    const counts = new Map<string, number>();
+    for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+    parts.forEach((of, index) => {
+      if ((counts.get(names[index] as string) as number) > 1) names[index] = of.slice(-depth).join('-');
+    });
+  }
+  return names;
+}
+
+/** The folders and the stem of a source, fit to be names of files. */
+function partsOf(source: string): string[] {
+  const file = isUrl(source) ? pathOfUrl(source) : source;
+  const folders = path.dirname(file).split(/[\\/]/).filter((part) => /[^.]/.test(part));
+  return [...folders, stemOf(file) || 'image'].map((part) => part.replaceAll(/[\\/:*?"<>|\0]/g, '_'));
+}
+
+function pathOfUrl(url: string): string {
+  const { pathname } = new URL(url);
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return pathname;
+  }
+}
+
+export function isUrl(source: string): boolean {
+  return /^\w{2,}:\/\//.test(source) && URL.canParse(source);
+}
+
+/** What is the same for the same image, however its path is spelt. */
+function identityOf(source: string): string {
+  if (isUrl(source)) return source;
+  try {
+    return fs.realpathSync(source);
+  } catch {
+    return path.resolve(source);
+  }
+}

@@ -1,0 +1,68 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { CraneError, UsageError } from '../lib/errors';
+
+/**
+ * Makes the folder that an option names, before any work is done for it.
+ * @throws UsageError where it cannot be had or not be written
+ */
+export function prepareFolder(option: string, folder: string): void {
+  try {
+    fs.mkdirSync(folder, { recursive: true });
+    fs.accessSync(folder, fs.constants.W_OK);
+  } catch (error) {
+    throw unwritable(option, folder, error);
+  }
+}
+
+/**
+ * Checks that a file can be written where an option names it; folders on the way are made.
+ * @throws UsageError where it is a folder, or the folder around it cannot be had
+ */
+export function prepareFile(option: string, file: string): void {
+  prepareFolder(option, path.dirname(path.resolve(file)));
+  if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UsageError('cli/output', `${option} ${file}: is a folder; the name of a file was expected.`, { option, path: file });
+  }
+}
+
+/** Where lines for programs go: a file, or standard output for "-". */
+export interface LineWriter {
+  write(value: unknown): void;
+  close(): void;
+}
+
+/**
+ * Opens a place for one JSON object per line; each is written when it is known, so that an end half-way loses none.
+ * @throws UsageError where the file cannot be opened; `write` throws a CraneError where the disk is full
+ */
+export function openJsonLines(option: string, target: string): LineWriter {
+  if (target === '-') return { write: (value) => void process.stdout.write(`${JSON.stringify(value)}\n`), close: () => undefined };
+  prepareFile(option, target);
+  let file: number;
+  try {
+    file = fs.openSync(target, 'w');
+  } catch (error) {
+    throw unwritable(option, target, error);
+  }
+  return {
+    write: (value) => {
+      try {
+        fs.writeSync(file, `${JSON.stringify(value)}\n`);
+      } catch (error) {
+        throw new CraneError('cli/output', `${option} ${target}: cannot be written (${codeOf(error)}). Check the space left.`, { path: target }, { cause: error });
+      }
+    },
+    close: () => fs.closeSync(file),
+  };
+}
+
+function unwritable(option: string, place: string, error: unknown): UsageError {
+  const code = codeOf(error);
+  const what = code === 'EEXIST' || code === 'ENOTDIR' ? 'a file is in its place' : `cannot be written (${code})`;
+  return new UsageError('cli/output', `${option} ${place}: ${what}. Name another place.`, { option, path: place, code }, { cause: error });
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
