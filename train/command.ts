@@ -32,7 +32,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
         .option('epochs', { type: 'number', defaultDescription: '5', describe: 'passes over the set', group: 'Training:' })
         .option('learning-rate', { type: 'number', defaultDescription: '0.001', describe: "Adam's learning rate", group: 'Training:' })
         .option('context-probability', { type: 'number', defaultDescription: '1', describe: 'share of batches whose prompts see their images', group: 'Training:' })
-        .option('pixel-weight', { type: 'number', defaultDescription: 'number of layers', describe: 'weight of the pixel losses', group: 'Training:' })
+        .option('pixel-weight', { type: 'number', defaultDescription: '1', describe: 'weight of the pixel losses, which count once per layer', group: 'Training:' })
         .option('image-weight', { type: 'number', defaultDescription: '0.2', describe: 'weight of the image loss', group: 'Training:' })
         .option('interpolation', { choices: ['nearest', 'bilinear'] as const, defaultDescription: 'nearest', describe: 'how patches become pixels', group: 'Training:' })
         .option('out', { type: 'string', defaultDescription: 'checkpoints/runs/SET-SEED-HASH', describe: 'folder for the prompts', group: 'Training:' })

@@ -57,7 +57,7 @@ export class FeatureStore {
     const { imageSize } = model.options;
     const [rows, columns] = model.grid;
     const maskSize = interpolation === 'nearest' ? model.grid : ([imageSize, imageSize] as const);
-    const values = samples.length * rows * columns * model.vision.config.embedDimension * featureSets(model);
+    const values = samples.length * rows * columns * model.vision.config.embedDimension * model.copies.length;
     const precision = options.precision ?? (4 * values <= FLOAT32_LIMIT ? 'float32' : 'float16');
     refuseTooLarge(values * (precision === 'float32' ? 4 : 2), samples.length);
 
@@ -165,11 +165,6 @@ async function encodeBatch(model: CraneModel, batch: readonly LoadedSample[]): P
   } finally {
     tf.dispose(features);
   }
-}
-
-/** How many distinct feature sets `encodeImages` returns (spec 10.1). */
-function featureSets({ options }: CraneModel): number {
-  return options.eattnBlocks > 0 ? 1 : options.layers.length;
 }
 
 function refuseTooLarge(bytes: number, images: number): void {

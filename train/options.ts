@@ -20,8 +20,11 @@ export const trainingOptionsSchema = z.object({
   pooling: z.boolean(),
   /** Share of batches whose prompts are conditioned on their images (paper section 3.3). */
   contextProbability: z.number().min(0).max(1).default(1),
-  /** Weight of each distinct feature set's pixel losses; by default the number of equal copies that the reference sums. */
-  pixelWeight: z.number().nonnegative(),
+  /**
+   * Weight of the pixel losses, on top of how often each feature set counts: the reference sums over its layers, most of
+   * which give one and the same tensor (spec 10.1).
+   */
+  pixelWeight: z.number().nonnegative().default(1),
   imageWeight: z.number().nonnegative().default(0.2),
 });
 
@@ -37,8 +40,6 @@ export function completeTrainingOptions(input: TrainingOptionsInput, model: Mode
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
   const parsed = trainingOptionsSchema.safeParse({
     pooling: model.pooling,
-    // The reference's list of layers holds one tensor several times, and its loss sums over the list (spec 10.1).
-    pixelWeight: model.eattnBlocks > 0 ? model.layers.length : 1,
     ...given,
   });
   if (!parsed.success) {

@@ -45,7 +45,7 @@ export interface TrainerState {
 /**
  * Trains a model's prompts on features of the frozen encoder (paper section 3.3; spec 8.5):
  *
- *     L = w Σ_f (2 focal + 2 dice) + 0.2 cross-entropy,   f over feature sets, w their number of copies
+ *     L = Σ_f (2 focal + 2 dice) + 0.2 cross-entropy,   f over feature sets, equal ones as often as they are listed
  *
  * Gradients flow through the text encoder into context vectors and deep tokens, and nowhere else.
  */
@@ -129,15 +129,22 @@ export class PromptTrainer {
     const { global, patches, labels } = batch;
     const text = this.model.encodePrompts(withContext ? global : undefined); // [B or 1, 2, E]
     const logits = patches.map((set) => this.pixelSimilarity.apply([set, text]) as tf.Tensor3D); // [B, N, 2] each
-    const { focal, dice } = this.pixelTerms(logits, batch.masks);
+    const copies = this.copiesOf(patches);
+    const { focal, dice } = this.pixelTerms(logits, copies, batch.masks);
     const feature = this.options.pooling
-      ? (this.pooling.apply([global, mean(patches), mean(logits)]) as tf.Tensor2D)
+      ? (this.pooling.apply([global, mean(patches, copies), mean(logits, copies)]) as tf.Tensor2D)
       : global; // [B, E]
     const imageLogits = tf.squeeze(this.imageSimilarity.apply([tf.expandDims(feature, 1), text]) as tf.Tensor3D, [1]);
     return { focal, dice, image: imageCrossEntropy(imageLogits as tf.Tensor2D, labels) };
   }
 
-  private pixelTerms(logits: readonly tf.Tensor3D[], masks: tf.Tensor3D): { focal: tf.Scalar; dice: tf.Scalar } {
+  /** How often each feature set counts. Sets that do not come from the model's own encoder count once. */
+  private copiesOf(patches: readonly tf.Tensor3D[]): readonly number[] {
+    const { copies } = this.model;
+    return copies.length === patches.length ? copies : patches.map(() => 1);
+  }
+
+  private pixelTerms(logits: readonly tf.Tensor3D[], copies: readonly number[], masks: tf.Tensor3D): { focal: tf.Scalar; dice: tf.Scalar } {
     const { pixelWeight, interpolation } = this.options;
     const size = this.model.options.imageSize;
     const [rows, columns] = this.model.grid;
@@ -161,7 +168,7 @@ export class PromptTrainer {
         dice: diceLoss(anomalous, shares, pixelsPerCell),
       };
     });
-    const weighted = (losses: tf.Scalar[]): tf.Scalar => tf.mul(tf.addN(losses), 2 * pixelWeight);
+    const weighted = (losses: tf.Scalar[]): tf.Scalar => tf.mul(tf.addN(losses.map((loss, set) => tf.mul(loss, copies[set] as number) as tf.Scalar)), 2 * pixelWeight);
     return { focal: weighted(sets.map(({ focal }) => focal)), dice: weighted(sets.map(({ dice }) => dice)) };
   }
 

@@ -55,7 +55,7 @@ test('a run writes prompts that say how they were made and that a model loads', 
   expect(prompts.metadata['crane.backbone.sha256']).toMatch(/^[0-9a-f]{64}$/);
   expect(prompts.metadata['crane.auxiliary.files']).toMatch(/^[0-9a-f]{64}$/);
   expect(JSON.parse(prompts.metadata['crane.options'] as string)).toMatchObject({ imageSize: 32, attention: 'qq+kk+vv' });
-  expect(JSON.parse(prompts.metadata['crane.training'] as string)).toMatchObject({ batchSize: 4, betas: [0.6, 0.999], pixelWeight: 4 });
+  expect(JSON.parse(prompts.metadata['crane.training'] as string)).toMatchObject({ batchSize: 4, betas: [0.6, 0.999], pixelWeight: 1 });
   expect(JSON.parse(fs.readFileSync(path.join(result.folder, 'run.json'), 'utf8'))).toMatchObject({
     schemaVersion: 1,
     auxiliary: { images: 11, anomalous: 6 },

@@ -154,6 +154,26 @@ describeWithGoldens("five steps of the reference's training", () => {
     model.dispose();
   });
 
+  test('a feature set counts as often as layers give it', async () => {
+    // Blocks 2 to 6 have the refined path, so all of these layers give its final tokens.
+    const losses = await Promise.all(
+      [[6], [5, 6], [2, 4, 6]].map(async (layers) => {
+        const { model, trainer } = setUp({ ...config, features_list: layers });
+        const batch = goldenBatch(model);
+        expect(batch.patches).toHaveLength(1);
+        const result = await trainer.gradients(batch);
+        tf.dispose(Object.values(result.gradients));
+        disposeBatch(batch);
+        trainer.dispose();
+        model.dispose();
+        return result.losses;
+      }),
+    );
+    const [once, twice, thrice] = losses as [StepLosses, StepLosses, StepLosses];
+    expectClose([twice.focal, twice.dice, twice.image], [2 * once.focal, 2 * once.dice, once.image], 0, 1e-5);
+    expectClose([thrice.focal, thrice.dice, thrice.image], [3 * once.focal, 3 * once.dice, once.image], 0, 1e-5);
+  });
+
   test('a step leaves no tensors behind, and changes nothing but the prompts', async () => {
     const { model, trainer } = setUp(config);
     const batch = goldenBatch(model);
