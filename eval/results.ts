@@ -75,7 +75,7 @@ export function writeResults(file: string, results: Results): void {
     fs.writeFileSync(partial, `${JSON.stringify(results, null, 2)}\n`);
     fs.renameSync(partial, file);
   } catch (error) {
-    fs.rmSync(partial, { force: true });
+    if (fs.existsSync(partial)) fs.rmSync(partial);
     const code = (error as NodeJS.ErrnoException).code;
     throw new CraneError('results/unwritable', `${file}: the results cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });
   }

@@ -1,0 +1,125 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import type { Results } from '../../eval/results';
+import { prepareBackend } from '../../lib/backend';
+import { readPromptCheckpoint, writePromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
+import { describeWithGoldens, goldenPath, tinyBackbone } from '../goldens';
+import { runCrane, type Run } from './run-crane';
+
+let folder: string;
+beforeAll(async () => {
+  await prepareBackend('auto');
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-eval-'));
+});
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const inFolder = (...parts: string[]): string => path.join(folder, ...parts);
+
+function evaluate(dataset: string, { prompts = goldenPath('prompts_tiny.pth'), options = [] as string[] } = {}): Promise<Run> {
+  const model = ['--backbone', tinyBackbone(), '--prompts', prompts, '--image-size', '70', '--layers', '2,4,6', '--eattn-blocks', '5'];
+  return runCrane('eval', '--dataset', dataset, ...model, '--no-report', '--out', inFolder('out'), ...options);
+}
+
+/** The goldens' set in MVTec's layout, without what a pattern matches. */
+function copyOfSet(name: string, without: RegExp): string {
+  const target = inFolder(name);
+  fs.cpSync(goldenPath('e2e/dataset'), target, { recursive: true, filter: (file) => !/meta\.json$/.test(file) && !without.test(file) });
+  return target;
+}
+
+describeWithGoldens('crane eval', () => {
+  test('writes results.json, copies it to standard output, and scores as crane detect does', async () => {
+    const before = tf.memory().numTensors;
+    const { code, out } = await evaluate(goldenPath('e2e/dataset'), { options: ['--json', '-'] });
+    expect(tf.memory().numTensors).toBe(before);
+    expect(code).toBe(0);
+    const results = JSON.parse(out) as Results;
+    const written = JSON.parse(fs.readFileSync(inFolder('out', 'results.json'), 'utf8')) as Results;
+    expect({ ...written, run: { ...written.run, date: results.run.date } }).toEqual(results);
+    expect(results.schemaVersion).toBe(1);
+    expect(Object.keys(results).sort()).toEqual(['datasets', 'model', 'run', 'schemaVersion']);
+    const [set] = results.datasets;
+    expect(set?.categories.map(({ name, images, anomalous }) => [name, images, anomalous])).toEqual([['button', 4, 2], ['weave', 6, 3]]);
+    expect(Object.keys(set?.mean ?? {})).toEqual([
+      'image/auroc', 'image/ap', 'image/f1max', 'pixel/auroc', 'pixel/ap', 'pixel/f1max', 'pixel/aupro/paper200@0.3', 'pixel/aupro/exact@0.3',
+    ]);
+    for (const value of Object.values(set?.mean ?? {})) expect(value).toBeLessThanOrEqual(1);
+    expect(results.model.options).toMatchObject({ imageSize: 70, layers: [2, 4, 6] });
+  });
+
+  test('some categories only, as a table in per cent', async () => {
+    const { code, out } = await evaluate(goldenPath('e2e/dataset'), { options: ['--categories', 'weave'] });
+    expect(code).toBe(0);
+    expect(out).toMatch(/^weave +6 +3 +44\.4/m);
+    expect(out).not.toContain('button');
+    expect((await evaluate(goldenPath('e2e/dataset'), { options: ['--categories', 'weave,knob'] })).err).toMatch(/no category knob. It has: button, weave/);
+  });
+
+  test('the set that the prompts were trained on is refused, unless it is asked for', async () => {
+    const prompts = inFolder('trained.safetensors');
+    writePromptCheckpoint(prompts, await readPromptCheckpoint(goldenPath('prompts_tiny.pth')), { 'crane.auxiliary': 'Dataset' });
+    const refused = await evaluate(goldenPath('e2e/dataset'), { prompts });
+    expect(refused.code).toBe(2);
+    expect(refused.err).toMatch(/trained on Dataset itself.*--allow-auxiliary/);
+    expect(refused.out).toBe('');
+    expect((await evaluate(goldenPath('e2e/dataset'), { prompts, options: ['--allow-auxiliary'] })).code).toBe(0);
+    expect((await evaluate(copyOfSet('another', /^$/), { prompts })).code).toBe(0);
+  });
+
+  test('a set without masks has image metrics only', async () => {
+    const set = copyOfSet('maskless', /ground_truth/);
+    const refused = await evaluate(set);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toMatch(/ground_truth is missing[^]*--allow-incomplete/);
+    const { code, out } = await evaluate(set, { options: ['--allow-incomplete'] });
+    expect(code).toBe(0);
+    expect(out).toMatch(/^button +4 +2 +75\.0 +83\.3 +80\.0( +n\/a){5}$/m);
+    const { datasets } = JSON.parse(fs.readFileSync(inFolder('out', 'results.json'), 'utf8')) as Results;
+    expect(datasets[0]?.mean).toMatchObject({ 'pixel/auroc': null, 'pixel/aupro/exact@0.3': null });
+  });
+
+  test('a missing mask is named, and so is an image that cannot be read', async () => {
+    const set = copyOfSet('holes', /003_mask/);
+    const refused = await evaluate(set);
+    expect(refused.err).toMatch(/weave\/test\/fault\/003\.png is anomalous and has no mask/);
+    expect(refused.code).toBe(1);
+    fs.writeFileSync(path.join(set, 'weave/test/good/000.png'), 'x');
+    const { code, out, err } = await evaluate(set, { options: ['--allow-incomplete'] });
+    expect(code).toBe(1);
+    expect(err).toMatch(/weave\/test\/good\/000\.png: not a picture/);
+    expect(out).toMatch(/^weave +5 +3 /m);
+  });
+
+  test.each([
+    ['a folder of plain images', (): string => goldenPath('images'), /plain folder of images.*crane detect/],
+    ['a folder of other things', (): string => (fs.mkdirSync(inFolder('other'), { recursive: true }), inFolder('other')), /no known layout: it is empty/],
+    ['a file', (): string => goldenPath('prompts_tiny.pth'), /is a file, not a folder/],
+    ['a name that is none', (): string => 'no-such-set', /neither a registered set nor a folder/],
+  ] as const)('%s is wrong use', async (_, dataset, message) => {
+    const { code, out, err } = await evaluate(dataset());
+    expect(err).toMatch(message);
+    expect([code, out]).toEqual([2, '']);
+  });
+
+  test('a place that cannot be written is refused before the work', async () => {
+    fs.writeFileSync(inFolder('file'), '');
+    for (const options of [['--json', inFolder('file', 'x.json')], ['--json', folder]]) {
+      const { code, err } = await evaluate(goldenPath('e2e/dataset'), { options });
+      expect(err).toMatch(/--json .*(a file is in its place|is a folder)/);
+      expect(code).toBe(2);
+    }
+  });
+
+  test('Ctrl-C stops with one line and writes nothing', async () => {
+    fs.rmSync(inFolder('out'), { recursive: true, force: true });
+    const running = evaluate(goldenPath('e2e/dataset'), { options: ['--batch-size', '1'] });
+    const stopping = setInterval(() => process.listenerCount('SIGINT') > 0 && process.emit('SIGINT'), 1);
+    const { code, out, err } = await running;
+    clearInterval(stopping);
+    expect(err).toMatch(/Stopped\.\n$/);
+    expect([code, out]).toEqual([130, '']);
+    expect(fs.existsSync(inFolder('out', 'results.json'))).toBe(false);
+  });
+});
