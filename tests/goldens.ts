@@ -29,12 +29,13 @@ export function tinyBackbone(): string {
   return goldenPath(hasGolden('clip_tiny_torchscript.pt') ? 'clip_tiny_torchscript.pt' : 'clip_tiny.safetensors');
 }
 
-/** `test`, or one that is skipped, and says so, where any of these golden files is not at hand. */
-export function testWithGoldens(...files: readonly string[]): jest.It {
+/** `test`, but counted as skipped, and said, where any of these golden files is not at hand. */
+export function testWithGoldens(...files: readonly string[]): (title: string, body: () => void | Promise<void>) => void {
   const missing = files.filter((file) => !hasGolden(file));
-  if (missing.length === 0) return test;
-  process.stderr.write(`\nGOLDEN NOT AT HAND: ${missing.join(', ')}; the test that reads it is skipped. Only the complete set has it.\n`);
-  return test.skip;
+  return (title, body) => {
+    if (missing.length > 0) process.stderr.write(`GOLDEN NOT AT HAND: skipping "${title}", which reads ${missing.join(', ')} of the complete set.\n`);
+    (missing.length > 0 ? test.skip : test)(title, async () => body());
+  };
 }
 
 /** `test.each` over golden files: `%s` in the title stands for the file, and a row whose file is missing is skipped. */
@@ -43,7 +44,7 @@ export function testEachGolden<Rest extends unknown[]>(
   title: string,
   body: (file: string, ...rest: Rest) => void | Promise<void>,
 ): void {
-  for (const row of rows) testWithGoldens(row[0])(title.replace('%s', row[0]), async () => body(...row));
+  for (const row of rows) testWithGoldens(row[0])(title.replace('%s', row[0]), () => body(...row));
 }
 
 /** `describe`, but counted as skipped, and said loudly, where the goldens are not at hand. */
