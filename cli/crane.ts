@@ -103,7 +103,7 @@ async function parserFor(argv: readonly string[]): Promise<Argv> {
     .demandCommand(1, 'Name a command.')
     .strict()
     .recommendCommands()
-    .wrap(Math.min(100, process.stdout.columns ?? 80))
+    .wrap(Math.min(100, process.stdout.columns || 80))
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
       throw error !== undefined && error.name !== 'YError' ? error : wrongArguments(error?.message ?? message, parser, argv);

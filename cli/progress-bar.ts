@@ -87,7 +87,7 @@ function showBar(stream: ProgressStream, progress: Progress, run: Run, time: num
   }
   if (progress.kind === 'advance' && time - run.shownAt < redrawInterval) return;
   run.shownAt = time;
-  stream.write(`\r\u001b[K${barLine(progress.task, run, time, stream.columns ?? 80)}`);
+  stream.write(`\r\u001b[K${barLine(progress.task, run, time, stream.columns || 80)}`);
 }
 
 function barLine(task: string, run: Run, time: number, columns: number): string {
