@@ -11,7 +11,7 @@ import { AnomalyMap } from '../../../lib/anomaly-map';
 import { Crane } from '../../../lib/crane';
 import type { Detection } from '../../../lib/detection';
 import type { Progress } from '../../../lib/progress';
-import { describeWithGoldens, goldenPath } from '../../goldens';
+import { describeWithGoldens, goldenPath, tinyBackbone } from '../../goldens';
 import { expectNoLeak } from '../../tensors';
 import { readMarkup } from './markup';
 import { categoryOf, description, evaluationOf } from './sample-evaluation';
@@ -137,7 +137,7 @@ test('a mask that cannot be read costs its outline, not the report', async () =>
 describeWithGoldens('a report with a real model', () => {
   test('from evaluation to page, without a leaked tensor', async () => {
     const crane = await Crane.load({
-      backbone: goldenPath('clip_tiny_torchscript.pt'), prompts: goldenPath('prompts_tiny.pth'), imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5,
+      backbone: tinyBackbone(), prompts: goldenPath('prompts_tiny.pth'), imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5,
     });
     try {
       const evaluation = await evaluate(crane, await openDataset(goldenPath('e2e/dataset')));
