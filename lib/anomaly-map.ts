@@ -85,7 +85,7 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
    * The bytes of a picture file of any form but raw values.
    *
    * @param form with 'mask', `options.threshold` is needed; with 'overlay', the map must have been made from a picture
-   * @throws UsageError `map/threshold`, `map/no-picture`, `heatmap/scale`; ImageError where the picture is gone
+   * @throws UsageError `map/threshold`, `map/no-picture`, `map/scale`; ImageError where the picture is gone
    */
   async render(form: Exclude<MapForm, 'map'>, options: OverlayOptions = {}): Promise<Buffer> {
     const map: ScoreMap = { data: this, width: this.width, height: this.height };

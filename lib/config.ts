@@ -104,13 +104,13 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
     ...given,
   });
   if (!parsed.success) {
-    throw new UsageError('options/invalid', `model options: ${z.prettifyError(parsed.error)}`, { issues: parsed.error.issues });
+    throw new UsageError('usage/options', `model options: ${z.prettifyError(parsed.error)}`, { issues: parsed.error.issues });
   }
   const options = parsed.data;
   if (options.imageSize % patchSize !== 0) {
     const lower = Math.max(1, Math.floor(options.imageSize / patchSize)) * patchSize;
     throw new UsageError(
-      'options/image-size',
+      'usage/image-size',
       `image size ${options.imageSize} is not a multiple of the backbone's patch size ${patchSize}; ` +
         `the nearest that are: ${lower}, ${lower + patchSize}`,
       { found: options.imageSize, patchSize },
@@ -119,14 +119,14 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
   const outside = options.layers.filter((layer) => layer > layers);
   if (outside.length > 0) {
     throw new UsageError(
-      'options/layers',
+      'usage/layers',
       `layers ${outside.join(', ')} asked for, but this backbone has blocks 1 to ${layers}`,
       { found: options.layers, blocks: layers },
     );
   }
   if (options.eattnBlocks > layers) {
     throw new UsageError(
-      'options/eattn-blocks',
+      'usage/eattn-blocks',
       `${options.eattnBlocks} E-Attn blocks asked for, but this backbone has ${layers} blocks`,
       { found: options.eattnBlocks, blocks: layers },
     );

@@ -284,7 +284,7 @@ export class Crane {
   }
 
   private assertUsable(): void {
-    if (this.disposed) throw new UsageError('crane/disposed', 'this Crane was disposed; load another with Crane.load()', {});
+    if (this.disposed) throw new UsageError('usage/disposed', 'this Crane was disposed; load another with Crane.load()', {});
   }
 }
 

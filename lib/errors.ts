@@ -1,6 +1,19 @@
 /**
  * Every error that the library throws on purpose. A `code` is stable and meant for programs; `data` carries what was
  * found and what was expected; the message says both to a person, and what to do.
+ *
+ * A code is `area/kind`, in lower case with hyphens. The area says what the error is about, its class who can mend it:
+ *
+ * | area | about |
+ * | --- | --- |
+ * | `usage` | wrong use of a call or a command: options, names, places |
+ * | `image`, `npy`, `map` | pictures and masks; NPY files; anomaly maps and how they are shown and saved |
+ * | `weights`, `download`, `lock` | files of weights and prompts; fetching them; waiting for another process |
+ * | `text`, `vocabulary` | texts and tokens; the tokenizer's vocabulary |
+ * | `backend` | TensorFlow.js backends |
+ * | `dataset`, `synthetic` | sets that are read; sets that are drawn |
+ * | `training` | training and pretraining |
+ * | `metric`, `eval`, `results` | metrics; which sets may be evaluated; what evaluation writes |
  */
 export class CraneError extends Error {
   constructor(

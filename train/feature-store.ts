@@ -1,7 +1,7 @@
 import * as os from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
-import { TrainingError } from '../lib/errors';
+import { TrainingError, UsageError } from '../lib/errors';
 import { decodeImage } from '../lib/image/decode';
 import { preprocessImage, preprocessMask, type Preprocessing } from '../lib/image/preprocess';
 import type { CraneModel } from '../lib/methods/crane/model';
@@ -106,12 +106,12 @@ export class FeatureStore {
 
   /**
    * The images at these places as tensors, which the caller disposes with `disposeBatch`.
-   * @throws RangeError for a place that does not exist
+   * @throws UsageError `training/place` for a place that does not exist
    */
   batch(places: readonly number[]): TrainingBatch {
     const chosen = places.map((place) => {
       const image = this.images[place];
-      if (image === undefined) throw new RangeError(`no image ${place} among ${this.images.length}`);
+      if (image === undefined) throw new UsageError('training/place', `there is no image ${place} among ${this.images.length}; places count from 0`, { place, images: this.images.length });
       return image;
     });
     const [rows, columns] = this.grid;

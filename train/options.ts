@@ -43,7 +43,7 @@ export function completeTrainingOptions(input: TrainingOptionsInput, model: Mode
     ...given,
   });
   if (!parsed.success) {
-    throw new UsageError('options/invalid', `training options: ${z.prettifyError(parsed.error)}`, { issues: parsed.error.issues });
+    throw new UsageError('usage/options', `training options: ${z.prettifyError(parsed.error)}`, { issues: parsed.error.issues });
   }
   return parsed.data;
 }

@@ -1,3 +1,4 @@
+import { UsageError } from '../../lib/errors';
 import * as seen from './defects/seen';
 import type { DrawDefect } from './defects/surface';
 import * as unseen from './defects/unseen';
@@ -52,9 +53,9 @@ export function isUnseen(name: string): boolean {
   return defectKinds.unseen.includes(name);
 }
 
-/** Throws a RangeError that names the kinds there are. */
+/** Throws a UsageError `synthetic/defect` that names the kinds there are. */
 export function defectNamed(name: string): DefectKind {
   const found = byName.get(name);
-  if (found === undefined) throw new RangeError(`no kind of defect "${name}"; there are: ${[...byName.keys()].join(', ')}`);
+  if (found === undefined) throw new UsageError('synthetic/defect', `no kind of defect "${name}"; there are: ${[...byName.keys()].join(', ')}`, { name });
   return found;
 }

@@ -1,3 +1,4 @@
+import { DatasetError, UsageError } from '../../lib/errors';
 import { clamp, cos, sin } from './arithmetic';
 import { Canvas } from './canvas';
 import { captionOf } from './captions';
@@ -47,7 +48,7 @@ export interface DrawnPair {
   readonly damaged: DrawnPicture;
 }
 
-/** One drawn picture. Equal arguments give equal bytes on every machine and in any order. Throws a RangeError for unknown names. */
+/** One drawn picture. Equal arguments give equal bytes on every machine and in any order. Throws a UsageError for unknown names and sizes. */
 export function drawPicture({ family, defect = null, seed, size }: PictureRequest): DrawnPicture {
   if (defect !== null) return drawPair({ family, defect, seed, size }).damaged;
   return perfect(begin(family, seed, size)).picture;
@@ -76,7 +77,7 @@ interface Scene {
 }
 
 function begin(family: string, seed: number | string, size: number): Scene {
-  if (!Number.isInteger(size) || size < 16 || size > 2048) throw new RangeError(`the size of a drawn picture must be a whole number from 16 to 2048, not ${size}`);
+  if (!Number.isInteger(size) || size < 16 || size > 2048) throw new UsageError('synthetic/size', `the size of a drawn picture must be a whole number from 16 to 2048, not ${size}`, { size });
   const random = new Random(`${family}/${seed}`);
   const conditions = random.split('conditions');
   const canvas = new Canvas(size, conditions.range(-2.9, -0.3));
@@ -146,7 +147,7 @@ function damage(scene: Scene, clean: Uint8Array, kind: DefectKind): { pixels: Ui
     if (tooLarge > 1) extent *= 0.8;
     if (tooFaint > 1 || tooSmall > 1) contrast *= 1.12;
   }
-  if (best === null) throw new RangeError(`the defect "${kind.name}" left no trace on a ${scene.family} in ${ATTEMPTS} tries (${scene.random.seed})`);
+  if (best === null) throw new DatasetError('synthetic/no-trace', `the defect "${kind.name}" left no trace on a ${scene.family} in ${ATTEMPTS} tries (${scene.random.seed})`, { defect: kind.name, family: scene.family, size });
   // Changes too faint to be marked are taken back, so that nothing differs outside the mask.
   const { pixels, mask } = best;
   for (let i = 0; i < mask.length; i++) {

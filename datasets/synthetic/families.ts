@@ -1,3 +1,4 @@
+import { UsageError } from '../../lib/errors';
 import * as cloth from './families/cloth';
 import * as electronics from './families/electronics';
 import * as ground from './families/ground';
@@ -86,10 +87,10 @@ export const families: readonly Family[] = [
 
 const byName = new Map(families.map((family) => [family.name, family]));
 
-/** Throws a RangeError that names the families there are. */
+/** Throws a UsageError `synthetic/family` that names the families there are. */
 export function familyNamed(name: string): Family {
   const family = byName.get(name);
-  if (family === undefined) throw new RangeError(`no drawn family "${name}"; there are: ${[...byName.keys()].join(', ')}`);
+  if (family === undefined) throw new UsageError('synthetic/family', `no drawn family "${name}"; there are: ${[...byName.keys()].join(', ')}`, { name });
   return family;
 }
 

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
-import { DatasetError, UsageError } from '../../lib/errors';
+import { CraneError, DatasetError, UsageError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
 import { defectKinds, isUnseen } from './defects';
 import { drawPair, drawPicture, GENERATOR_VERSION } from './draw';
@@ -152,7 +152,7 @@ export async function synthesizeSet({ name, root, seed = 0, imageSize = 224, per
   } catch (error) {
     // The error that led here matters more than one of tidying up.
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    if (signal?.aborted === true || error instanceof RangeError) throw error;
+    if (signal?.aborted === true || error instanceof CraneError) throw error;
     throw new DatasetError('synthetic/write', `the drawn set could not be written to ${folder}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`, { folder }, { cause: error });
   }
 }

@@ -16,7 +16,7 @@ export interface ConnectedComponents {
 export function connectedComponents(mask: Uint8Array, width: number, height: number): ConnectedComponents {
   if (mask.length !== width * height) {
     throw new MetricError(
-      'MASK_SIZE',
+      'metric/mask-size',
       `a mask of ${width} x ${height} needs ${width * height} pixels, found ${mask.length}`,
       { width, height, found: mask.length },
     );

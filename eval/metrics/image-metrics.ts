@@ -20,7 +20,7 @@ export class ImageMetrics {
   add(score: number, isAnomalous: boolean): void {
     if (!Number.isFinite(score)) {
       throw new MetricError(
-        'SCORE_NOT_FINITE',
+        'metric/not-finite',
         `image score ${score} is not a number that can be ranked; look at the model or its weights`,
         { score },
       );

@@ -34,7 +34,7 @@ export class PixelMetrics {
   add(map: Float32Array, mask: Uint8Array, width: number, height: number): void {
     if (map.length !== width * height || map.length === 0) {
       throw new MetricError(
-        'MAP_SIZE',
+        'metric/map-size',
         `an anomaly map of ${width} x ${height} needs ${width * height} scores, at least one; found ${map.length}`,
         { width, height, found: map.length },
       );
@@ -148,7 +148,7 @@ function keysOfMap(map: Float32Array, width: number): Uint32Array {
     const score = map[at] as number;
     if (!Number.isFinite(score)) {
       throw new MetricError(
-        'SCORE_NOT_FINITE',
+        'metric/not-finite',
         `the anomaly map holds ${score} at x ${at % width}, y ${Math.floor(at / width)}, which cannot be ranked; ` +
           'look at the model or its weights',
         { score, x: at % width, y: Math.floor(at / width) },

@@ -1,3 +1,5 @@
+import { ImageError } from '../errors';
+
 /** A closed line in picture coordinates: x and y by turns, pixel (0, 0) reaching from 0 to 1. */
 export type Contour = readonly number[];
 
@@ -8,12 +10,13 @@ export type Contour = readonly number[];
  *
  * @param field values [height, width]: an anomaly map, or a mask of 0 and 1 with the level 0.5
  * @returns contours in no particular order; pixels at or above the level lie inside
+ * @throws ImageError `map/shape` where the field has not `width * height` values
  */
 export function findContours(
   field: ArrayLike<number>, width: number, height: number, level: number,
 ): Contour[] {
   if (field.length !== width * height) {
-    throw new RangeError(`a field of ${width} x ${height} values expected, found ${field.length}`);
+    throw new ImageError('map/shape', `a field of ${width} x ${height} values expected, found ${field.length}`, { width, height, found: field.length });
   }
   const segments = new Segments(field, width, height, level);
   // Cells lie between pixel centres; one more ring of them reaches over the border.

@@ -43,7 +43,7 @@ const PREDICTED = [255, 43, 214] as const;
  *
  * @param map float32 [height, width]
  * @returns a picture file of the map's size, plus the margin
- * @throws UsageError `heatmap/scale` for a scale that does not rise; ImageError where sizes and data do not fit
+ * @throws UsageError `map/scale` for a scale that does not rise; ImageError where sizes and data do not fit
  */
 export async function renderHeatmap(map: ScoreMap, options: HeatmapOptions = {}): Promise<Buffer> {
   const { width, height } = checked(map);
@@ -122,7 +122,7 @@ function scaleOf(map: ScoreMap, wanted: HeatmapOptions['scale']): Scale {
   if (wanted === undefined || wanted === 'fixed') return FIXED;
   if (wanted !== 'image') {
     if (wanted.low < wanted.high) return wanted;
-    throw new UsageError('heatmap/scale', `a scale that rises expected, found ${wanted.low} to ${wanted.high}`, { ...wanted });
+    throw new UsageError('map/scale', `a scale that rises expected, found ${wanted.low} to ${wanted.high}`, { ...wanted });
   }
   let low = Infinity;
   let high = -Infinity;

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises';
-import { ImageError } from '../errors';
+import { ImageError, UsageError } from '../errors';
 
 /** Element types of NPY files that are read and written, by NumPy's names. */
 export type NpyType =
@@ -43,13 +43,13 @@ const MAGIC = '\x93NUMPY';
  *
  * @param data values in row-major order, as many as the shape says
  * @param dtype taken from the array's type when not given; give 'bool' for a Uint8Array of 0 and 1
- * @throws RangeError when shape and data do not fit
+ * @throws UsageError `npy/shape` when shape and data do not fit
  */
 export function encodeNpy(data: NpyData, shape: readonly number[], dtype: NpyType = typeOf(data)): Buffer {
   const count = shape.reduce((product, n) => product * n, 1);
   const { code, bytes } = KINDS[dtype];
   if (count !== data.length || data.BYTES_PER_ELEMENT !== bytes) {
-    throw new RangeError(`an array [${shape.join(', ')}] of ${dtype} expected, found ${data.length} values of ${data.BYTES_PER_ELEMENT} bytes`);
+    throw new UsageError('npy/shape', `an array [${shape.join(', ')}] of ${dtype} expected, found ${data.length} values of ${data.BYTES_PER_ELEMENT} bytes`, { shape, dtype, found: data.length });
   }
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
   const order = bytes === 1 ? '|' : '<';

@@ -1,3 +1,5 @@
+import { ImageError, UsageError } from '../errors';
+
 /**
  * Resampling of 8 and 16 bit pictures, equal to Pillow's to the last bit: antialiased by widening the filter when
  * shrinking, horizontal pass first, then vertical, with the picture rounded to its own integers in between. Weights are
@@ -165,7 +167,7 @@ function resample8(
  *
  * @param data uint8 samples [height, width, channels]
  * @returns a new array [toHeight, toWidth, channels]
- * @throws RangeError when a size is not a positive integer or does not fit the data
+ * @throws UsageError `image/size` for a size that is no positive integer; ImageError `image/size-mismatch` where it does not fit the data
  */
 export function resizeBicubic(
   data: Uint8Array, width: number, height: number, channels: number, toWidth: number, toHeight: number,
@@ -269,9 +271,9 @@ function checkSizes(
   length: number, width: number, height: number, channels: number, toWidth: number, toHeight: number,
 ): void {
   for (const [name, value] of Object.entries({ width, height, channels, toWidth, toHeight })) {
-    if (!Number.isInteger(value) || value < 1) throw new RangeError(`${name} must be a positive integer, found ${value}`);
+    if (!Number.isInteger(value) || value < 1) throw new UsageError('image/size', `${name} must be a positive integer, found ${value}`, { [name]: value });
   }
   if (length !== width * height * channels) {
-    throw new RangeError(`${width} x ${height} x ${channels} samples expected, found ${length}`);
+    throw new ImageError('image/size-mismatch', `${width} x ${height} x ${channels} samples expected, found ${length}`, { width, height, channels, found: length });
   }
 }

@@ -1,19 +1,21 @@
+import { ImageError, UsageError } from '../errors';
+
 /**
  * Brings an anomaly map to another size: bilinear with half-pixel centres, edges repeated, no antialias, as
  * `torch.nn.functional.interpolate(mode='bilinear', align_corners=False)` and TensorFlow's `halfPixelCenters`.
  *
  * @param map values [height, width], any range
  * @returns a new array [toHeight, toWidth]; its values stay within the range of the input's
- * @throws RangeError when sizes are not positive integers or do not fit the map
+ * @throws UsageError `map/size` for a size that is no positive integer; ImageError `map/shape` where size and map do not fit
  */
 export function resizeMap(
   map: Float32Array, width: number, height: number, toWidth: number, toHeight: number,
 ): Float32Array<ArrayBuffer> {
   for (const [name, value] of Object.entries({ width, height, toWidth, toHeight })) {
-    if (!Number.isInteger(value) || value < 1) throw new RangeError(`${name} must be a positive integer, found ${value}`);
+    if (!Number.isInteger(value) || value < 1) throw new UsageError('map/size', `${name} must be a positive integer, found ${value}`, { [name]: value });
   }
   if (map.length !== width * height) {
-    throw new RangeError(`a map of ${width} x ${height} values expected, found ${map.length} values`);
+    throw new ImageError('map/shape', `a map of ${width} x ${height} values expected, found ${map.length} values`, { width, height, found: map.length });
   }
   const columns = neighbours(width, toWidth);
   const rows = neighbours(height, toHeight);

@@ -89,7 +89,7 @@ export class ClipTokenizer {
   tokenize(text: string, { contextLength = 77, truncate = false }: TokenizeOptions = {}): Int32Array {
     if (!Number.isInteger(contextLength) || contextLength < 2) {
       throw new UsageError(
-        'CONTEXT_LENGTH_INVALID',
+        'text/context-length',
         `context length ${contextLength}: expected a whole number of 2 or more, as start and end token take two. ` +
           'CLIP uses 77.',
         { contextLength },
@@ -99,7 +99,7 @@ export class ClipTokenizer {
     if (ids.length > contextLength && !truncate) {
       const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
       throw new UsageError(
-        'TEXT_TOO_LONG',
+        'text/too-long',
         `"${shown}" has ${ids.length} tokens with start and end, but the context holds ${contextLength}. ` +
           'Shorten the text or pass truncate.',
         { tokens: ids.length, contextLength },
@@ -121,7 +121,7 @@ export class ClipTokenizer {
       const symbol = this.symbolOfId.get(id);
       if (symbol !== undefined) return symbol;
       const message = `token ${id} is not in the vocabulary of ${this.vocabularySize} tokens`;
-      throw new UsageError('TOKEN_UNKNOWN', message, { id });
+      throw new UsageError('text/unknown-token', message, { id });
     });
     const bytes = Uint8Array.from(Array.from(symbols.join('')), (symbol) => this.byteOfSymbol.get(symbol) as number);
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes).replaceAll(END_OF_WORD, ' ');

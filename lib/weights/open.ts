@@ -77,7 +77,7 @@ const FOLDER_FILES = [
 function openFolder(folder: string): TensorSource {
   const found = FOLDER_FILES.find((name) => fs.existsSync(path.join(folder, name)));
   if (!found) {
-    throw new WeightsError('weights/not-found', `${folder} holds no weights; looked for ${FOLDER_FILES.join(', ')}`, { path: folder });
+    throw new WeightsError('weights/empty-folder', `${folder} holds no weights; looked for ${FOLDER_FILES.join(', ')}`, { path: folder });
   }
   return found.endsWith('.json') ? openShards(folder, found) : openFile(path.join(folder, found));
 }

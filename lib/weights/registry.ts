@@ -105,5 +105,5 @@ export function registeredWeightsOf(name: string, kind?: WeightsKind): Registere
   const names = choices.filter((item) => !/@\d$/.test(item.name)).map((item) => item.name);
   const epochs = kind === 'backbone' ? '' : ' Prompts take an epoch from 1 to 5, as in crane-visa@3; without one it is 5.';
   const found = entry === undefined ? `no file is registered as "${name}"` : `"${name}" is the name of ${entry.kind}, not of ${kind}`;
-  throw new UsageError('weights/unknown-name', `${found}. Known: ${names.join(', ')}.${epochs}`, { name, kind, known: names });
+  throw new UsageError('usage/weights-name', `${found}. Known: ${names.join(', ')}.${epochs}`, { name, kind, known: names });
 }

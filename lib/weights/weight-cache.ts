@@ -31,7 +31,7 @@ export function isCached(entry: RegisteredWeights, folder?: string): boolean {
  * The file or folder that `nameOrPath` means: an existing path is passed through; a registered name gives the cached
  * file, which is downloaded first where it is not there.
  *
- * @throws UsageError `weights/not-found` where it is neither; WeightsError of `fetchWeights`
+ * @throws UsageError `usage/no-weights` where it is neither; WeightsError of `fetchWeights`
  */
 export async function resolveWeights(nameOrPath: string, kind: WeightsKind, options: WeightCacheOptions = {}): Promise<string> {
   // A registered name wins over a file that happens to be called alike; `./name` means the file.
@@ -39,7 +39,7 @@ export async function resolveWeights(nameOrPath: string, kind: WeightsKind, opti
   if (entry !== undefined) return fetchWeights(registeredWeightsOf(nameOrPath, kind), options);
   if (fs.existsSync(nameOrPath)) return nameOrPath;
   if (looksLikePath(nameOrPath)) {
-    throw new UsageError('weights/not-found', `there is no ${kind} file or folder ${path.resolve(nameOrPath)}. Give an existing path, or a name of "crane weights list".`, { path: nameOrPath, kind });
+    throw new UsageError('usage/no-weights', `there is no ${kind} file or folder ${path.resolve(nameOrPath)}. Give an existing path, or a name of "crane weights list".`, { path: nameOrPath, kind });
   }
   return fetchWeights(registeredWeightsOf(nameOrPath, kind), options);
 }

@@ -45,7 +45,7 @@ describe('tokenize', () => {
 
   test('says how many tokens a text has and how many fit', () => {
     const error = thrown(() => tokenizer.tokenize('a b c d', { contextLength: 5 }));
-    expect(error).toMatchObject({ code: 'TEXT_TOO_LONG', data: { tokens: 6, contextLength: 5 } });
+    expect(error).toMatchObject({ code: 'text/too-long', data: { tokens: 6, contextLength: 5 } });
     expect(error).toBeInstanceOf(UsageError);
     expect([...tokenizer.tokenize('a b c', { contextLength: 5 })]).toEqual([49406, 320, 321, 322, 49407]);
     const cut = tokenizer.tokenize('a b c d', { contextLength: 5, truncate: true });
@@ -53,11 +53,11 @@ describe('tokenize', () => {
   });
 
   test.each([0, 1, -3, 2.5, NaN])('refuses a context of %p tokens', (contextLength) => {
-    expect(thrown(() => tokenizer.tokenize('a', { contextLength }))).toMatchObject({ code: 'CONTEXT_LENGTH_INVALID' });
+    expect(thrown(() => tokenizer.tokenize('a', { contextLength }))).toMatchObject({ code: 'text/context-length' });
   });
 
   test('refuses to decode an id that no symbol has', () => {
-    expect(thrown(() => tokenizer.decode([320, 49408]))).toMatchObject({ code: 'TOKEN_UNKNOWN', data: { id: 49408 } });
+    expect(thrown(() => tokenizer.decode([320, 49408]))).toMatchObject({ code: 'text/unknown-token', data: { id: 49408 } });
   });
 
   test('a very long word ends', () => {
@@ -191,13 +191,13 @@ describe('a HuggingFace folder', () => {
 
   test('without a tokenizer, or with a broken one, says so', async () => {
     const cases: [string, Readonly<Record<string, unknown>>, string][] = [
-      ['empty', {}, 'VOCABULARY_MISSING'],
-      ['garbage', { 'tokenizer.json': '{' }, 'VOCABULARY_INVALID'],
-      ['no-merges', { 'tokenizer.json': { model: { vocab: {} } } }, 'VOCABULARY_INVALID'],
-      ['no-bytes', { 'vocab.json': { a: 1 }, 'merges.txt': '' }, 'VOCABULARY_INVALID'],
-      ['bad-id', { 'vocab.json': { a: 'x' }, 'merges.txt': '' }, 'VOCABULARY_INVALID'],
-      ['bad-merge', { 'vocab.json': Object.fromEntries(ids), 'merges.txt': 'a b c' }, 'VOCABULARY_INVALID'],
-      ['unknown-merge', { 'vocab.json': Object.fromEntries(ids), 'merges.txt': 'zq qz' }, 'VOCABULARY_INVALID'],
+      ['empty', {}, 'vocabulary/missing'],
+      ['garbage', { 'tokenizer.json': '{' }, 'vocabulary/invalid'],
+      ['no-merges', { 'tokenizer.json': { model: { vocab: {} } } }, 'vocabulary/invalid'],
+      ['no-bytes', { 'vocab.json': { a: 1 }, 'merges.txt': '' }, 'vocabulary/invalid'],
+      ['bad-id', { 'vocab.json': { a: 'x' }, 'merges.txt': '' }, 'vocabulary/invalid'],
+      ['bad-merge', { 'vocab.json': Object.fromEntries(ids), 'merges.txt': 'a b c' }, 'vocabulary/invalid'],
+      ['unknown-merge', { 'vocab.json': Object.fromEntries(ids), 'merges.txt': 'zq qz' }, 'vocabulary/invalid'],
     ];
     for (const [name, files, code] of cases) {
       const error: unknown = await ClipTokenizer.fromFolder(make(name, files)).catch((reason: unknown) => reason);
@@ -205,7 +205,7 @@ describe('a HuggingFace folder', () => {
       expect(error).toMatchObject({ code });
     }
     const absent = ClipTokenizer.fromFolder(path.join(folder, 'absent'));
-    await expect(absent).rejects.toMatchObject({ code: 'VOCABULARY_MISSING' });
+    await expect(absent).rejects.toMatchObject({ code: 'vocabulary/missing' });
   });
 });
 

@@ -96,5 +96,5 @@ test('features that are no numbers are refused with the image that gave them', a
 
 test('a place that does not exist is an error', async () => {
   const store = await encode(samples.slice(0, 1));
-  expect(() => store.batch([1])).toThrow(RangeError);
+  expect(() => store.batch([1])).toThrow(expect.objectContaining({ name: 'UsageError', code: 'training/place' }));
 });

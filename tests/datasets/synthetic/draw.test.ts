@@ -93,7 +93,7 @@ describe('drawPicture', () => {
     expect(() => drawPicture({ family: 'gears', seed: 0, size: 64 })).toThrow(/"gears".*woven cloth/);
     expect(() => drawPicture({ family: 'gear', defect: 'dents', seed: 0, size: 64 })).toThrow(/"dents".*scratch/);
     expect(() => drawPicture({ family: 'gear', seed: 0, size: 8 })).toThrow(/16 to 2048/);
-    expect(() => familyNamed('')).toThrow(RangeError);
+    expect(() => familyNamed('')).toThrow(expect.objectContaining({ name: 'UsageError', code: 'synthetic/family' }));
   });
 });
 

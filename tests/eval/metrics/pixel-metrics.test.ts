@@ -163,7 +163,7 @@ describe('bad input', () => {
   test.each([NaN, Infinity, -Infinity])('%p is refused with its place, and the map is not counted', (score) => {
     const metrics = metricsOf([row([0, 1], [0, 1])]);
     expect(() => metrics.add(Float32Array.of(0, 1, 2, score), Uint8Array.of(0, 1, 1, 0), 2, 2)).toThrow(
-      expect.objectContaining({ name: 'MetricError', code: 'SCORE_NOT_FINITE', data: { score, x: 1, y: 1 } }),
+      expect.objectContaining({ name: 'MetricError', code: 'metric/not-finite', data: { score, x: 1, y: 1 } }),
     );
     expect(metrics.value()).toEqual(metricsOf([row([0, 1], [0, 1])]).value());
   });
@@ -172,9 +172,9 @@ describe('bad input', () => {
     const metrics = new PixelMetrics();
     const adding = (scores: number, pixels: number, width: number, height: number) => () =>
       metrics.add(new Float32Array(scores), new Uint8Array(pixels), width, height);
-    expect(adding(6, 5, 3, 2)).toThrow(expect.objectContaining({ code: 'MASK_SIZE' }));
-    expect(adding(5, 6, 3, 2)).toThrow(expect.objectContaining({ code: 'MAP_SIZE' }));
-    expect(adding(0, 0, 0, 0)).toThrow(expect.objectContaining({ code: 'MAP_SIZE' }));
+    expect(adding(6, 5, 3, 2)).toThrow(expect.objectContaining({ code: 'metric/mask-size' }));
+    expect(adding(5, 6, 3, 2)).toThrow(expect.objectContaining({ code: 'metric/map-size' }));
+    expect(adding(0, 0, 0, 0)).toThrow(expect.objectContaining({ code: 'metric/map-size' }));
   });
 
   test('the map given is left as it was', () => {
