@@ -43,6 +43,8 @@ export interface Stage {
   readonly weights: LossWeights;
   /** One batch in so many is of whole pictures; 0 for none. */
   readonly wholeEvery: number;
+  /** Times the recipe's learning rate. */
+  readonly pace: number;
   /** Share of views that are shown as drawn, the others with a photograph's accidents. */
   readonly asDrawn: number;
 }
@@ -55,13 +57,13 @@ export interface LossWeights {
 
 export const DEFAULT_RECIPE: Recipe = {
   seed: 1,
-  steps: 2700,
+  steps: 2750,
   learningRate: 1e-3,
   weightDecay: 0.05,
   clipNorm: 1,
   warmUpSteps: 100,
   decayFrom: 0.55,
-  wholeFrom: 0.85,
+  wholeFrom: 0.88,
   cropSize: 56,
   cropBatch: 96,
   wholeSize: 112,
@@ -73,11 +75,12 @@ export const DEFAULT_RECIPE: Recipe = {
   captionedImages: 48,
   promptPairs: 8,
   stages: [
-    { from: 0, weights: { contrastive: 0.5, dense: 1, state: 0.3 }, wholeEvery: 0, asDrawn: 0 },
+    { from: 0, weights: { contrastive: 0.5, dense: 1, state: 0.3 }, wholeEvery: 0, pace: 1, asDrawn: 0 },
     // Once patches tell defects apart, the image's state is to follow.
-    { from: 650, weights: { contrastive: 0.5, dense: 1, state: 1 }, wholeEvery: 3, asDrawn: 0 },
+    { from: 650, weights: { contrastive: 0.5, dense: 1, state: 1 }, wholeEvery: 3, pace: 1, asDrawn: 0 },
     // Families are told apart by now, and the fainter defects come into reach.
-    { from: 1110, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 3, asDrawn: 0.6 },
+    { from: 1110, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 3, pace: 1, asDrawn: 0.6 },
+    { from: 1340, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 6, pace: 2, asDrawn: 0.6 },
   ],
 };
 
@@ -105,7 +108,8 @@ export function phaseAt(recipe: Recipe, step: number): Phase {
 
 /** Warm-up, a level stretch, and a cosine down to a hundredth. */
 export function learningRateAt(recipe: Recipe, step: number): number {
-  const { learningRate, warmUpSteps, steps, decayFrom } = recipe;
+  const { warmUpSteps, steps, decayFrom } = recipe;
+  const learningRate = recipe.learningRate * stageAt(recipe, step).pace;
   if (step < warmUpSteps) return (learningRate * (step + 1)) / warmUpSteps;
   const start = Math.floor(steps * decayFrom);
   if (step < start) return learningRate;
