@@ -1,5 +1,4 @@
-import * as fs from 'node:fs';
-import * as path from 'node:path';
+import { writeFileAtomicallySync } from '../lib/atomic-file';
 import type { ModelDescription } from '../lib/crane';
 import { CraneError } from '../lib/errors';
 import { packageVersion } from '../lib/version';
@@ -69,13 +68,9 @@ export function resultsOf(evaluations: readonly Evaluation[], model: ModelDescri
  * @throws CraneError `results/unwritable`
  */
 export function writeResults(file: string, results: Results): void {
-  const partial = `${file}.${process.pid}.partial`;
   try {
-    fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-    fs.writeFileSync(partial, `${JSON.stringify(results, null, 2)}\n`);
-    fs.renameSync(partial, file);
+    writeFileAtomicallySync(file, (append) => append(Buffer.from(`${JSON.stringify(results, null, 2)}\n`)));
   } catch (error) {
-    if (fs.existsSync(partial)) fs.rmSync(partial);
     const code = (error as NodeJS.ErrnoException).code;
     throw new CraneError('results/unwritable', `${file}: the results cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });
   }

@@ -1,5 +1,5 @@
-import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
+import { writeFileAtomically } from './atomic-file';
 import { ImageError, UsageError } from './errors';
 import type { RgbImage } from './image/decoded-image';
 import { renderHeatmap, renderMask, renderOverlay, type OverlayOptions } from './image/heatmap';
@@ -56,6 +56,17 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
 
   static get [Symbol.species](): Float32ArrayConstructor {
     return Float32Array;
+  }
+
+  // Array's own `from` and `of` would call the constructor below with a length.
+  /** As `Float32Array.from`: a plain array without a size. */
+  static override from<T = number>(values: Iterable<T> | ArrayLike<T>, change?: (value: T, index: number) => number, thisArg?: unknown): Float32Array<ArrayBuffer> {
+    return Float32Array.from(values as Iterable<T>, change as (value: T, index: number) => number, thisArg);
+  }
+
+  /** As `Float32Array.of`: a plain array without a size. */
+  static override of(...values: number[]): Float32Array<ArrayBuffer> {
+    return Float32Array.of(...values);
   }
 
   /** @throws ImageError `map/shape` when data and size do not fit */
@@ -159,15 +170,10 @@ function wrongSuffix(form: MapForm, suffix: string, wanted: string): UsageError 
   return new UsageError('map/suffix', `a map as "${form}" is written as ${wanted}; found the suffix "${suffix}"`, { form, suffix });
 }
 
-/** Whole or not at all: written beside its place and moved there, so that no reader sees half a file. */
 async function write(file: string, bytes: Buffer): Promise<void> {
-  const partial = `${file}.${process.pid}.partial`;
   try {
-    await fs.mkdir(path.dirname(file), { recursive: true });
-    await fs.writeFile(partial, bytes);
-    await fs.rename(partial, file);
+    await writeFileAtomically(file, bytes);
   } catch (error) {
-    await fs.rm(partial, { force: true }).catch(() => undefined);
     const code = (error as NodeJS.ErrnoException).code;
     throw new ImageError('map/unwritable', `${file}: cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });
   }

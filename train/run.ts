@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { writeFileAtomically } from '../lib/atomic-file';
 import { prepareBackend, type BackendChoice } from '../lib/backend';
 import { completeModelOptions, type ModelOptions, type ModelOptionsInput } from '../lib/config';
 import { DatasetError, TrainingError, UsageError } from '../lib/errors';
@@ -10,7 +11,6 @@ import type { CraneModel } from '../lib/methods/crane/model';
 import { openPrompts, optionsOfPrompts } from '../lib/methods/crane/prompts';
 import type { OnProgress } from '../lib/progress';
 import { writePromptCheckpoint, type PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
-import { writeAtomically } from '../lib/weights/safetensors';
 import { openDataset, type Dataset, type Sample } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { disposeBatch, FeatureStore, type FeaturePrecision } from './feature-store';
@@ -121,7 +121,7 @@ export async function train(options: TrainOptions): Promise<TrainingResult> {
     const folder = options.out === undefined ? defaultRunFolder(record) : path.resolve(options.out);
     const epochs = await runEpochs({ features, trainer, record, folder, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
     const seconds = { encode: (encoded - began) / 1000, train: (performance.now() - encoded) / 1000 };
-    writeRunFile(folder, record, epochs, seconds);
+    await writeRunFile(folder, record, epochs, seconds);
     return { folder, prompts: path.join(folder, 'prompts.safetensors'), epochs, record, seconds };
   } finally {
     backbone.close();
@@ -240,8 +240,13 @@ function hashOfPrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoi
   return hash.digest('hex');
 }
 
-function writeRunFile(folder: string, record: RunRecord, epochs: readonly EpochRecord[], seconds: TrainingResult['seconds']): void {
+async function writeRunFile(folder: string, record: RunRecord, epochs: readonly EpochRecord[], seconds: TrainingResult['seconds']): Promise<void> {
   const rows = epochs.map(({ file, ...losses }) => ({ ...losses, file: path.basename(file) }));
   const text = JSON.stringify({ schemaVersion: 1, ...record, epochs: rows, seconds }, null, 2);
-  writeAtomically(path.join(folder, 'run.json'), (write) => write(Buffer.from(`${text}\n`)));
+  const file = path.join(folder, 'run.json');
+  try {
+    await writeFileAtomically(file, `${text}\n`);
+  } catch (error) {
+    throw new TrainingError('training/unwritable', `${file}: cannot be written (${String(error)}). Check the folder, its rights and the space left.`, { file }, { cause: error });
+  }
 }

@@ -1,5 +1,4 @@
-import * as fs from 'node:fs/promises';
-import * as path from 'node:path';
+import { writeFileAtomically } from '../../lib/atomic-file';
 import type { Crane } from '../../lib/crane';
 import type { OnProgress } from '../../lib/progress';
 import type { Evaluation } from '../evaluation';
@@ -27,13 +26,5 @@ export async function writeReport(file: string, { evaluation, results, crane, on
   const thumbnails = await renderThumbnails(crane, selection, onProgress);
   const colourBar = await renderColourBar();
   const page = reportPage({ evaluation, model: results.model, run: results.run, selection, thumbnails, colourBar });
-  await fs.mkdir(path.dirname(path.resolve(file)), { recursive: true });
-  const partial = `${file}.${process.pid}.partial`;
-  try {
-    await fs.writeFile(partial, page);
-    await fs.rename(partial, file);
-  } catch (error) {
-    await fs.rm(partial, { force: true });
-    throw error;
-  }
+  await writeFileAtomically(file, page);
 }

@@ -1,5 +1,4 @@
-import * as fs from 'node:fs';
-import * as path from 'node:path';
+import { writeFileAtomicallySync, type Append } from '../atomic-file';
 import { WeightsError } from '../errors';
 import { RandomAccessFile, readBytes, subsection } from './byte-section';
 import { BYTES_PER_ELEMENT, elementCount, isShape } from './elements';
@@ -139,7 +138,7 @@ export function writeSafetensors(
   head.writeBigUInt64LE(BigInt(length), 0);
   json.copy(head, 8);
 
-  writeAtomically(target, (write) => {
+  writeWeightsFile(target, (write) => {
     write(head);
     for (const [name, tensor] of ordered) write(encode(name, tensor));
   });
@@ -158,27 +157,14 @@ function encode(name: string, tensor: TensorToWrite): Uint8Array {
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 }
 
-/** Hands `body` a function that appends bytes to a temporary file, which then takes the place of `target`. */
-export function writeAtomically(target: string, body: (write: (bytes: Uint8Array) => void) => void): void {
-  const temporary = `${target}.${process.pid}.partial`;
+/**
+ * Writes a file of weights whole or not at all, see `writeFileAtomicallySync`.
+ * @throws WeightsError `weights/not-written`
+ */
+export function writeWeightsFile(target: string, body: (append: Append) => void): void {
   try {
-    fs.mkdirSync(path.dirname(target), { recursive: true });
-    const descriptor = fs.openSync(temporary, 'w');
-    try {
-      body((bytes) => {
-        for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(descriptor, bytes, at);
-      });
-      fs.fsyncSync(descriptor);
-    } finally {
-      fs.closeSync(descriptor);
-    }
-    fs.renameSync(temporary, target);
+    writeFileAtomicallySync(target, body);
   } catch (cause) {
-    try {
-      fs.rmSync(temporary, { force: true });
-    } catch {
-      // Where nothing could be written, nothing is left.
-    }
     if (cause instanceof WeightsError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new WeightsError('weights/not-written', `cannot write ${target}: ${reason}`, { path: target }, { cause });

@@ -1,5 +1,5 @@
 import * as zlib from 'node:zlib';
-import { writeAtomically } from './safetensors';
+import { writeWeightsFile } from './safetensors';
 
 /** A file inside a torch archive, by its name below the archive's root folder. */
 export interface ArchiveRecord {
@@ -19,7 +19,7 @@ const flagsFor = (size: number): number => (size > 0 ? 0x0808 : 0x0800);
  * @param root the folder that holds all records, by convention the file's name without its ending
  */
 export function writeTorchArchive(target: string, root: string, records: readonly ArchiveRecord[]): void {
-  writeAtomically(target, (write) => {
+  writeWeightsFile(target, (write) => {
     let at = 0;
     const append = (bytes: Uint8Array): void => {
       write(bytes);

@@ -34,6 +34,16 @@ describe('AnomalyMap', () => {
     expect(map.toMask(0.5).reduce((sum, value) => sum + value, 0)).toBe((width / 2) * height);
   });
 
+  test('from and of give plain arrays too', () => {
+    const doubled = AnomalyMap.from([1, 2, 3], (value, index) => value * 2 + index);
+    for (const plain of [doubled, AnomalyMap.from(new Set([2, 5, 8])), AnomalyMap.of(2, 5, 8)]) {
+      expect(plain).not.toBeInstanceOf(AnomalyMap);
+      expect(plain).toEqual(Float32Array.of(2, 5, 8));
+    }
+    expect(AnomalyMap.from({ length: 2, 0: 4, 1: 5 })).toEqual(Float32Array.of(4, 5));
+    expect(AnomalyMap.of()).toHaveLength(0);
+  });
+
   test('keeps its own copy', () => {
     const values = Float32Array.of(1, 2);
     const map = new AnomalyMap({ data: values, width: 2, height: 1 });

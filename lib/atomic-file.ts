@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+
+/** Appends bytes to the file that is being written. */
+export type Append = (bytes: Uint8Array) => void;
+
+/**
+ * Writes a file whole or not at all, piece by piece: beside its place, brought to the disk, then moved there, so that no
+ * reader and no crash ever leaves half a file under its name. Folders on the way are made; on failure nothing stays.
+ *
+ * @param body appends the content; what it throws passes through
+ * @throws the system's error where the file cannot be written, for the caller to name
+ */
+export function writeFileAtomicallySync(file: string, body: (append: Append) => void): void {
+  const temporary = temporaryFor(file);
+  fs.mkdirSync(path.dirname(temporary), { recursive: true });
+  try {
+    const descriptor = fs.openSync(temporary, 'wx');
+    try {
+      body((bytes) => {
+        for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(descriptor, bytes, at);
+      });
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    removeQuietly(temporary);
+    throw error;
+  }
+}
+
+/** As {@link writeFileAtomicallySync}, of content that is at hand, without blocking. */
+export async function writeFileAtomically(file: string, content: Uint8Array | string): Promise<void> {
+  const temporary = temporaryFor(file);
+  await fs.promises.mkdir(path.dirname(temporary), { recursive: true });
+  try {
+    await fs.promises.writeFile(temporary, content, { flag: 'wx', flush: true });
+    await fs.promises.rename(temporary, file);
+  } catch (error) {
+    removeQuietly(temporary);
+    throw error;
+  }
+}
+
+/** Beside the file, since a move between disks is no single step; of its own for every call. */
+function temporaryFor(file: string): string {
+  return path.resolve(`${file}.${process.pid}.${randomUUID().slice(0, 8)}.partial`);
+}
+
+function removeQuietly(file: string): void {
+  try {
+    fs.rmSync(file, { force: true });
+  } catch {
+    // The error that led here matters more, and where nothing could be written, nothing is left.
+  }
+}

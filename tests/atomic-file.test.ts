@@ -1,0 +1,58 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { writeFileAtomically, writeFileAtomicallySync } from '../lib/atomic-file';
+
+let folder: string;
+beforeEach(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-atomic-'))));
+afterEach(() => fs.rmSync(folder, { recursive: true }));
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+const forms: readonly (readonly [string, (file: string, text: string) => Promise<void>])[] = [
+  ['at once', (file, text) => writeFileAtomically(file, text)],
+  ['piece by piece', async (file, text) => writeFileAtomicallySync(file, (append) => [...text].forEach((letter) => append(bytes(letter))))],
+];
+
+describe.each(forms)('a file written %s', (_, write) => {
+  test('takes the place of another, in folders that are made, and leaves nothing beside it', async () => {
+    const file = path.join(folder, 'new', 'deep', 'file.txt');
+    await write(file, 'first, and long');
+    await write(file, 'second');
+    expect(fs.readFileSync(file, 'utf8')).toBe('second');
+    expect(fs.readdirSync(path.dirname(file))).toEqual(['file.txt']);
+  });
+
+  test('that cannot get its name is the system\'s error and leaves nothing', async () => {
+    const taken = path.join(folder, 'taken');
+    fs.mkdirSync(path.join(taken, 'inside'), { recursive: true });
+    await expect(write(taken, 'text')).rejects.toMatchObject({ code: expect.stringMatching(/^(EISDIR|ENOTEMPTY|EEXIST|EPERM)$/) as string });
+    expect(fs.readdirSync(folder)).toEqual(['taken']);
+  });
+
+  test('below a file is the system\'s error', async () => {
+    fs.writeFileSync(path.join(folder, 'file'), '');
+    await expect(write(path.join(folder, 'file', 'x'), 'text')).rejects.toMatchObject({ code: expect.stringMatching(/^(ENOTDIR|EEXIST)$/) as string });
+  });
+
+  test('by two at once is one of the two', async () => {
+    const file = path.join(folder, 'file');
+    const texts = ['a'.repeat(50_000), 'b'.repeat(70_000)];
+    await Promise.all(texts.map((text) => write(file, text)));
+    expect(texts).toContain(fs.readFileSync(file, 'utf8'));
+    expect(fs.readdirSync(folder)).toEqual(['file']);
+  });
+});
+
+test('while it is written, and when its content fails half-way, the file of before is there whole', () => {
+  const file = path.join(folder, 'file');
+  fs.writeFileSync(file, 'before');
+  const half = (): void =>
+    writeFileAtomicallySync(file, (append) => {
+      append(bytes('half'));
+      expect(fs.readFileSync(file, 'utf8')).toBe('before');
+      throw new Error('no more');
+    });
+  expect(half).toThrow('no more');
+  expect(fs.readFileSync(file, 'utf8')).toBe('before');
+  expect(fs.readdirSync(folder)).toEqual(['file']);
+});
