@@ -29,7 +29,7 @@ export class NanoNetwork {
     const common = { embedDimension, activation: 'quick-gelu', trainable: true, parameters } as const;
     this.vision = new ClipVisionEncoder({ ...common, sizes: vision, eattnBlocks, attention, lastBlock: 'all-tokens' });
     this.text = new ClipTextEncoder({ ...common, sizes: text, tokenIds });
-    this.logitScale = tf.variable(tf.scalar(logitScale), true);
+    this.logitScale = tf.tidy(() => tf.variable(tf.scalar(logitScale)));
     const weights = [...this.vision.trainableWeights, ...this.text.trainableWeights];
     this.variables = [...weights.map((weight) => weight.read() as tf.Variable), this.logitScale];
     this.names = [...weights.map((weight) => weight.originalName), 'logit_scale'];
