@@ -86,8 +86,7 @@ interface Prepared {
   readonly picture: () => Promise<{ width: number; height: number; data: Uint8Array }>;
 }
 
-/** Of a batch, score matrices with this many elements are kept in memory at once. */
-const SCORES_PER_BATCH = 2 ** 21;
+/** Larger batches are no faster, and a stream's first score would come later. */
 const LARGEST_BATCH = 8;
 
 /**
@@ -143,7 +142,7 @@ export class Crane {
         backend,
       };
       const text = model.options.context ? undefined : model.encodePrompts();
-      return new Crane(model, description, text, batchSize ?? defaultBatchSize(model), offline);
+      return new Crane(model, description, text, batchSize ?? Math.min(LARGEST_BATCH, model.imagesAtOnce), offline);
     } catch (error) {
       model?.dispose();
       throw error;
@@ -286,11 +285,6 @@ export class Crane {
   private assertUsable(): void {
     if (this.disposed) throw new UsageError('usage/disposed', 'this Crane was disposed; load another with Crane.load()', {});
   }
-}
-
-function defaultBatchSize(model: CraneModel): number {
-  const tokens = model.grid[0] * model.grid[1] + 1;
-  return Math.max(1, Math.min(LARGEST_BATCH, Math.floor(SCORES_PER_BATCH / tokens ** 2)));
 }
 
 /** The options of the model among those of loading. */

@@ -32,8 +32,6 @@ interface EncodedImage {
 }
 
 const FLOAT32_LIMIT = 256 * 2 ** 20;
-/** Score matrices of a batch stay below this many elements. */
-const SCORES_PER_BATCH = 2 ** 21;
 const LARGEST_BATCH = 16;
 
 /**
@@ -61,8 +59,7 @@ export class FeatureStore {
     const precision = options.precision ?? (4 * values <= FLOAT32_LIMIT ? 'float32' : 'float16');
     refuseTooLarge(values * (precision === 'float32' ? 4 : 2), samples.length);
 
-    const tokens = rows * columns + 1;
-    const batchSize = Math.max(1, Math.min(LARGEST_BATCH, Math.floor(SCORES_PER_BATCH / tokens ** 2)));
+    const batchSize = Math.min(LARGEST_BATCH, model.imagesAtOnce);
     const load = (from: number): Promise<LoadedSample[]> => {
       const loading = Promise.all(
         samples.slice(from, from + batchSize).map((sample) => loadSample(sample, imageSize, preprocessing)),

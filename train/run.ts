@@ -10,7 +10,7 @@ import { buildCraneModel } from '../lib/methods/crane/build';
 import type { CraneModel } from '../lib/methods/crane/model';
 import { openPrompts, optionsOfPrompts } from '../lib/methods/crane/prompts';
 import type { OnProgress } from '../lib/progress';
-import { writePromptCheckpoint, type PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
+import { isFinitePrompts, writePromptCheckpoint, type PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { openDataset, type Dataset, type Sample } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { disposeBatch, FeatureStore, type FeaturePrecision } from './feature-store';
@@ -203,7 +203,7 @@ async function runEpochs({ features, trainer, record, folder, onProgress, signal
     }
     const file = path.join(folder, `epoch_${epoch}.safetensors`);
     const checkpoint = promptCheckpoint(await trainer.prompts());
-    if (![checkpoint.contextNormal, checkpoint.contextAnomalous, ...checkpoint.deep].every((values) => values.every(Number.isFinite))) {
+    if (!isFinitePrompts(checkpoint)) {
       throw new TrainingError('training/diverged', `the prompts are no finite numbers after epoch ${epoch}; use a lower learning rate`, { epoch });
     }
     const metadata = promptMetadata(record, epoch);

@@ -132,7 +132,7 @@ export class ClipTextEncoder extends CraneLayer {
     };
   }
 }
-tf.serialization.registerClass(ClipTextEncoder);
+tf.serialization.registerClass(ClipTextEncoder, 'crane');
 
 /** Where the end token, the largest id, stands. */
 export function endPosition(context: ArrayLike<number>): number {

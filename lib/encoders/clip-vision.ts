@@ -141,7 +141,7 @@ export class ClipVisionEncoder extends CraneLayer {
     };
   }
 }
-tf.serialization.registerClass(ClipVisionEncoder);
+tf.serialization.registerClass(ClipVisionEncoder, 'crane');
 
 /** The first token, `[B, 1+N, D]` to `[B, D]`. */
 export function classToken(tokens: tf.Tensor3D): tf.Tensor2D {

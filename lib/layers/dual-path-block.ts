@@ -54,7 +54,7 @@ export class DualPathBlock extends ResidualBlock {
     };
   }
 }
-tf.serialization.registerClass(DualPathBlock);
+tf.serialization.registerClass(DualPathBlock, 'crane');
 
 function firstToken(tokens: tf.Tensor3D): tf.Tensor3D {
   return tf.slice(tokens, [0, 0, 0], [tokens.shape[0], 1, tokens.shape[2]]);

@@ -64,7 +64,7 @@ export class EAttn extends CraneLayer {
     return { ...super.getConfig(), attention: this.attention };
   }
 }
-tf.serialization.registerClass(EAttn);
+tf.serialization.registerClass(EAttn, 'crane');
 
 /** `softmax(x xᵀ)`; x carries the scale. */
 function selfCorrelation(x: tf.Tensor3D): tf.Tensor3D {

@@ -26,7 +26,7 @@ export class LayerNorm extends CraneLayer {
     return { ...super.getConfig(), width: this.width };
   }
 }
-tf.serialization.registerClass(LayerNorm);
+tf.serialization.registerClass(LayerNorm, 'crane');
 
 /** With the gradient written out: half the operations of the one that follows from the formula, and the same numbers. */
 const normalise = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {

@@ -52,4 +52,4 @@ export class Linear extends CraneLayer {
     return { ...super.getConfig(), inputs: this.inputs, units: this.units };
   }
 }
-tf.serialization.registerClass(Linear);
+tf.serialization.registerClass(Linear, 'crane');

@@ -35,7 +35,7 @@ export class Mlp extends CraneLayer {
     return { ...super.getConfig(), width: this.width, activation: this.activation };
   }
 }
-tf.serialization.registerClass(Mlp);
+tf.serialization.registerClass(Mlp, 'crane');
 
 /** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (spec 1.4). */
 export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {

@@ -86,7 +86,7 @@ export class MultiHeadAttention extends CraneLayer {
     return { ...super.getConfig(), width: this.width, heads: this.heads, causal: this.causal };
   }
 }
-tf.serialization.registerClass(MultiHeadAttention);
+tf.serialization.registerClass(MultiHeadAttention, 'crane');
 
 /**
  * `softmax(q kᵀ) v`, a few heads at a time so that score matrices stay small: at 1370 tokens one matrix takes 7.5 MB.

@@ -101,4 +101,4 @@ export class PatchEmbedding extends CraneLayer {
     return { ...super.getConfig(), width: this.width, patchSize: this.patchSize, gridSize: this.gridSize };
   }
 }
-tf.serialization.registerClass(PatchEmbedding);
+tf.serialization.registerClass(PatchEmbedding, 'crane');

@@ -49,4 +49,4 @@ export class ResidualBlock extends CraneLayer {
     return { ...super.getConfig(), width, heads, activation, causal: causal ?? false };
   }
 }
-tf.serialization.registerClass(ResidualBlock);
+tf.serialization.registerClass(ResidualBlock, 'crane');

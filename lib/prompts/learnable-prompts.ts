@@ -152,4 +152,4 @@ export class LearnablePrompts extends CraneLayer {
     };
   }
 }
-tf.serialization.registerClass(LearnablePrompts);
+tf.serialization.registerClass(LearnablePrompts, 'crane');

@@ -44,7 +44,7 @@ export class MapFusion extends CraneLayer {
     return { ...super.getConfig(), fusion, size: [...size], grid: [...grid], ...(copies ? { copies: [...copies] } : {}) };
   }
 }
-tf.serialization.registerClass(MapFusion);
+tf.serialization.registerClass(MapFusion, 'crane');
 
 /** Element-wise mean of tensors of one shape, each counted as often as `copies` says. */
 export function mean<T extends tf.Tensor>(tensors: readonly T[], copies: readonly number[] = tensors.map(() => 1)): T {

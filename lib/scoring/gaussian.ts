@@ -33,7 +33,7 @@ export class GaussianFilter extends CraneLayer {
     return { ...super.getConfig(), sigma: this.sigma };
   }
 }
-tf.serialization.registerClass(GaussianFilter);
+tf.serialization.registerClass(GaussianFilter, 'crane');
 
 /**
  * The filter along an axis of `length` samples as a matrix: row i holds the share of every sample in output i, with

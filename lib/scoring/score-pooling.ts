@@ -22,7 +22,7 @@ export class ScorePooling extends CraneLayer {
     });
   }
 }
-tf.serialization.registerClass(ScorePooling);
+tf.serialization.registerClass(ScorePooling, 'crane');
 
 /** The pooled feature c alone, `[B, E]`, of length one. */
 export function poolByScore(patches: tf.Tensor3D, logits: tf.Tensor3D): tf.Tensor2D {

@@ -39,7 +39,7 @@ export class Similarity extends CraneLayer {
     return { ...super.getConfig(), temperature: this.temperature };
   }
 }
-tf.serialization.registerClass(Similarity);
+tf.serialization.registerClass(Similarity, 'crane');
 
 /** Probability of "anomalous" from logits `[…, 2]`: the softmax's second channel, `[…]`. */
 export function anomalousProbability(logits: tf.Tensor): tf.Tensor {

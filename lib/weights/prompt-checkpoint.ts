@@ -73,12 +73,15 @@ function readFrom(source: TensorSource): PromptCheckpoint {
     metadata: source.metadata,
   };
   reader.finish();
-  for (const values of [checkpoint.contextNormal, checkpoint.contextAnomalous, ...deep]) {
-    if (!values.every(Number.isFinite)) {
-      throw new WeightsError('weights/not-finite', `${source.path}: the prompts hold values that are not finite; the training diverged or the file is damaged`, { path: source.path });
-    }
+  if (!isFinitePrompts(checkpoint)) {
+    throw new WeightsError('weights/not-finite', `${source.path}: the prompts hold values that are not finite; the training diverged or the file is damaged`, { path: source.path });
   }
   return checkpoint;
+}
+
+/** Whether all values of the prompts are numbers and finite. */
+export function isFinitePrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): boolean {
+  return [contextNormal, contextAnomalous, ...deep].every((values) => values.every(Number.isFinite));
 }
 
 /** The names of both contexts and of the deep tokens, ours or the reference's below any prefix. */

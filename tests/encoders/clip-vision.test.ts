@@ -128,8 +128,8 @@ describe('serialisation', () => {
     });
     const config = JSON.parse(JSON.stringify(first.getConfig())) as tf.serialization.ConfigDict;
     const entry = tf.serialization.SerializationMap.getMap().classNameMap;
-    const registered = Object.keys(entry).find((name) => name.endsWith('ClipVisionEncoder')) as string;
-    const [constructor, fromConfig] = entry[registered] as unknown as [
+    expect(tf.serialization.getRegisteredName(ClipVisionEncoder)).toBe('crane>ClipVisionEncoder');
+    const [constructor, fromConfig] = entry[ClipVisionEncoder.className] as unknown as [
       tf.serialization.SerializableConstructor<ClipVisionEncoder>,
       tf.serialization.FromConfigMethod<ClipVisionEncoder>,
     ];

@@ -8,6 +8,9 @@ import { GaussianFilter } from '../../scoring/gaussian';
 import { ScorePooling } from '../../scoring/score-pooling';
 import { Similarity, anomalousProbability, normalise } from '../../scoring/similarity';
 
+/** A batch's score matrices, of one head, stay below this many elements. */
+const SCORES_PER_BATCH = 2 ** 21;
+
 /** What the frozen vision encoder says about a batch of images; all vectors have length one. */
 export interface ImageFeatures {
   readonly global: tf.Tensor2D; // [B, E]
@@ -54,6 +57,12 @@ export class CraneModel {
   get grid(): readonly [number, number] {
     const side = this.options.imageSize / this.vision.config.sizes.patchSize;
     return [side, side];
+  }
+
+  /** How many images to encode together at most, 1 or more: as many as keep score matrices `[B, 1 + N, 1 + N]` small. */
+  get imagesAtOnce(): number {
+    const tokens = this.grid[0] * this.grid[1] + 1;
+    return Math.max(1, Math.floor(SCORES_PER_BATCH / tokens ** 2));
   }
 
   /**
