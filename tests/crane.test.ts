@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { Crane } from '../lib';
 import { prepareBackend } from '../lib/backend';
 import { ImageError, UsageError, WeightsError } from '../lib/errors';
+import { readNpy } from '../lib/image/npy';
 import { openTensors } from '../lib/weights/open';
 import { readPromptCheckpoint, writePromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { writeSafetensors, type TensorToWrite } from '../lib/weights/safetensors';
@@ -86,11 +87,17 @@ describeWithGoldens('Crane, from file to map', () => {
     crane.dispose();
     await map.save(path.join(folder, 'overlay.png'));
     await map.save(path.join(folder, 'map.npy'));
-    await map.save(path.join(folder, 'mask.png'), { as: 'mask', threshold: 0.5 });
+    // Of a value that the map takes, so that the mask has both sides and a pixel on the edge.
+    const threshold = map.slice().sort()[Math.floor(map.length * 0.7)] as number;
+    await map.save(path.join(folder, 'mask.png'), { as: 'mask', threshold });
     await map.saveNative(path.join(folder, 'native.npy'));
-    const mask = await sharp(path.join(folder, 'mask.png')).metadata();
-    expect([mask.width, mask.height]).toEqual([93, 71]);
-    expect(fs.readFileSync(path.join(folder, 'native.npy')).subarray(-4 * 70 * 70).byteLength).toBe(4 * 70 * 70);
+    expect(await readNpy(path.join(folder, 'map.npy'))).toMatchObject({ shape: [71, 93], dtype: 'float32', data: Float32Array.from(map) });
+    expect(map.native?.data).toHaveLength(70 * 70);
+    expect(await readNpy(path.join(folder, 'native.npy'))).toMatchObject({ shape: [70, 70], dtype: 'float32', data: map.native?.data });
+    const mask = await sharp(path.join(folder, 'mask.png')).toColourspace('b-w').raw().toBuffer({ resolveWithObject: true });
+    expect(mask.info).toMatchObject({ width: 93, height: 71, channels: 1 });
+    expect(Array.from(mask.data, (value) => value / 255)).toEqual(Array.from(map.toMask(threshold)));
+    expect(new Set(mask.data)).toEqual(new Set([0, 255]));
     expect((await sharp(path.join(folder, 'overlay.png')).metadata()).height).toBeGreaterThanOrEqual(71);
   });
 
