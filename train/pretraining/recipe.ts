@@ -8,7 +8,7 @@ export const NANO_SIZES = {
   text: { width: 128, layers: 3, heads: 2, contextLength: 77, vocabularySize: 49408 },
 } as const satisfies ClipSizes;
 
-/** How the embedded backbone is pretrained. Fractions are of the whole run. */
+/** How the embedded backbone is pretrained. */
 export interface Recipe {
   readonly seed: number;
   readonly steps: number;
@@ -16,10 +16,6 @@ export interface Recipe {
   readonly weightDecay: number;
   readonly clipNorm: number;
   readonly warmUpSteps: number;
-  /** Where the learning rate begins to fall. Up to there a run is the same whatever its length. */
-  readonly decayFrom: number;
-  /** Where whole pictures at the native size replace crops. */
-  readonly wholeFrom: number;
   readonly cropSize: number;
   readonly cropBatch: number;
   readonly wholeSize: number;
@@ -36,6 +32,16 @@ export interface Recipe {
   readonly promptPairs: number;
   /** What is trained on from which step; the first begins at 0. */
   readonly stages: readonly Stage[];
+  readonly cycles: readonly Cycle[];
+}
+
+/** A fall of the learning rate from its full height to nearly nothing. */
+export interface Cycle {
+  readonly from: number;
+  /** Step at which the learning rate begins to fall. */
+  readonly decayFrom: number;
+  /** Step from which whole pictures at the native size replace crops. */
+  readonly wholeFrom: number;
 }
 
 export interface Stage {
@@ -57,13 +63,11 @@ export interface LossWeights {
 
 export const DEFAULT_RECIPE: Recipe = {
   seed: 1,
-  steps: 2750,
+  steps: 4050,
   learningRate: 1e-3,
   weightDecay: 0.05,
   clipNorm: 1,
   warmUpSteps: 100,
-  decayFrom: 0.55,
-  wholeFrom: 0.88,
   cropSize: 56,
   cropBatch: 96,
   wholeSize: 112,
@@ -81,6 +85,12 @@ export const DEFAULT_RECIPE: Recipe = {
     // Families are told apart by now, and the fainter defects come into reach.
     { from: 1110, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 3, pace: 1, asDrawn: 0.6 },
     { from: 1340, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 6, pace: 2, asDrawn: 0.6 },
+    // The second cycle is about whole pictures of things with parts of their own, which still look odd as such.
+    { from: 2750, weights: { contrastive: 0.1, dense: 1.5, state: 1.5 }, wholeEvery: 2, pace: 1.2, asDrawn: 0.6 },
+  ],
+  cycles: [
+    { from: 0, decayFrom: 1512, wholeFrom: 2420 },
+    { from: 2750, decayFrom: 2750, wholeFrom: 3450 },
   ],
 };
 
@@ -96,24 +106,30 @@ export function stageAt({ stages }: Recipe, step: number): Stage {
   return stages.filter(({ from }) => from <= step).at(-1) ?? (stages[0] as Stage);
 }
 
-/** Crops near defects first, then some batches of whole pictures, in the last part nothing else. Steps count from 0. */
+/** Crops near defects first, then some batches of whole pictures, in the last part of a cycle nothing else. Steps count from 0. */
 export function phaseAt(recipe: Recipe, step: number): Phase {
   const { wholeEvery } = stageAt(recipe, step);
   const sometimes = wholeEvery > 0 && step % wholeEvery === 0;
-  const always = step >= Math.floor(recipe.steps * recipe.wholeFrom);
+  const always = step >= cycleAt(recipe, step).wholeFrom;
   return sometimes || always
     ? { size: recipe.wholeSize, batch: recipe.wholeBatch, whole: true }
     : { size: recipe.cropSize, batch: recipe.cropBatch, whole: false };
 }
 
-/** Warm-up, a level stretch, and a cosine down to a hundredth. */
+/** The cycle that a step belongs to, and where it ends. */
+export function cycleAt({ cycles, steps }: Recipe, step: number): Cycle & { readonly to: number } {
+  const index = cycles.filter(({ from }) => from <= step).length - 1;
+  return { ...(cycles[index] as Cycle), to: cycles[index + 1]?.from ?? steps };
+}
+
+/** Warm-up at the start, and in each cycle a level stretch and a cosine down to a hundredth. */
 export function learningRateAt(recipe: Recipe, step: number): number {
-  const { warmUpSteps, steps, decayFrom } = recipe;
+  const { warmUpSteps } = recipe;
   const learningRate = recipe.learningRate * stageAt(recipe, step).pace;
   if (step < warmUpSteps) return (learningRate * (step + 1)) / warmUpSteps;
-  const start = Math.floor(steps * decayFrom);
-  if (step < start) return learningRate;
-  const progress = (step - start) / Math.max(1, steps - start);
+  const { decayFrom, to } = cycleAt(recipe, step);
+  if (step < decayFrom) return learningRate;
+  const progress = (step - decayFrom) / Math.max(1, to - decayFrom);
   return learningRate * (0.01 + 0.99 * 0.5 * (1 + Math.cos(Math.PI * progress)));
 }
 

@@ -14,7 +14,7 @@ import { BatchFeed } from './batch-feed';
 import { drawPoolPair, makeBatch } from './batches';
 import { decays, initialParameters, NanoNetwork, savedParameters } from './network';
 import { drawProbe, runProbe, type ProbeFigures } from './probe';
-import { learningRateAt, NANO_SIZES, type Recipe } from './recipe';
+import { learningRateAt, NANO_SIZES, type Cycle, type Recipe } from './recipe';
 import { lossAndGradients, type StepLosses } from './step';
 import { vocabularyIds } from './texts';
 import { whitenedKernel } from './whitening';
@@ -160,8 +160,7 @@ function restored(file: string, recipe: Recipe): { network: NanoNetwork; adam: A
 
 /** The number of steps may change while the learning rate is level: up to there runs of any length are the same. */
 function refuseOtherRecipe(saved: Recipe, wanted: Recipe, step: number, file: string): void {
-  const level = Math.floor(Math.min(saved.steps, wanted.steps) * wanted.decayFrom);
-  const lengthFits = saved.steps === wanted.steps || step <= level;
+  const lengthFits = saved.steps === wanted.steps || step <= (wanted.cycles.at(-1) as Cycle).decayFrom;
   if (JSON.stringify({ ...saved, steps: 0 }) === JSON.stringify({ ...wanted, steps: 0 }) && lengthFits) return;
   throw new TrainingError(
     'training/recipe',

@@ -168,22 +168,41 @@ describe('views', () => {
 });
 
 describe('the schedule', () => {
-  test('is the same for runs of any length until the learning rate falls', () => {
-    const long = { ...recipe, steps: 200 };
-    for (let step = 0; step < Math.floor(recipe.steps * recipe.decayFrom); step++) {
-      expect(learningRateAt(long, step)).toBe(learningRateAt(recipe, step));
-      expect(phaseAt(long, step)).toEqual(phaseAt(recipe, step));
+  const [first] = DEFAULT_RECIPE.stages;
+  const cycled: Recipe = {
+    ...DEFAULT_RECIPE,
+    steps: 1000,
+    stages: [first as Recipe['stages'][number]],
+    cycles: [{ from: 0, decayFrom: 550, wholeFrom: 780 }, { from: 800, decayFrom: 800, wholeFrom: 900 }],
+  };
+
+  test('is the same for runs of any length until the last fall of the learning rate', () => {
+    const long = { ...cycled, steps: 2000 };
+    for (let step = 0; step < 800; step++) {
+      expect(learningRateAt(long, step)).toBe(learningRateAt(cycled, step));
+      expect(phaseAt(long, step)).toEqual(phaseAt(cycled, step));
     }
+    expect(learningRateAt(long, 900)).toBeGreaterThan(learningRateAt(cycled, 900));
   });
 
-  test('warms up, stays level, and falls to a hundredth', () => {
-    const whole = { ...DEFAULT_RECIPE, steps: 1000 };
-    const rates = Array.from({ length: 1000 }, (_, step) => learningRateAt(whole, step));
-    expect(rates[0]).toBeCloseTo(whole.learningRate / whole.warmUpSteps, 12);
-    expect(Math.max(...rates)).toBe(whole.learningRate);
-    expect(rates[999]! / whole.learningRate).toBeCloseTo(0.01, 3);
-    for (let step = 1; step < 1000; step++) expect(step < whole.warmUpSteps ? rates[step]! > rates[step - 1]! : rates[step]! <= rates[step - 1]!).toBe(true);
-    expect(phaseAt(whole, 779).size).toBe(56);
-    expect(phaseAt(whole, 780).size).toBe(112);
+  test('warms up, stays level, and falls to a hundredth in each cycle', () => {
+    const rates = Array.from({ length: 1000 }, (_, step) => learningRateAt(cycled, step));
+    const { learningRate, warmUpSteps } = cycled;
+    expect(rates[0]).toBeCloseTo(learningRate / warmUpSteps, 12);
+    expect(rates[warmUpSteps]).toBe(learningRate);
+    expect(rates[549]).toBe(learningRate);
+    expect((rates[799] as number) / learningRate).toBeCloseTo(0.01, 3);
+    expect(rates[800]).toBe(learningRate);
+    expect((rates[999] as number) / learningRate).toBeCloseTo(0.01, 3);
+    expect([779, 780, 800, 899, 900].map((step) => phaseAt(cycled, step).size)).toEqual([56, 112, 56, 56, 112]);
+  });
+
+  test("a run's stages and cycles stand in the order of their steps", () => {
+    for (const list of [DEFAULT_RECIPE.stages, DEFAULT_RECIPE.cycles]) {
+      const starts = list.map(({ from }) => from);
+      expect(starts[0]).toBe(0);
+      expect(starts).toEqual([...starts].sort((a, b) => a - b));
+      expect(starts.at(-1)).toBeLessThan(DEFAULT_RECIPE.steps);
+    }
   });
 });

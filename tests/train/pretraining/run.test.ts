@@ -17,7 +17,8 @@ const toy: Recipe = {
   ...DEFAULT_RECIPE,
   steps: 6,
   warmUpSteps: 2,
-  stages: DEFAULT_RECIPE.stages.map((stage, index) => ({ ...stage, from: 2 * index })),
+  stages: DEFAULT_RECIPE.stages.map((stage, index) => ({ ...stage, from: index })),
+  cycles: [{ from: 0, decayFrom: 3, wholeFrom: 5 }],
   cropSize: 16,
   cropBatch: 8,
   wholeSize: 24,
@@ -67,6 +68,7 @@ test('a run that was stopped and resumed equals one that was not', async () => {
 }, 180_000);
 
 test('a state of another recipe is refused; more steps are not while the learning rate is level', async () => {
+  (await pretrain(options('whole'))).network.dispose();
   await expect(pretrain(options('whole', { recipe: { ...toy, seed: 2 } }))).rejects.toThrow(TrainingError);
   await expect(pretrain(options('whole', { recipe: { ...toy, steps: 9 } }))).rejects.toThrow('state of another run');
   const stop = new AbortController();
