@@ -25,7 +25,7 @@ export interface DatasetResult {
   readonly failures?: readonly { readonly path: string; readonly message: string }[];
 }
 
-/** What `eval` and `benchmark` write for programs to read. */
+/** What `eval` writes for programs to read. */
 export interface Results {
   readonly schemaVersion: number;
   readonly datasets: readonly DatasetResult[];
