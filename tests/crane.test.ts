@@ -134,6 +134,14 @@ describeWithGoldens('Crane, from file to map', () => {
     crane.dispose();
   });
 
+  test('larger images are encoded fewer at once: their score matrices are as large as the square of their tokens', async () => {
+    for (const [imageSize, expected] of [[70, Math.floor(2 ** 21 / 26 ** 2)], [280, Math.floor(2 ** 21 / 401 ** 2)], [518, 1], [700, 1]] as const) {
+      const crane = await Crane.load({ ...tiny(), imageSize });
+      expect(crane.model.imagesAtOnce).toBe(expected);
+      crane.dispose();
+    }
+  });
+
   test('an early end of a stream returns the source and leaves no tensors', async () => {
     const crane = await Crane.load({ ...tiny(), batchSize: 1 });
     let returned = false;

@@ -64,8 +64,8 @@ export interface TrainingResult {
  * Trains prompts on an auxiliary set (paper section 3; spec 8.5): encodes every image once with the frozen encoder, then
  * runs the epochs on the features. Writes `epoch_N.safetensors`, `prompts.safetensors` and `run.json`.
  * @throws DatasetError for a set that is not there; TrainingError `training/empty`, `training/no-anomalous`,
- *   `training/no-masks`, `training/diverged`; UsageError for options; WeightsError and ImageError for files; the
- *   signal's reason
+ *   `training/no-masks`, `training/diverged`, `training/unwritable`; UsageError for options; WeightsError and
+ *   ImageError for files; the signal's reason
  */
 export async function train(options: TrainOptions): Promise<TrainingResult> {
   const { onProgress, signal } = options;

@@ -161,6 +161,13 @@ describe('what cannot be trained is refused by name', () => {
     await expect(train(shortRun('x', { training: { epochs: 0 } }))).rejects.toMatchObject({ name: 'UsageError', message: expect.stringContaining('epochs') as string });
   });
 
+  test('a run.json that cannot be written', async () => {
+    fs.mkdirSync(inFolder('taken/run.json'), { recursive: true });
+    const running = train(shortRun('taken', { training: { epochs: 1 } }));
+    await expect(running).rejects.toMatchObject({ name: 'TrainingError', code: 'training/unwritable', message: expect.stringContaining('run.json') as string });
+    expect(fs.readdirSync(inFolder('taken')).sort()).toEqual(['epoch_1.safetensors', 'prompts.safetensors', 'run.json']);
+  });
+
   test('a loss that is not finite', async () => {
     await expectNoLeak(async () => {
       await expect(train(shortRun('x', { training: { learningRate: 1e39, batchSize: 4 } }))).rejects.toMatchObject({ code: 'training/diverged' });
