@@ -20,7 +20,7 @@ export function joinDashes(argv: readonly string[]): string[] {
     const before = argv[index - 1];
     if (word !== '-' || (end >= 0 && index > end)) joined.push(word);
     else if (before !== undefined && /^--[^=]+$/.test(before)) joined[joined.length - 1] = `${before}=-`;
-    else throw new UsageError('cli/dash', 'A lone "-" means standard output after an option, as in --json -; standard input is not read. Give files, folders or URLs.', {});
+    else throw new UsageError('usage/dash', 'A lone "-" means standard output after an option, as in --json -; standard input is not read. Give files, folders or URLs.', {});
   }
   return joined;
 }
@@ -35,13 +35,13 @@ export function checkArguments(args: Readonly<Record<string, unknown>>, declared
     if (name === '_' || name === '--' || declared.array.includes(name) || !(name in declared.key)) continue;
     if (value === undefined && !argv.includes(`--${name}`)) continue;
     if (Array.isArray(value)) {
-      throw new UsageError('cli/repeated', `--${name} is given ${value.length} times (${value.join(', ')}). Give it once; a list is written with commas.`, { option: name, found: value });
+      throw new UsageError('usage/repeated', `--${name} is given ${value.length} times (${value.join(', ')}). Give it once; a list is written with commas.`, { option: name, found: value });
     }
     if (declared.number.includes(name) && (typeof value !== 'number' || Number.isNaN(value))) {
-      throw new UsageError('cli/number', `--${name}${typed(name, argv)}: a number was expected.`, { option: name, found: value });
+      throw new UsageError('usage/number', `--${name}${typed(name, argv)}: a number was expected.`, { option: name, found: value });
     }
     if (declared.string.includes(name) && (value === '' || typeof value !== 'string')) {
-      throw new UsageError('cli/value', `--${name} needs a value after it. See --help.`, { option: name, found: value });
+      throw new UsageError('usage/value', `--${name} needs a value after it. See --help.`, { option: name, found: value });
     }
   }
 }

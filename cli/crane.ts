@@ -118,7 +118,7 @@ function unknownCommand(asked: string): UsageError {
   const known = SUBCOMMANDS.map(({ name }) => name);
   const near = nearestName(asked, known);
   const hint = near === undefined ? '' : ` Did you mean "${near}"?`;
-  return new UsageError('cli/command', `There is no command "${asked}".${hint} The commands are ${known.join(', ')}.`, { found: asked, expected: known });
+  return new UsageError('usage/command', `There is no command "${asked}".${hint} The commands are ${known.join(', ')}.`, { found: asked, expected: known });
 }
 
 function wrongArguments(found: string | null, parser: Argv, argv: readonly string[]): UsageError {
@@ -126,7 +126,7 @@ function wrongArguments(found: string | null, parser: Argv, argv: readonly strin
   if (/^Not enough non-option arguments/.test(message)) message = 'Something is missing after the command.';
   if (/^Invalid JSON config file/.test(message)) message = '--config needs the name of one YAML or JSON file after it.';
   const command = argv.slice(0, 1).filter((word) => !word.startsWith('-'));
-  return new UsageError('cli/arguments', `${message.trimEnd()}\nSee \`${['crane', ...command, '--help'].join(' ')}\`.`);
+  return new UsageError('usage/arguments', `${message.trimEnd()}\nSee \`${['crane', ...command, '--help'].join(' ')}\`.`);
 }
 
 /** yargs has this, but its types do not tell. */

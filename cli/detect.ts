@@ -68,7 +68,7 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
   const model = modelOptionsFrom(args);
   const batchSize = batchSizeFrom(args);
   const inputs = args.images.flatMap(expand);
-  if (inputs.every(({ error }) => error !== undefined)) throw new UsageError('detect/empty-folder', inputs.map(({ error }) => error).join('\n'), {});
+  if (inputs.every(({ error }) => error !== undefined)) throw new UsageError('usage/empty-folder', inputs.map(({ error }) => error).join('\n'), {});
   if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
   let files: MapFile[][] | undefined;
   if (args.out !== undefined) {
@@ -191,23 +191,23 @@ function formsFrom(args: DetectArguments): SavedForm[] {
   const forms = [...new Set(save.split(',').map((part) => part.trim()))];
   const unknown = forms.filter((form) => !(MAP_FORMS as readonly string[]).includes(form));
   if (unknown.length > 0) {
-    throw new UsageError('detect/save', `--save ${save}: "${unknown.join('", "')}" is not known; choose among ${MAP_FORMS.join(', ')}`, { unknown });
+    throw new UsageError('usage/save', `--save ${save}: "${unknown.join('", "')}" is not known; choose among ${MAP_FORMS.join(', ')}`, { unknown });
   }
   if (args.save !== undefined && out === undefined) {
-    throw new UsageError('detect/out', `--save ${save} says what to write, but not where: add --out FOLDER`, {});
+    throw new UsageError('usage/out', `--save ${save} says what to write, but not where: add --out FOLDER`, {});
   }
   if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
-    throw new UsageError('detect/threshold', `--threshold ${threshold}: anomaly maps hold values from 0 to 1, so a number in that range was expected`, { found: threshold });
+    throw new UsageError('usage/threshold', `--threshold ${threshold}: anomaly maps hold values from 0 to 1, so a number in that range was expected`, { found: threshold });
   }
   if (forms.includes('mask') && threshold === undefined) {
-    throw new UsageError('detect/threshold', '--save mask needs --threshold T, between 0 and 1: pixels at or above it are white', {});
+    throw new UsageError('usage/threshold', '--save mask needs --threshold T, between 0 and 1: pixels at or above it are white', {});
   }
   return forms as SavedForm[];
 }
 
 /** A folder stands for the images below it; anything else for itself. */
 function expand(given: string): Input[] {
-  if (given === '') throw new UsageError('detect/empty-path', 'one of the images is an empty text; a path, a folder or a URL was expected', {});
+  if (given === '') throw new UsageError('usage/empty-path', 'one of the images is an empty text; a path, a folder or a URL was expected', {});
   if (isUrl(given) || !fs.statSync(given, { throwIfNoEntry: false })?.isDirectory()) return [{ source: given }];
   try {
     return imagesBelow(given).map((source) => ({ source }));

@@ -18,7 +18,7 @@ export interface MapFile {
  * that tell them apart, else numbered. The same image given twice has the same files.
  * @param sources paths or URLs
  * @returns for each source its files in `folder`, which must be there
- * @throws UsageError `detect/overwrite` where a file would replace one of the images
+ * @throws UsageError `usage/overwrite` where a file would replace one of the images
  */
 export function planMapFiles(sources: readonly string[], folder: string, forms: readonly SavedForm[]): MapFile[][] {
   const identities = sources.map(identityOf);
@@ -56,7 +56,7 @@ function refuseOverwriting(files: readonly MapFile[], identities: ReadonlySet<st
   const real = identityOf(folder);
   const lost = files.find(({ file }) => identities.has(path.join(real, path.basename(file))));
   if (lost === undefined) return;
-  throw new UsageError('detect/overwrite', `--out ${folder}: the ${lost.form} ${lost.file} would replace an image of that name. Name another folder.`, { file: lost.file });
+  throw new UsageError('usage/overwrite', `--out ${folder}: the ${lost.form} ${lost.file} would replace an image of that name. Name another folder.`, { file: lost.file });
 }
 
 /** Stems, and for those that several share, as many folders in front as tell them apart. */

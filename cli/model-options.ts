@@ -60,16 +60,16 @@ function readConfig(file: string): Record<string, unknown> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const reason = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a folder, a YAML or JSON file was expected' : `cannot be read (${code})`;
-    throw new UsageError('options/config', `--config ${file}: ${reason}`, { file });
+    throw new UsageError('usage/config', `--config ${file}: ${reason}`, { file });
   }
   let content: unknown;
   try {
     content = parse(text);
   } catch (error) {
-    throw new UsageError('options/config', `--config ${file}: ${(error as Error).message}`, { file });
+    throw new UsageError('usage/config', `--config ${file}: ${(error as Error).message}`, { file });
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new UsageError('options/config', `--config ${file}: expected options as "name: value" lines`, { file });
+    throw new UsageError('usage/config', `--config ${file}: expected options as "name: value" lines`, { file });
   }
   return Object.fromEntries(
     Object.entries(content).map(([key, value]) => [key, Array.isArray(value) ? value.join(',') : (value as unknown)]),
@@ -89,7 +89,7 @@ export function modelOptionsFrom(args: ModelArguments): ModelOptionsInput {
   requireWhole('eattn-blocks', eattnBlocks, 0, 'blocks, 0 or more');
   requireWhole('seed', seed, 0, '0 or more', Number.MAX_SAFE_INTEGER);
   if (sigma !== undefined && !(Number.isFinite(sigma) && sigma >= 0)) {
-    throw new UsageError('options/sigma', `--sigma ${sigma}: expected 0 (no smoothing) or more`, { found: sigma });
+    throw new UsageError('usage/sigma', `--sigma ${sigma}: expected 0 (no smoothing) or more`, { found: sigma });
   }
   const given = { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, layers: layersFrom(args.layers) };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as ModelOptionsInput;
@@ -104,7 +104,7 @@ function layersFrom(text: string | undefined): number[] | undefined {
   if (text === undefined) return undefined;
   const parts = text.split(',').map((part) => part.trim());
   if (!parts.every((part) => /^[1-9]\d*$/.test(part))) {
-    throw new UsageError('options/layers', `--layers ${text}: expected block numbers from 1, such as 6,12,18,24`, { found: text });
+    throw new UsageError('usage/layers', `--layers ${text}: expected block numbers from 1, such as 6,12,18,24`, { found: text });
   }
   return parts.map(Number);
 }

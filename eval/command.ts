@@ -139,7 +139,7 @@ export async function evaluateToFolder(crane: Crane, dataset: Dataset, options: 
   });
   const results = resultsOf([evaluation], crane.description, command);
   writeResults(path.join(out, 'results.json'), results);
-  if (report) await writeReport(path.join(out, 'report.html'), { evaluation, results, crane });
+  if (report) await writeReport(path.join(out, 'report.html'), { evaluation, results, crane, ...(onProgress ? { onProgress } : {}) });
   return evaluation;
 }
 

@@ -13,6 +13,10 @@ export type ContextPosition = (typeof CONTEXT_POSITIONS)[number];
 export const FUSIONS = ['soft', 'logit'] as const;
 export type Fusion = (typeof FUSIONS)[number];
 
+/** Mean and standard deviation of red, green and blue (0 to 1) that CLIP was trained with (spec 1.2). */
+export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
+export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
+
 export type Activation = 'quick-gelu' | 'gelu';
 
 export interface TransformerSizes {

@@ -1,13 +1,10 @@
+import { CLIP_MEAN, CLIP_STD } from '../config';
 import { ImageError } from '../errors';
 import { decodeImage, type DecodeOptions } from './decode';
 import { toRgb, type DecodedImage } from './decoded-image';
 import type { ImageInput } from './input';
 import { premultiply, unpremultiply } from './premultiply';
 import { resizeBicubic, resizeBicubic16, resizeBilinear, resizeNearest } from './resample';
-
-/** Mean and standard deviation of red, green and blue (0..1) that CLIP was trained with. */
-export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
-export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 
 type Triple = readonly [number, number, number];
 

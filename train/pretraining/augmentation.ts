@@ -1,9 +1,6 @@
 import type { Random } from '../../datasets/synthetic/random';
+import { CLIP_MEAN, CLIP_STD } from '../../lib/config';
 import type { Phase } from './recipe';
-
-/** CLIP's normalisation, red, green and blue (spec 1.2). */
-export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
-export const CLIP_DEVIATION = [0.26862954, 0.26130258, 0.27577711] as const;
 
 /** A square part of a drawn picture, turned and mirrored, at a number of pixels. */
 export interface View {
@@ -156,7 +153,7 @@ export function renderView(picture: Uint8Array, drawnSize: number, view: View, l
         value = value < 0 ? 0 : value > 1 ? 1 : value;
         if (gamma !== 1) value = value ** gamma;
         if (levels > 0) value = Math.round(value * levels) / levels;
-        into[at + channel] = (value - CLIP_MEAN[channel]!) / CLIP_DEVIATION[channel]!;
+        into[at + channel] = (value - CLIP_MEAN[channel]!) / CLIP_STD[channel]!;
       }
     }
   }

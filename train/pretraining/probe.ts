@@ -5,7 +5,7 @@ import { targetFamilies } from '../../datasets/synthetic/families';
 import { classToken, patchTokens } from '../../lib/encoders/clip-vision';
 import { axisWeights } from '../../lib/layers/interpolation';
 import type { ClipTokenizer } from '../../lib/prompts/tokenizer';
-import { CLIP_DEVIATION, CLIP_MEAN } from './augmentation';
+import { CLIP_MEAN, CLIP_STD } from '../../lib/config';
 import { patchLogits, pooledFeature, unit } from './losses';
 import type { NanoNetwork } from './network';
 import { NANO_SIZES } from './recipe';
@@ -50,7 +50,7 @@ export function drawProbe(perGroup: number): ProbePictures {
         for (let channel = 0; channel < 3; channel++) {
           const at = (2 * row * 2 * SIZE + 2 * column) * 3 + channel;
           const value = (pixels[at]! + pixels[at + 3]! + pixels[at + 6 * SIZE]! + pixels[at + 6 * SIZE + 3]!) / (4 * 255);
-          images[((index * SIZE + row) * SIZE + column) * 3 + channel] = (value - CLIP_MEAN[channel]!) / CLIP_DEVIATION[channel]!;
+          images[((index * SIZE + row) * SIZE + column) * 3 + channel] = (value - CLIP_MEAN[channel]!) / CLIP_STD[channel]!;
         }
       }
     }

@@ -5,11 +5,12 @@ import * as tf from '@tensorflow/tfjs';
 import { GENERATOR_VERSION } from '../../datasets/synthetic/draw';
 import { prepareBackend } from '../../lib/backend';
 import { TrainingError } from '../../lib/errors';
+import { CLIP_MEAN, CLIP_STD } from '../../lib/config';
 import { ClipTokenizer } from '../../lib/prompts/tokenizer';
+import { clipMetadata } from '../../lib/weights/clip-weights';
 import { openTensorsSync } from '../../lib/weights/open';
 import { writeSafetensors } from '../../lib/weights/safetensors';
 import { Adam } from '../adam';
-import { CLIP_DEVIATION, CLIP_MEAN } from './augmentation';
 import { BatchFeed } from './batch-feed';
 import { drawPoolPair, makeBatch } from './batches';
 import { decays, initialParameters, NanoNetwork, savedParameters } from './network';
@@ -101,16 +102,14 @@ export async function pretrain(options: PretrainingOptions): Promise<{ finished:
 /** Writes the network as other commands load it: half precision, with all that using it needs in the metadata. */
 export function exportNetwork(target: string, network: NanoNetwork, recipe: Recipe): void {
   writeSafetensors(target, network.tensors('float16'), {
-    format: 'crane-clip',
-    name: 'nano',
-    sizes: JSON.stringify(NANO_SIZES),
-    activation: 'quick-gelu',
-    image_size: String(NANO_SIZES.vision.patchSize * NANO_SIZES.vision.gridSize),
-    preprocessing: JSON.stringify({ mean: CLIP_MEAN, std: CLIP_DEVIATION }),
-    command: `crane pretrain --seed ${recipe.seed} --steps ${recipe.steps}`,
-    recipe: JSON.stringify(recipe),
-    generator_version: String(GENERATOR_VERSION),
-    licence: 'MIT',
+    ...clipMetadata(NANO_SIZES, 'quick-gelu'),
+    'crane.format': 'backbone',
+    'crane.name': 'nano',
+    'crane.preprocessing': JSON.stringify({ mean: CLIP_MEAN, std: CLIP_STD }),
+    'crane.command': `crane pretrain --seed ${recipe.seed} --steps ${recipe.steps}`,
+    'crane.recipe': JSON.stringify(recipe),
+    'crane.generator': String(GENERATOR_VERSION),
+    'crane.licence': 'MIT',
   });
 }
 
