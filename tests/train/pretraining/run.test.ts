@@ -85,7 +85,7 @@ test('the exported file is loaded by both encoders under the canonical names, an
   const file = path.join(folder, 'nano.safetensors');
   exportNetwork(file, network, toy);
   const source = openTensorsSync(file);
-  expect(JSON.parse(source.metadata['sizes'] as string)).toEqual(NANO_SIZES);
+  expect(JSON.parse(source.metadata['crane.sizes'] as string)).toEqual(NANO_SIZES);
   expect(source.entries.get('visual.conv1.weight')?.shape).toEqual([128, 3, 8, 8]);
   expect(source.entries.get('visual.transformer.resblocks.0.attn.in_proj_weight')?.shape).toEqual([384, 128]);
   expect(source.entries.get('transformer.resblocks.2.mlp.c_fc.weight')?.shape).toEqual([512, 128]);
