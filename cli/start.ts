@@ -7,6 +7,7 @@ import { evaluateToFolder, tableText } from '../eval/command';
 import { resultsOf, type DatasetResult } from '../eval/results';
 import { prepareBackend, type BackendChoice } from '../lib/backend';
 import { Crane } from '../lib/crane';
+import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import { train } from '../train/run';
 import { interruptible } from './interrupt';
 import { prepareFolder } from './output';
@@ -90,19 +91,21 @@ function contents({ categories }: Dataset): string {
   return `${categories.length} categories, ${samples.length} images, ${anomalous} of them anomalous`;
 }
 
-/** Overlays of the first anomalous images of each category, named after category and defect. */
+/** Overlays of a few anomalous images of each category, with the true mask's outline, named after category and defect. */
 async function writeOverlays(crane: Crane, { categories }: Dataset, folder: string): Promise<void> {
   const chosen = new Map<string, Sample>();
-  for (const { samples } of categories) {
+  categories.forEach(({ samples }, place) => {
     const anomalous = samples.filter((sample) => sample.anomalous);
     const step = Math.max(1, Math.floor(anomalous.length / OVERLAYS_PER_CATEGORY));
     for (let index = 0; index < OVERLAYS_PER_CATEGORY; index++) {
-      const sample = anomalous[index * step];
+      // Other kinds of defects for each category, so that a look at the folder shows most of them.
+      const sample = anomalous[(index * step + 3 * place) % anomalous.length];
       if (sample) chosen.set(sample.imagePath, sample);
     }
-  }
+  });
   for await (const { source, map, score } of crane.stream(chosen.keys())) {
-    const { category, defect } = chosen.get(source) as Sample;
-    await map.save(path.join(folder, `${category}-${defect}.png`), { score });
+    const { category, defect, maskPath } = chosen.get(source) as Sample;
+    const mask = maskPath === null ? {} : { mask: await loadMaskAtOwnSize(maskPath) };
+    await map.save(path.join(folder, `${category}-${defect}.png`), { score, ...mask });
   }
 }

@@ -82,7 +82,6 @@ interface Prepared {
   readonly pixels: Float32Array; // [S, S, 3]
   readonly width: number;
   readonly height: number;
-  readonly seconds: number;
   readonly picture: () => Promise<{ width: number; height: number; data: Uint8Array }>;
 }
 
@@ -180,18 +179,23 @@ export class Crane {
     const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
     const waiting: Promise<Prepared | Failure>[] = [];
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
+    let since = performance.now();
     try {
       while (next !== undefined || waiting.length > 0) {
         const arrived = next && (waiting.length === 0 ? await next : await Promise.race([next, nothingYet()]));
         if (arrived?.done) next = undefined;
         else if (arrived) {
           const { value } = arrived;
+          // Time that a feed lets pass is not the image's.
+          if (waiting.length === 0) since = performance.now();
           waiting.push(this.prepare(value).catch((error: Error) => ({ input: value, error })));
           next = handled(iterator.next());
           // Half of what is decoded waits for its turn while the other half is scored.
           if (waiting.length < 2 * batchSize) continue;
         }
-        if (waiting.length > 0) yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), onFailure);
+        if (waiting.length === 0) continue;
+        yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), since, onFailure);
+        since = performance.now();
       }
     } finally {
       // A feed that is waiting for its next image would answer only after that image came.
@@ -201,6 +205,7 @@ export class Crane {
 
   private async *scoreBatch(
     batch: readonly (Prepared | Failure)[],
+    since: number,
     onFailure: StreamOptions['onFailure'],
   ): AsyncGenerator<Detection, void, undefined> {
     const fail = (failure: Failure): void => {
@@ -213,7 +218,7 @@ export class Crane {
       else ready.push(item);
     }
     if (ready.length === 0) return;
-    for (const outcome of await this.scorePrepared(ready)) {
+    for (const outcome of await this.scorePrepared(ready, since)) {
       if ('error' in outcome) fail(outcome);
       else yield outcome;
     }
@@ -221,7 +226,6 @@ export class Crane {
 
   /** Decodes and resizes an image for the network. */
   private async prepare(input: DetectInput): Promise<Prepared> {
-    const start = performance.now();
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
     const { reference, mean, std } = this.description.preprocessing;
     const reading = { reference, offline: this.offline };
@@ -234,14 +238,12 @@ export class Crane {
       pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, mean, std }),
       width,
       height,
-      seconds: (performance.now() - start) / 1000,
       picture: async () => ({ width, height, data: toRgb(await decodeImage(image, reading)) }),
     };
   }
 
-  private async scorePrepared(batch: readonly Prepared[]): Promise<(Detection | Failure)[]> {
+  private async scorePrepared(batch: readonly Prepared[], since: number): Promise<(Detection | Failure)[]> {
     this.assertUsable();
-    const start = performance.now();
     const side = this.model.options.imageSize;
     const { scores, maps } = tf.tidy(() => {
       const images = tf.concat(batch.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3])));
@@ -253,7 +255,7 @@ export class Crane {
     } finally {
       tf.dispose([scores, maps]);
     }
-    const share = (performance.now() - start) / 1000 / batch.length;
+    const share = (performance.now() - since) / 1000 / batch.length;
     return batch.map((prepared, index) => {
       const score = values[0][index] as number;
       const native = Float32Array.from(values[1].slice(index * side * side, (index + 1) * side * side));
@@ -270,8 +272,7 @@ export class Crane {
     const start = performance.now();
     const data = resizeMap(native.data, native.width, native.height, width, height);
     const map = new AnomalyMap({ data, width, height, source: picture, native });
-    const seconds = prepared.seconds + share + (performance.now() - start) / 1000;
-    return { source, score, map, width, height, seconds };
+    return { source, score, map, width, height, seconds: share + (performance.now() - start) / 1000 };
   }
 
   /** Releases the model's tensors. Detections that were made stay usable. A second call does nothing. */

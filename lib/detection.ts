@@ -11,6 +11,9 @@ export interface Detection {
   /** The image's own size in pixels. */
   readonly width: number;
   readonly height: number;
-  /** Time spent on this image, from its file to its map; in a batch, an equal share of the batch's. */
+  /**
+   * Time spent on this image, from its file to its map; in a batch, an equal share of the batch's. Decoding that went on
+   * beside the scoring of images before it is not counted again.
+   */
   readonly seconds: number;
 }
