@@ -7,7 +7,7 @@ import { imagesBelow } from '../lib/image/image-files';
 import { withExamples } from './examples';
 import { interruptible } from './interrupt';
 import { isUrl, MAP_FORMS, planMapFiles, saveMapFiles, type MapFile, type SavedForm } from './map-files';
-import { batchSizeFrom, modelOptions, modelOptionsFrom, type ModelArguments } from './model-options';
+import { craneOptionsFrom, modelOptions, type ModelArguments } from './model-options';
 import { openJsonLines, prepareFile, prepareFolder } from './output';
 import { createProgressReporter } from './progress-bar';
 import { formatTable } from './table';
@@ -65,8 +65,7 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
 
 async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number> {
   const forms = formsFrom(args);
-  const model = modelOptionsFrom(args);
-  const batchSize = batchSizeFrom(args);
+  const options = craneOptionsFrom(args);
   const inputs = args.images.flatMap(expand);
   if (inputs.every(({ error }) => error !== undefined)) throw new UsageError('usage/empty-folder', inputs.map(({ error }) => error).join('\n'), {});
   if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
@@ -77,13 +76,7 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
   }
   return interruptible(async (signal) => {
     const crane = await Crane.load({
-      ...model,
-      ...(args.backbone === undefined ? {} : { backbone: args.backbone }),
-      ...(args.prompts === undefined ? {} : { prompts: args.prompts }),
-      ...(batchSize === undefined ? {} : { batchSize }),
-      backend: args.backend,
-      offline: args.offline,
-      referenceImages: args.referenceImages,
+      ...options,
       onProgress: createProgressReporter(process.stderr),
       signal,
     });

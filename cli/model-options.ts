@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 import type { Argv } from 'yargs';
 import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
 import { ATTENTION_TYPES, CONTEXT_POSITIONS, FUSIONS, type AttentionType, type ContextPosition, type Fusion, type ModelOptionsInput } from '../lib/config';
+import type { CraneOptions } from '../lib/crane';
 import { UsageError } from '../lib/errors';
 
 /** What `modelOptions` adds to a command's arguments. */
@@ -113,4 +114,19 @@ function layersFrom(text: string | undefined): number[] | undefined {
 export function batchSizeFrom({ batchSize }: ModelArguments): number | undefined {
   requireWhole('batch-size', batchSize, 1, '1 or more');
   return batchSize;
+}
+
+/** What `Crane.load` takes, from a command's arguments. @throws UsageError */
+export function craneOptionsFrom(args: ModelArguments): CraneOptions {
+  const { backbone, prompts, backend, offline, referenceImages } = args;
+  const batchSize = batchSizeFrom(args);
+  return {
+    ...modelOptionsFrom(args),
+    ...(backbone === undefined ? {} : { backbone }),
+    ...(prompts === undefined ? {} : { prompts }),
+    ...(batchSize === undefined ? {} : { batchSize }),
+    backend,
+    offline,
+    referenceImages,
+  };
 }

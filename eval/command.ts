@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../cli/examples';
 import { interruptible } from '../cli/interrupt';
-import { batchSizeFrom, modelOptions, modelOptionsFrom, type ModelArguments } from '../cli/model-options';
+import { craneOptionsFrom, modelOptions, type ModelArguments } from '../cli/model-options';
 import { prepareFile, prepareFolder } from '../cli/output';
 import { createProgressReporter } from '../cli/progress-bar';
 import { openDataset, type Dataset } from '../datasets/dataset';
@@ -61,8 +61,7 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
 
 async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: AbortSignal): Promise<number> {
   const onProgress = createProgressReporter(process.stderr);
-  const model = modelOptionsFrom(args);
-  const batchSize = batchSizeFrom(args);
+  const options = craneOptionsFrom(args);
   if (args.out !== undefined) prepareFolder('--out', args.out);
   if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
   await ensureSynthetic(args.dataset, { onProgress, signal });
@@ -74,13 +73,7 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
   });
   dataset.problems.forEach(({ message }) => process.stderr.write(`${message}\n`));
   const crane = await Crane.load({
-    ...model,
-    ...(args.backbone === undefined ? {} : { backbone: args.backbone }),
-    ...(args.prompts === undefined ? {} : { prompts: args.prompts }),
-    ...(batchSize === undefined ? {} : { batchSize }),
-    backend: args.backend,
-    offline: args.offline,
-    referenceImages: args.referenceImages,
+    ...options,
     onProgress,
     signal,
   });
