@@ -1,0 +1,36 @@
+import * as tf from '@tensorflow/tfjs';
+import { CraneLayer } from '../layers/crane-layer';
+
+/** Families of vision models whose patch similarities can guide D-Attn (spec 8.2). */
+export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
+export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
+
+/**
+ * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2; spec 8.2). It is only
+ * asked for patch features, never for a class.
+ */
+export abstract class SpatialEncoder extends CraneLayer {
+  abstract readonly family: SpatialFamily;
+  /** Side of a patch in pixels of this encoder's own input. */
+  abstract readonly patchSize: number;
+  /** Channels of a patch feature. */
+  abstract readonly channels: number;
+
+  /**
+   * Side in pixels of the square input that this encoder takes beside a CLIP input of side `imageSize`: the same for
+   * DINO and DINOv2, its own for SAM.
+   */
+  abstract inputSide(imageSize: number): number;
+
+  /**
+   * Patch features, not normalised.
+   * @param images `[B, T, T, 3]` with T from `inputSide`, normalised with ImageNet's mean and standard deviation
+   * @returns `[B, rows, columns, C]`; the caller disposes it (or a surrounding `tf.tidy`)
+   */
+  abstract forward(images: tf.Tensor4D): tf.Tensor4D;
+
+  /** The layer call: `forward`. */
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward((Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor4D);
+  }
+}
