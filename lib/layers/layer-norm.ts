@@ -4,35 +4,45 @@ import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 /** CLIP's normalisation constant (spec 1.1). */
 const EPSILON = 1e-5;
 
+export interface LayerNormConfig extends CraneLayerConfig {
+  width: number;
+  /** Added to the variance; 1e-5, CLIP's, by default. DINO, DINOv2 and SAM have 1e-6. */
+  epsilon?: number;
+}
+
 /** Layer normalisation over the last axis, with gain and offset. `[…, D]` in, `[…, D]` out. */
 export class LayerNorm extends CraneLayer {
   static readonly className = 'LayerNorm';
   private readonly width: number;
+  private readonly epsilon: number;
+  private readonly normalise: (x: tf.Tensor, gain: tf.Tensor, offset: tf.Tensor) => tf.Tensor;
   private readonly gain: tf.LayerVariable;
   private readonly offset: tf.LayerVariable;
 
-  constructor(config: CraneLayerConfig & { width: number }) {
+  constructor(config: LayerNormConfig) {
     super(config);
     this.width = config.width;
+    this.epsilon = config.epsilon ?? EPSILON;
+    this.normalise = normaliser(this.epsilon);
     this.gain = this.parameter('.weight', [config.width]);
     this.offset = this.parameter('.bias', [config.width]);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return tf.tidy(() => normalise(single(inputs), this.gain.read(), this.offset.read())); // […, D]
+    return tf.tidy(() => this.normalise(single(inputs), this.gain.read(), this.offset.read())); // […, D]
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width };
+    return { ...super.getConfig(), width: this.width, epsilon: this.epsilon };
   }
 }
 tf.serialization.registerClass(LayerNorm, 'crane');
 
 /** With the gradient written out: half the operations of the one that follows from the formula, and the same numbers. */
-const normalise = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
+const normaliser = (epsilon: number) => tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
   const [x, gain, offset, save] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
   const centred = tf.sub(x, tf.mean(x, -1, true));
-  const scale = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), EPSILON)); // […, 1]
+  const scale = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)); // […, 1]
   const normed = tf.mul(centred, scale); // […, D]
   save([normed, scale, gain]);
   const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {

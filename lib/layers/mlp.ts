@@ -6,6 +6,8 @@ import { Linear } from './linear';
 export interface MlpConfig extends CraneLayerConfig {
   width: number;
   activation: Activation;
+  /** What the two linear layers are called in the file; CLIP's `c_fc` and `c_proj` by default. */
+  names?: readonly [expand: string, contract: string];
 }
 
 /** The feed-forward half of a block: four times the width, CLIP's activation, back. `[B, N, D]` in and out. */
@@ -13,6 +15,7 @@ export class Mlp extends CraneLayer {
   static readonly className = 'Mlp';
   private readonly width: number;
   private readonly activation: Activation;
+  private readonly names: readonly [expand: string, contract: string];
   private readonly expand: Linear;
   private readonly contract: Linear;
 
@@ -20,8 +23,10 @@ export class Mlp extends CraneLayer {
     super(config);
     this.width = config.width;
     this.activation = config.activation;
-    this.expand = this.own(new Linear({ ...this.inside('.c_fc'), inputs: config.width, units: 4 * config.width }));
-    this.contract = this.own(new Linear({ ...this.inside('.c_proj'), inputs: 4 * config.width, units: config.width }));
+    this.names = config.names ?? ['c_fc', 'c_proj'];
+    const [expand, contract] = this.names;
+    this.expand = this.own(new Linear({ ...this.inside(`.${expand}`), inputs: config.width, units: 4 * config.width }));
+    this.contract = this.own(new Linear({ ...this.inside(`.${contract}`), inputs: 4 * config.width, units: config.width }));
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -32,7 +37,7 @@ export class Mlp extends CraneLayer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width, activation: this.activation };
+    return { ...super.getConfig(), width: this.width, activation: this.activation, names: [...this.names] };
   }
 }
 tf.serialization.registerClass(Mlp, 'crane');
