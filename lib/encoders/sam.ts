@@ -1,0 +1,119 @@
+import * as tf from '@tensorflow/tfjs';
+import { UsageError } from '../errors';
+import { Convolution } from '../layers/convolution';
+import type { CraneLayerConfig } from '../layers/crane-layer';
+import { LayerNorm } from '../layers/layer-norm';
+import { SAM_EPSILON, SamBlock } from '../layers/sam-block';
+import { SpatialEncoder } from './spatial-encoder';
+
+/** Sizes of SAM's image encoder, all of which its weights tell. */
+export interface SamSizes {
+  width: number;
+  layers: number;
+  heads: number;
+  /** Side of a patch in pixels; 16 in the published models. */
+  patchSize: number;
+  /** Side of the grid of patches; 64 in the published models, whose input is 1024 pixels high and wide. */
+  gridSize: number;
+  /** Side of the windows that most blocks attend within, in patches; 14 in the published models. */
+  windowSize: number;
+  /** Blocks that attend over the whole grid, counted from 0. */
+  globalBlocks: readonly number[];
+  /** Channels of the neck, which are the features; 256 in the published models. */
+  channels: number;
+}
+
+export interface SamConfig extends CraneLayerConfig {
+  sizes: SamSizes;
+}
+
+/**
+ * The image encoder of Segment Anything (Kirillov et al., 2023, appendix A; spec 8.2): a plain vision transformer with
+ * windowed attention and a convolutional neck, whose output the features are. Parameters are those of the official
+ * state dict below `image_encoder.`.
+ */
+export class SamEncoder extends SpatialEncoder {
+  static readonly className = 'SamEncoder';
+  readonly family = 'sam';
+  readonly patchSize: number;
+  readonly channels: number;
+  private readonly sizes: SamSizes;
+  private readonly patchEmbedding: Convolution;
+  private readonly positions: tf.LayerVariable;
+  private readonly blocks: readonly SamBlock[];
+  private readonly neck: readonly (Convolution | LayerNorm)[];
+
+  constructor(config: SamConfig) {
+    super({ path: 'image_encoder.', ...config });
+    const { width, layers, heads, patchSize, gridSize, windowSize, globalBlocks, channels } = config.sizes;
+    this.sizes = config.sizes;
+    this.patchSize = patchSize;
+    this.channels = channels;
+    this.patchEmbedding = this.own(
+      new Convolution({ ...this.inside('patch_embed.proj'), inputs: 3, channels: width, kernelSize: patchSize, stride: patchSize }),
+    );
+    this.positions = this.parameter('pos_embed', [1, gridSize, gridSize, width]);
+    this.blocks = Array.from({ length: layers }, (_, index) => {
+      const overall = globalBlocks.includes(index);
+      return this.own(
+        new SamBlock({
+          ...this.inside(`blocks.${index}`),
+          width,
+          heads,
+          windowSize: overall ? 0 : windowSize,
+          trainedSide: overall ? gridSize : windowSize,
+        }),
+      );
+    });
+    const norm = { width: channels, epsilon: SAM_EPSILON };
+    this.neck = [
+      this.own(new Convolution({ ...this.inside('neck.0'), inputs: width, channels, kernelSize: 1, bias: false })),
+      this.own(new LayerNorm({ ...this.inside('neck.1'), ...norm })),
+      this.own(new Convolution({ ...this.inside('neck.2'), inputs: channels, channels, kernelSize: 3, bias: false })),
+      this.own(new LayerNorm({ ...this.inside('neck.3'), ...norm })),
+    ];
+  }
+
+  /** SAM has a size of its own, whatever CLIP's is: 1024 in the published models. */
+  override inputSide(): number {
+    return this.sizes.gridSize * this.patchSize;
+  }
+
+  /**
+   * Features of the neck. Images go through one at a time: one fills any processor, and memory stays that of one.
+   * @param images `[B, T, T, 3]` with T = `inputSide()`, normalised with ImageNet's mean and standard deviation
+   * @returns `[B, G, G, C]`, not normalised; the caller disposes it
+   * @throws UsageError where images have another size
+   */
+  override forward(images: tf.Tensor4D): tf.Tensor4D {
+    const [batch, height, width, colours] = images.shape;
+    const side = this.inputSide();
+    if (height !== side || width !== side || colours !== 3) {
+      throw new UsageError(
+        'usage/image-size',
+        `images of [${height}, ${width}, ${colours}] were given to a SAM encoder that takes [${side}, ${side}, 3]; resize them bilinearly first`,
+        { found: images.shape, expected: [side, side, 3] },
+      );
+    }
+    return tf.tidy(() => {
+      const features = Array.from({ length: batch }, (_, index) => this.encode(tf.slice(images, [index, 0, 0, 0], [1, side, side, 3])));
+      return batch === 1 ? (features[0] as tf.Tensor4D) : tf.concat(features, 0);
+    });
+  }
+
+  /** `[1, T, T, 3]` to `[1, G, G, C]`. */
+  private encode(image: tf.Tensor4D): tf.Tensor4D {
+    let tokens = tf.tidy(() => tf.add(this.patchEmbedding.apply(image) as tf.Tensor, this.positions.read())); // [1, G, G, D]
+    for (const layer of [...this.blocks, ...this.neck]) {
+      const next = layer.apply(tokens) as tf.Tensor;
+      tokens.dispose();
+      tokens = next;
+    }
+    return tokens as tf.Tensor4D; // [1, G, G, C]
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), sizes: { ...this.sizes, globalBlocks: [...this.sizes.globalBlocks] } };
+  }
+}
+tf.serialization.registerClass(SamEncoder, 'crane');

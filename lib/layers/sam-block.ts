@@ -1,0 +1,44 @@
+import * as tf from '@tensorflow/tfjs';
+import { CraneLayer, single } from './crane-layer';
+import { LayerNorm } from './layer-norm';
+import { Mlp } from './mlp';
+import { SamAttention, type SamAttentionConfig } from './sam-attention';
+
+/** Of all layer norms in SAM's image encoder. */
+export const SAM_EPSILON = 1e-6;
+
+/**
+ * A pre-norm transformer block of SAM's image encoder, over tokens that stay on their grid:
+ * `x + attention(norm1(x))`, then `x + mlp(norm2(x))`. `[B, R, C, D]` in and out.
+ */
+export class SamBlock extends CraneLayer {
+  static readonly className = 'SamBlock';
+  private readonly sizes: Pick<SamAttentionConfig, 'width' | 'heads' | 'windowSize' | 'trainedSide'>;
+  private readonly firstNorm: LayerNorm;
+  private readonly attention: SamAttention;
+  private readonly secondNorm: LayerNorm;
+  private readonly mlp: Mlp;
+
+  constructor(config: SamAttentionConfig) {
+    super(config);
+    const { width, heads, windowSize, trainedSide } = config;
+    this.sizes = { width, heads, windowSize, trainedSide };
+    this.firstNorm = this.own(new LayerNorm({ ...this.inside('.norm1'), width, epsilon: SAM_EPSILON }));
+    this.attention = this.own(new SamAttention({ ...this.inside('.attn'), ...this.sizes }));
+    this.secondNorm = this.own(new LayerNorm({ ...this.inside('.norm2'), width, epsilon: SAM_EPSILON }));
+    this.mlp = this.own(new Mlp({ ...this.inside('.mlp'), width, activation: 'gelu', names: ['lin1', 'lin2'] }));
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const x = single(inputs); // [B, R, C, D]
+      const attended = tf.tidy(() => tf.add(x, this.attention.apply(this.firstNorm.apply(x)) as tf.Tensor));
+      return tf.add(attended, this.mlp.apply(this.secondNorm.apply(attended)) as tf.Tensor); // [B, R, C, D]
+    });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), ...this.sizes };
+  }
+}
+tf.serialization.registerClass(SamBlock, 'crane');
