@@ -13,9 +13,24 @@ export type ContextPosition = (typeof CONTEXT_POSITIONS)[number];
 export const FUSIONS = ['soft', 'logit'] as const;
 export type Fusion = (typeof FUSIONS)[number];
 
+/** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; spec 8.2). */
+export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
+export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
+
+/**
+ * Over what D-Attn takes the mean similarity: each image alone, or all images of a batch as the reference does, whose
+ * scores then depend on what is scored together (spec 10.9; docs/deviations.md).
+ */
+export const DATTN_MEANS = ['image', 'batch'] as const;
+export type DAttnMean = (typeof DATTN_MEANS)[number];
+
 /** Mean and standard deviation of red, green and blue (0 to 1) that CLIP was trained with (spec 1.2). */
 export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
 export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
+
+/** The same for networks that were trained on ImageNet's: DINO, DINOv2 and SAM (spec 8.2). */
+export const IMAGENET_MEAN = [0.485, 0.456, 0.406] as const;
+export const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
 
 export type Activation = 'quick-gelu' | 'gelu';
 
@@ -84,27 +99,41 @@ export const modelOptionsSchema = z.object({
   sigma: z.number().nonnegative().default(4),
   /** Temperature of patch and image similarities when scoring (spec 10.6). */
   temperature: z.number().positive().default(0.07),
+  /** The kind of vision model that guides D-Attn (Crane+); without one the maps come from E-Attn alone (Crane). */
+  spatial: z.enum(['none', ...SPATIAL_FAMILIES]).default('none'),
+  /** Leave E-Attn's features out of map and score, and use D-Attn's only. */
+  spatialOnly: z.boolean().default(false),
+  /** Multiple of the mean similarity below which D-Attn cuts. */
+  dattnBeta: z.number().nonnegative(),
+  /** How sharply D-Attn prefers similar patches. */
+  dattnGamma: z.number().positive().default(3),
+  dattnMean: z.enum(DATTN_MEANS).default('image'),
 });
 
 export type ModelOptions = z.output<typeof modelOptionsSchema>;
 /** What a caller may leave out. */
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
 
+/** Where D-Attn cuts, by the model that guides it (spec 8.2). */
+const DATTN_BETA = { none: 1.2, dinov2: 1.2, dino: 1.2, sam: 1.08 } as const;
+
 /** Side of the network input that the paper uses with its backbone. */
 const PAPER_IMAGE_SIZE = 518;
 
 /**
  * Completes options for a backbone: image size 518 for the paper's, else the native size; layers at
- * each quarter of the depth; E-Attn from a quarter of the depth on (19 of 24 blocks, spec 10.3).
+ * each quarter of the depth, with D-Attn the last alone; E-Attn from a quarter of the depth on (19 of 24 blocks, spec 10.3).
  * @throws UsageError naming the option, what was found and what is legal
  */
 export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes): ModelOptions {
   const { patchSize, gridSize, layers, width } = sizes.vision;
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const spatial = given['spatial'] ?? 'none';
   const parsed = modelOptionsSchema.safeParse({
     imageSize: patchSize === 14 && width === 1024 ? PAPER_IMAGE_SIZE : patchSize * gridSize,
-    layers: [1, 2, 3, 4].map((quarter) => Math.max(1, Math.round((layers * quarter) / 4))),
+    layers: spatial === 'none' ? [1, 2, 3, 4].map((quarter) => Math.max(1, Math.round((layers * quarter) / 4))) : [layers],
     eattnBlocks: Math.max(1, Math.round((layers * 19) / 24)),
+    dattnBeta: DATTN_BETA[spatial as keyof typeof DATTN_BETA] ?? DATTN_BETA.none,
     ...given,
   });
   if (!parsed.success) {
@@ -133,6 +162,16 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
       'usage/eattn-blocks',
       `${options.eattnBlocks} E-Attn blocks asked for, but this backbone has ${layers} blocks`,
       { found: options.eattnBlocks, blocks: layers },
+    );
+  }
+  const firstDual = layers - options.eattnBlocks + 1;
+  const withoutPath = options.spatial === 'none' ? [] : options.layers.filter((layer) => layer < firstDual);
+  if (withoutPath.length > 0) {
+    throw new UsageError(
+      'usage/spatial-layers',
+      `D-Attn works in the blocks with a spatial path, ${firstDual > layers ? 'of which 0 E-Attn blocks leave none' : `${firstDual} to ${layers} of this backbone`}; ` +
+        `layers ${withoutPath.join(', ')} were asked for`,
+      { found: options.layers, firstDual, blocks: layers },
     );
   }
   return options;

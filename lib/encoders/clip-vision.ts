@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Activation, AttentionType, VisionSizes } from '../config';
 import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
+import { DAttn, type DAttnConfig } from '../layers/d-attn';
 import { DualPathBlock } from '../layers/dual-path-block';
 import { LayerNorm } from '../layers/layer-norm';
 import { PatchEmbedding } from '../layers/patch-embedding';
@@ -23,6 +24,8 @@ export interface ClipVisionConfig extends CraneLayerConfig {
    * all tokens, for training on them.
    */
   lastBlock?: 'class-token' | 'all-tokens';
+  /** D-Attn, and the blocks, counted from 1, that can be asked for it (Crane+; spec 8.2). */
+  dAttn?: Pick<DAttnConfig, 'beta' | 'gamma' | 'mean'> & { readonly layers: readonly number[] };
 }
 
 export interface VisionFeatures {
@@ -30,10 +33,13 @@ export interface VisionFeatures {
   readonly tokens: tf.Tensor3D;
   /** Spatial tokens of the blocks asked for, by block number from 1, `[B, 1+N, D]` each, class token first. */
   readonly taps: ReadonlyMap<number, tf.Tensor3D>;
+  /** D-Attn's tokens of its blocks, by block number from 1, `[B, R·C, D]` each, where a second model guided. */
+  readonly guided: ReadonlyMap<number, tf.Tensor3D>;
 }
 
 /**
- * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2; spec 1.1, 1.6, 8.1).
+ * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2; spec 1.1, 1.6, 8.1),
+ * and, where a second vision model guides it, D-Attn on top (spec 8.2).
  * Parameters are those of OpenAI's state dict below `visual.`.
  */
 export class ClipVisionEncoder extends CraneLayer {
@@ -43,22 +49,30 @@ export class ClipVisionEncoder extends CraneLayer {
   private readonly blocks: readonly (ResidualBlock | DualPathBlock)[];
   private readonly postNorm: LayerNorm;
   private readonly projection: tf.LayerVariable;
+  private readonly dAttn: DAttn | undefined;
 
   constructor(readonly config: ClipVisionConfig) {
     super({ path: 'visual.', ...config });
     const { sizes, embedDimension, activation, attention, eattnBlocks } = config;
     const { width, heads, layers, patchSize, gridSize } = sizes;
     const lastForClass = config.lastBlock !== 'all-tokens';
+    const firstDual = layers - eattnBlocks;
     this.embedding = this.own(new PatchEmbedding({ ...this.inside(''), width, patchSize, gridSize }));
     this.preNorm = this.own(new LayerNorm({ ...this.inside('ln_pre'), width }));
     this.blocks = Array.from({ length: layers }, (_, index) => {
       const common = { ...this.inside(`transformer.resblocks.${index}`), width, heads, activation };
       return this.own(
-        index < layers - eattnBlocks
+        index < firstDual
           ? new ResidualBlock(common)
-          : new DualPathBlock({ ...common, attention, classTokenOnly: lastForClass && index === layers - 1 }),
+          : new DualPathBlock({
+              ...common,
+              attention,
+              classTokenOnly: lastForClass && index === layers - 1,
+              guided: !config.dAttn?.layers.includes(index + 1) ? undefined : index === firstDual ? 'path-start' : 'within',
+            }),
       );
     });
+    this.dAttn = config.dAttn && this.own(new DAttn({ ...this.inside('d_attn'), ...config.dAttn }));
     this.postNorm = this.own(new LayerNorm({ ...this.inside('ln_post'), width }));
     this.projection = this.parameter('proj', [width, embedDimension]);
   }
@@ -67,13 +81,16 @@ export class ClipVisionEncoder extends CraneLayer {
    * Encodes a batch of images.
    * @param images `[B, H, W, 3]`, normalised with CLIP's mean and standard deviation
    * @param layers blocks to tap, counted from 1; without any, the last block
+   * @param guide features of a second vision model for the same images, `[B, R, C, F]`, for D-Attn
    * @param training keep what a gradient needs; otherwise each block's input is released as soon as it is used up
    * @returns tensors that the caller disposes (or a surrounding `tf.tidy`)
    */
   forward(
     images: tf.Tensor4D,
-    { layers = [this.blocks.length], training = false }: { layers?: readonly number[]; training?: boolean } = {},
+    { layers = [this.blocks.length], guide, training = false }: { layers?: readonly number[]; guide?: tf.Tensor4D; training?: boolean } = {},
   ): VisionFeatures {
+    const grid = [images.shape[1], images.shape[2]].map((side) => side / this.config.sizes.patchSize) as [number, number];
+    const guided = new Map<number, tf.Tensor3D>();
     const firstDual = this.blocks.length - this.config.eattnBlocks; // index of the first dual-path block
     const held = new Map<number, tf.Tensor3D>();
     const release = (...used: tf.Tensor[]): void => {
@@ -87,7 +104,11 @@ export class ClipVisionEncoder extends CraneLayer {
     this.blocks.forEach((block, index) => {
       const [lastOriginal, lastSpatial] = [original, spatial];
       if (block instanceof DualPathBlock) {
-        [original, spatial] = block.apply([original, spatial]) as [tf.Tensor3D, tf.Tensor3D];
+        const outputs = block.apply([original, spatial]) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D?];
+        [original, spatial] = outputs;
+        const values = outputs[2];
+        if (values && guide) guided.set(index + 1, this.guidedTokens(block, values, grid, guide));
+        if (values) release(values);
       } else {
         original = block.apply(original) as tf.Tensor3D;
         spatial = original;
@@ -105,7 +126,15 @@ export class ClipVisionEncoder extends CraneLayer {
       }
     }
     if (spatial !== original) release(spatial);
-    return { tokens: original, taps: held };
+    return { tokens: original, taps: held, guided };
+  }
+
+  private guidedTokens(block: DualPathBlock, values: tf.Tensor3D, grid: readonly [number, number], guide: tf.Tensor4D): tf.Tensor3D {
+    return tf.tidy(() => {
+      const [batch, , width] = values.shape;
+      const planes = tf.reshape(values, [batch, ...grid, width]) as tf.Tensor4D; // [B, r, c, D]
+      return block.project((this.dAttn as DAttn).gather(planes, guide)); // [B, R·C, D]
+    });
   }
 
   /** `ln_post` and the projection into the shared space, for any tokens of the last width. `[…, D]` to `[…, E]`. */
@@ -138,6 +167,7 @@ export class ClipVisionEncoder extends CraneLayer {
       attention,
       layerTaps: this.config.layerTaps ?? 'reference',
       lastBlock: this.config.lastBlock ?? 'class-token',
+      ...(this.config.dAttn ? { dAttn: { ...this.config.dAttn, layers: [...this.config.dAttn.layers] } } : {}),
     };
   }
 }

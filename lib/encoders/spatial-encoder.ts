@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
+import type { SpatialFamily } from '../config';
 import { CraneLayer } from '../layers/crane-layer';
 
-/** Families of vision models whose patch similarities can guide D-Attn (spec 8.2). */
-export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
-export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
+export type { SpatialFamily } from '../config';
 
 /**
  * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2; spec 8.2). It is only

@@ -8,6 +8,8 @@ export interface DualPathBlockConfig extends ResidualBlockConfig {
   attention: AttentionType;
   /** Compute the original stream for the class token alone: all that the last block is asked for. */
   classTokenOnly?: boolean;
+  /** Give the values that D-Attn weighs as well. `path-start` where the dual path begins with this block. */
+  guided?: 'path-start' | 'within' | undefined;
 }
 
 /**
@@ -17,8 +19,13 @@ export interface DualPathBlockConfig extends ResidualBlockConfig {
  *     original' = block(original)
  *     spatial'  = spatial + projection(E-Attn(ln_1(original)))
  *
- * Input `[original, spatial]`, each `[B, N, D]`; where the dual path begins both are the same tensor. The spatial stream
+ * Input `[original, spatial]`, each `[B, 1+N, D]`; where the dual path begins both are the same tensor. The spatial stream
  * never feeds back into the original one. Output `[original', spatial']`; with `classTokenOnly` the first is `[B, 1, D]`.
+ *
+ * A `guided` block has a third output, the values that D-Attn weighs (spec 8.2): those of the patch tokens after the
+ * block's own attention, `values(ln_1(original + attention(original)))`, `[B, N, D]`. The published prompts were trained
+ * with this input and not with the block's (spec 10.2). Where the dual path begins, the reference's two streams share
+ * their memory, and it is `spatial'` that is read.
  */
 export class DualPathBlock extends ResidualBlock {
   static override readonly className: string = 'DualPathBlock';
@@ -31,15 +38,25 @@ export class DualPathBlock extends ResidualBlock {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
     return tf.tidy(() => {
-      const [original, spatial] = inputs as [tf.Tensor3D, tf.Tensor3D]; // [B, N, D]
+      const [original, spatial] = inputs as [tf.Tensor3D, tf.Tensor3D]; // [B, 1+N, D]
+      const { classTokenOnly, guided } = this.dual;
       const heads = this.attention.project(this.firstNorm.apply(original) as tf.Tensor);
-      const refined = tf.add(spatial, this.attention.merge(this.eAttn.correlate(heads)));
+      const refined = tf.add(spatial, this.attention.merge(this.eAttn.correlate(heads))) as tf.Tensor3D;
 
-      const kept = this.dual.classTokenOnly ? firstToken(original) : original; // [B, M, D]
-      const queries = this.dual.classTokenOnly ? firstToken(heads.queries) : heads.queries; // [B·H, M, d]
-      const attended = this.attention.merge(attend(queries, heads.keys, heads.values));
-      return [this.feedForward(tf.add(kept, attended)), refined];
+      const forClass = classTokenOnly && guided !== 'within';
+      const kept = forClass ? firstToken(original) : original; // [B, M, D]
+      const queries = forClass ? firstToken(heads.queries) : heads.queries; // [B·H, M, d]
+      const advanced = tf.add(kept, this.attention.merge(attend(queries, heads.keys, heads.values))) as tf.Tensor3D;
+      const next = this.feedForward(classTokenOnly ? firstToken(advanced) : advanced);
+      if (guided === undefined) return [next, refined];
+      const read = this.firstNorm.apply(guided === 'within' ? advanced : refined) as tf.Tensor3D;
+      return [next, refined, this.attention.valuesOf(withoutFirst(read))];
     });
+  }
+
+  /** What the block's attention does with values once they are weighed, `[B, M, D]` in and out. */
+  project(weighed: tf.Tensor3D): tf.Tensor3D {
+    return this.attention.projectOutput(weighed) as tf.Tensor3D;
   }
 
   override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape[] {
@@ -51,6 +68,7 @@ export class DualPathBlock extends ResidualBlock {
       ...super.getConfig(),
       attention: this.dual.attention,
       classTokenOnly: this.dual.classTokenOnly ?? false,
+      ...(this.dual.guided === undefined ? {} : { guided: this.dual.guided }),
     };
   }
 }
@@ -58,4 +76,8 @@ tf.serialization.registerClass(DualPathBlock, 'crane');
 
 function firstToken(tokens: tf.Tensor3D): tf.Tensor3D {
   return tf.slice(tokens, [0, 0, 0], [tokens.shape[0], 1, tokens.shape[2]]);
+}
+
+function withoutFirst(tokens: tf.Tensor3D): tf.Tensor3D {
+  return tf.slice(tokens, [0, 1, 0], [-1, tokens.shape[1] - 1, -1]);
 }

@@ -59,3 +59,18 @@ export function applyToAxes(planes: tf.Tensor4D, vertical: tf.Tensor2D, horizont
     return tf.transpose<tf.Tensor4D>(wide as tf.Tensor4D, [1, 2, 0, 3]);
   });
 }
+
+/**
+ * Resizes a stack of planes bilinearly with half-pixel centres and no antialias, as PyTorch's `interpolate`.
+ * @param planes `[B, H, W, C]`
+ * @returns `[B, toHeight, toWidth, C]`; of equal size the planes themselves
+ */
+export function resizeGrid(planes: tf.Tensor4D, [toHeight, toWidth]: readonly [number, number]): tf.Tensor4D {
+  const [, height, width] = planes.shape;
+  if (height === toHeight && width === toWidth) return planes;
+  return tf.tidy(() => {
+    const vertical = tf.tensor2d(axisWeights(height, toHeight, 'bilinear'), [toHeight, height]);
+    const horizontal = tf.tensor2d(axisWeights(width, toWidth, 'bilinear'), [toWidth, width]);
+    return applyToAxes(planes, vertical, horizontal);
+  });
+}

@@ -43,6 +43,16 @@ export class Linear extends CraneLayer {
     });
   }
 
+  /** Only the outputs `first` to `first + count`, `[B, N, in]` to `[B, N, count]`. */
+  part(inputs: tf.Tensor3D, first: number, count: number): tf.Tensor3D {
+    return tf.tidy(() => {
+      const [batch, tokens] = inputs.shape;
+      const matrix = tf.slice(this.matrix.read() as tf.Tensor2D, [0, first], [this.inputs, count]);
+      const product = tf.matMul(tf.reshape(inputs, [-1, this.inputs]) as tf.Tensor2D, matrix); // [B·N, count]
+      return tf.reshape(tf.add(product, tf.slice(this.bias.read(), [first], [count])), [batch, tokens, count]);
+    });
+  }
+
   override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
     const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as tf.Shape;
     return [...shape.slice(0, -1), this.units];

@@ -78,8 +78,18 @@ export class MultiHeadAttention extends CraneLayer {
       const [all, count, depth] = heads.shape as [number, number, number];
       const batch = all / this.heads;
       const joined = tf.transpose(tf.reshape(heads, [batch, this.heads, count, depth]), [0, 2, 1, 3]); // [B, N, H, d]
-      return this.outputProjection.apply(tf.reshape(joined, [batch, count, this.width])) as tf.Tensor; // [B, N, D]
+      return this.projectOutput(tf.reshape(joined, [batch, count, this.width])); // [B, N, D]
     });
+  }
+
+  /** The values of all heads side by side, `[B, N, D]`, without queries and keys. */
+  valuesOf(tokens: tf.Tensor3D): tf.Tensor3D {
+    return this.inputProjection.part(tokens, 2 * this.width, this.width);
+  }
+
+  /** The output projection, of heads that are side by side already. `[B, N, D]` in and out. */
+  projectOutput(joined: tf.Tensor): tf.Tensor {
+    return this.outputProjection.apply(joined) as tf.Tensor;
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -67,7 +67,8 @@ export const description: ModelDescription = {
   },
   options: {
     imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5, attention: 'qq+kk+vv', fusion: 'soft', pooling: true, context: false,
-    contextPosition: 'pad_suffix', sigma: 4, temperature: 0.07,
+    contextPosition: 'pad_suffix', sigma: 4, temperature: 0.07, spatial: 'none', spatialOnly: false, dattnBeta: 1.2, dattnGamma: 3,
+    dattnMean: 'image',
   },
   preprocessing: { resize: 'bicubic', mean: [0, 0, 0], std: [1, 1, 1], reference: false },
   auxiliary: 'synthetic-auxiliary',

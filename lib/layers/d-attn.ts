@@ -1,0 +1,98 @@
+import * as tf from '@tensorflow/tfjs';
+import type { DAttnMean } from '../config';
+import { CraneLayer, type CraneLayerConfig } from './crane-layer';
+import { resizeGrid } from './interpolation';
+
+export interface DAttnConfig extends CraneLayerConfig {
+  /** Multiple of the mean similarity below which is cut: 1.2, or 1.08 where SAM guides. */
+  beta: number;
+  /** Sharpness: the softmax is of `gamma · (S − beta · mean S)`. */
+  gamma: number;
+  mean: DAttnMean;
+}
+
+/** Large enough to vanish in any softmax, and finite on every backend. */
+const CUT = -1e9;
+/** Rows of similarity are worked on a few images at a time: one matrix of SAM's 4096 patches takes 67 MB. */
+const SIMILARITIES_AT_ONCE = 2 ** 22;
+/** Patches count as equally similar within this share of a row that is all below the cut. */
+const TIE = 1e-4;
+
+/**
+ * D-Attn, attention that a second vision model guides (paper section 3.2; spec 8.2): each patch gathers the values of the
+ * patches that the second model holds similar to it,
+ *
+ *     S  = cosine similarity of its patch features
+ *     S' = gamma · (S − beta · mean S),  below zero cut off
+ *     W  = softmax(S')   per row,       output = W v      (the same W for all heads)
+ *
+ * Rows that would be cut as a whole, where the reference gives NaN, keep the patches most similar: of a constant image all,
+ * else the patch itself. That is also where the formula tends to as the cut comes up to a patch's similarity with itself.
+ *
+ * Input: values `[B, r, c, D]`, and features `[B, R, C, F]` of any length. Where the grids differ, values are resized
+ * bilinearly to the features'. Output `[B, R·C, D]`, finite for finite input.
+ */
+export class DAttn extends CraneLayer {
+  static readonly className = 'DAttn';
+
+  constructor(private readonly config: DAttnConfig) {
+    super(config);
+  }
+
+  /** The layer's output. */
+  gather(values: tf.Tensor4D, features: tf.Tensor4D): tf.Tensor3D {
+    return this.apply([values, features]) as tf.Tensor3D;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const [given, features] = inputs as [tf.Tensor4D, tf.Tensor4D];
+      const [batch, rows, columns, channels] = features.shape;
+      const resized = resizeGrid(given, [rows, columns]); // [B, R, C, D]
+      const values = tf.reshape(resized, [batch, rows * columns, resized.shape[3]]) as tf.Tensor3D; // [B, M, D]
+      const patches = unitLength(tf.reshape(features, [batch, rows * columns, channels])); // [B, M, F]
+      const cuts = this.cutsOf(patches); // [B, 1, 1]
+      const step = Math.max(1, Math.floor(SIMILARITIES_AT_ONCE / (rows * columns) ** 2));
+      const gathered: tf.Tensor3D[] = [];
+      for (let first = 0; first < batch; first += step) {
+        const some = <T extends tf.Tensor3D>(all: T): T => tf.slice(all, [first, 0, 0], [Math.min(step, batch - first), -1, -1]) as T;
+        gathered.push(tf.tidy(() => tf.matMul(this.weightsOf(some(patches), some(cuts)), some(values))));
+      }
+      return gathered.length === 1 ? (gathered[0] as tf.Tensor3D) : tf.concat(gathered, 0);
+    });
+  }
+
+  /**
+   * The similarity below which is cut, `[B, 1, 1]`. The mean over all pairs of unit vectors is the squared length of
+   * their mean, so no matrix is needed for it.
+   */
+  private cutsOf(patches: tf.Tensor3D): tf.Tensor3D {
+    const perImage = tf.sum(tf.square(tf.mean(patches, 1, true)), 2, true); // [B, 1, 1]
+    const mean = this.config.mean === 'image' ? perImage : tf.mul(tf.onesLike(perImage), tf.mean(perImage));
+    return tf.mul(mean, this.config.beta);
+  }
+
+  /** Row weights for unit patches `[b, M, F]`, `[b, M, M]`, each row summing to one. */
+  private weightsOf(patches: tf.Tensor3D, cuts: tf.Tensor3D): tf.Tensor3D {
+    const above = tf.mul(tf.sub(tf.matMul(patches, patches, false, true), cuts), this.config.gamma); // [b, M, M]
+    // Zero, or, for a row that is all below, just under its largest.
+    const floor = tf.mul(tf.minimum(tf.max(above, 2, true), 0), 1 + TIE); // [b, M, 1]
+    return tf.softmax(tf.where(tf.less(above, floor), tf.fill(above.shape, CUT), above)) as tf.Tensor3D;
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    const [values, features] = inputShape as [tf.Shape, tf.Shape];
+    return [values[0] as number, (features[1] as number) * (features[2] as number), values[3] as number];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    const { beta, gamma, mean } = this.config;
+    return { ...super.getConfig(), beta, gamma, mean };
+  }
+}
+tf.serialization.registerClass(DAttn, 'crane');
+
+/** Vectors of length one; a zero vector stays zero. */
+function unitLength(vectors: tf.Tensor): tf.Tensor3D {
+  return tf.div(vectors, tf.maximum(tf.norm(vectors, 2, -1, true), 1e-12));
+}
