@@ -53,6 +53,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import('../train/pretraining/command')).pretrainCommand,
   },
   {
+    name: 'bench',
+    describe: 'Measure speed and memory on this machine',
+    load: async () => (await import('./bench/command')).benchCommand,
+  },
+  {
     name: 'doctor',
     describe: 'Show which backend computes and why, and what is missing',
     load: async () => (await import('./doctor')).doctorCommand,

@@ -36,7 +36,7 @@ export interface AssembledPrompts {
  * global feature may join them as one more token, which makes the prompts specific to the image.
  */
 export class LearnablePrompts extends CraneLayer {
-  static readonly className = 'LearnablePrompts';
+  static readonly className: string = 'LearnablePrompts';
   private readonly normalContext: tf.LayerVariable;
   private readonly anomalousContext: tf.LayerVariable;
   private readonly deep: readonly tf.LayerVariable[];
@@ -121,12 +121,16 @@ export class LearnablePrompts extends CraneLayer {
     return tf.tidy(() => {
       const { embedded, endPositions } = this.assemble(text, image);
       const rows = embedded.shape[0];
-      const deep = this.deep.map((tokens) => {
-        const repeated = tf.tile(tf.expandDims(tokens.read() as tf.Tensor2D, 0), [rows, 1, 1]) as tf.Tensor3D; // [2·B, 4, D]
-        return this.config.roundDeepTokens === false ? repeated : roundToHalf(repeated);
-      });
-      const features = text.forward(embedded, endPositions, deep); // [2·B, E]
+      const features = text.forward(embedded, endPositions, this.deepTokensFor(rows)); // [2·B, E]
       return tf.transpose(tf.reshape(features, [2, rows / 2, -1]) as tf.Tensor3D, [1, 0, 2]);
+    });
+  }
+
+  /** Deep tokens by block, repeated for so many prompts and rounded as the configuration says: `[rows, T, D]` each. */
+  protected deepTokensFor(rows: number): tf.Tensor3D[] {
+    return this.deep.map((tokens) => {
+      const repeated = tf.tile(tf.expandDims(tokens.read() as tf.Tensor2D, 0), [rows, 1, 1]) as tf.Tensor3D; // [rows, T, D]
+      return this.config.roundDeepTokens === false ? repeated : roundToHalf(repeated);
     });
   }
 
