@@ -3,7 +3,7 @@ import { prepareBackend } from '../../lib/backend';
 import { SamEncoder, type SamSizes } from '../../lib/encoders/sam';
 import type { SpatialEncoder } from '../../lib/encoders/spatial-encoder';
 import { applyToAxes, axisWeights } from '../../lib/layers/interpolation';
-import { expectClose, golden, goldenCases, testWithGoldens } from '../goldens';
+import { expectClose, goldenCases, testWithGoldens } from '../goldens';
 import { expectNoLeak, goldenImages, goldenParameters, goldenTensor } from '../tensors';
 
 const tiny: SamSizes = {
