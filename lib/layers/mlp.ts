@@ -6,14 +6,17 @@ import { Linear } from './linear';
 export interface MlpConfig extends CraneLayerConfig {
   width: number;
   activation: Activation;
+  /** Width between the two linear layers; four times the outer width by default. */
+  hidden?: number;
   /** What the two linear layers are called in the file; CLIP's `c_fc` and `c_proj` by default. */
   names?: readonly [expand: string, contract: string];
 }
 
-/** The feed-forward half of a block: four times the width, CLIP's activation, back. `[B, N, D]` in and out. */
+/** The feed-forward half of a block: to the hidden width, the activation, and back. `[B, N, D]` in and out. */
 export class Mlp extends CraneLayer {
   static readonly className = 'Mlp';
   private readonly width: number;
+  private readonly hidden: number;
   private readonly activation: Activation;
   private readonly names: readonly [expand: string, contract: string];
   private readonly expand: Linear;
@@ -22,22 +25,23 @@ export class Mlp extends CraneLayer {
   constructor(config: MlpConfig) {
     super(config);
     this.width = config.width;
+    this.hidden = config.hidden ?? 4 * config.width;
     this.activation = config.activation;
     this.names = config.names ?? ['c_fc', 'c_proj'];
     const [expand, contract] = this.names;
-    this.expand = this.own(new Linear({ ...this.inside(`.${expand}`), inputs: config.width, units: 4 * config.width }));
-    this.contract = this.own(new Linear({ ...this.inside(`.${contract}`), inputs: 4 * config.width, units: config.width }));
+    this.expand = this.own(new Linear({ ...this.inside(`.${expand}`), inputs: config.width, units: this.hidden }));
+    this.contract = this.own(new Linear({ ...this.inside(`.${contract}`), inputs: this.hidden, units: config.width }));
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
-      const hidden = this.expand.apply(single(inputs)) as tf.Tensor; // [B, N, 4D]
+      const hidden = this.expand.apply(single(inputs)) as tf.Tensor; // [B, N, hidden]
       return this.contract.apply(activate(hidden, this.activation)) as tf.Tensor; // [B, N, D]
     });
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width, activation: this.activation, names: [...this.names] };
+    return { ...super.getConfig(), width: this.width, hidden: this.hidden, activation: this.activation, names: [...this.names] };
   }
 }
 tf.serialization.registerClass(Mlp, 'crane');

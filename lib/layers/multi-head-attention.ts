@@ -16,7 +16,15 @@ export interface MultiHeadAttentionConfig extends CraneLayerConfig {
   heads: number;
   /** Text tokens see only what stands before them. */
   causal?: boolean;
+  /** What the projections are called in the file: `in_proj` and `out_proj` as in CLIP, by default, or `qkv` and `proj` as in DINO. */
+  names?: 'in_proj' | 'qkv';
 }
+
+/** Appended to the layer's path: the joined input projection's matrix and bias, and the output projection. */
+const NAMES = {
+  in_proj: { weight: '.in_proj_weight', bias: '.in_proj_bias', output: '.out_proj' },
+  qkv: { weight: '.qkv.weight', bias: '.qkv.bias', output: '.proj' },
+} as const;
 
 /**
  * Multi-head attention with joined input projection, as CLIP's towers have it. `[B, N, D]` in and out. Its parts
@@ -27,6 +35,7 @@ export class MultiHeadAttention extends CraneLayer {
   private readonly width: number;
   private readonly heads: number;
   private readonly causal: boolean;
+  private readonly names: keyof typeof NAMES;
   private readonly inputProjection: Linear;
   private readonly outputProjection: Linear;
 
@@ -35,16 +44,18 @@ export class MultiHeadAttention extends CraneLayer {
     this.width = config.width;
     this.heads = config.heads;
     this.causal = config.causal ?? false;
+    this.names = config.names ?? 'in_proj';
+    const { weight, bias, output } = NAMES[this.names];
     this.inputProjection = this.own(
       new Linear({
         ...this.inside(''),
         inputs: config.width,
         units: 3 * config.width,
-        weightName: '.in_proj_weight',
-        biasName: '.in_proj_bias',
+        weightName: weight,
+        biasName: bias,
       }),
     );
-    this.outputProjection = this.own(new Linear({ ...this.inside('.out_proj'), inputs: config.width, units: config.width }));
+    this.outputProjection = this.own(new Linear({ ...this.inside(output), inputs: config.width, units: config.width }));
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -93,7 +104,7 @@ export class MultiHeadAttention extends CraneLayer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width, heads: this.heads, causal: this.causal };
+    return { ...super.getConfig(), width: this.width, heads: this.heads, causal: this.causal, names: this.names };
   }
 }
 tf.serialization.registerClass(MultiHeadAttention, 'crane');

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../errors';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { bilinearMatrix } from './interpolation';
+import { cutPatches, kernelAsRows } from './patch-projection';
 
 export interface PatchEmbeddingConfig extends CraneLayerConfig {
   width: number;
@@ -34,11 +35,7 @@ export class PatchEmbedding extends CraneLayer {
         : {
             // The file's convolution kernel is [D, 3, p, p]; patches here are rows of p·p·3 samples.
             parameters: (path: string, shape: number[]): tf.Tensor =>
-              path.endsWith(kernelName)
-                ? tf.tidy(() =>
-                    tf.reshape(tf.transpose(parameters(path, [width, 3, patchSize, patchSize]), [2, 3, 1, 0]), shape),
-                  )
-                : parameters(path, shape),
+              path.endsWith(kernelName) ? kernelAsRows(parameters(path, [width, 3, patchSize, patchSize])) : parameters(path, shape),
           }),
     });
     this.width = width;
@@ -62,19 +59,11 @@ export class PatchEmbedding extends CraneLayer {
           { found: images.shape, patchSize: this.patchSize },
         );
       }
-      const patches = tf.matMul(this.cut(images, rows, columns), this.projection.read() as tf.Tensor2D); // [B·N, D]
+      const patches = tf.matMul(cutPatches(images, this.patchSize), this.projection.read() as tf.Tensor2D); // [B·N, D]
       const classToken = tf.tile(tf.reshape(this.classEmbedding.read(), [1, 1, this.width]), [batch, 1, 1]); // [B, 1, D]
       const tokens = tf.concat([classToken, tf.reshape(patches, [batch, rows * columns, this.width])], 1); // [B, 1+N, D]
       return tf.add(tokens, this.positionsFor(rows, columns));
     });
-  }
-
-  /** Patches as rows, without a tensor of rank six, which some backends cannot transpose. */
-  private cut(images: tf.Tensor4D, rows: number, columns: number): tf.Tensor2D {
-    const [batch] = images.shape;
-    const p = this.patchSize;
-    const bands = tf.reshape(images, [batch * rows, p, columns, p * 3]); // [B·R, p, C, p·3]
-    return tf.reshape(tf.transpose(bands, [0, 2, 1, 3]), [batch * rows * columns, p * p * 3]); // [B·N, p·p·3]
   }
 
   /**

@@ -1,0 +1,92 @@
+import * as tf from '@tensorflow/tfjs';
+import type { CraneLayerConfig } from '../layers/crane-layer';
+import { LayerNorm } from '../layers/layer-norm';
+import { VISION_EPSILON, VisionBlock, type FeedForward } from '../layers/vision-block';
+import { VisionEmbedding, type PositionRule } from '../layers/vision-embedding';
+import { SpatialEncoder } from './spatial-encoder';
+
+/** Sizes of a vision transformer of DINO's or DINOv2's kind, all read off its weights but for the heads. */
+export interface DinoSizes {
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  /** Side of a patch in pixels. */
+  readonly patchSize: number;
+  /** Side of the grid of patches that the position embedding was trained on. */
+  readonly gridSize: number;
+  /** Learned tokens beside the class token; 0 in DINO and the first DINOv2, 4 in the other. */
+  readonly registers: number;
+  readonly feedForward: FeedForward;
+  /** Width between the two feed-forward layers. */
+  readonly hidden: number;
+  readonly layerScale: boolean;
+}
+
+export interface DinoConfig extends CraneLayerConfig {
+  sizes: DinoSizes;
+}
+
+/** What DINO and DINOv2 differ in where the sizes are the same. */
+interface Habits {
+  readonly positions: PositionRule;
+  readonly partialPatches: 'drop' | 'refuse';
+}
+
+/**
+ * The vision transformer that DINO and DINOv2 share: class token, registers and patches through pre-norm blocks. Features
+ * are the patch tokens of the last block after the final norm (spec 8.2). Parameters have the names of the official state
+ * dicts; with `trainable` all have gradients.
+ */
+export abstract class DinoTransformer extends SpatialEncoder {
+  readonly patchSize: number;
+  readonly channels: number;
+  readonly sizes: DinoSizes;
+  private readonly embedding: VisionEmbedding;
+  private readonly blocks: readonly VisionBlock[];
+  private readonly norm: LayerNorm;
+
+  protected constructor(config: DinoConfig, habits: Habits) {
+    super(config);
+    const { width, layers, heads, patchSize, gridSize, registers, feedForward, hidden, layerScale } = config.sizes;
+    this.sizes = config.sizes;
+    this.patchSize = patchSize;
+    this.channels = width;
+    this.embedding = this.own(new VisionEmbedding({ ...this.inside(''), width, patchSize, gridSize, registers, ...habits }));
+    this.blocks = Array.from({ length: layers }, (_, index) =>
+      this.own(new VisionBlock({ ...this.inside(`blocks.${index}`), width, heads, feedForward, hidden, layerScale })),
+    );
+    this.norm = this.own(new LayerNorm({ ...this.inside('norm'), width, epsilon: VISION_EPSILON }));
+  }
+
+  /** The same as CLIP's. */
+  override inputSide(imageSize: number): number {
+    return imageSize;
+  }
+
+  /** @throws UsageError `usage/image-size` for images that cannot be cut into patches */
+  override forward(images: tf.Tensor4D): tf.Tensor4D {
+    const [batch, height, width] = images.shape;
+    const [rows, columns] = this.embedding.gridOf(height, width);
+    let tokens = this.embedding.apply(images) as tf.Tensor3D; // [B, 1+R+N, D]
+    for (const block of this.blocks) {
+      const next = block.apply(tokens) as tf.Tensor3D;
+      tokens.dispose(); // A gradient's tape holds what it needs itself.
+      tokens = next;
+    }
+    return tf.tidy(() => {
+      const patches = tf.slice(tokens, [0, 1 + this.sizes.registers, 0]); // [B, N, D]
+      const features = tf.reshape(this.norm.apply(patches) as tf.Tensor, [batch, rows, columns, this.channels]);
+      tokens.dispose();
+      return features as tf.Tensor4D;
+    });
+  }
+
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    const [batch, height, width] = inputShape as [number, number, number, number];
+    return [batch, ...this.embedding.gridOf(height, width), this.channels];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), sizes: { ...this.sizes } };
+  }
+}
