@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { completeModelOptions, type ClipSizes, type ModelOptionsInput } from '../lib/config';
 import { ClipTextEncoder } from '../lib/encoders/clip-text';
 import { ClipVisionEncoder } from '../lib/encoders/clip-vision';
+import type { SpatialEncoder } from '../lib/encoders/spatial-encoder';
+import { dAttnOf } from '../lib/methods/crane/build';
 import { CraneModel } from '../lib/methods/crane/model';
 import { LearnablePrompts } from '../lib/prompts/learnable-prompts';
 import { golden, goldenTokenIds } from './goldens';
@@ -14,16 +16,18 @@ export const tinySizes: ClipSizes = {
   text: { width: 64, layers: 4, heads: 1, contextLength: 77, vocabularySize: 49408 },
 };
 
-export interface TinyCraneOptions extends ModelOptionsInput {
+export interface TinyCraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
+  /** Guides D-Attn; the model disposes it. */
+  spatial?: SpatialEncoder;
   roundDeepTokens?: boolean;
   /** Tensor names of the prompts' values in a golden file; by default the learner's own. */
   promptsFrom?: (path: string) => string;
   trainablePrompts?: boolean;
 }
 
-/** The goldens' Crane with its learned prompts. */
-export function tinyCrane({ roundDeepTokens = true, promptsFrom, trainablePrompts = false, ...input }: TinyCraneOptions = {}): CraneModel {
-  const options = completeModelOptions({ imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5, ...input }, tinySizes);
+/** The goldens' Crane, or Crane+, with its learned prompts. */
+export function tinyCrane({ roundDeepTokens = true, promptsFrom, trainablePrompts = false, spatial, ...input }: TinyCraneOptions = {}): CraneModel {
+  const options = completeModelOptions({ imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5, ...input, spatial: spatial?.family ?? 'none' }, tinySizes);
   const parameters = goldenParameters('clip_tiny.safetensors');
   const tokenIds = goldenTokenIds('clip_tiny.safetensors');
   const common = { embedDimension: 64, activation: 'quick-gelu', parameters } as const;
@@ -34,7 +38,9 @@ export function tinyCrane({ roundDeepTokens = true, promptsFrom, trainablePrompt
       sizes: tinySizes.vision,
       eattnBlocks: options.eattnBlocks,
       attention: options.attention,
+      ...(spatial ? { dAttn: dAttnOf(options) } : {}),
     }),
+    spatial,
     text: new ClipTextEncoder({ ...common, sizes: tinySizes.text, ...(tokenIds ? { tokenIds } : {}) }),
     prompts: new LearnablePrompts({
       width: 64,

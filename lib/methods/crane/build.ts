@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import { completeModelOptions, type ModelOptionsInput } from '../../config';
+import { completeModelOptions, type ModelOptions, type ModelOptionsInput } from '../../config';
 import { ClipTextEncoder } from '../../encoders/clip-text';
-import { ClipVisionEncoder } from '../../encoders/clip-vision';
+import { ClipVisionEncoder, type ClipVisionConfig } from '../../encoders/clip-vision';
 import { WeightsError } from '../../errors';
 import type { ParameterSource } from '../../layers/crane-layer';
 import { LearnablePrompts } from '../../prompts/learnable-prompts';
@@ -9,6 +9,7 @@ import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
 import { seededNormal } from '../../weights/seeded';
 import type { Backbone } from './backbone';
 import { CraneModel } from './model';
+import type { SpatialWeights } from './spatial';
 
 /** The words behind the learned context (spec 6.2). */
 export const NORMAL_WORDS = 'object.';
@@ -29,17 +30,20 @@ export interface NewPrompts {
 
 export interface BuildOptions {
   readonly prompts: PromptCheckpoint | NewPrompts;
+  /** The open weights of a second vision model: Crane+. They may be closed afterwards, as the backbone. */
+  readonly spatial?: SpatialWeights | undefined;
   readonly options?: ModelOptionsInput;
   readonly trainablePrompts?: boolean;
 }
 
 /**
- * Wires a Crane model from an open backbone and prompts. The backbone may be closed afterwards.
+ * Wires a Crane model from an open backbone and prompts; with a second vision model, Crane+. The backbone may be closed
+ * afterwards.
  * @throws WeightsError where the prompts do not fit the backbone, or the backbone's file is not complete
  */
-export function buildCraneModel(backbone: Backbone, { prompts, options: input = {}, trainablePrompts = false }: BuildOptions): CraneModel {
+export function buildCraneModel(backbone: Backbone, { prompts, spatial, options: input = {}, trainablePrompts = false }: BuildOptions): CraneModel {
   const { sizes, activation, tokenizer, tokenIds, parameters } = backbone;
-  const options = completeModelOptions(input, sizes);
+  const options = completeModelOptions({ ...input, spatial: spatial?.family ?? 'none' }, sizes);
   const fresh = 'seed' in prompts;
   if (!fresh && prompts.width !== sizes.text.width) {
     throw new WeightsError(
@@ -74,9 +78,11 @@ export function buildCraneModel(backbone: Backbone, { prompts, options: input = 
       sizes: sizes.vision,
       eattnBlocks: options.eattnBlocks,
       attention: options.attention,
+      ...(spatial ? { dAttn: dAttnOf(options) } : {}),
     });
     const text = new ClipTextEncoder({ ...common, sizes: sizes.text, ...(tokenIds === undefined ? {} : { tokenIds }) });
     backbone.finish();
+    const guide = spatial?.build(onParameter);
     const learnable = new LearnablePrompts({
       width: sizes.text.width,
       contextTokens,
@@ -91,11 +97,16 @@ export function buildCraneModel(backbone: Backbone, { prompts, options: input = 
       parameters: fresh ? freshPrompts(prompts.seed) : promptValues(prompts),
       onParameter,
     });
-    return new CraneModel({ vision, text, prompts: learnable, options });
+    return new CraneModel({ vision, text, prompts: learnable, options, spatial: guide, normalisation: backbone.preprocessing });
   } catch (error) {
     made.forEach((parameter) => parameter.dispose());
     throw error;
   }
+}
+
+/** How the vision encoder is to guide: D-Attn's own among the model options. */
+export function dAttnOf({ dattnBeta, dattnGamma, dattnMean, layers }: ModelOptions): NonNullable<ClipVisionConfig['dAttn']> {
+  return { beta: dattnBeta, gamma: dattnGamma, mean: dattnMean, layers };
 }
 
 function freshPrompts(seed: number): ParameterSource {

@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import type { ModelOptions } from '../../config';
+import { CLIP_MEAN, CLIP_STD, type ModelOptions } from '../../config';
 import type { ClipTextEncoder } from '../../encoders/clip-text';
 import { classToken, patchTokens, type ClipVisionEncoder } from '../../encoders/clip-vision';
+import type { SpatialEncoder } from '../../encoders/spatial-encoder';
+import { spatialInput } from '../../encoders/spatial-input';
+import { resizeGrid } from '../../layers/interpolation';
 import type { LearnablePrompts } from '../../prompts/learnable-prompts';
 import { MapFusion, mean } from '../../scoring/fusion';
 import { GaussianFilter } from '../../scoring/gaussian';
@@ -14,7 +17,10 @@ const SCORES_PER_BATCH = 2 ** 21;
 /** What the frozen vision encoder says about a batch of images; all vectors have length one. */
 export interface ImageFeatures {
   readonly global: tf.Tensor2D; // [B, E]
-  /** One tensor per distinct feature set, `[B, N, E]`: the reference's equal copies (spec 10.1) are counted once. */
+  /**
+   * One tensor per distinct feature set, `[B, N, E]`, N patches of the model's `grid`: D-Attn's, layer by layer, then
+   * E-Attn's. The reference's equal copies (spec 10.1) are counted once.
+   */
   readonly patches: readonly tf.Tensor3D[];
 }
 
@@ -29,10 +35,13 @@ export interface CraneParts {
   readonly text: ClipTextEncoder;
   readonly prompts: LearnablePrompts;
   readonly options: ModelOptions;
+  /** The second vision model, which guides D-Attn, and what CLIP's input was normalised with; Crane has none, Crane+ has. */
+  readonly spatial?: SpatialEncoder | undefined;
+  readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] };
 }
 
 /**
- * Crane, from network input to score and anomaly map (paper section 3; spec 8). Each step is open, since training stops
+ * Crane and Crane+, from network input to score and anomaly map (paper section 3; spec 8). Each step is open, since training stops
  * half-way: `encodeImages`, `encodePrompts`, `score`, `smooth`.
  */
 export class CraneModel {
@@ -40,38 +49,51 @@ export class CraneModel {
   readonly vision: ClipVisionEncoder;
   readonly text: ClipTextEncoder;
   readonly prompts: LearnablePrompts;
+  readonly spatial: SpatialEncoder | undefined;
+  private readonly normalisation: { readonly mean: readonly number[]; readonly std: readonly number[] };
   private readonly similarity: Similarity;
   private readonly pooling = new ScorePooling({});
   private readonly gaussian: GaussianFilter;
 
-  constructor({ vision, text, prompts, options }: CraneParts) {
+  constructor({ vision, text, prompts, options, spatial, normalisation = { mean: CLIP_MEAN, std: CLIP_STD } }: CraneParts) {
     this.vision = vision;
     this.text = text;
     this.prompts = prompts;
     this.options = options;
+    this.spatial = spatial;
+    this.normalisation = normalisation;
     this.similarity = new Similarity({ temperature: options.temperature });
     this.gaussian = new GaussianFilter({ sigma: options.sigma });
   }
 
-  /** Rows and columns of patches for the network input. */
+  /** Rows and columns of the patch features: of CLIP's patches, or of the second vision model's, where one guides. */
   get grid(): readonly [number, number] {
-    const side = this.options.imageSize / this.vision.config.sizes.patchSize;
+    const { imageSize } = this.options;
+    const side = this.spatial
+      ? Math.floor(this.spatial.inputSide(imageSize) / this.spatial.patchSize)
+      : imageSize / this.vision.config.sizes.patchSize;
     return [side, side];
   }
 
   /** How many images to encode together at most, 1 or more: as many as keep score matrices `[B, 1 + N, 1 + N]` small. */
   get imagesAtOnce(): number {
-    const tokens = this.grid[0] * this.grid[1] + 1;
+    const side = this.options.imageSize / this.vision.config.sizes.patchSize;
+    const tokens = Math.max(side ** 2 + 1, this.grid[0] * this.grid[1]);
     return Math.max(1, Math.floor(SCORES_PER_BATCH / tokens ** 2));
   }
 
   /**
-   * How many of the asked-for layers each distinct feature set stands for, in the order of `ImageFeatures.patches`. From
-   * the block before the dual path on, all layers give the final spatial tokens (spec 10.1).
+   * How many of the reference's feature sets each distinct one stands for, in the order of `ImageFeatures.patches`. Of
+   * E-Attn's, from the block before the dual path on, all layers give the final spatial tokens (spec 10.1).
    */
   get copies(): readonly number[] {
-    const { eattnBlocks, sizes, layerTaps } = this.vision.config;
     const layers = [...new Set(this.options.layers)];
+    const guided = this.spatial ? layers.map(() => 1) : [];
+    return [...guided, ...(this.spatial && this.options.spatialOnly ? [] : this.copiesOfEAttn(layers))];
+  }
+
+  private copiesOfEAttn(layers: readonly number[]): readonly number[] {
+    const { eattnBlocks, sizes, layerTaps } = this.vision.config;
     if (eattnBlocks === 0 || layerTaps === 'distinct') return layers.map(() => 1);
     const earlier = layers.filter((layer) => layer < sizes.layers - eattnBlocks).length;
     return [...Array.from({ length: earlier }, () => 1), ...(earlier < layers.length ? [layers.length - earlier] : [])];
@@ -84,13 +106,32 @@ export class CraneModel {
    */
   encodeImages(images: tf.Tensor4D): ImageFeatures {
     const packed = tf.tidy(() => {
-      const { tokens, taps } = this.vision.forward(images, { layers: this.options.layers });
-      const distinct = [...new Set(taps.values())];
+      const { layers, spatialOnly } = this.options;
+      const guide = this.guideOf(images); // [B, R, C, F]
+      const { tokens, taps, guided } = this.vision.forward(images, { layers, ...(guide ? { guide } : {}) });
+      const refined = guide && spatialOnly ? [] : [...new Set(taps.values())].map((tap) => this.onGrid(patchTokens(tap)));
+      const dense = [...guided.values(), ...refined]; // [B, N, D] each
       const global = normalise(this.vision.project(classToken(tokens)) as tf.Tensor2D);
-      return [global, ...distinct.map((tap) => normalise(this.vision.project(patchTokens(tap)) as tf.Tensor3D))];
+      return [global, ...dense.map((set) => normalise(this.vision.project(set) as tf.Tensor3D))];
     });
     const [global, ...patches] = packed as [tf.Tensor2D, ...tf.Tensor3D[]];
     return { global, patches };
+  }
+
+  /** Patch features of the second vision model, where there is one. */
+  private guideOf(images: tf.Tensor4D): tf.Tensor4D | undefined {
+    if (!this.spatial) return undefined;
+    return this.spatial.apply(spatialInput(images, this.normalisation, this.spatial.inputSide(images.shape[1]))) as tf.Tensor4D;
+  }
+
+  /** CLIP's patch tokens `[B, n, D]` on the grid of the features, `[B, N, D]`. */
+  private onGrid(tokens: tf.Tensor3D): tf.Tensor3D {
+    const [batch, count, width] = tokens.shape;
+    const side = this.options.imageSize / this.vision.config.sizes.patchSize;
+    const [rows, columns] = this.grid;
+    if (count === rows * columns) return tokens;
+    const planes = resizeGrid(tf.reshape(tokens, [batch, side, side, width]) as tf.Tensor4D, [rows, columns]);
+    return tf.reshape(planes, [batch, rows * columns, width]);
   }
 
   /**
@@ -141,5 +182,6 @@ export class CraneModel {
 
   dispose(): void {
     [this.vision, this.text, this.prompts, this.similarity, this.pooling, this.gaussian].forEach((layer) => layer.dispose());
+    this.spatial?.dispose();
   }
 }

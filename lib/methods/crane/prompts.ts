@@ -53,12 +53,16 @@ export function refuseWithoutPrompts(backboneName: string): void {
  * The prompts used with a backbone where none are named.
  * @throws UsageError where there are none
  */
-export function defaultPrompts({ name, sizes, activation }: Backbone): string {
-  if (name === EMBEDDED_BACKBONE) return EMBEDDED_PROMPTS;
-  // The paper's network may lie in a file of any name.
+export function defaultPrompts(backbone: Backbone): string {
+  if (backbone.name === EMBEDDED_BACKBONE) return EMBEDDED_PROMPTS;
+  if (takesPublishedPrompts(backbone)) return PUBLISHED_PROMPTS;
+  throw withoutPrompts(backbone.name);
+}
+
+/** Whether a backbone is the paper's network, which the published prompts are for. It may lie in a file of any name. */
+export function takesPublishedPrompts({ sizes, activation }: Pick<Backbone, 'sizes' | 'activation'>): boolean {
   const published = CLIP_VARIANTS[publishedPromptsBackbone];
-  if (activation === 'quick-gelu' && JSON.stringify(sortedSizes(sizes)) === JSON.stringify(published && sortedSizes(published))) return PUBLISHED_PROMPTS;
-  throw withoutPrompts(name);
+  return activation === 'quick-gelu' && JSON.stringify(sortedSizes(sizes)) === JSON.stringify(published && sortedSizes(published));
 }
 
 function sortedSizes({ embedDimension, vision, text }: ClipSizes): readonly number[] {
