@@ -14,12 +14,15 @@ import type { OnProgress } from '../lib/progress';
 import type { Evaluation } from './evaluation';
 import { evaluate } from './evaluator';
 import { metricsLegend, metricsTable } from './metrics-table';
+import { completeByRecipe } from './recipe-options';
+import { RECIPE_NAMES, RECIPES, type RecipeName } from './recipes';
 import { writeReport } from './report/write-report';
 import { resultsOf, writeResults, type DatasetResult } from './results';
 
 interface EvalArguments extends ModelArguments {
   dataset: string;
   categories?: string[] | undefined;
+  recipe?: RecipeName | undefined;
   out?: string | undefined;
   json?: string | undefined;
   report: boolean;
@@ -37,6 +40,7 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
         argv
           .option('dataset', { type: 'string', demandOption: true, describe: 'a registered name or a folder', group: 'Evaluation:' })
           .option('categories', { type: 'string', array: true, describe: 'only these categories', group: 'Evaluation:' })
+          .option('recipe', { choices: RECIPE_NAMES, describe: "the paper's options and prompts for the set; those given by hand stay", group: 'Evaluation:' })
           .option('out', { type: 'string', defaultDescription: 'results/SET', describe: 'folder for results.json and report.html', group: 'Evaluation:' })
           .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group: 'Evaluation:' })
           .option('report', { type: 'boolean', default: true, describe: 'write report.html with pictures', group: 'Evaluation:' })
@@ -50,7 +54,7 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
       ),
       [
         ['the embedded model on a drawn set', 'crane eval --dataset synthetic-target'],
-        ["the paper's MVTec-AD row", 'crane eval --dataset mvtec --backbone ViT-L/14@336px --prompts crane-visa'],
+        ["the paper's MVTec-AD row", 'crane eval --dataset mvtec --recipe crane'],
         ['a set of your own', 'crane eval --dataset sets/castings --prompts castings/prompts.safetensors'],
       ],
     ) as never,
@@ -72,11 +76,8 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
     ...(args.categories === undefined ? {} : { categories: args.categories.flatMap((names) => names.split(',')) }),
   });
   dataset.problems.forEach(({ message }) => process.stderr.write(`${message}\n`));
-  const crane = await Crane.load({
-    ...options,
-    onProgress,
-    signal,
-  });
+  const given = { ...options, onProgress, signal };
+  const crane = await Crane.load(args.recipe === undefined ? given : await completeByRecipe(RECIPES[args.recipe], dataset.name, given));
   try {
     crane.description.warnings.forEach((warning) => process.stderr.write(`${warning}\n`));
     if (!args.allowAuxiliary) refuseAuxiliarySet(crane, dataset);
