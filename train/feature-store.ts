@@ -1,7 +1,7 @@
 import * as os from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
-import { TrainingError, UsageError } from '../lib/errors';
+import { ImageError, TrainingError, UsageError } from '../lib/errors';
 import { decodeImage } from '../lib/image/decode';
 import { preprocessImage, preprocessMask, type Preprocessing } from '../lib/image/preprocess';
 import type { CraneModel } from '../lib/methods/crane/model';
@@ -19,6 +19,8 @@ export interface EncodeOptions {
   readonly interpolation: 'nearest' | 'bilinear';
   /** Default: float32 while all features together stay below 256 MiB, else float16. */
   readonly precision?: FeaturePrecision;
+  /** Leaves out an image that cannot be read, or whose mask cannot; without it, or where it throws, encoding fails. */
+  readonly onUnreadable?: (sample: Sample, error: ImageError) => void;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -39,6 +41,8 @@ const LARGEST_BATCH = 16;
  */
 export class FeatureStore {
   private constructor(
+    /** Those that were encoded, in the order of places. */
+    readonly samples: readonly Sample[],
     private readonly images: readonly EncodedImage[],
     private readonly grid: readonly [number, number],
     private readonly maskSize: readonly [number, number],
@@ -47,42 +51,49 @@ export class FeatureStore {
 
   /**
    * Encodes images; the next ones are decoded meanwhile.
-   * @throws ImageError for an image or mask that cannot be read; TrainingError `training/memory` where the features
-   *   cannot fit, `training/features` where they are not finite; the signal's reason
+   * @throws ImageError for an image or mask that cannot be read, unless `onUnreadable` takes it; TrainingError
+   *   `training/memory` where the features cannot fit, `training/features` where they are not finite; the signal's reason
    */
   static async encode(model: CraneModel, samples: readonly Sample[], options: EncodeOptions): Promise<FeatureStore> {
-    const { preprocessing, interpolation, onProgress, signal } = options;
+    const { preprocessing, interpolation, onUnreadable, onProgress, signal } = options;
     const { imageSize } = model.options;
-    const [rows, columns] = model.grid;
     const maskSize = interpolation === 'nearest' ? model.grid : ([imageSize, imageSize] as const);
-    const values = samples.length * rows * columns * model.vision.config.embedDimension * model.copies.length;
-    const precision = options.precision ?? (4 * values <= FLOAT32_LIMIT ? 'float32' : 'float16');
-    refuseTooLarge(values * (precision === 'float32' ? 4 : 2), samples.length);
+    const precision = options.precision ?? defaultPrecision(model, samples.length);
+    refuseTooLarge(featureCount(model, samples.length) * (precision === 'float32' ? 4 : 2), samples.length);
 
     const batchSize = Math.min(LARGEST_BATCH, model.imagesAtOnce);
-    const load = (from: number): Promise<LoadedSample[]> => {
+    const load = (from: number): Promise<(LoadedSample | UnreadableSample)[]> => {
       const loading = Promise.all(
-        samples.slice(from, from + batchSize).map((sample) => loadSample(sample, imageSize, preprocessing)),
+        samples.slice(from, from + batchSize).map((sample) =>
+          loadSample(sample, imageSize, preprocessing).catch((error: unknown): UnreadableSample => {
+            if (error instanceof ImageError && onUnreadable) return { sample, error };
+            throw error;
+          }),
+        ),
       );
       // It may fail while the batch before is still computed; whoever awaits it later gets the error.
       loading.catch(() => undefined);
       return loading;
     };
 
+    const encodedSamples: Sample[] = [];
     const images: EncodedImage[] = [];
     onProgress?.({ kind: 'start', task: 'encode', total: samples.length, unit: 'images' });
     let next = load(0);
     for (let from = 0; from < samples.length; from += batchSize) {
       await setImmediate();
       signal?.throwIfAborted();
-      const batch = await next;
+      const loaded = await next;
       next = load(from + batchSize);
-      const encoded = await encodeBatch(model, batch);
+      for (const item of loaded) if ('error' in item) onUnreadable?.(item.sample, item.error);
+      const batch = loaded.filter((item) => 'pixels' in item);
+      const encoded = batch.length === 0 ? [] : await encodeBatch(model, batch);
       batch.forEach(({ sample, mask }, index) => {
         const { global, patches } = encoded[index] as { global: Float32Array; patches: Float32Array[] };
         if (![global, ...patches].every((feature) => Number.isFinite(feature.reduce((sum, value) => sum + value, 0)))) {
           throw new TrainingError('training/features', `${sample.imagePath}: its features are no finite numbers; check the backbone's weights`, { path: sample.imagePath });
         }
+        encodedSamples.push(sample);
         images.push({
           global,
           patches: precision === 'float32' ? patches : patches.map(narrowToHalf),
@@ -90,10 +101,10 @@ export class FeatureStore {
           anomalous: sample.anomalous,
         });
       });
-      onProgress?.({ kind: 'advance', task: 'encode', done: images.length, total: samples.length });
+      onProgress?.({ kind: 'advance', task: 'encode', done: Math.min(from + batchSize, samples.length), total: samples.length });
     }
     onProgress?.({ kind: 'done', task: 'encode' });
-    return new FeatureStore(images, model.grid, maskSize, precision);
+    return new FeatureStore(encodedSamples, images, model.grid, maskSize, precision);
   }
 
   /** How many images there are. */
@@ -135,6 +146,11 @@ interface LoadedSample {
   readonly mask: Uint8Array; // [S, S]
 }
 
+interface UnreadableSample {
+  readonly sample: Sample;
+  readonly error: ImageError;
+}
+
 async function loadSample(sample: Sample, size: number, { mean, std, reference }: Preprocessing): Promise<LoadedSample> {
   const target = { width: size, height: size };
   const decoded = await decodeImage(sample.imagePath, { reference });
@@ -162,6 +178,16 @@ async function encodeBatch(model: CraneModel, batch: readonly LoadedSample[]): P
   } finally {
     tf.dispose(features);
   }
+}
+
+/** How features of this many images are kept where nothing is said. */
+export function defaultPrecision(model: CraneModel, images: number): FeaturePrecision {
+  return 4 * featureCount(model, images) <= FLOAT32_LIMIT ? 'float32' : 'float16';
+}
+
+function featureCount(model: CraneModel, images: number): number {
+  const [rows, columns] = model.grid;
+  return images * rows * columns * model.vision.config.embedDimension * model.copies.length;
 }
 
 function refuseTooLarge(bytes: number, images: number): void {

@@ -98,3 +98,26 @@ test('a place that does not exist is an error', async () => {
   const store = await encode(samples.slice(0, 1));
   expect(() => store.batch([1])).toThrow(expect.objectContaining({ name: 'UsageError', code: 'training/place' }));
 });
+
+describe('an image that cannot be read', () => {
+  const damaged = (): readonly Sample[] => {
+    const broken = path.join(folder, 'broken.png');
+    fs.writeFileSync(broken, 'no picture');
+    return samples.map((sample, place) => (place === 2 ? { ...sample, imagePath: broken } : sample));
+  };
+
+  test('is handed over and left out where that is wanted', async () => {
+    const unreadable: string[] = [];
+    const store = await expectNoLeak(() => encode(damaged(), { onUnreadable: ({ imagePath }, error) => unreadable.push(`${path.basename(imagePath)} ${error.name}`) }));
+    expect(unreadable).toEqual(['broken.png ImageError']);
+    expect(store.samples).toEqual(samples.filter((_, place) => place !== 2));
+    expect(store.size).toBe(18);
+    const [with2, without2] = [store.batch([2]), (await encode(samples)).batch([3])];
+    expectClose(with2.global.dataSync(), without2.global.dataSync(), 1e-5);
+    [with2, without2].forEach(disposeBatch);
+  });
+
+  test('ends encoding where it is not', async () => {
+    await expectNoLeak(() => expect(encode(damaged())).rejects.toMatchObject({ name: 'ImageError' }));
+  });
+});
