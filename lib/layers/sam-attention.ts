@@ -63,7 +63,7 @@ export class SamAttention extends CraneLayer {
       const ofColumns = vectorsOfPairs(this.columnTable.read() as tf.Tensor2D, columns);
       const places = placesOnGrid(rows, columns);
       const merged = inGroups([queries, keys, values], (q, k, v) => {
-        const placed = tf.concat<tf.Tensor3D>([tf.mul(q, depth ** -0.5), positionScores(q, ofRows, ofColumns)], 2); // [h, N, d+R+C]
+        const placed = tf.concat([tf.mul(q, depth ** -0.5) as tf.Tensor3D, positionScores(q, ofRows, ofColumns)], 2); // [h, N, d+R+C]
         const repeated = tf.tile<tf.Tensor3D>(tf.expandDims(places, 0) as tf.Tensor3D, [q.shape[0], 1, 1]); // [h, N, R+C]
         return attendInBands(placed, tf.concat([k, repeated], 2), v);
       });
