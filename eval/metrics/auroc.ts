@@ -1,19 +1,30 @@
-import type { Ranking } from './ranking';
+import { CompensatedSum } from './compensated-sum';
+import { sweep, type ClassCounts, type Ranking, type Sweep, type Threshold } from './ranking';
 
 /**
  * Area under the ROC curve: the chance that an anomalous sample scores higher than a normal one, equal scores counting
- * one half. Exact: counted in whole numbers (to 2^53, which is 190 million samples), divided once.
+ * one half. Pairs are counted, and divided once.
  *
  * @returns 0..1; needs both classes
  */
-export function auroc({ normals, anomalous, truePositives, falsePositives, normalsAbove }: Ranking): number {
-  let twiceTheWins = 0;
-  let foundBefore = 0;
-  for (let at = 0; at < truePositives.length; at++) {
-    const found = truePositives[at] as number;
-    const twiceTheBeaten = 2 * normals - (falsePositives[at] as number) - (normalsAbove[at] as number);
-    twiceTheWins += (found - foundBefore) * twiceTheBeaten;
-    foundBefore = found;
+export function auroc(ranking: Ranking): number {
+  return sweep(ranking, new AurocSweep(ranking));
+}
+
+export class AurocSweep implements Sweep<number> {
+  /** Whole numbers, but beyond 2^53 for hundreds of millions of pixels. */
+  private readonly twiceTheWins = new CompensatedSum();
+  private foundBefore = 0;
+
+  constructor(private readonly counts: ClassCounts) {}
+
+  at({ truePositives, falsePositives, normalsAbove }: Threshold): void {
+    const twiceTheBeaten = 2 * this.counts.normals - falsePositives - normalsAbove;
+    this.twiceTheWins.add((truePositives - this.foundBefore) * twiceTheBeaten);
+    this.foundBefore = truePositives;
   }
-  return twiceTheWins / 2 / (normals * anomalous);
+
+  result(): number {
+    return this.twiceTheWins.value / 2 / (this.counts.normals * this.counts.anomalous);
+  }
 }

@@ -1,4 +1,5 @@
-import type { Ranking } from './ranking';
+import { CompensatedSum } from './compensated-sum';
+import { sweep, type ClassCounts, type Ranking, type Sweep, type Threshold } from './ranking';
 
 /**
  * Average precision: the precision at every threshold, weighted by the recall gained there, without interpolation
@@ -6,13 +7,23 @@ import type { Ranking } from './ranking';
  *
  * @returns 0..1; needs an anomalous sample
  */
-export function averagePrecision({ anomalous, truePositives, falsePositives }: Ranking): number {
-  let sum = 0;
-  let foundBefore = 0;
-  for (let at = 0; at < truePositives.length; at++) {
-    const found = truePositives[at] as number;
-    sum += (found - foundBefore) * (found / (found + (falsePositives[at] as number)));
-    foundBefore = found;
+export function averagePrecision(ranking: Ranking): number {
+  return sweep(ranking, new AveragePrecisionSweep(ranking));
+}
+
+export class AveragePrecisionSweep implements Sweep<number> {
+  private readonly sum = new CompensatedSum();
+  private foundBefore = 0;
+
+  constructor(private readonly counts: ClassCounts) {}
+
+  at({ truePositives, falsePositives }: Threshold): void {
+    const precision = truePositives / (truePositives + falsePositives);
+    this.sum.add((truePositives - this.foundBefore) * precision);
+    this.foundBefore = truePositives;
   }
-  return sum / anomalous;
+
+  result(): number {
+    return this.sum.value / this.counts.anomalous;
+  }
 }

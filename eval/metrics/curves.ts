@@ -1,5 +1,5 @@
-import type { RankedRegions } from './aupro';
-import type { Ranking } from './ranking';
+import type { PixelThreshold } from './pixel-ranking';
+import type { Ranking, Threshold } from './ranking';
 
 /** Points of a curve for drawing, in the order of falling thresholds. All three arrays have the same length. */
 export interface Curve {
@@ -24,8 +24,7 @@ const DRAWN_POINTS = 200;
  *   `2 / (maxPoints - 2)` to one kept
  */
 export function rocCurve(ranking: Ranking, maxPoints = DRAWN_POINTS): Curve {
-  const { truePositives, anomalous } = ranking;
-  return risingCurve(ranking, (at) => (truePositives[at] as number) / anomalous, maxPoints);
+  return risingCurve(ranking, ({ truePositives }) => truePositives / ranking.anomalous, maxPoints);
 }
 
 /**
@@ -35,33 +34,35 @@ export function rocCurve(ranking: Ranking, maxPoints = DRAWN_POINTS): Curve {
  * @param maxPoints 3 or more; kept are exact points at nearly even steps of recall
  */
 export function precisionRecallCurve(ranking: Ranking, maxPoints = DRAWN_POINTS): Curve {
-  const { anomalous, truePositives, falsePositives } = ranking;
+  const { anomalous } = ranking;
   const curve = new ThinnedCurve(ranking, maxPoints, 1, (x) => x);
+  let last = { precision: 1, key: 0 };
   curve.start(0, 1);
-  for (let at = 0; at < truePositives.length; at++) {
-    const found = truePositives[at] as number;
-    curve.add(found / anomalous, found / (found + (falsePositives[at] as number)), at);
-  }
-  const last = truePositives.length - 1;
-  return curve.finish(1, anomalous / (anomalous + (falsePositives[last] as number)), ranking.scoreAt(last));
+  ranking.forEachThreshold(({ key, truePositives, falsePositives }) => {
+    const precision = truePositives / (truePositives + falsePositives);
+    curve.add(truePositives / anomalous, precision, key);
+    if (truePositives === anomalous) last = { precision, key };
+  });
+  return curve.finish(1, last.precision, ranking.scoreOfKey(last.key));
 }
 
 /** PRO curve: x the false positive rate, y the mean overlap of the regions. Needs normal and anomalous pixels. */
-export function proCurve({ ranking, overlaps }: RankedRegions, maxPoints = DRAWN_POINTS): Curve {
-  return risingCurve(ranking, (at) => overlaps[at] as number, maxPoints);
+export function proCurve(ranking: Ranking<PixelThreshold>, maxPoints = DRAWN_POINTS): Curve {
+  return risingCurve(ranking, ({ overlap }) => overlap, maxPoints);
 }
 
-/** A curve over the false positive rate, from (0, 0) to (1, 1), with `heightAt` reached at each threshold. */
-function risingCurve(ranking: Ranking, heightAt: (threshold: number) => number, maxPoints: number): Curve {
-  const { normals, falsePositives, normalsAbove } = ranking;
+/** A curve over the false positive rate, from (0, 0) to (1, 1), with `heightOf` reached at each threshold. */
+function risingCurve<Step extends Threshold>(ranking: Ranking<Step>, heightOf: (threshold: Step) => number, maxPoints: number): Curve {
+  const { normals } = ranking;
   const curve = new ThinnedCurve(ranking, maxPoints, 2, (x, y) => x + y);
   curve.start(0, 0);
   let height = 0;
-  for (let at = 0; at < falsePositives.length; at++) {
-    curve.add((normalsAbove[at] as number) / normals, height, at);
-    height = heightAt(at);
-    curve.add((falsePositives[at] as number) / normals, height, at);
-  }
+  ranking.forEachThreshold((threshold) => {
+    const { key, normalsAbove, falsePositives } = threshold;
+    curve.add(normalsAbove / normals, height, key);
+    height = heightOf(threshold);
+    curve.add(falsePositives / normals, height, key);
+  });
   return curve.finish(1, 1, -Infinity);
 }
 
@@ -74,7 +75,7 @@ class ThinnedCurve {
   private stepsDone = 0;
 
   constructor(
-    private readonly ranking: Ranking,
+    private readonly ranking: Pick<Ranking, 'scoreOfKey'>,
     maxPoints: number,
     way: number,
     private readonly wayDone: (x: number, y: number) => number,
@@ -87,11 +88,11 @@ class ThinnedCurve {
     this.keep(x, y, Infinity);
   }
 
-  add(x: number, y: number, threshold: number): void {
+  add(x: number, y: number, key: number): void {
     const steps = Math.floor(this.wayDone(x, y) * this.stepsPerWay);
     if (steps <= this.stepsDone) return;
     this.stepsDone = steps;
-    this.keep(x, y, this.ranking.scoreAt(threshold));
+    this.keep(x, y, this.ranking.scoreOfKey(key));
   }
 
   finish(x: number, y: number, score: number): Curve {

@@ -1,4 +1,4 @@
-import type { Ranking } from './ranking';
+import { sweep, type Ranking, type Sweep, type Threshold } from './ranking';
 
 /** The best F1 and the score from which on (inclusive) samples are called anomalous to reach it. */
 export interface BestF1 {
@@ -10,16 +10,24 @@ export interface BestF1 {
 
 /** Largest F1 over all thresholds: harmonic mean of precision and recall. Needs an anomalous sample. */
 export function bestF1(ranking: Ranking): BestF1 {
-  const { anomalous, truePositives, falsePositives } = ranking;
-  let f1 = -1;
-  let best = -1;
-  for (let at = 0; at < truePositives.length; at++) {
-    const found = truePositives[at] as number;
-    const candidate = (2 * found) / (anomalous + found + (falsePositives[at] as number));
-    if (candidate > f1) {
-      f1 = candidate;
-      best = at;
+  return sweep(ranking, new BestF1Sweep(ranking));
+}
+
+export class BestF1Sweep implements Sweep<BestF1> {
+  private f1 = -1;
+  private key = 0;
+
+  constructor(private readonly ranking: Omit<Ranking, 'forEachThreshold'>) {}
+
+  at({ key, truePositives, falsePositives }: Threshold): void {
+    const candidate = (2 * truePositives) / (this.ranking.anomalous + truePositives + falsePositives);
+    if (candidate > this.f1) {
+      this.f1 = candidate;
+      this.key = key;
     }
   }
-  return { f1, threshold: ranking.scoreAt(best) };
+
+  result(): BestF1 {
+    return { f1: this.f1, threshold: this.ranking.scoreOfKey(this.key) };
+  }
 }

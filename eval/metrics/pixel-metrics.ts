@@ -1,30 +1,36 @@
 import { MetricError } from '../../lib/errors';
-import { exactAupro, paperAupro, rankRegions, type RankedRegions } from './aupro';
-import { auroc } from './auroc';
-import { averagePrecision } from './average-precision';
+import { ExactAupro, PaperAupro } from './aupro';
+import { AurocSweep } from './auroc';
+import { AveragePrecisionSweep } from './average-precision';
 import { connectedComponents } from './connected-components';
 import { precisionRecallCurve, proCurve, rocCurve, type Curve } from './curves';
-import { bestF1, type BestF1 } from './f1-max';
+import { BestF1Sweep, type BestF1 } from './f1-max';
 import { PIXEL_METRIC_IDS, type Measured, type MetricValues, type PixelMetricId } from './metric-ids';
-import { scoresToKeys, sortKeys, sortPairs } from './radix-sort';
+import { chunkOf, type MapPixels, type PixelChunk } from './pixel-chunk';
+import { PixelRanking } from './pixel-ranking';
 import { undefinedReason } from './ranking';
+import { isFiniteBits, keyOfBits } from './score-keys';
 
 /** False positive rate up to which AUPRO is integrated, in the papers and here. */
 const AUPRO_LIMIT = 0.3;
 
+/** Pixels that are put into buckets together: enough that the tables of a chunk are small beside it. */
+const CHUNK_PIXELS = 1 << 22;
+
 /**
- * Collects the anomaly maps of a category with their masks, and gives the pixel metrics of spec 2, exact on every
- * pixel. Keeps 4 bytes a normal pixel and 8 an anomalous one. Computing takes as much again while it sorts, and up to
- * 20 bytes an anomalous pixel.
+ * Collects the anomaly maps of a category, or of a whole set, with their masks, and gives the pixel metrics of spec 2,
+ * exact on every pixel. Keeps 2 bytes a normal pixel and 4 an anomalous one (6 where regions are tiny); computing takes a
+ * few megabytes more.
  */
 export class PixelMetrics {
-  private normalKeys: Uint32Array[] = [];
-  private anomalousKeys: Uint32Array[] = [];
-  /** Region of each anomalous pixel, in step with `anomalousKeys`. */
-  private regionsOfPixels: Uint32Array[] = [];
-  private readonly areas: number[] = [];
-  private ranked: RankedRegions | undefined;
-  private measured: Readonly<Record<PixelMetricId, Measured>> | undefined;
+  private chunks: readonly PixelChunk[] = [];
+  /** Maps that are in no chunk yet. */
+  private pending: MapPixels[] = [];
+  private pendingPixels = 0;
+  private leastKey = 0xffff_ffff;
+  private largestKey = 0;
+  private ranked: PixelRanking | undefined;
+  private measured: Measures | undefined;
 
   /**
    * @param map anomaly scores, finite, larger is more anomalous; not kept. [height, width]
@@ -40,40 +46,57 @@ export class PixelMetrics {
       );
     }
     const { labels, areas } = connectedComponents(mask, width, height);
-    const keys = keysOfMap(map, width);
+    const bits = new Int32Array(map.buffer, map.byteOffset, map.length);
+    refuseNotFinite(map, bits, width);
     const anomalousCount = areas.reduce((sum, area) => sum + area, 0);
-    const normal = new Uint32Array(keys.length - anomalousCount);
+    const normal = new Uint32Array(map.length - anomalousCount);
     const anomalous = new Uint32Array(anomalousCount);
     const regions = new Uint32Array(anomalousCount);
-    for (let at = 0, toNormal = 0, toAnomalous = 0; at < keys.length; at++) {
+    let { leastKey, largestKey } = this;
+    for (let at = 0, toNormal = 0, toAnomalous = 0; at < bits.length; at++) {
+      const key = keyOfBits(bits[at] as number);
+      if (key < leastKey) leastKey = key;
+      if (key > largestKey) largestKey = key;
       const label = labels[at] as number;
       if (label === 0) {
-        normal[toNormal++] = keys[at] as number;
+        normal[toNormal++] = key;
       } else {
-        anomalous[toAnomalous] = keys[at] as number;
-        regions[toAnomalous++] = this.areas.length + label - 1;
+        anomalous[toAnomalous] = key;
+        regions[toAnomalous++] = label - 1;
       }
     }
-    this.ranked = undefined;
-    this.measured = undefined;
-    this.normalKeys.push(normal);
-    this.anomalousKeys.push(anomalous);
-    this.regionsOfPixels.push(regions);
-    for (const area of areas) this.areas.push(area);
+    this.forget();
+    this.leastKey = leastKey;
+    this.largestKey = largestKey;
+    this.pending.push({ normal, anomalous, regions, areas });
+    this.pendingPixels += map.length;
+    if (this.pendingPixels >= CHUNK_PIXELS) this.packPending();
+  }
+
+  /**
+   * Counts all that another has collected as well: the metrics of a whole set beside those of its categories, without
+   * going through the maps again. The pixels are shared, not copied; what the other collects later is its own.
+   */
+  include(other: PixelMetrics): void {
+    other.packPending();
+    this.forget();
+    this.chunks = [...this.chunks, ...other.chunks];
+    this.leastKey = Math.min(this.leastKey, other.leastKey);
+    this.largestKey = Math.max(this.largestKey, other.largestKey);
   }
 
   /** Fractions; all null without anomalous or without normal pixels. */
   value(): MetricValues<PixelMetricId> {
-    const measured = this.measure();
-    return Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, measured[id].value])) as MetricValues<PixelMetricId>;
+    const { metrics } = this.measure();
+    return Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, metrics[id].value])) as MetricValues<PixelMetricId>;
   }
 
   /** Why metrics are null, for those that are. */
   reasons(): Partial<Record<PixelMetricId, string>> {
-    const measured = this.measure();
+    const { metrics } = this.measure();
     return Object.fromEntries(
       PIXEL_METRIC_IDS.flatMap((id) => {
-        const metric = measured[id];
+        const metric = metrics[id];
         return metric.value === null ? [[id, metric.reason]] : [];
       }),
     );
@@ -81,94 +104,96 @@ export class PixelMetrics {
 
   /** The threshold with the best F1 on these pixels; null without anomalous or without normal pixels. */
   bestF1Threshold(): BestF1 | null {
-    return this.ifDefined(({ ranking }) => bestF1(ranking));
+    return this.measure().bestF1;
   }
 
   /** Null without anomalous or without normal pixels. */
   rocCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined(({ ranking }) => rocCurve(ranking, maxPoints));
+    return this.ifDefined((ranking) => rocCurve(ranking, maxPoints));
   }
 
   /** Null without anomalous or without normal pixels. */
   precisionRecallCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined(({ ranking }) => precisionRecallCurve(ranking, maxPoints));
+    return this.ifDefined((ranking) => precisionRecallCurve(ranking, maxPoints));
   }
 
   /** Null without anomalous or without normal pixels. */
   proCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined((ranked) => proCurve(ranked, maxPoints));
+    return this.ifDefined((ranking) => proCurve(ranking, maxPoints));
   }
 
-  private measure(): Readonly<Record<PixelMetricId, Measured>> {
-    this.measured ??= measureRanked(this.ranking());
+  private measure(): Measures {
+    this.measured ??= measure(this.ranking());
     return this.measured;
   }
 
-  /** Sorts what was collected; the sorted pixels then take the place of the collected ones. */
-  private ranking(): RankedRegions {
-    if (this.ranked) return this.ranked;
-    const normal = sortKeys(joinAndRelease(this.normalKeys));
-    const { keys: anomalous, values: regions } = sortPairs({
-      keys: joinAndRelease(this.anomalousKeys),
-      values: joinAndRelease(this.regionsOfPixels),
-    });
-    this.normalKeys = [normal];
-    this.anomalousKeys = [anomalous];
-    this.regionsOfPixels = [regions];
-    this.ranked = rankRegions(normal, anomalous, regions, Uint32Array.from(this.areas));
+  private ranking(): PixelRanking {
+    // What is pending stays so: chunks of single maps would be mostly tables.
+    this.ranked ??= new PixelRanking([...this.chunks, ...(this.pending.length > 0 ? [chunkOf(this.pending)] : [])], this.leastKey, this.largestKey);
     return this.ranked;
   }
 
-  private ifDefined<Result>(compute: (ranked: RankedRegions) => Result): Result | null {
-    const ranked = this.ranking();
-    return undefinedReason(ranked.ranking, 'pixel') === undefined ? compute(ranked) : null;
+  private ifDefined<Result>(compute: (ranking: PixelRanking) => Result): Result | null {
+    const ranking = this.ranking();
+    return undefinedReason(ranking, 'pixel') === undefined ? compute(ranking) : null;
+  }
+
+  private packPending(): void {
+    if (this.pending.length > 0) this.chunks = [...this.chunks, chunkOf(this.pending)];
+    this.pending = [];
+    this.pendingPixels = 0;
+  }
+
+  private forget(): void {
+    this.ranked = undefined;
+    this.measured = undefined;
   }
 }
 
-function measureRanked(ranked: RankedRegions): Readonly<Record<PixelMetricId, Measured>> {
-  const { ranking } = ranked;
+interface Measures {
+  readonly metrics: Readonly<Record<PixelMetricId, Measured>>;
+  readonly bestF1: BestF1 | null;
+}
+
+/** All metrics in one run through the thresholds. */
+function measure(ranking: PixelRanking): Measures {
   const reason = undefinedReason(ranking, 'pixel');
-  const measured = (compute: () => Measured | number): Measured => {
-    if (reason !== undefined) return { value: null, reason };
-    const result = compute();
-    return typeof result === 'number' ? { value: result } : result;
+  if (reason !== undefined) {
+    const metrics = Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, { value: null, reason }]));
+    return { metrics: metrics as unknown as Measures['metrics'], bestF1: null };
+  }
+  const auroc = new AurocSweep(ranking);
+  const averagePrecision = new AveragePrecisionSweep(ranking);
+  const f1 = new BestF1Sweep(ranking);
+  const paper = new PaperAupro(ranking, AUPRO_LIMIT);
+  const exact = new ExactAupro(ranking, AUPRO_LIMIT);
+  ranking.forEachThreshold((threshold) => {
+    auroc.at(threshold);
+    averagePrecision.at(threshold);
+    f1.at(threshold);
+    paper.at(threshold);
+    exact.at(threshold);
+  });
+  const bestF1 = f1.result();
+  const metrics = {
+    'pixel/auroc': { value: auroc.result() },
+    'pixel/ap': { value: averagePrecision.result() },
+    'pixel/f1max': { value: bestF1.f1 },
+    'pixel/aupro/paper200@0.3': paper.result(),
+    'pixel/aupro/exact@0.3': { value: exact.result() },
   };
-  return {
-    'pixel/auroc': measured(() => auroc(ranking)),
-    'pixel/ap': measured(() => averagePrecision(ranking)),
-    'pixel/f1max': measured(() => bestF1(ranking).f1),
-    'pixel/aupro/paper200@0.3': measured(() => paperAupro(ranked, AUPRO_LIMIT)),
-    'pixel/aupro/exact@0.3': measured(() => exactAupro(ranked, AUPRO_LIMIT)),
-  };
+  return { metrics, bestF1 };
 }
 
-function keysOfMap(map: Float32Array, width: number): Uint32Array {
-  const scores = new Float32Array(map.length);
-  for (let at = 0; at < map.length; at++) {
+function refuseNotFinite(map: Float32Array, bits: Int32Array, width: number): void {
+  for (let at = 0; at < bits.length; at++) {
+    if (isFiniteBits(bits[at] as number)) continue;
     const score = map[at] as number;
-    if (!Number.isFinite(score)) {
-      throw new MetricError(
-        'metric/not-finite',
-        `the anomaly map holds ${score} at x ${at % width}, y ${Math.floor(at / width)}, which cannot be ranked; ` +
-          'look at the model or its weights',
-        { score, x: at % width, y: Math.floor(at / width) },
-      );
-    }
-    scores[at] = score + 0; // -0 becomes 0, so that both are one score
+    throw new MetricError(
+      'metric/not-finite',
+      `the anomaly map holds ${score} at x ${at % width}, y ${Math.floor(at / width)}, which cannot be ranked; ` +
+        'look at the model or its weights',
+      { score, x: at % width, y: Math.floor(at / width) },
+    );
   }
-  const keys = new Uint32Array(scores.buffer);
-  scoresToKeys(keys);
-  return keys;
-}
-
-/** One array of all chunks; each is let go once copied, because together they can be hundreds of megabytes. */
-function joinAndRelease(chunks: Uint32Array[]): Uint32Array {
-  const joined = new Uint32Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (let index = 0; index < chunks.length; index++) {
-    joined.set(chunks[index] as Uint32Array, at);
-    at += (chunks[index] as Uint32Array).length;
-    chunks[index] = new Uint32Array(0);
-  }
-  return joined;
 }

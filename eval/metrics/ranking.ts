@@ -1,78 +1,93 @@
-/** Scores in ascending order, or numbers in the same order as scores. */
-export type SortedKeys = Float64Array | Uint32Array;
-
-/**
- * The thresholds of a list of scores and what each finds: all that a metric of ranking needs. Sorted once, read by
- * every metric.
- *
- * The thresholds are the different scores of anomalous samples, from the highest down; everything at or above one is
- * called anomalous. Scores that only normal samples have are left out: no metric here changes its form there (recall
- * stays, precision and F1 fall, the ROC and PRO curves run level), so these tell the whole curve.
- */
-export interface Ranking {
-  /** Number of normal samples. */
+/** How many samples there are of each class. */
+export interface ClassCounts {
   readonly normals: number;
-  /** Number of anomalous samples. */
   readonly anomalous: number;
-  /** Anomalous samples at or above each threshold. [thresholds] */
-  readonly truePositives: Uint32Array;
-  /** Normal samples at or above each threshold. [thresholds] */
-  readonly falsePositives: Uint32Array;
-  /** Normal samples above each threshold; the others of `falsePositives` have the same score. [thresholds] */
-  readonly normalsAbove: Uint32Array;
-  /** The score of a threshold, by its index. */
-  readonly scoreAt: (threshold: number) => number;
+}
+
+/** One threshold and what it finds: everything at or above it is called anomalous. */
+export interface Threshold {
+  /** Stands for the score; `Ranking.scoreOfKey` gives it. */
+  readonly key: number;
+  /** Anomalous samples at or above the threshold. */
+  readonly truePositives: number;
+  /** Normal samples at or above the threshold. */
+  readonly falsePositives: number;
+  /** Normal samples above the threshold; the others of `falsePositives` have the same score. */
+  readonly normalsAbove: number;
 }
 
 /**
- * Ranks samples that are sorted already.
+ * Scores in order, told as a run through their thresholds: all that a metric of ranking needs, without a list of them,
+ * which for the pixels of a large set would take more memory than the pixels.
  *
- * @param normal keys of the normal samples, ascending
- * @param anomalous keys of the anomalous samples, ascending
- * @param scoreOfKey the score that a key stands for
+ * The thresholds are the different scores of anomalous samples, from the highest down. Scores that only normal samples
+ * have are left out: no metric here changes its form there (recall stays, precision and F1 fall, the ROC and PRO curves
+ * run level), so these tell the whole curve.
  */
-export function rankSorted(normal: SortedKeys, anomalous: SortedKeys, scoreOfKey: (key: number) => number): Ranking {
-  const thresholds = countDistinct(anomalous);
-  const truePositives = new Uint32Array(thresholds);
-  const falsePositives = new Uint32Array(thresholds);
-  const normalsAbove = new Uint32Array(thresholds);
-  let nextAnomalous = anomalous.length - 1;
-  let nextNormal = normal.length - 1;
-  for (let threshold = 0; threshold < thresholds; threshold++) {
-    const key = anomalous[nextAnomalous] as number;
-    while (nextAnomalous >= 0 && anomalous[nextAnomalous] === key) nextAnomalous--;
-    while (nextNormal >= 0 && (normal[nextNormal] as number) > key) nextNormal--;
-    normalsAbove[threshold] = normal.length - 1 - nextNormal;
-    while (nextNormal >= 0 && normal[nextNormal] === key) nextNormal--;
-    falsePositives[threshold] = normal.length - 1 - nextNormal;
-    truePositives[threshold] = anomalous.length - 1 - nextAnomalous;
-  }
-  return {
-    normals: normal.length,
-    anomalous: anomalous.length,
-    truePositives,
-    falsePositives,
-    normalsAbove,
-    scoreAt: (threshold) =>
-      scoreOfKey(anomalous[anomalous.length - (truePositives[threshold] as number)] as number),
-  };
+export interface Ranking<Step extends Threshold = Threshold> extends ClassCounts {
+  /** @param visit gets one and the same object every time, which holds only until it returns */
+  forEachThreshold(visit: (threshold: Step) => void): void;
+  scoreOfKey(key: number): number;
+}
+
+/** Something that is computed along the thresholds, so that one run serves several. */
+export interface Sweep<Result, Step extends Threshold = Threshold> {
+  /** Takes the next threshold, from the highest score down. */
+  at(threshold: Step): void;
+  /** What the thresholds so far give. */
+  result(): Result;
+}
+
+/** Runs one computation through all thresholds. */
+export function sweep<Result, Step extends Threshold>(ranking: Ranking<Step>, computation: Sweep<Result, Step>): Result {
+  ranking.forEachThreshold((threshold) => computation.at(threshold));
+  return computation.result();
 }
 
 /** Ranks a short list of scores, such as one per image. */
 export function rankScores(normal: readonly number[], anomalous: readonly number[]): Ranking {
-  return rankSorted(Float64Array.from(normal).sort(), Float64Array.from(anomalous).sort(), (score) => score);
+  return new SortedScores(Float64Array.from(normal).sort(), Float64Array.from(anomalous).sort());
+}
+
+class SortedScores implements Ranking {
+  readonly normals: number;
+  readonly anomalous: number;
+
+  /** Both ascending. */
+  constructor(
+    private readonly normalScores: Float64Array,
+    private readonly anomalousScores: Float64Array,
+  ) {
+    this.normals = normalScores.length;
+    this.anomalous = anomalousScores.length;
+  }
+
+  forEachThreshold(visit: (threshold: Threshold) => void): void {
+    const { normalScores, anomalousScores } = this;
+    const threshold = { key: 0, truePositives: 0, falsePositives: 0, normalsAbove: 0 };
+    let nextNormal = this.normals - 1;
+    for (let next = this.anomalous - 1; next >= 0; ) {
+      const score = anomalousScores[next] as number;
+      while (next >= 0 && anomalousScores[next] === score) next--;
+      while (nextNormal >= 0 && (normalScores[nextNormal] as number) > score) nextNormal--;
+      threshold.normalsAbove = this.normals - 1 - nextNormal;
+      while (nextNormal >= 0 && normalScores[nextNormal] === score) nextNormal--;
+      threshold.falsePositives = this.normals - 1 - nextNormal;
+      threshold.truePositives = this.anomalous - 1 - next;
+      threshold.key = score;
+      visit(threshold);
+    }
+  }
+
+  scoreOfKey(key: number): number {
+    return key;
+  }
 }
 
 /** Why no metric of ranking is defined for these samples, if so. */
-export function undefinedReason({ normals, anomalous }: Ranking, sample: 'image' | 'pixel'): string | undefined {
+export function undefinedReason({ normals, anomalous }: ClassCounts, sample: 'image' | 'pixel'): string | undefined {
   if (normals + anomalous === 0) return `no ${sample} was scored`;
   if (anomalous === 0) return `all ${normals} ${sample}s are normal, so there is nothing to find`;
   if (normals === 0) return `all ${anomalous} ${sample}s are anomalous, so there is nothing to tell them from`;
   return undefined;
-}
-
-function countDistinct(sorted: SortedKeys): number {
-  let count = sorted.length > 0 ? 1 : 0;
-  for (let at = 1; at < sorted.length; at++) if (sorted[at] !== sorted[at - 1]) count++;
-  return count;
 }
