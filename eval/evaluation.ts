@@ -26,6 +26,8 @@ export interface CategoryEvaluation {
   /** Why a metric is null. */
   readonly reasons: Readonly<Partial<Record<MetricId, string>>>;
   readonly scores: readonly ScoredImage[];
+  /** From file to map, of all images together; without masks and metrics. */
+  readonly detectionSeconds: number;
   readonly curves: CurvesOfCategory;
   /** Pixel threshold with the best F1; null where F1 is not defined. */
   readonly bestThreshold: number | null;

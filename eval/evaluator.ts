@@ -1,7 +1,8 @@
-import type { Dataset, Sample } from '../datasets/dataset';
+import type { Category, Dataset, Sample } from '../datasets/dataset';
 import type { Crane } from '../lib/crane';
 import type { Detection } from '../lib/detection';
 import { DatasetError } from '../lib/errors';
+import type { ImageInput } from '../lib/image/input';
 import { preprocessMask } from '../lib/image/preprocess';
 import type { OnProgress } from '../lib/progress';
 import type { CategoryEvaluation, Evaluation, GroupEvaluation, ScoredImage } from './evaluation';
@@ -18,6 +19,23 @@ export interface EvaluateOptions {
   readonly onCategory?: (category: CategoryEvaluation) => void;
 }
 
+export interface EvaluateCategoryOptions extends Pick<EvaluateOptions, 'signal' | 'groupOf'> {
+  /** Called for each image that is done with, scored or failed. */
+  readonly onImage?: () => void;
+  /** The picture to score in place of the sample's file, of the same size: a degraded one, say. Default: the file. */
+  readonly picture?: (sample: Sample) => Promise<ImageInput>;
+}
+
+/** Pictures that are made while others are scored arrive in full batches when several are made at once. */
+const READ_TOGETHER = 8;
+
+export interface CategoryOutcome {
+  readonly evaluation: CategoryEvaluation;
+  /** By name of the group. */
+  readonly groups: ReadonlyMap<string, GroupEvaluation['categories'][number]>;
+  readonly failures: Evaluation['failures'];
+}
+
 /**
  * Scores the test split of a set and computes its metrics: per category over all its images, then the mean over
  * categories with equal weight (spec 2). Pixel metrics are computed at the size of the network input, on smoothed maps.
@@ -26,47 +44,25 @@ export interface EvaluateOptions {
  */
 export async function evaluate(crane: Crane, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
   const { onProgress, signal, groupOf, onCategory } = options;
-  if (!dataset.hasLabels) {
-    throw new DatasetError(
-      'dataset/unlabelled',
-      `${dataset.root} is a plain folder of images: nothing says which are anomalous. Use "crane detect" to score them, or a set in a known layout.`,
-      { root: dataset.root },
-    );
-  }
+  refuseUnlabelled(dataset);
   const start = performance.now();
   const total = dataset.categories.reduce((sum, { samples }) => sum + samples.length, 0);
   const task = `eval ${dataset.name}`;
-  const failures: { path: string; message: string }[] = [];
+  const failures: Evaluation['failures'][number][] = [];
   const categories: CategoryEvaluation[] = [];
   const groups = new Map<string, GroupEvaluation['categories'][number][]>();
   let done = 0;
+  const onImage = (): void => onProgress?.({ kind: 'advance', task, done: ++done, total });
   onProgress?.({ kind: 'start', task, total, unit: 'images' });
-  for (const { name, samples } of dataset.categories) {
-    const collected = new CategoryMetrics(name, dataset.hasMasks, groupOf);
-    const bySource = new Map(samples.map((sample) => [sample.imagePath, sample]));
-    const stream = crane.stream(bySource.keys(), {
-      onFailure: ({ input, error }) => {
-        failures.push({ path: String(input), message: error.message });
-        done++;
-      },
-    });
-    for await (const detection of stream) {
-      signal?.throwIfAborted();
-      const sample = bySource.get(detection.source) as Sample;
-      const failure = await collected.add(sample, detection, crane.description.preprocessing.reference).catch((error: Error) => error);
-      if (failure instanceof Error) failures.push({ path: sample.maskPath ?? sample.imagePath, message: failure.message });
-      done++;
-      onProgress?.({ kind: 'advance', task, done, total });
-    }
-    const category = collected.evaluation();
-    categories.push(category);
-    collected.groupEvaluations().forEach((evaluation, group) => groups.set(group, [...(groups.get(group) ?? []), evaluation]));
-    onCategory?.(category);
+  for (const category of dataset.categories) {
+    const outcome = await evaluateCategory(crane, dataset, category, { onImage, ...(signal ? { signal } : {}), ...(groupOf ? { groupOf } : {}) });
+    categories.push(outcome.evaluation);
+    failures.push(...outcome.failures);
+    outcome.groups.forEach((evaluation, group) => groups.set(group, [...(groups.get(group) ?? []), evaluation]));
+    onCategory?.(outcome.evaluation);
   }
   onProgress?.({ kind: 'done', task });
-  if (failures.length === total) {
-    throw new DatasetError('dataset/unreadable', `none of the ${total} images of ${dataset.name} could be read; the first: ${failures[0]?.message}`, { root: dataset.root });
-  }
+  refuseUnreadable(dataset, failures);
   return {
     dataset: dataset.name,
     root: dataset.root,
@@ -76,6 +72,70 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
     failures,
     seconds: (performance.now() - start) / 1000,
   };
+}
+
+/**
+ * Scores the images of one category and computes its metrics. Images that cannot be read are named and counted nowhere.
+ * @throws the signal's reason
+ */
+export async function evaluateCategory(
+  crane: Crane, { hasMasks }: Dataset, { name, samples }: Category, options: EvaluateCategoryOptions = {},
+): Promise<CategoryOutcome> {
+  const { signal, groupOf, onImage, picture } = options;
+  const collected = new CategoryMetrics(name, hasMasks, groupOf);
+  const failures: Evaluation['failures'][number][] = [];
+  // What the stream was given and has not answered yet, in its order.
+  const waiting: { readonly sample: Sample; readonly input: ImageInput }[] = [];
+  const fail = (file: string, error: Error): void => {
+    failures.push({ path: file, message: error.message });
+    onImage?.();
+  };
+  async function* inputs(): AsyncGenerator<ImageInput> {
+    for (let at = 0; at < samples.length; at += READ_TOGETHER) {
+      const next = samples.slice(at, at + READ_TOGETHER);
+      const read = picture ? await Promise.all(next.map((sample) => picture(sample).catch((error: Error) => error))) : next.map(({ imagePath }) => imagePath);
+      for (const [index, sample] of next.entries()) {
+        const input = read[index] as ImageInput | Error;
+        if (input instanceof Error) {
+          fail(sample.imagePath, input);
+          continue;
+        }
+        waiting.push({ sample, input });
+        yield input;
+      }
+    }
+  }
+  const stream = crane.stream(inputs(), {
+    onFailure: ({ input, error }) => {
+      const [failed] = waiting.splice(waiting.findIndex((item) => item.input === input), 1);
+      fail(failed?.sample.imagePath ?? String(input), error);
+    },
+  });
+  for await (const detection of stream) {
+    signal?.throwIfAborted();
+    const { sample } = waiting.shift() as (typeof waiting)[number];
+    const failure = await collected.add(sample, detection, crane.description.preprocessing.reference).catch((error: Error) => error);
+    if (failure instanceof Error) fail(sample.maskPath ?? sample.imagePath, failure);
+    else onImage?.();
+  }
+  return { evaluation: collected.evaluation(), groups: collected.groupEvaluations(), failures };
+}
+
+/** @throws DatasetError for a plain folder of images */
+export function refuseUnlabelled({ hasLabels, root }: Dataset): void {
+  if (hasLabels) return;
+  throw new DatasetError(
+    'dataset/unlabelled',
+    `${root} is a plain folder of images: nothing says which are anomalous. Use "crane detect" to score them, or a set in a known layout.`,
+    { root },
+  );
+}
+
+/** @throws DatasetError where no image of a set could be scored */
+export function refuseUnreadable({ name, root, categories }: Dataset, failures: Evaluation['failures']): void {
+  const total = categories.reduce((sum, { samples }) => sum + samples.length, 0);
+  if (failures.length < total) return;
+  throw new DatasetError('dataset/unreadable', `none of the ${total} images of ${name} could be read; the first: ${failures[0]?.message}`, { root });
 }
 
 /** Image and pixel metrics over the same images. */
@@ -108,6 +168,7 @@ class CategoryMetrics {
   private readonly groups = new Map<string, Measures>();
   private readonly normals: { score: number; native: { data: Float32Array; width: number; height: number } }[] = [];
   private readonly scores: ScoredImage[] = [];
+  private detectionSeconds = 0;
 
   constructor(
     private readonly name: string,
@@ -118,7 +179,7 @@ class CategoryMetrics {
   }
 
   /** @throws ImageError where the mask cannot be read; the image then counts nowhere */
-  async add(sample: Sample, { score, map }: Detection, reference: boolean): Promise<void> {
+  async add(sample: Sample, { score, map, seconds }: Detection, reference: boolean): Promise<void> {
     const native = map.native as { data: Float32Array; width: number; height: number };
     const mask = await preprocessMask(sample.anomalous ? (sample.maskPath ?? undefined) : undefined, native, { reference });
     this.whole.add(sample.anomalous, score, native, mask);
@@ -129,6 +190,7 @@ class CategoryMetrics {
     }
     if (group !== undefined) this.ofGroup(group, mask.length).add(true, score, native, mask);
     const { imagePath: path, defect, anomalous, maskPath } = sample;
+    this.detectionSeconds += seconds;
     this.scores.push({ path, defect, anomalous, maskPath, score });
   }
 
@@ -157,6 +219,7 @@ class CategoryMetrics {
       metrics,
       reasons,
       scores: this.scores,
+      detectionSeconds: this.detectionSeconds,
       curves: {
         imageRoc: image.rocCurve(),
         pixelRoc: this.hasMasks ? pixel.rocCurve() : null,

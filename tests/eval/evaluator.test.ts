@@ -3,7 +3,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import sharp from 'sharp';
 import { openDataset } from '../../datasets/dataset';
-import { evaluate } from '../../eval/evaluator';
+import { evaluate, evaluateCategory } from '../../eval/evaluator';
 import { Crane } from '../../lib';
 import { DatasetError } from '../../lib/errors';
 import { describeWithGoldens, goldenCases, goldenPath, tinyBackbone } from '../goldens';
@@ -84,6 +84,39 @@ describeWithGoldens('sets that are not as they should be', () => {
     expect(failures.map(({ path: file }) => path.basename(file))).toEqual(['002.png']);
     expect(groups.map(({ name, categories: [of] }) => [name, of?.images, of?.anomalous])).toEqual([['seen', 4, 2], ['unseen', 4, 2]]);
     expect(mean['image/auroc']).toBe(categories[0]?.metrics['image/auroc']);
+  });
+
+  test('pictures put in the place of files keep their labels and their order, whichever of them fail', async () => {
+    const root = path.join(folder, 'replaced');
+    for (let index = 0; index < 12; index++) {
+      const defect = index % 3 === 0 ? 'stain' : 'good';
+      await picture(path.join(root, 'thing/test', defect, `0${index}.png`), 20 * index);
+      if (defect === 'stain') await picture(path.join(root, 'thing/ground_truth', defect, `0${index}_mask.png`), 255);
+    }
+    const dataset = await openDataset(root);
+    const [category] = dataset.categories as [(typeof dataset.categories)[number]];
+    const files = category.samples.map(({ imagePath }) => imagePath);
+    const dark = await sharp({ create: { width: 20, height: 20, channels: 3, background: { r: 3, g: 9, b: 160 } } }).png().toBuffer();
+    const spoilt = new Set([files[1], files[4], files[10]]);
+    const broken = new Set([files[2], files[4], files[9]]);
+    let seen = 0;
+    const { evaluation, failures } = await expectNoLeak(() => evaluateCategory(crane, dataset, category, {
+      onImage: () => seen++,
+      picture: ({ imagePath }) => {
+        if (spoilt.has(imagePath)) return Promise.reject(new Error(`${imagePath} spoilt`));
+        if (broken.has(imagePath)) return Promise.resolve(Buffer.from('broken'));
+        return Promise.resolve(imagePath === files[5] ? dark : fs.readFileSync(imagePath));
+      },
+    }));
+    expect(seen).toBe(12);
+    expect(failures.map(({ path: file }) => file).sort()).toEqual([...new Set([...spoilt, ...broken])].sort());
+    const kept = files.filter((file) => !spoilt.has(file) && !broken.has(file));
+    const direct = await crane.detect(kept.map((file) => (file === files[5] ? dark : file)));
+    expect(evaluation.scores.map(({ path: file, score, anomalous }) => [file, score.toFixed(5), anomalous])).toEqual(
+      kept.map((file, index) => [file, direct[index]?.score.toFixed(5), file?.includes('stain')]),
+    );
+    expect(new Set(direct.map(({ score }) => score)).size).toBe(kept.length);
+    expect(evaluation.detectionSeconds).toBeGreaterThan(0);
   });
 
   test('a set of normal images only has no metric, and says why', async () => {

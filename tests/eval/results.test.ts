@@ -14,7 +14,7 @@ const model = { method: 'crane', backbone: 'nano' } as unknown as ModelDescripti
 
 function evaluation(over: Partial<Evaluation> = {}): Evaluation {
   const category = (name: string, images: number, anomalous: number, metrics: MetricValues): Evaluation['categories'][number] => ({
-    name, images, anomalous, metrics, reasons: {}, scores: [], bestThreshold: null,
+    name, images, anomalous, metrics, reasons: {}, scores: [], bestThreshold: null, detectionSeconds: 1,
     curves: { imageRoc: null, pixelRoc: null, pixelPrecisionRecall: null, pixelPro: null },
   });
   return {

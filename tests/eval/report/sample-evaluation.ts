@@ -39,7 +39,7 @@ export function categoryOf(name: string, normal: readonly number[], anomalous: r
       pixelPrecisionRecall: masks ? pixel.precisionRecallCurve() : null,
       pixelPro: masks ? pixel.proCurve() : null,
     },
-    bestThreshold: null,
+    bestThreshold: null, detectionSeconds: 1,
   };
 }
 
