@@ -99,9 +99,16 @@ const CALLS: Readonly<Record<string, (args: readonly PickleValue[]) => PickleVal
   'torch.jit._pickle.build_boollist': first,
   'torch.jit._pickle.build_tensorlist': first,
   'torch.jit._pickle.restore_type_tag': first,
+  // Learning rates and the like in training checkpoints: said to be numbers, and not looked at.
+  'numpy.core.multiarray.scalar': () => null,
+  'numpy._core.multiarray.scalar': () => null,
+  'numpy.dtype': () => new PickleDict(),
+  '_codecs.encode': () => null,
 };
 
 const GLOBALS: ReadonlyMap<string, PickleGlobal> = new Map([
+  // The options that a program was started with, as attributes.
+  ['argparse.Namespace', new PickleGlobal('argparse.Namespace', undefined, true)] as const,
   ...Object.entries(CALLS).map(([name, call]) => [name, new PickleGlobal(name, call)] as const),
   ...Object.keys(STORAGE_TYPES).flatMap((type) =>
     [`torch.${type}`, `torch.cuda.${type}`].map((name) => [name, new PickleGlobal(name)] as const),

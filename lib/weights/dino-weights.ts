@@ -1,0 +1,231 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import type { DinoSizes } from '../encoders/dino-transformer';
+import { WeightsError } from '../errors';
+import type { ParameterSource } from '../layers/crane-layer';
+import { DINO_IGNORABLE, type DinoLayout, huggingFaceDinoNames, officialNames } from './dino-keys';
+import { openTensors } from './open';
+import type { TensorSource } from './tensor-source';
+import { WeightReader } from './weight-reader';
+
+export type DinoFamily = 'dinov2' | 'dino';
+
+/** An open DINO or DINOv2 file: its encoder's tensors under the official names, and the sizes that they tell. */
+export interface DinoWeights {
+  readonly family: DinoFamily;
+  readonly layout: DinoLayout;
+  readonly path: string;
+  readonly sizes: DinoSizes;
+  /** Reads parameters by official name. */
+  readonly parameters: ParameterSource;
+  /** Checks that nothing of the encoder was left over. @throws WeightsError */
+  finish(): void;
+  close(): void;
+}
+
+export interface OpenDinoOptions {
+  /** Number of attention heads, which no tensor tells; a configuration or metadata beside the weights, else width / 64. */
+  readonly heads?: number;
+  /** What the file is, where that is told wrongly. */
+  readonly family?: DinoFamily;
+}
+
+/** Metadata under which our own safetensors keep what the tensors do not tell. */
+const METADATA = { family: 'crane.spatial.family', heads: 'crane.spatial.heads' } as const;
+
+/** Metadata that makes `openDinoWeights` restore this family and number of heads. */
+export function dinoMetadata(family: DinoFamily, sizes: DinoSizes): Record<string, string> {
+  return { [METADATA.family]: family, [METADATA.heads]: String(sizes.heads) };
+}
+
+/**
+ * Opens the encoder of a DINO or DINOv2 file and reads its sizes off the tensors: official state dicts, blocks in chunks
+ * or not; whole training checkpoints, of which the teacher is read; HuggingFace's `ViTModel` of DINO, `Dinov2Model` and
+ * `Dinov2WithRegistersModel`, as file or folder. Close the result when the network is built.
+ *
+ * Which of the two it is: what the options say, else the metadata, else `model_type` in a config.json beside the
+ * weights, else the tensors: LayerScale, registers, mask token, gated feed-forward or patches of 14 make it DINOv2.
+ * @throws WeightsError where this is no such encoder, or not a whole one
+ */
+export async function openDinoWeights(source: string, options: OpenDinoOptions = {}): Promise<DinoWeights> {
+  const tensors = await openTensors(source);
+  try {
+    const found = findLayout(tensors);
+    const config = found.layout === 'huggingface' ? readConfig(source) : {};
+    const reader = new WeightReader(tensors, {
+      mapping:
+        found.layout === 'huggingface'
+          ? huggingFaceDinoNames(found.prefix, found.isVit)
+          : officialNames(found.prefix, (block) => found.places.get(block) ?? String(block)),
+      ignorable: [...DINO_IGNORABLE, ...(found.prefix === '' ? [] : [outside(found.prefix)])],
+    });
+    const sizes = readSizes(reader, found, options.heads ?? readHeads(tensors) ?? config.heads);
+    checkConfig(source, config, sizes);
+    return {
+      family: options.family ?? familyOf(tensors, found, config, sizes),
+      layout: found.layout,
+      path: source,
+      sizes,
+      parameters: (name, shape) => tf.tensor(reader.take(name, shape), shape),
+      finish: () => reader.finish(),
+      close: () => tensors.close(),
+    };
+  } catch (error) {
+    tensors.close();
+    throw error;
+  }
+}
+
+interface FoundLayout {
+  readonly layout: DinoLayout;
+  /** What stands before all names, such as `teacher.backbone.`. */
+  readonly prefix: string;
+  /** Where each block lies below `blocks.`: its number, or chunk and number. */
+  readonly places: ReadonlyMap<number, string>;
+  readonly layers: number;
+  /** Of HuggingFace's two sets of names the one that DINO was ported to. */
+  readonly isVit: boolean;
+}
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const outside = (prefix: string): RegExp => new RegExp(`^(?!${escaped(prefix)})`);
+
+/** Class token and patch projection, under the names of each layout. */
+const MARKS = [
+  { layout: 'official', token: 'cls_token', patches: 'patch_embed.proj.weight', block: /^blocks\.((?:\d+\.)?(\d+))\.norm1\.weight$/ },
+  { layout: 'huggingface', token: 'embeddings.cls_token', patches: 'embeddings.patch_embeddings.projection.weight', block: /^encoder\.layer\.((\d+))\.(?:norm1|layernorm_before)\.weight$/ },
+] as const;
+
+function findLayout(tensors: TensorSource): FoundLayout {
+  const names = [...tensors.entries.keys()];
+  for (const { layout, token, patches, block } of MARKS) {
+    const prefixes = names
+      .filter((name) => name === patches || name.endsWith(`.${patches}`))
+      .map((name) => name.slice(0, -patches.length))
+      .filter((prefix) => tensors.entries.has(prefix + token));
+    // A whole training checkpoint holds both; the teacher is the one that features are taken from.
+    const prefix = prefixes.find((candidate) => /(^|\.)teacher\./.test(candidate)) ?? prefixes[0];
+    if (prefix === undefined) continue;
+    const own = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+    const places = new Map(own.flatMap((name) => {
+      const [, place, index] = block.exec(name) ?? [];
+      return place === undefined ? [] : [[Number(index), place] as const];
+    }));
+    // By the highest number, so that a block that is missing in between is missed by name.
+    return { layout, prefix, places, layers: 1 + Math.max(0, ...places.keys()), isVit: own.some((name) => name.endsWith('layernorm_before.weight')) };
+  }
+  throw notDino(tensors, names);
+}
+
+function notDino(tensors: TensorSource, names: readonly string[]): WeightsError {
+  const any = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
+  const why =
+    any(/(^|\.)attn\.rel_pos_h$/) ? 'it is a SAM image encoder; name it as sam'
+    : any(/(^|\.)visual\.(conv1|class_embedding|layer1)|(^|\.)vision_model\./) ? 'it is CLIP; give it as backbone'
+    : any(/prompt_learner\./) ? 'it holds trained prompts; give it as prompts'
+    : any(/rope_embed\.|storage_tokens$/) ? 'it is DINOv3, which is another network'
+    : any(/(^|\.)layer1\.0\.conv1\.weight$/) ? 'it is a ResNet; a vision transformer is needed'
+    : any(/(^|\.)reg_token$/) ? 'its names are those of timm, which are not read; the official file or HuggingFace\'s is needed'
+    : `found are ${names.length} tensors such as ${names.slice(0, 3).join(', ')}`;
+  return new WeightsError(
+    'weights/not-dino',
+    `${tensors.path} is no DINO or DINOv2 encoder: cls_token and patch_embed.proj.weight (official) or embeddings.cls_token and embeddings.patch_embeddings.projection.weight (HuggingFace) were expected, but ${why}`,
+    { path: tensors.path },
+  );
+}
+
+/** What HuggingFace's config.json says, as far as it matters here. */
+interface DinoConfigFile {
+  readonly modelType?: string;
+  readonly heads?: number;
+  readonly patchSize?: number;
+  readonly imageSize?: number;
+  readonly activation?: string;
+}
+
+function readConfig(source: string): DinoConfigFile {
+  const file = path.join(fs.statSync(source).isDirectory() ? source : path.dirname(source), 'config.json');
+  if (!fs.existsSync(file)) return {};
+  let config: unknown;
+  try {
+    config = JSON.parse(fs.readFileSync(file, 'utf8'));
+  } catch {
+    // Reported below together with JSON that is not an object.
+  }
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    throw new WeightsError('weights/config', `${file} is not a JSON object`, { path: file });
+  }
+  const entries = config as Readonly<Record<string, unknown>>;
+  const [modelType, activation] = [entries['model_type'], entries['hidden_act']];
+  const number = (key: string, name: string): object => (typeof entries[key] === 'number' ? { [name]: entries[key] } : {});
+  return {
+    ...(typeof modelType === 'string' ? { modelType } : {}),
+    ...(typeof activation === 'string' ? { activation } : {}),
+    ...number('num_attention_heads', 'heads'),
+    ...number('patch_size', 'patchSize'),
+    ...number('image_size', 'imageSize'),
+  };
+}
+
+/** A configuration of another network, or of one that computes something else. */
+function checkConfig(source: string, config: DinoConfigFile, sizes: DinoSizes): void {
+  const wrong = (reason: string): WeightsError => new WeightsError('weights/config', `${source}: its config.json ${reason}`, { path: source });
+  if (config.activation !== undefined && config.activation !== 'gelu') throw wrong(`has the activation ${config.activation}; DINO and DINOv2 have gelu`);
+  if (config.patchSize !== undefined && config.patchSize !== sizes.patchSize) throw wrong(`says patches of ${config.patchSize} pixels, but those of the weights have ${sizes.patchSize}`);
+  if (config.imageSize !== undefined && Math.floor(config.imageSize / sizes.patchSize) !== sizes.gridSize) {
+    throw wrong(`says images of ${config.imageSize} pixels, but the weights are made for a grid of ${sizes.gridSize} patches of ${sizes.patchSize}`);
+  }
+}
+
+function readHeads({ metadata, path: file }: TensorSource): number | undefined {
+  const text = metadata[METADATA.heads];
+  if (text === undefined || /^[1-9]\d*$/.test(text)) return text === undefined ? undefined : Number(text);
+  throw new WeightsError('weights/config', `${file}: its metadata ${METADATA.heads} is ${JSON.stringify(text)}, which is no number of heads`, { path: file });
+}
+
+function familyOf(tensors: TensorSource, found: FoundLayout, config: DinoConfigFile, sizes: DinoSizes): DinoFamily {
+  const own = tensors.metadata[METADATA.family];
+  if (own === 'dinov2' || own === 'dino') return own;
+  if (config.modelType === 'dinov2' || config.modelType === 'dinov2_with_registers') return 'dinov2';
+  if (config.modelType === 'vit') return 'dino';
+  const hasMaskToken = [`${found.prefix}mask_token`, `${found.prefix}embeddings.mask_token`].some((name) => tensors.entries.has(name));
+  return sizes.layerScale || sizes.registers > 0 || sizes.feedForward === 'swiglu' || sizes.patchSize === 14 || (hasMaskToken && !found.isVit) ? 'dinov2' : 'dino';
+}
+
+function readSizes(reader: WeightReader, found: FoundLayout, saidHeads: number | undefined): DinoSizes {
+  const wrong = (reason: string): WeightsError => new WeightsError('weights/sizes', `${reader.source.path}: ${reason}`, { path: reader.source.path });
+  const [width, colours, patchSize, patchWidth] = axes(reader, 'patch_embed.proj.weight', 4) as readonly [number, number, number, number];
+  const positions = axes(reader, 'pos_embed', 3)[1] as number;
+  const gridSize = Math.round(Math.sqrt(positions - 1));
+  if (colours !== 3 || patchSize !== patchWidth) {
+    throw wrong(`patch_embed.proj.weight has shape [${[width, colours, patchSize, patchWidth].join(', ')}]; square patches of three colours are needed`);
+  }
+  if (gridSize < 1 || gridSize ** 2 + 1 !== positions) throw wrong(`pos_embed has ${positions} rows, which is not one more than a square grid`);
+  const heads = saidHeads ?? width / 64;
+  if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
+    throw wrong(`its ${width} channels are not divided by ${heads} heads; give their number (official models have one per 64 channels)`);
+  }
+  const isGated = reader.has('blocks.0.mlp.w12.weight');
+  return {
+    width,
+    layers: found.layers,
+    heads,
+    patchSize,
+    gridSize,
+    registers: reader.has('register_tokens') ? (reader.shapeOf('register_tokens')[1] ?? 0) : 0,
+    feedForward: isGated ? 'swiglu' : 'mlp',
+    hidden: isGated ? (axes(reader, 'blocks.0.mlp.w3.weight', 2)[1] as number) : (axes(reader, 'blocks.0.mlp.fc1.weight', 2)[0] as number),
+    layerScale: reader.has('blocks.0.ls1.gamma'),
+  };
+}
+
+function axes(reader: WeightReader, name: string, count: number): readonly number[] {
+  const shape = reader.shapeOf(name);
+  if (shape.length === count && !shape.includes(0)) return shape;
+  throw new WeightsError(
+    'weights/shape',
+    `${reader.source.path}: ${name} has shape [${shape.join(', ')}]; ${count} axes, none empty, were expected`,
+    { path: reader.source.path, tensor: name, found: shape },
+  );
+}
