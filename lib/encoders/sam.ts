@@ -112,6 +112,11 @@ export class SamEncoder extends SpatialEncoder {
     return tokens as tf.Tensor4D; // [1, G, G, C]
   }
 
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+    const { gridSize, channels } = this.sizes;
+    return [(inputShape as tf.Shape)[0] ?? null, gridSize, gridSize, channels];
+  }
+
   override getConfig(): tf.serialization.ConfigDict {
     return { ...super.getConfig(), sizes: { ...this.sizes, globalBlocks: [...this.sizes.globalBlocks] } };
   }
