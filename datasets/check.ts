@@ -89,7 +89,7 @@ function unreadable(file: string, error: Error): DatasetProblem {
 /** Only for whole sets: a set with categories missing has said so already. */
 function compareCounts(dataset: Dataset): DatasetProblem[] {
   const expected = findRegisteredDataset(dataset.name)?.expected;
-  if (expected == null || dataset.problems.some((problem) => problem.kind === 'missing-category')) return [];
+  if (expected == null || !(expected.layouts?.includes(dataset.layout) ?? true) || dataset.problems.some((problem) => problem.kind === 'missing-category')) return [];
   const { normal, anomalous } = countSamples(dataset.categories);
   if (normal === expected.normal && anomalous === expected.anomalous) return [];
   const origin = expected.sure ? '' : ' (as commonly quoted)';

@@ -6,10 +6,12 @@ export interface CsvRow {
 
 /**
  * Reads CSV text with a header: quoted fields with doubled quotes, commas and line ends in them; CRLF; a byte order
- * mark; blanks around names and values (HeadCT's header is `id, hemorrhage`); column names in lower case; empty lines skipped.
+ * mark; blanks around names and values (HeadCT's header is `id, hemorrhage`); column names in lower case; empty lines
+ * skipped. The separator is the comma, or the semicolon or tab where the header has that and no comma.
  */
 export function parseCsv(text: string): { readonly columns: readonly string[]; readonly rows: readonly CsvRow[] } {
-  const [header, ...records] = splitRecords(text.replace(/^\uFEFF/, ''));
+  const content = text.replace(/^\uFEFF/, '');
+  const [header, ...records] = splitRecords(content, separatorOf(content));
   const columns = (header?.fields ?? []).map((field) => field.toLowerCase());
   const rows = records.map(({ line, fields }) => ({
     line,
@@ -18,7 +20,12 @@ export function parseCsv(text: string): { readonly columns: readonly string[]; r
   return { columns, rows };
 }
 
-function splitRecords(text: string): { line: number; fields: string[] }[] {
+function separatorOf(text: string): string {
+  const header = text.split('\n', 1)[0] as string;
+  return [',', ';', '\t'].find((separator) => header.includes(separator)) ?? ',';
+}
+
+function splitRecords(text: string, separator: string): { line: number; fields: string[] }[] {
   const records: { line: number; fields: string[] }[] = [];
   let fields: string[] = [];
   let field = '';
@@ -41,7 +48,7 @@ function splitRecords(text: string): { line: number; fields: string[] }[] {
     } else if (char === '"' && field.trim() === '') {
       field = '';
       quoted = true;
-    } else if (char === ',') {
+    } else if (char === separator) {
       fields.push(field.trim());
       field = '';
     } else if (char === '\n') {

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { cacheFolder } from '../lib/cache-folder';
 import { childFolder } from './listing';
-import { registeredDatasets, type RegisteredDataset } from './registry';
+import { bundleFolders, registeredDatasets, type RegisteredDataset } from './registry';
 
 /**
  * Where sets are looked for and the drawn ones written: `CRANE_DATA`; else `datasets/data` of the checkout; else, when
@@ -18,7 +18,13 @@ export function dataFolder(environment: NodeJS.ProcessEnv = process.env): string
 
 /** The folder of a registered set under the data folder; undefined where it is not there. */
 export function findDatasetFolder(entry: RegisteredDataset, folder: string = dataFolder()): string | undefined {
-  return childFolder(folder, ...entry.folders);
+  const bundles = bundleFolders.flatMap((name) => childFolder(folder, name) ?? []);
+  const places = [folder, ...bundles, ...bundles.flatMap((bundle) => bundleFolders.flatMap((name) => childFolder(bundle, name) ?? []))];
+  for (const place of places) {
+    const found = childFolder(place, ...entry.folders);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** Registered sets whose folder is there. */

@@ -1,53 +1,65 @@
+import * as path from 'node:path';
 import { compareText, type DatasetProblem } from './sample';
-import { stem } from './listing';
+import { listFolders, listImages, stem } from './listing';
 
-/** Endings that a mask's name has more than its image's, such as `001_label.PNG` for `001.jpg`. */
-const maskEnding = /[_\- ](mask|masks|label|labels|gt|ground_?truth|segmentation|seg)$/i;
+/** Endings that a mask's name has more than its image's: `001_label.PNG` for `001.jpg`, and `001_mask_2.png` beside it. */
+const maskEnding = /[_\- ](mask|masks|label|labels|gt|ground_?truth|segmentation|seg)([_\- ]?\d+)?$/i;
 /** Endings that an image's name has and its mask's has not, such as `fine_3_1_fram.jpg` for `fine_3_1_mask.jpg`. */
 const imageEnding = /[_\- ](frame|fram|image|img)$/i;
 
 export interface MaskPairs {
-  /** The mask of each image that has one. */
-  readonly maskOf: ReadonlyMap<string, string>;
-  /** Masks that no image took, and images that two masks would fit. */
+  /** The masks of an image: none, one, or several whose union counts. */
+  masksOf(image: string): readonly string[];
+  /** Masks that no image took. */
   readonly problems: readonly DatasetProblem[];
+}
+
+/** Masks in a folder, and in folders below it that are named after an image and hold its masks (as in MVTec LOCO). */
+export function listMasks(folder: string): string[] {
+  return [...listImages(folder), ...listFolders(folder).flatMap(listImages)];
 }
 
 /**
  * Pairs images with masks by name: same name but for suffix, upper or lower case, and the endings above. Never by
  * position, which shifts every pair after one missing file (spec 9.1).
+ *
+ * @param maskFolder masks in folders below it are those of the image that their folder is named after
  */
-export function pairByName(images: readonly string[], masks: readonly string[]): MaskPairs {
+export function pairByName(images: readonly string[], masks: readonly string[], maskFolder?: string): MaskPairs {
   const byKey = new Map<string, string[]>();
   for (const mask of masks) {
-    for (const key of new Set([stem(mask).toLowerCase(), maskKey(mask)])) {
-      byKey.set(key, [...(byKey.get(key) ?? []), mask]);
-    }
+    for (const key of maskKeys(mask, maskFolder)) byKey.set(key, [...(byKey.get(key) ?? []), mask]);
   }
-  const maskOf = new Map<string, string>();
+  const pairs = new Map<string, readonly string[]>();
   const taken = new Set<string>();
-  const problems: DatasetProblem[] = [];
   for (const image of images) {
-    const candidates = byKey.get(stem(image).toLowerCase()) ?? byKey.get(imageKey(image)) ?? [];
-    const [mask, second] = candidates;
-    if (mask === undefined) continue;
-    maskOf.set(image, mask);
-    candidates.forEach((candidate) => taken.add(candidate));
-    if (second !== undefined) {
-      const message = `${candidates.length} masks fit ${image}: ${candidates.join(', ')}. The first was taken; keep one of them.`;
-      problems.push({ kind: 'ambiguous-mask', severity: 'warning', path: image, message });
-    }
+    const found = byKey.get(keyOf(stem(image))) ?? byKey.get(keyOf(stem(image)).replace(imageEnding, '')) ?? [];
+    pairs.set(image, found);
+    found.forEach((mask) => taken.add(mask));
   }
-  for (const mask of masks.filter((candidate) => !taken.has(candidate)).sort(compareText)) {
-    problems.push({ kind: 'stray-mask', severity: 'warning', path: mask, message: `no image belongs to the mask ${mask}` });
-  }
-  return { maskOf, problems };
+  const problems = masks.filter((mask) => !taken.has(mask)).sort(compareText).map(strayMask);
+  return { masksOf: (image) => pairs.get(image) ?? [], problems };
 }
 
-function maskKey(file: string): string {
-  return stem(file).toLowerCase().replace(maskEnding, '');
+/** The same complaint wherever a mask is left over. */
+export function strayMask(mask: string): DatasetProblem {
+  return { kind: 'stray-mask', severity: 'warning', path: mask, message: `no image belongs to the mask ${mask}` };
 }
 
-function imageKey(file: string): string {
-  return stem(file).toLowerCase().replace(imageEnding, '');
+/** The name that the image of a mask would have, without suffix; undefined for names without one of the endings of masks. */
+export function imageNameOf(mask: string): string | undefined {
+  const name = stem(mask);
+  return maskEnding.test(name) ? name.replace(maskEnding, '') : undefined;
+}
+
+function maskKeys(mask: string, maskFolder: string | undefined): ReadonlySet<string> {
+  const folder = path.dirname(mask);
+  if (maskFolder !== undefined && folder !== maskFolder) return new Set([keyOf(path.basename(folder))]);
+  const key = keyOf(stem(mask));
+  return new Set([key, key.replace(maskEnding, '')]);
+}
+
+/** Names are compared in lower case; Unicode in one form, since macOS archives write letters and accents apart. */
+function keyOf(name: string): string {
+  return name.toLowerCase().normalize('NFC');
 }

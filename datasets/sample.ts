@@ -3,8 +3,10 @@ import type { DatasetKind } from './registry';
 /** One image of the test split. */
 export interface Sample {
   readonly imagePath: string;
-  /** The mask that belongs to the image: any sample above 0 marks a defect. Null where there is none. */
+  /** The mask that belongs to the image, as `loadMaskAtOwnSize` reads it. Null where there is none. */
   readonly maskPath: string | null;
+  /** Where an image has several masks: all of them; `maskPath` is their union, in a file of its own. */
+  readonly maskParts?: readonly string[];
   readonly hasMask: boolean;
   readonly category: string;
   /** Kind of defect, such as `broken_large`; `good` for normal images. */
@@ -22,7 +24,7 @@ export interface Category {
 /** Something about a set on disk that is not as it should be. */
 export interface DatasetProblem {
   readonly kind:
-    | 'missing-folder' | 'missing-mask' | 'stray-mask' | 'ambiguous-mask' | 'missing-image' | 'missing-category' | 'left-out'
+    | 'missing-folder' | 'missing-mask' | 'stray-mask' | 'missing-image' | 'missing-category' | 'left-out' | 'duplicate'
     | 'unlabelled-image' | 'bad-row' | 'count' | 'unreadable' | 'mask-size' | 'empty-mask' | 'filled-mask';
   /** Errors keep a set from being scored in full; warnings do not. */
   readonly severity: 'error' | 'warning';
@@ -62,10 +64,14 @@ export function countSamples(categories: readonly Category[]): DatasetCounts {
   return { images: samples.length, normal: samples.length - anomalous, anomalous, masks };
 }
 
-/** Builds a sample; normal images are `good` whatever their folder is called. */
-export function makeSample(category: string, imagePath: string, defect: string | null, maskPath: string | null): Sample {
-  const anomalous = defect !== null;
-  return { imagePath, maskPath, hasMask: maskPath !== null, category, defect: defect ?? 'good', anomalous };
+/**
+ * Builds a sample; normal images are `good` whatever their folder is called.
+ * @param masks none, one, or several whose union counts
+ */
+export function makeSample(category: string, imagePath: string, defect: string | null, masks: readonly string[]): Sample {
+  const [maskPath = null] = masks;
+  const sample = { imagePath, maskPath, hasMask: maskPath !== null, category, defect: defect ?? 'good', anomalous: defect !== null };
+  return masks.length > 1 ? { ...sample, maskParts: masks } : sample;
 }
 
 /** One category with its samples sorted by path. */

@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { makeCategory, makeSample } from '../sample';
 import { listFolders, listImages } from '../listing';
@@ -10,13 +11,15 @@ export const bareFolderLayout: Layout = {
   fits: (root) => imagesUnder(root).length > 0,
   read(root) {
     const name = path.basename(root);
-    const samples = imagesUnder(root).map((image) => makeSample(name, image, null, null));
+    const samples = imagesUnder(root).map((image) => makeSample(name, image, null, []));
     return { categories: [makeCategory(name, samples)], problems: [], hasMasks: false };
   },
 };
 
-/** Links to folders are followed; a depth limit ends circles of them. */
-function imagesUnder(folder: string, depth = 16): string[] {
-  const deeper = depth === 0 ? [] : listFolders(folder).flatMap((child) => imagesUnder(child, depth - 1));
-  return [...listImages(folder), ...deeper];
+/** Links to folders are followed, and each folder is entered once, however many links lead to it. */
+function imagesUnder(folder: string, entered = new Set<string>()): string[] {
+  const real = fs.realpathSync(folder);
+  if (entered.has(real)) return [];
+  entered.add(real);
+  return [...listImages(folder), ...listFolders(folder).flatMap((child) => imagesUnder(child, entered))];
 }

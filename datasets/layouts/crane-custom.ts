@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import { makeCategory, makeSample, type Category, type DatasetProblem, type Sample } from '../sample';
 import { childFolder, listFolders, listImages } from '../listing';
-import { pairByName } from '../mask-names';
+import { listMasks, pairByName } from '../mask-names';
 import { missingMask, type Layout, type LayoutHints } from './layout';
 
 /** The reference program's form for one's own data (spec 9.5): `test/CATEGORY/{good,DEFECT}/NAME.png`, `test/CATEGORY/masks/NAME_mask.png`. */
@@ -29,14 +29,14 @@ function readCategory(folder: string, hints: LayoutHints, problems: DatasetProbl
   const normal = groups.filter((group) => path.basename(group).toLowerCase() === 'good');
   const anomalous = groups.filter((group) => !normal.includes(group));
   // One folder of masks serves all kinds of defects, so all are paired at once.
-  const { maskOf, problems: misfits } = pairByName(anomalous.flatMap(listImages), listImages(maskFolder));
+  const { masksOf, problems: misfits } = pairByName(anomalous.flatMap(listImages), listMasks(maskFolder), maskFolder);
   problems.push(...misfits);
-  const samples: Sample[] = normal.flatMap(listImages).map((image) => makeSample(name, image, null, null));
+  const samples: Sample[] = normal.flatMap(listImages).map((image) => makeSample(name, image, null, []));
   for (const group of anomalous) {
     for (const image of listImages(group)) {
-      const mask = maskOf.get(image) ?? null;
-      if (mask === null && hints.expectMasks) problems.push(missingMask(image, `${maskFolder}/NAME_mask.png`));
-      samples.push(makeSample(name, image, path.basename(group), mask));
+      const masks = masksOf(image);
+      if (masks.length === 0 && hints.expectMasks) problems.push(missingMask(image, `${maskFolder}/NAME_mask.png`));
+      samples.push(makeSample(name, image, path.basename(group), masks));
     }
   }
   return makeCategory(name, samples);

@@ -1,32 +1,52 @@
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { makeCategory, makeSample, type Category, type DatasetProblem } from '../sample';
-import { childFolder, listFolders, listImages } from '../listing';
+import { childFile, childFolder, listFolders, listImages } from '../listing';
 import { pairByName } from '../mask-names';
-import type { Layout } from './layout';
+import { missingMask, type Layout } from './layout';
 
-/** DAGM 2007 (spec 9.2): `ClassN/Test/0001.PNG`, and `ClassN/Test/Label/0001_label.PNG` for the images that have a defect. */
+/**
+ * DAGM 2007 (spec 9.2): `ClassN/Test/0001.PNG`, and `ClassN/Test/Label/0001_label.PNG` for the images that have a
+ * defect. `Label/Labels.txt`, where it is there, says which these are, so that a lost label is noticed.
+ */
 export const dagmLayout: Layout = {
   name: 'dagm',
   looksFor: 'ClassN/Test/NNNN.PNG with ClassN/Test/Label/NNNN_label.PNG (DAGM)',
-  fits: (root) => classFolders(root).length > 0,
+  fits: (root) => testFolders(root).length > 0,
   read(root) {
     const problems: DatasetProblem[] = [];
-    return { categories: classFolders(root).map((folder) => readClass(folder, problems)), problems, hasMasks: true };
+    return { categories: testFolders(root).map(({ name, test }) => readClass(name, test, problems)), problems, hasMasks: true };
   },
 };
 
-function classFolders(root: string): string[] {
-  return listFolders(root).filter((folder) => {
-    const test = childFolder(folder, 'Test');
-    return test !== undefined && childFolder(test, 'Label') !== undefined && listImages(test).length > 0;
+/** The archive of each class has its folder in a folder of the same name; a class may stand alone. */
+function testFolders(root: string): { name: string; test: string }[] {
+  return [root, ...listFolders(root)].flatMap((folder) => {
+    const name = path.basename(folder);
+    const test = childFolder(childFolder(folder, name) ?? folder, 'Test');
+    return test !== undefined && childFolder(test, 'Label') !== undefined && listImages(test).length > 0 ? [{ name, test }] : [];
   });
 }
 
-function readClass(folder: string, problems: DatasetProblem[]): Category {
-  const name = path.basename(folder);
-  const test = childFolder(folder, 'Test') as string;
+function readClass(name: string, test: string, problems: DatasetProblem[]): Category {
   const images = listImages(test);
-  const { maskOf, problems: misfits } = pairByName(images, listImages(childFolder(test, 'Label') as string));
+  const label = childFolder(test, 'Label') as string;
+  const { masksOf, problems: misfits } = pairByName(images, listImages(label));
   problems.push(...misfits);
-  return makeCategory(name, images.map((image) => makeSample(name, image, maskOf.has(image) ? 'defect' : null, maskOf.get(image) ?? null)));
+  const defective = namedDefective(label);
+  const samples = images.map((image) => {
+    const masks = masksOf(image);
+    if (masks.length === 0 && !defective.has(path.basename(image).toLowerCase())) return makeSample(name, image, null, []);
+    if (masks.length === 0) problems.push(missingMask(image, `a label in ${label}, since Labels.txt calls it defective`));
+    return makeSample(name, image, 'defect', masks);
+  });
+  return makeCategory(name, samples);
+}
+
+/** Images that Labels.txt calls defective. Its lines are: number, 0 or 1, image, a number, label; other lines are skipped. */
+function namedDefective(label: string): ReadonlySet<string> {
+  const list = childFile(label, 'Labels.txt');
+  if (list === undefined) return new Set();
+  const rows = fs.readFileSync(list, 'utf8').split(/\r?\n/).map((line) => line.trim().split(/\s+/));
+  return new Set(rows.filter((fields) => fields[1] === '1' && fields[2] !== undefined).map((fields) => (fields[2] as string).toLowerCase()));
 }

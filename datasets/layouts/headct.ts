@@ -20,7 +20,7 @@ export const headctLayout: Layout = {
     const samples: Sample[] = [];
     for (const [id, anomalous] of labels) {
       const image = images.get(id);
-      if (image !== undefined) samples.push(makeSample(name, image, anomalous ? labelColumn : null, null));
+      if (image !== undefined) samples.push(makeSample(name, image, anomalous ? labelColumn : null, []));
       else problems.push({ kind: 'missing-image', severity: 'error', path: root, message: `labels.csv names image ${id}, and no file in ${root} is called so` });
     }
     for (const [id, image] of images) {

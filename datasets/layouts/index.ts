@@ -1,7 +1,9 @@
 import { craneCustomLayout } from './crane-custom';
+import { csvListLayout } from './csv-list';
 import { dagmLayout } from './dagm';
 import { headctLayout } from './headct';
 import { imagesMasksLayout } from './images-masks';
+import { kolektorLayout } from './kolektor';
 import type { Layout } from './layout';
 import { masksBesideLayout } from './masks-beside';
 import { metaJsonLayout } from './meta-json';
@@ -14,7 +16,9 @@ export const layouts: readonly Layout[] = [
   metaJsonLayout,
   visaLayout,
   headctLayout,
+  kolektorLayout,
   dagmLayout,
+  csvListLayout,
   mvtecLayout,
   craneCustomLayout,
   imagesMasksLayout,

@@ -1,3 +1,4 @@
+import type { OnProgress } from '../../lib/progress';
 import type { Category, DatasetProblem } from '../sample';
 
 /** What a reader may be told by the registry; a bare folder tells nothing. */
@@ -6,6 +7,9 @@ export interface LayoutHints {
   readonly category: string | null;
   /** False where masks are not to be expected. */
   readonly expectMasks: boolean;
+  /** Whether a registered set is read: then every image of a folder of images and masks is anomalous. */
+  readonly registered: boolean;
+  readonly onProgress?: OnProgress;
 }
 
 export interface LayoutReading {
@@ -13,6 +17,8 @@ export interface LayoutReading {
   readonly problems: readonly DatasetProblem[];
   /** False where this layout carries labels per image only. */
   readonly hasMasks: boolean;
+  /** Where only masks say which images are anomalous: one that marks nothing makes its image normal. */
+  readonly labelledByMasks?: boolean;
 }
 
 /** One way in which sets lie on disk. */
@@ -23,7 +29,7 @@ export interface Layout {
   /** Whether the folder has this form. Looks at names only. */
   fits(root: string): boolean;
   /** Reads the test split of a folder that fits. @throws DatasetError where a list in it cannot be read */
-  read(root: string, hints: LayoutHints): LayoutReading;
+  read(root: string, hints: LayoutHints): LayoutReading | Promise<LayoutReading>;
 }
 
 /** The same complaint for every reader. */

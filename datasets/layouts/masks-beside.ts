@@ -1,52 +1,71 @@
 import * as path from 'node:path';
 import { makeCategory, makeSample, type DatasetProblem, type Sample } from '../sample';
 import { childFolder, listFolders, listImages, stem } from '../listing';
+import { imageNameOf, pairByName } from '../mask-names';
 import { missingMask, type Layout } from './layout';
 
 const normalFolder = /(^|[_\- ])(free|good|ok|normal)$/i;
 
+/** Pictures of a folder, told into images and masks. */
+interface Beside {
+  /** Kind of defect, or the name of the folder of normal images; null where one folder holds all pictures. */
+  readonly condition: string | null;
+  readonly folder: string;
+  readonly images: readonly string[];
+  readonly masks: readonly string[];
+}
+
 /**
- * One folder for each condition, each mask beside its image under the same name: `MT_Crack/Imgs/a.jpg` with
- * `MT_Crack/Imgs/a.png` (magnetic tiles). `MT_Free` is normal. JPEG is the image, PNG the mask.
+ * Each mask beside its image: `NAME_mask.png` beside `NAME.png` (or `_label`, `_GT`, …), or `a.png` beside `a.jpg`
+ * (magnetic tiles), in one folder for each condition, such as `MT_Crack/Imgs` and `MT_Free/Imgs`, or all in one folder.
+ * Folders called free, good, ok or normal hold normal images, others anomalous ones. In a single folder, the set's own or
+ * its `test`, an image is normal that has no mask, or whose mask marks nothing (as in KolektorSDD2).
  */
 export const masksBesideLayout: Layout = {
   name: 'masks-beside',
-  looksFor: 'CONDITION/Imgs/NAME.jpg with the mask NAME.png beside it (magnetic tiles)',
-  fits: (root) => conditionFolders(root).length > 0,
+  looksFor: 'NAME.png with the mask NAME_mask.png beside it, or NAME.jpg with the mask NAME.png, in one folder or in one for each condition (magnetic tiles)',
+  fits: (root) => foldersOf(root).length > 0,
   read(root, hints) {
     const name = hints.category ?? path.basename(root);
     const problems: DatasetProblem[] = [];
-    const samples = conditionFolders(root).flatMap(({ condition, images }) => readCondition(name, condition, images, problems));
-    return { categories: [makeCategory(name, samples)], problems, hasMasks: true };
+    const folders = foldersOf(root);
+    const samples = folders.flatMap((folder) => readFolder(name, folder, problems));
+    return { categories: [makeCategory(name, samples)], problems, hasMasks: true, labelledByMasks: folders[0]?.condition === null };
   },
 };
 
-function conditionFolders(root: string): { condition: string; images: string }[] {
-  return listFolders(root).flatMap((folder) => {
-    const images = childFolder(folder, 'Imgs') ?? folder;
-    const { photographs, maskOf } = split(images);
-    return photographs.some((file) => maskOf.has(stem(file))) ? [{ condition: path.basename(folder), images }] : [];
-  });
-}
-
-function split(folder: string): { photographs: string[]; maskOf: Map<string, string> } {
-  const files = listImages(folder);
-  return {
-    photographs: files.filter((file) => /\.jpe?g$/i.test(file)),
-    maskOf: new Map(files.filter((file) => /\.png$/i.test(file)).map((file) => [stem(file), file])),
-  };
-}
-
-function readCondition(category: string, condition: string, folder: string, problems: DatasetProblem[]): Sample[] {
-  const normal = normalFolder.test(condition);
-  const { photographs, maskOf } = split(folder);
-  const names = new Set(photographs.map(stem));
-  for (const [name, mask] of maskOf) {
-    if (!names.has(name)) problems.push({ kind: 'stray-mask', severity: 'warning', path: mask, message: `no image belongs to the mask ${mask}` });
+/** The set's own folder or its test split; else those in it that have a pair, and folders of normal images beside them. */
+function foldersOf(root: string): Beside[] {
+  for (const folder of [root, childFolder(root, 'test')]) {
+    const single = folder === undefined ? undefined : tellApart(null, folder);
+    if (single !== undefined && single.masks.length > 0) return [single];
   }
-  return photographs.map((image) => {
-    const mask = maskOf.get(stem(image)) ?? null;
-    if (mask === null && !normal) problems.push(missingMask(image, path.join(folder, `${stem(image)}.png`)));
-    return makeSample(category, image, normal ? null : condition.replace(/^MT_/, ''), mask);
+  const below = listFolders(root).map((folder) => tellApart(path.basename(folder), childFolder(folder, 'Imgs') ?? folder));
+  if (!below.some(({ masks }) => masks.length > 0)) return [];
+  return below.filter(({ condition, images, masks }) => masks.length > 0 || (images.length > 0 && normalFolder.test(condition as string)));
+}
+
+/** By the endings of masks' names; where no name has one, a PNG beside a JPEG of its name is the mask. */
+function tellApart(condition: string | null, folder: string): Beside {
+  const files = listImages(folder);
+  const names = new Set(files.map((file) => stem(file).toLowerCase()));
+  const isNamedMask = (file: string): boolean => names.has(imageNameOf(file)?.toLowerCase() ?? '');
+  if (files.some(isNamedMask)) return { condition, folder, images: files.filter((file) => imageNameOf(file) === undefined), masks: files.filter((file) => imageNameOf(file) !== undefined) };
+  const photographs = files.filter((file) => /\.jpe?g$/i.test(file));
+  const photographed = new Set(photographs.map(stem));
+  const drawn = files.filter((file) => /\.png$/i.test(file));
+  const paired = drawn.some((file) => photographed.has(stem(file)));
+  return paired ? { condition, folder, images: photographs, masks: drawn } : { condition, folder, images: files, masks: [] };
+}
+
+function readFolder(category: string, { condition, folder, images, masks }: Beside, problems: DatasetProblem[]): Sample[] {
+  const normal = condition !== null && normalFolder.test(condition);
+  const { masksOf, problems: misfits } = pairByName(images, masks);
+  problems.push(...misfits);
+  return images.map((image) => {
+    const found = masksOf(image);
+    if (normal || (condition === null && found.length === 0)) return makeSample(category, image, null, found);
+    if (found.length === 0) problems.push(missingMask(image, path.join(folder, `${stem(image)}_mask.png`)));
+    return makeSample(category, image, condition?.replace(/^MT_/, '') ?? 'anomaly', found);
   });
 }

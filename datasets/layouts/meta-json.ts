@@ -35,7 +35,7 @@ export const metaJsonLayout: Layout = {
       }
       const mask = entry.mask_path ? (resolveListed(root, entry.mask_path) ?? null) : null;
       if (entry.anomaly === 1 && hasMasks && mask === null) problems.push(missingMask(image, entry.mask_path || 'mask_path of meta.json'));
-      samples.push(makeSample(entry.cls_name, image, entry.anomaly === 1 ? entry.specie_name || 'anomaly' : null, mask));
+      samples.push(makeSample(entry.cls_name, image, entry.anomaly === 1 ? entry.specie_name || 'anomaly' : null, mask === null ? [] : [mask]));
     }
     const names = [...new Set(samples.map((sample) => sample.category))].sort(compareText);
     const categories = names.map((name) => makeCategory(name, samples.filter((sample) => sample.category === name)));

@@ -1,11 +1,13 @@
 import * as path from 'node:path';
 import { makeCategory, makeSample, type Category, type DatasetProblem, type Sample } from '../sample';
 import { childFolder, listFolders, listImages } from '../listing';
-import { pairByName } from '../mask-names';
+import { listMasks, pairByName } from '../mask-names';
 import { missingMask, type Layout, type LayoutHints } from './layout';
 
 /** Folders of normal images: MVTec-AD says `good`, BTAD `ok`. */
 const normalFolders = new Set(['good', 'ok', 'normal']);
+/** Names of the folder of masks; the last is what AnomalyCLIP's script expects of ISIC, masks lying directly in it (spec 9.3). */
+const truthFolders = ['ground_truth', 'groundtruth', 'ISBI2016_ISIC_Part1_Test_GroundTruth'];
 
 /**
  * Trees like that of MVTec-AD, BTAD's `ok` and `ko` among them (spec 9.2): `CATEGORY/test/good/000.png`,
@@ -36,7 +38,7 @@ function isCategory(folder: string): boolean {
 
 /** Categories whose `test` folder is lost or empty; folders that are no category at all are none of our business. */
 function foldersWithoutTest(root: string): DatasetProblem[] {
-  const lost = isCategory(root) ? [] : listFolders(root).filter((folder) => childFolder(folder, 'train', 'ground_truth') !== undefined && !isCategory(folder));
+  const lost = isCategory(root) ? [] : listFolders(root).filter((folder) => childFolder(folder, 'train', ...truthFolders) !== undefined && !isCategory(folder));
   return lost.map((folder) => {
     const test = path.join(folder, 'test');
     return { kind: 'missing-folder', severity: 'error', path: test, message: `the folder ${test} is missing or has no images, so category ${path.basename(folder)} is left out` };
@@ -45,27 +47,32 @@ function foldersWithoutTest(root: string): DatasetProblem[] {
 
 function readCategory(folder: string, hints: LayoutHints, problems: DatasetProblem[]): Category {
   const name = path.basename(folder);
-  const truth = childFolder(folder, 'ground_truth', 'groundtruth');
+  const truth = childFolder(folder, ...truthFolders);
   const samples: Sample[] = [];
   let anomalous = 0;
   for (const group of listFolders(childFolder(folder, 'test') as string)) {
     const images = listImages(group);
     const defect = path.basename(group);
     if (normalFolders.has(defect.toLowerCase())) {
-      samples.push(...images.map((image) => makeSample(name, image, null, null)));
+      samples.push(...images.map((image) => makeSample(name, image, null, [])));
       continue;
     }
     anomalous += images.length;
-    const masks = truth === undefined ? undefined : childFolder(truth, defect);
-    const { maskOf, problems: misfits } = pairByName(images, masks === undefined ? [] : listImages(masks));
+    const masks = truth === undefined ? undefined : maskFolderOf(truth, defect);
+    const { masksOf, problems: misfits } = pairByName(images, masks === undefined ? [] : listMasks(masks), masks);
     problems.push(...misfits);
-    samples.push(...images.map((image) => makeSample(name, image, defect, maskOf.get(image) ?? null)));
+    samples.push(...images.map((image) => makeSample(name, image, defect, masksOf(image))));
     if (!hints.expectMasks || truth === undefined || images.length === 0) continue;
     if (masks === undefined) problems.push(missingFolder(path.join(truth, defect), images.length));
-    else problems.push(...images.filter((image) => !maskOf.has(image)).map((image) => missingMask(image, `${masks}/NAME_mask.png`)));
+    else problems.push(...images.filter((image) => masksOf(image).length === 0).map((image) => missingMask(image, `${masks}/NAME_mask.png`)));
   }
   if (hints.expectMasks && truth === undefined && anomalous > 0) problems.push(missingFolder(path.join(folder, 'ground_truth'), anomalous));
   return makeCategory(name, samples);
+}
+
+/** Masks lie in a folder for each kind of defect, or, where there is but one kind, directly in the folder of masks. */
+function maskFolderOf(truth: string, defect: string): string | undefined {
+  return childFolder(truth, defect) ?? (listImages(truth).length > 0 ? truth : undefined);
 }
 
 function missingFolder(folder: string, images: number): DatasetProblem {

@@ -16,7 +16,8 @@ const columns = ['object', 'split', 'label', 'image', 'mask'] as const;
 export const visaLayout: Layout = {
   name: 'visa',
   looksFor: 'CATEGORY/Data/Images/Normal|Anomaly with split_csv/1cls.csv (VisA)',
-  fits: (root) => imageFolders(root).length > 0,
+  // Without the list, a meta.json says better which images are the test split.
+  fits: (root) => imageFolders(root).length > 0 && (splitCsvOf(root) !== undefined || childFile(root, 'meta.json') === undefined),
   read(root) {
     const csv = splitCsvOf(root);
     return csv === undefined ? readWithoutSplit(root) : readSplit(root, csv);
@@ -66,11 +67,11 @@ function readRow(root: string, csv: string, row: CsvRow, problems: DatasetProble
     problems.push({ kind: 'missing-image', severity: 'error', path: imagePath, message: `${csv} line ${row.line} names ${imagePath}, which is not there` });
     return undefined;
   }
-  if (label === 'normal') return makeSample(object, imagePath, null, null);
+  if (label === 'normal') return makeSample(object, imagePath, null, []);
   const maskPath = mask === '' ? null : path.join(root, mask);
   const there = maskPath !== null && fs.existsSync(maskPath);
   if (!there) problems.push(missingMask(imagePath, maskPath ?? `the column "mask" of ${csv}`));
-  return makeSample(object, imagePath, 'anomaly', there ? maskPath : null);
+  return makeSample(object, imagePath, 'anomaly', there ? [maskPath] : []);
 }
 
 /** Without the split the test images cannot be told from those for training: all are listed, and the fault is named. */
@@ -82,10 +83,10 @@ function readWithoutSplit(root: string): LayoutReading {
     const normal = listImages(childFolder(images, 'Normal') ?? path.join(images, 'Normal'));
     const anomalous = listImages(childFolder(images, 'Anomaly') ?? path.join(images, 'Anomaly'));
     const masks = childFolder(childFolder(data, 'Masks') ?? data, 'Anomaly');
-    const { maskOf } = pairByName(anomalous, masks ? listImages(masks) : []);
+    const { masksOf } = pairByName(anomalous, masks ? listImages(masks) : []);
     return makeCategory(category, [
-      ...normal.map((image) => makeSample(category, image, null, null)),
-      ...anomalous.map((image) => makeSample(category, image, 'anomaly', maskOf.get(image) ?? null)),
+      ...normal.map((image) => makeSample(category, image, null, [])),
+      ...anomalous.map((image) => makeSample(category, image, 'anomaly', masksOf(image))),
     ]);
   });
   return { categories, problems, hasMasks: true };

@@ -14,8 +14,8 @@ export const yesNoLayout: Layout = {
   read(root, hints) {
     const name = hints.category ?? path.basename(root);
     const folder = folderWithBoth(root) as string;
-    const normal = listImages(childFolder(folder, 'no') as string).map((image) => makeSample(name, image, null, null));
-    const anomalous = listImages(childFolder(folder, 'yes') as string).map((image) => makeSample(name, image, 'tumour', null));
+    const normal = listImages(childFolder(folder, 'no') as string).map((image) => makeSample(name, image, null, []));
+    const anomalous = listImages(childFolder(folder, 'yes') as string).map((image) => makeSample(name, image, 'tumour', []));
     return { categories: [makeCategory(name, [...normal, ...anomalous])], problems: [], hasMasks: false };
   },
 };

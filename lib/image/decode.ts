@@ -79,6 +79,7 @@ async function decodeBytes(bytes: Uint8Array, source: string, options: DecodeOpt
     data: pickChannels(samples, info.channels, mode),
     reference,
     source,
+    ...(metadata.format === 'jpeg' ? { lossy: true } : {}),
   };
 }
 

@@ -95,8 +95,8 @@ export interface Mask {
 
 export interface MaskOptions extends DecodeOptions {
   /**
-   * Levels (of 255; of 65535 for 16 bits) above which a pixel counts as anomalous. Default 0, as in the reference: any
-   * luminance at all. Masks kept as JPEG are noisy around 0 and are better cut at 127.
+   * Levels (of 255; of 65535 for 16 bits) above which a pixel counts as anomalous. Default 0: any luminance at all. Masks
+   * kept as JPEG are noisy around 0 and are cut at 127; at 0 as well where they are read as the reference reads (`reference`).
    */
   readonly above?: number;
 }
@@ -109,8 +109,12 @@ export interface MaskOptions extends DecodeOptions {
 export async function loadMaskAtOwnSize(input: ImageInput, options: MaskOptions = {}): Promise<Mask> {
   const decoded = await decodeImage(input, options);
   const { width, height } = decoded;
-  return { width, height, data: binarise(decoded, options.above ?? 0) };
+  const noisy = decoded.lossy === true && options.reference !== true;
+  return { width, height, data: binarise(decoded, options.above ?? (noisy ? JPEG_CUT : 0)) };
 }
+
+/** Half of the levels: far from the noise around 0 and around 255. */
+const JPEG_CUT = 127;
 
 function binarise(decoded: DecodedImage, above: number): Uint8Array {
   const { mode, data, width, height } = decoded;

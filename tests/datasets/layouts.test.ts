@@ -41,11 +41,16 @@ describe('mvtec', () => {
     expect(dataset.categories.map((category) => category.name)).toEqual(['nut']);
   });
 
-  test('hidden files are skipped and links followed', async () => {
+  test('hidden files are skipped; links are followed, and what they lead to counts once', async () => {
     const root = makeTree([...whole, 'nut/test/good/._000.png', 'nut/test/good/.DS_Store', '__MACOSX/test/good/000.png', 'nut/test/good/notes.txt']);
     fs.symlinkSync(path.join(root, 'nut'), path.join(root, 'zz linked'));
     const dataset = await openDataset(root);
-    expect(dataset.categories.map((category) => [category.name, category.samples.length])).toEqual([['bolt ü', 2], ['nut', 3], ['zz linked', 3]]);
+    expect(dataset.categories.map((category) => [category.name, category.samples.length])).toEqual([['bolt ü', 2], ['nut', 3]]);
+    expect(dataset.problems).toMatchObject([{ kind: 'duplicate', severity: 'warning' }]);
+    expect(dataset.problems[0]?.message).toContain('3 images are reached twice');
+    const elsewhere = makeTree([]);
+    fs.symlinkSync(path.join(root, 'nut'), path.join(elsewhere, 'linked'));
+    expect((await openDataset(elsewhere)).categories.map((category) => [category.name, category.samples.length])).toEqual([['linked', 3]]);
   });
 
   test('one mask lost: the others keep their images, and the loss is named', async () => {
@@ -129,11 +134,11 @@ describe('images-masks', () => {
     expect(dataset.problems).toMatchObject([{ kind: 'left-out', severity: 'warning' }]);
   });
 
-  test('pairs do not shift when one mask is lost, and two masks for one image are said', async () => {
-    const root = makeTree(['images/1.png', 'images/2.png', 'images/3.png', 'masks/1.png', 'masks/3.png', 'masks/3_mask.png']);
+  test('pairs do not shift when one mask is lost', async () => {
+    const root = makeTree(['images/1.png', 'images/2.png', 'images/3.png', 'masks/1.png', 'masks/3.png', 'masks/4.png']);
     const dataset = await openDataset(root, { allowIncomplete: true });
     expect(lines(dataset).map((line) => line.split(' < ')[1])).toEqual(['masks/1.png', undefined, 'masks/3.png']);
-    expect(dataset.problems.map((problem) => problem.kind).sort()).toEqual(['ambiguous-mask', 'missing-mask']);
+    expect(dataset.problems.map((problem) => problem.kind).sort()).toEqual(['missing-mask', 'stray-mask']);
   });
 });
 
@@ -190,9 +195,13 @@ describe('other layouts', () => {
     expect(lines(dataset)).toEqual(['set - 2.webp', 'set - x/1.png']);
   });
 
-  test('a set one folder deeper is pointed at, an empty folder called so', async () => {
-    const root = makeTree(['inner/nut/test/good/0.png']);
-    await expect(openDataset(root)).rejects.toThrow(`but ${root}/inner in it is`);
+  test('a set some folders deeper is taken; among several, the one called as the set, or none; an empty folder is called so', async () => {
+    const root = makeTree(['a/inner/nut/test/good/0.png', 'readme.txt']);
+    expect(await openDataset(root)).toMatchObject({ name: 'set', root: path.join(root, 'a/inner'), layout: 'mvtec' });
+    const two = makeTree(['a/one/nut/test/good/0.png', 'a/two/nut/test/good/0.png']);
+    await expect(openDataset(two)).rejects.toThrow(`but 2 folders in it are: ${two}/a/one, ${two}/a/two. Give one of them.`);
+    const bundle = makeTree(['x/CVC-ColonDB/images/1.png', 'x/CVC-ColonDB/masks/1.png', 'x/Kvasir/images/1.png', 'x/Kvasir/masks/1.png'], 'data');
+    expect(await openDataset('cvc-colondb', { dataFolder: path.join(bundle, 'x') })).toMatchObject({ name: 'cvc-colondb', layout: 'images-masks' });
     await expect(openDataset(makeTree([]))).rejects.toThrow(/it is empty/);
   });
 });

@@ -1,0 +1,129 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { parseCsv, type CsvRow } from '../csv';
+import { compareText, makeCategory, makeSample, type DatasetProblem, type Sample } from '../sample';
+import { listFiles } from '../listing';
+import { missingMask, type Layout, type LayoutReading } from './layout';
+
+/** Spellings of the columns, compared without blanks, dashes and underscores; the first that is there is taken. */
+const columnNames = {
+  image: ['path', 'image', 'imagepath', 'img', 'imgpath', 'file', 'filename', 'filepath', 'imagefile', 'imagename', 'picture'],
+  label: ['label', 'anomaly', 'anomalous', 'isanomaly', 'isanomalous', 'target', 'defective', 'isdefective', 'labelindex', 'y'],
+  mask: ['mask', 'maskpath', 'masks', 'groundtruth', 'gt', 'gtpath', 'maskfile', 'segmentation'],
+  category: ['category', 'object', 'clsname', 'product', 'class', 'classname'],
+  defect: ['defect', 'defecttype', 'speciename', 'kind', 'defectclass'],
+  split: ['split', 'set', 'phase', 'subset', 'fold'],
+} as const;
+type Column = keyof typeof columnNames;
+type Columns = Partial<Record<Column, string>>;
+
+const normalWords = new Set(['0', 'normal', 'good', 'ok', 'false', 'no', 'negative', 'healthy', 'free', 'pass', '0.0', '-1']);
+const anomalousWords = new Set(['1', 'anomaly', 'anomalous', 'abnormal', 'defect', 'defective', 'bad', 'ko', 'nok', 'ng', 'true', 'yes', 'positive', 'fail', '1.0']);
+
+/**
+ * A list of images: a CSV file with a column for the image and one for its label or its mask, and perhaps its category,
+ * kind of defect and split (only rows of `test` are read then). Paths are relative to the list. Several masks of an
+ * image stand in one cell with `;` or `|` between them, or in several rows.
+ */
+export const csvListLayout: Layout = {
+  name: 'csv',
+  looksFor: 'a CSV file with columns such as path, label, mask, category (paths relative to it; label normal or anomaly, 0 or 1)',
+  fits: (root) => listsIn(root).length > 0,
+  read(root, hints) {
+    const [list, ...others] = listsIn(root);
+    const { file, columns } = list as List;
+    const problems: DatasetProblem[] = others.map((other) => ({ kind: 'left-out', severity: 'warning', path: other.file, message: `${other.file} is left out: ${file} is read` }));
+    return readList(file, columns, hints.category ?? path.basename(root), problems);
+  },
+};
+
+interface List {
+  readonly file: string;
+  readonly columns: Columns;
+}
+
+/** One list, named by a person, whatever else lies beside it. */
+export function csvFileLayout(file: string): Layout {
+  return { ...csvListLayout, fits: () => listOf(file) !== undefined, read: (_, hints) => readList(file, listOf(file)?.columns ?? {}, hints.category ?? path.basename(file, path.extname(file)), []) };
+}
+
+/** Lists that can be read; one called after the test split, or after labels, comes first. */
+function listsIn(root: string): List[] {
+  const files = listFiles(root).filter((file) => /\.(csv|tsv)$/i.test(file) && !path.basename(file).startsWith('.'));
+  const rank = (file: string): number => (/test/i.test(path.basename(file)) ? 0 : /label|data|annot/i.test(path.basename(file)) ? 1 : 2);
+  return [...files].sort((a, b) => rank(a) - rank(b) || compareText(a, b)).flatMap((file) => listOf(file) ?? []);
+}
+
+/** What a file's header says; undefined for one that is no list of images. */
+function listOf(file: string): List | undefined {
+  const columns = columnsOf(parseCsv(readHeader(file)).columns);
+  return columns.image !== undefined && (columns.label ?? columns.mask) !== undefined ? { file, columns } : undefined;
+}
+
+function readHeader(file: string): string {
+  const handle = fs.openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(4096);
+    return bytes.toString('utf8', 0, fs.readSync(handle, bytes)).split(/\r?\n/, 1)[0] ?? '';
+  } finally {
+    fs.closeSync(handle);
+  }
+}
+
+function columnsOf(header: readonly string[]): Columns {
+  const plain = new Map(header.map((name) => [name.replace(/[\s_-]/g, ''), name]));
+  const found = (Object.keys(columnNames) as Column[]).flatMap((column): [Column, string][] => {
+    const spelling = columnNames[column].find((name) => plain.has(name));
+    return spelling === undefined ? [] : [[column, plain.get(spelling) as string]];
+  });
+  return Object.fromEntries(found);
+}
+
+function readList(file: string, columns: Columns, unnamed: string, problems: DatasetProblem[]): LayoutReading {
+  const { rows } = parseCsv(fs.readFileSync(file, 'utf8'));
+  const cell = (row: CsvRow, column: Column): string => row.values[columns[column] ?? ''] ?? '';
+  const splits = new Set(rows.map((row) => cell(row, 'split').toLowerCase()));
+  const wanted = splits.has('test') ? rows.filter((row) => cell(row, 'split').toLowerCase() === 'test') : rows;
+  const hasMasks = rows.some((row) => cell(row, 'mask') !== '');
+  const entries = new Map<string, { image: string; category: string; defect: string | null; masks: string[]; row: CsvRow }>();
+  for (const row of wanted) {
+    const listed = cell(row, 'image');
+    const image = resolveListed(file, listed);
+    if (listed === '' || image === undefined) {
+      const message = `${file} line ${row.line} ${listed === '' ? 'names no image' : `names ${listed}, and there is no such file beside the list`}`;
+      problems.push({ kind: listed === '' ? 'bad-row' : 'missing-image', severity: 'error', path: file, message });
+      continue;
+    }
+    const masks = cell(row, 'mask').split(/[;|]/).map((part) => part.trim()).filter((part) => part !== '');
+    const anomalous = columns.label === undefined ? masks.length > 0 : isAnomalous(cell(row, 'label'));
+    if (anomalous === undefined) {
+      problems.push({ kind: 'bad-row', severity: 'error', path: file, message: `${file} line ${row.line}: label "${cell(row, 'label')}"; expected normal or anomaly, 0 or 1, good or bad` });
+      continue;
+    }
+    const known = entries.get(image);
+    const defect = anomalous ? cell(row, 'defect') || 'anomaly' : null;
+    const entry = known ?? { image, category: cell(row, 'category') || unnamed, defect, masks: [], row };
+    for (const mask of masks) {
+      const found = resolveListed(file, mask);
+      if (found === undefined) problems.push(missingMask(image, `${mask}, which line ${row.line} of ${file} names`));
+      else entry.masks.push(found);
+    }
+    entries.set(image, { ...entry, defect: entry.defect ?? defect });
+  }
+  const samples = [...entries.values()].map((entry): Sample => {
+    if (hasMasks && entry.defect !== null && entry.masks.length === 0 && cell(entry.row, 'mask') === '') problems.push(missingMask(entry.image, `a mask in line ${entry.row.line} of ${file}`));
+    return makeSample(entry.category, entry.image, entry.defect, [...new Set(entry.masks)]);
+  });
+  const names = [...new Set(samples.map(({ category }) => category))].sort(compareText);
+  return { categories: names.map((name) => makeCategory(name, samples.filter(({ category }) => category === name))), problems, hasMasks };
+}
+
+function isAnomalous(label: string): boolean | undefined {
+  const word = label.toLowerCase();
+  return normalWords.has(word) ? false : anomalousWords.has(word) ? true : undefined;
+}
+
+function resolveListed(list: string, listed: string): string | undefined {
+  const file = path.resolve(path.dirname(list), listed.replaceAll('\\', path.sep === '/' ? '/' : '\\'));
+  return listed !== '' && fs.statSync(file, { throwIfNoEntry: false })?.isFile() ? file : undefined;
+}
