@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { UsageError } from '../lib/errors';
-import { registeredWeights, registeredWeightsOf } from '../lib/weights/registry';
+import { registeredWeights, registeredWeightsOf, type RegisteredWeights } from '../lib/weights/registry';
 import type { TensorSource } from '../lib/weights/tensor-source';
 import { cachedWeightsPath, fetchWeights, isCached, weightsFolder } from '../lib/weights/weight-cache';
 import { convertWeights, storedTypes, type StoredType } from './convert-weights';
@@ -26,11 +26,11 @@ const listCommand: CommandModule<object, JsonOption> = {
     print(formatTable(
       [{ title: 'name' }, { title: 'kind' }, { title: 'size', align: 'right' }, { title: 'sha256' }, { title: 'what' }, { title: 'here' }],
       entries.map((entry) => [
-        entry.name, entry.kind, entry.bytes === null ? '~577 kB' : formatBytes(entry.bytes),
+        entry.name, entry.kind, sizeOf(entry),
         entry.sha256?.slice(0, 8) ?? 'not known', entry.about, entry.present ? 'present' : '-',
       ]),
     ));
-    print('\nFiles whose sha256 is not known are verified by length of the answer only.');
+    print('\nFiles whose sha256 is not known are verified by length of the answer only.\ndinov2, dino and sam alone mean dinov2_vitb14_reg4, dino_vitb8 and sam_vit_b, as in the paper.');
   },
 };
 
@@ -38,7 +38,7 @@ const fetchCommand: CommandModule<object, JsonOption & { names: string[] }> = {
   command: 'fetch <names..>',
   describe: 'Download files by name into the cache folder; broken downloads go on where they stopped',
   builder: (yargs) =>
-    withJson(yargs).positional('names', { type: 'string', array: true, demandOption: true, describe: 'Names of "weights list", such as ViT-L/14@336px or crane-visa' }) as Argv<JsonOption & { names: string[] }>,
+    withJson(yargs).positional('names', { type: 'string', array: true, demandOption: true, describe: 'Names of "weights list", such as ViT-L/14@336px, crane-visa or dinov2' }) as Argv<JsonOption & { names: string[] }>,
   handler: async ({ names, json }) => {
     const entries = names.map((name) => registeredWeightsOf(name));
     const onProgress = createProgressReporter(process.stderr, { json });
@@ -96,7 +96,7 @@ const convertCommand: CommandModule<object, { from: string; to: string; dtype: S
 /** `crane weights list|fetch|inspect|convert`. */
 export const weightsCommand: CommandModule = {
   command: 'weights',
-  describe: 'Backbones and prompts: list, download, look into, convert',
+  describe: 'Backbones, prompts and vision models: list, download, look into, convert',
   builder: (yargs) =>
     yargs
       .command(listCommand)
@@ -106,6 +106,12 @@ export const weightsCommand: CommandModule = {
       .demandCommand(1, 'Say what to do: list, fetch, inspect or convert.'),
   handler: () => undefined,
 };
+
+/** All prompts are of one size, whether or not their exact length is known. */
+function sizeOf({ kind, bytes }: RegisteredWeights): string {
+  if (bytes !== null) return formatBytes(bytes);
+  return kind === 'prompts' ? '~577 kB' : 'not known';
+}
 
 function describeSource(source: TensorSource): object {
   const tensors = [...source.entries.values()].map(({ name, dtype, shape }) => ({ name, dtype, shape }));

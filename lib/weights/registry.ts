@@ -1,6 +1,8 @@
+import type { SpatialFamily } from '../config';
 import { UsageError } from '../errors';
+import { PAPERS_CHOICE, spatialFiles } from './spatial-files';
 
-export type WeightsKind = 'backbone' | 'prompts';
+export type WeightsKind = 'backbone' | 'prompts' | 'spatial';
 
 /** One file that can be fetched by name. */
 export interface RegisteredWeights {
@@ -16,8 +18,12 @@ export interface RegisteredWeights {
   readonly bytes: number | null;
   readonly about: string;
   readonly licence: string;
-  /** Registered name of the data set that prompts were trained on; null for backbones. */
+  /** Registered name of the data set that prompts were trained on; null for anything else. */
   readonly trainedOn: string | null;
+  /** What kind of vision model it is, of weights that can guide D-Attn. */
+  readonly family?: SpatialFamily;
+  /** Model options that prompts were trained with, where they are not the backbone's defaults. */
+  readonly trainedWith?: { readonly spatial: SpatialFamily | 'none'; readonly layers?: readonly number[] };
 }
 
 function openaiClip(name: string, file: string, sha256: string, bytes: number, about: string): RegisteredWeights {
@@ -55,6 +61,10 @@ const epochOfLongerRun: Readonly<Record<string, readonly number[]>> = {
   visa_cranep: [1, 2, 4, 5, 12],
 };
 
+/** As the authors' scripts train (spec 8.2, 10.8). */
+const CRANE = { spatial: 'none' } as const;
+const CRANE_PLUS = { spatial: 'dinov2', layers: [24] } as const;
+
 function publishedPrompts(prefix: string, folder: string, title: string, trainedOn: string, epoch: number): RegisteredWeights {
   const [sha256, bytes] = knownCheckpoints[`${folder}/${epoch}`] ?? [null, null];
   const saved = epochOfLongerRun[folder]?.[epoch - 1];
@@ -68,6 +78,7 @@ function publishedPrompts(prefix: string, folder: string, title: string, trained
     about: `${title}, epoch ${epoch}${saved === undefined || saved === epoch ? '' : ` (saved in epoch ${saved} of a longer run)`}`,
     licence: 'MIT (AlirezaSalehy/Crane)',
     trainedOn,
+    trainedWith: prefix.startsWith('crane-plus') ? CRANE_PLUS : CRANE,
   };
 }
 
@@ -82,17 +93,22 @@ const prompts: readonly RegisteredWeights[] = promptFamilies.flatMap(([prefix, f
   [5, 4, 3, 2, 1].map((epoch) => publishedPrompts(prefix, folder, title, trainedOn, epoch)),
 );
 
-/** Everything that `crane weights fetch` knows: four CLIP backbones and the twenty published checkpoints (spec 1.1, 8.6). */
-export const registeredWeights: readonly RegisteredWeights[] = [...backbones, ...prompts];
+/**
+ * Everything that `crane weights fetch` knows: four CLIP backbones, the twenty published checkpoints, and the vision
+ * models that can guide D-Attn (spec 1.1, 8.2, 8.6).
+ */
+export const registeredWeights: readonly RegisteredWeights[] = [...backbones, ...prompts, ...spatialFiles];
 
 /**
- * The entry of a name, upper or lower case; `crane-visa` and `crane-visa@5` are the same file, and a backbone answers
- * to its file name without suffix too (`ViT-L-14-336px`). Undefined where the name is not registered.
+ * The entry of a name, upper or lower case; `crane-visa` and `crane-visa@5` are the same file, and backbones and vision
+ * models answer to their file names without suffix too (`ViT-L-14-336px`). `dinov2`, `dino` and `sam` mean the paper's
+ * choice of each. Undefined where the name is not registered.
  */
 export function findRegisteredWeights(name: string): RegisteredWeights | undefined {
-  const wanted = name.trim().toLowerCase().replace(new RegExp(`^(crane-.*)@${lastEpoch}$`), '$1');
+  const typed = name.trim().toLowerCase().replace(new RegExp(`^(crane-.*)@${lastEpoch}$`), '$1');
+  const wanted = Object.hasOwn(PAPERS_CHOICE, typed) ? PAPERS_CHOICE[typed as SpatialFamily] : typed;
   return registeredWeights.find((entry) => {
-    const stem = entry.kind === 'backbone' ? entry.file.replace(/\.pt$/, '') : entry.name;
+    const stem = entry.kind === 'prompts' ? entry.name : entry.file.replace(/\.pth?$/, '');
     return entry.name.toLowerCase() === wanted || stem.toLowerCase() === wanted;
   });
 }
@@ -103,7 +119,7 @@ export function registeredWeightsOf(name: string, kind?: WeightsKind): Registere
   if (entry !== undefined && (kind === undefined || entry.kind === kind)) return entry;
   const choices = registeredWeights.filter((item) => kind === undefined || item.kind === kind);
   const names = choices.filter((item) => !/@\d$/.test(item.name)).map((item) => item.name);
-  const epochs = kind === 'backbone' ? '' : ' Prompts take an epoch from 1 to 5, as in crane-visa@3; without one it is 5.';
+  const epochs = kind === 'backbone' || kind === 'spatial' ? '' : ' Prompts take an epoch from 1 to 5, as in crane-visa@3; without one it is 5.';
   const found = entry === undefined ? `no file is registered as "${name}"` : `"${name}" is the name of ${entry.kind}, not of ${kind}`;
   throw new UsageError('usage/weights-name', `${found}. Known: ${names.join(', ')}.${epochs}`, { name, kind, known: names });
 }
