@@ -2,8 +2,12 @@ import * as fs from 'node:fs';
 import { parse } from 'yaml';
 import type { Argv } from 'yargs';
 import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
-import { ATTENTION_TYPES, CONTEXT_POSITIONS, FUSIONS, type AttentionType, type ContextPosition, type Fusion, type ModelOptionsInput } from '../lib/config';
+import {
+  ATTENTION_TYPES, CONTEXT_POSITIONS, DATTN_MEANS, FUSIONS, SPATIAL_FAMILIES,
+  type AttentionType, type ContextPosition, type DAttnMean, type Fusion, type ModelOptionsInput, type SpatialFamily,
+} from '../lib/config';
 import type { CraneOptions } from '../lib/crane';
+import type { SpatialChoice } from '../lib/methods/crane/spatial';
 import { UsageError } from '../lib/errors';
 
 /** What `modelOptions` adds to a command's arguments. */
@@ -19,6 +23,13 @@ export interface ModelArguments {
   context?: boolean | undefined;
   contextPosition?: ContextPosition | undefined;
   sigma?: number | undefined;
+  spatial?: 'none' | SpatialFamily | undefined;
+  spatialWeights?: string | undefined;
+  spatialHeads?: number | undefined;
+  spatialOnly?: boolean | undefined;
+  dattnBeta?: number | undefined;
+  dattnGamma?: number | undefined;
+  dattnMean?: DAttnMean | undefined;
   backend: BackendChoice;
   batchSize?: number | undefined;
   seed: number;
@@ -40,6 +51,13 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .option('context', { type: 'boolean', describe: 'condition prompts on the image when scoring', group: 'Model:' })
     .option('context-position', { choices: CONTEXT_POSITIONS, describe: 'where the image enters the prompts', group: 'Model:' })
     .option('sigma', { type: 'number', describe: 'Gaussian over the map, in pixels of the network input', group: 'Model:' })
+    .option('spatial', { choices: ['none', ...SPATIAL_FAMILIES] as const, describe: 'vision model that guides D-Attn (Crane+)', group: 'Model:' })
+    .option('spatial-weights', { type: 'string', describe: 'its weights: a registered name, or a file or folder', group: 'Model:' })
+    .option('spatial-heads', { type: 'number', describe: 'its attention heads, where they are not 64 channels wide', group: 'Model:' })
+    .option('spatial-only', { type: 'boolean', describe: "leave E-Attn's features out", group: 'Model:' })
+    .option('dattn-beta', { type: 'number', describe: 'D-Attn cuts below this multiple of the mean similarity', group: 'Model:' })
+    .option('dattn-gamma', { type: 'number', describe: 'how sharply D-Attn prefers similar patches', group: 'Model:' })
+    .option('dattn-mean', { choices: DATTN_MEANS, describe: 'mean over each image, or over the batch as in the reference', group: 'Model:' })
     .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes', group: 'Run:' })
     .option('batch-size', { type: 'number', describe: 'images at a time', group: 'Run:' })
     .option('seed', { type: 'number', default: 111, describe: 'start of every random stream', group: 'Run:' })
@@ -84,21 +102,29 @@ const LARGEST_IMAGE_SIZE = 8192;
  * The model options among a command's arguments; what was not given is left out.
  * @throws UsageError for a number outside its range; what depends on the backbone is checked when that is loaded
  */
-export function modelOptionsFrom(args: ModelArguments): ModelOptionsInput {
-  const { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, seed } = args;
+export function modelOptionsFrom(args: ModelArguments): Omit<ModelOptionsInput, 'spatial'> {
+  const { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, seed, spatialOnly, dattnBeta, dattnGamma, dattnMean } = args;
   requireWhole('image-size', imageSize, 1, `pixels from 1 to ${LARGEST_IMAGE_SIZE}, a multiple of the backbone's patch size`, LARGEST_IMAGE_SIZE);
   requireWhole('eattn-blocks', eattnBlocks, 0, 'blocks, 0 or more');
   requireWhole('seed', seed, 0, '0 or more', Number.MAX_SAFE_INTEGER);
-  if (sigma !== undefined && !(Number.isFinite(sigma) && sigma >= 0)) {
-    throw new UsageError('usage/sigma', `--sigma ${sigma}: expected 0 (no smoothing) or more`, { found: sigma });
-  }
-  const given = { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, layers: layersFrom(args.layers) };
+  requireNumber('sigma', sigma, (value) => value >= 0, '0 (no smoothing) or more');
+  requireNumber('dattn-beta', dattnBeta, (value) => value >= 0, '0 or more, such as 1.2');
+  requireNumber('dattn-gamma', dattnGamma, (value) => value > 0, 'more than 0, such as 3');
+  const given = {
+    imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, layers: layersFrom(args.layers),
+    spatialOnly, dattnBeta, dattnGamma, dattnMean,
+  };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as ModelOptionsInput;
 }
 
 function requireWhole(option: string, value: number | undefined, least: number, expected: string, greatest = Infinity): void {
   if (value === undefined || (Number.isInteger(value) && value >= least && value <= greatest)) return;
   throw new UsageError(`options/${option}`, `--${option} ${value}: expected a whole number, ${expected}`, { found: value });
+}
+
+function requireNumber(option: string, value: number | undefined, legal: (value: number) => boolean, expected: string): void {
+  if (value === undefined || (Number.isFinite(value) && legal(value))) return;
+  throw new UsageError(`usage/${option}`, `--${option} ${value}: expected ${expected}`, { found: value });
 }
 
 function layersFrom(text: string | undefined): number[] | undefined {
@@ -116,12 +142,28 @@ export function batchSizeFrom({ batchSize }: ModelArguments): number | undefined
   return batchSize;
 }
 
+/**
+ * The second vision model among a command's arguments; undefined where the prompts are to say.
+ * @throws UsageError for weights of no model
+ */
+export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArguments): SpatialChoice | undefined {
+  requireWhole('spatial-heads', spatialHeads, 1, '1 or more');
+  if (spatial === 'none' && (spatialWeights !== undefined || spatialHeads !== undefined)) {
+    throw new UsageError('usage/spatial', '--spatial none takes no --spatial-weights and no --spatial-heads; leave one of them out', { spatialWeights, spatialHeads });
+  }
+  if (spatial === 'none') return 'none';
+  if (spatial === undefined && spatialWeights === undefined && spatialHeads === undefined) return undefined;
+  return { model: spatial, weights: spatialWeights, heads: spatialHeads };
+}
+
 /** What `Crane.load` takes, from a command's arguments. @throws UsageError */
 export function craneOptionsFrom(args: ModelArguments): CraneOptions {
   const { backbone, prompts, backend, offline, referenceImages } = args;
   const batchSize = batchSizeFrom(args);
+  const spatial = spatialFrom(args);
   return {
     ...modelOptionsFrom(args),
+    ...(spatial === undefined ? {} : { spatial }),
     ...(backbone === undefined ? {} : { backbone }),
     ...(prompts === undefined ? {} : { prompts }),
     ...(batchSize === undefined ? {} : { batchSize }),

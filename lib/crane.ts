@@ -22,7 +22,10 @@ import {
   openPrompts,
   optionsOfPrompts,
   refuseWithoutPrompts,
+  SPATIAL_HASH_KEY,
+  spatialOfPrompts,
 } from './methods/crane/prompts';
+import { openSpatial, spatialSourceOf, type OpenSpatialOptions, type SpatialChoice, type SpatialWeights } from './methods/crane/spatial';
 import type { CraneModel } from './methods/crane/model';
 import type { OnProgress } from './progress';
 import { isOffline } from './weights/download';
@@ -32,13 +35,18 @@ import type { PromptCheckpoint } from './weights/prompt-checkpoint';
  * float32 0 to 1). */
 export type DetectInput = ImageInput | tf.Tensor3D;
 
-export interface CraneOptions extends ModelOptionsInput {
+export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
   /** `nano` (embedded, the default), a registered name such as `ViT-L/14@336px`, or a file or folder. */
   readonly backbone?: string;
   /** A registered name such as `crane-visa`, or a file; by default those that belong to the backbone. */
   readonly prompts?: string;
+  /**
+   * The second vision model, which guides D-Attn (Crane+): `none`; `dinov2`, `dino` or `sam` for the paper's of that
+   * kind; weights by registered name, file or folder; or model and weights. By default as the prompts were trained.
+   */
+  readonly spatial?: SpatialChoice;
   readonly backend?: BackendChoice;
-  /** Images scored at once; by default as many as keep score matrices small, 1 to 8. */
+  /** Images scored at once; by default as many as keep score matrices small, 1 to 8, or 8 with `dattnMean: 'batch'`. */
   readonly batchSize?: number;
   /** Never touch the network. */
   readonly offline?: boolean;
@@ -53,6 +61,8 @@ export interface ModelDescription {
   readonly method: 'crane';
   readonly backbone: string;
   readonly prompts: string;
+  /** Weights of the second vision model; null for Crane without one. */
+  readonly spatial: string | null;
   readonly sizes: ClipSizes;
   readonly options: ModelOptions;
   readonly preprocessing: Preprocessing;
@@ -85,7 +95,7 @@ interface Prepared {
   readonly picture: () => Promise<{ width: number; height: number; data: Uint8Array }>;
 }
 
-/** Larger batches are no faster, and a stream's first score would come later. */
+/** Larger batches are no faster, and a stream's first score would come later. The reference's batches are as large. */
 const LARGEST_BATCH = 8;
 
 /**
@@ -121,37 +131,41 @@ export class Crane {
     const backend = await prepareBackend(options.backend ?? 'auto');
     const access = { offline, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
     const backbone = await openBackbone(backboneName, access);
+    let spatial: SpatialWeights | undefined;
     let model: CraneModel | undefined;
     try {
       const promptsName = options.prompts ?? defaultPrompts(backbone);
       const prompts = await openPrompts(promptsName, access);
-      model = buildCraneModel(backbone, {
-        prompts,
-        options: { ...optionsOfPrompts(prompts, backbone.sizes), ...modelOptionsAmong(options) },
-      });
+      spatial = await openSpatialFor(prompts, options.spatial, access);
+      const trained = optionsOfPrompts(prompts, backbone.sizes, spatial?.family ?? 'none');
+      model = buildCraneModel(backbone, { prompts, spatial, options: { ...trained, ...modelOptionsAmong(options) } });
       const description: ModelDescription = {
         method: 'crane',
         backbone: backbone.name,
         prompts: promptsName,
+        spatial: spatial?.name ?? null,
         sizes: backbone.sizes,
         options: model.options,
         preprocessing: { ...backbone.preprocessing, reference: referenceImages },
         auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null,
-        warnings: await warningsAbout(prompts, backbone),
+        warnings: [...(await warningsAboutBackbone(prompts, backbone)), ...(await warningsAboutSpatial(prompts, spatial))],
         backend,
       };
       const text = model.options.context ? undefined : model.encodePrompts();
-      return new Crane(model, description, text, batchSize ?? Math.min(LARGEST_BATCH, model.imagesAtOnce), offline);
+      const usual = model.options.dattnMean === 'batch' && spatial ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
+      return new Crane(model, description, text, batchSize ?? usual, offline);
     } catch (error) {
       model?.dispose();
       throw error;
     } finally {
+      spatial?.close();
       backbone.close();
     }
   }
 
   /**
-   * Scores one image, or several in batches. A score does not depend on what else is in the batch.
+   * Scores one image, or several in batches. A score does not depend on what else is in the batch, unless
+   * `dattnMean: 'batch'` asks for that.
    * @throws ImageError for an image that cannot be read (in a list, the first such); UsageError after `dispose`
    */
   detect(input: DetectInput): Promise<Detection>;
@@ -290,7 +304,7 @@ export class Crane {
 
 /** The options of the model among those of loading. */
 function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
-  const { backbone, prompts, backend, batchSize, offline, referenceImages, onProgress, signal, ...model } = options;
+  const { backbone, prompts, spatial, backend, batchSize, offline, referenceImages, onProgress, signal, ...model } = options;
   return model;
 }
 
@@ -319,11 +333,33 @@ function checkedBatchSize(batchSize: number): number {
 }
 
 /** Prompts mean something only with the weights that they were trained on. */
-async function warningsAbout({ metadata }: PromptCheckpoint, backbone: Backbone): Promise<string[]> {
+async function warningsAboutBackbone({ metadata }: PromptCheckpoint, backbone: Backbone): Promise<string[]> {
   const wanted = metadata[BACKBONE_HASH_KEY];
   if (wanted === undefined || wanted === (await backbone.sha256())) return [];
   const made = metadata[BACKBONE_KEY] ?? 'another backbone';
   return [`The prompts were trained on other weights (${made}, sha256 ${wanted.slice(0, 12)}…) than those of ${backbone.name}; scores may mean little.`];
+}
+
+/** The second vision model that was chosen, or else the one that the prompts were trained with. */
+async function openSpatialFor(prompts: PromptCheckpoint, chosen: SpatialChoice | undefined, access: OpenSpatialOptions): Promise<SpatialWeights | undefined> {
+  const trained = spatialOfPrompts(prompts);
+  const source = spatialSourceOf(chosen ?? trained?.weights ?? trained?.family);
+  return source && openSpatial(source, access);
+}
+
+/** Prompts learn what the features look like, and a second vision model changes that. */
+async function warningsAboutSpatial(prompts: PromptCheckpoint, used: SpatialWeights | undefined): Promise<string[]> {
+  const trained = spatialOfPrompts(prompts);
+  if (trained === undefined) return [];
+  const family = used?.family ?? 'none';
+  if (trained.family !== family) {
+    return [`The prompts were trained with --spatial ${trained.family}, but are used with --spatial ${family}; scores may mean little.`];
+  }
+  const wanted = prompts.metadata[SPATIAL_HASH_KEY];
+  if (used === undefined || wanted === undefined || wanted === (await used.sha256())) return [];
+  return [
+    `The prompts were trained with other weights of ${family} (${trained.weights ?? 'unnamed'}, sha256 ${wanted.slice(0, 12)}…) than ${used.name}; scores may mean little.`,
+  ];
 }
 
 async function pixelsOf(tensor: tf.Tensor3D): Promise<ImageInput> {

@@ -6,14 +6,18 @@ export {
   ATTENTION_TYPES,
   CLIP_VARIANTS,
   CONTEXT_POSITIONS,
+  DATTN_MEANS,
   FUSIONS,
+  SPATIAL_FAMILIES,
   completeModelOptions,
   type AttentionType,
   type ClipSizes,
   type ContextPosition,
+  type DAttnMean,
   type Fusion,
   type ModelOptions,
   type ModelOptionsInput,
+  type SpatialFamily,
 } from './config';
 export {
   BackendError,
@@ -31,10 +35,14 @@ export type { ImageInput, RawPixels } from './image/input';
 export { PatchEmbedding } from './layers/patch-embedding';
 export { MultiHeadAttention } from './layers/multi-head-attention';
 export { EAttn } from './layers/e-attn';
+export { DAttn } from './layers/d-attn';
 export { ResidualBlock } from './layers/residual-block';
 export { DualPathBlock } from './layers/dual-path-block';
 export { ClipVisionEncoder, type VisionFeatures } from './encoders/clip-vision';
 export { ClipTextEncoder } from './encoders/clip-text';
+export { Dinov2Encoder } from './encoders/dinov2';
+export { DinoEncoder } from './encoders/dino';
+export { SamEncoder } from './encoders/sam';
 export { LearnablePrompts } from './prompts/learnable-prompts';
 export { ClipTokenizer } from './prompts/tokenizer';
 export { Similarity } from './scoring/similarity';
@@ -44,5 +52,6 @@ export { GaussianFilter } from './scoring/gaussian';
 
 export { openBackbone, type Backbone } from './methods/crane/backbone';
 export { openPrompts } from './methods/crane/prompts';
+export { openSpatial, type SpatialChoice, type SpatialSource, type SpatialWeights } from './methods/crane/spatial';
 export { buildCraneModel } from './methods/crane/build';
 export { CraneModel } from './methods/crane/model';

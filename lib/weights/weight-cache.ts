@@ -114,6 +114,13 @@ async function verify(entry: RegisteredWeights, file: string): Promise<boolean> 
   return true;
 }
 
+/** sha256 of a weights file, in hexadecimal; of a folder, those of its weight files joined by `+`. */
+export async function sha256OfWeights(file: string): Promise<string> {
+  if (!fs.statSync(file).isDirectory()) return sha256OfFile(file);
+  const parts = fs.readdirSync(file).filter((name) => /\.(safetensors|bin|pt|pth)$/.test(name)).sort();
+  return (await Promise.all(parts.map((name) => sha256OfFile(path.join(file, name))))).join('+');
+}
+
 function looksLikePath(text: string): boolean {
   return /[\\]|^[./~]|\.(pt|pth|bin|safetensors)$/i.test(text);
 }

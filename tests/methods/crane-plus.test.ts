@@ -4,7 +4,7 @@ import { CLIP_MEAN, CLIP_STD, type SpatialFamily } from '../../lib/config';
 import { SpatialEncoder } from '../../lib/encoders/spatial-encoder';
 import { spatialInput } from '../../lib/encoders/spatial-input';
 import type { CraneModel } from '../../lib/methods/crane/model';
-import { describeWithGoldens, expectClose, golden, goldenCases } from '../goldens';
+import { describeWithGoldens, expectClose, goldenCases } from '../goldens';
 import { expectNoLeak, goldenImages, goldenTensor } from '../tensors';
 import { tinyCrane, type TinyCraneOptions } from '../tiny-crane';
 

@@ -9,8 +9,7 @@ import { packageFolder } from '../../package-folder';
 import type { OnProgress } from '../../progress';
 import { ClipTokenizer } from '../../prompts/tokenizer';
 import { openClipWeights } from '../../weights/clip-weights';
-import { sha256OfFile } from '../../weights/download';
-import { resolveWeights } from '../../weights/weight-cache';
+import { resolveWeights, sha256OfWeights } from '../../weights/weight-cache';
 
 /** The backbone that comes with the package; works offline. */
 export const EMBEDDED_BACKBONE = 'nano';
@@ -61,7 +60,7 @@ export async function openBackbone(nameOrPath: string = EMBEDDED_BACKBONE, optio
     ...(tokenIds === undefined ? {} : { tokenIds: Array.from(tokenIds) }),
     parameters: (name, shape) => tf.tensor(reader.take(name, shape), shape),
     finish: () => reader.finish([/^(.*\.)?logit_(scale|bias)$/]),
-    sha256: () => hashOf(file),
+    sha256: () => sha256OfWeights(file),
     close: () => weights.close(),
   };
 }
@@ -84,10 +83,4 @@ export function embeddedFile(name: string): string {
 
 function hasVocabulary(file: string): boolean {
   return ['tokenizer.json', 'vocab.json'].some((name) => fs.existsSync(path.join(file, name)));
-}
-
-async function hashOf(file: string): Promise<string> {
-  if (!fs.statSync(file).isDirectory()) return sha256OfFile(file);
-  const parts = fs.readdirSync(file).filter((name) => /\.(safetensors|bin|pt|pth)$/.test(name)).sort();
-  return (await Promise.all(parts.map((name) => sha256OfFile(path.join(file, name))))).join('+');
 }

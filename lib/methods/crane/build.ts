@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { completeModelOptions, type ModelOptions, type ModelOptionsInput } from '../../config';
 import { ClipTextEncoder } from '../../encoders/clip-text';
 import { ClipVisionEncoder, type ClipVisionConfig } from '../../encoders/clip-vision';
+import type { SpatialEncoder } from '../../encoders/spatial-encoder';
 import { WeightsError } from '../../errors';
 import type { ParameterSource } from '../../layers/crane-layer';
 import { LearnablePrompts } from '../../prompts/learnable-prompts';
@@ -83,6 +84,8 @@ export function buildCraneModel(backbone: Backbone, { prompts, spatial, options:
     const text = new ClipTextEncoder({ ...common, sizes: sizes.text, ...(tokenIds === undefined ? {} : { tokenIds }) });
     backbone.finish();
     const guide = spatial?.build(onParameter);
+    // Says now, and not with the first image, that the input cannot be cut into this model's patches.
+    guide?.computeOutputShape([1, ...inputOf(guide, options.imageSize)]);
     const learnable = new LearnablePrompts({
       width: sizes.text.width,
       contextTokens,
@@ -102,6 +105,11 @@ export function buildCraneModel(backbone: Backbone, { prompts, spatial, options:
     made.forEach((parameter) => parameter.dispose());
     throw error;
   }
+}
+
+function inputOf(guide: SpatialEncoder, imageSize: number): [number, number, number] {
+  const side = guide.inputSide(imageSize);
+  return [side, side, 3];
 }
 
 /** How the vision encoder is to guide: D-Attn's own among the model options. */

@@ -1,4 +1,4 @@
-import type { ClipSizes, ModelOptionsInput } from '../../config';
+import type { ClipSizes, ModelOptionsInput, SpatialFamily } from '../../config';
 import { CLIP_VARIANTS, modelOptionsSchema } from '../../config';
 import { UsageError } from '../../errors';
 import type { OnProgress } from '../../progress';
@@ -18,6 +18,9 @@ export const OPTIONS_KEY = 'crane.options';
 export const AUXILIARY_KEY = 'crane.auxiliary';
 export const BACKBONE_KEY = 'crane.backbone';
 export const BACKBONE_HASH_KEY = 'crane.backbone.sha256';
+/** The second vision model's weights that prompts were trained with. */
+export const SPATIAL_KEY = 'crane.spatial';
+export const SPATIAL_HASH_KEY = 'crane.spatial.sha256';
 
 export interface OpenPromptsOptions {
   readonly offline?: boolean;
@@ -34,10 +37,12 @@ export async function openPrompts(nameOrPath: string, options: OpenPromptsOption
   const file = await resolveWeights(nameOrPath, 'prompts', options);
   const checkpoint = await readPromptCheckpoint(file);
   if (AUXILIARY_KEY in checkpoint.metadata) return checkpoint;
-  // Published files do not say what they were trained on; the registry does, by name or by content.
+  // Published files do not say how they were trained; the registry does, by name or by content.
   const hash = await sha256OfFile(file);
   const entry = findRegisteredWeights(nameOrPath) ?? registeredWeights.find(({ sha256 }) => sha256 === hash);
-  return entry?.trainedOn ? { ...checkpoint, metadata: { ...checkpoint.metadata, [AUXILIARY_KEY]: entry.trainedOn } } : checkpoint;
+  if (!entry?.trainedOn) return checkpoint;
+  const known = { [AUXILIARY_KEY]: entry.trainedOn, ...(entry.trainedWith ? { [OPTIONS_KEY]: JSON.stringify(entry.trainedWith) } : {}) };
+  return { ...checkpoint, metadata: { ...checkpoint.metadata, ...known } };
 }
 
 /**
@@ -78,18 +83,37 @@ function withoutPrompts(backbone: string): UsageError {
   );
 }
 
-/** Options under which prompts were trained and which a model that uses them shares, where the backbone allows it. */
-export function optionsOfPrompts(prompts: PromptCheckpoint, sizes: ClipSizes): ModelOptionsInput {
-  const text = prompts.metadata[OPTIONS_KEY];
-  if (text === undefined) return {};
-  const parsed = modelOptionsSchema.partial().safeParse(parseJson(text));
-  if (!parsed.success) return {};
-  const { context, temperature, ...trained } = parsed.data;
+/**
+ * Options under which prompts were trained and which a model that uses them shares, where the backbone allows it. Of
+ * prompts that were trained with another kind of second vision model, layers and D-Attn's own options are left out.
+ * @param family of the second vision model that will guide, or `none`
+ */
+export function optionsOfPrompts(prompts: PromptCheckpoint, sizes: ClipSizes, family: SpatialFamily | 'none'): ModelOptionsInput {
+  const { context, temperature, ...trained } = storedOptions(prompts);
   const fits =
     (trained.imageSize ?? 0) % sizes.vision.patchSize === 0 &&
     (trained.layers ?? []).every((layer) => layer <= sizes.vision.layers) &&
     (trained.eattnBlocks ?? 0) <= sizes.vision.layers;
-  return fits ? (trained as ModelOptionsInput) : {};
+  if (!fits) return {};
+  if ((trained.spatial ?? family) === family) return trained;
+  const { spatial, spatialOnly, layers, dattnBeta, dattnGamma, dattnMean, ...rest } = trained;
+  return rest;
+}
+
+/** The second vision model that prompts say they were trained with; undefined where they do not say. */
+export function spatialOfPrompts(prompts: PromptCheckpoint): { readonly family: SpatialFamily | 'none'; readonly weights: string | undefined } | undefined {
+  const { spatial } = storedOptions(prompts);
+  return spatial && { family: spatial, weights: prompts.metadata[SPATIAL_KEY] };
+}
+
+function storedOptions({ metadata }: PromptCheckpoint): ModelOptionsInput {
+  const written = parseJson(metadata[OPTIONS_KEY] ?? '');
+  const parsed = modelOptionsSchema.partial().safeParse(written);
+  if (!parsed.success) return {};
+  // The schema's defaults say nothing about prompts whose file leaves an option out, but without a word of a second
+  // vision model there was none.
+  const kept = Object.entries(parsed.data).filter(([key]) => key === 'spatial' || key in (written as object));
+  return Object.fromEntries(kept) as ModelOptionsInput;
 }
 
 function parseJson(text: string): unknown {

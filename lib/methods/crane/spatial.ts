@@ -1,6 +1,30 @@
+import * as path from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
-import type { SpatialFamily } from '../../config';
+import { SPATIAL_FAMILIES, type SpatialFamily } from '../../config';
+import { DinoEncoder } from '../../encoders/dino';
+import { Dinov2Encoder } from '../../encoders/dinov2';
+import { SamEncoder } from '../../encoders/sam';
 import type { SpatialEncoder } from '../../encoders/spatial-encoder';
+import { UsageError } from '../../errors';
+import type { OnProgress } from '../../progress';
+import { openDinoWeights } from '../../weights/dino-weights';
+import { openTensors } from '../../weights/open';
+import { findRegisteredWeights } from '../../weights/registry';
+import { openSamWeights } from '../../weights/sam-weights';
+import { resolveWeights, sha256OfWeights } from '../../weights/weight-cache';
+
+/** The second vision model of Crane+, which guides D-Attn. */
+export interface SpatialSource {
+  /** Its family; without one it is told by the weights. */
+  readonly model?: SpatialFamily | undefined;
+  /** A registered name such as `dinov2_vitb14_reg4`, or a file or folder; without any, the paper's for the family. */
+  readonly weights?: string | undefined;
+  /** Attention heads, where they are not 64 channels wide; DINO's and DINOv2's files do not say. */
+  readonly heads?: number | undefined;
+}
+
+/** `none` (Crane), a family, weights by registered name or path, or all of it. */
+export type SpatialChoice = 'none' | SpatialFamily | (string & {}) | SpatialSource;
 
 /** The open weights of a second vision model. */
 export interface SpatialWeights {
@@ -13,4 +37,93 @@ export interface SpatialWeights {
   /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
   sha256(): Promise<string>;
   close(): void;
+}
+
+export interface OpenSpatialOptions {
+  readonly offline?: boolean;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * What a choice means; undefined for `none`.
+ * @throws UsageError `usage/spatial` for a family that is not known
+ */
+export function spatialSourceOf(choice: SpatialChoice | undefined): SpatialSource | undefined {
+  if (choice === undefined || choice === 'none') return undefined;
+  const source: SpatialSource = typeof choice !== 'string' ? choice : isFamily(choice) ? { model: choice } : { weights: choice };
+  if ((source.model === undefined && source.weights === undefined) || (source.model !== undefined && !isFamily(source.model))) {
+    throw new UsageError(
+      'usage/spatial',
+      `spatial model ${JSON.stringify(source.model ?? choice)}: expected none, ${SPATIAL_FAMILIES.join(', ')}, or weights by registered name or path`,
+      { found: choice, expected: ['none', ...SPATIAL_FAMILIES] },
+    );
+  }
+  return source;
+}
+
+const isFamily = (name: string): name is SpatialFamily => (SPATIAL_FAMILIES as readonly string[]).includes(name);
+
+/**
+ * Opens a second vision model: official files of DINOv2, DINO and SAM, or HuggingFace's folders of them (spec 8.2).
+ * Registered ones are downloaded once. Close the result when the model is built.
+ * @throws UsageError for names that are not known or families that do not fit; WeightsError for files and downloads
+ */
+export async function openSpatial(source: SpatialSource, options: OpenSpatialOptions = {}): Promise<SpatialWeights> {
+  const asked = source.weights ?? (source.model as SpatialFamily);
+  const file = await resolveWeights(asked, 'spatial', options);
+  const weights = (await holdsSam(file)) ? await openSamWeights(file) : await openDinoWeights(file, familyAndHeads(asked, source));
+  if (source.model !== undefined && weights.family !== source.model) {
+    weights.close();
+    throw new UsageError(
+      'usage/spatial',
+      `${asked} holds weights of ${weights.family}, but ${source.model} was asked for; name the weights alone, or --spatial ${weights.family}`,
+      { found: weights.family, expected: source.model, path: file },
+    );
+  }
+  return {
+    family: weights.family,
+    name: asked === file ? path.basename(file) : asked,
+    path: file,
+    build: (onParameter) => {
+      const parts = { parameters: weights.parameters, ...(onParameter ? { onParameter } : {}) };
+      const encoder = encoderOf(weights, parts);
+      weights.finish();
+      return encoder;
+    },
+    sha256: () => sha256OfWeights(file),
+    close: () => weights.close(),
+  };
+}
+
+type OpenWeights = Awaited<ReturnType<typeof openSamWeights>> | Awaited<ReturnType<typeof openDinoWeights>>;
+
+function encoderOf(weights: OpenWeights, parts: Pick<ConstructorParameters<typeof SamEncoder>[0], 'parameters' | 'onParameter'>): SpatialEncoder {
+  switch (weights.family) {
+    case 'sam':
+      return new SamEncoder({ ...parts, sizes: weights.sizes });
+    case 'dino':
+      return new DinoEncoder({ ...parts, sizes: weights.sizes });
+    case 'dinov2':
+      return new Dinov2Encoder({ ...parts, sizes: weights.sizes });
+  }
+}
+
+/** A registered file's family is known; of others, only what was said about them. */
+function familyAndHeads(asked: string, { model, heads }: SpatialSource): { family?: 'dino' | 'dinov2'; heads?: number } {
+  const family = model ?? findRegisteredWeights(asked)?.family;
+  return {
+    ...(family === 'dino' || family === 'dinov2' ? { family } : {}),
+    ...(heads === undefined ? {} : { heads }),
+  };
+}
+
+/** SAM's decomposed relative positions are what no DINO has. */
+async function holdsSam(file: string): Promise<boolean> {
+  const tensors = await openTensors(file);
+  try {
+    return [...tensors.entries.keys()].some((name) => /(^|\.)attn\.rel_pos_h$/.test(name));
+  } finally {
+    tensors.close();
+  }
 }

@@ -60,6 +60,7 @@ export const description: ModelDescription = {
   method: 'crane',
   backbone: 'nano',
   prompts: 'nano-prompts.safetensors',
+  spatial: null,
   sizes: {
     embedDimension: 64,
     vision: { width: 128, layers: 6, heads: 2, patchSize: 14, gridSize: 4 },
