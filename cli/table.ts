@@ -1,3 +1,5 @@
+export { formatBytes } from '../lib/bytes';
+
 export interface TableColumn {
   readonly title: string;
   /** Numbers read best to the right. Default left. */
@@ -44,12 +46,4 @@ export function displayWidth(text: string): number {
 function pad(text: string, width: number, align: 'left' | 'right'): string {
   const space = ' '.repeat(Math.max(0, width - displayWidth(text)));
   return align === 'right' ? space + text : text + space;
-}
-
-/** Bytes in words of decimal units, such as `934 MB`. */
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1000 ** power;
-  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
 }

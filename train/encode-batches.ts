@@ -1,0 +1,90 @@
+import { setImmediate } from 'node:timers/promises';
+import * as tf from '@tensorflow/tfjs';
+import { TrainingError } from '../lib/errors';
+import type { Preprocessing } from '../lib/image/preprocess';
+import type { CraneModel } from '../lib/methods/crane/model';
+import type { Sample } from '../datasets/sample';
+import type { EncodedImage } from './encoded-image';
+import { decodeSample, readSample, type NetworkInput, type SampleContent } from './network-input';
+
+const LARGEST_BATCH = 16;
+
+export interface EncodeBatchesOptions<Entry> {
+  readonly preprocessing: Preprocessing;
+  /**
+   * Fill the last batch up with copies of its last image, so that every image goes through the same operations as in any
+   * other batch, and gets features that are equal to the last bit.
+   */
+  readonly fill: boolean;
+  readonly onImage: (entry: Entry, image: EncodedImage, content: SampleContent) => Promise<void>;
+  /** Told of a sample that cannot be read or decoded; throws where that is the end. */
+  readonly onFailure: (entry: Entry, error: unknown) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Decoded<Entry> extends NetworkInput {
+  readonly entry: Entry;
+  readonly content: SampleContent;
+}
+
+/**
+ * Runs the frozen encoder over samples, a batch at a time; the next batch is decoded meanwhile.
+ * @throws TrainingError `training/features` for features that are not finite; what the callbacks throw; the signal's reason
+ */
+export async function encodeBatches<Entry extends { readonly sample: Sample }>(
+  model: CraneModel,
+  entries: readonly Entry[],
+  { preprocessing, fill, onImage, onFailure, signal }: EncodeBatchesOptions<Entry>,
+): Promise<void> {
+  const size = Math.min(LARGEST_BATCH, model.imagesAtOnce);
+  const load = (from: number): Promise<PromiseSettledResult<Decoded<Entry>>[]> =>
+    Promise.allSettled(
+      entries.slice(from, from + size).map(async (entry) => {
+        const content = await readSample(entry.sample);
+        return { entry, content, ...(await decodeSample(entry.sample, content.contents, model.options.imageSize, preprocessing)) };
+      }),
+    );
+  let next = load(0);
+  for (let from = 0; from < entries.length; from += size) {
+    await setImmediate();
+    signal?.throwIfAborted();
+    const loaded = await next;
+    next = load(from + size);
+    const decoded = loaded.flatMap((result, index) => {
+      if (result.status === 'fulfilled') return [result.value];
+      onFailure(entries[from + index] as Entry, result.reason);
+      return [];
+    });
+    if (decoded.length === 0) continue;
+    const features = await encodeBatch(model, decoded, fill ? size : decoded.length);
+    for (const [index, { entry, mask, content }] of decoded.entries()) {
+      const { global, patches } = features[index] as Omit<EncodedImage, 'mask'>;
+      refuseNotFinite(entry.sample.imagePath, [global, ...patches]);
+      await onImage(entry, { global, patches, mask }, content);
+    }
+  }
+}
+
+async function encodeBatch(model: CraneModel, batch: readonly NetworkInput[], size: number): Promise<Omit<EncodedImage, 'mask'>[]> {
+  const side = model.options.imageSize;
+  const features = tf.tidy(() => {
+    const images = Array.from({ length: size }, (_, index) => batch[Math.min(index, batch.length - 1)] as NetworkInput);
+    const { global, patches } = model.encodeImages(tf.concat(images.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3]))));
+    return [global, ...patches] as tf.Tensor[];
+  });
+  try {
+    const [global, ...patches] = (await Promise.all(features.map((tensor) => tensor.data()))) as [Float32Array, ...Float32Array[]];
+    const part = (values: Float32Array, index: number): Float32Array => {
+      const length = values.length / size;
+      return values.slice(index * length, (index + 1) * length);
+    };
+    return batch.map((_, index) => ({ global: part(global, index), patches: patches.map((set) => part(set, index)) }));
+  } finally {
+    tf.dispose(features);
+  }
+}
+
+function refuseNotFinite(path: string, features: readonly (Float32Array | Uint16Array)[]): void {
+  if (features.every((feature) => Number.isFinite((feature as Float32Array).reduce((sum, value) => sum + value, 0)))) return;
+  throw new TrainingError('training/features', `${path}: its features are no finite numbers; check the backbone's weights`, { path });
+}

@@ -1,0 +1,75 @@
+import { narrowToHalf, widenHalf } from '../lib/weights/half';
+
+/** Everything that training needs of one image. */
+export interface EncodedImage {
+  readonly global: Float32Array; // [E]
+  /** Halves as bit patterns, or whole floats. */
+  readonly patches: readonly (Float32Array | Uint16Array)[]; // [N, E] each
+  /** 1 where a pixel is anomalous. */
+  readonly mask: Uint8Array; // [S, S]
+}
+
+/** How large the parts of an encoded image are; equal for all images of a model. */
+export interface EncodedSizes {
+  readonly width: number; // E
+  readonly patches: number; // N
+  readonly sets: number;
+  readonly imageSize: number; // S
+}
+
+/** Bytes of an encoded image as `packImage` writes it. */
+export function packedBytes({ width, patches, sets, imageSize }: EncodedSizes): number {
+  return 4 * width + 2 * sets * patches * width + Math.ceil(imageSize ** 2 / 8);
+}
+
+/** An encoded image as bytes: the global feature in float32, patch features in float16, one bit per pixel of the mask. */
+export function packImage({ global, patches, mask }: EncodedImage): Uint8Array {
+  const halves = patches.map((set) => (set instanceof Float32Array ? narrowToHalf(set) : set));
+  const bits = new Uint8Array(Math.ceil(mask.length / 8));
+  for (let index = 0; index < mask.length; index++) {
+    if (mask[index] !== 0) bits[index >> 3] = (bits[index >> 3] as number) | (1 << (index & 7));
+  }
+  return Buffer.concat([global, ...halves, bits].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)));
+}
+
+/**
+ * What `packImage` packed.
+ * @param bytes at the start of a buffer of their own, which the features then share
+ * @returns null where their number is not that of the sizes
+ */
+export function unpackImage({ buffer, byteLength }: Uint8Array<ArrayBuffer>, sizes: EncodedSizes): EncodedImage | null {
+  if (byteLength !== packedBytes(sizes)) return null;
+  const { width, patches, sets, imageSize } = sizes;
+  const bits = new Uint8Array(buffer, 4 * width + 2 * sets * patches * width);
+  const mask = new Uint8Array(imageSize ** 2);
+  for (let index = 0; index < mask.length; index++) mask[index] = ((bits[index >> 3] as number) >> (index & 7)) & 1;
+  return {
+    global: new Float32Array(buffer, 0, width),
+    patches: Array.from({ length: sets }, (_, set) => new Uint16Array(buffer, 4 * width + 2 * set * patches * width, patches * width)),
+    mask,
+  };
+}
+
+/** Features as floats, written into `target` from index `at` on. */
+export function widenInto(target: Float32Array, at: number, values: Float32Array | Uint16Array): void {
+  if (values instanceof Float32Array) target.set(values, at);
+  else widenHalf(values, target, at);
+}
+
+/**
+ * Share of anomalous pixels in each patch.
+ * @param mask `[size, size]` of 0 and 1
+ * @returns `[rows, columns]`, 0 to 1
+ */
+export function anomalousShares(mask: Uint8Array, size: number, [rows, columns]: readonly [number, number]): Float32Array {
+  const [height, width] = [size / rows, size / columns];
+  const shares = new Float32Array(rows * columns);
+  for (let y = 0; y < size; y++) {
+    const row = Math.floor(y / height) * columns;
+    for (let x = 0; x < size; x++) {
+      const at = row + Math.floor(x / width);
+      shares[at] = (shares[at] as number) + (mask[y * size + x] as number);
+    }
+  }
+  return shares.map((count) => count / (height * width));
+}

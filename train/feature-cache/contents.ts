@@ -1,0 +1,96 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { cacheFolder } from '../../lib/cache-folder';
+import { withFileLock } from '../../lib/file-lock';
+import { leasesIn } from './lease';
+import { SHARD_SUFFIX } from './shard';
+
+export interface ShardFile {
+  readonly file: string;
+  readonly bytes: number;
+  /** When a run last used it, in milliseconds. */
+  readonly used: number;
+}
+
+export interface CacheContents {
+  readonly folder: string;
+  readonly bytes: number;
+  readonly shards: readonly ShardFile[];
+}
+
+/** The folder that features are kept in, inside the cache folder. */
+export function featureFolder(): string {
+  return path.join(cacheFolder(), 'features');
+}
+
+/** All shards, the one that was not used for longest first. A folder that is not there is empty. */
+export function featureCacheContents(folder: string = featureFolder()): CacheContents {
+  const shards = entriesOf(folder)
+    .filter((entry) => entry.isDirectory())
+    .flatMap(({ name }) => shardsIn(path.join(folder, name)))
+    .sort((a, b) => a.used - b.used || (a.file < b.file ? -1 : 1));
+  return { folder, bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0), shards };
+}
+
+/** The shards of one space, in the order in which they were begun. */
+export function shardsIn(folder: string): ShardFile[] {
+  return entriesOf(folder)
+    .filter(({ name }) => name.endsWith(SHARD_SUFFIX))
+    .map(({ name }) => path.join(folder, name))
+    .sort()
+    .flatMap((file) => {
+      const stat = fs.statSync(file, { throwIfNoEntry: false });
+      return stat === undefined ? [] : [{ file, bytes: stat.size, used: stat.mtimeMs }];
+    });
+}
+
+function entriesOf(folder: string): fs.Dirent[] {
+  try {
+    return fs.readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Removes features that no run uses.
+ * @returns bytes removed, and bytes that stay because a run uses them
+ * @throws CraneError `lock/failed` where the folder cannot be written
+ */
+export async function clearFeatureCache(folder: string = featureFolder()): Promise<{ readonly removed: number; readonly kept: number }> {
+  if (!fs.existsSync(folder)) return { removed: 0, kept: 0 };
+  return underCacheLock(folder, () => {
+    const { bytes } = featureCacheContents(folder);
+    const removed = removeLeastUsed(folder, Infinity);
+    return { removed, kept: bytes - removed };
+  });
+}
+
+/** Whatever changes which shards there are, or which are in use, happens one process at a time. */
+export function underCacheLock<T>(folder: string, body: () => T, signal?: AbortSignal): Promise<T> {
+  return withFileLock(path.join(folder, 'cache.lock'), async () => body(), { interval: 20, ...(signal ? { signal } : {}) });
+}
+
+/** Removes shards that nobody uses, the least recently used first, until so many bytes are gone. @returns bytes removed */
+export function removeLeastUsed(folder: string, wanted: number): number {
+  const { shards: inUse } = leasesIn(folder);
+  let removed = 0;
+  for (const { file, bytes } of featureCacheContents(folder).shards) {
+    if (removed >= wanted) break;
+    if (inUse.has(path.relative(folder, file))) continue;
+    fs.rmSync(file, { force: true });
+    removed += bytes;
+    removeIfEmpty(path.dirname(file));
+  }
+  return removed;
+}
+
+function removeIfEmpty(space: string): void {
+  if (shardsIn(space).length > 0) return;
+  fs.rmSync(path.join(space, 'space.json'), { force: true });
+  try {
+    fs.rmdirSync(space);
+  } catch {
+    // A lock of a run that is about to write is in it.
+  }
+}

@@ -1,0 +1,221 @@
+import { createHash, randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { formatBytes } from '../../lib/bytes';
+import { TrainingError } from '../../lib/errors';
+import { withFileLock } from '../../lib/file-lock';
+import { featureCacheContents, featureFolder, removeLeastUsed, shardsIn, underCacheLock } from './contents';
+import { Lease, leasesIn } from './lease';
+import { RECORD_OVERHEAD, scanShard, SHARD_SUFFIX, ShardReader, ShardWriter, type StoredRecord } from './shard';
+import type { FeatureSpace } from './space';
+
+/** Unless told otherwise, features of all trainings together take at most this much, in bytes. */
+export const DEFAULT_CACHE_SIZE = 20e9;
+
+/** Shards are as large as this, so that what is removed as least recently used is not much at a time. */
+const SHARD_BYTES = 256 * 2 ** 20;
+/** Left free on the disk, for everybody else. */
+const DISK_RESERVE = 64 * 2 ** 20;
+
+export interface FeatureCacheOptions {
+  /** Default: `features` in the cache folder. */
+  readonly folder?: string;
+  /** Bytes that the whole cache may take. Default 20 GB. */
+  readonly limit?: number;
+  /** Size at which a shard is closed and another begun. Default 256 MiB. */
+  readonly shardBytes?: number;
+  /** Told when another process encodes the same pictures, and this one waits for it. */
+  readonly onWait?: () => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Features on disk, by content: a key says everything that decides the features, so that nothing is ever out of date.
+ * Any number of runs may use one cache at once. Each writes shards of its own, and shards that a living run uses are
+ * never removed.
+ */
+export class FeatureCache {
+  private readonly records = new Map<string, StoredRecord>();
+  private readonly reader = new ShardReader();
+  private readonly lease: Lease;
+  private readonly root: string;
+  private readonly limit: number;
+  private readonly spaceFolder: string;
+  private writer: ShardWriter | undefined;
+
+  private constructor(private readonly space: FeatureSpace, private readonly keys: ReadonlySet<string>, private readonly options: FeatureCacheOptions) {
+    this.root = options.folder ?? featureFolder();
+    this.limit = options.limit ?? DEFAULT_CACHE_SIZE;
+    this.spaceFolder = path.join(this.root, space.id);
+    this.lease = new Lease(this.root);
+  }
+
+  /**
+   * Opens the cache and finds out which of the keys are in it. The caller closes it.
+   * @throws TrainingError `training/cache-unwritable`; the signal's reason
+   */
+  static async open(space: FeatureSpace, keys: Iterable<string>, options: FeatureCacheOptions = {}): Promise<FeatureCache> {
+    const cache = new FeatureCache(space, new Set(keys), options);
+    try {
+      fs.mkdirSync(cache.root, { recursive: true });
+      fs.accessSync(cache.root, fs.constants.W_OK);
+      await cache.look();
+      return cache;
+    } catch (error) {
+      await cache.close();
+      options.signal?.throwIfAborted();
+      const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+      throw new TrainingError(
+        'training/cache-unwritable',
+        `features cannot be kept in ${cache.root} (${reason}); name another cache folder with CRANE_CACHE, or train with --no-cache`,
+        { folder: cache.root },
+        { cause: error },
+      );
+    }
+  }
+
+  /** Scans the space's shards for the keys, and marks those that hold one as in use. */
+  private look(): Promise<void> {
+    return underCacheLock(this.root, () => {
+      this.records.clear();
+      for (const { file } of shardsIn(this.spaceFolder)) {
+        // Later shards come after earlier ones: what was written again because it was damaged counts.
+        for (const [key, record] of scanShard(file)) if (this.keys.has(key)) this.records.set(key, record);
+      }
+      this.use([...this.records.values()].map(({ file }) => file));
+    }, this.options.signal);
+  }
+
+  private use(files: Iterable<string>): void {
+    const now = new Date();
+    const shards = new Set(files);
+    for (const file of shards) {
+      try {
+        fs.utimesSync(file, now, now);
+      } catch {
+        // Of another user: it is found as old as it is.
+      }
+    }
+    this.lease.add(shards);
+    this.lease.renew();
+  }
+
+  has(key: string): boolean {
+    return this.records.has(key);
+  }
+
+  /** The payload of a key, at the start of a buffer of its own; null where there is none, or it is damaged. */
+  async read(key: string): Promise<Uint8Array<ArrayBuffer> | null> {
+    const record = this.records.get(key);
+    if (record === undefined) return null;
+    const payload = await this.reader.read(record);
+    if (payload === null) this.records.delete(key);
+    return payload;
+  }
+
+  /**
+   * Runs `body`, which appends what is missing, after making room for it. Where another process does the same for the same
+   * keys, waits for it first and looks again.
+   * @param payloadBytes of one record
+   * @throws TrainingError `training/cache-limit`, `training/cache-space` with what is needed and what there is
+   */
+  async fill(payloadBytes: number, body: () => Promise<void>): Promise<void> {
+    const { signal, onWait } = this.options;
+    const lock = path.join(this.spaceFolder, `${hashOf(this.keys)}.lock`);
+    let waited = false;
+    const wait = (): void => {
+      waited = true;
+      onWait?.();
+    };
+    await withFileLock(lock, async () => {
+      if (waited) await this.look();
+      const missing = [...this.keys].filter((key) => !this.has(key)).length;
+      if (missing === 0) return;
+      await this.makeRoom(missing, missing * (payloadBytes + RECORD_OVERHEAD));
+      try {
+        await body();
+      } finally {
+        this.lease.pending = 0;
+        this.lease.renew();
+        this.endShard();
+      }
+    }, { onWait: wait, ...(signal ? { signal } : {}) });
+  }
+
+  private async makeRoom(images: number, bytes: number): Promise<void> {
+    const { bavail, bsize } = await fs.promises.statfs(this.root);
+    const free = Math.max(0, bavail * bsize - DISK_RESERVE);
+    if (bytes > free) throw noSpace(this.root, images, bytes, free);
+    await underCacheLock(this.root, () => {
+      const present = featureCacheContents(this.root).bytes + leasesIn(this.root).pending;
+      const excess = present + bytes - this.limit;
+      const removed = excess > 0 ? removeLeastUsed(this.root, excess) : 0;
+      if (removed < excess) {
+        const inUse = present - removed;
+        throw new TrainingError(
+          'training/cache-limit',
+          `the features of ${images} images take ${formatBytes(bytes)}, but the cache may hold ${formatBytes(this.limit)}` +
+            `${inUse > 0 ? `, of which ${formatBytes(inUse)} are in use by this training and others` : ''}; ` +
+            `allow more, such as --cache-size ${Math.ceil((inUse + bytes) / 1e9)}GB, or train with --no-cache`,
+          { images, bytes, limit: this.limit, inUse },
+        );
+      }
+      this.lease.pending = bytes;
+      this.lease.renew();
+    }, this.options.signal);
+  }
+
+  /**
+   * Adds a record; only inside `fill`.
+   * @throws TrainingError `training/cache-space` where the disk is full; what was added before stays
+   */
+  async append(key: string, payload: Uint8Array): Promise<void> {
+    const shard = this.writer ?? (await this.beginShard());
+    try {
+      this.records.set(key, shard.append(key, payload));
+    } catch (error) {
+      if (!['ENOSPC', 'EDQUOT', 'EFBIG'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      throw noSpace(this.root, 1, payload.byteLength, 0, error);
+    }
+    this.lease.pending -= payload.byteLength + RECORD_OVERHEAD;
+    if (shard.bytes >= (this.options.shardBytes ?? SHARD_BYTES)) this.endShard();
+  }
+
+  private beginShard(): Promise<ShardWriter> {
+    // Names sort by time.
+    const name = `${String(Date.now()).padStart(14, '0')}-${randomUUID().slice(0, 8)}${SHARD_SUFFIX}`;
+    return underCacheLock(this.root, () => {
+      const description = path.join(this.spaceFolder, 'space.json');
+      this.writer = new ShardWriter(path.join(this.spaceFolder, name));
+      this.use([this.writer.file]);
+      if (!fs.existsSync(description)) fs.writeFileSync(description, `${JSON.stringify(this.space.description, null, 2)}\n`);
+      return this.writer;
+    });
+  }
+
+  private endShard(): void {
+    this.writer?.close();
+    this.writer = undefined;
+  }
+
+  /** Gives the shards back to the cache. */
+  async close(): Promise<void> {
+    this.endShard();
+    this.lease.release();
+    await this.reader.close();
+  }
+}
+
+function noSpace(folder: string, images: number, bytes: number, free: number, cause?: unknown): TrainingError {
+  return new TrainingError(
+    'training/cache-space',
+    `the features of ${images === 1 ? 'one more image' : `${images} images`} take ${formatBytes(bytes)}, but ${folder} has ${formatBytes(free)} to spare; ` +
+      'make room ("crane cache clear" removes old features), name another cache folder with CRANE_CACHE, or train with --no-cache',
+    { folder, images, bytes, free },
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+function hashOf(keys: Iterable<string>): string {
+  return createHash('sha256').update([...keys].sort().join('\n')).digest('hex').slice(0, 16);
+}

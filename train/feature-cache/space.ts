@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import * as tf from '@tensorflow/tfjs';
+import type { BackendInfo } from '../../lib/backend';
+import type { ModelOptions } from '../../lib/config';
+import type { Preprocessing } from '../../lib/image/preprocess';
+import type { CraneModel } from '../../lib/methods/crane/model';
+import { packageVersion } from '../../lib/version';
+
+/** Counted up whenever the encoder, or what a record holds, changes within a version of the package. */
+const FEATURE_FORMAT = 1;
+
+/** Options that decide what becomes of features, but not the features. All others count, also those of times to come. */
+const NOT_OF_FEATURES: readonly (keyof ModelOptions)[] = ['fusion', 'pooling', 'context', 'contextPosition', 'sigma', 'temperature'];
+
+/** Everything besides the picture that decides its features. */
+export interface FeatureSource {
+  readonly model: CraneModel;
+  readonly preprocessing: Preprocessing;
+  /** sha256 of the backbone's weights. */
+  readonly backbone: string;
+  /** sha256 of the weights of the second vision model; null without one. */
+  readonly spatial: string | null;
+  readonly backend: BackendInfo;
+}
+
+/** All features that one encoder gives: equal pictures have equal features in it. */
+export interface FeatureSpace {
+  /** 32 hexadecimal digits; the name of its folder. */
+  readonly id: string;
+  /** What went into the id, for people who look into the folder. */
+  readonly description: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The space that a model's features are of. Backend and versions count as well, since features differ between them in
+ * their last bits, and equal runs are to give equal bytes.
+ */
+export function featureSpace({ model, preprocessing, backbone, spatial, backend }: FeatureSource): FeatureSpace {
+  const { sizes, activation, eattnBlocks, attention, layerTaps } = model.vision.config;
+  const options = Object.entries(model.options).filter(([name]) => !NOT_OF_FEATURES.includes(name as keyof ModelOptions));
+  const description = {
+    format: FEATURE_FORMAT,
+    crane: packageVersion(),
+    backbone,
+    spatial,
+    options: Object.fromEntries(options.sort(([a], [b]) => (a < b ? -1 : 1))),
+    network: { ...sizes, activation, eattnBlocks, attention, layerTaps: layerTaps ?? null },
+    preprocessing: { resize: preprocessing.resize, mean: preprocessing.mean, std: preprocessing.std, reference: preprocessing.reference },
+    backend: [backend.name, backend.tensorflowVersion ?? tf.version_core, backend.gpu ? 'gpu' : 'cpu'],
+  };
+  return { id: createHash('sha256').update(JSON.stringify(description)).digest('hex').slice(0, 32), description };
+}
+
+/**
+ * The key of one network input in a space.
+ * @param recipe what is made of the files; empty for a picture as it is
+ * @param hashes sha256 of the bytes of each file that it is made from, in hexadecimal; null for one that is not there
+ */
+export function featureKey({ id }: FeatureSpace, recipe: string, hashes: readonly (string | null)[]): string {
+  return createHash('sha256').update(JSON.stringify([id, recipe, hashes])).digest('hex');
+}
