@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { inParts } from './in-parts';
 import { Linear } from './linear';
 import { placesOnGrid, positionScores, vectorsOfPairs } from './relative-positions';
 import { fromWindows, intoWindows } from './windows';
@@ -54,21 +55,28 @@ export class SamAttention extends CraneLayer {
       const { heads } = this.sizes;
       const depth = width / heads;
       const count = rows * columns;
-      const joined = this.inputProjection.apply(tokens) as tf.Tensor; // [B, R, C, 3D]
-      const apart = tf.transpose(tf.reshape(joined, [batch, count, 3 * heads, depth]), [0, 2, 1, 3]); // [B, 3H, N, d]
-      const [queries, keys, values] = tf
-        .split(apart, 3, 1)
-        .map((part) => tf.reshape(part, [batch * heads, count, depth])) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
       const ofRows = vectorsOfPairs(this.rowTable.read() as tf.Tensor2D, rows);
       const ofColumns = vectorsOfPairs(this.columnTable.read() as tf.Tensor2D, columns);
       const places = placesOnGrid(rows, columns);
-      const merged = inGroups([queries, keys, values], (q, k, v) => {
+      const merged = inGroups(this.project(tokens), (q, k, v) => {
         const placed = tf.concat([tf.mul(q, depth ** -0.5) as tf.Tensor3D, positionScores(q, ofRows, ofColumns)], 2); // [h, N, d+R+C]
         const repeated = tf.tile<tf.Tensor3D>(tf.expandDims(places, 0) as tf.Tensor3D, [q.shape[0], 1, 1]); // [h, N, R+C]
         return attendInBands(placed, tf.concat([k, repeated], 2), v);
       });
       const sideBySide = tf.transpose(tf.reshape(merged, [batch, heads, count, depth]), [0, 2, 1, 3]); // [B, N, H, d]
       return tf.reshape(sideBySide, [batch, rows, columns, width]);
+    });
+  }
+
+  /** Queries, keys and values of all heads, `[B, R, C, D]` to `[B·H, N, d]` each. */
+  private project(tokens: tf.Tensor4D): Three {
+    return tf.tidy(() => {
+      const [batch, rows, columns, width] = tokens.shape;
+      const { heads } = this.sizes;
+      const [count, depth] = [rows * columns, width / heads];
+      const joined = this.inputProjection.apply(tokens) as tf.Tensor; // [B, R, C, 3D]
+      const apart = tf.transpose(tf.reshape(joined, [batch, count, 3 * heads, depth]), [0, 2, 1, 3]); // [B, 3H, N, d]
+      return tf.split(apart, 3, 1).map((part) => tf.reshape(part, [batch * heads, count, depth])) as Three;
     });
   }
 
@@ -105,14 +113,4 @@ export function attendInBands(...[queries, keys, values]: Three): tf.Tensor3D {
     const band = tf.slice(queries, [0, first, 0], [heads, of, depth]);
     return tf.matMul<tf.Tensor3D>(tf.softmax(tf.matMul(band, keys, false, true)), values); // [h, m, d]
   });
-}
-
-/** Runs `body` over parts of `count` things, `size` at a time, and joins the results along an axis. */
-function inParts(count: number, size: number, axis: number, body: (first: number, of: number) => tf.Tensor3D): tf.Tensor3D {
-  if (size >= count) return tf.tidy(() => body(0, count));
-  const parts: tf.Tensor3D[] = [];
-  for (let first = 0; first < count; first += size) parts.push(tf.tidy(() => body(first, Math.min(size, count - first))));
-  const joined = tf.concat(parts, axis);
-  tf.dispose(parts);
-  return joined;
 }

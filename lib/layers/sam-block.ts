@@ -1,8 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single } from './crane-layer';
+import { inParts } from './in-parts';
 import { LayerNorm } from './layer-norm';
 import { Mlp } from './mlp';
 import { SamAttention, type SamAttentionConfig } from './sam-attention';
+
+/** So many tokens go through the MLP at once: 4096 of width 768 would need 350 MB in between. */
+const TOKENS_AT_ONCE = 1024;
 
 /** Of all layer norms in SAM's image encoder. */
 export const SAM_EPSILON = 1e-6;
@@ -31,9 +35,17 @@ export class SamBlock extends CraneLayer {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
-      const x = single(inputs); // [B, R, C, D]
-      const attended = tf.tidy(() => tf.add(x, this.attention.apply(this.firstNorm.apply(x)) as tf.Tensor));
-      return tf.add(attended, this.mlp.apply(this.secondNorm.apply(attended)) as tf.Tensor); // [B, R, C, D]
+      const x = single(inputs) as tf.Tensor4D; // [B, R, C, D]
+      return this.feedForward(tf.tidy(() => tf.add(x, this.attention.apply(this.firstNorm.apply(x)) as tf.Tensor4D)));
+    });
+  }
+
+  /** The block's second half, a few rows of the grid at a time. */
+  private feedForward(x: tf.Tensor4D): tf.Tensor4D {
+    const [batch, rows, columns, width] = x.shape;
+    return inParts(rows, Math.max(1, Math.floor(TOKENS_AT_ONCE / (batch * columns))), 1, (first, of) => {
+      const band = tf.slice(x, [0, first, 0, 0], [batch, of, columns, width]);
+      return tf.add(band, this.mlp.apply(this.secondNorm.apply(band)) as tf.Tensor4D); // [B, r, C, D]
     });
   }
 
