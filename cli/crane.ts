@@ -38,6 +38,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import('../eval/command')).evalCommand,
   },
   {
+    name: 'metrics',
+    describe: "Compute the metrics of any program's anomaly maps",
+    load: async () => (await import('../eval/metrics/command')).metricsCommand,
+  },
+  {
     name: 'datasets',
     describe: 'List, check, locate and synthesize data sets',
     load: async () => (await import('../datasets/command')).datasetsCommand,

@@ -22,13 +22,19 @@ export type MetricValues<Id extends MetricId = MetricId> = Readonly<Record<Id, n
 /** A metric, or the reason why there is none. */
 export type Measured = { readonly value: number } | { readonly value: null; readonly reason: string };
 
+export interface MeanOptions {
+  /** Count a metric that is null as 0 and average it in, as the reference program does. Default false. */
+  readonly referenceMeans?: boolean;
+}
+
 /**
  * Mean over categories with equal weight (spec 2), each metric over the categories in which it is defined; null where
  * it is defined in none. The reference counts an undefined metric as 0 instead, see docs/deviations.md.
  */
-export function meanOverCategories(categories: readonly Partial<MetricValues>[]): MetricValues {
+export function meanOverCategories(categories: readonly Partial<MetricValues>[], { referenceMeans = false }: MeanOptions = {}): MetricValues {
   const mean = (id: MetricId): number | null => {
-    const values = categories.map((category) => category[id]).filter((value) => typeof value === 'number');
+    const all = categories.map((category) => (category[id] === null && referenceMeans ? 0 : category[id]));
+    const values = all.filter((value) => typeof value === 'number');
     return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
   };
   return Object.fromEntries(METRIC_IDS.map((id) => [id, mean(id)])) as MetricValues;

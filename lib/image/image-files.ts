@@ -29,6 +29,16 @@ export function listFiles(folder: string): string[] {
  * @throws UsageError where it is no folder, or holds no picture
  */
 export function imagesBelow(folder: string): string[] {
+  const found = filesBelow(folder, isImageName);
+  if (found.length > 0) return found;
+  throw new UsageError('usage/empty-folder', `${folder}: no images in this folder or below it; looked for ${imageSuffixes.join(', ')}`, { folder });
+}
+
+/**
+ * Files in a folder and the folders below it whose names are wanted, in a fixed order; hidden ones skipped, links followed.
+ * @throws UsageError where it is no folder
+ */
+export function filesBelow(folder: string, wanted: (name: string) => boolean): string[] {
   if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     throw new UsageError('usage/no-folder', `${folder}: a folder of images was expected; one image alone is scored with detect`, { folder });
   }
@@ -38,11 +48,10 @@ export function imagesBelow(folder: string): string[] {
     const real = fs.realpathSync(below);
     if (visited.has(real)) return [];
     visited.add(real);
-    return [...listImages(below), ...listFolders(below).flatMap(collect)];
+    const files = listEntries(below, (entry) => !isHidden(entry.name) && wanted(entry.name) && !isFolder(below, entry));
+    return [...files, ...listFolders(below).flatMap(collect)];
   };
-  const found = collect(folder);
-  if (found.length > 0) return found;
-  throw new UsageError('usage/empty-folder', `${folder}: no images in this folder or below it; looked for ${imageSuffixes.join(', ')}`, { folder });
+  return collect(folder);
 }
 
 function listEntries(folder: string, wanted: (entry: fs.Dirent) => boolean): string[] {

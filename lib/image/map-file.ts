@@ -3,7 +3,7 @@ import * as fs from 'node:fs/promises';
 import sharp from 'sharp';
 import { ImageError } from '../errors';
 import { decodeImage } from './decode';
-import { readNpy } from './npy';
+import { readNpy, type NpyArray } from './npy';
 
 /** A map of scores with its size: float32 [height, width]. */
 export interface ScoreMap {
@@ -38,12 +38,7 @@ export async function writeMapPng(file: string, map: Float32Array, width: number
  */
 export async function readMap(file: string): Promise<ScoreMap> {
   if (path.extname(file).toLowerCase() === '.npy') {
-    const { shape, data } = await readNpy(file);
-    const [height, width, ...rest] = shape.length === 2 ? shape : shape.filter((n) => n !== 1);
-    if (height === undefined || width === undefined || rest.length > 0) {
-      throw new ImageError('map/shape', `${file}: a map [height, width] expected, found [${shape.join(', ')}]. Save one map per file.`, { file, shape });
-    }
-    return { width, height, data: Float32Array.from(data as ArrayLike<number | bigint>, Number) };
+    return mapOfArray(await readNpy(file), file);
   }
   const float = await readFloatTiff(file);
   if (float) return float;
@@ -54,6 +49,19 @@ export async function readMap(file: string): Promise<ScoreMap> {
   }
   const white = mode === 'I;16' ? 65535 : 255;
   return { width, height, data: Float32Array.from(data, (value) => value / white) };
+}
+
+/**
+ * An array as a map: [height, width], axes of length 1 before or after dropped.
+ * @param source names it in messages
+ * @throws ImageError `map/shape` where it is not one map
+ */
+export function mapOfArray({ shape, data }: NpyArray, source: string): ScoreMap {
+  const [height, width, ...rest] = shape.length === 2 ? shape : shape.filter((n) => n !== 1);
+  if (height === undefined || width === undefined || rest.length > 0) {
+    throw new ImageError('map/shape', `${source}: a map [height, width] expected, found [${shape.join(', ')}]. Save one map per file.`, { file: source, shape });
+  }
+  return { width, height, data: data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number | bigint>, Number) };
 }
 
 async function readFloatTiff(file: string): Promise<ScoreMap | undefined> {
