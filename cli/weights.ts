@@ -62,14 +62,17 @@ const fetchCommand: CommandModule<object, JsonOption & { names: string[] }> = {
 
 const inspectCommand: CommandModule<object, JsonOption & { file: string }> = {
   command: 'inspect <file>',
-  describe: 'List the tensors of a weights file: names, types, shapes',
+  describe: 'Say what a weights file holds: names, types and shapes of its tensors, and of a vision model its sizes',
   builder: (yargs) => withJson(yargs).positional('file', { type: 'string', demandOption: true, describe: 'safetensors, .pt, .pth, .bin, TorchScript, or a HuggingFace folder' }),
   handler: async ({ file, json }) => {
     const { openTensors } = await import('../lib/weights/open');
+    const { describeSpatial } = await import('./describe-spatial');
     const source = await openTensors(file);
     try {
-      if (json) print(JSON.stringify(describeSource(source), null, 2));
-      else printSource(source);
+      const spatial = await describeSpatial(file);
+      if (json) return print(JSON.stringify({ ...describeSource(source), spatial: spatial ?? null }, null, 2));
+      printSource(source);
+      if (spatial !== undefined) print(`\n${'text' in spatial ? `${spatial.text}. Use: --spatial ${spatial.family} --spatial-weights ${file}` : `No vision model that can be used: ${spatial.problem}`}`);
     } finally {
       source.close();
     }

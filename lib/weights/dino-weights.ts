@@ -204,7 +204,11 @@ function readSizes(reader: WeightReader, found: FoundLayout, saidHeads: number |
   if (gridSize < 1 || gridSize ** 2 + 1 !== positions) throw wrong(`pos_embed has ${positions} rows, which is not one more than a square grid`);
   const heads = saidHeads ?? width / 64;
   if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
-    throw wrong(`its ${width} channels are not divided by ${heads} heads; give their number (official models have one per 64 channels)`);
+    throw new WeightsError(
+      'weights/heads',
+      `${reader.source.path}: its ${width} channels are not divided by ${heads} heads; give their number (official models have one per 64 channels)`,
+      { path: reader.source.path, width, heads },
+    );
   }
   const isGated = reader.has('blocks.0.mlp.w12.weight');
   return {

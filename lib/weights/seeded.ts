@@ -42,12 +42,13 @@ function hash(text: string): number {
 
 /**
  * Parameters for a network without a file: normal numbers of a given spread, each parameter from a stream of its own,
- * so that values do not depend on the order in which layers are made. Gains (`ln_*.weight`) are one, biases zero.
+ * so that values do not depend on the order in which layers are made. Gains (`ln_*.weight`, `norm*.weight`, `ls*.gamma`)
+ * are one, biases zero.
  */
 export function seededParameters(seed: number | string, spread = 0.02): ParameterSource {
   return (path, shape) => {
     if (/\.bias$|_bias$/.test(path)) return tf.zeros(shape);
-    if (/ln_\w+\.weight$/.test(path)) return tf.ones(shape);
+    if (/(ln_\w+|norm\d?)\.weight$|\.gamma$/.test(path)) return tf.ones(shape);
     const next = seededNormal(`${seed}/${path}`);
     return tf.tensor(
       Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, () => spread * next()),

@@ -4,7 +4,9 @@ import { UsageError } from '../../lib/errors';
 import { DinoEncoder } from '../../lib/encoders/dino';
 import type { DinoSizes, DinoTransformer } from '../../lib/encoders/dino-transformer';
 import { Dinov2Encoder } from '../../lib/encoders/dinov2';
+import { bicubicWeights, type BicubicOptions } from '../../lib/layers/bicubic';
 import type { ParameterSource } from '../../lib/layers/crane-layer';
+import { VisionEmbedding } from '../../lib/layers/vision-embedding';
 import { seededNormal } from '../../lib/weights/seeded';
 import { describeWithGoldens, expectClose, golden, goldenCases } from '../goldens';
 import { expectNoLeak, goldenImages, goldenParameters } from '../tensors';
@@ -115,6 +117,55 @@ describe('sizes of images', () => {
     });
     dino.dispose();
     dinov2.dispose();
+  });
+});
+
+describe('positions', () => {
+  const embedding = (registers: number, rule: 'offset' | 'antialias'): VisionEmbedding =>
+    new VisionEmbedding({ width: 4, patchSize: 2, gridSize: 3, registers, positions: rule, partialPatches: 'drop', parameters: drawn });
+
+  test.each(['offset', 'antialias'] as const)('%s: of the trained size as they are; of another, rows and columns by their own weights', (rule) => {
+    const layer = embedding(0, rule);
+    tf.tidy(() => {
+      const trained = drawn('pos_embed', [1, 10, 4]).dataSync();
+      expectClose(layer.positionsFor(6, 6).dataSync(), trained, 0);
+      const options = (to: number): BicubicOptions => (rule === 'antialias' ? { antialias: true } : { scale: 3 / (to + 0.1) });
+      const [down, across] = [bicubicWeights(3, 2, options(2)), bicubicWeights(3, 5, options(5))];
+      const resized = layer.positionsFor(4, 10);
+      expect(resized.shape).toEqual([1, 11, 4]);
+      const want = [...trained.subarray(0, 4)];
+      for (let row = 0; row < 2; row++) for (let column = 0; column < 5; column++) for (let channel = 0; channel < 4; channel++) {
+        let sum = 0;
+        for (let i = 0; i < 3; i++) for (let j = 0; j < 3; j++) sum += (down[row * 3 + i] as number) * (across[column * 3 + j] as number) * (trained[(1 + i * 3 + j) * 4 + channel] as number);
+        want.push(sum);
+      }
+      expectClose(resized.dataSync(), want, 1e-6);
+    });
+    layer.dispose();
+  });
+
+  test('an image that is not square is resized even on the trained grid, as in the original', () => {
+    const layer = embedding(0, 'offset');
+    tf.tidy(() => {
+      const [square, wide] = [layer.positionsFor(7, 7), layer.positionsFor(6, 7)];
+      expectClose(square.dataSync(), drawn('pos_embed', [1, 10, 4]).dataSync(), 0);
+      expect(tf.max(tf.abs(tf.sub(square, wide))).dataSync()[0]).toBeGreaterThan(1e-3);
+    });
+    layer.dispose();
+  });
+
+  test('class token, registers without position, patches, in this order', () => {
+    const layer = embedding(2, 'antialias');
+    tf.tidy(() => {
+      const tokens = layer.apply(tf.zeros([1, 6, 6, 3])) as tf.Tensor3D;
+      expect(tokens.shape).toEqual([1, 12, 4]);
+      const positions = drawn('pos_embed', [1, 10, 4]);
+      const bias = drawn('patch_embed.proj.bias', [4]);
+      const first = tf.add(drawn('cls_token', [1, 1, 4]), tf.slice(positions, [0, 0, 0], [1, 1, 4]));
+      const patches = tf.add(tf.slice(positions, [0, 1, 0]), bias);
+      expectClose(tokens.dataSync(), tf.concat([first, drawn('register_tokens', [1, 2, 4]), patches], 1).dataSync(), 1e-6);
+    });
+    layer.dispose();
   });
 });
 

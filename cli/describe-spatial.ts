@@ -1,0 +1,49 @@
+import { WeightsError } from '../lib/errors';
+import type { SpatialFamily } from '../lib/config';
+import { openDinoWeights, type DinoWeights } from '../lib/weights/dino-weights';
+import { openSamWeights, type SamWeights } from '../lib/weights/sam-weights';
+
+/** What a file holds for `--spatial-weights`, in words and for programs. */
+export interface SpatialDescription {
+  readonly family: SpatialFamily;
+  /** Without `heads` where the file does not say how many. */
+  readonly sizes: object;
+  readonly text: string;
+}
+
+/**
+ * Says which vision model a file or folder holds and of which sizes; undefined for files of anything else. A file that
+ * looks like one but is not whole gives the reason instead.
+ */
+export async function describeSpatial(file: string): Promise<SpatialDescription | { readonly problem: string } | undefined> {
+  const openings = [
+    { open: () => openDinoWeights(file), headsAreKnown: true },
+    { open: () => openDinoWeights(file, { heads: 1 }), headsAreKnown: false },
+    { open: () => openSamWeights(file), headsAreKnown: true },
+  ];
+  for (const { open, headsAreKnown } of openings) {
+    try {
+      const weights = await open();
+      weights.close();
+      const { heads, ...sizes } = weights.sizes;
+      return { family: weights.family, sizes: headsAreKnown ? { heads, ...sizes } : sizes, text: inWords(weights, headsAreKnown) };
+    } catch (error) {
+      if (!(error instanceof WeightsError)) throw error;
+      if (!['weights/not-dino', 'weights/not-sam', 'weights/heads'].includes(error.code)) return { problem: error.message };
+    }
+  }
+  return undefined;
+}
+
+function inWords(weights: DinoWeights | SamWeights, headsAreKnown: boolean): string {
+  const { width, layers, heads, patchSize, gridSize } = weights.sizes;
+  const inHeads = headsAreKnown ? `${heads} head${heads === 1 ? '' : 's'}` : 'a number of heads that the file does not say';
+  const common = `${layers} blocks of ${width} channels in ${inHeads}, patches of ${patchSize} px, made for ${gridSize} x ${gridSize} of them (${gridSize * patchSize} px)`;
+  if (weights.family === 'sam') {
+    const { windowSize, globalBlocks, channels } = weights.sizes;
+    return `Image encoder of Segment Anything: ${common}; windows of ${windowSize}, the whole grid in blocks ${globalBlocks.map((block) => block + 1).join(', ')}; features of ${channels} channels`;
+  }
+  const { registers, feedForward } = weights.sizes;
+  const name = weights.family === 'dinov2' ? 'DINOv2' : 'DINO';
+  return `${name}: ${common}${registers > 0 ? `, ${registers} registers` : ''}${feedForward === 'swiglu' ? ', gated feed-forward' : ''}`;
+}
