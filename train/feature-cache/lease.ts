@@ -51,7 +51,11 @@ export class Lease {
 
   release(): void {
     clearInterval(this.beat);
-    fs.rmSync(this.file, { force: true });
+    try {
+      fs.rmSync(this.file, { force: true });
+    } catch {
+      // Others take no notice of it once this process has ended.
+    }
   }
 }
 
