@@ -3,6 +3,7 @@ import * as path from 'node:path';
 import { DatasetError, UsageError } from '../lib/errors';
 import type { OnProgress } from '../lib/progress';
 import { dataFolder, findDatasetFolder, presentDatasets } from './data-folder';
+import { fakeRecordOf } from './fakes/fake-record';
 import { layouts } from './layouts';
 import { bareFolderLayout } from './layouts/bare-folder';
 import { csvFileLayout } from './layouts/csv-list';
@@ -49,7 +50,7 @@ export async function openDataset(nameOrFolder: string, options: OpenDatasetOpti
   const once = countOnce(root, chooseCategories(reading.categories, options.categories, root));
   const settled = await settleMasks(root, once.categories, reading.labelledByMasks !== true);
   const { categories } = settled;
-  const problems = [...reading.problems, ...once.problems, ...settled.problems, ...absentCategories(reading.categories, entry, root)];
+  const problems = [...standIn(root), ...reading.problems, ...once.problems, ...settled.problems, ...absentCategories(reading.categories, entry, root)];
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (errors.length > 0 && !options.allowIncomplete) throw incomplete(root, errors);
   return {
@@ -62,6 +63,13 @@ export async function openDataset(nameOrFolder: string, options: OpenDatasetOpti
     categories,
     problems,
   };
+}
+
+/** A fake set lies under the name of a real one; nobody should take its figures for those. */
+function standIn(root: string): DatasetProblem[] {
+  const record = fakeRecordOf(root);
+  if (record === undefined) return [];
+  return [{ kind: 'drawn', severity: 'warning', path: root, message: `${root} is a drawn stand-in of ${record.fakeOf}: its figures say nothing about the real set` }];
 }
 
 interface Located {

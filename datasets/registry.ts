@@ -37,6 +37,8 @@ export interface RegisteredDataset {
   readonly archives: readonly Archive[];
   /** The form in which it is distributed; null for sets that are only drawn. */
   readonly native: NativeForm | null;
+  /** What AdaCLIP's re-packed archive calls the only category, where it has one. */
+  readonly packedCategory?: string;
   /** Readers that may fit, the likeliest first: the original download, then re-packed forms. */
   readonly layouts: readonly string[];
   /** Names of the folder looked for under the data folder, upper and lower case alike. */
@@ -99,6 +101,7 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
     source: 'https://data.vicos.si/datasets/KSDD/KolektorSDD.zip', licence: 'CC BY-NC-SA 4.0, according to anomalib', downloadSize: null,
     archives: [{ url: 'https://data.vicos.si/datasets/KSDD/KolektorSDD.zip', sha256: '65dc621693418585de9c4467d1340ea7958a6181816f0dc2883a1e8b61f9d4dc' }],
     native: { layout: 'kolektor' },
+    packedCategory: 'SDD',
     layouts: ['kolektor', 'mvtec', 'meta-json'], folders: ['sdd', 'SDD_anomaly_detection', 'KolektorSDD'],
   },
   {
@@ -128,6 +131,7 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
       { url: 'https://isic-challenge-data.s3.amazonaws.com/2016/ISBI2016_ISIC_Part1_Test_GroundTruth.zip', sha256: null },
     ],
     native: { layout: 'images-masks', images: 'ISBI2016_ISIC_Part1_Test_Data', masks: 'ISBI2016_ISIC_Part1_Test_GroundTruth', image: '.jpg', mask: '.png', maskEnding: '_Segmentation', stem: 'ISIC_' },
+    packedCategory: 'isic',
     layouts: ['images-masks', 'mvtec', 'meta-json'], folders: ['isic', 'ISIC2016', 'ISIC_anomaly_detection'],
   },
   {
@@ -136,6 +140,7 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
     source: `http://mv.cvc.uab.es/projects/colon-qa/cvccolondb, or ${polypBundle}`, licence: 'not read; for research', downloadSize: null,
     archives: [],
     native: { layout: 'images-masks', images: 'images', masks: 'masks', image: '.png', mask: '.png', maskEnding: '', stem: '' },
+    packedCategory: 'ColonDB',
     layouts: ['images-masks', 'mvtec', 'meta-json'], folders: ['cvc-colondb', 'ColonDB'],
   },
   {
@@ -144,6 +149,7 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
     source: `https://polyp.grand-challenge.org/CVCClinicDB, or ${polypBundle}`, licence: 'not read; for research', downloadSize: null,
     archives: [],
     native: { layout: 'images-masks', images: 'Original', masks: 'Ground Truth', image: '.tif', mask: '.tif', maskEnding: '', stem: '' },
+    packedCategory: 'ClinicDB',
     layouts: ['images-masks', 'mvtec', 'meta-json'], folders: ['cvc-clinicdb', 'ClinicDB'],
   },
   {
@@ -152,6 +158,7 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
     source: 'https://github.com/haifangong/TRFE-Net-for-thyroid-nodule-segmentation', licence: 'not stated for the data', downloadSize: null,
     archives: [],
     native: { layout: 'images-masks', images: 'test-image', masks: 'test-mask', image: '.jpg', mask: '.jpg', maskEnding: '', stem: '' },
+    packedCategory: 'tn3k',
     layouts: ['images-masks', 'mvtec', 'meta-json'], folders: ['tn3k', 'Thyroid Dataset'],
   },
   {
@@ -160,6 +167,7 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
     source: 'https://www.kaggle.com/datasets/felipekitamura/head-ct-hemorrhage', licence: 'not read', downloadSize: null,
     archives: [],
     native: { layout: 'headct' },
+    packedCategory: 'headct',
     layouts: ['headct', 'mvtec', 'meta-json'], folders: ['headct', 'HeadCT_anomaly_detection', 'head-ct-hemorrhage'],
   },
   {
@@ -168,6 +176,7 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
     source: 'https://www.kaggle.com/datasets/navoneel/brain-mri-images-for-brain-tumor-detection', licence: 'not read', downloadSize: null,
     archives: [],
     native: { layout: 'yes-no', image: ['.jpg', '.png', '.jpeg'], nested: 'brain_tumor_dataset' },
+    packedCategory: 'brain_mri',
     layouts: ['yes-no', 'mvtec', 'meta-json'], folders: ['brainmri', 'brain_mri', 'brain_tumor_dataset', 'brain-mri-images-for-brain-tumor-detection'],
   },
   {
@@ -176,6 +185,7 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
     source: 'https://www.kaggle.com/datasets/ahmedhamada0/brain-tumor-detection', licence: 'not read', downloadSize: null,
     archives: [],
     native: { layout: 'yes-no', image: ['.jpg'], unlabelled: 'pred' },
+    packedCategory: 'br35h',
     layouts: ['yes-no', 'mvtec', 'meta-json'], folders: ['br35h', 'Br35h_anomaly_detection', 'brain-tumor-detection'],
   },
   ...([[auxiliarySetName, 'Drawn auxiliary set'], [targetSetName, 'Drawn target set']] as const).map(([name, title]): RegisteredDataset => ({
