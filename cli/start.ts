@@ -8,7 +8,7 @@ import { resultsOf, type DatasetResult } from '../eval/results';
 import { prepareBackend, type BackendChoice } from '../lib/backend';
 import { Crane } from '../lib/crane';
 import { loadMaskAtOwnSize } from '../lib/image/preprocess';
-import { train } from '../train/run';
+import { train } from '../train/training-run';
 import { interruptible } from './interrupt';
 import { prepareFolder } from './output';
 import { createProgressReporter } from './progress-bar';
@@ -62,10 +62,12 @@ async function start({ out, seed, epochs, backend }: StartArguments, signal: Abo
     training: { seed, epochs },
     out: path.join(out, 'prompts'),
     backend,
+    // The next start is a new one, also after one that was stopped.
+    overwrite: true,
     commandLine: `crane start --seed ${seed} --epochs ${epochs}`,
     onProgress,
     signal,
-  });
+  }).result;
 
   say(`\n3. Find defects in ${targetSetName}, zero-shot.`);
   const crane = await Crane.load({ prompts: trained.prompts, backend });

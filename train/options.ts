@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ModelOptions } from '../lib/config';
 import { UsageError } from '../lib/errors';
+import { PROMPT_SIZES } from '../lib/methods/crane/build';
 
 /** How prompts are trained. Defaults are those of the reference's training program (spec 8.5, 10.6). */
 export const trainingOptionsSchema = z.object({
@@ -26,6 +27,20 @@ export const trainingOptionsSchema = z.object({
    */
   pixelWeight: z.number().nonnegative().default(1),
   imageWeight: z.number().nonnegative().default(0.2),
+  /** Learned tokens in front of the words, of fresh prompts (spec 6.2). */
+  contextTokens: z.int().positive().default(PROMPT_SIZES.contextTokens),
+  /** Learned tokens in each deeper text block, of fresh prompts. */
+  deepTokens: z.int().positive().default(PROMPT_SIZES.deepTokens),
+  /** Text blocks that see learned tokens, the first one included, of fresh prompts; limited by the text encoder's. */
+  depth: z.int().positive().default(PROMPT_SIZES.depth),
+  /** Share of every category's normal and anomalous images that is trained on. */
+  portion: z.number().positive().max(1).default(1),
+  /** Images of every category, half of them anomalous; 0 takes all. Goes before `portion`. */
+  kShot: z.int().nonnegative().refine((count) => count !== 1, 'one image cannot be half anomalous; 2 or more, or 0 for all').default(0),
+  /** Chance that an image is replaced by four images of its category, two by two (spec 5.4); drawn anew in every epoch. */
+  mosaicRate: z.number().min(0).max(1).default(0),
+  /** Share of the images held back from training to choose the best prompts by; 0 trains on all, as the reference does. */
+  validate: z.number().min(0).max(0.5).default(0),
 });
 
 export type TrainingOptions = z.output<typeof trainingOptionsSchema>;

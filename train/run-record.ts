@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { BackendInfo } from '../lib/backend';
 import type { ModelOptions } from '../lib/config';
 import type { Preprocessing } from '../lib/image/preprocess';
-import { OPTIONS_KEY } from '../lib/methods/crane/prompts';
+import { AUXILIARY_KEY, BACKBONE_HASH_KEY, BACKBONE_KEY, OPTIONS_KEY, SPATIAL_HASH_KEY, SPATIAL_KEY } from '../lib/methods/crane/prompts';
 import { packageVersion } from '../lib/version';
 import type { Dataset, Sample } from '../datasets/dataset';
 import type { FeaturePrecision } from './feature-store';
@@ -14,28 +14,36 @@ import type { TrainingOptions } from './options';
 /** Everything that decides what a training run gives, and what is needed to use it. */
 export interface RunRecord {
   readonly auxiliary: {
+    /** Names of the sets, joined by commas. */
     readonly name: string;
+    /** As `set/category` where there are several sets. */
     readonly categories: readonly string[];
+    /** Images that are trained on. */
     readonly images: number;
     readonly anomalous: number;
-    /** sha256 over names, labels and sizes of all files. */
+    /** Images held back to choose the best prompts by. */
+    readonly validation: number;
+    /** sha256 over names, labels and contents of all files that are trained on or held back. */
     readonly files: string;
   };
   readonly backbone: { readonly name: string; readonly sha256: string };
+  /** The second vision model of Crane+; null without one. */
+  readonly spatial: { readonly name: string; readonly sha256: string } | null;
   /** Name and values' hash of the prompts that training started from; null where they were drawn from the seed. */
   readonly start: { readonly name: string; readonly sha256: string } | null;
   readonly options: ModelOptions;
   readonly preprocessing: Preprocessing;
-  /** How features were kept while training. */
+  /** How features are kept while training. */
   readonly precision: FeaturePrecision;
   readonly training: TrainingOptions;
   readonly versions: Readonly<Record<string, string>>;
+  /** The command that repeats the run; null where it was started by a program. */
   readonly commandLine: string | null;
 }
 
 /** What eight characters of a hash tell apart: runs whose prompts may differ. */
-export function runHash({ auxiliary, backbone, start, options, preprocessing, precision, training }: RunRecord): string {
-  const parts = { files: auxiliary.files, backbone: backbone.sha256, start: start?.sha256, options, preprocessing, precision, training };
+export function runHash({ auxiliary, backbone, spatial, start, options, preprocessing, precision, training }: RunRecord): string {
+  const parts = { files: auxiliary.files, backbone: backbone.sha256, spatial: spatial?.sha256, start: start?.sha256, options, preprocessing, precision, training };
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8);
 }
 
@@ -45,18 +53,57 @@ export function defaultRunFolder(record: RunRecord): string {
   return path.resolve('checkpoints', 'runs', `${name}-${record.training.seed}-${runHash(record)}`);
 }
 
+/**
+ * What differs between a run that was begun and the same run as it would be begun now, a line for each thing; empty where
+ * going on gives the same prompts. Versions of what computes are left to `changedVersions`.
+ */
+export function differences(then: RunRecord, now: RunRecord): string[] {
+  const lines: string[] = [];
+  const compare = (what: string, before: unknown, after: unknown): void => {
+    if (JSON.stringify(before) !== JSON.stringify(after)) lines.push(`${what}: ${JSON.stringify(before) ?? 'not set'} then, ${JSON.stringify(after) ?? 'not set'} now`);
+  };
+  const compareParts = (before: object, after: object): void => {
+    const [old, young] = [before as Readonly<Record<string, unknown>>, after as Readonly<Record<string, unknown>>];
+    for (const key of new Set([...Object.keys(old), ...Object.keys(young)])) compare(key, old[key], young[key]);
+  };
+  compare('auxiliary set', then.auxiliary.name, now.auxiliary.name);
+  compare('categories', then.auxiliary.categories, now.auxiliary.categories);
+  if (then.auxiliary.files !== now.auxiliary.files) {
+    const counts = ({ auxiliary }: RunRecord): string => `${auxiliary.images + auxiliary.validation} images`;
+    lines.push(`files of the auxiliary set, by name, label or content: ${counts(then)} then, ${counts(now)} now`);
+  }
+  for (const [what, key] of [['weights of the backbone', 'backbone'], ['weights of the spatial model', 'spatial'], ['prompts to start from', 'start']] as const) {
+    const named = (weights: RunRecord['start']): string => (weights === null ? 'none' : `${weights.name} (sha256 ${weights.sha256.slice(0, 8)})`);
+    if (then[key]?.sha256 !== now[key]?.sha256) lines.push(`${what}: ${named(then[key])} then, ${named(now[key])} now`);
+  }
+  compareParts(then.options, now.options);
+  compareParts(then.preprocessing, now.preprocessing);
+  compare('precision', then.precision, now.precision);
+  compareParts(then.training, now.training);
+  compare('backend', then.versions['backend'], now.versions['backend']);
+  return lines;
+}
+
+/** Versions that are not those of the run's beginning: its prompts may then differ in their last bits. */
+export function changedVersions(then: RunRecord, now: RunRecord): string[] {
+  return Object.keys({ ...then.versions, ...now.versions })
+    .filter((name) => then.versions[name] !== now.versions[name])
+    .map((name) => `${name} ${then.versions[name] ?? 'absent'} then, ${now.versions[name] ?? 'absent'} now`);
+}
+
 /** A run as the metadata of its prompts. Holds no time and no place, so that equal runs write equal files. */
 export function promptMetadata(record: RunRecord, epoch: number): Record<string, string> {
-  const { auxiliary, backbone, start, options, preprocessing, precision, training, versions, commandLine } = record;
+  const { auxiliary, backbone, spatial, start, options, preprocessing, precision, training, versions, commandLine } = record;
   return {
     [OPTIONS_KEY]: JSON.stringify(options),
     'crane.preprocessing': JSON.stringify(preprocessing),
-    'crane.auxiliary': auxiliary.name,
+    [AUXILIARY_KEY]: auxiliary.name,
     'crane.auxiliary.categories': auxiliary.categories.join(','),
     'crane.auxiliary.images': String(auxiliary.images),
     'crane.auxiliary.files': auxiliary.files,
-    'crane.backbone': backbone.name,
-    'crane.backbone.sha256': backbone.sha256,
+    [BACKBONE_KEY]: backbone.name,
+    [BACKBONE_HASH_KEY]: backbone.sha256,
+    ...(spatial === null ? {} : { [SPATIAL_KEY]: spatial.name, [SPATIAL_HASH_KEY]: spatial.sha256 }),
     'crane.precision': precision,
     'crane.training': JSON.stringify(training),
     'crane.seed': String(training.seed),
@@ -78,13 +125,21 @@ export function versionsInUse(backend: BackendInfo): Record<string, string> {
   };
 }
 
-/** Hash of a set's list of files: relative names, labels and sizes in bytes; the pictures are not read. */
-export function hashOfFiles(dataset: Dataset, samples: readonly Sample[]): string {
+/**
+ * Hash of the files that these samples of some sets are: relative names, labels and contents, wherever the sets lie.
+ * @throws the signal's reason; the system's error for a file that cannot be opened
+ */
+export async function hashOfFiles(datasets: readonly Dataset[], samples: readonly Sample[], signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  const entry = (file: string | null): string =>
-    file === null ? '-' : `${path.relative(dataset.root, file).split(path.sep).join('/')} ${fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0}`;
+  const entry = async (file: string | null): Promise<string> => {
+    if (file === null) return '-';
+    const root = datasets.map((dataset) => dataset.root).find((folder) => !path.relative(folder, file).startsWith('..')) ?? '';
+    const content = createHash('sha256').update(await fs.promises.readFile(file)).digest('hex');
+    return `${path.relative(root, file).split(path.sep).join('/')} ${content}`;
+  };
   for (const { imagePath, maskPath, category, defect } of samples) {
-    hash.update(`${category}\t${defect}\t${entry(imagePath)}\t${entry(maskPath)}\n`);
+    signal?.throwIfAborted();
+    hash.update(`${category}\t${defect}\t${await entry(imagePath)}\t${await entry(maskPath)}\n`);
   }
   return hash.digest('hex');
 }

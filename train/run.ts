@@ -1,237 +1,233 @@
 import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { setImmediate } from 'node:timers/promises';
-import { writeFileAtomically } from '../lib/atomic-file';
-import { prepareBackend, type BackendChoice } from '../lib/backend';
+import { prepareBackend, type BackendChoice, type BackendInfo } from '../lib/backend';
 import { completeModelOptions, type ModelOptions, type ModelOptionsInput } from '../lib/config';
-import { DatasetError, TrainingError, UsageError } from '../lib/errors';
+import { TrainingError, UsageError } from '../lib/errors';
 import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from '../lib/methods/crane/backbone';
 import { buildCraneModel } from '../lib/methods/crane/build';
 import type { CraneModel } from '../lib/methods/crane/model';
-import { openPrompts, optionsOfPrompts } from '../lib/methods/crane/prompts';
+import { openPrompts, optionsOfPrompts, spatialOfPrompts } from '../lib/methods/crane/prompts';
+import { openSpatial, spatialSourceOf, type SpatialChoice, type SpatialWeights } from '../lib/methods/crane/spatial';
 import type { OnProgress } from '../lib/progress';
-import { isFinitePrompts, writePromptCheckpoint, type PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
-import { openDataset, type Dataset, type Sample } from '../datasets/dataset';
-import { ensureSynthetic } from '../datasets/ensure-synthetic';
-import { disposeBatch, FeatureStore, type FeaturePrecision } from './feature-store';
+import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
+import { findRegisteredDataset } from '../datasets/registry';
+import { chooseSamples, openAuxiliarySet, type AuxiliarySet } from './auxiliary-set';
+import { curvesPage } from './curves-page';
+import { bestEpoch, type BestEpoch, type EpochRecord } from './epoch-record';
+import { EventLog } from './event-log';
+import type { FeaturePrecision } from './feature-store';
 import { completeTrainingOptions, type TrainingOptions, type TrainingOptionsInput } from './options';
-import { defaultRunFolder, hashOfFiles, promptMetadata, versionsInUse, type RunRecord } from './run-record';
-import { epochBatches } from './shuffle';
-import { PromptTrainer, type StepLosses } from './trainer';
+import { readRunFile, RUN_SCHEMA_VERSION, type RunFile, type RunRequest, type SkippedImage } from './run-file';
+import { RunFolder } from './run-folder';
+import { changedVersions, defaultRunFolder, differences, hashOfFiles, versionsInUse, type RunRecord } from './run-record';
+import { readRunState, type RunState } from './run-state';
+import type { Selection } from './selection';
+import { readStepLog, StepLog } from './step-log';
+import { PromptTrainer } from './trainer';
+import { encodeForTraining, type EncodedSet } from './encoded-set';
+import { SAVE_EVERY, TrainingLoop, type StepReport } from './training-loop';
+import { workingCommit } from './working-commit';
 
 export interface TrainOptions {
-  /** The auxiliary set: a registered name or a folder. A drawn set that is not there is drawn. */
-  readonly auxiliary: string;
-  /** Only these categories of it. Default: all. */
+  /**
+   * The auxiliary set, or several: registered names or folders. A drawn set that is not there is drawn. Needed unless
+   * `resume` names a run that says it.
+   */
+  readonly auxiliary?: string | readonly string[];
+  /** Only these categories. Default: all. */
   readonly categories?: readonly string[];
   /** `nano` (embedded, the default), a registered name, or a file or folder. */
   readonly backbone?: string;
   /** Prompts to go on from; by default fresh ones are drawn from the seed. */
   readonly prompts?: string;
-  readonly model?: ModelOptionsInput;
+  /** The second vision model of Crane+; default: that of `prompts`, where they say it, else none. */
+  readonly spatial?: SpatialChoice;
+  readonly model?: Omit<ModelOptionsInput, 'spatial'>;
   readonly training?: TrainingOptionsInput;
   /** Folder for what is written. Default: `checkpoints/runs/<set>-<seed>-<hash>` in the working folder. */
   readonly out?: string;
+  /**
+   * Folder of a run to go on with, to the same prompts as if it had never stopped. All options are the run's own; those
+   * that are given must agree. Where no run was begun there, it begins.
+   */
+  readonly resume?: string;
+  /** Start anew in a folder that holds an unfinished run. Default false: such a run is not thrown away. */
+  readonly overwrite?: boolean;
+  /** Steps between saved states; one is saved at the end of each epoch as well. Default 20. */
+  readonly saveEvery?: number;
+  /** Epochs between kept prompts, `epoch_N.safetensors`; those of the last are always kept. Default 1. */
+  readonly saveFrequency?: number;
   readonly backend?: BackendChoice;
   readonly offline?: boolean;
   readonly referenceImages?: boolean;
-  /** How features are kept while training. Default: by their number, see `FeatureStore`. */
+  /**
+   * Keep features on disk for the next run, in `folder` (default: in the cache folder) up to `size` bytes (default 20 GB);
+   * false keeps them in memory only. Default: kept.
+   */
+  readonly cache?: false | { readonly folder?: string; readonly size?: number };
+  /** How features are kept. Default float16; float32 in memory only. */
   readonly precision?: FeaturePrecision;
   /** Stored with the prompts. */
   readonly commandLine?: string;
   readonly onProgress?: OnProgress;
-  /** Stops the run between two steps; what was saved stays. */
+  /** Called when the run's folder is known and its steps are about to begin, or to go on. */
+  readonly onStart?: (run: { readonly folder: string; readonly step: number }) => void;
+  /** Called after each step; the next one waits for what it returns. */
+  readonly onStep?: (step: StepReport) => void | Promise<void>;
+  readonly onEpoch?: (epoch: EpochRecord) => void;
+  /** Called with what a person should know although it stops nothing, a sentence each. */
+  readonly onNotice?: (message: string) => void;
+  /** Stops the run: the step under way is done and saved, then `train` throws the signal's reason. */
   readonly signal?: AbortSignal;
-}
-
-/** Losses of one epoch, means over its images. */
-export interface EpochRecord extends StepLosses {
-  readonly epoch: number;
-  /** Prompts as they were at its end. */
-  readonly file: string;
 }
 
 export interface TrainingResult {
   readonly folder: string;
-  /** The prompts after the last epoch. */
+  /** File of the prompts after the last epoch. */
   readonly prompts: string;
+  /** File of the prompts of the best epoch. */
+  readonly bestPrompts: string;
+  readonly best: BestEpoch;
   readonly epochs: readonly EpochRecord[];
   readonly record: RunRecord;
+  /** Images that could not be read. */
+  readonly skipped: readonly SkippedImage[];
   readonly seconds: { readonly encode: number; readonly train: number };
 }
 
 /**
- * Trains prompts on an auxiliary set (paper section 3; spec 8.5): encodes every image once with the frozen encoder, then
- * runs the epochs on the features. Writes `epoch_N.safetensors`, `prompts.safetensors` and `run.json`.
- * @throws DatasetError for a set that is not there; TrainingError `training/empty`, `training/no-anomalous`,
- *   `training/no-masks`, `training/diverged`, `training/unwritable`; UsageError for options; WeightsError and
- *   ImageError for files; the signal's reason
+ * Trains prompts on auxiliary sets (paper section 3; spec 8.5): encodes every image once with the frozen encoder, then
+ * runs the epochs on the features. `README.md` says what the run folder holds.
+ * @throws DatasetError for a set that is not there; TrainingError `training/no-anomalous`, `training/no-masks`,
+ *   `training/unreadable`, `training/diverged`, `training/unwritable`, `training/busy`, `training/changed` where a run
+ *   that is resumed would no longer be the same; UsageError for options, and `training/unfinished`; WeightsError for
+ *   files; the signal's reason
  */
-export async function train(options: TrainOptions): Promise<TrainingResult> {
-  const { onProgress, signal } = options;
+export async function runTraining(given: TrainOptions): Promise<TrainingResult> {
+  const before = given.resume === undefined ? undefined : readRunFile(new RunFolder(path.resolve(given.resume)).record);
+  const options = before === undefined ? given : continued(before, given);
+  if (given.resume !== undefined && before === undefined && given.auxiliary === undefined) {
+    throw new UsageError('training/no-run', `${given.resume} holds no run to go on with; name the folder of one, or say with --aux what to begin there`, { folder: given.resume });
+  }
+  const saveEvery = wholeNumber('saveEvery', options.saveEvery ?? SAVE_EVERY);
+  const saveFrequency = wholeNumber('saveFrequency', options.saveFrequency ?? 1);
+  const prepared = await prepareRun(options);
+  try {
+    const { record } = prepared;
+    const place = given.resume ?? options.out;
+    const folder = new RunFolder(place === undefined ? defaultRunFolder(record) : path.resolve(place));
+    return await folder.locked(() => new Run(folder, { ...options, saveEvery, saveFrequency }, prepared).go());
+  } finally {
+    prepared.model.dispose();
+  }
+}
+
+/** The options of a run that was begun, with those given now on top. */
+function continued({ request, commandLine }: RunFile, given: TrainOptions): TrainOptions {
+  return {
+    ...request,
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    model: { ...request.model, ...given.model },
+    training: { ...request.training, ...given.training },
+    // Equal runs write equal files: the command that began the run is the one that repeats it.
+    ...(commandLine === null ? {} : { commandLine }),
+  };
+}
+
+function wholeNumber(option: string, value: number): number {
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new UsageError('usage/options', `${option} ${value}: expected a whole number, 1 or more`, { option, found: value });
+}
+
+interface PreparedRun {
+  readonly set: AuxiliarySet;
+  readonly selection: Selection;
+  readonly model: CraneModel;
+  readonly record: RunRecord;
+  readonly backend: BackendInfo;
+}
+
+/** Everything that can be wrong with a run is looked at here, before anything is written. */
+async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
+  const { auxiliary = [], onProgress, signal } = options;
   const access = {
     ...(options.offline === undefined ? {} : { offline: options.offline }),
     ...(onProgress ? { onProgress } : {}),
     ...(signal ? { signal } : {}),
   };
-  const { dataset, samples } = await openAuxiliarySet(options);
+  const set = await openAuxiliarySet(typeof auxiliary === 'string' ? [auxiliary] : auxiliary, { categories: options.categories, onProgress, signal });
   const backend = await prepareBackend(options.backend ?? 'auto');
   const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, access);
-  let model: CraneModel | undefined;
-  let trainer: PromptTrainer | undefined;
+  let spatial: SpatialWeights | undefined;
   try {
     const start = options.prompts === undefined ? undefined : await openPrompts(options.prompts, access);
-    const inherited = start === undefined ? {} : optionsOfPrompts(start, backbone.sizes);
-    const modelOptions = completeModelOptions({ ...inherited, ...options.model }, backbone.sizes);
+    const trained = start && spatialOfPrompts(start);
+    const source = spatialSourceOf(options.spatial ?? trained?.weights ?? trained?.family);
+    spatial = source && (await openSpatial(source, access));
+    const family = spatial?.family ?? 'none';
+    const inherited = start === undefined ? {} : optionsOfPrompts(start, backbone.sizes, family);
+    const modelOptions = completeModelOptions({ ...inherited, ...options.model, spatial: family }, backbone.sizes);
     const training = completeTrainingOptions(options.training ?? {}, modelOptions);
-    refuseImpossible(dataset, backbone, modelOptions, training);
-    model = buildCraneModel(backbone, { prompts: start ?? { seed: training.seed }, options: modelOptions, trainablePrompts: true });
-    const preprocessing = { ...backbone.preprocessing, reference: options.referenceImages ?? backbone.preprocessing.reference };
-
-    const began = performance.now();
-    const features = await FeatureStore.encode(model, samples, {
-      preprocessing,
-      interpolation: training.interpolation,
-      ...(options.precision ? { precision: options.precision } : {}),
-      ...(onProgress ? { onProgress } : {}),
-      ...(signal ? { signal } : {}),
-    });
-    // From here on only the text side computes; of a large network this frees most of its memory.
-    model.vision.dispose();
-    const encoded = performance.now();
-
-    const record: RunRecord = {
-      auxiliary: {
-        name: dataset.name,
-        categories: dataset.categories.map(({ name }) => name),
-        images: samples.length,
-        anomalous: samples.filter(({ anomalous }) => anomalous).length,
-        files: hashOfFiles(dataset, samples),
-      },
-      backbone: { name: backbone.name, sha256: await backbone.sha256() },
-      start: start === undefined ? null : { name: path.basename(options.prompts as string), sha256: hashOfPrompts(start) },
-      options: modelOptions,
-      preprocessing,
-      precision: features.precision,
-      training,
-      versions: versionsInUse(backend),
-      commandLine: options.commandLine ?? null,
-    };
-    trainer = new PromptTrainer(model, training);
-    const folder = options.out === undefined ? defaultRunFolder(record) : path.resolve(options.out);
-    const epochs = await runEpochs({ features, trainer, record, folder, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
-    const seconds = { encode: (encoded - began) / 1000, train: (performance.now() - encoded) / 1000 };
-    await writeRunFile(folder, record, epochs, seconds);
-    return { folder, prompts: path.join(folder, 'prompts.safetensors'), epochs, record, seconds };
+    const selection = chooseSamples(set, training);
+    refuseNarrowContext(backbone, modelOptions, training);
+    const files = await hashOfFiles(set.datasets, [...selection.training, ...selection.validation], signal);
+    const model = buildModel({ backbone, spatial, start }, modelOptions, training);
+    try {
+      const preprocessing = { ...backbone.preprocessing, reference: options.referenceImages ?? backbone.preprocessing.reference };
+      const record: RunRecord = {
+        auxiliary: {
+          name: set.name,
+          categories: categoriesOf(set),
+          images: selection.training.length,
+          anomalous: selection.training.filter(({ anomalous }) => anomalous).length,
+          validation: selection.validation.length,
+          files,
+        },
+        backbone: { name: backbone.name, sha256: await backbone.sha256() },
+        spatial: spatial === undefined ? null : { name: spatial.name, sha256: await spatial.sha256() },
+        start: start === undefined ? null : { name: path.basename(options.prompts as string), sha256: hashOfPrompts(start) },
+        options: modelOptions,
+        preprocessing,
+        precision: options.precision ?? 'float16',
+        training,
+        versions: versionsInUse(backend),
+        commandLine: options.commandLine ?? null,
+      };
+      return { set, selection, model, record, backend };
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
   } finally {
+    spatial?.close();
     backbone.close();
-    trainer?.dispose();
-    model?.dispose();
   }
 }
 
-async function openAuxiliarySet(options: TrainOptions): Promise<{ dataset: Dataset; samples: readonly Sample[] }> {
-  const { auxiliary, categories, onProgress, signal } = options;
-  await ensureSynthetic(auxiliary, { ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
-  const dataset = await openDataset(auxiliary, categories ? { categories } : {});
-  const samples = dataset.categories.flatMap((category) => category.samples);
-  if (samples.length === 0) {
-    throw new DatasetError('training/empty', `${dataset.root} holds no test images to train on`, { root: dataset.root });
-  }
-  if (!samples.some(({ anomalous }) => anomalous)) {
-    throw new TrainingError(
-      'training/no-anomalous',
-      `none of the ${samples.length} images in ${dataset.root} is anomalous; prompts are learned from images of both kinds. ` +
-        'Check the set with "crane datasets check"',
-      { root: dataset.root, images: samples.length },
-    );
-  }
-  return { dataset, samples };
+interface OpenWeights {
+  readonly backbone: Backbone;
+  readonly spatial: SpatialWeights | undefined;
+  readonly start: PromptCheckpoint | undefined;
 }
 
-function refuseImpossible(dataset: Dataset, { name, sizes }: Backbone, model: ModelOptions, training: TrainingOptions): void {
-  if (!dataset.hasMasks && training.pixelWeight > 0) {
-    throw new TrainingError(
-      'training/no-masks',
-      `${dataset.root} has labels per image only, but the pixel losses need masks; choose a set with masks, or train on image labels alone with --pixel-weight 0`,
-      { root: dataset.root },
-    );
-  }
+/** The one place where training builds its model: fresh prompts of the sizes asked for, or those to go on from. */
+function buildModel({ backbone, spatial, start }: OpenWeights, options: ModelOptions, { seed, contextTokens, deepTokens, depth }: TrainingOptions): CraneModel {
+  return buildCraneModel(backbone, { prompts: start ?? { seed, contextTokens, deepTokens, depth }, spatial, options, trainablePrompts: true });
+}
+
+function categoriesOf({ datasets }: AuxiliarySet): string[] {
+  return datasets.flatMap(({ name, categories }) => categories.map((category) => (datasets.length > 1 ? `${name}/${category.name}` : category.name)));
+}
+
+function refuseNarrowContext({ name, sizes }: Backbone, model: ModelOptions, training: TrainingOptions): void {
   const withContext = training.contextProbability > 0 && model.contextPosition !== 'none';
-  if (withContext && sizes.embedDimension !== sizes.text.width) {
-    throw new UsageError(
-      'training/context-width',
-      `image context needs a text encoder as wide as the shared space, but ${name} has ${sizes.text.width} and ${sizes.embedDimension}; train with --no-context`,
-      { textWidth: sizes.text.width, embedDimension: sizes.embedDimension },
-    );
-  }
-}
-
-interface EpochsInput {
-  readonly features: FeatureStore;
-  readonly trainer: PromptTrainer;
-  readonly record: RunRecord;
-  readonly folder: string;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
-}
-
-async function runEpochs({ features, trainer, record, folder, onProgress, signal }: EpochsInput): Promise<EpochRecord[]> {
-  const { epochs, batchSize, seed } = record.training;
-  const total = epochs * Math.ceil(features.size / batchSize);
-  const records: EpochRecord[] = [];
-  let done = 0;
-  onProgress?.({ kind: 'start', task: 'train', total, unit: 'steps' });
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    const sums = { focal: 0, dice: 0, image: 0, total: 0 };
-    let images = 0;
-    for (const places of epochBatches(features.size, batchSize, seed, epoch)) {
-      // The native backend computes without a pause; a signal, such as Ctrl-C, needs one to arrive.
-      await setImmediate();
-      signal?.throwIfAborted();
-      const batch = features.batch(places);
-      try {
-        const losses = await trainer.step(batch);
-        for (const name of ['focal', 'dice', 'image', 'total'] as const) sums[name] += losses[name] * places.length;
-        images += places.length;
-      } finally {
-        disposeBatch(batch);
-      }
-      done += 1;
-      const means = { epoch, loss: sums.total / images, focal: sums.focal / images, dice: sums.dice / images, image: sums.image / images };
-      onProgress?.({ kind: 'advance', task: 'train', done, total, values: means });
-    }
-    const file = path.join(folder, `epoch_${epoch}.safetensors`);
-    const checkpoint = promptCheckpoint(await trainer.prompts());
-    if (!isFinitePrompts(checkpoint)) {
-      throw new TrainingError('training/diverged', `the prompts are no finite numbers after epoch ${epoch}; use a lower learning rate`, { epoch });
-    }
-    const metadata = promptMetadata(record, epoch);
-    writePromptCheckpoint(file, checkpoint, metadata);
-    writePromptCheckpoint(path.join(folder, 'prompts.safetensors'), checkpoint, metadata);
-    const mean = (sum: number): number => sum / images;
-    records.push({ epoch, file, focal: mean(sums.focal), dice: mean(sums.dice), image: mean(sums.image), total: mean(sums.total) });
-  }
-  onProgress?.({ kind: 'done', task: 'train' });
-  return records;
-}
-
-/** Trained values, by canonical name, as a checkpoint. */
-function promptCheckpoint(values: Readonly<Record<string, { readonly shape: number[]; readonly data: Float32Array }>>): PromptCheckpoint {
-  const { ctx_pos: normal, ctx_neg: anomalous, ...rest } = values;
-  if (normal === undefined || anomalous === undefined) throw new TrainingError('training/prompts', 'the prompts have no context vectors');
-  const deep = Object.keys(rest).map((_, index) => rest[`compound_prompts_text.${index}`] as { shape: number[]; data: Float32Array });
-  const [contextTokens = 0, width = 0] = normal.shape;
-  return {
-    contextNormal: normal.data,
-    contextAnomalous: anomalous.data,
-    deep: deep.map(({ data }) => data),
-    width,
-    contextTokens,
-    deepTokens: deep[0]?.shape[0] ?? 0,
-    depth: deep.length + 1,
-    metadata: {},
-  };
+  if (!withContext || sizes.embedDimension === sizes.text.width) return;
+  throw new UsageError(
+    'training/context-width',
+    `image context needs a text encoder as wide as the shared space, but ${name} has ${sizes.text.width} and ${sizes.embedDimension}; train with --no-context`,
+    { textWidth: sizes.text.width, embedDimension: sizes.embedDimension },
+  );
 }
 
 function hashOfPrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): string {
@@ -240,13 +236,160 @@ function hashOfPrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoi
   return hash.digest('hex');
 }
 
-async function writeRunFile(folder: string, record: RunRecord, epochs: readonly EpochRecord[], seconds: TrainingResult['seconds']): Promise<void> {
-  const rows = epochs.map(({ file, ...losses }) => ({ ...losses, file: path.basename(file) }));
-  const text = JSON.stringify({ schemaVersion: 1, ...record, epochs: rows, seconds }, null, 2);
-  const file = path.join(folder, 'run.json');
-  try {
-    await writeFileAtomically(file, `${text}\n`);
-  } catch (error) {
-    throw new TrainingError('training/unwritable', `${file}: cannot be written (${String(error)}). Check the folder, its rights and the space left.`, { file }, { cause: error });
+type RunOptions = TrainOptions & { readonly saveEvery: number; readonly saveFrequency: number };
+
+/** One run in its folder, whose lock is held. */
+class Run {
+  private readonly before: RunFile | undefined;
+
+  constructor(
+    private readonly folder: RunFolder,
+    private readonly options: RunOptions,
+    private readonly prepared: PreparedRun,
+  ) {
+    this.before = this.runHere();
   }
+
+  /** The run that lies in the folder, where it is to go on. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
+  private runHere(): RunFile | undefined {
+    const { folder, options } = this;
+    if (options.resume === undefined) {
+      const state = options.overwrite ? undefined : readRunState(folder.state);
+      if (state === undefined) return undefined;
+      throw new UsageError(
+        'training/unfinished',
+        `${folder.root} holds a run that stopped after step ${state.step}. Go on with it: crane train --resume ${folder.root}\n` +
+          'To throw it away and start anew, say --overwrite; or choose another folder (--out).',
+        { folder: folder.root, step: state.step },
+      );
+    }
+    const before = readRunFile(folder.record);
+    if (before === undefined) return undefined;
+    const changed = differences(before, this.prepared.record);
+    if (changed.length > 0) {
+      throw new TrainingError(
+        'training/changed',
+        `${folder.root} cannot be gone on with, since it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
+          'Put these back, or start a new run in another folder (--out).',
+        { folder: folder.root, changed },
+      );
+    }
+    const versions = changedVersions(before, this.prepared.record);
+    if (versions.length > 0) options.onNotice?.(`Other versions compute now (${versions.join('; ')}); the prompts may differ in their last bits.`);
+    return before;
+  }
+
+  async go(): Promise<TrainingResult> {
+    const { folder, options, before } = this;
+    if (before?.status === 'finished' && fs.existsSync(folder.prompts)) {
+      options.onNotice?.(`${folder.root} holds a finished run; there is nothing to go on with.`);
+      fs.rmSync(folder.state, { force: true });
+      return this.resultOf(before);
+    }
+    const { record } = this.prepared;
+    let file: RunFile = before ?? {
+      schemaVersion: RUN_SCHEMA_VERSION,
+      status: 'running',
+      ...record,
+      request: requestOf(options, record.training),
+      commit: workingCommit(process.cwd()),
+      started: new Date().toISOString(),
+      skipped: [],
+      epochs: [],
+      best: null,
+      seconds: { encode: 0, train: 0 },
+    };
+    const update = (change: Partial<RunFile>): void => {
+      file = { ...file, ...change };
+      folder.write(folder.record, `${JSON.stringify(file, null, 2)}\n`);
+    };
+    if (before === undefined) {
+      folder.writing(folder.root, () => folder.clear());
+      update({});
+    }
+    const began = performance.now();
+    const encoded = await encodeForTraining(this.prepared, options);
+    try {
+      const encode = file.seconds.encode + (performance.now() - began) / 1000;
+      update({ skipped: encoded.skipped, seconds: { ...file.seconds, encode } });
+      const onEpoch = (epochs: readonly EpochRecord[]): void => {
+        update({ epochs, best: bestEpoch(epochs) ?? null });
+        folder.write(folder.curves, curvesPage({ run: file, steps: readStepLog(folder.losses) }));
+        options.onEpoch?.(epochs.at(-1) as EpochRecord);
+      };
+      const { seconds } = await this.runSteps(encoded, before === undefined ? undefined : readRunState(folder.state), onEpoch);
+      update({ status: 'finished', seconds: { encode, train: seconds } });
+      folder.write(folder.curves, curvesPage({ run: file, steps: readStepLog(folder.losses) }));
+      fs.rmSync(folder.state, { force: true });
+      return this.resultOf(file);
+    } finally {
+      await encoded.close();
+    }
+  }
+
+  private async runSteps(encoded: EncodedSet, state: RunState | undefined, onEpoch: (epochs: readonly EpochRecord[]) => void): Promise<{ seconds: number }> {
+    const { folder, options, prepared } = this;
+    const { saveEvery, saveFrequency, onStart, onStep, onProgress, signal } = options;
+    const trainer = new PromptTrainer(prepared.model, prepared.record.training);
+    let log: StepLog | undefined;
+    let events: EventLog | null = null;
+    try {
+      if (state) trainer.restore({ adam: state.adam, steps: state.step }, state.prompts);
+      log = folder.writing(folder.losses, () => new StepLog(folder.losses, state?.logBytes ?? 0));
+      folder.clearEvents();
+      events = await EventLog.open(folder.events);
+      if (events === null) options.onNotice?.('There are no TensorBoard event files: only the native backend writes them. curves.html and losses.jsonl hold the same.');
+      if (state) {
+        readStepLog(folder.losses).forEach((line) => events?.step(line));
+        state.epochs.forEach((epoch) => events?.epoch(epoch));
+      }
+      onStart?.({ folder: folder.root, step: state?.step ?? 0 });
+      const loop = new TrainingLoop({
+        source: encoded,
+        trainer,
+        record: prepared.record,
+        folder,
+        log,
+        events,
+        state,
+        saveEvery,
+        saveFrequency,
+        validate: () => encoded.validate(),
+        onEpoch,
+        onStep,
+        onProgress,
+        signal,
+      });
+      return await loop.run();
+    } finally {
+      log?.close();
+      events?.close();
+      trainer.dispose();
+    }
+  }
+
+  private resultOf({ epochs, best, skipped, seconds }: RunFile): TrainingResult {
+    const { folder } = this;
+    return { folder: folder.root, prompts: folder.prompts, bestPrompts: folder.best, best: best as BestEpoch, epochs, record: this.prepared.record, skipped, seconds };
+  }
+}
+
+/** Options as another process can take them up: without callbacks, with absolute places and every training option. */
+function requestOf(options: RunOptions, training: TrainingOptions): RunRequest {
+  const { resume, out, overwrite, commandLine, offline, onProgress, onStart, onStep, onEpoch, onNotice, signal, ...request } = options;
+  const auxiliary = (typeof request.auxiliary === 'string' ? [request.auxiliary] : (request.auxiliary ?? [])).map((name) => (findRegisteredDataset(name) ? name : path.resolve(name)));
+  const absolute = (name: string): string => (fs.existsSync(name) ? path.resolve(name) : name);
+  return {
+    ...request,
+    auxiliary,
+    training,
+    ...(request.backbone === undefined ? {} : { backbone: absolute(request.backbone) }),
+    ...(request.spatial === undefined ? {} : { spatial: absoluteSpatial(request.spatial, absolute) }),
+    ...(request.prompts === undefined ? {} : { prompts: absolute(request.prompts) }),
+  };
+}
+
+function absoluteSpatial(choice: SpatialChoice, absolute: (name: string) => string): SpatialChoice {
+  if (typeof choice === 'string') return absolute(choice);
+  return choice.weights === undefined ? choice : { ...choice, weights: absolute(choice.weights) };
 }

@@ -5,11 +5,16 @@ import { seededUniform } from '../lib/weights/seeded';
  * by seed and epoch alone, so that every machine, and a resumed run, sees the same order.
  */
 export function epochBatches(count: number, batchSize: number, seed: number, epoch: number): number[][] {
-  const order = Array.from({ length: count }, (_, place) => place);
-  const uniform = seededUniform(`${seed}/order/${epoch}`);
-  for (let last = count - 1; last > 0; last--) {
-    const chosen = Math.floor(uniform() * (last + 1));
-    [order[last], order[chosen]] = [order[chosen] as number, order[last] as number];
-  }
+  const order = shuffled(Array.from({ length: count }, (_, place) => place), seededUniform(`${seed}/order/${epoch}`));
   return Array.from({ length: Math.ceil(count / batchSize) }, (_, batch) => order.slice(batch * batchSize, (batch + 1) * batchSize));
+}
+
+/** A copy in random order. */
+export function shuffled<T>(items: readonly T[], uniform: () => number): T[] {
+  const order = [...items];
+  for (let last = order.length - 1; last > 0; last--) {
+    const chosen = Math.floor(uniform() * (last + 1));
+    [order[last], order[chosen]] = [order[chosen] as T, order[last] as T];
+  }
+  return order;
 }

@@ -12,8 +12,8 @@ import { completeTrainingOptions, type TrainingOptions, type TrainingOptionsInpu
 /** What one step learns from: features of the frozen encoder, and the truth. */
 export interface TrainingBatch extends ImageFeatures {
   /**
-   * Share of anomalous pixels by cell, 0 to 1. Cells are the pixels of the network input, `[B, S, S]`, or, with nearest
-   * interpolation, patches just as well, `[B, R, C]`: the same loss without the large tensors.
+   * Share of anomalous pixels by cell, 0 to 1. Cells are the pixels of the network input, `[B, S, S]`, or, where the
+   * loss is per patch, patches just as well, `[B, R, C]`: the same loss without the large tensors.
    */
   readonly masks: tf.Tensor3D;
   /** 1 where the image is anomalous, else 0, `[B]`. */
@@ -35,6 +35,9 @@ export interface PromptGradients {
   /** By canonical name, such as `ctx_pos`; the caller disposes them. */
   readonly gradients: Readonly<Record<string, tf.Tensor>>;
 }
+
+/** The prompts' values by canonical name, such as `ctx_pos`. */
+export type PromptValues = Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }>>;
 
 /** Everything but the prompts that the next step depends on. */
 export interface TrainerState {
@@ -148,15 +151,15 @@ export class PromptTrainer {
     const { pixelWeight, interpolation } = this.options;
     const size = this.model.options.imageSize;
     const [rows, columns] = this.model.grid;
-    const perPatch = interpolation === 'nearest';
+    const perPatch = lossPerPatch(this.model, interpolation);
     const shares = perPatch ? patchShares(masks, this.model.grid) : masks; // [B, R, C] or [B, S, S]
     if (!perPatch && (masks.shape[1] !== size || masks.shape[2] !== size)) {
-      throw new TrainingError('training/mask-size', `bilinear interpolation needs masks of ${size} x ${size} pixels; found ${masks.shape[1]} x ${masks.shape[2]}`, {
+      throw new TrainingError('training/mask-size', `interpolation to pixels needs masks of ${size} x ${size} pixels; found ${masks.shape[1]} x ${masks.shape[2]}`, {
         found: masks.shape, expected: [size, size],
       });
     }
     const enlarge = (probabilities: tf.Tensor): tf.Tensor =>
-      perPatch ? tf.reshape(probabilities, [-1, rows, columns]) : upsampleGrid(probabilities, [rows, columns], [size, size], 'bilinear');
+      perPatch ? tf.reshape(probabilities, [-1, rows, columns]) : upsampleGrid(probabilities, [rows, columns], [size, size], interpolation);
     const pixelsPerCell = perPatch ? (size / rows) * (size / columns) : 1;
 
     const sets = logits.map((set) => {
@@ -173,7 +176,7 @@ export class PromptTrainer {
   }
 
   /** The prompts' values as they are now, by canonical name. */
-  async prompts(): Promise<Readonly<Record<string, { readonly shape: number[]; readonly data: Float32Array }>>> {
+  async prompts(): Promise<PromptValues> {
     const entries = this.variables.map(async (variable, index) => {
       const data = (await variable.data()) as Float32Array;
       return [this.names[index] as string, { shape: variable.shape, data: Float32Array.from(data) }] as const;
@@ -185,10 +188,28 @@ export class PromptTrainer {
     return { adam: this.adam.state(), steps: this.steps };
   }
 
-  /** Goes on from a saved state; the prompts' values are the model's own to restore. */
-  restore({ adam, steps }: TrainerState): void {
+  /**
+   * Goes on from a saved state.
+   * @param prompts their values then; those of the model stay where none are given
+   * @throws TrainingError `training/state` where the state belongs to prompts of other names or sizes
+   */
+  restore({ adam, steps }: TrainerState, prompts?: PromptValues): void {
+    const values = prompts && this.variables.map((variable, index) => {
+      const name = this.names[index] as string;
+      const saved = prompts[name];
+      if (saved?.data.length !== variable.size) {
+        throw new TrainingError('training/state', `the state holds ${saved?.data.length ?? 'no'} values of ${name}, these prompts have ${variable.size}`, { name });
+      }
+      return saved.data;
+    });
     this.adam.restore(adam);
     this.steps = steps;
+    values?.forEach((data, index) => {
+      const variable = this.variables[index] as tf.Variable;
+      const value = tf.tensor(data, variable.shape);
+      variable.assign(value);
+      value.dispose();
+    });
   }
 
   /** Releases what training needed; the model stays. */
@@ -196,6 +217,14 @@ export class PromptTrainer {
     this.adam.dispose();
     [this.pixelSimilarity, this.imageSimilarity, this.pooling].forEach((layer) => layer.dispose());
   }
+}
+
+/**
+ * Whether the pixel losses need only each patch's share of anomalous pixels: with nearest interpolation, where all patches
+ * cover equally many. The 64 x 64 features that SAM and DINO give beside 518 pixels do not.
+ */
+export function lossPerPatch({ grid, options }: Pick<CraneModel, 'grid' | 'options'>, interpolation: 'nearest' | 'bilinear'): boolean {
+  return interpolation === 'nearest' && grid.every((patches) => options.imageSize % patches === 0);
 }
 
 /** Masks of pixels as the share of anomalous ones in each patch, `[B, S, S]` to `[B, R, C]`; those of patches as they are. */

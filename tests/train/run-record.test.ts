@@ -10,8 +10,9 @@ import { smallSizes, writeSmallSet } from './tiny-files';
 
 const options = completeModelOptions({}, smallSizes);
 const record: RunRecord = {
-  auxiliary: { name: 'my set', categories: ['plate', 'cap'], images: 11, anomalous: 6, files: 'f00d' },
+  auxiliary: { name: 'my set', categories: ['plate', 'cap'], images: 11, anomalous: 6, validation: 0, files: 'f00d' },
   backbone: { name: 'small', sha256: 'beef' },
+  spatial: null,
   start: null,
   options,
   preprocessing: CLIP_PREPROCESSING,
@@ -56,7 +57,7 @@ test('the hash of files knows names, labels and sizes, and not where the set lie
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-hash-'));
   const hashOf = async (root: string): Promise<string> => {
     const dataset = await openDataset(root);
-    return hashOfFiles(dataset, dataset.categories.flatMap(({ samples }) => samples));
+    return hashOfFiles([dataset], dataset.categories.flatMap(({ samples }) => samples));
   };
   const [here, there] = await Promise.all(['here', 'there'].map((name) => writeSmallSet(path.join(folder, name, 'plates')))) as [string, string];
   const hash = await hashOf(here);

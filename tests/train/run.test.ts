@@ -5,7 +5,7 @@ import { prepareBackend } from '../../lib/backend';
 import { Crane } from '../../lib/crane';
 import type { Progress } from '../../lib/progress';
 import { readPromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
-import { train, type TrainOptions } from '../../train/run';
+import { runTraining as train, type TrainOptions } from '../../train/run';
 import { epochBatches } from '../../train/shuffle';
 import { PromptTrainer, type StepLosses } from '../../train/trainer';
 import { expectNoLeak } from '../tensors';
@@ -33,6 +33,7 @@ const shortRun = (out: string, more: Partial<TrainOptions> = {}): TrainOptions =
   auxiliary,
   backbone,
   out: inFolder(out),
+  cache: false,
   ...more,
   training: { epochs: 2, batchSize: 4, ...more.training },
 });
@@ -41,7 +42,9 @@ test('a run writes prompts that say how they were made and that a model loads', 
   const reports: Progress[] = [];
   const result = await expectNoLeak(() => train(shortRun('first', { onProgress: (report) => reports.push(report), commandLine: 'crane train' })));
 
-  expect(fs.readdirSync(result.folder).sort()).toEqual(['epoch_1.safetensors', 'epoch_2.safetensors', 'prompts.safetensors', 'run.json']);
+  expect(fs.readdirSync(result.folder).sort()).toEqual([
+    'best.safetensors', 'curves.html', 'epoch_1.safetensors', 'epoch_2.safetensors', 'losses.jsonl', 'prompts.safetensors', 'run.json', 'tensorboard',
+  ]);
   const prompts = await readPromptCheckpoint(result.prompts);
   expect(prompts).toMatchObject({ width: 32, contextTokens: 12, deepTokens: 4, depth: 3 });
   expect(prompts.metadata).toMatchObject({
@@ -57,7 +60,8 @@ test('a run writes prompts that say how they were made and that a model loads', 
   expect(JSON.parse(prompts.metadata['crane.options'] as string)).toMatchObject({ imageSize: 32, attention: 'qq+kk+vv' });
   expect(JSON.parse(prompts.metadata['crane.training'] as string)).toMatchObject({ batchSize: 4, betas: [0.6, 0.999], pixelWeight: 1 });
   expect(JSON.parse(fs.readFileSync(path.join(result.folder, 'run.json'), 'utf8'))).toMatchObject({
-    schemaVersion: 1,
+    schemaVersion: 2,
+    status: 'finished',
     auxiliary: { images: 11, anomalous: 6 },
     epochs: [{ epoch: 1, file: 'epoch_1.safetensors' }, { epoch: 2 }],
   });
@@ -153,7 +157,7 @@ describe('what cannot be trained is refused by name', () => {
     const root = await writeSmallSet(inFolder('damaged'));
     fs.writeFileSync(path.join(root, 'plate/test/spot/010.png'), 'no picture');
     await expectNoLeak(async () => {
-      await expect(train({ ...shortRun('x'), auxiliary: root })).rejects.toMatchObject({ name: 'ImageError', message: expect.stringContaining('010.png') as string });
+      await expect(train({ ...shortRun('x'), auxiliary: root })).rejects.toMatchObject({ name: 'TrainingError', code: 'training/unreadable', message: expect.stringContaining('010.png') as string });
     });
   });
 
@@ -165,7 +169,7 @@ describe('what cannot be trained is refused by name', () => {
     fs.mkdirSync(inFolder('taken/run.json'), { recursive: true });
     const running = train(shortRun('taken', { training: { epochs: 1 } }));
     await expect(running).rejects.toMatchObject({ name: 'TrainingError', code: 'training/unwritable', message: expect.stringContaining('run.json') as string });
-    expect(fs.readdirSync(inFolder('taken')).sort()).toEqual(['epoch_1.safetensors', 'prompts.safetensors', 'run.json']);
+    expect(fs.readdirSync(inFolder('taken'))).toEqual(['run.json']);
   });
 
   test('a loss that is not finite', async () => {
@@ -183,5 +187,7 @@ test('a run that is stopped keeps the epochs that it finished, and nothing in me
   await expectNoLeak(async () => {
     await expect(train(shortRun('stopped', { onProgress, signal: stop.signal }))).rejects.toThrow('enough');
   });
-  expect(fs.readdirSync(inFolder('stopped')).sort()).toEqual(['epoch_1.safetensors', 'prompts.safetensors']);
+  expect(fs.readdirSync(inFolder('stopped')).sort()).toEqual([
+    'best.safetensors', 'curves.html', 'epoch_1.safetensors', 'losses.jsonl', 'prompts.safetensors', 'run.json', 'state.safetensors', 'tensorboard',
+  ]);
 });

@@ -1,0 +1,214 @@
+import { setImmediate } from 'node:timers/promises';
+import type { MetricValues } from '../eval/metrics/metric-ids';
+import { TrainingError } from '../lib/errors';
+import type { OnProgress } from '../lib/progress';
+import { isFinitePrompts, writePromptCheckpoint, type PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
+import { bestEpoch, type EpochRecord } from './epoch-record';
+import type { EventLog } from './event-log';
+import { disposeBatch } from './feature-store';
+import { promptMetadata, type RunRecord } from './run-record';
+import type { RunFolder } from './run-folder';
+import { writeRunState, type EpochSums, type RunState } from './run-state';
+import { epochBatches } from './shuffle';
+import type { StepLine, StepLog } from './step-log';
+import type { PromptTrainer, PromptValues, StepLosses, TrainingBatch } from './trainer';
+
+/** Steps between saved states, unless told. */
+export const SAVE_EVERY = 20;
+
+/** One optimiser step, as callers hear of it. */
+export interface StepReport extends StepLine {
+  /** Steps of the whole run. */
+  readonly steps: number;
+}
+
+/** Where batches come from. */
+export interface BatchSource {
+  /** Images in an epoch. */
+  readonly size: number;
+  /** Called before the first batch of an epoch, also where a run goes on in its middle. */
+  prepare(epoch: number): Promise<void>;
+  /** The images at these places, which the caller disposes; those of the batch after are read meanwhile. */
+  batch(places: readonly number[], next?: readonly number[]): Promise<TrainingBatch>;
+  /** The files behind these places. */
+  paths(places: readonly number[]): string[];
+}
+
+export interface LoopParts {
+  readonly source: BatchSource;
+  readonly trainer: PromptTrainer;
+  readonly record: RunRecord;
+  readonly folder: RunFolder;
+  readonly log: StepLog;
+  readonly events: EventLog | null;
+  /** What a resumed run goes on from. */
+  readonly state: RunState | undefined;
+  /** Steps between saved states. */
+  readonly saveEvery: number;
+  /** Epochs between kept prompts. */
+  readonly saveFrequency: number;
+  /** Metrics of the prompts as they are now; null where nothing was held back. */
+  readonly validate: () => Promise<MetricValues | null>;
+  /** Called at the end of each epoch, before the state is saved. */
+  readonly onEpoch: (epochs: readonly EpochRecord[]) => void;
+  readonly onStep?: ((report: StepReport) => void | Promise<void>) | undefined;
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const NO_SUMS: EpochSums = { focal: 0, dice: 0, image: 0, total: 0, images: 0 };
+
+/** The steps of a run, from wherever it stands to its end. */
+export class TrainingLoop {
+  private readonly stepsPerEpoch: number;
+  private readonly steps: number;
+  private step: number;
+  private sums: EpochSums;
+  private epochs: readonly EpochRecord[];
+  private seconds: number;
+  private saved: number;
+
+  constructor(private readonly parts: LoopParts) {
+    const { source, record, state } = parts;
+    this.stepsPerEpoch = Math.ceil(source.size / record.training.batchSize);
+    this.steps = record.training.epochs * this.stepsPerEpoch;
+    this.step = state?.step ?? 0;
+    this.saved = this.step;
+    this.sums = state?.sums ?? NO_SUMS;
+    this.epochs = state?.epochs ?? [];
+    this.seconds = state?.seconds ?? 0;
+  }
+
+  /**
+   * Runs the steps that are left.
+   * @throws TrainingError `training/diverged`, `training/unwritable`; the signal's reason, after the step that was under
+   *   way is done and saved
+   */
+  async run(): Promise<{ readonly epochs: readonly EpochRecord[]; readonly seconds: number }> {
+    const { source, record, signal, onProgress, onStep } = this.parts;
+    const { batchSize, seed } = record.training;
+    onProgress?.({ kind: 'start', task: 'train', total: this.steps, unit: 'steps' });
+    if (this.step > 0) onProgress?.({ kind: 'advance', task: 'train', done: this.step, total: this.steps });
+    let batches: readonly number[][] = [];
+    let prepared = 0;
+    while (this.step < this.steps) {
+      // The native backend computes without a pause; a signal, such as Ctrl-C, needs one to arrive.
+      await setImmediate();
+      if (signal?.aborted) {
+        if (this.step > this.saved) await this.save();
+        signal.throwIfAborted();
+      }
+      const epoch = Math.floor(this.step / this.stepsPerEpoch) + 1;
+      if (epoch !== prepared) {
+        await source.prepare(epoch);
+        batches = epochBatches(source.size, batchSize, seed, epoch);
+        prepared = epoch;
+      }
+      const place = this.step % this.stepsPerEpoch;
+      const line = await this.takeStep(epoch, batches[place] as number[], batches[place + 1]);
+      if (this.step % this.stepsPerEpoch === 0) await this.finishEpoch(epoch);
+      else if (this.step % this.parts.saveEvery === 0) await this.save();
+      await onStep?.({ ...line, steps: this.steps });
+    }
+    onProgress?.({ kind: 'done', task: 'train' });
+    return { epochs: this.epochs, seconds: this.seconds };
+  }
+
+  private async takeStep(epoch: number, places: readonly number[], next: readonly number[] | undefined): Promise<StepLine> {
+    const { source, trainer, folder, log, events, onProgress } = this.parts;
+    const began = performance.now();
+    const batch = await source.batch(places, next);
+    let losses: StepLosses;
+    try {
+      losses = await trainer.step(batch);
+    } catch (error) {
+      throw error instanceof TrainingError && error.code === 'training/diverged' ? this.diverged(error, epoch, places) : error;
+    } finally {
+      disposeBatch(batch);
+    }
+    const seconds = (performance.now() - began) / 1000;
+    this.step += 1;
+    this.seconds += seconds;
+    this.sums = {
+      focal: this.sums.focal + losses.focal * places.length,
+      dice: this.sums.dice + losses.dice * places.length,
+      image: this.sums.image + losses.image * places.length,
+      total: this.sums.total + losses.total * places.length,
+      images: this.sums.images + places.length,
+    };
+    const line: StepLine = { step: this.step, epoch, ...losses, images: places.length, seconds };
+    folder.writing(log.file, () => log.append(line));
+    events?.step(line);
+    const means = this.means();
+    onProgress?.({ kind: 'advance', task: 'train', done: this.step, total: this.steps, values: { epoch, loss: means.total, focal: means.focal, dice: means.dice, image: means.image } });
+    return line;
+  }
+
+  private means(): StepLosses {
+    const { focal, dice, image, total, images } = this.sums;
+    return { focal: focal / images, dice: dice / images, image: image / images, total: total / images };
+  }
+
+  private async finishEpoch(epoch: number): Promise<void> {
+    const { trainer, record, folder, saveFrequency, validate, events, onEpoch } = this.parts;
+    const prompts = await trainer.prompts();
+    const checkpoint = this.checkpointOf(prompts);
+    const kept = epoch % saveFrequency === 0 || epoch === record.training.epochs;
+    const finished: EpochRecord = { epoch, ...this.means(), file: kept ? `epoch_${epoch}.safetensors` : null, validation: await validate() };
+    this.epochs = [...this.epochs, finished];
+    this.sums = NO_SUMS;
+    const isBest = bestEpoch(this.epochs)?.epoch === epoch;
+    for (const file of [...(kept ? [folder.epoch(epoch)] : []), ...(isBest ? [folder.best] : []), folder.prompts]) {
+      folder.writing(file, () => writePromptCheckpoint(file, checkpoint, promptMetadata(record, epoch)));
+    }
+    events?.epoch(finished);
+    onEpoch(this.epochs);
+    await this.save(prompts);
+  }
+
+  /** Saves all that going on needs; the state before stays where this fails. */
+  private async save(prompts?: PromptValues): Promise<void> {
+    const { trainer, folder, log, events } = this.parts;
+    const values = prompts ?? (await trainer.prompts());
+    this.checkpointOf(values);
+    folder.writing(log.file, () => log.sync());
+    events?.flush();
+    const { adam } = trainer.state();
+    const { step, sums, epochs, seconds } = this;
+    folder.writing(folder.state, () => writeRunState(folder.state, { step, prompts: values, adam, sums, epochs, logBytes: log.bytes, seconds }));
+    this.saved = step;
+  }
+
+  /** @throws TrainingError `training/diverged` where the prompts are not finite, so that they replace no good ones */
+  private checkpointOf(prompts: PromptValues): PromptCheckpoint {
+    const checkpoint = promptCheckpoint(prompts);
+    if (isFinitePrompts(checkpoint)) return checkpoint;
+    throw new TrainingError('training/diverged', `the prompts are no finite numbers after step ${this.step}; use a lower learning rate`, { step: this.step });
+  }
+
+  /** Names the images of a batch whose loss is not finite, in a file beside the run. */
+  private diverged(error: TrainingError, epoch: number, places: readonly number[]): TrainingError {
+    const { folder, source } = this.parts;
+    const images = source.paths(places);
+    folder.write(folder.diverged, `${JSON.stringify({ ...error.data, epoch, images }, null, 2)}\n`);
+    return new TrainingError('training/diverged', `${error.message}. The ${images.length} images of its batch are listed in ${folder.diverged}`, { ...error.data, images, file: folder.diverged }, { cause: error });
+  }
+}
+
+/** Trained values, by canonical name, as a checkpoint. */
+export function promptCheckpoint(values: PromptValues): PromptCheckpoint {
+  const { ctx_pos: normal, ctx_neg: anomalous, ...rest } = values;
+  if (normal === undefined || anomalous === undefined) throw new TrainingError('training/prompts', 'the prompts have no context vectors');
+  const deep = Object.keys(rest).map((_, index) => rest[`compound_prompts_text.${index}`] as PromptValues[string]);
+  const [contextTokens = 0, width = 0] = normal.shape;
+  return {
+    contextNormal: normal.data,
+    contextAnomalous: anomalous.data,
+    deep: deep.map(({ data }) => data),
+    width,
+    contextTokens,
+    deepTokens: deep[0]?.shape[0] ?? 0,
+    depth: deep.length + 1,
+    metadata: {},
+  };
+}
