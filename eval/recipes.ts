@@ -34,7 +34,7 @@ export interface Recipe {
 /** The options that a recipe decides, in the form that `Crane.load` takes. */
 export interface RecipeOptions extends Pick<ModelOptionsInput, 'layers' | 'fusion'> {
   readonly prompts?: string;
-  readonly spatial?: SpatialFamily;
+  readonly spatial?: SpatialFamily | 'none';
 }
 
 /** What a recipe must know of the backbone that it is used with. */
@@ -126,16 +126,11 @@ const PAPER_BLOCKS = (CLIP_VARIANTS[publishedPromptsBackbone] as { readonly visi
 /**
  * The model options that a recipe has for a set. With a backbone that the published prompts do not fit, what remains of it
  * is how maps are fused, and from which part of the depth they are taken: the prompts are then the backbone's own, and a
- * second vision model has to be named by hand.
+ * second vision model the one that they were trained with.
  */
 export function recipeOptions(recipe: Recipe, set: string, { blocks, takesPublishedPrompts }: RecipeBackbone): RecipeOptions {
   const row = recipeRow(recipe, set);
   const layers = [...new Set(row.layers.map((layer) => Math.max(1, Math.round((layer / PAPER_BLOCKS) * blocks))))];
-  if (!takesPublishedPrompts) return { layers, fusion: row.fusion };
-  return {
-    layers,
-    fusion: row.fusion,
-    prompts: publishedPromptsOf(recipe, row),
-    ...(row.spatial === 'none' ? {} : { spatial: row.spatial }),
-  };
+  const common = { layers, fusion: row.fusion, ...(row.spatial === 'none' ? { spatial: row.spatial } : {}) };
+  return takesPublishedPrompts ? { ...common, prompts: publishedPromptsOf(recipe, row), spatial: row.spatial } : common;
 }

@@ -57,11 +57,11 @@ describe('recipes', () => {
   test('options for the backbone of the paper', () => {
     expect(recipeOptions(RECIPES['crane-plus'], 'tn3k', paper)).toEqual({ layers: [24], fusion: 'soft', prompts: 'crane-plus-mvtec@1', spatial: 'dinov2' });
     expect(recipeOptions(RECIPES['crane-plus'], 'mvtec', paper)).toEqual({ layers: [24], fusion: 'logit', prompts: 'crane-plus-visa@5', spatial: 'dinov2' });
-    expect(recipeOptions(RECIPES.crane, 'castings', paper)).toEqual({ layers: [6, 12, 18, 24], fusion: 'soft', prompts: 'crane-mvtec@5' });
+    expect(recipeOptions(RECIPES.crane, 'castings', paper)).toEqual({ layers: [6, 12, 18, 24], fusion: 'soft', prompts: 'crane-mvtec@5', spatial: 'none' });
   });
 
   test('another backbone keeps fusion and depth, and brings prompts of its own', () => {
-    expect(recipeOptions(RECIPES.crane, 'mvtec', { blocks: 8, takesPublishedPrompts: false })).toEqual({ layers: [2, 4, 6, 8], fusion: 'soft' });
+    expect(recipeOptions(RECIPES.crane, 'mvtec', { blocks: 8, takesPublishedPrompts: false })).toEqual({ layers: [2, 4, 6, 8], fusion: 'soft', spatial: 'none' });
     expect(recipeOptions(RECIPES['crane-plus'], 'mvtec', { blocks: 8, takesPublishedPrompts: false })).toEqual({ layers: [8], fusion: 'logit' });
     expect(recipeOptions(RECIPES.crane, 'visa', { blocks: 2, takesPublishedPrompts: false }).layers).toEqual([1, 2]);
   });

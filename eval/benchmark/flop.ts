@@ -1,0 +1,110 @@
+import type { AttentionType, ClipSizes, ModelOptions, TransformerSizes } from '../../lib/config';
+import type { DinoSizes } from '../../lib/encoders/dino-transformer';
+import type { SamSizes } from '../../lib/encoders/sam';
+
+/** The second vision model of Crane+, as far as its products go. */
+export type SpatialNetwork =
+  | { readonly family: 'dino' | 'dinov2'; readonly sizes: DinoSizes }
+  | { readonly family: 'sam'; readonly sizes: SamSizes };
+
+/** What decides how much a model computes for an image. */
+export interface CountedModel {
+  readonly sizes: ClipSizes;
+  readonly options: Pick<ModelOptions, 'imageSize' | 'eattnBlocks' | 'attention' | 'context' | 'spatialOnly'>;
+  readonly spatial?: SpatialNetwork | undefined;
+  /** Tokens of a prompt, where prompts are conditioned on each image. */
+  readonly promptTokens?: number;
+}
+
+/** Floating-point operations for one image, by part: a multiplication and an addition are two. */
+export interface FlopCount {
+  /** CLIP's vision encoder as it was published: every block on every token. */
+  readonly vision: number;
+  /** What E-Attn's path adds to its blocks (spec 8.1). */
+  readonly eattn: number;
+  /** D-Attn itself (spec 8.2). */
+  readonly dattn: number;
+  /** The second vision model. */
+  readonly spatial: number;
+  /** The text encoder, where prompts are conditioned on the image; else it runs once for all images. */
+  readonly text: number;
+  readonly total: number;
+}
+
+/** Correlations of a token with all others, in units of the one that plain attention takes. */
+const CORRELATIONS: Readonly<Record<AttentionType, number>> = { 'qq+kk+vv': 3, 'qq+kk': 2, qq: 1, kk: 1, vv: 1, '(q+k+v)^2': 3 };
+/** Learned context, start, words and end, up to which the text encoder has to run; the longer of the two prompts. */
+const PROMPT_TOKENS = 18;
+
+/**
+ * Counts the matrix products that a model's definition asks for on one image: convolutions, projections, correlations and
+ * what is gathered by them. Norms, softmax, enlargement and the Gaussian are left out, below one per cent together.
+ * Shortcuts with equal results (docs/deviations.md) are not subtracted, so that figures compare with those of other programs.
+ */
+export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TOKENS }: CountedModel): FlopCount {
+  const { vision, text, embedDimension } = sizes;
+  const patches = Math.floor(options.imageSize / vision.patchSize) ** 2;
+  const tokens = patches + 1;
+  const { width } = vision;
+  const guidedOnly = options.spatialOnly && spatial !== undefined;
+  const eattnBlocks = guidedOnly ? 0 : Math.min(options.eattnBlocks, vision.layers);
+  const count = {
+    vision: product(patches, 3 * vision.patchSize ** 2, width) + transformer(tokens, vision) + product(guidedOnly ? 1 : tokens, width, embedDimension),
+    eattn: eattnBlocks * ((CORRELATIONS[options.attention] + 1) * product(tokens, width, tokens) + product(tokens, width, width)),
+    dattn: spatial ? dattn(patches, sizes, spatial, options.imageSize) : 0,
+    spatial: spatial ? spatialNetwork(spatial, options.imageSize) : 0,
+    text: options.context ? 2 * (transformer(promptTokens, text) + product(1, text.width, embedDimension)) : 0,
+  };
+  return { ...count, total: Object.values(count).reduce((sum, part) => sum + part, 0) };
+}
+
+/** A matrix product `[rows, inner] x [inner, columns]`. */
+function product(rows: number, inner: number, columns: number): number {
+  return 2 * rows * inner * columns;
+}
+
+/** Blocks with attention over all tokens and a feed-forward part four times as wide. */
+function transformer(tokens: number, { width, layers }: Pick<TransformerSizes, 'width' | 'layers'>): number {
+  return layers * (attention(tokens, width) + 2 * product(tokens, width, 4 * width));
+}
+
+/** Query, key and value; each token with each; what they gather; the output projection. */
+function attention(tokens: number, width: number): number {
+  return 4 * product(tokens, width, width) + 2 * product(tokens, width, tokens);
+}
+
+/** Similarities and what they gather on the second model's grid, and CLIP's values before and its projections after. */
+function dattn(patches: number, { vision: { width }, embedDimension }: ClipSizes, spatial: SpatialNetwork, imageSize: number): number {
+  const guided = spatial.family === 'sam' ? spatial.sizes.gridSize ** 2 : Math.floor(imageSize / spatial.sizes.patchSize) ** 2;
+  const channels = spatial.family === 'sam' ? spatial.sizes.channels : spatial.sizes.width;
+  return (
+    product(patches, width, width) + product(guided, channels, guided) + product(guided, guided, width) +
+    product(guided, width, width) + product(guided, width, embedDimension)
+  );
+}
+
+function spatialNetwork({ family, sizes }: SpatialNetwork, imageSize: number): number {
+  return family === 'sam' ? sam(sizes) : dino(sizes, imageSize);
+}
+
+function dino({ width, layers, patchSize, registers, feedForward, hidden }: DinoSizes, imageSize: number): number {
+  const patches = Math.floor(imageSize / patchSize) ** 2;
+  const tokens = patches + 1 + registers;
+  // SwiGLU has a gate beside each hidden channel.
+  const forward = (feedForward === 'swiglu' ? 3 : 2) * product(tokens, width, hidden);
+  return product(patches, 3 * patchSize ** 2, width) + layers * (attention(tokens, width) + forward);
+}
+
+function sam({ width, layers, patchSize, gridSize, windowSize, globalBlocks, channels }: SamSizes): number {
+  const tokens = gridSize ** 2;
+  // Windows at the border are padded, and their padding is computed with.
+  const windows = Math.ceil(gridSize / windowSize) ** 2;
+  const block = (count: number, side: number): number =>
+    // Queries also meet the tables of row and column distances.
+    count * (attention(side ** 2, width) + 2 * product(side ** 2, width, side)) + 2 * product(tokens, width, 4 * width);
+  const whole = globalBlocks.length;
+  return (
+    product(tokens, 3 * patchSize ** 2, width) + whole * block(1, gridSize) + (layers - whole) * block(windows, windowSize) +
+    product(tokens, width, channels) + product(tokens, 9 * channels, channels)
+  );
+}
