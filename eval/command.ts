@@ -26,6 +26,7 @@ interface EvalArguments extends ModelArguments {
   out?: string | undefined;
   json?: string | undefined;
   report: boolean;
+  referenceMeans: boolean;
   allowAuxiliary: boolean;
   allowIncomplete: boolean;
 }
@@ -44,6 +45,12 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
           .option('out', { type: 'string', defaultDescription: 'results/SET', describe: 'folder for results.json and report.html', group: 'Evaluation:' })
           .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group: 'Evaluation:' })
           .option('report', { type: 'boolean', default: true, describe: 'write report.html with pictures', group: 'Evaluation:' })
+          .option('reference-means', {
+            type: 'boolean',
+            default: false,
+            describe: 'count a metric that is not defined as 0 in the mean, as the reference does',
+            group: 'Evaluation:',
+          })
           .option('allow-auxiliary', {
             type: 'boolean',
             default: false,
@@ -83,7 +90,7 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
     if (!args.allowAuxiliary) refuseAuxiliarySet(crane, dataset);
     const command = ['crane', ...process.argv.slice(2)].join(' ');
     const out = args.out ?? path.join('results', dataset.name);
-    const evaluation = await evaluateToFolder(crane, dataset, { out, command, report: args.report, onProgress, signal });
+    const evaluation = await evaluateToFolder(crane, dataset, { out, command, report: args.report, referenceMeans: args.referenceMeans, onProgress, signal });
     const results = resultsOf([evaluation], crane.description, command);
     if (args.json === '-') {
       process.stdout.write(`${JSON.stringify(results)}\n`);
@@ -118,16 +125,18 @@ export interface EvaluateToFolderOptions {
   readonly out: string;
   readonly command: string;
   readonly report: boolean;
+  readonly referenceMeans?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
 /** Evaluates a set and writes `results.json`, and `report.html` where it is wanted. */
 export async function evaluateToFolder(crane: Crane, dataset: Dataset, options: EvaluateToFolderOptions): Promise<Evaluation> {
-  const { out, command, report, onProgress, signal } = options;
+  const { out, command, report, referenceMeans = false, onProgress, signal } = options;
   const evaluation = await evaluate(crane, dataset, {
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress } : {}),
+    referenceMeans,
     // Only drawn sets say which kinds of defects training has seen.
     ...(dataset.name === 'synthetic-target' ? { groupOf: (defect: string) => (isUnseen(defect) ? 'kinds never seen' : 'kinds seen') } : {}),
   });

@@ -46,6 +46,8 @@ export interface Evaluation {
   readonly categories: readonly CategoryEvaluation[];
   readonly mean: MetricValues;
   readonly groups: readonly GroupEvaluation[];
+  /** Whether the means count metrics that are not defined as 0. */
+  readonly referenceMeans?: boolean;
   /** Images that could not be read; they are counted nowhere. */
   readonly failures: readonly { readonly path: string; readonly message: string }[];
   readonly seconds: number;

@@ -15,6 +15,8 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
   /** Name of the group of defects that a kind belongs to; each group gets metrics of its own beside those of the set. */
   readonly groupOf?: (defect: string) => string | undefined;
+  /** Count a metric that is not defined as 0 in the means, as the reference program does. Default false. */
+  readonly referenceMeans?: boolean;
   /** Called after each category, so that long runs can be shown and saved as they go. */
   readonly onCategory?: (category: CategoryEvaluation) => void;
 }
@@ -43,7 +45,7 @@ export interface CategoryOutcome {
  * @throws DatasetError for a set without labels, or without a readable image
  */
 export async function evaluate(crane: Crane, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
-  const { onProgress, signal, groupOf, onCategory } = options;
+  const { onProgress, signal, groupOf, onCategory, referenceMeans = false } = options;
   refuseUnlabelled(dataset);
   const start = performance.now();
   const total = dataset.categories.reduce((sum, { samples }) => sum + samples.length, 0);
@@ -67,8 +69,9 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
     dataset: dataset.name,
     root: dataset.root,
     categories,
-    mean: meanOverCategories(categories.map(({ metrics }) => metrics)),
-    groups: [...groups].map(([name, of]) => ({ name, categories: of, mean: meanOverCategories(of.map(({ metrics }) => metrics)) })),
+    mean: meanOverCategories(categories.map(({ metrics }) => metrics), { referenceMeans }),
+    groups: [...groups].map(([name, of]) => ({ name, categories: of, mean: meanOverCategories(of.map(({ metrics }) => metrics), { referenceMeans }) })),
+    ...(referenceMeans ? { referenceMeans } : {}),
     failures,
     seconds: (performance.now() - start) / 1000,
   };

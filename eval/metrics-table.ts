@@ -20,7 +20,7 @@ export function percent(value: number | null): string {
 }
 
 /** The table of one set: a row a category, then the mean, in per cent. */
-export function metricsTable({ categories, mean, groups = [] }: DatasetResult, style: TableStyle = 'plain'): string {
+export function metricsTable({ categories, mean, referenceMeans = false, groups = [] }: DatasetResult, style: TableStyle = 'plain'): string {
   const columns = [
     { title: 'category' },
     { title: 'images', align: 'right' as const },
@@ -41,7 +41,7 @@ export function metricsTable({ categories, mean, groups = [] }: DatasetResult, s
     [
       ...categories.map(row),
       null,
-      meanRow('mean', categories, mean),
+      meanRow(referenceMeans ? 'mean (n/a as 0)' : 'mean', categories, mean),
       ...groups.map((group) => meanRow(`  ${group.name}`, group.categories, group.mean)),
     ],
     style,

@@ -20,6 +20,8 @@ export interface DatasetResult {
   readonly name: string;
   readonly categories: readonly CategoryResult[];
   readonly mean: MetricValues;
+  /** Whether the means count metrics that are not defined as 0. */
+  readonly referenceMeans?: boolean;
   /** The same over parts of the defects, such as kinds seen and not seen in training. */
   readonly groups?: readonly { readonly name: string; readonly categories: readonly CategoryResult[]; readonly mean: MetricValues }[];
   readonly failures?: readonly { readonly path: string; readonly message: string }[];
@@ -45,10 +47,11 @@ export interface RunManifest {
 export function resultsOf(evaluations: readonly Evaluation[], model: ModelDescription, command: string): Results {
   return {
     schemaVersion: RESULTS_SCHEMA_VERSION,
-    datasets: evaluations.map(({ dataset, categories, mean, groups, failures }) => ({
+    datasets: evaluations.map(({ dataset, categories, mean, groups, referenceMeans, failures }) => ({
       name: dataset,
       categories: categories.map(({ name, images, anomalous, metrics }) => ({ name, images, anomalous, metrics })),
       mean,
+      ...(referenceMeans ? { referenceMeans } : {}),
       ...(groups.length > 0 ? { groups } : {}),
       ...(failures.length > 0 ? { failures } : {}),
     })),

@@ -75,9 +75,9 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
     // Without scores image metrics are not undefined but unknown, which the reference would not count as 0 either.
     const measured = list.length > 0 ? METRIC_IDS : PIXEL_METRIC_IDS;
     const mean = meanOverCategories(scored.categories.map(({ metrics }) => Object.fromEntries(measured.map((id) => [id, metrics[id]]))), { referenceMeans });
-    const result: DatasetResult = { name, categories: scored.categories.map(categoryResult), mean, ...(failures.length > 0 ? { failures } : {}) };
-    json?.write(asJson(result, scored, args, (performance.now() - began) / 1000));
-    if (args.json !== '-') process.stdout.write(`${tableText(result, scored, referenceMeans)}\n`);
+    const result: DatasetResult = { name, categories: scored.categories.map(categoryResult), mean, ...(referenceMeans ? { referenceMeans } : {}), ...(failures.length > 0 ? { failures } : {}) };
+    json?.write(asJson(result, scored, (performance.now() - began) / 1000));
+    if (args.json !== '-') process.stdout.write(`${tableText(result, scored)}\n`);
     for (const { message } of failures) process.stderr.write(`${message}\n`);
     if (failures.length > 0) process.stderr.write(`${incomplete(scored.categories, failures.length)}\n`);
     return failures.length > 0 ? 1 : 0;
@@ -111,7 +111,7 @@ function categoryResult({ name, images, anomalous, metrics }: ScoredCategory): D
 }
 
 /** The schema of `results.json`, without a model, and with what only this command knows. */
-function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, args: MetricsArguments, seconds: number): unknown {
+function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, seconds: number): unknown {
   const detailed = (category: ScoredCategory): unknown => {
     const { name, images, anomalous, metrics, reasons, bestF1, notCounted } = category;
     return {
@@ -127,7 +127,6 @@ function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, arg
       {
         ...result,
         categories: categories.map(detailed),
-        ...(args.referenceMeans ? { referenceMeans: true } : {}),
         ...(wholeSet ? { wholeSet: detailed(wholeSet) } : {}),
       },
     ],
@@ -142,12 +141,11 @@ function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, arg
 }
 
 /** What a terminal shows. */
-function tableText(result: DatasetResult, { categories, wholeSet }: ScoredMaps, referenceMeans: boolean): string {
+function tableText(result: DatasetResult, { categories, wholeSet }: ScoredMaps): string {
   const rows = wholeSet ? [wholeSet] : [];
   const groups = rows.map((category) => ({ name: category.name, categories: [categoryResult(category)], mean: category.metrics }));
   const notes = [
     metricsLegend(),
-    ...(referenceMeans ? ['Mean: what is n/a counts as 0, as in the reference program.'] : []),
     ...reasonLines([...categories, ...rows]),
     thresholdLine([...categories, ...rows]),
   ];

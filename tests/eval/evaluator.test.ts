@@ -86,6 +86,22 @@ describeWithGoldens('sets that are not as they should be', () => {
     expect(mean['image/auroc']).toBe(categories[0]?.metrics['image/auroc']);
   });
 
+  test('a category of one class is left out of the means, or counts 0 as in the reference', async () => {
+    const root = path.join(folder, 'one-class');
+    for (const [category, kind] of [['nut', 'good'], ['nut', 'stain'], ['bolt', 'good']] as const) {
+      await picture(path.join(root, category, 'test', kind, '000.png'), kind.length);
+      if (kind === 'stain') await picture(path.join(root, category, 'ground_truth', kind, '000_mask.png'), 255);
+    }
+    const dataset = await openDataset(root, { allowIncomplete: true });
+    const own = await evaluate(crane, dataset);
+    const f1 = own.categories.find(({ name }) => name === 'nut')?.metrics['image/f1max'] as number;
+    expect(own.categories.find(({ name }) => name === 'bolt')?.metrics['image/f1max']).toBeNull();
+    expect([own.mean['image/f1max'], own.referenceMeans]).toEqual([f1, undefined]);
+    const reference = await evaluate(crane, dataset, { referenceMeans: true });
+    expect(reference.categories.find(({ name }) => name === 'bolt')?.metrics['image/f1max']).toBeNull();
+    expect([reference.mean['image/f1max'], reference.referenceMeans]).toEqual([f1 / 2, true]);
+  });
+
   test('pictures put in the place of files keep their labels and their order, whichever of them fail', async () => {
     const root = path.join(folder, 'replaced');
     for (let index = 0; index < 12; index++) {

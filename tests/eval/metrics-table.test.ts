@@ -41,6 +41,11 @@ test('as Markdown every row has the same cells, whatever names hold', () => {
   expect(lines[3]).toContain('nut\\|washer');
 });
 
+test('a mean that counts what is not defined as 0 says so', () => {
+  expect(metricsTable({ ...result, referenceMeans: true })).toMatch(/^mean \(n\/a as 0\) +16 /m);
+  expect(metricsTable(result)).not.toContain('n/a as 0');
+});
+
 test('the legend names every metric by its id', () => {
   for (const id of METRIC_IDS) expect(metricsLegend()).toContain(`${METRIC_TITLES[id]} = ${id}`);
 });

@@ -44,6 +44,10 @@ describe('results.json', () => {
     expect(new Date(results.run.date).toISOString()).toBe(results.run.date);
   });
 
+  test('means as the reference takes them are marked', () => {
+    expect(resultsOf([evaluation({ referenceMeans: true })], model, '').datasets[0]).toMatchObject({ referenceMeans: true });
+  });
+
   test('groups and failures are there where there are any', () => {
     const failures = [{ path: 'x.png', message: 'x.png: gone' }];
     const groups = [{ name: 'kinds seen', categories: [], mean: values(1, 1) }];
