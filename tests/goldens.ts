@@ -31,7 +31,7 @@ export function tinyBackbone(): string {
 
 /** `test`, but counted as skipped, and said, where any of these golden files is not at hand. */
 export function testWithGoldens(...files: readonly string[]): (title: string, body: () => void | Promise<void>) => void {
-  const missing = files.filter((file) => !hasGolden(file));
+  const missing = files.filter((file) => !hasGolden(file) && !hasGolden(`${file}.gz`));
   return (title, body) => {
     if (missing.length > 0) process.stderr.write(`GOLDEN NOT AT HAND: skipping "${title}", which reads ${missing.join(', ')} of the complete set.\n`);
     (missing.length > 0 ? test.skip : test)(title, async () => body());

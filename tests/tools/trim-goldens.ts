@@ -3,16 +3,13 @@
  *
  *     node -r ts-node/register/transpile-only tests/tools/trim-goldens.ts <complete set> tests/goldens
  *
- * It leaves out what no test of Crane reads (cases with foundation models), what is large (the same network in three
- * more file formats) and what is not ours to copy (published checkpoints). The token table keeps the rows of the words
+ * It leaves out what is large (the same network in three more file formats) and what is not ours to copy (published
+ * checkpoints). The token table keeps the rows of the words
  * that tests use. Files read only through `golden()` are compressed. The same input gives the same files.
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as zlib from 'node:zlib';
-
-/** Cases with a foundation model: their weights are not copied. */
-const LEFT_OUT = /^(dattn|scoring\/cranep)/;
 
 /** Tests open these as files of their own; every other safetensors file is compressed. */
 const AS_FILES = ['clip_tiny.safetensors', 'formats.safetensors'];
@@ -20,10 +17,11 @@ const AS_FILES = ['clip_tiny.safetensors', 'formats.safetensors'];
 const COPIED = [
   'clip_tiny_hf_config.json', 'metrics.json', 'prompts_tiny.pth', 'prompts_train_start.pth', 'tokenizer.json',
   'torch_zoo.json', 'torch_zoo.pth', 'torch_zoo_legacy.pth', 'published/published.json', 'images', 'e2e',
+  'vfm_dino.safetensors', 'vfm_dinov2.safetensors', 'vfm_dinov2_f16.pth', 'vfm_sam.safetensors',
 ];
 
 const TRIMMED = [
-  'clip_tiny', 'e2e', 'formats', 'image_transform', 'losses', 'metrics', 'prompts', 'scoring', 'train', 'units', 'vision',
+  'clip_tiny', 'dattn', 'e2e', 'formats', 'image_transform', 'losses', 'metrics', 'prompts', 'scoring', 'train', 'units', 'vision',
 ].map((name) => `${name}.safetensors`);
 
 const TOKEN_TABLE = 'token_embedding.weight';
@@ -38,7 +36,7 @@ type Tensors = ReadonlyMap<string, Tensor>;
 interface Manifest {
   /** Lengths of the files of the complete set. */
   readonly files?: unknown;
-  readonly cases: readonly { readonly id: string }[];
+  readonly cases: readonly unknown[];
 }
 
 function readTensors(file: string): Tensors {
@@ -62,12 +60,6 @@ function writeTensors(tensors: Tensors): Buffer {
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
   return Buffer.concat([length, json, ...[...tensors.values()].map(({ bytes }) => bytes)]);
-}
-
-/** All `file#tensor` that a part of the manifest mentions. */
-function references(part: unknown): string[] {
-  if (typeof part === 'string') return /^[^#]+\.safetensors#/.test(part) ? [part.replace(/\[\d+:\d+\]$/, '')] : [];
-  return typeof part === 'object' && part !== null ? Object.values(part).flatMap(references) : [];
 }
 
 /** Every id in contexts of 77 tokens: the prompts, the texts of the tests, and the padding. */
@@ -103,22 +95,16 @@ function copy(from: string, to: string): void {
 
 function trim(from: string, to: string): void {
   const manifest = JSON.parse(fs.readFileSync(path.join(from, 'manifest.json'), 'utf8')) as Manifest;
-  const kept = manifest.cases.filter(({ id }) => !LEFT_OUT.test(id));
-  const wanted = new Set(references(kept));
-  const unwanted = new Set(references(manifest.cases).filter((reference) => !wanted.has(reference)));
-
   for (const name of COPIED) copy(path.join(from, name), path.join(to, name));
   for (const file of TRIMMED) {
     const all = readTensors(path.join(from, file));
-    const some = file.startsWith('clip_tiny')
-      ? cutVocabulary(all, usedTokenIds(from))
-      : new Map([...all].filter(([name]) => !unwanted.has(`${file}#${name}`)));
+    const some = file.startsWith('clip_tiny') ? cutVocabulary(all, usedTokenIds(from)) : all;
     const bytes = writeTensors(some);
     if (AS_FILES.includes(file)) fs.writeFileSync(path.join(to, file), bytes);
     else fs.writeFileSync(path.join(to, `${file}.gz`), zlib.gzipSync(bytes, { level: 9 }));
   }
   const { files: _, ...rest } = manifest;
-  const cases = kept.map((item) => `\n${JSON.stringify(item)}`).join(',');
+  const cases = manifest.cases.map((item) => `\n${JSON.stringify(item)}`).join(',');
   const text = JSON.stringify({ ...rest, cases: [] }).replace('"cases":[]', () => `"cases":[${cases}\n]`);
   fs.writeFileSync(path.join(to, 'manifest.json'), `${text}\n`);
 }
