@@ -164,3 +164,32 @@ test('convolutions equal the sum over the kernel, written out', () => {
   expectClose(tf.tidy(() => (layer.apply(tf.tensor4d(image, [1, 5, 4, 2])) as tf.Tensor).dataSync()), want, 1e-5);
   layer.dispose();
 });
+
+test('a block gives many tokens what it gives few', () => {
+  const block = new SamBlock({ width: 4, heads: 2, windowSize: 7, trainedSide: 7, parameters });
+  tf.tidy(() => {
+    const tokens = tf.randomNormal<tf.Rank.R4>([3, 20, 20, 4], 0, 1, 'float32', 9); // more than go through the MLP at once
+    const together = block.apply(tokens) as tf.Tensor4D;
+    const apart = tf.split(tokens, 3).map((image) => block.apply(image) as tf.Tensor4D); // less
+    expect(together.shape).toEqual([3, 20, 20, 4]);
+    expectClose(together.dataSync(), tf.concat(apart, 0).dataSync(), 1e-5);
+  });
+  block.dispose();
+});
+
+test('the constant within the norms is 1e-6', () => {
+  // A neck that passes its first norm on, a thousand times smaller: the variance before the last norm is 1e-6 as well.
+  const seeded = seededParameters('constant', 0.3);
+  const model = new SamEncoder({
+    sizes: small,
+    parameters: (name, shape) => {
+      if (/neck\.[13]\.weight$/.test(name)) return tf.ones(shape);
+      if (!name.endsWith('neck.2.weight')) return seeded(name, shape);
+      const kernel = tf.buffer(shape as [number, number, number, number], 'float32');
+      for (let channel = 0; channel < small.channels; channel++) kernel.set(1e-3, channel, channel, 1, 1);
+      return kernel.toTensor();
+    },
+  });
+  tf.tidy(() => expectClose(tf.mean(tf.square(model.forward(images(1)))).dataSync(), [0.5], 5e-3));
+  model.dispose();
+});
