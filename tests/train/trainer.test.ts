@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../lib/backend';
-import type { ContextPosition } from '../../lib/config';
+import type { ContextPosition, SpatialFamily } from '../../lib/config';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { normalise } from '../../lib/scoring/similarity';
 import type { TrainingOptionsInput } from '../../train/options';
@@ -8,6 +8,7 @@ import { PromptTrainer, type StepLosses, type TrainingBatch } from '../../train/
 import { describeWithGoldens, expectClose, golden, goldenCases, type GoldenCase } from '../goldens';
 import { expectNoLeak, goldenImages, goldenTensor } from '../tensors';
 import { tinyCrane } from '../tiny-crane';
+import { tinySpatial } from '../tiny-spatial';
 
 beforeAll(async () => {
   await prepareBackend();
@@ -19,7 +20,7 @@ interface TrainCase extends GoldenCase {
 
 interface TrainCaseConfig {
   readonly features_list: number[];
-  readonly dino_model: string;
+  readonly dino_model: 'none' | SpatialFamily;
   readonly interpolation: 'nearest' | 'bilinear';
   readonly use_scorebase_pooling: boolean;
   readonly train_with_img_cls_prob: number;
@@ -32,6 +33,7 @@ const NAMES = ['ctx_pos', 'ctx_neg', 'compound_prompts_text.0', 'compound_prompt
 function setUp(config: TrainCaseConfig, extra: TrainingOptionsInput = {}): { model: CraneModel; trainer: PromptTrainer } {
   const model = tinyCrane({
     layers: config.features_list,
+    ...(config.dino_model === 'none' ? {} : { spatial: tinySpatial(config.dino_model), dattnMean: 'batch' }),
     contextPosition: config.train_with_img_cls_type,
     pooling: config.use_scorebase_pooling,
     roundDeepTokens: config.half,
@@ -46,15 +48,13 @@ function setUp(config: TrainCaseConfig, extra: TrainingOptionsInput = {}): { mod
   return { model, trainer };
 }
 
-/** The batch of the goldens; features computed by the model's own encoder unless given. */
-function goldenBatch(model: CraneModel, given?: readonly tf.Tensor3D[]): TrainingBatch {
+/** The batch of the goldens; features computed by the model's own encoders. */
+function goldenBatch(model: CraneModel): TrainingBatch {
   const images = goldenImages('train.safetensors#images');
   const features = model.encodeImages(images);
   images.dispose();
-  if (given) tf.dispose([...features.patches]);
   return {
-    global: features.global,
-    patches: given ?? features.patches,
+    ...features,
     masks: tf.tidy(() => tf.squeeze(goldenTensor<tf.Rank.R4>('train.safetensors#masks'), [1])),
     labels: goldenTensor<tf.Rank.R1>('train.safetensors#labels'),
   };
@@ -94,8 +94,7 @@ describeWithGoldens("five steps of the reference's training", () => {
     const config = item.config as unknown as TrainCaseConfig;
     const { loss_rtol, grad_rel_to_max, param_atol_step1, param_atol_step5 } = item.tolerance as Record<string, number>;
     const { model, trainer } = setUp(config);
-    const given = config.dino_model === 'none' ? undefined : givenFeatures(item.outputs['patch_features'] as string);
-    const batch = goldenBatch(model, given);
+    const batch = goldenBatch(model);
 
     const { losses, gradients } = await trainer.gradients(batch);
     expectLosses(losses, item.steps[0] as TrainCase['steps'][number], loss_rtol as number);
@@ -118,15 +117,48 @@ describeWithGoldens("five steps of the reference's training", () => {
   const crane = cases.find(([id]) => id === 'train/crane')?.[1] as TrainCase;
   const config = crane.config as unknown as TrainCaseConfig;
 
-  test('the encoder gives the features that the reference trained on', () => {
-    const { model, trainer } = setUp(config);
+  test.each(['train/crane', 'train/cranep'])('%s: the encoders give the features that the reference trained on', (id) => {
+    const item = cases.find(([name]) => name === id)?.[1] as TrainCase;
+    const { model, trainer } = setUp(item.config as unknown as TrainCaseConfig);
     const batch = goldenBatch(model);
-    const want = givenFeatures(crane.outputs['patch_features'] as string);
-    expect(batch.patches).toHaveLength(1);
-    for (const copy of want) expectClose((batch.patches[0] as tf.Tensor).dataSync(), copy.dataSync(), 1e-5);
-    const global = normalise(goldenTensor(crane.outputs['image_features'] as string));
+    const want = givenFeatures(item.outputs['patch_features'] as string);
+    // Crane: one set for three equal ones. Crane+: D-Attn's, then E-Attn's.
+    expect([id, batch.patches.length, want.length]).toEqual(id === 'train/crane' ? [id, 1, 3] : [id, 2, 2]);
+    want.forEach((set, index) => expectClose((batch.patches[Math.min(index, batch.patches.length - 1)] as tf.Tensor).dataSync(), set.dataSync(), 1e-5));
+    const global = normalise(goldenTensor(item.outputs['image_features'] as string));
     expectClose(batch.global.dataSync(), global.dataSync(), 1e-5);
     tf.dispose([...want, global]);
+    disposeBatch(batch);
+    trainer.dispose();
+    model.dispose();
+  });
+
+  test.each(['dinov2', 'sam'] as const)('with D-Attn guided by %s, gradients are those of finite differences', async (family) => {
+    // SAM's 16 x 16 patches do not divide 70 pixels: losses are then taken pixel by pixel.
+    const { model, trainer } = setUp({ ...config, dino_model: family, features_list: [6], half: false });
+    const batch = goldenBatch(model);
+    expect(batch.patches.map(({ shape }) => shape[1])).toEqual(family === 'sam' ? [256, 256] : [25, 25]);
+    const { gradients } = await trainer.gradients(batch);
+    // Along a random direction over all prompts; two steps, so that the loss's curvature falls out.
+    const variables = model.prompts.trainableWeights;
+    const directions = variables.map((weight, index) => tf.randomNormal(weight.shape as number[], 0, 1, 'float32', index + 1));
+    const along = variables.reduce((sum, { originalName }, index) => {
+      const product = tf.tidy(() => tf.sum(tf.mul(gradients[originalName] as tf.Tensor, directions[index] as tf.Tensor)).dataSync());
+      return sum + (product[0] as number);
+    }, 0);
+    const lossAt = async (step: number): Promise<number> => {
+      const before = variables.map((weight) => weight.read().clone());
+      variables.forEach((weight, index) => tf.tidy(() => weight.write(tf.add(before[index] as tf.Tensor, tf.mul(directions[index] as tf.Tensor, step)))));
+      const { losses, gradients: unused } = await trainer.gradients(batch);
+      variables.forEach((weight, index) => weight.write(before[index] as tf.Tensor));
+      tf.dispose([...before, ...Object.values(unused)]);
+      return losses.total;
+    };
+    const slopeBy = async (step: number): Promise<number> => (await lossAt(step) - await lossAt(-step)) / (2 * step);
+    const slope = (4 * await slopeBy(1e-3) - await slopeBy(2e-3)) / 3;
+    expect(Math.abs(along)).toBeGreaterThan(1);
+    expect(Math.abs(slope / along - 1)).toBeLessThan(1e-3);
+    tf.dispose([...directions, ...Object.values(gradients)]);
     disposeBatch(batch);
     trainer.dispose();
     model.dispose();
