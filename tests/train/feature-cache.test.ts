@@ -245,7 +245,7 @@ describe('the cache', () => {
     const spy = jest.spyOn(system, 'writeSync').mockImplementation(((...args: Parameters<typeof fs.writeSync>) => {
       // The file's header, two records of two writes each; the third record's payload gets through by half.
       if (++calls < 7) return write(...args);
-      if (calls === 7) return write(args[0], (args[1] as unknown as Uint8Array).subarray(0, 500), 0, 500, args[4] as number);
+      if (calls === 7) return write(args[0], (args[1] as unknown as Uint8Array).subarray(0, 500), 0, 500, (args as unknown[])[4] as number);
       throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
     }) as typeof fs.writeSync);
     try {

@@ -9,7 +9,8 @@ import { CLIP_PREPROCESSING, preprocessImage, preprocessMask } from '../../lib/i
 import { openBackbone } from '../../lib/methods/crane/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
-import { anomalousShares, disposeBatch, FeatureStore, type EncodeOptions } from '../../train/feature-store';
+import { anomalousShares } from '../../train/encoded-image';
+import { disposeBatch, FeatureStore, type EncodeOptions } from '../../train/feature-store';
 import { expectClose } from '../goldens';
 import { expectNoLeak } from '../tensors';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
@@ -37,10 +38,10 @@ const encode = (chosen: readonly Sample[], options: Partial<EncodeOptions> = {})
   FeatureStore.encode(model, chosen, { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest', ...options });
 
 test('a batch holds what the encoder says of each image alone, its mask and its label', async () => {
-  const store = await expectNoLeak(() => encode(samples));
+  const store = await expectNoLeak(() => encode(samples, { precision: 'float32' }));
   expect(store.size).toBe(19); // more than one batch of the encoder
   const places = [17, 2, 9];
-  const batch = store.batch(places);
+  const batch = await store.batch(places);
   expect([batch.global.shape, batch.patches.map(({ shape }) => shape), batch.masks.shape]).toEqual([[3, 32], [[3, 16, 32]], [3, 4, 4]]);
   expect(Array.from(batch.labels.dataSync())).toEqual(places.map((place) => Number(samples[place]?.anomalous)));
 
@@ -61,10 +62,10 @@ test('a batch holds what the encoder says of each image alone, its mask and its 
 });
 
 test('halves stay within their precision, and pixel masks are whole where they are wanted', async () => {
-  const exact = (await encode(samples.slice(8, 11))).batch([0, 1, 2]);
-  const store = await encode(samples.slice(8, 11), { precision: 'float16', interpolation: 'bilinear' });
+  const exact = await (await encode(samples.slice(8, 11), { precision: 'float32' })).batch([0, 1, 2]);
+  const store = await encode(samples.slice(8, 11), { interpolation: 'bilinear' });
   expect(store.precision).toBe('float16');
-  const batch = store.batch([0, 1, 2]);
+  const batch = await store.batch([0, 1, 2]);
   expectClose((batch.patches[0] as tf.Tensor).dataSync(), (exact.patches[0] as tf.Tensor).dataSync(), 2 ** -12);
   expect((batch.patches[0] as tf.Tensor).dataSync()).not.toEqual((exact.patches[0] as tf.Tensor).dataSync());
   expect(batch.masks.shape).toEqual([3, 32, 32]);
@@ -96,7 +97,7 @@ test('features that are no numbers are refused with the image that gave them', a
 
 test('a place that does not exist is an error', async () => {
   const store = await encode(samples.slice(0, 1));
-  expect(() => store.batch([1])).toThrow(expect.objectContaining({ name: 'UsageError', code: 'training/place' }));
+  await expect(store.batch([1])).rejects.toMatchObject({ name: 'UsageError', code: 'training/place' });
 });
 
 describe('an image that cannot be read', () => {
@@ -112,7 +113,7 @@ describe('an image that cannot be read', () => {
     expect(unreadable).toEqual(['broken.png ImageError']);
     expect(store.samples).toEqual(samples.filter((_, place) => place !== 2));
     expect(store.size).toBe(18);
-    const [with2, without2] = [store.batch([2]), (await encode(samples)).batch([3])];
+    const [with2, without2] = [await store.batch([2]), await (await encode(samples)).batch([3])];
     expectClose(with2.global.dataSync(), without2.global.dataSync(), 1e-5);
     [with2, without2].forEach(disposeBatch);
   });
