@@ -8,8 +8,7 @@ import { formatTable } from '../cli/table';
 import type { BackendChoice } from '../lib/backend';
 import { parseBytes } from '../lib/bytes';
 import { CraneError, UsageError } from '../lib/errors';
-import { configOf } from './config';
-import { repeatable, shellWord } from './command-line';
+import { configOf, shellWord } from './config';
 import { runTraining, type TrainingResult, type TrainOptions } from './run';
 
 interface TrainArguments extends Omit<ModelArguments, 'backend' | 'seed' | 'offline' | 'referenceImages'> {
@@ -113,7 +112,6 @@ async function runCommand(args: ArgumentsCamelCase<TrainArguments>, signal: Abor
   try {
     const result = await runTraining({
       ...trainOptionsFrom(args),
-      commandLine: repeatable(process.argv.slice(2)),
       onProgress: createProgressReporter(process.stderr, { json: args.json }),
       onStart: ({ folder, step }) => {
         at = { folder, step };

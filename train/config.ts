@@ -1,5 +1,5 @@
 import { Document } from 'yaml';
-import { completeModelOptions, type ModelOptions } from '../lib/config';
+import { completeModelOptions, type ClipSizes, type ModelOptions } from '../lib/config';
 import { EMBEDDED_BACKBONE, openBackbone } from '../lib/methods/crane/backbone';
 import { openPrompts, optionsOfPrompts, spatialOfPrompts } from '../lib/methods/crane/prompts';
 import { openSpatial, spatialSourceOf } from '../lib/methods/crane/spatial';
@@ -33,8 +33,31 @@ export async function configOf(options: TrainOptions): Promise<string> {
   }
 }
 
-/** The options of a run under the names that the command has for them. */
+/** The options of a run as YAML, under the names that the command has for them. */
 export function configText(options: TrainOptions, model: ModelOptions, training: TrainingOptions): string {
+  const document = new Document({});
+  document.commentBefore = ' Every option of this run, for: crane train --config FILE';
+  for (const [name, value] of optionEntries(options, model, training)) document.set(name, document.createNode(value, { flow: true }));
+  return document.toString({ flowCollectionPadding: false });
+}
+
+/**
+ * The command that gives the same prompts again: the options that are not as they would be anyway. What only says where
+ * and how a run is kept is left out, so that equal runs say the same wherever they lie.
+ */
+export function commandOf(options: TrainOptions, model: ModelOptions, training: TrainingOptions, sizes: ClipSizes): string {
+  const usualModel = completeModelOptions({ spatial: model.spatial }, sizes);
+  const usual = new Map(optionEntries({}, usualModel, completeTrainingOptions({}, usualModel)));
+  const words = optionEntries({ ...options, out: undefined, cache: undefined, saveEvery: undefined, saveFrequency: undefined }, model, training)
+    .filter(([name, value]) => (name === 'spatial' ? value !== 'none' : JSON.stringify(value) !== JSON.stringify(usual.get(name))))
+    .flatMap(([name, value]) => (typeof value === 'boolean' ? [`--${value ? '' : 'no-'}${name}`] : [`--${name}`, shellWord(String(value))]));
+  return ['crane train', ...words].join(' ');
+}
+
+/** Options that may be left out, also by saying that they are undefined. */
+type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+function optionEntries(options: Loose<TrainOptions>, model: ModelOptions, training: TrainingOptions): (readonly [string, unknown])[] {
   const { auxiliary = [], categories, backbone = EMBEDDED_BACKBONE, prompts, spatial, out, cache } = options;
   const { pooling: _, ...trainingOptions } = training;
   const source = spatialSourceOf(spatial);
@@ -56,15 +79,17 @@ export function configText(options: TrainOptions, model: ModelOptions, training:
     ['save-every', options.saveEvery ?? SAVE_EVERY],
     ['save-frequency', options.saveFrequency ?? 1],
     ['cache', cache !== false],
-    ['cache-size', typeof cache === 'object' && cache.size !== undefined ? String(cache.size) : undefined],
+    ['cache-size', typeof cache === 'object' ? cache.size?.toString() : undefined],
     ['precision', options.precision ?? 'float16'],
     ['backend', options.backend ?? 'auto'],
     ['reference-images', options.referenceImages ?? false],
   ];
-  const document = new Document(Object.fromEntries(entries.filter(([, value]) => value !== undefined).map(([name, value]) => [optionName(name), value])));
-  document.commentBefore = ' Every option of this run, for: crane train --config FILE';
-  // Lists on one line, as people write them.
-  return document.toString({ collectionStyle: 'flow', flowCollectionPadding: false });
+  return entries.filter(([, value]) => value !== undefined).map(([name, value]) => [optionName(name), value]);
+}
+
+/** As a shell takes it. */
+export function shellWord(text: string): string {
+  return /[^\w./@:,=+-]/.test(text) || text === '' ? `'${text.replaceAll("'", `'\\''`)}'` : text;
 }
 
 /** `imageSize` as `image-size`. */

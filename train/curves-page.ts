@@ -144,8 +144,7 @@ function epochTable({ epochs, best, auxiliary }: RunFile): Html {
 
 function runDetails({ auxiliary, backbone, spatial, training, precision, versions, commandLine, commit, skipped, seconds, started, start }: RunFile): Html {
   const rows = (entries: readonly (readonly [string, Insertable])[]): Html => html`<dl>${entries.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
-  const repeat = commandLine === null ? null : html`<p>To repeat it:</p><code class="command">${commandLine}</code>`;
-  return html`${repeat}<div class="manifest"><div><h3>Data and weights</h3>${rows([
+  return html`<p>To repeat it:</p><code class="command">${commandLine}</code><div class="manifest"><div><h3>Data and weights</h3>${rows([
     ['set', auxiliary.name],
     ['categories', auxiliary.categories.join(', ')],
     ['files, sha256', html`<code>${auxiliary.files}</code>`],

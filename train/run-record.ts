@@ -37,8 +37,8 @@ export interface RunRecord {
   readonly precision: FeaturePrecision;
   readonly training: TrainingOptions;
   readonly versions: Readonly<Record<string, string>>;
-  /** The command that repeats the run; null where it was started by a program. */
-  readonly commandLine: string | null;
+  /** The command that repeats the run. */
+  readonly commandLine: string;
 }
 
 /** What eight characters of a hash tell apart: runs whose prompts may differ. */
@@ -110,7 +110,7 @@ export function promptMetadata(record: RunRecord, epoch: number): Record<string,
     'crane.epoch': String(epoch),
     'crane.versions': JSON.stringify(versions),
     ...(start === null ? {} : { 'crane.start': start.name, 'crane.start.sha256': start.sha256 }),
-    ...(commandLine === null ? {} : { 'crane.command': commandLine }),
+    'crane.command': commandLine,
   };
 }
 

@@ -13,6 +13,7 @@ import type { OnProgress } from '../lib/progress';
 import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { findRegisteredDataset } from '../datasets/registry';
 import { chooseSamples, openAuxiliarySet, type AuxiliarySet } from './auxiliary-set';
+import { commandOf, configText } from './config';
 import { curvesPage } from './curves-page';
 import { bestEpoch, type BestEpoch, type EpochRecord } from './epoch-record';
 import { EventLog } from './event-log';
@@ -68,7 +69,7 @@ export interface TrainOptions {
   readonly cache?: false | { readonly folder?: string; readonly size?: number };
   /** How features are kept. Default float16; float32 in memory only. */
   readonly precision?: FeaturePrecision;
-  /** Stored with the prompts. */
+  /** Stored with the prompts as the command that repeats the run. Default: `crane train` with the options. */
   readonly commandLine?: string;
   readonly onProgress?: OnProgress;
   /** Called when the run's folder is known and its steps are about to begin, or to go on. */
@@ -131,7 +132,7 @@ function continued({ request, commandLine }: RunFile, given: TrainOptions): Trai
     model: { ...request.model, ...given.model },
     training: { ...request.training, ...given.training },
     // Equal runs write equal files: the command that began the run is the one that repeats it.
-    ...(commandLine === null ? {} : { commandLine }),
+    commandLine,
   };
 }
 
@@ -192,7 +193,7 @@ async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
         precision: options.precision ?? 'float16',
         training,
         versions: versionsInUse(backend),
-        commandLine: options.commandLine ?? null,
+        commandLine: options.commandLine ?? commandOf(options, modelOptions, training, backbone.sizes),
       };
       return { set, selection, model, record, backend };
     } catch (error) {
@@ -305,6 +306,7 @@ class Run {
     };
     if (before === undefined) {
       folder.writing(folder.root, () => folder.clear());
+      folder.write(folder.config, configText({ ...file.request, out: folder.root }, record.options, record.training));
       update({});
     }
     const began = performance.now();

@@ -43,7 +43,7 @@ test('a run writes prompts that say how they were made and that a model loads', 
   const result = await expectNoLeak(() => train(shortRun('first', { onProgress: (report) => reports.push(report), commandLine: 'crane train' })));
 
   expect(fs.readdirSync(result.folder).sort()).toEqual([
-    'best.safetensors', 'curves.html', 'epoch_1.safetensors', 'epoch_2.safetensors', 'losses.jsonl', 'prompts.safetensors', 'run.json', 'tensorboard',
+    'best.safetensors', 'config.yaml', 'curves.html', 'epoch_1.safetensors', 'epoch_2.safetensors', 'losses.jsonl', 'prompts.safetensors', 'run.json', 'tensorboard',
   ]);
   const prompts = await readPromptCheckpoint(result.prompts);
   expect(prompts).toMatchObject({ width: 32, contextTokens: 12, deepTokens: 4, depth: 3 });
@@ -169,7 +169,7 @@ describe('what cannot be trained is refused by name', () => {
     fs.mkdirSync(inFolder('taken/run.json'), { recursive: true });
     const running = train(shortRun('taken', { training: { epochs: 1 } }));
     await expect(running).rejects.toMatchObject({ name: 'TrainingError', code: 'training/unwritable', message: expect.stringContaining('run.json') as string });
-    expect(fs.readdirSync(inFolder('taken'))).toEqual(['run.json']);
+    expect(fs.readdirSync(inFolder('taken'))).toEqual(['config.yaml', 'run.json']);
   });
 
   test('a loss that is not finite', async () => {
@@ -188,6 +188,6 @@ test('a run that is stopped keeps the epochs that it finished, and nothing in me
     await expect(train(shortRun('stopped', { onProgress, signal: stop.signal }))).rejects.toThrow('enough');
   });
   expect(fs.readdirSync(inFolder('stopped')).sort()).toEqual([
-    'best.safetensors', 'curves.html', 'epoch_1.safetensors', 'losses.jsonl', 'prompts.safetensors', 'run.json', 'state.safetensors', 'tensorboard',
+    'best.safetensors', 'config.yaml', 'curves.html', 'epoch_1.safetensors', 'losses.jsonl', 'prompts.safetensors', 'run.json', 'state.safetensors', 'tensorboard',
   ]);
 });

@@ -1,0 +1,16 @@
+/**
+ * A training run in a process of its own, for tests that kill it. Takes the options as JSON, says "begun" when its steps
+ * begin and "step N" after each, and ends with code 0.
+ */
+import { runTraining, type TrainOptions } from '../../train/run';
+
+const options = JSON.parse(process.argv[2] as string) as TrainOptions;
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+runTraining({ ...options, onStart: ({ step }) => say(`begun ${step}`), onStep: ({ step }) => say(`step ${step}`) }).then(
+  () => say('done'),
+  (error: Error) => {
+    process.stderr.write(`${error.stack}\n`);
+    process.exitCode = 1;
+  },
+);
