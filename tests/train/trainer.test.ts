@@ -148,7 +148,9 @@ describeWithGoldens("five steps of the reference's training", () => {
     }, 0);
     const lossAt = async (step: number): Promise<number> => {
       const before = variables.map((weight) => weight.read().clone());
-      variables.forEach((weight, index) => tf.tidy(() => weight.write(tf.add(before[index] as tf.Tensor, tf.mul(directions[index] as tf.Tensor, step)))));
+      variables.forEach((weight, index) => {
+        tf.tidy(() => void weight.write(tf.add(before[index] as tf.Tensor, tf.mul(directions[index] as tf.Tensor, step))));
+      });
       const { losses, gradients: unused } = await trainer.gradients(batch);
       variables.forEach((weight, index) => weight.write(before[index] as tf.Tensor));
       tf.dispose([...before, ...Object.values(unused)]);
