@@ -2,7 +2,7 @@ import { decodeImage } from '../lib/image/decode';
 import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import type { OnProgress } from '../lib/progress';
 import { fakeRecordOf } from './fakes/fake-record';
-import { findRegisteredDataset } from './registry';
+import { findRegisteredDataset, type ExpectedCounts } from './registry';
 import { compareText, countSamples, type Dataset, type DatasetCounts, type DatasetProblem, type Sample } from './sample';
 
 export interface DatasetReport {
@@ -11,9 +11,13 @@ export interface DatasetReport {
   readonly layout: string;
   readonly hasMasks: boolean;
   readonly counts: DatasetCounts;
+  /** Images that the whole set has; null where no figure is known for this layout. */
+  readonly expected: ExpectedCounts | null;
   readonly categories: readonly ({ readonly name: string; readonly defects: readonly string[] } & DatasetCounts)[];
   /** What the names showed, and what opening every file showed. */
   readonly problems: readonly DatasetProblem[];
+  /** What follows from what the set is, though nothing is wrong with it, such as metrics that it cannot have. */
+  readonly notes: readonly string[];
 }
 
 /** Pictures decoded at the same time. */
@@ -45,13 +49,25 @@ export async function checkDataset(dataset: Dataset, onProgress?: OnProgress): P
     layout: dataset.layout,
     hasMasks: dataset.hasMasks,
     counts: countSamples(dataset.categories),
+    expected: expectedCounts(dataset),
     categories: dataset.categories.map((category) => ({
       name: category.name,
       defects: [...new Set(category.samples.filter((sample) => sample.anomalous).map((sample) => sample.defect))].sort(compareText),
       ...countSamples([category]),
     })),
     problems: [...dataset.problems, ...compareCounts(dataset), ...found],
+    notes: notesOn(dataset),
   };
+}
+
+function notesOn({ categories, hasLabels, hasMasks }: Dataset): string[] {
+  if (!hasLabels) return ['Nothing says which images are anomalous: they can be scored (crane detect), not evaluated or trained on.'];
+  const { images, normal, anomalous } = countSamples(categories);
+  if (images === 0) return [];
+  const notes = hasMasks ? [] : ['No masks: pixel metrics are not defined, and prompts are trained on image labels alone (--pixel-weight 0).'];
+  if (normal === 0) notes.push(`Every image is anomalous: image metrics are not defined${hasMasks ? '; pixel metrics are' : ''}.`);
+  if (anomalous === 0) notes.push('No image is anomalous: no metric is defined, and prompts cannot be trained on it.');
+  return notes;
 }
 
 async function checkSample(sample: Sample): Promise<DatasetProblem[]> {
@@ -87,11 +103,18 @@ function unreadable(file: string, error: Error): DatasetProblem {
   return { kind: 'unreadable', severity: 'error', path: file, message: error.message };
 }
 
+/** Of a drawn stand-in: what was drawn. */
+function expectedCounts({ name, root, layout }: Dataset): ExpectedCounts | null {
+  const fake = fakeRecordOf(root);
+  if (fake !== undefined) return { normal: fake.normal, anomalous: fake.anomalous, sure: true };
+  const expected = findRegisteredDataset(name)?.expected ?? null;
+  return expected?.layouts?.includes(layout) === false ? null : expected;
+}
+
 /** Only for whole sets: a set with categories missing has said so already. */
 function compareCounts(dataset: Dataset): DatasetProblem[] {
-  const fake = fakeRecordOf(dataset.root);
-  const expected = fake ? { ...fake, sure: true, layouts: undefined } : findRegisteredDataset(dataset.name)?.expected;
-  if (expected == null || !(expected.layouts?.includes(dataset.layout) ?? true) || dataset.problems.some((problem) => problem.kind === 'missing-category')) return [];
+  const expected = expectedCounts(dataset);
+  if (expected === null || dataset.problems.some((problem) => problem.kind === 'missing-category')) return [];
   const { normal, anomalous } = countSamples(dataset.categories);
   if (normal === expected.normal && anomalous === expected.anomalous) return [];
   const origin = expected.sure ? '' : ' (as commonly quoted)';

@@ -103,11 +103,12 @@ export function absentDataset(entry: RegisteredDataset, data: string): DatasetEr
   const present = presentDatasets(data).map((item) => item.name);
   const place = path.join(data, entry.folders[0] ?? entry.name);
   const where = `${entry.title} is not in ${data}.`;
+  const fetching = entry.archives.length > 0 ? `\n  or: crane datasets fetch ${entry.name} --accept-license` : '';
   const here = `Sets present: ${present.length > 0 ? present.join(', ') : 'none'}.`;
   const message =
     entry.kind === 'drawn'
       ? `${where}\n  It is drawn, not downloaded: crane datasets synthesize\n  ${here}`
-      : `${where}\n  Get it from: ${entry.source}\n  Licence: ${entry.licence}\n  Size: ${entry.downloadSize ?? 'not known'}\n  Unpack to: ${place} (or name another folder with CRANE_DATA, or give the path of the set)\n  ${here}`;
+      : `${where}\n  Get it from: ${entry.source}${fetching}\n  Licence: ${entry.licence}\n  Size: ${entry.downloadSize ?? 'not known'}\n  Unpack to: ${place} (or name another folder with CRANE_DATA, or give the path of the set)\n  ${here}`;
   return new DatasetError('dataset/absent', message, { name: entry.name, source: entry.source, licence: entry.licence, place, present });
 }
 

@@ -16,6 +16,8 @@ export interface ZipEntry {
   readonly crc: number;
   /** Where the stored bytes begin in the file. */
   readonly dataStart: number;
+  /** Whether a Unix system would make a symbolic link of it, with the content as its target. */
+  readonly link: boolean;
 }
 
 const LOCAL_HEADER = 0x04034b50;
@@ -137,7 +139,7 @@ export class ZipArchive {
       if (method === 0 && entrySize !== compressedSize) throw this.invalid(`${name} is stored with two different sizes`);
       const dataStart = this.dataStart(headerStart, rawName, start);
       if (dataStart + compressedSize > start) throw this.invalid(`${name} reaches into the directory`);
-      entries.set(name, { name, size: entrySize, compressedSize, deflated: method === 8, crc: directory.readUInt32LE(at + 16), dataStart });
+      entries.set(name, { name, size: entrySize, compressedSize, deflated: method === 8, crc: directory.readUInt32LE(at + 16), dataStart, link: isLink(directory, at) });
       at = next;
     }
     if (at !== size) throw this.invalid(`${size - at} bytes of its directory belong to no entry`);
@@ -200,4 +202,9 @@ export class ZipArchive {
   private invalid(reason: string, code = 'weights/format'): WeightsError {
     return new WeightsError(code, `${this.file.path} is not a usable zip archive: ${reason}`, { path: this.file.path });
   }
+}
+
+/** Made on Unix (3), with the file type of a link in the upper half of the attributes. */
+function isLink(directory: Buffer, at: number): boolean {
+  return directory.readUInt8(at + 5) === 3 && ((directory.readUInt32LE(at + 38) >>> 16) & 0xf000) === 0xa000;
 }

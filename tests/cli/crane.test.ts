@@ -28,7 +28,7 @@ describe('command lines', () => {
     [['eval'], /Missing required argument: dataset/],
     [['eval', '--dataset', 'a', '--dataset', 'b'], /--dataset is given 2 times \(a, b\)/],
     [['eval', '--dataset', 'no-such-set'], /neither a registered set nor a folder/],
-    [['datasets'], /list, check, synthesize or where/],
+    [['datasets'], /list, check, where, fetch or synthesize/],
   ] as [string[], RegExp][])('crane %j is wrong use', async (argv, message) => {
     const { code, out, err } = await runCrane(...argv);
     expect(err).toMatch(message);
