@@ -1,5 +1,5 @@
 'use strict';
-const { Crane } = require('crane-tfjs');
+const { Crane, train } = require('crane-tfjs');
 
 /** A grey picture of 64 x 64: the score is not looked at, only that the embedded model runs from the package. */
 async function main() {
@@ -12,6 +12,10 @@ async function main() {
   if (!(score >= 0 && score <= 1)) throw new Error(`the score is ${score}`);
   if (map.width !== 64 || map.height !== 64) throw new Error(`the map is ${map.width} x ${map.height}`);
   console.log(`require: detected, score ${score.toFixed(3)}`);
+  // That training is in the package and is loaded when it is called: it says that there is no such set.
+  const refused = await train({ auxiliary: 'no-such-set' }).result.catch((error) => error);
+  if (refused.code !== 'dataset/folder-missing') throw new Error(`train gives ${refused}`);
+  console.log('require: train refuses a set that is not there');
 }
 
 main().catch((error) => {

@@ -30,6 +30,10 @@ export {
   WeightsError,
 } from './errors';
 export type { OnProgress, Progress } from './progress';
+export { train, type TrainingRun } from '../train/training-run';
+export type { TrainingResult, TrainOptions } from '../train/run';
+export type { StepReport } from '../train/training-loop';
+export type { BestEpoch, EpochRecord } from '../train/epoch-record';
 export type { ImageInput, RawPixels } from './image/input';
 
 export { PatchEmbedding } from './layers/patch-embedding';
