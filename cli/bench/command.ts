@@ -14,6 +14,10 @@ const PARTS = {
     describe: 'steps of training, the feature cache, and memory over many steps',
     load: async (): Promise<BenchPart> => (await import('./training')).trainingBench,
   },
+  metrics: {
+    describe: 'exact pixel metrics of 100 maps, and of a set the size of MVTec-AD',
+    load: async (): Promise<BenchPart> => (await import('./metrics')).metricsBench,
+  },
 } as const satisfies Record<string, { describe: string; load: () => Promise<BenchPart> }>;
 
 type PartName = keyof typeof PARTS;
@@ -21,6 +25,7 @@ const PART_NAMES = Object.keys(PARTS) as PartName[];
 
 interface BenchArguments extends Partial<Record<PartName, boolean>> {
   runs: number;
+  maps: number;
   json?: string | undefined;
   backend: BackendChoice;
 }
@@ -33,9 +38,11 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
     for (const name of PART_NAMES) argv.option(name, { type: 'boolean', default: false, describe: PARTS[name].describe, group: 'What to measure:' });
     return argv
       .option('runs', { type: 'number', default: 5, describe: 'how often each thing is measured; medians are shown' })
+      .option('maps', { type: 'number', default: 1725, describe: '--metrics: maps of the whole set, 0 for none' })
       .option('json', { type: 'string', describe: 'also write one JSON object: to a file, or to standard output with "-"' })
       .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes' })
       .example('crane bench --training', 'a training step and the feature cache, at the shapes of ViT-L/14 at 518 pixels')
+      .example('crane bench --metrics --runs 1', 'pixel metrics of one category and of a whole set')
       .example('crane bench --training --json -', 'the same for programs') as never;
   },
   handler: (args) => interruptible((signal) => bench(args, signal)),
@@ -51,6 +58,9 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
   if (!Number.isInteger(args.runs) || args.runs < 1) {
     throw new UsageError('usage/runs', `--runs ${args.runs}: expected a whole number of 1 or more`, { found: args.runs });
   }
+  if (!Number.isInteger(args.maps) || args.maps < 0) {
+    throw new UsageError('usage/maps', `--maps ${args.maps}: expected a whole number of 0 or more`, { found: args.maps });
+  }
   const json = args.json === undefined ? undefined : openJsonLines('--json', args.json);
   try {
     const machine = describeMachine(await prepareBackend(args.backend));
@@ -59,7 +69,7 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
     const figures: Record<string, unknown> = {};
     for (const name of chosen) {
       const part = await PARTS[name].load();
-      const report = await part.run({ runs: args.runs, onProgress: createProgressReporter(process.stderr), signal });
+      const report = await part.run({ runs: args.runs, maps: args.maps, onProgress: createProgressReporter(process.stderr), signal });
       say(`\n${reportText(report)}\n`);
       figures[name] = report.figures;
     }

@@ -4,6 +4,8 @@ import type { TableColumn } from '../table';
 export interface BenchOptions {
   /** How often each thing is measured; medians are shown. */
   readonly runs: number;
+  /** Maps of the whole set whose pixel metrics are measured; 0 for none. */
+  readonly maps: number;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal;
 }

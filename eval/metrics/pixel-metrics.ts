@@ -122,15 +122,16 @@ export class PixelMetrics {
     return this.ifDefined((ranking) => proCurve(ranking, maxPoints));
   }
 
-  private measure(): Measures {
-    this.measured ??= measure(this.ranking());
-    return this.measured;
-  }
-
-  private ranking(): PixelRanking {
+  /** The pixels collected so far, ranked: for computations that are not here. */
+  ranking(): PixelRanking {
     // What is pending stays so: chunks of single maps would be mostly tables.
     this.ranked ??= new PixelRanking([...this.chunks, ...(this.pending.length > 0 ? [chunkOf(this.pending)] : [])], this.leastKey, this.largestKey);
     return this.ranked;
+  }
+
+  private measure(): Measures {
+    this.measured ??= measure(this.ranking());
+    return this.measured;
   }
 
   private ifDefined<Result>(compute: (ranking: PixelRanking) => Result): Result | null {
