@@ -152,7 +152,10 @@ export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArgu
     throw new UsageError('usage/spatial', '--spatial none takes no --spatial-weights and no --spatial-heads; leave one of them out', { spatialWeights, spatialHeads });
   }
   if (spatial === 'none') return 'none';
-  if (spatial === undefined && spatialWeights === undefined && spatialHeads === undefined) return undefined;
+  if (spatial === undefined && spatialWeights === undefined) {
+    if (spatialHeads === undefined) return undefined;
+    throw new UsageError('usage/spatial', '--spatial-heads says something of the model that --spatial or --spatial-weights names; give one of them', { spatialHeads });
+  }
   return { model: spatial, weights: spatialWeights, heads: spatialHeads };
 }
 

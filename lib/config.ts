@@ -164,6 +164,9 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
       { found: options.eattnBlocks, blocks: layers },
     );
   }
+  if (options.spatialOnly && options.spatial === 'none') {
+    throw new UsageError('usage/spatial-only', 'features of D-Attn alone were asked for, but there is no second vision model to guide it; name one with --spatial', { spatial: options.spatial });
+  }
   const firstDual = layers - options.eattnBlocks + 1;
   const withoutPath = options.spatial === 'none' ? [] : options.layers.filter((layer) => layer < firstDual);
   if (withoutPath.length > 0) {

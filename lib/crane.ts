@@ -344,7 +344,19 @@ async function warningsAboutBackbone({ metadata }: PromptCheckpoint, backbone: B
 async function openSpatialFor(prompts: PromptCheckpoint, chosen: SpatialChoice | undefined, access: OpenSpatialOptions): Promise<SpatialWeights | undefined> {
   const trained = spatialOfPrompts(prompts);
   const source = spatialSourceOf(chosen ?? trained?.weights ?? trained?.family);
-  return source && openSpatial(source, access);
+  if (source === undefined) return undefined;
+  try {
+    return await openSpatial(source, access);
+  } catch (error) {
+    if (chosen !== undefined || !(error instanceof UsageError)) throw error;
+    throw new UsageError(
+      'usage/spatial-missing',
+      `the prompts were trained with ${trained?.family} of ${trained?.weights ?? 'unnamed weights'}, which is not here; ` +
+        'give it with --spatial-weights, or do without: --spatial none',
+      { family: trained?.family, weights: trained?.weights },
+      { cause: error },
+    );
+  }
 }
 
 /** Prompts learn what the features look like, and a second vision model changes that. */

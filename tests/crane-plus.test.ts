@@ -153,6 +153,14 @@ describeWithGoldens('Crane+ in use', () => {
     other.dispose();
   });
 
+  test('a second model that prompts were trained with, and which is not here, is named', async () => {
+    const file = path.join(folder, 'elsewhere.safetensors');
+    writePromptCheckpoint(file, await readPromptCheckpoint(goldenPath('prompts_tiny.pth')), {
+      'crane.options': JSON.stringify({ spatial: 'dinov2' }), 'crane.spatial': 'castings-dinov2.safetensors',
+    });
+    await expectNoLeak(() => expect(Crane.load(tiny({ prompts: file }))).rejects.toThrow(/trained with dinov2 of castings-dinov2.safetensors.*--spatial none/));
+  });
+
   test('weights in half precision score alike', async () => {
     if (!fs.existsSync(goldenPath('vfm_dinov2_f16.pth'))) return;
     const [whole, half] = await Promise.all(
@@ -171,12 +179,13 @@ describeWithGoldens('Crane+ in use', () => {
     ['weights of another family', { spatial: { model: 'dinov2' as const, weights: 'SAM' } }, /holds weights of sam, but dinov2/],
     ['heads that do not divide', { spatial: { model: 'dinov2' as const, weights: 'DINOV2', heads: 5 } }, /heads/],
     ['an input that is not whole patches', { spatial: { model: 'dinov2' as const, weights: 'DINOV2', heads: 3 }, imageSize: 77, backbone: 'nano' }, /image size|multiple/i],
+    ['D-Attn alone without a second model', { spatial: 'none' as const, spatialOnly: true }, /--spatial/],
     ['layers without a spatial path', { spatial: { model: 'sam' as const, weights: 'SAM' }, layers: [1, 6] }, /layers 1 /],
     ['the backbone as second model', { spatial: { model: 'dinov2' as const, weights: 'CLIP' } }, /./],
   ])('refused: %s', async (_, options, message) => {
     const places: Record<string, string> = { SAM: goldenPath('vfm_sam.safetensors'), DINOV2: goldenPath('vfm_dinov2.safetensors'), CLIP: goldenPath('clip_tiny.safetensors') };
-    const given = options.spatial as { weights?: string };
-    const chosen = { ...given, ...(given.weights ? { weights: places[given.weights] as string } : {}) };
+    const given: SpatialChoice = options.spatial;
+    const chosen = typeof given === 'string' || given.weights === undefined ? given : { ...given, weights: places[given.weights] };
     await expectNoLeak(() => expect(Crane.load(tiny({ ...options, spatial: chosen }))).rejects.toThrow(message));
   });
 
