@@ -8,7 +8,7 @@ import { bicubicWeights, type BicubicOptions } from '../../lib/layers/bicubic';
 import type { ParameterSource } from '../../lib/layers/crane-layer';
 import { VisionEmbedding } from '../../lib/layers/vision-embedding';
 import { seededNormal } from '../../lib/weights/seeded';
-import { describeWithGoldens, expectClose, golden, goldenCases } from '../goldens';
+import { expectClose, golden, goldenCases, testEachGolden } from '../goldens';
 import { expectNoLeak, goldenImages, goldenParameters } from '../tensors';
 
 const ofGoldens = { width: 48, layers: 3, heads: 3, gridSize: 6, feedForward: 'mlp', hidden: 192 } as const;
@@ -29,8 +29,10 @@ beforeAll(async () => {
   await prepareBackend('auto');
 });
 
-describeWithGoldens('against the official code', () => {
-  test.each(['dinov2', 'dino'] as const)('%s: features of the last block', async (family) => {
+describe('against the official code', () => {
+  const files: [file: string, family: 'dinov2' | 'dino'][] = [['vfm_dinov2.safetensors', 'dinov2'], ['vfm_dino.safetensors', 'dino']];
+
+  testEachGolden(files, '%s: features of the last block', async (_, family) => {
     const item = goldenCases('dattn').find(({ id }) => id === `dattn/${family}/features`);
     const images = goldenImages(item?.inputs['vfm_input'] as string);
     const want = golden(item?.outputs['features'] as string);
@@ -50,7 +52,7 @@ describeWithGoldens('against the official code', () => {
     images.dispose();
   });
 
-  test.each(['dinov2', 'dino'] as const)('%s: features of an image do not depend on its batch', (family) => {
+  testEachGolden(files, '%s: features of an image do not depend on its batch', (_, family) => {
     const encoder = (encoders[family] as () => DinoTransformer)();
     tf.tidy(() => {
       const images = goldenImages('dattn.safetensors#vfm_input');

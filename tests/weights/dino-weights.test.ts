@@ -192,6 +192,16 @@ describe('which of the two it is', () => {
     weights.close();
   });
 
+  test.each<[string, Tensors, DinoFamily]>([
+    ['vit', huggingFace({ ...bare, patchSize: 14 }, true), 'dino'],
+    ['dinov2', huggingFace(bare, false), 'dinov2'],
+    ['dinov2_with_registers', huggingFace(bare, false), 'dinov2'],
+  ])('a configuration of model_type %s, against what the tensors would tell', async (modelType, tensors, family) => {
+    const weights = await openDinoWeights(write(tensors, {}, { model_type: modelType }), heads);
+    expect(weights.family).toBe(family);
+    weights.close();
+  });
+
   test('metadata say it and the heads; the caller says it last', async () => {
     const file = write(renamed(bare), dinoMetadata('dinov2', { ...bare, heads: 4 }));
     const own = await openDinoWeights(file);
