@@ -43,6 +43,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import('../eval/metrics/command')).metricsCommand,
   },
   {
+    name: 'benchmark',
+    describe: "Score many sets by the paper's recipes, with what it costs",
+    load: async () => (await import('../eval/benchmark/command')).benchmarkCommand,
+  },
+  {
     name: 'datasets',
     describe: 'List, check, locate and synthesize data sets',
     load: async () => (await import('../datasets/command')).datasetsCommand,

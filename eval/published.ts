@@ -242,6 +242,14 @@ export function publishedRow(set: string, method: PublishedMethod): PublishedRow
   return isPaperSet(set) ? PUBLISHED_RESULTS[set][method] : undefined;
 }
 
+/** The part of the table that a set stands in; null for sets that are not the paper's. */
+export function paperDomain(name: string): PaperDomain | null {
+  if (!isPaperSet(name)) return null;
+  return INDUSTRIAL_SETS.has(name) ? 'industrial' : 'medical';
+}
+
+const INDUSTRIAL_SETS: ReadonlySet<PublishedSetName> = new Set(['mvtec', 'visa', 'mpdd', 'btad', 'sdd', 'dagm', 'dtd']);
+
 /** Whether a name is that of one of the paper's fourteen sets. */
 export function isPaperSet(name: string): name is PublishedSetName {
   return Object.hasOwn(PUBLISHED_RESULTS, name);

@@ -70,9 +70,9 @@ export function resultsOf(evaluations: readonly Evaluation[], model: ModelDescri
  * Writes results as JSON, whole or not at all; folders on the way are made.
  * @throws CraneError `results/unwritable`
  */
-export function writeResults(file: string, results: Results): void {
+export function writeResults(file: string, results: object, indent = 2): void {
   try {
-    writeFileAtomicallySync(file, (append) => append(Buffer.from(`${JSON.stringify(results, null, 2)}\n`)));
+    writeFileAtomicallySync(file, (append) => append(Buffer.from(`${JSON.stringify(results, null, indent)}\n`)));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     throw new CraneError('results/unwritable', `${file}: the results cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { CraneOptions } from '../../lib/crane';
 import { EMBEDDED_BACKBONE, openBackbone } from '../../lib/methods/crane/backbone';
 import { AUXILIARY_KEY, defaultPrompts, openPrompts, spatialOfPrompts, takesPublishedPrompts } from '../../lib/methods/crane/prompts';
-import { openSpatial, spatialSourceOf, type SpatialSource } from '../../lib/methods/crane/spatial';
+import { openSpatial, spatialSourceOf, type SpatialChoice, type SpatialSource } from '../../lib/methods/crane/spatial';
 import type { PromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
 import { canonicalJson } from './canonical-json';
 
@@ -42,12 +42,17 @@ export class ModelInspector {
     const name = promptsName ?? backbone.defaultPrompts();
     const prompts = await once(this.prompts, name, () => openPrompts(name, this.access));
     const trained = spatialOfPrompts(prompts);
-    const source = spatialSourceOf(chosen ?? trained?.weights ?? trained?.family);
     return {
       backbone: { name: backbone.name, sha256: backbone.sha256 },
       prompts: { name, sha256: hashOfPrompts(prompts), auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null },
-      spatial: source === undefined ? null : await once(this.spatials, canonicalJson(source), () => this.readSpatial(source)),
+      spatial: await this.spatial(chosen ?? trained?.weights ?? trained?.family),
     };
+  }
+
+  /** Null for no second vision model. @throws as `openSpatial` */
+  async spatial(choice: SpatialChoice | undefined): Promise<ModelFiles['spatial']> {
+    const source = spatialSourceOf(choice);
+    return source === undefined ? null : await once(this.spatials, canonicalJson(source), () => this.readSpatial(source));
   }
 
   /** @throws as `openBackbone` */

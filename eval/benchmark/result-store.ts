@@ -1,7 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { writeFileAtomicallySync } from '../../lib/atomic-file';
-import { CraneError } from '../../lib/errors';
+import { writeResults } from '../results';
 import { canonicalJson, hashOfValue } from './canonical-json';
 
 /** Raised whenever what is stored changes its form or meaning; what was stored before is then measured again. */
@@ -33,13 +32,7 @@ export class ResultStore {
 
   /** @throws CraneError `results/unwritable` */
   write(key: object, value: unknown): void {
-    const file = this.fileOf(key);
-    try {
-      writeFileAtomicallySync(file, (append) => append(Buffer.from(`${JSON.stringify({ key: versioned(key), value })}\n`)));
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      throw new CraneError('results/unwritable', `${file}: cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });
-    }
+    writeResults(this.fileOf(key), { key: versioned(key), value }, 0);
     this.written.add(hashOfValue(key));
   }
 

@@ -1,0 +1,287 @@
+import * as path from 'node:path';
+import { openDataset, type Dataset } from '../../datasets/dataset';
+import { ensureSynthetic } from '../../datasets/ensure-synthetic';
+import { findRegisteredDataset } from '../../datasets/registry';
+import type { BackendInfo } from '../../lib/backend';
+import type { CraneOptions } from '../../lib/crane';
+import { CraneError } from '../../lib/errors';
+import type { OnProgress } from '../../lib/progress';
+import { packageVersion } from '../../lib/version';
+import { METRIC_IDS, meanOverCategories, type MetricValues } from '../metrics/metric-ids';
+import { paperDomain, PAPER_SETS, PUBLISHED_AVERAGES, publishedRow, type PaperDomain } from '../published';
+import { RECIPE_BACKBONE, recipeOptions, RECIPES, type Recipe } from '../recipes';
+import { RESULTS_SCHEMA_VERSION, writeResults } from '../results';
+import { writeRowDetails, type BenchmarkResults, type BenchmarkRow, type CorruptionRow, type DomainAverage, type LeftOut, type MatrixStudy } from './benchmark-results';
+import { levelOf, type Corruption } from './corruptions';
+import { studyMatrix } from './matrix';
+import { ModelInspector, type BackboneFile } from './model-files';
+import { ResultStore } from './result-store';
+import { RowRunner, type RowOutcome } from './row-runner';
+
+export interface BenchmarkOptions {
+  /** Registered names or folders, in the order of the table. */
+  readonly datasets: readonly string[];
+  readonly recipes: readonly Recipe[];
+  /** What was given by hand; it wins over the recipes. */
+  readonly model: CraneOptions;
+  /** Folder of `results.json`, `rows/`, what is kept between runs (`kept/`) and trained prompts (`prompts/`). */
+  readonly out: string;
+  readonly backend: BackendInfo;
+  readonly command: string;
+  readonly machine: Readonly<Record<string, unknown>>;
+  /** Of noise and of training. Default 111. */
+  readonly seed?: number;
+  /** Small pictures for the report. Default true. */
+  readonly pictures?: boolean;
+  /** Measure everything again. Default false. */
+  readonly fresh?: boolean;
+  readonly allowIncomplete?: boolean;
+  /** Score degraded pictures as well. */
+  readonly corruptions?: readonly Corruption[];
+  /** Train prompts on each set and use them on each other. */
+  readonly matrix?: { readonly epochs: number };
+  readonly onProgress?: OnProgress;
+  /** Called whenever a row begins or ends. */
+  readonly onRows?: (rows: readonly RowState[]) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Where a row stands. */
+export interface RowState {
+  readonly recipe: string;
+  readonly name: string;
+  readonly status: 'waiting' | 'running' | 'done' | LeftOut['reason'];
+  /** Categories whose results were there already. */
+  readonly resumed: number;
+  readonly row: BenchmarkRow | null;
+  readonly message: string | null;
+}
+
+/**
+ * Scores sets by recipes. What is finished is kept, category by category, and is not computed again by a later call with
+ * the same folder; `results.json` is written whole after each row.
+ * @throws what opening the backbone throws, since without it there is no row; the signal's reason. What concerns one row
+ *   alone is named in `leftOut`
+ */
+export async function runBenchmark(options: BenchmarkOptions): Promise<BenchmarkResults> {
+  const { model, out, backend, seed = 111, fresh = false, onProgress, signal } = options;
+  const inspector = new ModelInspector({ ...model, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
+  const backbone = await inspector.backbone(model.backbone ?? RECIPE_BACKBONE);
+  const store = new ResultStore(path.join(out, 'kept'), fresh);
+  const runner = new RowRunner({ store, inspector, backend, seed, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
+  try {
+    return await new Benchmark(options, runner, inspector, backbone).run();
+  } finally {
+    runner.dispose();
+  }
+}
+
+class Benchmark {
+  private readonly rows: BenchmarkRow[] = [];
+  private readonly leftOut: LeftOut[] = [];
+  private readonly states: RowState[];
+  private corruptions: CorruptionRow[] | null = null;
+  private matrix: MatrixStudy | null = null;
+  private readonly opened = new Map<string, Dataset | CraneError>();
+
+  constructor(
+    private readonly options: BenchmarkOptions,
+    private readonly runner: RowRunner,
+    private readonly inspector: ModelInspector,
+    private readonly backbone: BackboneFile,
+  ) {
+    const { recipes, datasets } = options;
+    this.states = recipes.flatMap(({ name: recipe }) =>
+      datasets.map((name): RowState => ({ recipe, name, status: 'waiting', resumed: 0, row: null, message: null })),
+    );
+  }
+
+  async run(): Promise<BenchmarkResults> {
+    const { recipes, datasets, corruptions, matrix } = this.options;
+    let place = 0;
+    for (const recipe of recipes) {
+      for (const name of datasets) await this.runRow(recipe, name, place++);
+    }
+    if (corruptions) await this.runCorruptions(corruptions);
+    if (matrix) {
+      const { out, seed = 111, onProgress, signal } = this.options;
+      const sets = [...this.opened.values()].filter((set): set is Dataset => !(set instanceof Error));
+      this.matrix = await studyMatrix(
+        { runner: this.runner, inspector: this.inspector, backbone: this.backbone },
+        {
+          recipes, sets, model: this.options.model, out, seed, epochs: matrix.epochs,
+          onCell: (study) => {
+            this.matrix = study;
+            this.save(false);
+          },
+          ...(onProgress ? { onProgress } : {}),
+          ...(signal ? { signal } : {}),
+        },
+      );
+    }
+    return this.save(true);
+  }
+
+  private async runRow(recipe: Recipe, name: string, place: number): Promise<void> {
+    const show = (state: Partial<RowState>): void => {
+      this.states[place] = { ...(this.states[place] as RowState), ...state };
+      this.options.onRows?.([...this.states]);
+    };
+    const leave = (reason: LeftOut['reason'], message: string): void => {
+      this.leftOut.push({ recipe: recipe.name, name, reason, message });
+      show({ status: reason, message });
+    };
+    const dataset = await this.open(name);
+    if (dataset instanceof CraneError) return leave(dataset.code === 'dataset/absent' ? 'absent' : 'failed', dataset.message);
+    show({ status: 'running' });
+    try {
+      const given = this.optionsFor(recipe, dataset);
+      const { prompts } = await this.inspector.filesOf(given);
+      if (prompts.auxiliary?.toLowerCase() === dataset.name.toLowerCase()) {
+        return leave('auxiliary', `the prompts ${prompts.name} were trained on ${prompts.auxiliary} itself, so its figures would not be zero-shot`);
+      }
+      const title = `${recipe.name} ${dataset.name}`;
+      const outcome = await this.runner.run({ title, dataset, options: given, pictures: this.options.pictures ?? true });
+      const row = this.rowOf(recipe, dataset, outcome);
+      this.rows.push(row);
+      this.saveDetails(row, outcome);
+      this.save(false);
+      show({ status: 'done', row, resumed: outcome.resumed });
+    } catch (error) {
+      if (this.options.signal?.aborted || !isOfTheRow(error)) throw error;
+      leave('failed', error.message);
+    }
+  }
+
+  /** What a row's model is loaded with: the recipe, and over it what was given by hand. */
+  private optionsFor(recipe: Recipe, dataset: Dataset): CraneOptions {
+    const { model } = this.options;
+    const { onProgress, signal, ...given } = model;
+    return { ...recipeOptions(recipe, dataset.name, this.backbone), ...given, backbone: model.backbone ?? RECIPE_BACKBONE };
+  }
+
+  private async open(name: string): Promise<Dataset | CraneError> {
+    const known = this.opened.get(name);
+    if (known) return known;
+    const { onProgress, signal, allowIncomplete = false } = this.options;
+    let found: Dataset | CraneError;
+    try {
+      await ensureSynthetic(name, { ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
+      found = await openDataset(name, { allowIncomplete });
+    } catch (error) {
+      if (!(error instanceof CraneError) || signal?.aborted) throw error;
+      found = error;
+    }
+    this.opened.set(name, found);
+    return found;
+  }
+
+  private rowOf(recipe: Recipe, dataset: Dataset, { evaluation, model, files, cost }: RowOutcome): BenchmarkRow {
+    const { categories, mean, failures, seconds } = evaluation;
+    const total = (of: 'images' | 'anomalous'): number => categories.reduce((sum, category) => sum + category[of], 0);
+    const published = publishedRow(dataset.name, recipe.method) ?? null;
+    return {
+      name: dataset.name,
+      recipe: recipe.name,
+      title: findRegisteredDataset(dataset.name)?.title ?? dataset.name,
+      domain: paperDomain(dataset.name),
+      images: total('images'),
+      anomalous: total('anomalous'),
+      categories: categories.map(({ name, images, anomalous, metrics }) => ({ name, images, anomalous, metrics })),
+      mean,
+      ...(failures.length > 0 ? { failures } : {}),
+      published,
+      comparable: published !== null && this.backbone.takesPublishedPrompts && isAsPublished(this.options.model),
+      model,
+      files,
+      cost,
+      seconds,
+      details: `rows/${recipe.name}/${dataset.name.replace(/[^\w.-]+/g, '_')}.json`,
+    };
+  }
+
+  private saveDetails({ details, recipe, title }: BenchmarkRow, { evaluation, thumbnails }: RowOutcome): void {
+    writeRowDetails(path.join(this.options.out, details), { schemaVersion: RESULTS_SCHEMA_VERSION, recipe, title, evaluation, thumbnails });
+  }
+
+  private async runCorruptions(corruptions: readonly Corruption[]): Promise<void> {
+    this.corruptions = [];
+    for (const { recipe: recipeName, name, mean: clean } of this.rows) {
+      const recipe = RECIPES[recipeName];
+      const dataset = [...this.opened.values()].find((set): set is Dataset => !(set instanceof Error) && set.name === name) as Dataset;
+      for (const corruption of corruptions) {
+        const title = `${recipeName} ${name} ${corruption.kind} ${corruption.strength}`;
+        try {
+          const { evaluation } = await this.runner.run({ title, dataset, options: this.optionsFor(recipe, dataset), corruption, pictures: false });
+          const { mean } = evaluation;
+          this.corruptions.push({ recipe: recipeName, name, ...corruption, level: levelOf(corruption), mean, change: difference(mean, clean) });
+          this.save(false);
+        } catch (error) {
+          if (this.options.signal?.aborted || !isOfTheRow(error)) throw error;
+          this.leftOut.push({ recipe: recipeName, name, reason: 'failed', message: `${title}: ${error.message}` });
+        }
+      }
+    }
+  }
+
+  private save(complete: boolean): BenchmarkResults {
+    const { out, recipes, command, machine, seed = 111 } = this.options;
+    const results: BenchmarkResults = {
+      schemaVersion: RESULTS_SCHEMA_VERSION,
+      datasets: this.rows,
+      model: this.rows[0]?.model ?? null,
+      run: {
+        version: packageVersion(),
+        node: process.versions.node,
+        command,
+        date: new Date().toISOString(),
+        seconds: this.rows.reduce((sum, { seconds }) => sum + seconds, 0),
+        machine,
+        seed,
+        complete,
+      },
+      recipes: recipes.map(({ name, method, about, variantOf }) => ({ name, method, about, variantOf })),
+      averages: averagesOf(this.rows),
+      leftOut: this.leftOut,
+      corruptions: this.corruptions,
+      matrix: this.matrix,
+    };
+    writeResults(path.join(out, 'results.json'), results);
+    return results;
+  }
+}
+
+/** Whether nothing was given by hand that changes the figures by more than rounding. */
+function isAsPublished({ backbone, backend, batchSize, offline, referenceImages, onProgress, signal, dattnMean, ...byHand }: CraneOptions): boolean {
+  return Object.values(byHand).every((value) => value === undefined);
+}
+
+/** What is wrong with one row only. Others, such as a mistake in this program, end the benchmark. */
+function isOfTheRow(error: unknown): error is CraneError {
+  return error instanceof CraneError && error.code !== 'results/unwritable';
+}
+
+function difference(of: MetricValues, from: MetricValues): MetricValues {
+  const less = (a: number | null, b: number | null): number | null => (a === null || b === null ? null : a - b);
+  return Object.fromEntries(METRIC_IDS.map((id) => [id, less(of[id], from[id])])) as MetricValues;
+}
+
+/** Means over the paper's sets that are there, by recipe and domain; the printed ones beside complete domains. */
+export function averagesOf(rows: readonly BenchmarkRow[]): DomainAverage[] {
+  const recipes = [...new Set(rows.map(({ recipe }) => recipe))];
+  return recipes.flatMap((recipe) =>
+    (['industrial', 'medical'] as const satisfies readonly PaperDomain[]).flatMap((domain) => {
+      const of = rows.filter((row) => row.recipe === recipe && row.domain === domain);
+      if (of.length === 0) return [];
+      const complete = of.length === PAPER_SETS.filter((name) => paperDomain(name) === domain).length;
+      const printed = complete && of.every(({ comparable }) => comparable);
+      return [{
+        recipe,
+        domain,
+        sets: of.map(({ name }) => name),
+        mean: meanOverCategories(of.map(({ mean }) => mean)),
+        published: printed ? PUBLISHED_AVERAGES[domain][RECIPES[recipe].method] : null,
+      }];
+    }),
+  );
+}

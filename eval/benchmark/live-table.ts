@@ -1,0 +1,100 @@
+import { formatTable } from '../../cli/table';
+import { createProgressReporter, type ProgressStream } from '../../cli/progress-bar';
+import type { OnProgress } from '../../lib/progress';
+import { percent } from '../metrics-table';
+import type { RowState } from './benchmark';
+import { rowLine } from './tables';
+
+/** What the live table needs of a stream; `process.stderr` is one. */
+export interface TableStream extends ProgressStream {
+  readonly rows?: number;
+}
+
+const SIGNS: Readonly<Record<RowState['status'], string>> = {
+  waiting: '', running: 'running', done: 'done', absent: 'not here', auxiliary: 'trained on', failed: 'failed',
+};
+
+/**
+ * Shows a benchmark as it goes: on a terminal a table that is drawn anew in its place, with the progress of the row that is
+ * running below it; in a pipe a line for each row that ends, and the usual lines of progress.
+ */
+export class LiveTable {
+  readonly onProgress: OnProgress;
+  private states: readonly RowState[] = [];
+  private shown = new Set<string>();
+  private progress = '';
+  private linesDrawn = 0;
+
+  constructor(private readonly stream: TableStream) {
+    // The bar is drawn by its own reporter, into the line below the table.
+    const line: ProgressStream = { isTTY: true, columns: stream.columns ?? 80, write: (text: string) => this.showProgress(text) };
+    this.onProgress = createProgressReporter(stream.isTTY ? line : stream);
+  }
+
+  readonly onRows = (states: readonly RowState[]): void => {
+    this.states = states;
+    if (this.stream.isTTY) this.draw();
+    else this.writeNewLines();
+  };
+
+  /** Leaves the terminal as a plain command would: the table is cleared away, since the final tables follow. */
+  close(): void {
+    if (this.linesDrawn > 0) this.stream.write(this.eraser());
+    this.linesDrawn = 0;
+  }
+
+  private showProgress(text: string): void {
+    // eslint-disable-next-line no-control-regex
+    this.progress = text.replace(/\r|\n|\u001b\[K/g, '');
+    if (this.states.length > 0) this.draw();
+    else this.stream.write(text);
+  }
+
+  private draw(): void {
+    const lines = [...this.tableLines(), '', this.progress];
+    this.stream.write(`${this.eraser()}${lines.join('\n')}`);
+    this.linesDrawn = lines.length;
+  }
+
+  private eraser(): string {
+    if (this.linesDrawn === 0) return '';
+    return `\r${this.linesDrawn > 1 ? `\u001b[${this.linesDrawn - 1}A` : ''}\u001b[J`;
+  }
+
+  /** As many rows as fit, around the one that is running: a region higher than the terminal could not be drawn anew. */
+  private tableLines(): string[] {
+    const lines = formatTable(
+      [
+        { title: 'recipe' }, { title: 'set' }, { title: 'state' }, { title: 'I-AUROC', align: 'right' }, { title: 'P-AUROC', align: 'right' },
+        { title: 'AUPRO', align: 'right' }, { title: 'images/s', align: 'right' }, { title: 'peak MB', align: 'right' },
+      ],
+      this.states.map(({ recipe, name, status, row }) => [
+        recipe, name, SIGNS[status],
+        ...(row
+          ? [
+              percent(row.mean['image/auroc']), percent(row.mean['pixel/auroc']), percent(row.mean['pixel/aupro/paper200@0.3']),
+              row.cost.imagesPerSecond?.toFixed(2) ?? 'n/a', (row.cost.peakMemoryBytes / 1e6).toFixed(0),
+            ]
+          : []),
+      ]),
+    ).split('\n').map((line) => [...line].slice(0, (this.stream.columns ?? 80) - 1).join(''));
+    const [head, body] = [lines.slice(0, 2), lines.slice(2)];
+    const room = Math.max(3, (this.stream.rows ?? 24) - 6);
+    if (body.length <= room) return lines;
+    const running = Math.max(0, this.states.findIndex(({ status }) => status === 'running'));
+    const first = Math.max(0, Math.min(body.length - room, running - Math.floor(room / 2)));
+    const finished = this.states.filter(({ status }) => status !== 'waiting' && status !== 'running').length;
+    return [...head, ...body.slice(first, first + room), `${finished} of ${this.states.length} rows are through`];
+  }
+
+  private writeNewLines(): void {
+    for (const [place, { recipe, name, status, row, resumed, message }] of this.states.entries()) {
+      const key = `${place}`;
+      if (status === 'waiting' || status === 'running' || this.shown.has(key)) continue;
+      this.shown.add(key);
+      const count = `[${this.shown.size} of ${this.states.length}]`;
+      if (row) this.stream.write(`${count} ${rowLine(row)}${resumed > 0 ? `, ${resumed} of ${row.categories.length} categories from before` : ''}\n`);
+      else this.stream.write(`${count} ${recipe} ${name}: ${SIGNS[status]}. ${message?.split('\n')[0] ?? ''}\n`);
+    }
+  }
+}

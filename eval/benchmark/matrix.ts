@@ -1,0 +1,103 @@
+import * as path from 'node:path';
+import type { Dataset } from '../../datasets/dataset';
+import type { CraneOptions } from '../../lib/crane';
+import { CraneError } from '../../lib/errors';
+import type { OnProgress } from '../../lib/progress';
+import { runTraining } from '../../train/run';
+import { readRunFile } from '../../train/run-file';
+import { RunFolder } from '../../train/run-folder';
+import { RECIPE_BACKBONE, recipeOptions, type Recipe } from '../recipes';
+import type { MatrixStudy } from './benchmark-results';
+import { hashOfValue } from './canonical-json';
+import type { BackboneFile, ModelInspector } from './model-files';
+import { categoryKey, type RowRunner } from './row-runner';
+
+export interface MatrixOptions {
+  readonly recipes: readonly Recipe[];
+  /** Each is trained on and scored. */
+  readonly sets: readonly Dataset[];
+  /** What was given by hand. */
+  readonly model: CraneOptions;
+  /** Prompts lie in `prompts/` below it, features that training goes on from in `features/`. */
+  readonly out: string;
+  readonly epochs: number;
+  readonly seed: number;
+  /** Called after each cell, so that what is known can be saved. */
+  readonly onCell?: (study: MatrixStudy) => void;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Trains prompts on every set and scores every other set with them: how much depends on what prompts have learned from, a
+ * question that the paper leaves open. Trained prompts and scored categories are kept, and are not made again.
+ * @throws the signal's reason; what concerns one set or pair alone is named in `leftOut`
+ */
+export async function studyMatrix(
+  { runner, inspector, backbone }: { readonly runner: RowRunner; readonly inspector: ModelInspector; readonly backbone: BackboneFile },
+  options: MatrixOptions,
+): Promise<MatrixStudy> {
+  const { recipes, sets, epochs, seed, signal, onCell } = options;
+  const names = sets.map(({ name }) => name);
+  const study = { auxiliaries: names, targets: names, cells: [] as MatrixStudy['cells'][number][], leftOut: [] as MatrixStudy['leftOut'][number][], epochs, seed };
+  const forRow = (error: unknown): CraneError => {
+    if (signal?.aborted || !(error instanceof CraneError)) throw error;
+    return error;
+  };
+  for (const recipe of recipes) {
+    for (const auxiliary of sets) {
+      const given = { ...recipeOptions(recipe, auxiliary.name, backbone), ...withoutAccess(options.model), backbone: options.model.backbone ?? RECIPE_BACKBONE };
+      const prompts = await trainedPrompts(recipe, auxiliary, given, { backbone, inspector, options }).catch(forRow);
+      if (prompts instanceof Error) {
+        study.leftOut.push({ recipe: recipe.name, auxiliary: auxiliary.name, target: null, message: prompts.message });
+        continue;
+      }
+      for (const target of sets.filter((set) => set !== auxiliary)) {
+        const title = `${recipe.name} ${auxiliary.name} > ${target.name}`;
+        const scoring = { ...recipeOptions(recipe, target.name, backbone), ...withoutAccess(options.model), backbone: given.backbone, prompts };
+        const outcome = await runner.run({ title, dataset: target, options: scoring, pictures: false }).catch(forRow);
+        if (outcome instanceof Error) study.leftOut.push({ recipe: recipe.name, auxiliary: auxiliary.name, target: target.name, message: outcome.message });
+        else study.cells.push({ recipe: recipe.name, auxiliary: auxiliary.name, target: target.name, mean: outcome.evaluation.mean });
+        onCell?.(study);
+      }
+    }
+  }
+  return study;
+}
+
+interface TrainingParts {
+  readonly backbone: BackboneFile;
+  readonly inspector: ModelInspector;
+  readonly options: MatrixOptions;
+}
+
+/** The file of the prompts of a recipe, trained now or in an earlier run. */
+async function trainedPrompts(recipe: Recipe, auxiliary: Dataset, given: CraneOptions, { backbone, inspector, options }: TrainingParts): Promise<string> {
+  const { out, epochs, seed, onProgress, signal } = options;
+  const { prompts: _, backbone: name, spatial, backend, batchSize, offline, referenceImages, onProgress: __, signal: ___, ...model } = given;
+  const weights = { backbone: backbone.sha256, spatial: await inspector.spatial(spatial) };
+  const files = auxiliary.categories.map((category) => categoryKey(auxiliary, category).files);
+  const key = hashOfValue({ weights, files, model, referenceImages: referenceImages ?? false, epochs, seed });
+  const folder = new RunFolder(path.resolve(out, 'prompts', `${recipe.name}-${auxiliary.name.replace(/[^\w.-]+/g, '_')}-${key.slice(0, 12)}`));
+  // A run that is finished is used as it is, without a look at the images.
+  if (readRunFile(folder.record)?.status === 'finished') return folder.prompts;
+  const { prompts } = await runTraining({
+    auxiliary: auxiliary.root,
+    training: { seed, epochs },
+    model,
+    resume: folder.root,
+    cache: { folder: path.resolve(out, 'features') },
+    ...(name === undefined ? {} : { backbone: name }),
+    ...(spatial === undefined ? {} : { spatial }),
+    ...(backend === undefined ? {} : { backend }),
+    ...(offline === undefined ? {} : { offline }),
+    ...(referenceImages === undefined ? {} : { referenceImages }),
+    ...(onProgress ? { onProgress } : {}),
+    ...(signal ? { signal } : {}),
+  });
+  return prompts;
+}
+
+function withoutAccess({ onProgress, signal, prompts, ...given }: CraneOptions): CraneOptions {
+  return given;
+}
