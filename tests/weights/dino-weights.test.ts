@@ -5,6 +5,7 @@ import { prepareBackend } from '../../lib/backend';
 import { DinoEncoder } from '../../lib/encoders/dino';
 import type { DinoSizes } from '../../lib/encoders/dino-transformer';
 import { Dinov2Encoder } from '../../lib/encoders/dinov2';
+import { RandomAccessFile } from '../../lib/weights/byte-section';
 import { dinoParameterShapes } from '../../lib/weights/dino-keys';
 import { dinoMetadata, openDinoWeights, type DinoFamily } from '../../lib/weights/dino-weights';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
@@ -234,8 +235,11 @@ describe('what cannot be used', () => {
     ['patches that are not square', instead('patch_embed.proj.weight', 12, 3, 14, 7), 'weights/sizes', /square patches of three colours/],
     ['a position embedding of another rank', instead('pos_embed', 5, 12), 'weights/shape', /3 axes, none empty/],
   ])('%s', async (_, tensors, code, message) => {
+    const close = jest.spyOn(RandomAccessFile.prototype, 'close');
     const error = await weightsError(() => openDinoWeights(write(tensors), heads));
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
+    expect(close).toHaveBeenCalledTimes(1);
+    close.mockRestore();
   });
 
   test('heads that do not divide, which one per 64 channels would be', async () => {
