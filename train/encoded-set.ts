@@ -1,10 +1,11 @@
+import type { MetricValues } from '../eval/metrics/metric-ids';
 import type { BackendInfo } from '../lib/backend';
 import { TrainingError } from '../lib/errors';
-import type { MetricValues } from '../eval/metrics/metric-ids';
 import type { CraneModel } from '../lib/methods/crane/model';
 import type { Sample } from '../datasets/dataset';
 import type { AuxiliarySet } from './auxiliary-set';
 import { FeatureStore, type CacheUse } from './feature-store';
+import { drawMosaics, type Mosaic } from './mosaic';
 import type { TrainOptions } from './run';
 import type { SkippedImage } from './run-file';
 import type { RunRecord } from './run-record';
@@ -24,29 +25,47 @@ export interface EncodeParts {
   readonly backend: BackendInfo;
 }
 
-/** The auxiliary set as training sees it: features of the images to train on, and of those that were held back. */
+/** The auxiliary set as training sees it: features of the images to train on, of mosaics, and of images held back. */
 export class EncodedSet implements BatchSource {
+  /** Where a sample stands in the store; those that could not be read are not there. */
+  private readonly places: ReadonlyMap<Sample, number>;
+  /** The images that could be read, without mosaics. */
+  private readonly originals: readonly { readonly sample: Sample; readonly chosen: number }[];
+
+  /** @param mosaics by epoch, from 1, and by place among the images that were chosen */
   constructor(
     private readonly parts: EncodeParts,
     private readonly training: FeatureStore,
     private readonly validation: FeatureStore | null,
+    private readonly mosaics: readonly ReadonlyMap<number, Mosaic>[],
     readonly skipped: readonly SkippedImage[],
-  ) {}
+  ) {
+    this.places = new Map(training.samples.map((sample, place) => [sample, place]));
+    this.originals = parts.selection.training.flatMap((sample, chosen) => (this.places.has(sample) ? [{ sample, chosen }] : []));
+  }
 
+  /** Images in an epoch. */
   get size(): number {
-    return this.training.size;
+    return this.originals.length;
   }
 
-  prepare(): Promise<void> {
-    return Promise.resolve();
+  batch(epoch: number, places: readonly number[], next?: readonly number[]): Promise<TrainingBatch> {
+    const placesOf = (wanted: readonly number[]): number[] => wanted.map((place) => this.places.get(this.sampleAt(epoch, place)) as number);
+    return this.training.batch(placesOf(places), next && placesOf(next));
   }
 
-  batch(places: readonly number[], next?: readonly number[]): Promise<TrainingBatch> {
-    return this.training.batch(places, next);
+  paths(epoch: number, places: readonly number[]): string[] {
+    return places.flatMap((place) => {
+      const sample = this.sampleAt(epoch, place);
+      return 'tiles' in sample ? (sample as Mosaic).tiles.map(({ imagePath }) => imagePath) : [sample.imagePath];
+    });
   }
 
-  paths(places: readonly number[]): string[] {
-    return places.map((place) => (this.training.samples[place] as Sample).imagePath);
+  /** What stands at a place in an epoch: the image, or the mosaic in its stead, unless one of its tiles cannot be read. */
+  private sampleAt(epoch: number, place: number): Sample {
+    const { sample, chosen } = this.originals[place] as { sample: Sample; chosen: number };
+    const mosaic = this.mosaics[epoch - 1]?.get(chosen);
+    return mosaic !== undefined && this.places.has(mosaic) ? mosaic : sample;
   }
 
   /** Metrics of the prompts as they are now on the images that were held back; null where none were. */
@@ -64,17 +83,18 @@ export class EncodedSet implements BatchSource {
 }
 
 /**
- * Encodes the images of a run.
+ * Encodes the images of a run, with the mosaics of all its epochs, which are cached as images are.
  * @throws TrainingError `training/unreadable` where more than 1 % of the images cannot be read; what `FeatureStore.encode`
  *   throws
  */
 export async function encodeForTraining(parts: EncodeParts, options: TrainOptions): Promise<EncodedSet> {
-  const { selection, model, record, backend } = parts;
-  const { cache = {}, onProgress, onNotice, signal } = options;
+  const { set, selection, model, record } = parts;
   const skipped: SkippedImage[] = [];
   const total = selection.training.length + selection.validation.length;
-  const onUnreadable = ({ imagePath }: Sample, { message }: Error): void => {
-    skipped.push({ path: imagePath, message });
+  const onUnreadable = (sample: Sample, { message }: Error): void => {
+    // The tiles of a mosaic are images of the set: each is told of by itself.
+    if ('tiles' in sample) return;
+    skipped.push({ path: sample.imagePath, message });
     if (skipped.length <= UNREADABLE_SHARE * total) return;
     throw new TrainingError(
       'training/unreadable',
@@ -82,25 +102,38 @@ export async function encodeForTraining(parts: EncodeParts, options: TrainOption
       { skipped, images: total },
     );
   };
-  const onWait = (): void => onNotice?.('Another run encodes the same images; waiting for it, to use its features.');
-  const kept: CacheUse | undefined =
-    cache === false || record.precision === 'float32'
-      ? undefined
-      : {
-          backbone: record.backbone.sha256,
-          spatial: record.spatial?.sha256 ?? null,
-          backend,
-          onWait,
-          ...(cache.folder === undefined ? {} : { folder: cache.folder }),
-          ...(cache.size === undefined ? {} : { limit: cache.size }),
-        };
-  const common = { ...(kept ? { cache: kept } : {}), preprocessing: record.preprocessing, onUnreadable, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
-  const training = await FeatureStore.encode(model, selection.training, { ...common, interpolation: record.training.interpolation, precision: record.precision });
+  const { onProgress, signal } = options;
+  const cache = cacheUse(parts, options);
+  const common = {
+    preprocessing: record.preprocessing,
+    precision: record.precision,
+    onUnreadable,
+    ...(cache ? { cache } : {}),
+    ...(onProgress ? { onProgress } : {}),
+    ...(signal ? { signal } : {}),
+  };
+  const groups = groupsOf(set);
+  const { epochs, interpolation } = record.training;
+  const mosaics = Array.from({ length: epochs }, (_, index) => drawMosaics(selection.training, (sample) => (groups.get(sample) as ValidationGroup).name, record.training, index + 1));
+  const wanted = [...selection.training, ...mosaics.flatMap((ofEpoch) => [...ofEpoch.values()])];
+  const training = await FeatureStore.encode(model, wanted, { ...common, interpolation });
   // Metrics count pixels, so these masks are kept whole.
-  const validation = selection.validation.length === 0 ? null : await FeatureStore.encode(model, selection.validation, { ...common, interpolation: 'bilinear', precision: record.precision });
+  const validation = selection.validation.length === 0 ? null : await FeatureStore.encode(model, selection.validation, { ...common, interpolation: 'bilinear' });
   // From here on only the text side computes; of a large network this frees most of its memory.
   model.vision.dispose();
-  return new EncodedSet(parts, training, validation, skipped);
+  return new EncodedSet(parts, training, validation, mosaics, skipped);
+}
+
+function cacheUse({ record, backend }: EncodeParts, { cache = {}, onNotice }: TrainOptions): CacheUse | undefined {
+  if (cache === false) return undefined;
+  return {
+    backbone: record.backbone.sha256,
+    spatial: record.spatial?.sha256 ?? null,
+    backend,
+    onWait: () => onNotice?.('Another run encodes the same images; waiting for it, to use its features.'),
+    ...(cache.folder === undefined ? {} : { folder: cache.folder }),
+    ...(cache.size === undefined ? {} : { limit: cache.size }),
+  };
 }
 
 function groupsOf({ datasets }: AuxiliarySet): Map<Sample, ValidationGroup> {

@@ -133,7 +133,8 @@ export async function hashOfFiles(datasets: readonly Dataset[], samples: readonl
   const hash = createHash('sha256');
   const entry = async (file: string | null): Promise<string> => {
     if (file === null) return '-';
-    const root = datasets.map((dataset) => dataset.root).find((folder) => !path.relative(folder, file).startsWith('..')) ?? '';
+    // What is derived from a set, such as the union of several masks, lies elsewhere.
+    const root = datasets.map((dataset) => dataset.root).find((folder) => !path.relative(folder, file).startsWith('..')) ?? path.dirname(file);
     const content = createHash('sha256').update(await fs.promises.readFile(file)).digest('hex');
     return `${path.relative(root, file).split(path.sep).join('/')} ${content}`;
   };

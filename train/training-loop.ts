@@ -26,12 +26,10 @@ export interface StepReport extends StepLine {
 export interface BatchSource {
   /** Images in an epoch. */
   readonly size: number;
-  /** Called before the first batch of an epoch, also where a run goes on in its middle. */
-  prepare(epoch: number): Promise<void>;
   /** The images at these places, which the caller disposes; those of the batch after are read meanwhile. */
-  batch(places: readonly number[], next?: readonly number[]): Promise<TrainingBatch>;
+  batch(epoch: number, places: readonly number[], next?: readonly number[]): Promise<TrainingBatch>;
   /** The files behind these places. */
-  paths(places: readonly number[]): string[];
+  paths(epoch: number, places: readonly number[]): string[];
 }
 
 export interface LoopParts {
@@ -100,7 +98,6 @@ export class TrainingLoop {
       }
       const epoch = Math.floor(this.step / this.stepsPerEpoch) + 1;
       if (epoch !== prepared) {
-        await source.prepare(epoch);
         batches = epochBatches(source.size, batchSize, seed, epoch);
         prepared = epoch;
       }
@@ -117,7 +114,7 @@ export class TrainingLoop {
   private async takeStep(epoch: number, places: readonly number[], next: readonly number[] | undefined): Promise<StepLine> {
     const { source, trainer, folder, log, events, onProgress } = this.parts;
     const began = performance.now();
-    const batch = await source.batch(places, next);
+    const batch = await source.batch(epoch, places, next);
     let losses: StepLosses;
     try {
       losses = await trainer.step(batch);
@@ -189,7 +186,7 @@ export class TrainingLoop {
   /** Names the images of a batch whose loss is not finite, in a file beside the run. */
   private diverged(error: TrainingError, epoch: number, places: readonly number[]): TrainingError {
     const { folder, source } = this.parts;
-    const images = source.paths(places);
+    const images = source.paths(epoch, places);
     folder.write(folder.diverged, `${JSON.stringify({ ...error.data, epoch, images }, null, 2)}\n`);
     return new TrainingError('training/diverged', `${error.message}. The ${images.length} images of its batch are listed in ${folder.diverged}`, { ...error.data, images, file: folder.diverged }, { cause: error });
   }
