@@ -177,13 +177,14 @@ describeWithGoldens('Crane+ in use', () => {
   test.each([
     ['a family that is not known', { spatial: { model: 'mae' as SpatialFamily } }, /mae.*dinov2, dino, sam/s],
     ['weights of another family', { spatial: { model: 'dinov2' as const, weights: 'SAM' } }, /holds weights of sam, but dinov2/],
+    ['weights of a near relative', { spatial: { model: 'dinov2' as const, weights: 'DINO', heads: 3 } }, /holds weights of dino, but dinov2/],
     ['heads that do not divide', { spatial: { model: 'dinov2' as const, weights: 'DINOV2', heads: 5 } }, /heads/],
     ['an input that is not whole patches', { spatial: { model: 'dinov2' as const, weights: 'DINOV2', heads: 3 }, imageSize: 77, backbone: 'nano' }, /image size|multiple/i],
     ['D-Attn alone without a second model', { spatial: 'none' as const, spatialOnly: true }, /--spatial/],
     ['layers without a spatial path', { spatial: { model: 'sam' as const, weights: 'SAM' }, layers: [1, 6] }, /layers 1 /],
     ['the backbone as second model', { spatial: { model: 'dinov2' as const, weights: 'CLIP' } }, /./],
   ])('refused: %s', async (_, options, message) => {
-    const places: Record<string, string> = { SAM: goldenPath('vfm_sam.safetensors'), DINOV2: goldenPath('vfm_dinov2.safetensors'), CLIP: goldenPath('clip_tiny.safetensors') };
+    const places: Record<string, string> = { SAM: goldenPath('vfm_sam.safetensors'), DINO: goldenPath('vfm_dino.safetensors'), DINOV2: goldenPath('vfm_dinov2.safetensors'), CLIP: goldenPath('clip_tiny.safetensors') };
     const given: SpatialChoice = options.spatial;
     const chosen = typeof given === 'string' || given.weights === undefined ? given : { ...given, weights: places[given.weights] };
     await expectNoLeak(() => expect(Crane.load(tiny({ ...options, spatial: chosen }))).rejects.toThrow(message));

@@ -109,9 +109,9 @@ function encoderOf(weights: OpenWeights, parts: Pick<ConstructorParameters<typeo
   }
 }
 
-/** A registered file's family is known; of others, only what was said about them. */
-function familyAndHeads(asked: string, { model, heads }: SpatialSource): { family?: 'dino' | 'dinov2'; heads?: number } {
-  const family = model ?? findRegisteredWeights(asked)?.family;
+/** A registered file's family is known; of others the weights tell it, and what was asked for is held against that. */
+function familyAndHeads(asked: string, { heads }: SpatialSource): { family?: 'dino' | 'dinov2'; heads?: number } {
+  const family = findRegisteredWeights(asked)?.family;
   return {
     ...(family === 'dino' || family === 'dinov2' ? { family } : {}),
     ...(heads === undefined ? {} : { heads }),
