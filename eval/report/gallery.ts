@@ -67,9 +67,9 @@ function picture(image: ScoredImage, kind: PictureKind, category: string, thresh
   const small = thumbnails.get(image.path);
   const outline = image.maskPath === null ? '' : ', true mask outlined in white';
   const pictures = small
-    ? html`<div class="pair"><img src="${small.original}" width="${small.width}" height="${small.height}" loading="lazy" alt="${category}, ${defect}: the image"/><img src="${
+    ? html`<div class="pair"><img src="${small.original}" width="${small.width}" height="${small.height}" decoding="async" alt="${category}, ${defect}: the image"/><img src="${
         small.overlay
-      }" width="${small.width}" height="${small.height}" loading="lazy" alt="${category}, ${defect}: anomaly map over the image${outline}"/></div>`
+      }" width="${small.width}" height="${small.height}" decoding="async" alt="${category}, ${defect}: anomaly map over the image${outline}"/></div>`
     : html`<p class="empty">The image could not be read again.</p>`;
   return html`
 <figure class="picture">${pictures}<figcaption><b>${defect}</b> ${mark(kind, score, threshold)}<span class="score">score ${score.toFixed(3)}</span><small>${breakable(file)}</small></figcaption></figure>`;

@@ -3,6 +3,7 @@ import { percent } from '../metrics-table';
 import { niceTicks, round } from './chart-frame';
 import { breakable, html, trusted, type Html } from './html';
 import { imageThreshold } from './selection';
+import { confusionAt, scoreList, type Confusion } from './threshold';
 
 const BINS = 32;
 const SIZE = { width: 260, height: 136, left: 8, right: 8, middle: 60, reach: 50 } as const;
@@ -38,17 +39,52 @@ function histogram(category: CategoryEvaluation, ticks: readonly number[]): Html
         html`<rect x="${place(from)}" y="${round(top)}" width="${round(place(to) - place(from) - 0.8)}" height="${length}"><title>${from.toFixed(3)} to ${to.toFixed(3)}: ${count} ${what}</title></rect>`,
       ];
     });
-  const threshold = imageThreshold(category);
+  const found = thresholdOf(category);
+  const line = SIZE.width - SIZE.left - SIZE.right;
+  const data = found && html` data-label="${name}" data-threshold="${found.threshold}" data-low="${low}" data-high="${high}" data-width="${line}" data-normal="${found.normal}" data-anomalous="${found.anomalous}"`;
   return html`
-<figure class="histogram"><figcaption><h3>${breakable(name)}</h3> <span>AUROC ${percent(metrics['image/auroc'])}</span></figcaption>
-<svg class="chart" viewBox="0 0 ${SIZE.width} ${SIZE.height}" role="img" aria-label="${`Scores of ${name}: ${verdict(category, threshold)}`}">
+<figure class="histogram"${data}><figcaption><h3>${breakable(name)}</h3> <span>AUROC ${percent(metrics['image/auroc'])}</span></figcaption>
+<svg class="chart" viewBox="0 0 ${SIZE.width} ${SIZE.height}" role="img" aria-label="${`Scores of ${name}: ${verdict(category, found)}`}">
 <path class="grid" d="${trusted(ticks.map((tick) => `M${place(tick)} 8V${SIZE.height - 22}`).join(''))}"/>
 <g class="normal">${bars(normal, 1, 'normal')}</g><g class="anomalous">${bars(anomalous, -1, 'anomalous')}</g>
 <path class="base" d="M${place(low)} ${SIZE.middle}H${place(high)}"/>${
-    threshold === null ? '' : html`<path class="threshold" d="M${place(threshold)} 4V${SIZE.height - 20}"><title>threshold ${threshold.toFixed(3)}</title></path>`
+    found && html`<path class="threshold" d="M${place(found.threshold)} 4V${SIZE.height - 20}"/>`
   }
 <g class="ticks">${ticks.map((tick) => html`<text class="middle" x="${place(tick)}" y="${SIZE.height - 6}">${tick}</text>`)}</g></svg>
-<p class="note">${verdict(category, threshold)}</p></figure>`;
+${found ? confusionTable(found) : html`<p class="note">${verdict(category, null)}</p>`}</figure>`;
+}
+
+interface FoundThreshold {
+  /** The lowest score that is called anomalous, rounded as the lists are. */
+  readonly threshold: number;
+  readonly confusion: Confusion;
+  /** Scores for the slider, see `scoreList`. */
+  readonly normal: string;
+  readonly anomalous: string;
+}
+
+/** The threshold with the best F1 and what it makes of the images; null where there is one class only. */
+function thresholdOf(category: CategoryEvaluation): FoundThreshold | null {
+  const best = imageThreshold(category);
+  if (best === null) return null;
+  const threshold = Number(scoreList([best]));
+  const [normal, anomalous] = [false, true].map((bad) => scoreList(category.scores.filter((image) => image.anomalous === bad).map(({ score }) => score))) as [string, string];
+  const numbers = (list: string): number[] => list.split(' ').map(Number);
+  return { threshold, confusion: confusionAt(numbers(normal), numbers(anomalous), threshold), normal, anomalous };
+}
+
+/** What the script fills anew when the slider moves. */
+function confusionTable({ threshold, confusion }: FoundThreshold): Html {
+  const show = (field: keyof Confusion): Html => {
+    const value = confusion[field];
+    const text = field === 'precision' || field === 'recall' || field === 'f1' ? percent(value) : String(value);
+    return html`<b data-show="${field}">${text}</b>`;
+  };
+  return html`<p class="verdict note"><span>anomalous from <b data-show="threshold">${threshold.toFixed(3)}</b> on</span> </p>
+<table class="confusion"><thead><tr><td></td><th scope="col">called anomalous</th><th scope="col">called normal</th></tr></thead>
+<tbody><tr><th scope="row"><span class="swatch anomalous"></span>anomalous</th><td>${show('found')}</td><td class="bad">${show('missed')}</td></tr>
+<tr><th scope="row"><span class="swatch normal"></span>normal</th><td class="bad">${show('alarms')}</td><td>${show('passed')}</td></tr></tbody></table>
+<p class="note">precision ${show('precision')} · recall ${show('recall')} · F1 ${show('f1')}</p>`;
 }
 
 function binned(images: readonly ScoredImage[], low: number, high: number): number[] {
@@ -61,9 +97,8 @@ function binned(images: readonly ScoredImage[], low: number, high: number): numb
 }
 
 /** What the threshold with the best F1 makes of the images, in words. */
-function verdict({ scores, anomalous, images }: CategoryEvaluation, threshold: number | null): string {
-  if (threshold === null) return `${images - anomalous} normal, ${anomalous} anomalous`;
-  const missed = scores.filter((image) => image.anomalous && image.score < threshold).length;
-  const alarms = scores.filter((image) => !image.anomalous && image.score >= threshold).length;
-  return `from ${threshold.toFixed(3)} on: ${missed} of ${anomalous} missed, ${alarms} of ${images - anomalous} false alarms`;
+function verdict({ anomalous, images }: CategoryEvaluation, found: FoundThreshold | null): string {
+  if (found === null) return `${images - anomalous} normal, ${anomalous} anomalous`;
+  const { missed, alarms } = found.confusion;
+  return `from ${found.threshold.toFixed(3)} on: ${missed} of ${anomalous} missed, ${alarms} of ${images - anomalous} false alarms`;
 }

@@ -12,6 +12,7 @@ import type { Selection } from './selection';
 import { SORTING_SCRIPT } from './sorting';
 import { STYLE } from './style';
 import { categoryTable } from './tables';
+import { THRESHOLD_SCRIPT } from './threshold';
 
 export interface PageContent {
   readonly evaluation: Evaluation;
@@ -44,12 +45,12 @@ ${mosaic(pictures, 8)}</header>
 ${keyFigures(evaluation)}
 <section id="categories"><h2>Categories</h2>${categoryTable(evaluation, (name) => categoryAnchor(selection, name))}</section>
 <section id="scores"><h2>Scores</h2><p>How anomalous each image is as a whole: <span class="swatch normal"></span>normal images upwards, <span class="swatch anomalous"></span>anomalous images downwards, on one scale for all categories.
-The dashed line is the threshold with the category's best F1. It was chosen with the labels, so it shows what is possible, not what a line in use would get.</p>${scoreHistograms(evaluation.categories)}</section>
+The dashed line is the threshold with the category's best F1. It was chosen with the labels, so it shows what is possible, not what a line in use would get. Move it to see what other thresholds find and miss.</p>${scoreHistograms(evaluation.categories)}</section>
 <section id="curves"><h2>Curves</h2>${curveCharts(evaluation.categories)}</section>
 <section id="pictures"><h2>Pictures</h2><p>Of each category the clearest finds, and the images on which the model is weakest. Marked as missed or false alarm where the threshold with the best F1 gets the image wrong.</p>${gallery(pictures)}</section>
 <section id="run"><h2>Run</h2>${runManifest(model, run)}</section></main>
 <footer>Written by crane-tfjs ${run.version} on <time datetime="${run.date}">${run.date.slice(0, 10)}</time>. The same figures for programs: <code>results.json</code>.</footer>
-<script>${trusted(SORTING_SCRIPT)}</script></body></html>
+<script>${trusted(SORTING_SCRIPT + THRESHOLD_SCRIPT)}</script></body></html>
 `;
   return page.markup;
 }

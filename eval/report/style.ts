@@ -96,6 +96,18 @@ main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8p
 .base{stroke:var(--soft);stroke-width:1}
 .threshold{stroke:var(--ink);stroke-width:1.4;stroke-dasharray:4 3}
 
+.slider{display:block;width:calc(93.85% + 16px);margin:4px 0 2px calc(3.08% - 8px);height:20px;accent-color:var(--accent);cursor:ew-resize}
+.verdict{display:flex;justify-content:space-between;align-items:center;gap:8px;min-height:26px}
+.verdict b,.histogram .note b{color:var(--ink);font-variant-numeric:tabular-nums}
+.back{font:inherit;font-size:.75rem;padding:1px 9px;border:1px solid var(--rule);border-radius:99px;background:var(--page);color:var(--accent);cursor:pointer}
+.back:disabled{visibility:hidden}
+.confusion{margin:2px 0 4px;table-layout:fixed}
+.confusion th,.confusion td{border:0;padding:1px 0;font-size:.8125rem;font-weight:400;position:static;background:none}
+.confusion thead th{color:var(--soft);font-size:.6875rem;line-height:1.2;white-space:normal;text-align:right}
+.confusion thead td{width:40%}
+.confusion thead th:not(:has(button)){padding:0}
+.confusion td b{font-weight:600}
+.confusion .bad b{color:var(--wrong)}
 .picks{border:0;padding:0;margin:0 0 14px;display:flex;flex-wrap:wrap;gap:6px;min-width:0}
 .picks legend{float:left;padding:3px 6px 3px 0;color:var(--soft);font-size:.875rem}
 .pick{position:relative;display:inline-block}
@@ -104,7 +116,7 @@ main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8p
 .pick:hover label{border-color:var(--accent)}
 .pick input:checked+label{background:var(--accent);border-color:var(--accent);color:var(--page)}
 .pick input:focus-visible+label{outline:3px solid var(--accent);outline-offset:2px}
-.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(270px,1fr));gap:14px}
+.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(232px,1fr));gap:14px}
 .panel h3 code{display:block}
 .panel .chart{margin-top:8px}
 .curve{--line:var(--quiet);--weight:1.2}
@@ -114,8 +126,8 @@ main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8p
 .curves:has(.pick:not(.kall) input:checked,.pick:not(.kall):hover,.curve:hover) .curve{opacity:.45}
 .chance{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 4}
 .values text{display:none;font-size:12.5px;font-weight:650;fill:var(--accent)}
-.curves:has(#pick-all:checked):not(:has(.curve:hover,.pick:not(.kall):hover)) .curve.lowest{--line:var(--anomalous);--weight:2.2}
-.curves:has(#pick-all:checked):not(:has(.curve:hover,.pick:not(.kall):hover)) .values .lowest{display:inline;fill:var(--wrong)}
+.curves:has(.kall input:checked):not(:has(.curve:hover,.pick:not(.kall):hover)) .curve.lowest{--line:var(--anomalous);--weight:2.2}
+.curves:has(.kall input:checked):not(:has(.curve:hover,.pick:not(.kall):hover)) .values .lowest{display:inline;fill:var(--wrong)}
 .empty{color:var(--soft);padding:18px 0}
 
 .legend{display:flex;flex-wrap:wrap;gap:6px 22px;align-items:center;font-size:.875rem;color:var(--soft);margin-bottom:18px}
@@ -146,5 +158,5 @@ footer{color:var(--soft);font-size:.875rem;padding-top:18px;padding-bottom:40px}
 @media (max-width:900px){header,.figures,.kinds{grid-template-columns:minmax(0,1fr)}header{gap:24px;padding-top:28px}}
 @media (max-width:560px){header,main,footer{padding-left:16px;padding-right:16px}.cards{grid-template-columns:repeat(2,minmax(0,1fr));gap:10px}.card{padding:10px 12px}.card:last-child:nth-child(odd){grid-column:1/-1}th,td,thead button{padding-left:8px;padding-right:8px}table{font-size:.9375rem}.metric{background-position-x:8px;background-size:calc((100% - 16px)*var(--v)) 4px}.figure{font-size:2rem}.category h3 small{display:block;margin-left:0}.kinds{gap:14px}}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
-@media print{body{background:#fff}.category,.histogram,.panel,.card{break-inside:avoid}nav,.picks{display:none}}
+@media print{body{background:#fff}.category,.histogram,.panel,.card{break-inside:avoid}nav,.picks,.slider,.back{display:none}}
 `;
