@@ -4,6 +4,7 @@ import { decodeBmp, isBmp } from './bmp';
 import { CHANNELS, type DecodedImage, type PixelMode } from './decoded-image';
 import { describeInput, isBytes, isRawPixels, isSharp, readBytes, type ImageInput, type RawPixels, type ReadLimits } from './input';
 import { readPngHeader } from './png-header';
+import { isJpegTiff } from './tiff-header';
 
 export interface DecodeOptions extends ReadLimits {
   /**
@@ -79,7 +80,7 @@ async function decodeBytes(bytes: Uint8Array, source: string, options: DecodeOpt
     data: pickChannels(samples, info.channels, mode),
     reference,
     source,
-    ...(metadata.format === 'jpeg' ? { lossy: true } : {}),
+    ...(metadata.format === 'jpeg' || isJpegTiff(bytes) ? { lossy: true } : {}),
   };
 }
 

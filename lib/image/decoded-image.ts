@@ -20,7 +20,7 @@ export interface DecodedImage {
   readonly data: Uint8Array | Uint16Array;
   /** Read as the reference program reads: 16-bit samples above 255 count as white instead of being scaled. */
   readonly reference: boolean;
-  /** Whether the file was a JPEG, whose samples are near what was drawn and not equal to it. */
+  /** Whether the file was a JPEG, or a TIFF packed as one, whose samples are near what was drawn and not equal to it. */
   readonly lossy?: boolean;
   /** Where it came from, for messages: a path, a URL, "a buffer of 12 bytes", "raw pixels". */
   readonly source: string;
