@@ -49,6 +49,6 @@ export function metricsTable({ categories, mean, referenceMeans = false, groups 
 }
 
 /** Says which metric each column is: AUPRO alone has two definitions. */
-export function metricsLegend(): string {
-  return `Per cent. Columns: ${METRIC_IDS.map((id) => `${METRIC_TITLES[id]} = ${id}`).join(', ')}.`;
+export function metricsLegend(ids: readonly (typeof METRIC_IDS)[number][] = METRIC_IDS): string {
+  return `Per cent. Columns: ${ids.map((id) => `${METRIC_TITLES[id]} = ${id}`).join(', ')}.`;
 }

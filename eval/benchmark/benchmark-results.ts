@@ -53,6 +53,8 @@ export interface LeftOut {
   readonly reason: 'absent' | 'auxiliary' | 'failed';
   /** What was found, and what to do. */
   readonly message: string;
+  /** Of a registered set that is not here. */
+  readonly get?: { readonly source: string; readonly licence: string; readonly place: string };
 }
 
 /** Mean over the sets of a domain, each with equal weight, as the paper averages. */

@@ -127,12 +127,12 @@ class Benchmark {
       this.states[place] = { ...(this.states[place] as RowState), ...state };
       this.options.onRows?.([...this.states]);
     };
-    const leave = (reason: LeftOut['reason'], message: string): void => {
-      this.leftOut.push({ recipe: recipe.name, name, reason, message });
+    const leave = (reason: LeftOut['reason'], message: string, get?: LeftOut['get']): void => {
+      this.leftOut.push({ recipe: recipe.name, name, reason, message, ...(get ? { get } : {}) });
       show({ status: reason, message });
     };
     const dataset = await this.open(name);
-    if (dataset instanceof CraneError) return leave(dataset.code === 'dataset/absent' ? 'absent' : 'failed', dataset.message);
+    if (dataset instanceof CraneError) return leave(...whyNotOpened(dataset));
     show({ status: 'running' });
     try {
       const given = this.optionsFor(recipe, dataset);
@@ -249,6 +249,13 @@ class Benchmark {
     writeResults(path.join(out, 'results.json'), results);
     return results;
   }
+}
+
+/** A set that is nowhere comes with where to get it. */
+function whyNotOpened({ code, message, data }: CraneError): [LeftOut['reason'], string, LeftOut['get']?] {
+  if (code !== 'dataset/absent') return ['failed', message];
+  const { source, licence, place } = data as Readonly<Record<string, string>>;
+  return ['absent', message, { source: source ?? '', licence: licence ?? '', place: place ?? '' }];
 }
 
 /** Whether nothing was given by hand that changes the figures by more than rounding. */

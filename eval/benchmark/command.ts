@@ -9,11 +9,11 @@ import { prepareBackend } from '../../lib/backend';
 import { CraneError, UsageError } from '../../lib/errors';
 import { withFileLock } from '../../lib/file-lock';
 import { metricsLegend } from '../metrics-table';
-import { PAPER_SETS } from '../published';
+import { PAPER_SETS, PUBLISHED_METRIC_IDS } from '../published';
 import { recipeNamed, type Recipe } from '../recipes';
 import { writeResults } from '../results';
 import { runBenchmark, type BenchmarkOptions } from './benchmark';
-import type { BenchmarkResults } from './benchmark-results';
+import type { BenchmarkResults, LeftOut } from './benchmark-results';
 import { CORRUPTION_KINDS, STRENGTHS, type Corruption, type Strength } from './corruptions';
 import { LiveTable } from './live-table';
 import { accuracyTables, corruptionLegend, corruptionTable, costTable, matrixTables } from './tables';
@@ -155,28 +155,35 @@ export function summary(results: BenchmarkResults): string {
   const parts: string[] = [];
   if (datasets.length > 0) {
     const compared = datasets.some(({ comparable }) => comparable) ? ' Behind a figure: its difference to the paper.' : '';
-    parts.push(accuracyTables(results), `${metricsLegend()}${compared}`, `What it costs\n\n${costTable(datasets)}`);
+    parts.push(accuracyTables(results), `${metricsLegend(PUBLISHED_METRIC_IDS)}${compared}`, `What it costs\n\n${costTable(datasets)}`);
   }
   if (corruptions && corruptions.length > 0) parts.push(`Degraded pictures\n\n${corruptionTable(corruptions)}\n\n${corruptionLegend()}`);
   if (matrix && matrix.cells.length > 0) parts.push(matrixTables(matrix));
   parts.push(...notes(results));
-  if (datasets.length === 0 && leftOut.every(({ reason }) => reason === 'absent')) parts.push('No set is here, so there is nothing to score. "crane datasets list" says where sets are looked for.');
+  if (datasets.length === 0 && leftOut.every(({ reason }) => reason === 'absent')) parts.push('No set is here, so nothing was scored.');
   return `\n${parts.join('\n\n')}`;
 }
 
 /** What has no figures and why, each set once. */
 function notes({ datasets, leftOut, matrix }: BenchmarkResults): string[] {
-  const lines = new Map<string, string[]>();
-  for (const { recipe, name, reason, message } of leftOut) {
-    const text = reason === 'absent' ? message : `${name}: ${message}`;
-    lines.set(text, [...(lines.get(text) ?? []), recipe]);
+  const absent = new Map(leftOut.flatMap(({ name, get }) => (get ? [[name, get] as const] : [])));
+  const others = new Map<string, string[]>();
+  for (const { recipe, name, message, get } of leftOut) {
+    if (!get) others.set(`${name}: ${message}`, [...(others.get(`${name}: ${message}`) ?? []), recipe]);
   }
   const trained = (matrix?.leftOut ?? []).map(({ recipe, auxiliary, target, message }) => `${recipe}, trained on ${auxiliary}${target === null ? '' : `, scored on ${target}`}: ${message}`);
   const unread = datasets.flatMap(({ recipe, name, failures = [] }) =>
     failures.length === 0 ? [] : [`${recipe} ${name}: ${failures.length} images could not be read, the first: ${failures[0]?.message}`],
   );
-  const all = [...[...lines].map(([text, recipes]) => (text.includes('\n') ? text : `${recipes.join(', ')}: ${text}`)), ...trained, ...unread];
-  return all.length === 0 ? [] : [`Left out\n\n${all.join('\n')}`];
+  const lines = [...[...others].map(([text, recipes]) => `${recipes.join(', ')} on ${text}`), ...trained, ...unread];
+  return [...(absent.size === 0 ? [] : [absentSets(absent)]), ...(lines.length === 0 ? [] : [`Left out\n\n${lines.join('\n')}`])];
+}
+
+/** Where to get the sets that are not here; "crane datasets list" says all about them. */
+function absentSets(sets: ReadonlyMap<string, NonNullable<LeftOut['get']>>): string {
+  const folder = path.dirname([...sets.values()][0]?.place ?? '');
+  const lines = [...sets].map(([name, { source, licence, place }]) => `  ${name} as ${path.basename(place)}/ (${licence})\n      ${source}`);
+  return `Not here: ${sets.size} sets. Unpack them in ${folder}, or in the folder that CRANE_DATA names:\n\n${lines.join('\n')}`;
 }
 
 /** 1 where something went wrong, a set that was named is not there, or nothing was scored. */

@@ -39,7 +39,7 @@ export class LiveTable {
 
   /** Leaves the terminal as a plain command would: the table is cleared away, since the final tables follow. */
   close(): void {
-    if (this.linesDrawn > 0) this.stream.write(this.eraser());
+    if (this.linesDrawn > 0) this.stream.write(`${this.toTop()}\u001b[J`);
     this.linesDrawn = 0;
   }
 
@@ -52,13 +52,14 @@ export class LiveTable {
 
   private draw(): void {
     const lines = [...this.tableLines(), '', this.progress];
-    this.stream.write(`${this.eraser()}${lines.join('\n')}`);
+    // Written over what is there, in one piece, so that nothing flickers.
+    this.stream.write(`${this.toTop()}${lines.map((line) => `${line}\u001b[K`).join('\n')}\u001b[J`);
     this.linesDrawn = lines.length;
   }
 
-  private eraser(): string {
-    if (this.linesDrawn === 0) return '';
-    return `\r${this.linesDrawn > 1 ? `\u001b[${this.linesDrawn - 1}A` : ''}\u001b[J`;
+  /** To the first column of the first line that was drawn. */
+  private toTop(): string {
+    return this.linesDrawn > 1 ? `\r\u001b[${this.linesDrawn - 1}A` : '\r';
   }
 
   /** As many rows as fit, around the one that is running: a region higher than the terminal could not be drawn anew. */
@@ -81,9 +82,9 @@ export class LiveTable {
     const [head, body] = [lines.slice(0, 2), lines.slice(2)];
     const room = Math.max(3, (this.stream.rows ?? 24) - 6);
     if (body.length <= room) return lines;
-    const running = Math.max(0, this.states.findIndex(({ status }) => status === 'running'));
-    const first = Math.max(0, Math.min(body.length - room, running - Math.floor(room / 2)));
     const finished = this.states.filter(({ status }) => status !== 'waiting' && status !== 'running').length;
+    // Rows are run in their order, so the one that is running is the first that is not finished.
+    const first = Math.max(0, Math.min(body.length - room, finished - Math.floor(room / 2)));
     return [...head, ...body.slice(first, first + room), `${finished} of ${this.states.length} rows are through`];
   }
 

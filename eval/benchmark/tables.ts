@@ -10,7 +10,7 @@ const right = { align: 'right' } as const;
 /** A table for each recipe: the metrics of the paper, with the difference to its figures where they should be equal. */
 export function accuracyTables({ datasets, averages, recipes }: Pick<BenchmarkResults, 'datasets' | 'averages' | 'recipes'>): string {
   return recipes
-    .flatMap(({ name, about }) => {
+    .flatMap(({ name, about, method }) => {
       const rows = datasets.filter(({ recipe }) => recipe === name);
       if (rows.length === 0) return [];
       const table = formatTable(
@@ -23,7 +23,8 @@ export function accuracyTables({ datasets, averages, recipes }: Pick<BenchmarkRe
             .map(({ domain, sets, mean, published }) => [`mean of ${sets.length} ${domain}`, '', ...metricCells(mean, published)]),
         ],
       );
-      return [`${name}: ${about}\n\n${table.replace(/\n─[─ ]*$/, '')}`];
+      const unguided = method === 'Crane+' && rows.every(({ model }) => model.spatial === null) ? ' (here without a second vision model)' : '';
+      return [`${name}: ${about}${unguided}\n\n${table.replace(/\n─[─ ]*$/, '')}`];
     })
     .join('\n\n');
 }
