@@ -8,7 +8,7 @@ import { layouts } from './layouts';
 import { bareFolderLayout } from './layouts/bare-folder';
 import { csvFileLayout } from './layouts/csv-list';
 import type { Layout } from './layouts/layout';
-import { listFolders } from './listing';
+import { listFolders, stem } from './listing';
 import { settleMasks } from './mask-content';
 import { findRegisteredDataset, registeredDatasetOfFolder, registeredDatasets, type RegisteredDataset } from './registry';
 import type { Category, Dataset, DatasetProblem, Sample } from './sample';
@@ -54,7 +54,7 @@ export async function openDataset(nameOrFolder: string, options: OpenDatasetOpti
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (errors.length > 0 && !options.allowIncomplete) throw incomplete(root, errors);
   return {
-    name: entry?.name ?? path.basename(located.root),
+    name: entry?.name ?? located.name,
     root,
     kind: entry?.kind ?? 'unknown',
     layout: layout.name,
@@ -75,6 +75,8 @@ function standIn(root: string): DatasetProblem[] {
 interface Located {
   readonly root: string;
   readonly entry: RegisteredDataset | undefined;
+  /** What it is called where it is not registered. */
+  readonly name: string;
   /** Set where a file was named, which says how it is to be read. */
   readonly layout?: Layout;
 }
@@ -85,13 +87,13 @@ function locate(nameOrFolder: string, data: string): Located {
   if (named !== undefined) {
     const folder = findDatasetFolder(named, data);
     if (folder === undefined) throw absentDataset(named, data);
-    return { root: folder, entry: named };
+    return { root: folder, entry: named, name: named.name };
   }
   const root = path.resolve(nameOrFolder);
   const stat = fs.statSync(root, { throwIfNoEntry: false });
-  if (stat?.isDirectory()) return { root, entry: registeredDatasetOfFolder(path.basename(root)) };
+  if (stat?.isDirectory()) return { root, entry: registeredDatasetOfFolder(path.basename(root)), name: path.basename(root) };
   const list = stat?.isFile() && /\.(csv|tsv)$/i.test(root) ? csvFileLayout(root) : undefined;
-  if (list?.fits(root)) return { root: path.dirname(root), entry: undefined, layout: list };
+  if (list?.fits(root)) return { root: path.dirname(root), entry: undefined, name: stem(root), layout: list };
   if (list !== undefined) throw new DatasetError('dataset/layout', `${root} has no columns for an image and for its label or mask. Expected ${list.looksFor}.`, { path: root });
   const names = registeredDatasets.map((entry) => entry.name);
   const found = stat === undefined ? 'is neither a registered set nor a folder' : 'is a file, not a folder';
