@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { CompensatedSum } from '../../../eval/metrics/compensated-sum';
 import { PIXEL_METRIC_IDS } from '../../../eval/metrics/metric-ids';
 import { PixelMetrics } from '../../../eval/metrics/pixel-metrics';
 import { keyOfScore } from '../../../eval/metrics/score-keys';
@@ -188,6 +189,42 @@ describe('a huge map with hundreds of thousands of regions', () => {
     expect(metrics.value()['pixel/aupro/exact@0.3']).toBeCloseTo(0.575, 12);
     expect(metrics.ranking()).toMatchObject({ normals: 2 * (side * side - regions), anomalous: 2 * regions });
   });
+});
+
+test('more regions than 16 bits can number keep their own areas', () => {
+  // Above, regions of two pixels, of which one is found at once; below, lone pixels, which are not.
+  const [width, height] = [900, 600];
+  const map = new Float32Array(width * height);
+  const mask = new Uint8Array(width * height);
+  let [pairs, lone] = [0, 0];
+  for (let y = 0; y < height; y += 2) {
+    for (let x = 0; x < width; x += 3) {
+      const at = y * width + x;
+      mask[at] = 1;
+      if (y >= height / 2) {
+        lone++;
+        continue;
+      }
+      pairs++;
+      mask[at + 1] = 1;
+      map[at + 1] = 1;
+    }
+  }
+  expect(pairs + lone).toBeGreaterThan(65536);
+  const metrics = new PixelMetrics();
+  metrics.add(map, mask, width, height);
+  const found = (0.5 * pairs) / (pairs + lone);
+  expect(metrics.value()['pixel/aupro/exact@0.3']).toBeCloseTo(found + (1 - found) * 0.15, 12);
+});
+
+test('a sum keeps what each addition loses, in either order', () => {
+  const sumOf = (terms: readonly number[]): number => {
+    const sum = new CompensatedSum();
+    terms.forEach((term) => sum.add(term));
+    return sum.value;
+  };
+  expect(sumOf([2 ** 53, 1, 1, 1, -(2 ** 53)])).toBe(3);
+  expect(sumOf([1, 2 ** 60, 1, -(2 ** 60)])).toBe(2);
 });
 
 describe('a whole set from its categories', () => {
