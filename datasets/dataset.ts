@@ -50,7 +50,7 @@ export async function openDataset(nameOrFolder: string, options: OpenDatasetOpti
   const once = countOnce(root, chooseCategories(reading.categories, options.categories, root));
   const settled = await settleMasks(root, once.categories, reading.labelledByMasks !== true);
   const { categories } = settled;
-  const problems = [...standIn(root), ...reading.problems, ...once.problems, ...settled.problems, ...absentCategories(reading.categories, entry, root)];
+  const problems = [...standIn(root), ...unlabelled(root, layout), ...reading.problems, ...once.problems, ...settled.problems, ...absentCategories(reading.categories, entry, root)];
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (errors.length > 0 && !options.allowIncomplete) throw incomplete(root, errors);
   return {
@@ -70,6 +70,12 @@ function standIn(root: string): DatasetProblem[] {
   const record = fakeRecordOf(root);
   if (record === undefined) return [];
   return [{ kind: 'drawn', severity: 'warning', path: root, message: `${root} is a drawn stand-in of ${record.fakeOf}: its figures say nothing about the real set` }];
+}
+
+/** A set that lost a folder may look like a plain folder of images, so that this is never taken in silence. */
+function unlabelled(root: string, layout: Layout): DatasetProblem[] {
+  if (layout !== bareFolderLayout) return [];
+  return [{ kind: 'unlabelled-image', severity: 'warning', path: root, message: `${root} is in no known layout: its pictures are taken as they are, without labels` }];
 }
 
 interface Located {

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { openDataset } from '../../datasets/dataset';
 import { testSplit } from '../../datasets/random-state';
 import { decodeImage } from '../../lib/image/decode';
@@ -37,7 +37,7 @@ describe('the split', () => {
 const width = 6;
 
 /** A grey picture whose rows have these levels. */
-function rows(levels: readonly number[]): sharp.Sharp {
+function rows(levels: readonly number[]): Sharp {
   const data = Buffer.from(levels.flatMap((level) => Array.from({ length: width }, () => level)));
   return sharp(data, { raw: { width, height: levels.length, channels: 1 } }).toColourspace('b-w');
 }

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { openDataset, type Dataset } from '../../datasets/dataset';
 import { loadMaskAtOwnSize, preprocessMask } from '../../lib/image/preprocess';
 import { makeTree, png, removeTrees } from './tree';
@@ -73,7 +73,7 @@ describe('what a mask marks', () => {
   const size = 64;
   /** A disc of white on black, as its mask should be. */
   const disc = Uint8Array.from({ length: size * size }, (_, at) => (Math.hypot((at % size) - 30, Math.floor(at / size) - 34) < 17 ? 1 : 0));
-  const grey = (white: number): sharp.Sharp => sharp(Buffer.from(disc.map((value) => value * white)), { raw: { width: size, height: size, channels: 1 } });
+  const grey = (white: number): Sharp => sharp(Buffer.from(disc.map((value) => value * white)), { raw: { width: size, height: size, channels: 1 } });
 
   test('a JPEG is noisy, and cut in the middle; the reference cuts at nothing', async () => {
     const jpeg = await grey(255).toColourspace('b-w').jpeg({ quality: 60 }).toBuffer();
