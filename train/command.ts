@@ -29,6 +29,7 @@ interface TrainArguments extends Omit<ModelArguments, 'backend' | 'seed' | 'offl
   portion?: number | undefined;
   kShot?: number | undefined;
   mosaicRate?: number | undefined;
+  roundGradients?: boolean | undefined;
   validate?: number | undefined;
   out?: string | undefined;
   resume?: string | undefined;
@@ -71,6 +72,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           .option('context-tokens', { type: 'number', defaultDescription: '12', describe: 'learned tokens before the words', group: TRAINING })
           .option('deep-tokens', { type: 'number', defaultDescription: '4', describe: 'learned tokens in each deeper text block', group: TRAINING })
           .option('depth', { type: 'number', defaultDescription: '9', describe: 'text blocks with learned tokens', group: TRAINING })
+          .option('round-gradients', { type: 'boolean', defaultDescription: 'false', describe: 'those of deep tokens to 16 bits, as the reference does; takes twice as long', group: TRAINING })
           .option('pixel-weight', { type: 'number', defaultDescription: '1', describe: 'weight of the pixel losses, which count once per layer', group: TRAINING })
           .option('image-weight', { type: 'number', defaultDescription: '0.2', describe: 'weight of the image loss', group: TRAINING })
           .option('image-temperature', { type: 'number', defaultDescription: '0.01', describe: 'temperature of the image similarity', group: TRAINING })
@@ -123,7 +125,7 @@ async function runCommand(args: ArgumentsCamelCase<TrainArguments>, signal: Abor
       onNotice: (message) => void process.stderr.write(`${message}\n`),
       signal,
     });
-    process.stdout.write(args.json ? `${JSON.stringify(result)}\n` : summaryOf(result, args));
+    process.stdout.write(args.json ? `${JSON.stringify(result)}\n` : summaryOf(result));
   } catch (error) {
     throw error instanceof CraneError && error.code === INTERRUPTED && at ? stopped(at, error) : error;
   }
@@ -170,7 +172,7 @@ function cacheFrom({ cache, cacheSize }: TrainArguments): TrainOptions['cache'] 
 
 function trainingOptionsFrom(args: TrainArguments): NonNullable<TrainOptions['training']> {
   const { epochs, learningRate, seed, pixelWeight, imageWeight, imageTemperature, pixelTemperature, interpolation, context, contextProbability } = args;
-  const { contextTokens, deepTokens, depth, portion, kShot, mosaicRate, validate } = args;
+  const { contextTokens, deepTokens, depth, portion, kShot, mosaicRate, roundGradients, validate } = args;
   return defined({
     epochs,
     learningRate,
@@ -187,6 +189,7 @@ function trainingOptionsFrom(args: TrainArguments): NonNullable<TrainOptions['tr
     portion,
     kShot,
     mosaicRate,
+    roundGradients,
     validate,
     batchSize: batchSizeFrom(args as TrainArguments & ModelArguments),
     contextProbability: contextProbability ?? (context === false ? 0 : undefined),
@@ -207,7 +210,7 @@ function defined<T extends object>(options: { readonly [K in keyof T]: T[K] | un
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
-function summaryOf({ folder, epochs, best, prompts, record, seconds, skipped }: TrainingResult, args: TrainArguments): string {
+function summaryOf({ folder, epochs, best, prompts, record, request, seconds, skipped }: TrainingResult): string {
   const { auxiliary, backbone } = record;
   const number = { align: 'right' as const };
   const percent = (value: number | null | undefined): string => (typeof value === 'number' ? (100 * value).toFixed(1) : 'n/a');
@@ -223,7 +226,7 @@ function summaryOf({ folder, epochs, best, prompts, record, seconds, skipped }: 
       ...(validated ? [percent(validation?.['image/auroc']), percent(validation?.['pixel/auroc'])] : []),
     ]),
   );
-  const withBackbone = args.backbone === undefined ? '' : ` --backbone ${shellWord(args.backbone)}`;
+  const withBackbone = request.backbone === undefined ? '' : ` --backbone ${shellWord(shown(request.backbone))}`;
   const evaluated = auxiliary.name === 'synthetic-auxiliary' ? 'synthetic-target' : 'SET';
   const file = shellWord(shown(prompts));
   return [
@@ -242,7 +245,9 @@ function summaryOf({ folder, epochs, best, prompts, record, seconds, skipped }: 
   ].join('\n');
 }
 
+/** A place as people type it: from the working folder, where it lies below that. */
 function shown(file: string): string {
+  if (!path.isAbsolute(file)) return file;
   const relative = path.relative(process.cwd(), file);
   return relative.startsWith('..') ? file : relative;
 }

@@ -109,7 +109,7 @@ function validationSection({ epochs, auxiliary, best }: RunFile): Html | null {
       const value = validation?.[id];
       return typeof value === 'number' ? [{ x: epoch, y: 100 * value }] : [];
     });
-    const heading = html`<figcaption><h3>${label}</h3><small>${points.length > 0 ? `last ${figure(points.at(-1)?.y)} %` : 'not defined on these images'}</small></figcaption>`;
+    const heading = html`<figcaption><h3>${label}</h3><small>${points.length > 0 ? `last ${points.at(-1)?.y.toFixed(1)} %` : 'not defined on these images'}</small></figcaption>`;
     if (points.length === 0) return html`<figure class="panel">${heading}<p class="empty">Not defined.</p></figure>`;
     const [low, high] = [Math.min(...points.map(({ y }) => y)), Math.max(...points.map(({ y }) => y))];
     const frame = new ChartFrame({

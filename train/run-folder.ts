@@ -94,6 +94,7 @@ export class RunFolder {
     try {
       return write();
     } catch (error) {
+      if (error instanceof TrainingError) throw error;
       throw unwritable(file, error, fs.existsSync(this.state) ? this.root : null);
     }
   }
@@ -142,7 +143,7 @@ function isAlive(pid: number | null): boolean {
 /** @param resumable the run's folder where a checkpoint lies in it */
 function unwritable(file: string, error: unknown, resumable: string | null): TrainingError {
   const code = codeOf(error);
-  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  const full = code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(code);
   const reason = full ? 'the disk is full' : `cannot be written (${code})`;
   const advice = full ? 'Free some space' : 'Check the folder, its rights and the space left';
   const after = resumable === null ? '.' : `; the last checkpoint is whole: go on with "crane train --resume ${resumable}".`;

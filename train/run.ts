@@ -92,6 +92,8 @@ export interface TrainingResult {
   readonly best: BestEpoch;
   readonly epochs: readonly EpochRecord[];
   readonly record: RunRecord;
+  /** What was asked for, when the run began. */
+  readonly request: RunRequest;
   /** Images that could not be read. */
   readonly skipped: readonly SkippedImage[];
   readonly seconds: { readonly encode: number; readonly train: number };
@@ -213,8 +215,8 @@ interface OpenWeights {
 }
 
 /** The one place where training builds its model: fresh prompts of the sizes asked for, or those to go on from. */
-function buildModel({ backbone, spatial, start }: OpenWeights, options: ModelOptions, { seed, contextTokens, deepTokens, depth }: TrainingOptions): CraneModel {
-  return buildCraneModel(backbone, { prompts: start ?? { seed, contextTokens, deepTokens, depth }, spatial, options, trainablePrompts: true });
+function buildModel({ backbone, spatial, start }: OpenWeights, options: ModelOptions, { seed, contextTokens, deepTokens, depth, roundGradients }: TrainingOptions): CraneModel {
+  return buildCraneModel(backbone, { prompts: start ?? { seed, contextTokens, deepTokens, depth }, spatial, options, trainablePrompts: true, roundGradients });
 }
 
 function categoriesOf({ datasets }: AuxiliarySet): string[] {
@@ -370,9 +372,9 @@ class Run {
     }
   }
 
-  private resultOf({ epochs, best, skipped, seconds }: RunFile): TrainingResult {
+  private resultOf({ epochs, best, request, skipped, seconds }: RunFile): TrainingResult {
     const { folder } = this;
-    return { folder: folder.root, prompts: folder.prompts, bestPrompts: folder.best, best: best as BestEpoch, epochs, record: this.prepared.record, skipped, seconds };
+    return { folder: folder.root, prompts: folder.prompts, bestPrompts: folder.best, best: best as BestEpoch, epochs, record: this.prepared.record, request, skipped, seconds };
   }
 }
 

@@ -169,7 +169,7 @@ export class TrainingLoop {
     const values = prompts ?? (await trainer.prompts());
     this.checkpointOf(values);
     folder.writing(log.file, () => log.sync());
-    events?.flush();
+    folder.writing(folder.events, () => events?.flush());
     const { adam } = trainer.state();
     const { step, sums, epochs, seconds } = this;
     folder.writing(folder.state, () => writeRunState(folder.state, { step, prompts: values, adam, sums, epochs, logBytes: log.bytes, seconds }));
