@@ -54,8 +54,9 @@ function tellApart(condition: string | null, folder: string): Beside {
   const photographs = files.filter((file) => /\.jpe?g$/i.test(file));
   const photographed = new Set(photographs.map(stem));
   const drawn = files.filter((file) => /\.png$/i.test(file));
-  const paired = drawn.some((file) => photographed.has(stem(file)));
-  return paired ? { condition, folder, images: photographs, masks: drawn } : { condition, folder, images: files, masks: [] };
+  // A folder of pictures of all sorts may hold one twice, in two formats.
+  const pairs = drawn.filter((file) => photographed.has(stem(file))).length;
+  return pairs > 0 && 2 * pairs >= drawn.length ? { condition, folder, images: photographs, masks: drawn } : { condition, folder, images: files, masks: [] };
 }
 
 function readFolder(category: string, { condition, folder, images, masks }: Beside, problems: DatasetProblem[]): Sample[] {

@@ -132,6 +132,13 @@ describe('where only masks say which images are anomalous', () => {
   });
 });
 
+test('a folder of pictures of all sorts, one of them in two formats, has no masks beside them', async () => {
+  const image = await png(4, 2, 9);
+  const files = { 'a.jpg': image, 'a.png': image, 'b.png': image, 'c.png': image };
+  await expect(openDataset(makeTree(files))).rejects.toThrow(/is in no known layout/);
+  expect((await openDataset(makeTree({ ...files, 'b.jpg': image }))).layout).toBe('masks-beside');
+});
+
 test('names in two forms of Unicode are one name', async () => {
   const image = await png(4, 2, 9);
   const dataset = await openDataset(makeTree({ ['images/Stück 1.png'.normalize('NFD')]: image, ['masks/STÜCK 1_Mask.png'.normalize('NFC')]: image }));
