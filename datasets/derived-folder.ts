@@ -11,7 +11,7 @@ const problemsFile = 'problems.json';
 /**
  * A folder of files made from a set's own, such as the tiles that KolektorSDD's images are cut into, or the union of
  * several masks. It lies in the cache folder under `sets`, so that nothing is written into the set, is made once for
- * equal sources (names, sizes, times), and appears under its name only when it is whole.
+ * equal sources (names, sizes, times), replaces the one made from earlier ones, and appears only when it is whole.
  *
  * @param recipe what is made and in which version: another recipe gives another folder
  * @param sources files that it is made from
@@ -28,7 +28,9 @@ export async function derivedFolder(
     hash.update(`${path.relative(root, file)}\t${size}\t${mtimeMs}\n`);
   }
   const parent = path.join(cacheFolder(), 'sets');
-  const folder = path.join(parent, `${path.basename(root).replace(/[^\w.-]+/g, '_')}-${recipe}-${hash.digest('hex').slice(0, 12)}`);
+  const place = createHash('sha256').update(fs.realpathSync(root)).digest('hex').slice(0, 8);
+  const family = `${path.basename(root).replace(/[^\w.-]+/g, '_')}-${recipe}-${place}-`;
+  const folder = path.join(parent, `${family}${hash.digest('hex').slice(0, 12)}`);
   const present = (): { folder: string; problems: readonly DatasetProblem[] } | undefined =>
     fs.existsSync(folder) ? { folder, problems: JSON.parse(fs.readFileSync(path.join(folder, problemsFile), 'utf8')) as DatasetProblem[] } : undefined;
   const ready = present();
@@ -42,6 +44,7 @@ export async function derivedFolder(
       const problems = await write(draft);
       fs.writeFileSync(path.join(draft, problemsFile), JSON.stringify(problems));
       fs.renameSync(draft, folder);
+      removeOlder(parent, family, folder);
       return { folder, problems };
     } catch (error) {
       fs.rmSync(draft, { recursive: true, force: true });
@@ -50,4 +53,11 @@ export async function derivedFolder(
       throw new DatasetError('dataset/cache', `files made from ${root} cannot be kept in ${parent} (${code}). Free some space, or choose another folder with CRANE_CACHE.`, { root, folder, code }, { cause: error });
     }
   });
+}
+
+/** What was made from the set as it was before. */
+function removeOlder(parent: string, family: string, folder: string): void {
+  for (const older of fs.readdirSync(parent).filter((name) => name.startsWith(family) && !name.endsWith('.lock'))) {
+    if (older !== path.basename(folder)) fs.rmSync(path.join(parent, older), { recursive: true, force: true });
+  }
 }
