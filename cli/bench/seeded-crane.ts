@@ -15,12 +15,15 @@ const SPREAD = 0.03;
 export interface SeededCraneOptions {
   readonly sizes: ClipSizes;
   readonly imageSize: number;
-  /** All tokens of the text encoder, as the reference runs it, instead of those that matter. Default false. */
-  readonly allTokens?: boolean;
+  /**
+   * Which tokens the text encoder computes: `all`, as the reference does; `needed`, those up to the end of the longest prompt;
+   * `once`, as `crane train` does, of those what the prompts of a batch have in common once. Default `once`.
+   */
+  readonly tokens?: 'all' | 'needed' | 'once';
 }
 
 /** A Crane of given shapes with seeded weights and trainable prompts: speed and memory do not ask what the numbers mean. */
-export function seededCrane({ sizes, imageSize, allTokens = false }: SeededCraneOptions): CraneModel {
+export function seededCrane({ sizes, imageSize, tokens = 'once' }: SeededCraneOptions): CraneModel {
   const tokenizer = ClipTokenizer.embedded();
   const words = { normalWords: tokenizer.encode(NORMAL_WORDS), anomalousWords: tokenizer.encode(ANOMALOUS_WORDS) };
   const { startToken, endToken } = tokenizer;
@@ -36,13 +39,14 @@ export function seededCrane({ sizes, imageSize, allTokens = false }: SeededCrane
     startToken,
     endToken,
     trainable: true,
+    roundGradients: tokens !== 'once',
     parameters: seededValues,
   };
   return new CraneModel({
     options,
     vision: new ClipVisionEncoder({ ...common, sizes: sizes.vision, eattnBlocks: options.eattnBlocks, attention: options.attention }),
     text: new ClipTextEncoder({ ...common, sizes: sizes.text, tokenIds }),
-    prompts: allTokens ? new FullLengthPrompts(prompts) : new LearnablePrompts(prompts),
+    prompts: tokens === 'all' ? new FullLengthPrompts(prompts) : new LearnablePrompts(prompts),
   });
 }
 

@@ -1,38 +1,56 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
+import sharp from 'sharp';
+import type { Sample } from '../../datasets/sample';
+import { prepareBackend } from '../../lib/backend';
+import { formatBytes } from '../../lib/bytes';
 import { CLIP_VARIANTS, type ClipSizes } from '../../lib/config';
+import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { normalise } from '../../lib/scoring/similarity';
-import { disposeBatch } from '../../train/feature-store';
+import { seededUniform } from '../../lib/weights/seeded';
+import { disposeBatch, FeatureStore, type EncodeOptions } from '../../train/feature-store';
 import { PromptTrainer, type TrainingBatch } from '../../train/trainer';
 import type { BenchOptions, BenchPart, BenchReport } from './part';
 import { median } from './part';
 import { seededCrane } from './seeded-crane';
 
 /** The paper's: ViT-L/14 at 518 pixels, eight images a step. */
-const SIZES = CLIP_VARIANTS['ViT-L/14@336px'] as ClipSizes;
+const PAPER: ClipSizes = CLIP_VARIANTS['ViT-L/14@336px'] as ClipSizes;
 const IMAGE_SIZE = 518;
 const BATCH_SIZE = 8;
+/** Images that go through the whole vision encoder, which takes many seconds each. */
+const IMAGES = 2;
+/** Memory is looked at after these steps, of a network so small that hundreds of steps take seconds. */
+const MEMORY_STEPS = [20, 200] as const;
+const SMALL: ClipSizes = {
+  embedDimension: 64,
+  vision: { width: 64, layers: 1, heads: 1, patchSize: 14, gridSize: 16 },
+  text: { ...PAPER.text, width: 64, layers: 4, heads: 1 },
+};
 
-/** `crane bench --training`. */
+/** `crane bench --training`: what a step costs, what an epoch costs with the feature cache and without, and whether memory grows. */
 export const trainingBench: BenchPart = {
   run: async (options) => {
+    const memory = await measureMemory(options);
     const steps = await measureSteps(options);
-    return reportOf(steps);
+    const images = await measureImages(options);
+    return reportOf(steps, images, memory);
   },
 };
 
-interface StepSeconds {
-  readonly allTokens: number;
-  readonly neededTokens: number;
-}
+const TOKENS = ['all', 'needed', 'once'] as const;
+/** Seconds of a step, by the tokens that the text encoder computes; see `SeededCraneOptions`. */
+type StepSeconds = Readonly<Record<(typeof TOKENS)[number], number>>;
 
-/** A step over all tokens of the text encoder and one over those that matter, in turns, so that both see the same load. */
+/** Steps of each kind in turns, so that all see the same load. */
 async function measureSteps({ runs, onProgress, signal }: BenchOptions): Promise<StepSeconds> {
-  const sizes = { ...SIZES, vision: { ...SIZES.vision, layers: 1, width: 64, heads: 1 } };
-  const models = [true, false].map((allTokens) => seededCrane({ sizes, imageSize: IMAGE_SIZE, allTokens }));
+  const models = TOKENS.map((tokens) => seededCrane({ sizes: withoutVision(PAPER), imageSize: IMAGE_SIZE, tokens }));
   const trainers = models.map((model) => new PromptTrainer(model, { batchSize: BATCH_SIZE }));
-  const batch = randomBatch(BATCH_SIZE, IMAGE_SIZE / SIZES.vision.patchSize, SIZES.embedDimension);
-  const seconds: [number[], number[]] = [[], []];
+  const batch = randomBatch(BATCH_SIZE, IMAGE_SIZE / PAPER.vision.patchSize, PAPER.embedDimension);
+  const seconds = TOKENS.map((): number[] => []);
   const total = trainers.length * (runs + 1);
   try {
     onProgress({ kind: 'start', task: 'steps', total, unit: 'steps' });
@@ -40,20 +58,98 @@ async function measureSteps({ runs, onProgress, signal }: BenchOptions): Promise
       for (const [index, trainer] of trainers.entries()) {
         await setImmediate();
         signal.throwIfAborted();
-        const began = performance.now();
-        await trainer.step(batch);
+        const taken = await secondsOf(() => trainer.step(batch));
         // The first of each is warm-up.
-        if (run > 0) seconds[index as 0 | 1].push((performance.now() - began) / 1000);
+        if (run > 0) seconds[index]?.push(taken);
         onProgress({ kind: 'advance', task: 'steps', done: run * trainers.length + index + 1, total });
       }
     }
     onProgress({ kind: 'done', task: 'steps' });
-    return { allTokens: median(seconds[0]), neededTokens: median(seconds[1]) };
+    return Object.fromEntries(TOKENS.map((tokens, index) => [tokens, median(seconds[index] as number[])])) as StepSeconds;
   } finally {
     disposeBatch(batch);
     trainers.forEach((trainer) => trainer.dispose());
     models.forEach((model) => model.dispose());
   }
+}
+
+/** Seconds per image. */
+interface ImageSeconds {
+  /** Decoding and the whole encoder: what each epoch would pay without the cache. */
+  readonly encode: number;
+  /** Reading from the cache into a batch. */
+  readonly cached: number;
+  readonly bytes: number;
+}
+
+async function measureImages({ runs, onProgress, signal }: BenchOptions): Promise<ImageSeconds> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-bench-'));
+  const model = seededCrane({ sizes: withoutText(PAPER), imageSize: IMAGE_SIZE });
+  try {
+    const samples = await drawSamples(folder, IMAGES);
+    const backend = await prepareBackend('auto');
+    const cache = { backbone: 'seeded', spatial: null, backend, folder: path.join(folder, 'cache') };
+    const options: EncodeOptions = { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest', residentBytes: 0, onProgress, signal };
+    // Fills the cache, and is the warm-up.
+    const store = await FeatureStore.encode(model, samples, { ...options, cache });
+    const encode = (await secondsOf(() => FeatureStore.encode(model, samples, options))) / IMAGES;
+    const places = samples.map((_, place) => place);
+    const reads: number[] = [];
+    for (let run = 0; run <= runs; run++) {
+      const taken = (await secondsOf(async () => disposeBatch(await store.batch(places)))) / IMAGES;
+      if (run > 0) reads.push(taken);
+    }
+    await store.close();
+    return { encode, cached: median(reads), bytes: sizeOf(cache.folder) / IMAGES };
+  } finally {
+    model.dispose();
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Bytes after each of `MEMORY_STEPS` steps. */
+interface MemoryUse {
+  /** Of the process. */
+  readonly resident: readonly number[];
+  /** In tensors. */
+  readonly tensors: readonly number[];
+}
+
+async function measureMemory({ onProgress, signal }: BenchOptions): Promise<MemoryUse> {
+  const imageSize = SMALL.vision.patchSize * SMALL.vision.gridSize;
+  const model = seededCrane({ sizes: SMALL, imageSize });
+  const trainer = new PromptTrainer(model, { batchSize: BATCH_SIZE });
+  const total = MEMORY_STEPS[1];
+  const use = { resident: [] as number[], tensors: [] as number[] };
+  try {
+    onProgress({ kind: 'start', task: 'memory', total, unit: 'steps' });
+    for (let step = 1; step <= total; step++) {
+      await setImmediate();
+      signal.throwIfAborted();
+      const batch = randomBatch(BATCH_SIZE, SMALL.vision.gridSize, SMALL.embedDimension);
+      await trainer.step(batch);
+      disposeBatch(batch);
+      if ((MEMORY_STEPS as readonly number[]).includes(step)) {
+        use.resident.push(process.memoryUsage.rss());
+        use.tensors.push(tf.memory().numBytes);
+      }
+      onProgress({ kind: 'advance', task: 'memory', done: step, total });
+    }
+    onProgress({ kind: 'done', task: 'memory' });
+    return use;
+  } finally {
+    trainer.dispose();
+    model.dispose();
+  }
+}
+
+const withoutVision = (sizes: ClipSizes): ClipSizes => ({ ...sizes, vision: { ...sizes.vision, layers: 1, width: 64, heads: 1 } });
+const withoutText = (sizes: ClipSizes): ClipSizes => ({ ...sizes, text: { ...sizes.text, layers: 1, width: 64, heads: 1 } });
+
+async function secondsOf(run: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await run();
+  return (performance.now() - began) / 1000;
 }
 
 /** Features of length one without meaning, half of them of anomalous images. */
@@ -66,15 +162,63 @@ function randomBatch(images: number, side: number, width: number): TrainingBatch
   };
 }
 
-function reportOf(steps: StepSeconds): BenchReport {
+/** Noise as pictures of the size that VisA's have. */
+async function drawSamples(folder: string, count: number): Promise<Sample[]> {
+  const [width, height] = [1500, 1000];
+  return Promise.all(
+    Array.from({ length: count }, async (_, index): Promise<Sample> => {
+      const uniform = seededUniform(index);
+      const imagePath = path.join(folder, `${index}.jpg`);
+      const data = Uint8Array.from({ length: 3 * width * height }, () => Math.floor(256 * uniform()));
+      await sharp(data, { raw: { width, height, channels: 3 } }).jpeg().toFile(imagePath);
+      return { imagePath, maskPath: null, hasMask: false, category: 'noise', defect: 'good', anomalous: false };
+    }),
+  );
+}
+
+function sizeOf(folder: string): number {
+  return fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, { parentPath, name }) => sum + fs.statSync(path.join(parentPath, name)).size, 0);
+}
+
+function reportOf(steps: StepSeconds, images: ImageSeconds, memory: MemoryUse): BenchReport {
   const right = { align: 'right' as const };
+  // What an image costs in an epoch: its part of a step, and its features.
+  const epoch = { without: images.encode + steps.once / BATCH_SIZE, cached: images.cached + steps.once / BATCH_SIZE };
+  const growth = (values: readonly number[]): number => (values[1] as number) / (values[0] as number) - 1;
+  const seconds = (value: number): string => value.toPrecision(3);
+  const ratio = (value: number): string => value.toFixed(3);
+  const percent = (value: number): string => `${value >= 0 ? '+' : ''}${(100 * value).toFixed(2)} %`;
+  const row = (what: string, value: string, compared = ''): string[] => [what, value, compared];
   return {
-    title: `Training at the shapes of ViT-L/14, ${IMAGE_SIZE} px, batch ${BATCH_SIZE}, seeded weights`,
-    columns: [{ title: 'what' }, { title: 'seconds', ...right }, { title: 'ratio', ...right }],
+    title: `Training at the shapes of ViT-L/14, ${IMAGE_SIZE} px, ${BATCH_SIZE} images a step, seeded weights; seconds`,
+    columns: [{ title: 'what' }, { title: 'value', ...right }, { title: 'ratio', ...right }],
     rows: [
-      ['step, all 77 tokens', steps.allTokens.toFixed(3), ''],
-      ['step, needed tokens', steps.neededTokens.toFixed(3), (steps.neededTokens / steps.allTokens).toFixed(3)],
+      row('step, all 77 tokens', seconds(steps.all), '1'),
+      row('step, needed tokens', seconds(steps.needed), ratio(steps.needed / steps.all)),
+      row('step, needed tokens, what is common once', seconds(steps.once), ratio(steps.once / steps.all)),
+      null,
+      row('image, encoded', seconds(images.encode), '1'),
+      row(`image, from the cache (${formatBytes(images.bytes)})`, seconds(images.cached), ratio(images.cached / images.encode)),
+      null,
+      row('image in an epoch without the cache', seconds(epoch.without), '1'),
+      row('image in an epoch with it', seconds(epoch.cached), ratio(epoch.cached / epoch.without)),
+      null,
+      row(`memory of the process at step ${MEMORY_STEPS[0]} (small shapes)`, formatBytes(memory.resident[0] as number)),
+      row(`memory of the process at step ${MEMORY_STEPS[1]}`, formatBytes(memory.resident[1] as number), percent(growth(memory.resident))),
+      row(`memory of tensors at step ${MEMORY_STEPS[1]}`, formatBytes(memory.tensors[1] as number), percent(growth(memory.tensors))),
     ],
-    figures: { stepSeconds: steps, stepRatio: steps.neededTokens / steps.allTokens },
+    figures: {
+      stepSeconds: { allTokens: steps.all, neededTokens: steps.needed, commonOnce: steps.once },
+      stepRatio: { neededTokens: steps.needed / steps.all, commonOnce: steps.once / steps.all },
+      imageSeconds: { encoded: images.encode, fromCache: images.cached },
+      cachedBytesPerImage: images.bytes,
+      epochSecondsPerImage: { withoutCache: epoch.without, withCache: epoch.cached },
+      epochRatio: epoch.cached / epoch.without,
+      memoryBytes: { steps: MEMORY_STEPS, process: memory.resident, tensors: memory.tensors },
+      memoryGrowth: { process: growth(memory.resident), tensors: growth(memory.tensors) },
+    },
   };
 }

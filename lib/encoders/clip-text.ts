@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { WeightsError } from '../errors';
 import type { Activation, TextSizes } from '../config';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import { BranchingBlock } from '../layers/branching-block';
 import { LayerNorm } from '../layers/layer-norm';
-import { ResidualBlock } from '../layers/residual-block';
 
 export interface ClipTextConfig extends CraneLayerConfig {
   sizes: TextSizes;
@@ -22,7 +22,7 @@ export class ClipTextEncoder extends CraneLayer {
   static readonly className = 'ClipTextEncoder';
   private readonly tokenTable: tf.LayerVariable;
   private readonly positionEmbedding: tf.LayerVariable;
-  private readonly blocks: readonly ResidualBlock[];
+  private readonly blocks: readonly BranchingBlock[];
   private readonly finalNorm: LayerNorm;
   private readonly projection: tf.LayerVariable;
   private readonly rowOfId: ReadonlyMap<number, number> | undefined;
@@ -36,7 +36,7 @@ export class ClipTextEncoder extends CraneLayer {
     this.positionEmbedding = this.parameter('positional_embedding', [contextLength, width]);
     this.blocks = Array.from({ length: layers }, (_, index) =>
       this.own(
-        new ResidualBlock({ ...this.inside(`transformer.resblocks.${index}`), width, heads, activation, causal: true }),
+        new BranchingBlock({ ...this.inside(`transformer.resblocks.${index}`), width, heads, activation, causal: true }),
       ),
     );
     this.finalNorm = this.own(new LayerNorm({ ...this.inside('ln_final'), width }));
@@ -80,14 +80,7 @@ export class ClipTextEncoder extends CraneLayer {
    * @returns `[B, E]`, not normalised
    */
   forward(embedded: tf.Tensor3D, endPositions: readonly number[], deepTokens: readonly tf.Tensor3D[] = []): tf.Tensor2D {
-    const { contextLength } = this.config.sizes;
-    if (embedded.shape[1] > contextLength) {
-      throw new WeightsError(
-        'weights/prompt-length',
-        `a prompt of ${embedded.shape[1]} tokens is longer than the ${contextLength} that this text encoder takes; use fewer context tokens or shorter words`,
-        { found: embedded.shape[1], contextLength },
-      );
-    }
+    this.refuseTooLong(embedded.shape[1]);
     return tf.tidy(() => {
       const [batch, length, width] = embedded.shape;
       const positions = tf.slice(this.positionEmbedding.read() as tf.Tensor2D, [0, 0], [length, width]);
@@ -98,8 +91,63 @@ export class ClipTextEncoder extends CraneLayer {
       });
       const rows = endPositions.map((position, row) => row * length + position);
       const ends = tf.gather(tf.reshape(tokens, [batch * length, width]), tf.tensor1d(rows, 'int32')); // [B, D]
-      return tf.matMul(this.finalNorm.apply(ends) as tf.Tensor2D, this.projection.read() as tf.Tensor2D); // [B, E]
+      return this.projectEnds(ends as tf.Tensor2D); // [B, E]
     });
+  }
+
+  /**
+   * Encodes embedded prompts that begin alike; what is alike is computed once. Equal to `forward` of the whole prompts, stem
+   * by stem.
+   * @param stems the common beginnings, `[S, P, D]`; deep tokens overwrite places in these
+   * @param branches what follows each stem, `[S, B, R, D]`
+   * @param ends where in the branches of each stem the end token stands, S numbers from 0 to R - 1
+   * @param deepTokens as in `forward`, `[S, T, D]` each with T < P
+   * @returns `[S·B, E]`, not normalised
+   */
+  forwardBranches(stems: tf.Tensor3D, branches: tf.Tensor4D, ends: readonly number[], deepTokens: readonly tf.Tensor3D[] = []): tf.Tensor2D {
+    const [stemCount, stemLength, width] = stems.shape;
+    const [, branchCount, branchLength] = branches.shape;
+    const inStems = stemCount * stemLength;
+    const inBranches = stemCount * branchCount * branchLength;
+    this.refuseTooLong(stemLength + branchLength);
+    return tf.tidy(() => {
+      const positions = this.positionEmbedding.read() as tf.Tensor2D;
+      const flat = (tokens: tf.Tensor, rows: number): tf.Tensor3D => tf.reshape(tokens, [1, rows, width]);
+      let rows = tf.concat(
+        [
+          flat(tf.add(stems, tf.slice(positions, [0, 0], [stemLength, width])), inStems),
+          flat(tf.add(branches, tf.slice(positions, [stemLength, 0], [branchLength, width])), inBranches),
+        ],
+        1,
+      ) as tf.Tensor3D; // [1, S·P + S·B·R, D]
+      const endRows = ends.flatMap((end, stem) =>
+        Array.from({ length: branchCount }, (_, branch) => inStems + (stem * branchCount + branch) * branchLength + end),
+      );
+      this.blocks.forEach((block, index) => {
+        const deep = index === 0 ? undefined : deepTokens[index - 1];
+        if (deep) {
+          const [ofStems, ofBranches] = tf.split(rows, [inStems, inBranches], 1) as [tf.Tensor3D, tf.Tensor3D];
+          rows = tf.concat([flat(overwriteAfterStart(tf.reshape(ofStems, stems.shape), deep), inStems), ofBranches], 1);
+        }
+        const only = index === this.blocks.length - 1 ? tf.tensor1d(endRows, 'int32') : undefined;
+        rows = block.branch(rows, { stems: stemCount, stemLength, branches: branchCount, branchLength }, only);
+      });
+      return this.projectEnds(tf.squeeze(rows, [0])); // [S·B, E]
+    });
+  }
+
+  private projectEnds(ends: tf.Tensor2D): tf.Tensor2D {
+    return tf.matMul(this.finalNorm.apply(ends) as tf.Tensor2D, this.projection.read() as tf.Tensor2D);
+  }
+
+  private refuseTooLong(length: number): void {
+    const { contextLength } = this.config.sizes;
+    if (length <= contextLength) return;
+    throw new WeightsError(
+      'weights/prompt-length',
+      `a prompt of ${length} tokens is longer than the ${contextLength} that this text encoder takes; use fewer context tokens or shorter words`,
+      { found: length, contextLength },
+    );
   }
 
   /**

@@ -123,7 +123,8 @@ export function attend(queries: tf.Tensor3D, keys: tf.Tensor3D, values: tf.Tenso
 /** Large enough to vanish in any softmax, and finite on every backend. */
 const MASKED = -1e9;
 
-function causalMask(count: number): tf.Tensor2D {
+/** Added to scores `[…, N, N]`, hides from each token what comes after it. */
+export function causalMask(count: number): tf.Tensor2D {
   const mask = new Float32Array(count * count);
   for (let row = 0; row < count; row++) mask.fill(MASKED, row * count + row + 1, (row + 1) * count);
   return tf.tensor2d(mask, [count, count]);

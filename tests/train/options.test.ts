@@ -5,11 +5,11 @@ import { smallSizes } from './tiny-files';
 const complete = (training: TrainingOptionsInput, model: ModelOptionsInput = {}): ReturnType<typeof completeTrainingOptions> =>
   completeTrainingOptions(training, completeModelOptions(model, smallSizes));
 
-test('defaults are those of the reference', () => {
+test('defaults are those of the reference, but for exact gradients', () => {
   expect(complete({})).toEqual({
     learningRate: 1e-3, betas: [0.6, 0.999], batchSize: 8, epochs: 5, seed: 111, imageTemperature: 0.01, pixelTemperature: 0.07,
     interpolation: 'nearest', pooling: true, contextProbability: 1, pixelWeight: 1, imageWeight: 0.2,
-    contextTokens: 12, deepTokens: 4, depth: 9, portion: 1, kShot: 0, mosaicRate: 0, validate: 0,
+    contextTokens: 12, deepTokens: 4, depth: 9, portion: 1, kShot: 0, mosaicRate: 0, validate: 0, roundGradients: false,
   });
 });
 

@@ -35,6 +35,8 @@ export interface BuildOptions {
   readonly spatial?: SpatialWeights | undefined;
   readonly options?: ModelOptionsInput;
   readonly trainablePrompts?: boolean;
+  /** See `LearnablePromptsConfig`; on by default, as in the reference. */
+  readonly roundGradients?: boolean;
 }
 
 /**
@@ -42,7 +44,7 @@ export interface BuildOptions {
  * afterwards.
  * @throws WeightsError where the prompts do not fit the backbone, or the backbone's file is not complete
  */
-export function buildCraneModel(backbone: Backbone, { prompts, spatial, options: input = {}, trainablePrompts = false }: BuildOptions): CraneModel {
+export function buildCraneModel(backbone: Backbone, { prompts, spatial, options: input = {}, trainablePrompts = false, roundGradients = true }: BuildOptions): CraneModel {
   const { sizes, activation, tokenizer, tokenIds, parameters } = backbone;
   const options = completeModelOptions({ ...input, spatial: spatial?.family ?? 'none' }, sizes);
   const fresh = 'seed' in prompts;
@@ -97,6 +99,7 @@ export function buildCraneModel(backbone: Backbone, { prompts, spatial, options:
       normalWords: tokenizer.encode(NORMAL_WORDS),
       anomalousWords: tokenizer.encode(ANOMALOUS_WORDS),
       trainable: trainablePrompts,
+      roundGradients,
       parameters: fresh ? freshPrompts(prompts.seed) : promptValues(prompts),
       onParameter,
     });
