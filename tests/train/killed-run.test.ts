@@ -23,8 +23,9 @@ afterAll(() => {
 
 interface Ended {
   readonly code: number | null;
-  /** Milliseconds. */
-  readonly lifetime: number;
+  /** Milliseconds until its steps began, and from there to the end. */
+  readonly start: number;
+  readonly stepping: number;
   readonly steps: number;
   readonly errors: string;
 }
@@ -38,20 +39,23 @@ function trainInProcess(options: TrainOptions, cache: string, kill?: { readonly 
       env: { ...process.env, CRANE_CACHE: cache },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    let [steps, errors] = [0, ''];
+    let [steps, errors, begun] = [0, '', 0];
     const killLater = (): void => {
       if (kill) setTimeout(() => child.kill('SIGKILL'), kill.milliseconds).unref();
     };
     if (kill?.from === 'start') killLater();
     child.stdout.on('data', (chunk: Buffer) => {
       const text = chunk.toString();
-      if (text.includes('begun') && kill?.from === 'steps') killLater();
+      if (text.includes('begun')) {
+        begun = performance.now();
+        if (kill?.from === 'steps') killLater();
+      }
       steps += text.split('step ').length - 1;
     });
     child.stderr.on('data', (chunk: Buffer) => {
       errors += chunk.toString();
     });
-    child.on('exit', (code) => resolve({ code, lifetime: performance.now() - began, steps, errors }));
+    child.on('exit', (code) => resolve({ code, start: begun - began, stepping: performance.now() - begun, steps, errors }));
   });
 }
 
@@ -82,16 +86,19 @@ test(`a run that is killed at ${KILLS} random moments ends as one that was not`,
   const uniform = seededUniform(process.env['CRANE_KILL_SEED'] ?? 'kills');
   const resumed = { ...options, resume: broken };
   let kills = 0;
-  for (let attempt = 0; kills < KILLS && attempt < 3 * KILLS; attempt++) {
-    // The first ones hit reading and encoding too, the others the steps, where each process gets a little further.
-    const kill = attempt % 4 === 0 ? { milliseconds: uniform() * unbroken.lifetime, from: 'start' as const } : { milliseconds: uniform() * 400, from: 'steps' as const };
+  for (let attempt = 0; kills < KILLS && attempt < 2 * KILLS; attempt++) {
+    // Every fourth while it reads and encodes, the others in their steps, where each gets a little further.
+    const kill =
+      attempt % 4 === 0
+        ? { milliseconds: uniform() * unbroken.start, from: 'start' as const }
+        : { milliseconds: (uniform() * 0.8 * unbroken.stepping) / KILLS, from: 'steps' as const };
     const { code, errors } = await trainInProcess(resumed, path.join(folder, 'cache-broken'), kill);
     expect(errors).toBe('');
     if (code === null) kills++;
   }
   const last = await trainInProcess(resumed, path.join(folder, 'cache-broken'));
   expect(last).toMatchObject({ code: 0, errors: '' });
-  expect(kills).toBeGreaterThanOrEqual(Math.ceil(KILLS / 2));
+  expect(kills).toBe(KILLS);
 
   expect(contents(broken)).toEqual(contents(whole));
   const losses = (root: string): unknown[] => readStepLog(path.join(root, 'losses.jsonl')).map(({ seconds, ...line }) => line);
