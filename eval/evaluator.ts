@@ -150,11 +150,12 @@ class Measures {
 
   constructor(private readonly hasMasks: boolean) {}
 
-  add(anomalous: boolean, score: number, native: { data: Float32Array; width: number; height: number }, mask: Uint8Array): void {
+  /** @param mask null where it is not known which pixels are anomalous: the image then counts in image metrics only */
+  add(anomalous: boolean, score: number, native: { data: Float32Array; width: number; height: number }, mask: Uint8Array | null): void {
     this.images++;
     if (anomalous) this.anomalous++;
     this.image.add(score, anomalous);
-    if (this.hasMasks) this.pixel.add(native.data, mask, native.width, native.height);
+    if (this.hasMasks && mask !== null) this.pixel.add(native.data, mask, native.width, native.height);
   }
 
   values(): MetricValues {
@@ -184,14 +185,15 @@ class CategoryMetrics {
   /** @throws ImageError where the mask cannot be read; the image then counts nowhere */
   async add(sample: Sample, { score, map, seconds }: Detection, reference: boolean): Promise<void> {
     const native = map.native as { data: Float32Array; width: number; height: number };
-    const mask = await preprocessMask(sample.anomalous ? (sample.maskPath ?? undefined) : undefined, native, { reference });
+    const unknown = sample.anomalous && sample.maskPath === null;
+    const mask = unknown ? null : await preprocessMask(sample.anomalous ? (sample.maskPath ?? undefined) : undefined, native, { reference });
     this.whole.add(sample.anomalous, score, native, mask);
     const group = sample.anomalous ? this.groupOf?.(sample.defect) : undefined;
     if (!sample.anomalous && this.groupOf) {
       this.normals.push({ score, native });
       this.groups.forEach((measures) => measures.add(false, score, native, mask));
     }
-    if (group !== undefined) this.ofGroup(group, mask.length).add(true, score, native, mask);
+    if (group !== undefined) this.ofGroup(group, native.data.length).add(true, score, native, mask);
     const { imagePath: path, defect, anomalous, maskPath } = sample;
     this.detectionSeconds += seconds;
     this.scores.push({ path, defect, anomalous, maskPath, score });

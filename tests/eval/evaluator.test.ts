@@ -102,6 +102,24 @@ describeWithGoldens('sets that are not as they should be', () => {
     expect([reference.mean['image/f1max'], reference.referenceMeans]).toEqual([f1 / 2, true]);
   });
 
+  test('an anomalous image whose mask is lost counts among images, and not among pixels', async () => {
+    const root = path.join(folder, 'lost-mask');
+    await picture(path.join(root, 'thing/test/good/000.png'), 10);
+    for (const index of [0, 1]) await picture(path.join(root, `thing/test/stain/00${index}.png`), 90 * index);
+    const right = path.join(root, 'thing/ground_truth/stain/000_mask.png');
+    fs.mkdirSync(path.dirname(right), { recursive: true });
+    await sharp(Buffer.alloc(400, 255).fill(0, 0, 300), { raw: { width: 20, height: 20, channels: 1 } }).png().toFile(right);
+    const dataset = await openDataset(root, { allowIncomplete: true });
+    const [category] = dataset.categories as [(typeof dataset.categories)[number]];
+    const all = await evaluate(crane, dataset);
+    const masked = { ...category, samples: category.samples.filter(({ anomalous, hasMask }) => hasMask || !anomalous) };
+    expect(masked.samples).toHaveLength(2);
+    const without = await evaluate(crane, { ...dataset, categories: [masked] });
+    expect([all.categories[0]?.images, without.categories[0]?.images]).toEqual([3, 2]);
+    for (const id of ['pixel/auroc', 'pixel/ap', 'pixel/aupro/exact@0.3'] as const) expect(all.mean[id]).toBe(without.mean[id]);
+    expect(without.mean['pixel/auroc']).not.toBeNull();
+  });
+
   test('pictures put in the place of files keep their labels and their order, whichever of them fail', async () => {
     const root = path.join(folder, 'replaced');
     for (let index = 0; index < 12; index++) {
