@@ -11,6 +11,7 @@ import { isUnseen } from '../datasets/synthetic';
 import { Crane } from '../lib/crane';
 import { UsageError } from '../lib/errors';
 import type { OnProgress } from '../lib/progress';
+import { isAuxiliarySet } from './auxiliary-set';
 import type { Evaluation } from './evaluation';
 import { evaluate } from './evaluator';
 import { metricsLegend, metricsTable } from './metrics-table';
@@ -112,7 +113,7 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
  */
 export function refuseAuxiliarySet(crane: Crane, dataset: Dataset): void {
   const { auxiliary, prompts } = crane.description;
-  if (auxiliary === null || auxiliary.toLowerCase() !== dataset.name.toLowerCase()) return;
+  if (!isAuxiliarySet(auxiliary, dataset.name)) return;
   throw new UsageError(
     'eval/auxiliary',
     `the prompts ${prompts} were trained on ${auxiliary} itself, so its figures would not be zero-shot. ` +

@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { openDataset, type Dataset } from '../../datasets/dataset';
 import { ensureSynthetic } from '../../datasets/ensure-synthetic';
@@ -7,6 +8,7 @@ import type { CraneOptions } from '../../lib/crane';
 import { CraneError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
 import { packageVersion } from '../../lib/version';
+import { isAuxiliarySet } from '../auxiliary-set';
 import { METRIC_IDS, meanOverCategories, type MetricValues } from '../metrics/metric-ids';
 import { paperDomain, PAPER_SETS, PUBLISHED_AVERAGES, publishedRow, type PaperDomain } from '../published';
 import { RECIPE_BACKBONE, recipeOptions, RECIPES, type Recipe } from '../recipes';
@@ -65,6 +67,7 @@ export interface RowState {
  */
 export async function runBenchmark(options: BenchmarkOptions): Promise<BenchmarkResults> {
   const { model, out, backend, seed = 111, fresh = false, onProgress, signal } = options;
+  removeUnfinished(out);
   const inspector = new ModelInspector({ ...model, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
   const backbone = await inspector.backbone(model.backbone ?? RECIPE_BACKBONE);
   const store = new ResultStore(path.join(out, 'kept'), fresh);
@@ -73,6 +76,14 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<Benchmark
     return await new Benchmark(options, runner, inspector, backbone).run();
   } finally {
     runner.dispose();
+  }
+}
+
+/** Half-written files that a killed run has left. Nobody else writes here, see the command's lock. */
+function removeUnfinished(out: string): void {
+  if (!fs.existsSync(out)) return;
+  for (const entry of fs.readdirSync(out, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile() && /\.json\.\d+\.[0-9a-f]+\.partial$/.test(entry.name)) fs.rmSync(path.join(entry.parentPath, entry.name), { force: true });
   }
 }
 
@@ -137,7 +148,7 @@ class Benchmark {
     try {
       const given = this.optionsFor(recipe, dataset);
       const { prompts } = await this.inspector.filesOf(given);
-      if (prompts.auxiliary?.toLowerCase() === dataset.name.toLowerCase()) {
+      if (isAuxiliarySet(prompts.auxiliary, dataset.name)) {
         return leave('auxiliary', `the prompts ${prompts.name} were trained on ${prompts.auxiliary} itself, so its figures would not be zero-shot`);
       }
       const title = `${recipe.name} ${dataset.name}`;

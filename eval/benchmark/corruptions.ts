@@ -69,9 +69,9 @@ export async function corrupt(picture: RgbImage, corruption: Corruption, seed: s
     case 'brightness':
       return { width, height, data: data.map((value) => Math.min(255, value + level)) };
     case 'blur': {
-      // libvips takes deviations from 0.3 up; below, its kernel is a single pixel anyway.
+      // Below 0.3, the least that libvips takes, a Gaussian hardly leaves its pixel. By default it would cut the kernel at 0.2.
       const sigma = Math.max(0.3, (level / 1000) * Math.min(width, height));
-      return pixelsOf(picture, (image) => image.blur({ sigma, precision: 'float' }));
+      return pixelsOf(picture, (image) => image.blur({ sigma, precision: 'float', minAmplitude: 0.01 }));
     }
     case 'jpeg': {
       const coded = await asSharp(picture).jpeg({ quality: level, chromaSubsampling: '4:2:0' }).toBuffer();

@@ -21,13 +21,13 @@ export class ResultStore {
   /** What was stored under a key in an earlier run, or by this one; undefined where nothing was, or not completely. */
   read<T>(key: object): T | undefined {
     if (this.fresh && !this.written.has(hashOfValue(key))) return undefined;
-    let stored: { readonly key: unknown; readonly value: T };
     try {
-      stored = JSON.parse(fs.readFileSync(this.fileOf(key), 'utf8'), reviveThresholds) as typeof stored;
+      const stored = JSON.parse(fs.readFileSync(this.fileOf(key), 'utf8'), reviveThresholds) as { readonly key: unknown; readonly value: T } | null;
+      return canonicalJson(stored?.key) === canonicalJson(versioned(key)) ? stored?.value : undefined;
     } catch {
+      // Not there, or not readable: it will be made again.
       return undefined;
     }
-    return canonicalJson(stored.key) === canonicalJson(versioned(key)) ? stored.value : undefined;
   }
 
   /** @throws CraneError `results/unwritable` */
