@@ -68,6 +68,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import('./bench/command')).benchCommand,
   },
   {
+    name: 'cache',
+    describe: 'Show or clear the features of images that trainings keep',
+    load: async () => (await import('./cache')).cacheCommand,
+  },
+  {
     name: 'doctor',
     describe: 'Show which backend computes and why, and what is missing',
     load: async () => (await import('./doctor')).doctorCommand,

@@ -32,6 +32,41 @@ export function featureCacheContents(folder: string = featureFolder()): CacheCon
   return { folder, bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0), shards };
 }
 
+/** The features of one encoder with its options. */
+export interface SpaceContents {
+  readonly folder: string;
+  readonly bytes: number;
+  /** When a run last used one of them, in milliseconds. */
+  readonly used: number;
+  /** What went into their keys; null where that is not known. */
+  readonly description: Readonly<Record<string, unknown>> | null;
+}
+
+/** All spaces, the one that was used last first. */
+export function featureSpaces(folder: string = featureFolder()): SpaceContents[] {
+  const bySpace = new Map<string, ShardFile[]>();
+  for (const shard of featureCacheContents(folder).shards) {
+    const space = path.dirname(shard.file);
+    bySpace.set(space, [...(bySpace.get(space) ?? []), shard]);
+  }
+  return [...bySpace]
+    .map(([space, shards]) => ({
+      folder: space,
+      bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0),
+      used: Math.max(...shards.map(({ used }) => used)),
+      description: readDescription(path.join(space, 'space.json')),
+    }))
+    .sort((a, b) => b.used - a.used);
+}
+
+function readDescription(file: string): Readonly<Record<string, unknown>> | null {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as Record<string, unknown>;
+  } catch {
+    return null;
+  }
+}
+
 /** The shards of one space, in the order in which they were begun. */
 export function shardsIn(folder: string): ShardFile[] {
   return entriesOf(folder)
