@@ -31,14 +31,15 @@ export const listCommand: CommandModule<object, JsonOption> = {
     if (json) return print(JSON.stringify({ dataFolder: data, datasets: entries.map(({ entry, found }) => ({ ...entry, get: howToGet(entry), folder: found?.folder ?? null, found })) }, null, 2));
     print(`Data folder: ${data}\n`);
     print(formatTable(
-      [{ title: 'name' }, { title: 'set' }, { title: 'kind' }, { title: 'categories', align: 'right' }, { title: 'expected', align: 'right' }, { title: 'found', align: 'right' }, { title: 'masks' }, { title: 'layout' }],
+      [{ title: 'name' }, { title: 'set' }, { title: 'categories', align: 'right' }, { title: 'expected', align: 'right' }, { title: 'found', align: 'right' }, { title: 'masks' }],
       entries.map(({ entry, found }) => [
-        entry.name, entry.title, entry.kind, String(entry.categories.length || ''), expectedText(entry.expected),
-        found === null ? '-' : found.counts === null ? '?' : countsText(found.counts), entry.hasMasks ? 'yes' : 'no', found?.layout ?? '',
+        entry.name, entry.title, String(entry.categories.length || ''), expectedText(entry.expected),
+        found === null ? '-' : found.counts === null ? '?' : countsText(found.counts), entry.hasMasks ? 'yes' : 'no',
       ]),
     ));
-    print('\nexpected, found: normal / anomalous images of the test split; ~ as commonly quoted, not counted; - not here\n');
-    print(formatTable([{ title: 'name' }, { title: 'how to get it' }, { title: 'licence' }], entries.map(({ entry }) => [entry.name, howToGet(entry), entry.licence])));
+    print('\nexpected, found: normal / anomalous images of the test split;\n~ as commonly quoted, not counted; - not here; ? cannot be read\n');
+    print(formatTable([{ title: 'name' }, { title: 'how to get it' }, { title: 'licence' }], entries.map(({ entry }) => [entry.name, howToGet(entry).replace(/^crane datasets (\w+).*/, '$1'), entry.licence])));
+    print('\nfetch: crane datasets fetch NAME --accept-license\nsynthesize: crane datasets synthesize; by hand: from the address, unpacked into a folder NAME of the data folder');
     print('\nOfficial addresses:');
     entries.forEach(({ entry }) => print(`  ${entry.name.padEnd(20)}${entry.source}`));
     const troubles = entries.flatMap(({ entry, found }) => (found?.trouble == null ? [] : [`  ${entry.name.padEnd(20)}${found.trouble}`]));
@@ -62,5 +63,5 @@ async function lookAt(entry: RegisteredDataset, data: string, onProgress: OnProg
 /** In a few words; the address itself stands elsewhere. */
 export function howToGet({ name, kind, archives }: RegisteredDataset): string {
   if (kind === 'drawn') return 'crane datasets synthesize';
-  return archives.length > 0 ? `crane datasets fetch ${name} --accept-license` : 'by hand, from its address';
+  return archives.length > 0 ? `crane datasets fetch ${name} --accept-license` : 'by hand';
 }
