@@ -79,7 +79,8 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
     json?.write(asJson(result, scored, (performance.now() - began) / 1000));
     if (args.json !== '-') process.stdout.write(`${tableText(result, scored)}\n`);
     for (const { message } of failures) process.stderr.write(`${message}\n`);
-    if (failures.length > 0) process.stderr.write(`${incomplete(scored.categories, failures.length)}\n`);
+    // Beside the figures, wherever these go: they look like those of the whole set.
+    if (failures.length > 0) (args.json === '-' ? process.stderr : process.stdout).write(`${incomplete(scored.categories, failures.length)}\n`);
     return failures.length > 0 ? 1 : 0;
   } finally {
     json?.close();
@@ -177,5 +178,5 @@ function thresholdLine(categories: readonly ScoredCategory[]): string {
 function incomplete(categories: readonly ScoredCategory[], failures: number): string {
   const parts = categories.filter(({ notCounted }) => notCounted > 0).map(({ name, notCounted, images }) => `${notCounted} of the ${images + notCounted} images of ${name}`);
   const what = parts.length > 0 ? `${parts.join(', ')} are not counted` : 'masks or rows of scores are left over';
-  return `INCOMPLETE (${failures} ${failures === 1 ? 'problem' : 'problems'} above): ${what}. The figures are of the rest, not of the whole set.`;
+  return `INCOMPLETE, ${failures} ${failures === 1 ? 'problem' : 'problems'}: ${what}. The figures are of the rest, not of the whole set.`;
 }

@@ -26,7 +26,7 @@ const isMapPicture = (name: string): boolean => /\.(png|tiff?)$/i.test(name);
 
 /**
  * Maps of anomaly scores below a folder: `.npy`, `.npz`, PNG and TIFF, as `readMap` reads them. Where there are arrays,
- * pictures are taken for something else, such as heatmaps for people. Of an NPZ file, one array has the file's name; several have
+ * pictures are taken for something else, such as heatmaps for people. Scores are float32: of float64 maps they are rounded. Of an NPZ file, one array has the file's name; several have
  * names of their own, as in a folder.
  *
  * @param place a folder, or one NPZ file

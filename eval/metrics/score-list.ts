@@ -35,7 +35,7 @@ export function readScoreList(file: string): ListedImage[] {
   const { columns, rows } = parseCsv(text);
   const missing = ['name', 'score'].filter((column) => !columns.includes(column));
   if (missing.length > 0) {
-    throw new UsageError('usage/scores', `--scores ${file}: no column ${missing.join(' and ')}; its first line has ${columns.join(', ') || 'nothing'}. Expected name,score or name,score,label.`, { file, columns });
+    throw new UsageError('usage/scores', `--scores ${file}: no column ${missing.join(' and ')}; its first line has ${JSON.stringify(columns.join(', ').slice(0, 60))}. Expected name,score or name,score,label.`, { file, columns });
   }
   return rows.map(({ line, values }) => {
     const { name = '', score = '', label = '' } = values;

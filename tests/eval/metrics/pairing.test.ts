@@ -1,0 +1,64 @@
+import { pairByPath, type Pairs } from '../../../eval/metrics/pairing';
+import { partsOf, type NamedFile } from '../../../eval/metrics/score-files';
+import type { ListedImage } from '../../../eval/metrics/score-list';
+import { UsageError } from '../../../lib/errors';
+
+const files = (...paths: string[]): NamedFile<never>[] => paths.map((path) => ({ path, parts: partsOf(path), read: () => Promise.reject(new Error('not read here')) }));
+const rows = (...names: string[]): ListedImage[] => names.map((name, at) => ({ name, parts: partsOf(name), line: at + 2, score: at, anomalous: undefined }));
+const pairs = (maps: string[], masks: string[], list: string[] = []): Pairs => pairByPath(files(...maps), files(...masks), rows(...list), 'set');
+const told = ({ maps }: Pairs): Record<string, string> => Object.fromEntries(maps.map(({ map, masks }) => [map.path, masks.map(({ path }) => path).join(' ')]));
+const categories = (...maps: string[]): string[] => pairs(maps, []).maps.map(({ category }) => category);
+
+describe('maps and masks belong together', () => {
+  test.each([
+    ['by name', '000.npy', '000.png'],
+    ['with an ending of masks', '000.npy', '000_mask.png'],
+    ['with an ending of maps', '000_anomaly_map.tiff', '000_mask.png'],
+    ['when the name itself ends so', 'road_map.npy', 'road_map.png'],
+    ['in the same folders', 'bottle/broken/000.npy', 'bottle/broken/000_mask.png'],
+    ['in the folders of MVTec-AD', 'bottle/test/broken/000.npy', 'bottle/ground_truth/broken/000_mask.png'],
+    ['with folders in the name, as detect writes them', 'broken-000.npy', 'ground_truth/broken/000_mask.png'],
+    ['in upper and lower case', 'A/Part.NPY', 'a/part_MASK.PNG'],
+    ['with blanks and accents in either form', 'tête à/1.npy', 'te\u0302te a\u0300/1.png'],
+    ['with dots in the name', 'a.b.c.npy', 'a.b.c.png'],
+  ])('%s: %s and %s', (_, map, mask) => {
+    const result = pairs([map], [mask]);
+    expect(told(result)).toEqual({ [map]: mask });
+    expect(result.masksLeftOver).toEqual([]);
+  });
+
+  test('never by position, nor by the name alone across folders', () => {
+    const result = pairs(['a/000.npy', 'b/001.npy'], ['a/001.png', 'b/000.png']);
+    expect(told(result)).toEqual({ 'a/000.npy': '', 'b/001.npy': '' });
+    expect(result.masksLeftOver.map(({ path }) => path)).toEqual(['a/001.png', 'b/000.png']);
+  });
+
+  test('several masks of one image are all its own; a picture of its name beside them is the image', () => {
+    const result = pairs(['7.npy', '8.npy'], ['7.png', '7_mask.png', '7_mask_2.png', '8.png', '9_mask.png']);
+    expect(told(result)).toEqual({ '7.npy': '7_mask.png 7_mask_2.png', '8.npy': '8.png' });
+    expect(result.masksLeftOver.map(({ path }) => path)).toEqual(['9_mask.png']);
+  });
+
+  test('rows of scores are found in the same ways, and those left over are told', () => {
+    const result = pairs(['nut/good/0.npy', 'nut/bad/0_scores.npy'], [], ['nut/bad/0.jpg', 'NUT/test/good/0', 'bolt/0.png']);
+    expect(result.maps.map(({ listed }) => listed?.line)).toEqual([3, 2]);
+    expect(result.rowsLeftOver.map(({ line }) => line)).toEqual([4]);
+  });
+
+  test('two maps or two rows of one name are refused', () => {
+    expect(() => pairs(['a/1.npy', 'a/test/1.npy'], [])).toThrow(UsageError);
+    expect(() => pairs(['a/1.npy', 'a/test/1.npy'], [])).toThrow(/two maps have one name: a\/1.npy and a\/test\/1.npy/);
+    expect(() => pairs(['1.npy'], [], ['1.png', '1.jpg'])).toThrow(/two rows of scores have one name: 1.png \(line 2\) and 1.jpg \(line 3\)/);
+  });
+});
+
+describe('categories', () => {
+  test.each([
+    ['the folder itself, without folders in it', ['1.npy', '2.npy'], ['set', 'set']],
+    ['the first folder', ['nut/1.npy', 'bolt/scratch/1.npy'], ['nut', 'bolt']],
+    ['what stands before test', ['metal/nut/test/good/1.npy', 'bolt/test/1.npy', 'test/bad/1.npy'], ['metal/nut', 'bolt', 'set']],
+    ['one, where folders are kinds of defects', ['good/1.npy', 'scratch/2.npy'], ['set', 'set']],
+  ])('are %s', (_, maps, expected) => {
+    expect(categories(...maps)).toEqual(expected);
+  });
+});
