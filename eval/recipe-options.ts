@@ -1,7 +1,7 @@
 import type { CraneOptions } from '../lib/crane';
 import { openBackbone } from '../lib/methods/crane/backbone';
 import { takesPublishedPrompts } from '../lib/methods/crane/prompts';
-import { RECIPE_BACKBONE, recipeOptions, type Recipe } from './recipes';
+import { RECIPE_BACKBONE, recipeOptions, type Recipe, type RecipeBackbone } from './recipes';
 
 /**
  * Completes what was given by hand with what a recipe has for a set. Opens the backbone, since its depth decides which
@@ -18,8 +18,19 @@ export async function completeByRecipe(recipe: Recipe, set: string, given: Crane
   });
   try {
     const network = { blocks: backbone.sizes.vision.layers, takesPublishedPrompts: takesPublishedPrompts(backbone) };
-    return { ...recipeOptions(recipe, set, network), ...given, backbone: name };
+    return { ...byRecipe(recipe, set, network, given), backbone: name };
   } finally {
     backbone.close();
   }
+}
+
+/**
+ * What a recipe has for a set, and over it what was given by hand. Weights of a second vision model that are given without
+ * its kind are for the recipes that have one.
+ */
+export function byRecipe(recipe: Recipe, set: string, network: RecipeBackbone, given: CraneOptions): CraneOptions {
+  const { spatial, ...rest } = given;
+  const options: CraneOptions = { ...recipeOptions(recipe, set, network), ...rest };
+  const weightsOnly = typeof spatial === 'object' && spatial.model === undefined;
+  return spatial === undefined || (weightsOnly && options.spatial === 'none') ? options : { ...options, spatial };
 }

@@ -11,7 +11,8 @@ import { packageVersion } from '../../lib/version';
 import { isAuxiliarySet } from '../auxiliary-set';
 import { METRIC_IDS, meanOverCategories, type MetricValues } from '../metrics/metric-ids';
 import { paperDomain, PAPER_SETS, PUBLISHED_AVERAGES, publishedRow, type PaperDomain } from '../published';
-import { RECIPE_BACKBONE, recipeOptions, RECIPES, type Recipe } from '../recipes';
+import { byRecipe } from '../recipe-options';
+import { RECIPE_BACKBONE, RECIPES, type Recipe } from '../recipes';
 import { RESULTS_SCHEMA_VERSION, writeResults } from '../results';
 import { writeRowDetails, type BenchmarkResults, type BenchmarkRow, type CorruptionRow, type DomainAverage, type LeftOut, type MatrixStudy } from './benchmark-results';
 import { levelOf, type Corruption } from './corruptions';
@@ -168,7 +169,7 @@ class Benchmark {
   private optionsFor(recipe: Recipe, dataset: Dataset): CraneOptions {
     const { model } = this.options;
     const { onProgress, signal, ...given } = model;
-    return { ...recipeOptions(recipe, dataset.name, this.backbone), ...given, backbone: model.backbone ?? RECIPE_BACKBONE };
+    return { ...byRecipe(recipe, dataset.name, this.backbone, given), backbone: model.backbone ?? RECIPE_BACKBONE };
   }
 
   private async open(name: string): Promise<Dataset | CraneError> {

@@ -6,7 +6,8 @@ import type { OnProgress } from '../../lib/progress';
 import { runTraining } from '../../train/run';
 import { readRunFile } from '../../train/run-file';
 import { RunFolder } from '../../train/run-folder';
-import { RECIPE_BACKBONE, recipeOptions, type Recipe } from '../recipes';
+import { byRecipe } from '../recipe-options';
+import { RECIPE_BACKBONE, type Recipe } from '../recipes';
 import type { MatrixStudy } from './benchmark-results';
 import { hashOfValue } from './canonical-json';
 import type { BackboneFile, ModelInspector } from './model-files';
@@ -46,7 +47,8 @@ export async function studyMatrix(
   };
   for (const recipe of recipes) {
     for (const auxiliary of sets) {
-      const given = { ...recipeOptions(recipe, auxiliary.name, backbone), ...withoutAccess(options.model), backbone: options.model.backbone ?? RECIPE_BACKBONE };
+      const name = options.model.backbone ?? RECIPE_BACKBONE;
+      const given = { ...byRecipe(recipe, auxiliary.name, backbone, withoutAccess(options.model)), backbone: name };
       const prompts = await trainedPrompts(recipe, auxiliary, given, { backbone, inspector, options }).catch(forRow);
       if (prompts instanceof Error) {
         study.leftOut.push({ recipe: recipe.name, auxiliary: auxiliary.name, target: null, message: prompts.message });
@@ -54,7 +56,7 @@ export async function studyMatrix(
       }
       for (const target of sets.filter((set) => set !== auxiliary)) {
         const title = `${recipe.name} ${auxiliary.name} > ${target.name}`;
-        const scoring = { ...recipeOptions(recipe, target.name, backbone), ...withoutAccess(options.model), backbone: given.backbone, prompts };
+        const scoring = { ...byRecipe(recipe, target.name, backbone, withoutAccess(options.model)), backbone: name, prompts };
         const outcome = await runner.run({ title, dataset: target, options: scoring, pictures: false }).catch(forRow);
         if (outcome instanceof Error) study.leftOut.push({ recipe: recipe.name, auxiliary: auxiliary.name, target: target.name, message: outcome.message });
         else study.cells.push({ recipe: recipe.name, auxiliary: auxiliary.name, target: target.name, mean: outcome.evaluation.mean });

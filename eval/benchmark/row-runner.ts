@@ -5,7 +5,6 @@ import type { Category, Dataset } from '../../datasets/dataset';
 import type { BackendInfo } from '../../lib/backend';
 import { Crane, type CraneOptions, type ModelDescription } from '../../lib/crane';
 import type { OnProgress } from '../../lib/progress';
-import { packageVersion } from '../../lib/version';
 import type { CategoryEvaluation, Evaluation } from '../evaluation';
 import { evaluateCategory, refuseUnlabelled, refuseUnreadable } from '../evaluator';
 import { meanOverCategories } from '../metrics/metric-ids';
@@ -16,6 +15,7 @@ import { corruptedPicture, CORRUPTIONS_VERSION, type Corruption } from './corrup
 import { modelCost, type ModelCost } from './model-cost';
 import type { ModelFiles, ModelInspector } from './model-files';
 import { PeakMemory } from './peak-memory';
+import { programHash } from './program-hash';
 import type { ResultStore } from './result-store';
 
 /** One line of a benchmark: a set, and the model that scores it. */
@@ -79,6 +79,7 @@ export interface RowRunnerParts {
  */
 export class RowRunner {
   private loaded: { readonly key: string; readonly crane: Crane } | undefined;
+  private readonly program = programHash();
 
   constructor(private readonly parts: RowRunnerParts) {}
 
@@ -177,7 +178,7 @@ export class RowRunner {
   private modelKey({ backbone, prompts, spatial }: ModelFiles, given: CraneOptions): object {
     const { backbone: _, prompts: __, spatial: ___, backend: ____, offline, onProgress, signal, ...options } = given;
     return {
-      version: packageVersion(),
+      program: this.program,
       backend: [this.parts.backend.name, this.parts.backend.tensorflowVersion, this.parts.backend.gpu],
       backbone: backbone.sha256,
       prompts: prompts.sha256,

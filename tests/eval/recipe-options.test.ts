@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { completeByRecipe } from '../../eval/recipe-options';
+import { byRecipe, completeByRecipe } from '../../eval/recipe-options';
 import { RECIPES } from '../../eval/recipes';
 import type { Results } from '../../eval/results';
 import { runCrane } from '../cli/run-crane';
@@ -21,6 +21,18 @@ test('a recipe fills in what was not given by hand, for the backbone at hand', a
     backbone, layers: [1], fusion: 'soft', prompts: 'mine.pth',
   });
   await expect(completeByRecipe(RECIPES.crane, 'mvtec', { backbone: path.join(folder, 'gone.pt') })).rejects.toThrow(/gone\.pt/);
+});
+
+test('a second vision model by hand wins; weights alone are for the recipes that have one', () => {
+  const network = { blocks: 24, takesPublishedPrompts: true };
+  const spatialOf = (recipe: 'crane' | 'crane-plus', spatial?: Parameters<typeof byRecipe>[3]['spatial']): unknown =>
+    byRecipe(RECIPES[recipe], 'visa', network, spatial === undefined ? {} : { spatial }).spatial;
+  expect([spatialOf('crane'), spatialOf('crane-plus')]).toEqual(['none', 'dinov2']);
+  expect([spatialOf('crane', 'none'), spatialOf('crane-plus', 'none')]).toEqual(['none', 'none']);
+  expect([spatialOf('crane', 'sam'), spatialOf('crane-plus', 'sam')]).toEqual(['sam', 'sam']);
+  const weights = { model: undefined, weights: 'dinov2.pth', heads: undefined };
+  expect([spatialOf('crane', weights), spatialOf('crane-plus', weights)]).toEqual(['none', weights]);
+  expect(byRecipe(RECIPES['crane-plus'], 'visa', { ...network, takesPublishedPrompts: false }, { spatial: weights }).spatial).toBe(weights);
 });
 
 test('crane eval --recipe', async () => {
