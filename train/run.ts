@@ -160,6 +160,7 @@ async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
     ...(signal ? { signal } : {}),
   };
   const set = await openAuxiliarySet(typeof auxiliary === 'string' ? [auxiliary] : auxiliary, { categories: options.categories, onProgress, signal });
+  set.datasets.forEach(({ problems }) => problems.forEach(({ message }) => options.onNotice?.(message)));
   const backend = await prepareBackend(options.backend ?? 'auto');
   const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, access);
   let spatial: SpatialWeights | undefined;
