@@ -1,9 +1,10 @@
 import * as fs from 'node:fs/promises';
 import { ImageError, UsageError } from '../errors';
+import { widenHalf } from '../weights/half';
 
-/** Element types of NPY files that are read and written, by NumPy's names. */
+/** Element types of NPY files that are read and, but for float16, written, by NumPy's names. */
 export type NpyType =
-  | 'float32' | 'float64' | 'uint8' | 'int8' | 'uint16' | 'int16' | 'uint32' | 'int32' | 'uint64' | 'int64' | 'bool';
+  | 'float16' | 'float32' | 'float64' | 'uint8' | 'int8' | 'uint16' | 'int16' | 'uint32' | 'int32' | 'uint64' | 'int64' | 'bool';
 
 export type NpyData =
   | Float32Array | Float64Array | Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array
@@ -12,7 +13,7 @@ export type NpyData =
 export interface NpyArray {
   readonly dtype: NpyType;
   readonly shape: readonly number[];
-  /** Values in row-major order; booleans as a Uint8Array of 0 and 1. */
+  /** Values in row-major order; booleans as a Uint8Array of 0 and 1, halves as a Float32Array. */
   readonly data: NpyData;
 }
 
@@ -23,6 +24,7 @@ interface ElementKind {
 }
 
 const KINDS: Readonly<Record<NpyType, ElementKind>> = {
+  float16: { code: 'f2', bytes: 2, make: (buffer) => widened(new Uint16Array(buffer)) },
   float32: { code: 'f4', bytes: 4, make: (buffer) => new Float32Array(buffer) },
   float64: { code: 'f8', bytes: 8, make: (buffer) => new Float64Array(buffer) },
   uint8: { code: 'u1', bytes: 1, make: (buffer) => new Uint8Array(buffer) },
@@ -151,6 +153,12 @@ function toRowMajor(data: NpyData, shape: readonly number[]): NpyData {
     }
   }
   return out;
+}
+
+function widened(halves: Uint16Array): Float32Array {
+  const values = new Float32Array(halves.length);
+  widenHalf(halves, values);
+  return values;
 }
 
 /** By name, since under jest arrays from native code belong to another realm. Subclasses say their base's name. */

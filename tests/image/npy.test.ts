@@ -24,6 +24,15 @@ function numpyFile(header: string, body: Buffer, version = 1): Buffer {
 const FLOATS = Buffer.from(Float32Array.of(1, 2, 3, 4, 5, 6).buffer);
 
 describe('NPY', () => {
+  test('halves are widened, in either byte order', () => {
+    // 1, -2, 65504, the smallest, a third.
+    const halves = Buffer.from(Uint16Array.of(0x3c00, 0xc000, 0x7bff, 0x0001, 0x3555, 0).buffer);
+    const expected = { dtype: 'float16', shape: [2, 3], data: Float32Array.of(1, -2, 65504, 2 ** -24, 0.333251953125, 0) };
+    expect(decodeNpy(numpyFile("{'descr': '<f2', 'fortran_order': False, 'shape': (2, 3), }", halves), 'x.npy')).toEqual(expected);
+    expect(decodeNpy(numpyFile("{'descr': '>f2', 'fortran_order': False, 'shape': (2, 3), }", Buffer.from(halves).swap16()), 'x.npy')).toEqual(expected);
+    expect(() => encodeNpy(Float32Array.of(1), [1], 'float16')).toThrow(/of float16 expected/);
+  });
+
   test('bytes are those that numpy.save writes', () => {
     const got = encodeNpy(Float32Array.of(1, 2, 3, 4, 5, 6), [2, 3]);
     expect(got.length).toBe(128 + 24);

@@ -203,6 +203,15 @@ describe('what cannot be counted', () => {
     expect(byName(parse(out), 'nut')).toMatchObject({ images: 2, anomalous: 1, notCounted: 1 });
   });
 
+  test('masks of one image that differ in size', async () => {
+    const [maps, masks] = await writeSet('two-sizes', 'npy');
+    await place('two-sizes/masks', 'nut/scratch/0_mask_2.png', (file) => grey(new Uint8Array(9), 3, 3).png().toFile(file));
+    const { code, err, out } = await runCrane('metrics', maps, masks, '--normal-without-mask', '--whole-set', '--json', '-');
+    expect(code).toBe(1);
+    expect(err).toMatch(/nut\/scratch\/0\.npy: its masks have different sizes, 12 x 10 and 3 x 3/);
+    expect(parse(out).wholeSet).toMatchObject({ images: 5, anomalous: 3, notCounted: 1 });
+  });
+
   test('an image labelled anomalous without a mask, and a row without a map', async () => {
     const [maps, masks] = await writeSet('unmasked', 'npy');
     const scores = path.join(folder, 'unmasked/scores.csv');
@@ -212,6 +221,16 @@ describe('what cannot be counted', () => {
     expect(err).toMatch(/nut\/good\/0\.npy: .* is labelled anomalous in line 4, and there is no mask of that name/);
     expect(err).toMatch(/gone: no map belongs to line 8 of the list of scores/);
   });
+});
+
+test('the label of an image counts, whatever its mask marks', async () => {
+  const [maps, masks] = await writeSet('label', 'npy');
+  await place('label/masks', 'nut/good/0.png', (file) => grey(new Uint8Array(width * height)).png().toFile(file));
+  const scores = path.join(folder, 'label/scores.csv');
+  fs.writeFileSync(scores, `name,score,label\n${drawn.map(({ name, mask }, at) => `${name},${at},${mask || name === 'nut/good/0' ? 1 : 0}\n`).join('')}`);
+  const { code, out } = await runCrane('metrics', maps, masks, '--scores', scores, '--json', '-');
+  expect(code).toBe(0);
+  expect(byName(parse(out), 'nut')).toMatchObject({ images: 3, anomalous: 3, metrics: { 'image/auroc': null, ...(expected('nut') as object) } });
 });
 
 describe('maps and masks of different sizes', () => {
