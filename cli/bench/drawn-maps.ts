@@ -2,7 +2,7 @@ import { Random } from '../../datasets/synthetic/random';
 import { resizeMap } from '../../lib/image/resize-map';
 
 export interface DrawnMap {
-  /** Scores 0..1. [side, side] */
+  /** Scores from 0 up, most below 1. [side, side] */
   readonly map: Float32Array;
   /** 1 where anomalous. [side, side] */
   readonly mask: Uint8Array;
