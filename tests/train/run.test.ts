@@ -191,3 +191,36 @@ test('a run that is stopped keeps the epochs that it finished, and nothing in me
     'best.safetensors', 'config.yaml', 'curves.html', 'epoch_1.safetensors', 'losses.jsonl', 'prompts.safetensors', 'run.json', 'state.safetensors', 'tensorboard',
   ]);
 });
+
+test('several sets are trained on together', async () => {
+  const lungs = await writeSmallSet(inFolder('lungs'), { normal: 3, anomalous: 2 });
+  const { record, prompts } = await train(shortRun('several', { auxiliary: [auxiliary, lungs], training: { epochs: 1 } }));
+  expect(record.auxiliary).toMatchObject({ name: 'plates,lungs', categories: ['plates/plate', 'lungs/plate'], images: 16, anomalous: 8 });
+  expect((await readPromptCheckpoint(prompts)).metadata['crane.auxiliary']).toBe('plates,lungs');
+});
+
+test('an image in a hundred that cannot be read is left out, counted and listed; two are too many', async () => {
+  const root = await writeSmallSet(inFolder('hundred'), { normal: 50, anomalous: 50 });
+  const broken = path.join(root, 'plate/test/good/013.png');
+  fs.writeFileSync(broken, 'no picture');
+  // Mosaics of it fall back to the image that they stand for.
+  const run = shortRun('hundred-run', { auxiliary: root, training: { epochs: 1, batchSize: 16, mosaicRate: 0.5 } });
+  const steps: number[] = [];
+  const { skipped } = await expectNoLeak(() => train({ ...run, onStep: ({ images }) => void steps.push(images) }));
+  expect(skipped).toEqual([{ path: broken, message: expect.stringContaining('013.png') as string }]);
+  expect(steps.reduce((sum, images) => sum + images, 0)).toBe(99);
+  expect(JSON.parse(fs.readFileSync(inFolder('hundred-run/run.json'), 'utf8'))).toMatchObject({ skipped });
+
+  fs.writeFileSync(path.join(root, 'plate/test/spot/077.png'), 'no picture');
+  await expect(train({ ...run, out: inFolder('too-many') })).rejects.toMatchObject({ code: 'training/unreadable', message: expect.stringMatching(/013\.png[^]*077\.png/) as string });
+});
+
+test('the WebAssembly backend trains too, and says that it writes no event files', async () => {
+  const notices: string[] = [];
+  const native = await train(shortRun('native', { training: { epochs: 1, batchSize: 4 } }));
+  const wasm = await train(shortRun('wasm', { backend: 'wasm', training: { epochs: 1, batchSize: 4 }, onNotice: (message) => notices.push(message) }));
+  expect(notices).toEqual([expect.stringContaining('TensorBoard')]);
+  expect(fs.existsSync(inFolder('wasm/tensorboard'))).toBe(false);
+  expect(wasm.epochs[0]?.total).toBeCloseTo(native.epochs[0]?.total as number, 2);
+  await prepareBackend();
+});
