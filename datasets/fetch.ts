@@ -33,7 +33,7 @@ const ROOM = 2.2;
  * stopped; the set's folder appears when all of it is there.
  *
  * @throws UsageError `dataset/license` where the licence was not accepted, `dataset/not-fetchable` where a person has to
- *   go to the address; DatasetError `dataset/disk-full`, those of `unpack`; WeightsError of `download`
+ *   go to the address; DatasetError `dataset/disk-full`, those of `unpack`; WeightsError of `download`; the signal's reason
  */
 export async function fetchDataset(entry: RegisteredDataset, options: FetchOptions = {}): Promise<Fetched> {
   const data = options.dataFolder ?? dataFolder();
@@ -82,6 +82,7 @@ async function fetchArchive({ url, sha256 }: Archive, file: string, options: Fet
   try {
     await download(url, file, { ...options, sha256 });
   } catch (error) {
+    options.signal?.throwIfAborted();
     if (!(error instanceof CraneError) || error.code !== 'download/disk-full') throw error;
     throw noRoom(path.dirname(file), Number(error.data['needed']), Number(error.data['free']), error);
   }

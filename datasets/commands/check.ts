@@ -15,7 +15,7 @@ interface CheckArguments extends JsonOption {
 
 export const checkCommand: CommandModule<object, CheckArguments> = {
   command: 'check [set]',
-  describe: 'Open every file of a set, match every mask, count, and list what is wrong',
+  describe: 'Open every file of the test split of a set, match every mask, count, and list what is wrong',
   builder: (yargs) =>
     withExamples(
       withJson(yargs)

@@ -87,6 +87,27 @@ test('broken lines: it goes on where it stopped, in one call and in the next', a
   expect((await openDataset('btad', { dataFolder: data })).problems.map(({ kind }) => kind)).toEqual(['missing-category']);
 });
 
+test('stopped by a person while it downloads: what came is kept and the next call goes on', async () => {
+  const content = zip([{ name: 'BTech_Dataset_transformed/01/test/ok/0.bmp', content: Buffer.alloc(200_000, 7) }]);
+  let slow = true;
+  const from = await server((request, response) => {
+    if (request.method === 'HEAD' || !slow) return answerWell(content, '"1"', request, response);
+    response.writeHead(200, { 'content-length': content.length, etag: '"1"' });
+    response.write(content.subarray(0, 50_000));
+  });
+  const entry = served('btad', [{ server: from, file: 'btad.zip', content }]);
+  const controller = new AbortController();
+  const stopped = fetchDataset(entry, {
+    ...options(),
+    signal: controller.signal,
+    onProgress: (progress) => progress.kind === 'advance' && progress.done >= 50_000 && controller.abort(new Error('Ctrl-C')),
+  });
+  await expect(stopped).rejects.toThrow('Ctrl-C');
+  slow = false;
+  expect((await fetchDataset(entry, options())).fetched).toBe(true);
+  expect(from.ranges.at(-1)).toBe('bytes=50000-');
+});
+
 test('another file than the published one, and an archive that is unsafe: nothing appears under the name', async () => {
   const content = await btadZip();
   const from = await server((request, response) => answerWell(content, '"1"', request, response));
