@@ -17,12 +17,14 @@ export interface GalleryContent {
   readonly colourBar: string;
   /** Folder that paths are shown from. */
   readonly root: string;
+  /** Start of the ids, of its own for each set on a page. Default none. */
+  readonly scope?: string;
 }
 
 /** Address of a category's pictures; undefined where it has none. */
-export function categoryAnchor({ categories }: Selection, name: string): string | undefined {
+export function categoryAnchor({ categories }: Selection, name: string, scope = ''): string | undefined {
   const index = categories.findIndex(({ category }) => category.name === name);
-  return index < 0 ? undefined : `#pictures-${index}`;
+  return index < 0 ? undefined : `#${scope}pictures-${index}`;
 }
 
 /** For each category what was found best, what was nearly or really missed, and what nearly or really was a false alarm. */
@@ -52,7 +54,7 @@ function categoryPictures(selected: CategorySelection, index: number, content: G
   const threshold = imageThreshold(category);
   const { metrics } = category;
   return html`
-<section class="category" id="pictures-${index}"><h3>${category.name} <small>image AUROC ${percent(metrics['image/auroc'])} · pixel AUROC ${percent(metrics['pixel/auroc'])} · AUPRO ${percent(metrics['pixel/aupro/paper200@0.3'])}</small></h3>
+<section class="category" id="${content.scope ?? ''}pictures-${index}"><h3>${category.name} <small>image AUROC ${percent(metrics['image/auroc'])} · pixel AUROC ${percent(metrics['pixel/auroc'])} · AUPRO ${percent(metrics['pixel/aupro/paper200@0.3'])}</small></h3>
 <div class="kinds">${PICTURE_KINDS.map((kind) => html`
 <div class="kind"><h4>${TITLES[kind].title} <small>${TITLES[kind].meaning}</small></h4>${
     images[kind].length === 0

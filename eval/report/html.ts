@@ -42,3 +42,8 @@ function markupOf(insertion: Insertable): string {
 export function breakable(name: string): Html {
   return html`${name.split(/(?<=[_/@.-])/).map((part, index) => html`${index > 0 && trusted('<wbr/>')}${part}`)}`;
 }
+
+/** The same with every heading so many levels lower, for parts that stand deeper on another page. Text cannot look like a heading: it is escaped. */
+export function demoted({ markup }: Html, levels: number): Html {
+  return new Html(markup.replace(/<(\/?)h([1-6])(?=[ >])/g, (_, slash: string, level: string) => `<${slash}h${Math.min(6, Number(level) + levels)}`));
+}

@@ -35,6 +35,7 @@ ${facts('Run', [
   )}</div></details>`;
 }
 
-function facts(title: string, of: readonly (readonly [string, Insertable])[]): Html {
+/** Names and values under a heading. */
+export function facts(title: string, of: readonly (readonly [Insertable, Insertable])[]): Html {
   return html`<div><h3>${title}</h3><dl>${of.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></div>`;
 }

@@ -25,7 +25,7 @@ export interface PageContent {
 }
 
 /** Forbids the page to load anything, so that it stays one file even if someone edits it. */
-const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+export const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 const FAILURES_SHOWN = 100;
 
 /** The whole page as one document. Pure: the same content gives the same page. */

@@ -6,11 +6,11 @@ export const STYLE = `
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 header,main,footer{max-width:1320px;margin:0 auto;padding:0 28px}
-h1,h2,h3,h4,p,figure,dl,dd,ul{margin:0}
+h1,h2,h3,h4,h5,h6,p,figure,dl,dd,ul{margin:0}
 h1{font-size:clamp(1.8rem,4vw,2.8rem);line-height:1.1;letter-spacing:-.02em;overflow-wrap:anywhere}
 h2{font-size:1.45rem;letter-spacing:-.01em;margin-bottom:.5rem}
-h3{font-size:1rem}
-h4{font-size:.95rem}
+h3,h5{font-size:1rem}
+h4,h6{font-size:.95rem}
 small,code,.note{color:var(--soft);font-size:.8125rem;font-weight:400}
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.75rem;overflow-wrap:anywhere}
 a{color:var(--accent)}
@@ -89,7 +89,7 @@ main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8p
 .histogram,.panel{background:var(--sheet);border:1px solid var(--rule);border-radius:10px;padding:12px 14px}
 .histogram figcaption{display:flex;justify-content:space-between;gap:8px;align-items:baseline}
 .histogram figcaption span{color:var(--soft);font-size:.8125rem;white-space:nowrap}
-.histogram h3{overflow-wrap:anywhere;font-size:.9375rem;line-height:1.3}
+.histogram :is(h3,h5){overflow-wrap:anywhere;font-size:.9375rem;line-height:1.3}
 .normal rect,.swatch.normal{fill:var(--normal);background:var(--normal)}
 .anomalous rect,.swatch.anomalous{fill:var(--anomalous);background:var(--anomalous)}
 .swatch{display:inline-block;width:.75em;height:.75em;border-radius:2px;margin:0 .35em 0 .1em}
@@ -117,7 +117,7 @@ main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8p
 .pick input:checked+label{background:var(--accent);border-color:var(--accent);color:var(--page)}
 .pick input:focus-visible+label{outline:3px solid var(--accent);outline-offset:2px}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(232px,1fr));gap:14px}
-.panel h3 code{display:block}
+.panel :is(h3,h5) code{display:block}
 .panel .chart{margin-top:8px}
 .curve{--line:var(--quiet);--weight:1.2}
 .curve .line{fill:none;stroke:var(--line);stroke-width:var(--weight);stroke-linejoin:round}
@@ -135,11 +135,11 @@ main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8p
 .scale img{height:14px;width:200px;border-radius:3px}
 .contour{display:inline-block;width:30px;height:7px;border-radius:4px;background:#fff;border:2px solid #000;margin-right:8px}
 .category{border-top:1px solid var(--rule);padding:18px 0 22px;scroll-margin-top:8px}
-.category h3{font-size:1.15rem;margin-bottom:.6rem}
-.category h3 small{margin-left:.5em}
+.category :is(h3,h5){font-size:1.15rem;margin-bottom:.6rem}
+.category :is(h3,h5) small{margin-left:.5em}
 .kinds{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:26px}
-.kind h4{margin-bottom:.4rem}
-.kind h4 small{margin-left:.3em}
+.kind :is(h4,h6){margin-bottom:.4rem}
+.kind :is(h4,h6) small{margin-left:.3em}
 .picture{margin-bottom:14px}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:3px}
 .pair img{width:100%;height:auto;border-radius:4px}
@@ -156,7 +156,7 @@ main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8p
 footer{color:var(--soft);font-size:.875rem;padding-top:18px;padding-bottom:40px}
 
 @media (max-width:900px){header,.figures,.kinds{grid-template-columns:minmax(0,1fr)}header{gap:24px;padding-top:28px}}
-@media (max-width:560px){header,main,footer{padding-left:16px;padding-right:16px}.cards{grid-template-columns:repeat(2,minmax(0,1fr));gap:10px}.card{padding:10px 12px}.card:last-child:nth-child(odd){grid-column:1/-1}th,td,thead button{padding-left:8px;padding-right:8px}table{font-size:.9375rem}.metric{background-position-x:8px;background-size:calc((100% - 16px)*var(--v)) 4px}.figure{font-size:2rem}.category h3 small{display:block;margin-left:0}.kinds{gap:14px}}
+@media (max-width:560px){header,main,footer{padding-left:16px;padding-right:16px}.cards{grid-template-columns:repeat(2,minmax(0,1fr));gap:10px}.card{padding:10px 12px}.card:last-child:nth-child(odd){grid-column:1/-1}th,td,thead button{padding-left:8px;padding-right:8px}table{font-size:.9375rem}.metric{background-position-x:8px;background-size:calc((100% - 16px)*var(--v)) 4px}.figure{font-size:2rem}.category :is(h3,h5) small{display:block;margin-left:0}.kinds{gap:14px}}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
 @media print{body{background:#fff}.category,.histogram,.panel,.card{break-inside:avoid}nav,.picks,.slider,.back{display:none}}
 `;

@@ -1,0 +1,80 @@
+import sharp from 'sharp';
+import { PICTURE_KINDS, type CategorySelection, type Selection } from './selection';
+import type { Thumbnails } from './pictures';
+
+/** The selected images of a set, with what was drawn of them. */
+export interface SetPictures {
+  readonly selection: Selection;
+  readonly thumbnails: ReadonlyMap<string, Thumbnails>;
+}
+
+export interface FittedPictures {
+  /** In the order given. */
+  readonly sets: readonly SetPictures[];
+  /** At most so many images of a category and kind. */
+  readonly ofEachKind: number;
+  /** Pixels of the longer side; null where pictures are as they were made. */
+  readonly side: number | null;
+}
+
+/** What pictures may take of a page, in characters: base64 in UTF-8. */
+export const PICTURES_BUDGET = 11_000_000;
+const SIDES = [224, 176, 144, 112, 88, 64] as const;
+const QUALITY = 62;
+
+/**
+ * Makes the pictures of several sets fit into one page: first fewer of each kind and category, the clearest staying, then
+ * smaller ones, at last none for the sets that come last.
+ */
+export async function fitPictures(sets: readonly SetPictures[], budget = PICTURES_BUDGET): Promise<FittedPictures> {
+  const most = Math.max(1, ...sets.flatMap(({ selection }) => selection.categories.flatMap(({ images }) => PICTURE_KINDS.map((kind) => images[kind].length))));
+  for (let ofEachKind = most; ofEachKind >= 1; ofEachKind--) {
+    const fewer = sets.map((set) => limited(set, ofEachKind));
+    if (totalSize(fewer) <= budget) return { sets: fewer, ofEachKind, side: null };
+  }
+  let smaller = sets.map((set) => limited(set, 1));
+  for (const side of SIDES) {
+    smaller = await Promise.all(smaller.map((set) => shrunk(set, side)));
+    if (totalSize(smaller) <= budget) return { sets: smaller, ofEachKind: 1, side };
+  }
+  let left = budget;
+  const kept = smaller.map((set) => ((left -= sizeOf(set)) >= 0 ? set : { selection: { categories: [], leftOut: set.selection.categories.length + set.selection.leftOut }, thumbnails: new Map<string, Thumbnails>() }));
+  return { sets: kept, ofEachKind: 1, side: SIDES.at(-1) as number };
+}
+
+function limited({ selection, thumbnails }: SetPictures, ofEachKind: number): SetPictures {
+  const categories = selection.categories.map(({ category, images }) => ({
+    category,
+    images: Object.fromEntries(PICTURE_KINDS.map((kind) => [kind, images[kind].slice(0, ofEachKind)])) as unknown as CategorySelection['images'],
+  }));
+  const wanted = categories.flatMap(({ images }) => PICTURE_KINDS.flatMap((kind) => images[kind].map(({ path }) => path)));
+  return { selection: { ...selection, categories }, thumbnails: new Map(wanted.flatMap((path) => {
+    const found = thumbnails.get(path);
+    return found ? [[path, found] as const] : [];
+  })) };
+}
+
+function sizeOf({ thumbnails }: SetPictures): number {
+  return [...thumbnails.values()].reduce((sum, { original, overlay }) => sum + original.length + overlay.length, 0);
+}
+
+function totalSize(sets: readonly SetPictures[]): number {
+  return sets.reduce((sum, set) => sum + sizeOf(set), 0);
+}
+
+async function shrunk({ selection, thumbnails }: SetPictures, side: number): Promise<SetPictures> {
+  const smaller = new Map<string, Thumbnails>();
+  for (const [path, pictures] of thumbnails) smaller.set(path, await smallerThumbnails(pictures, side));
+  return { selection, thumbnails: smaller };
+}
+
+async function smallerThumbnails({ original, overlay, width, height }: Thumbnails, side: number): Promise<Thumbnails> {
+  const scale = Math.min(1, side / Math.max(width, height));
+  const size = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+  const redraw = async (address: string): Promise<string> => {
+    const bytes = Buffer.from(address.slice(address.indexOf(',') + 1), 'base64');
+    const small = await sharp(bytes).resize({ ...size, fit: 'fill' }).webp({ quality: QUALITY, smartSubsample: true }).toBuffer();
+    return `data:image/webp;base64,${small.toString('base64')}`;
+  };
+  return { original: await redraw(original), overlay: await redraw(overlay), ...size };
+}

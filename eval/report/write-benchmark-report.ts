@@ -1,0 +1,47 @@
+import * as path from 'node:path';
+import { writeFileAtomically } from '../../lib/atomic-file';
+import { readRowDetails, type BenchmarkResults, type BenchmarkRow, type RowDetails } from '../benchmark/benchmark-results';
+import type { MetricId } from '../metrics/metric-ids';
+import { benchmarkPage } from './benchmark-page';
+import { benchmarkCsv } from './comma-separated';
+import { benchmarkMarkdown } from './markdown';
+import { paperTable } from './paper-table';
+import { fitPictures, type SetPictures } from './picture-budget';
+import { renderColourBar } from './pictures';
+import { selectImages } from './selection';
+import type { ReportedRow } from './set-sections';
+
+/** What `writeBenchmarkReport` writes, beside `results.json`. */
+export const REPORT_FILES = ['report.html', 'report.md', 'report.csv'] as const;
+
+/**
+ * Writes a benchmark's reports from its results: a page that holds everything in one file, the paper's table as Markdown,
+ * and every figure as CSV. Each is written whole or not at all.
+ * @param folder of `results.json` and the rows' details; details that cannot be read are named on the page
+ * @throws the system's error where a file cannot be written
+ */
+export async function writeBenchmarkReport(folder: string, results: BenchmarkResults): Promise<void> {
+  const details = new Map(results.datasets.map((row) => [row, detailsOf(folder, row)]));
+  const reasonOf = (row: BenchmarkRow, metric: MetricId): string =>
+    details.get(row)?.evaluation.categories.map(({ reasons }) => reasons[metric]).find((reason) => reason !== undefined) ?? 'not defined in any category';
+  const table = paperTable(results, reasonOf);
+  const fitted = await fitPictures(results.datasets.map((row) => picturesOf(details.get(row) ?? null)));
+  const rows = results.datasets.map((row, at): ReportedRow => ({ row, details: details.get(row) ?? null, pictures: fitted.sets[at] as SetPictures }));
+  const page = benchmarkPage({ results, table, rows, reasonOf, fitted, colourBar: await renderColourBar() });
+  await writeFileAtomically(path.join(folder, 'report.html'), page);
+  await writeFileAtomically(path.join(folder, 'report.md'), benchmarkMarkdown(results, table));
+  await writeFileAtomically(path.join(folder, 'report.csv'), benchmarkCsv(results));
+}
+
+function detailsOf(folder: string, row: BenchmarkRow): RowDetails | null {
+  try {
+    return readRowDetails(folder, row);
+  } catch {
+    return null;
+  }
+}
+
+function picturesOf(details: RowDetails | null): SetPictures {
+  if (details === null) return { selection: { categories: [], leftOut: 0 }, thumbnails: new Map() };
+  return { selection: selectImages(details.evaluation), thumbnails: new Map(Object.entries(details.thumbnails ?? {})) };
+}
