@@ -200,8 +200,11 @@ describe('other layouts', () => {
     expect(await openDataset(root)).toMatchObject({ name: 'set', root: path.join(root, 'a/inner'), layout: 'mvtec' });
     const two = makeTree(['a/one/nut/test/good/0.png', 'a/two/nut/test/good/0.png']);
     await expect(openDataset(two)).rejects.toThrow(`but 2 folders in it are: ${two}/a/one, ${two}/a/two. Give one of them.`);
-    const bundle = makeTree(['x/CVC-ColonDB/images/1.png', 'x/CVC-ColonDB/masks/1.png', 'x/Kvasir/images/1.png', 'x/Kvasir/masks/1.png'], 'data');
-    expect(await openDataset('cvc-colondb', { dataFolder: path.join(bundle, 'x') })).toMatchObject({ name: 'cvc-colondb', layout: 'images-masks' });
+    const pair = (folder: string): string[] => [`${folder}/images/1.png`, `${folder}/masks/1.png`];
+    const bundle = makeTree(['TestDataset/CVC-ColonDB', 'TestDataset/Kvasir', 'CVC-ClinicDB'].flatMap(pair), 'Polyp DataSet');
+    const dataFolder = path.dirname(bundle);
+    expect(await openDataset('cvc-colondb', { dataFolder })).toMatchObject({ name: 'cvc-colondb', root: path.join(bundle, 'TestDataset/CVC-ColonDB') });
+    expect(await openDataset('cvc-clinicdb', { dataFolder })).toMatchObject({ name: 'cvc-clinicdb', root: path.join(bundle, 'CVC-ClinicDB') });
     await expect(openDataset(makeTree([]))).rejects.toThrow(/it is empty/);
   });
 });
