@@ -26,6 +26,7 @@ const PART_NAMES = Object.keys(PARTS) as PartName[];
 interface BenchArguments extends Partial<Record<PartName, boolean>> {
   runs: number;
   maps: number;
+  small: boolean;
   json?: string | undefined;
   backend: BackendChoice;
 }
@@ -39,6 +40,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
     return argv
       .option('runs', { type: 'number', default: 5, describe: 'how often each thing is measured; medians are shown' })
       .option('maps', { type: 'number', default: 1725, describe: '--metrics: maps of the whole set, 0 for none' })
+      .option('small', { type: 'boolean', default: false, describe: '--training: small shapes, to try it out in seconds' })
       .option('json', { type: 'string', describe: 'also write one JSON object: to a file, or to standard output with "-"' })
       .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes' })
       .example('crane bench --training', 'a training step and the feature cache, at the shapes of ViT-L/14 at 518 pixels')
@@ -69,7 +71,7 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
     const figures: Record<string, unknown> = {};
     for (const name of chosen) {
       const part = await PARTS[name].load();
-      const report = await part.run({ runs: args.runs, maps: args.maps, onProgress: createProgressReporter(process.stderr), signal });
+      const report = await part.run({ runs: args.runs, maps: args.maps, small: args.small, onProgress: createProgressReporter(process.stderr), signal });
       say(`\n${reportText(report)}\n`);
       figures[name] = report.figures;
     }
