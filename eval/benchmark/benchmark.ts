@@ -12,7 +12,7 @@ import { isAuxiliarySet } from '../auxiliary-set';
 import { METRIC_IDS, meanOverCategories, type MetricValues } from '../metrics/metric-ids';
 import { paperDomain, PAPER_SETS, PUBLISHED_AVERAGES, publishedRow, type PaperDomain } from '../published';
 import { byRecipe } from '../recipe-options';
-import { RECIPE_BACKBONE, RECIPES, type Recipe } from '../recipes';
+import { RECIPE_BACKBONE, recipeRow, RECIPES, type Recipe } from '../recipes';
 import { RESULTS_SCHEMA_VERSION, writeResults } from '../results';
 import { writeRowDetails, type BenchmarkResults, type BenchmarkRow, type CorruptionRow, type DomainAverage, type LeftOut, type MatrixStudy } from './benchmark-results';
 import { levelOf, type Corruption } from './corruptions';
@@ -203,7 +203,9 @@ class Benchmark {
       mean,
       ...(failures.length > 0 ? { failures } : {}),
       published,
-      comparable: published !== null && this.backbone.takesPublishedPrompts && isAsPublished(this.options.model),
+      comparable:
+        published !== null && this.backbone.takesPublishedPrompts && isAsPublished(this.options.model) &&
+        model.options.spatial === recipeRow(recipe, dataset.name).spatial,
       model,
       files,
       cost,
@@ -270,8 +272,8 @@ function whyNotOpened({ code, message, data }: CraneError): [LeftOut['reason'], 
   return ['absent', message, { source: source ?? '', licence: licence ?? '', place: place ?? '' }];
 }
 
-/** Whether nothing was given by hand that changes the figures by more than rounding. */
-function isAsPublished({ backbone, backend, batchSize, offline, referenceImages, onProgress, signal, dattnMean, ...byHand }: CraneOptions): boolean {
+/** Whether nothing but places and ways of computing was given by hand. The second vision model is looked at apart. */
+function isAsPublished({ backbone, spatial, backend, batchSize, offline, referenceImages, onProgress, signal, dattnMean, ...byHand }: CraneOptions): boolean {
   return Object.values(byHand).every((value) => value === undefined);
 }
 

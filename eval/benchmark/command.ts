@@ -11,6 +11,7 @@ import { withFileLock } from '../../lib/file-lock';
 import { metricsLegend } from '../metrics-table';
 import { PAPER_SETS, PUBLISHED_METRIC_IDS } from '../published';
 import { recipeNamed, type Recipe } from '../recipes';
+import { REPORT_FILES, writeBenchmarkReport } from '../report/write-benchmark-report';
 import { writeResults } from '../results';
 import { runBenchmark, type BenchmarkOptions } from './benchmark';
 import type { BenchmarkResults, LeftOut } from './benchmark-results';
@@ -44,7 +45,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
         argv
           .option('datasets', { type: 'string', array: true, default: ['all'], describe: 'registered names or folders, with commas; all means the fourteen of the paper', group })
           .option('recipes', { type: 'string', array: true, default: ['crane', 'crane-plus'], describe: 'crane, crane-plus, crane-plus-reproduce', group })
-          .option('out', { type: 'string', default: path.join('results', 'benchmark'), describe: 'folder for results.json; a run that was stopped goes on there', group })
+          .option('out', { type: 'string', default: path.join('results', 'benchmark'), describe: 'folder for results.json and the reports; a run that was stopped goes on there', group })
           .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group })
           .option('matrix', { type: 'boolean', default: false, describe: 'also train prompts on each set, and score each other set with them', group })
           .option('epochs', { type: 'number', default: 5, describe: 'with --matrix: passes over the set that is trained on', group })
@@ -97,7 +98,12 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   const onWait = (): void => void process.stderr.write(`Another benchmark is at work in ${out}; waiting for it.\n`);
   let results: BenchmarkResults;
   try {
-    results = await withFileLock(path.join(out, '.lock'), () => runBenchmark(options), { signal, onWait });
+    const run = async (): Promise<BenchmarkResults> => {
+      const finished = await runBenchmark(options);
+      await writeBenchmarkReport(out, finished);
+      return finished;
+    };
+    results = await withFileLock(path.join(out, '.lock'), run, { signal, onWait });
   } catch (error) {
     live.close();
     if (error instanceof CraneError && error.code === INTERRUPTED) process.stderr.write(`What is finished is kept in ${out}; the same command goes on from there.\n`);
@@ -107,7 +113,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   if (json === '-') process.stdout.write(`${JSON.stringify(results)}\n`);
   else {
     if (json !== undefined) writeResults(json, results);
-    process.stdout.write(`${summary(results)}\n\nWritten: ${path.join(out, 'results.json')}\n`);
+    process.stdout.write(`${summary(results)}\n\nWritten: ${path.join(out, 'results.json')}, ${REPORT_FILES.join(', ')}\n`);
   }
   return exitCode(results, datasets.all);
 }
