@@ -122,7 +122,7 @@ async function runCommand(args: ArgumentsCamelCase<TrainArguments>, signal: Abor
       onStep: ({ step, steps }) => {
         if (at) at = { ...at, step, steps };
       },
-      onNotice: (message) => void process.stderr.write(`${message}\n`),
+      onNotice: (message) => void process.stderr.write(`${args.json ? JSON.stringify({ kind: 'notice', message }) : message}\n`),
       signal,
     });
     process.stdout.write(args.json ? `${JSON.stringify(result)}\n` : summaryOf(result));

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { writeFileAtomicallySync } from '../lib/atomic-file';
-import { TrainingError } from '../lib/errors';
+import { CraneError, TrainingError } from '../lib/errors';
 import { withFileLock } from '../lib/file-lock';
 
 const LOCK = 'run.lock';
@@ -56,14 +56,18 @@ export class RunFolder {
       const who = holder === null ? '' : ` (process ${holder.pid} on ${holder.host})`;
       throw new TrainingError('training/busy', `another run${who} is at work in ${this.root}; wait for it, or choose another folder (--out)`, { folder: this.root, holder });
     };
-    return await withFileLock(
-      this.file(LOCK),
-      async () => {
-        this.removeLeftovers();
-        return await body();
-      },
-      { onWait },
-    );
+    try {
+      return await withFileLock(
+        this.file(LOCK),
+        async () => {
+          this.removeLeftovers();
+          return await body();
+        },
+        { onWait },
+      );
+    } catch (error) {
+      throw error instanceof CraneError && error.code === 'lock/failed' ? unwritable(this.file(LOCK), error, null) : error;
+    }
   }
 
   /** Removes everything that an earlier run wrote here, so that nothing of it is taken for the next one's. */

@@ -127,7 +127,7 @@ export function versionsInUse(backend: BackendInfo): Record<string, string> {
 
 /**
  * Hash of the files that these samples of some sets are: relative names, labels and contents, wherever the sets lie.
- * @throws the signal's reason; the system's error for a file that cannot be opened
+ * @throws the signal's reason
  */
 export async function hashOfFiles(datasets: readonly Dataset[], samples: readonly Sample[], signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
@@ -135,7 +135,11 @@ export async function hashOfFiles(datasets: readonly Dataset[], samples: readonl
     if (file === null) return '-';
     // What is derived from a set, such as the union of several masks, lies elsewhere.
     const root = datasets.map((dataset) => dataset.root).find((folder) => !path.relative(folder, file).startsWith('..')) ?? path.dirname(file);
-    const content = createHash('sha256').update(await fs.promises.readFile(file)).digest('hex');
+    const content = await fs.promises.readFile(file).then(
+      (bytes) => createHash('sha256').update(bytes).digest('hex'),
+      // Whoever encodes it will say so, and leave it out.
+      () => 'unreadable',
+    );
     return `${path.relative(root, file).split(path.sep).join('/')} ${content}`;
   };
   for (const { imagePath, maskPath, category, defect } of samples) {

@@ -72,7 +72,7 @@ export interface TrainOptions {
   /** Stored with the prompts as the command that repeats the run. Default: `crane train` with the options. */
   readonly commandLine?: string;
   readonly onProgress?: OnProgress;
-  /** Called when the run's folder is known and its steps are about to begin, or to go on. */
+  /** Called when the run's folder is known, before its images are encoded; `step` is how many are done already. */
   readonly onStart?: (run: { readonly folder: string; readonly step: number }) => void;
   /** Called after each step; the next one waits for what it returns. */
   readonly onStep?: (step: StepReport) => void | Promise<void>;
@@ -112,6 +112,9 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   const options = before === undefined ? given : continued(before, given);
   if (given.resume !== undefined && before === undefined && given.auxiliary === undefined) {
     throw new UsageError('training/no-run', `${given.resume} holds no run to go on with; name the folder of one, or say with --aux what to begin there`, { folder: given.resume });
+  }
+  if (given.resume !== undefined && given.out !== undefined && path.resolve(given.resume) !== path.resolve(given.out)) {
+    throw new UsageError('training/two-folders', `a run is gone on with in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`, { resume: given.resume, out: given.out });
   }
   const saveEvery = wholeNumber('saveEvery', options.saveEvery ?? SAVE_EVERY);
   const saveFrequency = wholeNumber('saveFrequency', options.saveFrequency ?? 1);
@@ -312,6 +315,8 @@ class Run {
       folder.write(folder.config, configText({ ...file.request, out: folder.root }, record.options, record.training));
       update({});
     }
+    const state = before === undefined ? undefined : readRunState(folder.state);
+    options.onStart?.({ folder: folder.root, step: state?.step ?? 0 });
     const began = performance.now();
     const encoded = await encodeForTraining(this.prepared, options);
     try {
@@ -322,7 +327,7 @@ class Run {
         folder.write(folder.curves, curvesPage({ run: file, steps: readStepLog(folder.losses) }));
         options.onEpoch?.(epochs.at(-1) as EpochRecord);
       };
-      const { seconds } = await this.runSteps(encoded, before === undefined ? undefined : readRunState(folder.state), onEpoch);
+      const { seconds } = await this.runSteps(encoded, state, onEpoch);
       update({ status: 'finished', seconds: { encode, train: seconds } });
       folder.write(folder.curves, curvesPage({ run: file, steps: readStepLog(folder.losses) }));
       fs.rmSync(folder.state, { force: true });
@@ -334,7 +339,7 @@ class Run {
 
   private async runSteps(encoded: EncodedSet, state: RunState | undefined, onEpoch: (epochs: readonly EpochRecord[]) => void): Promise<{ seconds: number }> {
     const { folder, options, prepared } = this;
-    const { saveEvery, saveFrequency, onStart, onStep, onProgress, signal } = options;
+    const { saveEvery, saveFrequency, onStep, onProgress, signal } = options;
     const trainer = new PromptTrainer(prepared.model, prepared.record.training);
     let log: StepLog | undefined;
     let events: EventLog | null = null;
@@ -348,7 +353,6 @@ class Run {
         readStepLog(folder.losses).forEach((line) => events?.step(line));
         state.epochs.forEach((epoch) => events?.epoch(epoch));
       }
-      onStart?.({ folder: folder.root, step: state?.step ?? 0 });
       const loop = new TrainingLoop({
         source: encoded,
         trainer,

@@ -224,6 +224,20 @@ describe('a disk that is full', () => {
   });
 });
 
+test('a run that is stopped while it encodes says where it lies, and is gone on with from there', async () => {
+  const stop = new AbortController();
+  const starts: { folder: string; step: number }[] = [];
+  const onStart = (at: { folder: string; step: number }): void => {
+    starts.push(at);
+    stop.abort(new Error('enough'));
+  };
+  await expect(runTraining({ ...base, out: inFolder('early'), onStart, signal: stop.signal })).rejects.toThrow('enough');
+  expect(starts).toEqual([{ folder: inFolder('early'), step: 0 }]);
+  await resume('early');
+  expect(bytesOf('early', 'prompts.safetensors')).toBe(bytesOf('whole', 'prompts.safetensors'));
+  await expect(resume('early', { out: inFolder('elsewhere') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/two-folders' });
+});
+
 test('a state of something else is refused', async () => {
   await stoppedAfter(1, 'foreign');
   writePromptCheckpoint(inFolder('foreign', 'state.safetensors'), { contextNormal: new Float32Array(2), contextAnomalous: new Float32Array(2), deep: [], width: 2, contextTokens: 1, deepTokens: 0, depth: 1, metadata: {} });
