@@ -16,7 +16,7 @@ import { RECIPE_BACKBONE, recipeRow, RECIPES, type Recipe } from '../recipes';
 import { RESULTS_SCHEMA_VERSION, writeResults } from '../results';
 import { writeRowDetails, type BenchmarkResults, type BenchmarkRow, type CorruptionRow, type DomainAverage, type LeftOut, type MatrixStudy } from './benchmark-results';
 import { levelOf, type Corruption } from './corruptions';
-import { studyMatrix } from './matrix';
+import { studyMatrix, type TrainPrompts } from './matrix';
 import { ModelInspector, type BackboneFile } from './model-files';
 import { ResultStore } from './result-store';
 import { RowRunner, type RowOutcome } from './row-runner';
@@ -42,7 +42,7 @@ export interface BenchmarkOptions {
   /** Score degraded pictures as well. */
   readonly corruptions?: readonly Corruption[];
   /** Train prompts on each set and use them on each other. */
-  readonly matrix?: { readonly epochs: number };
+  readonly matrix?: { readonly epochs: number; readonly train: TrainPrompts };
   readonly onProgress?: OnProgress;
   /** Called whenever a row begins or ends. */
   readonly onRows?: (rows: readonly RowState[]) => void;
@@ -121,7 +121,7 @@ class Benchmark {
       this.matrix = await studyMatrix(
         { runner: this.runner, inspector: this.inspector, backbone: this.backbone },
         {
-          recipes, sets, model: this.options.model, out, seed, epochs: matrix.epochs,
+          recipes, sets, model: this.options.model, out, seed, epochs: matrix.epochs, train: matrix.train,
           onCell: (study) => {
             this.matrix = study;
             this.save(false);

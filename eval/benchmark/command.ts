@@ -8,6 +8,9 @@ import { prepareFile, prepareFolder } from '../../cli/output';
 import { prepareBackend } from '../../lib/backend';
 import { CraneError, UsageError } from '../../lib/errors';
 import { withFileLock } from '../../lib/file-lock';
+import { runTraining } from '../../train/run';
+import { readRunFile } from '../../train/run-file';
+import { RunFolder } from '../../train/run-folder';
 import { metricsLegend } from '../metrics-table';
 import { PAPER_SETS, PUBLISHED_METRIC_IDS } from '../published';
 import { recipeNamed, type Recipe } from '../recipes';
@@ -17,6 +20,7 @@ import { runBenchmark, type BenchmarkOptions } from './benchmark';
 import type { BenchmarkResults, LeftOut } from './benchmark-results';
 import { CORRUPTION_KINDS, STRENGTHS, type Corruption, type Strength } from './corruptions';
 import { LiveTable } from './live-table';
+import type { TrainPrompts } from './matrix';
 import { accuracyTables, corruptionLegend, corruptionTable, costTable, matrixTables } from './tables';
 
 interface BenchmarkArguments extends ModelArguments {
@@ -150,10 +154,32 @@ function studiesFrom({ matrix, epochs, corruptions, strengths, prompts }: Benchm
   }
   const graded = [...new Set(levels as Strength[])].sort((a, b) => a - b);
   return {
-    ...(matrix ? { matrix: { epochs } } : {}),
+    ...(matrix ? { matrix: { epochs, train: trainPrompts } } : {}),
     ...(corruptions ? { corruptions: CORRUPTION_KINDS.flatMap((kind) => graded.map((strength): Corruption => ({ kind, strength }))) } : {}),
   };
 }
+
+/** Trains the prompts of a matrix, or finds those of a run that is finished. */
+export const trainPrompts: TrainPrompts = async ({ auxiliary, model: given, epochs, seed, folder, features, onProgress, signal }) => {
+  const { prompts: _, batchSize, onProgress: __, signal: ___, backbone, spatial, backend, offline, referenceImages, ...model } = given;
+  const run = new RunFolder(folder);
+  if (readRunFile(run.record)?.status === 'finished') return run.prompts;
+  const { prompts } = await runTraining({
+    auxiliary,
+    model,
+    training: { seed, epochs },
+    resume: folder,
+    cache: { folder: features },
+    ...(backbone === undefined ? {} : { backbone }),
+    ...(spatial === undefined ? {} : { spatial }),
+    ...(backend === undefined ? {} : { backend }),
+    ...(offline === undefined ? {} : { offline }),
+    ...(referenceImages === undefined ? {} : { referenceImages }),
+    ...(onProgress ? { onProgress } : {}),
+    ...(signal ? { signal } : {}),
+  });
+  return prompts;
+};
 
 /** What a terminal shows at the end. */
 export function summary(results: BenchmarkResults): string {

@@ -3,15 +3,30 @@ import type { Dataset } from '../../datasets/dataset';
 import type { CraneOptions } from '../../lib/crane';
 import { CraneError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
-import { runTraining } from '../../train/run';
-import { readRunFile } from '../../train/run-file';
-import { RunFolder } from '../../train/run-folder';
 import { byRecipe } from '../recipe-options';
 import { RECIPE_BACKBONE, type Recipe } from '../recipes';
 import type { MatrixStudy } from './benchmark-results';
 import { hashOfValue } from './canonical-json';
 import type { BackboneFile, ModelInspector } from './model-files';
 import { categoryKey, type RowRunner } from './row-runner';
+
+/** Prompts to be trained. */
+export interface TrainingRequest {
+  /** Folder of the auxiliary set. */
+  readonly auxiliary: string;
+  readonly model: CraneOptions;
+  readonly epochs: number;
+  readonly seed: number;
+  /** Of the run: one that was stopped goes on there, one that is finished is used as it is. */
+  readonly folder: string;
+  /** Where images that are encoded are kept for the next run. */
+  readonly features: string;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/** Trains prompts. Given by whoever asks for a matrix, since training stands above evaluation. @returns their file */
+export type TrainPrompts = (request: TrainingRequest) => Promise<string>;
 
 export interface MatrixOptions {
   readonly recipes: readonly Recipe[];
@@ -23,6 +38,7 @@ export interface MatrixOptions {
   readonly out: string;
   readonly epochs: number;
   readonly seed: number;
+  readonly train: TrainPrompts;
   /** Called after each cell, so that what is known can be saved. */
   readonly onCell?: (study: MatrixStudy) => void;
   readonly onProgress?: OnProgress;
@@ -73,31 +89,23 @@ interface TrainingParts {
   readonly options: MatrixOptions;
 }
 
-/** The file of the prompts of a recipe, trained now or in an earlier run. */
+/** The file of the prompts of a recipe, trained now or in an earlier run: the folder's name says all that they depend on. */
 async function trainedPrompts(recipe: Recipe, auxiliary: Dataset, given: CraneOptions, { backbone, inspector, options }: TrainingParts): Promise<string> {
-  const { out, epochs, seed, onProgress, signal } = options;
-  const { prompts: _, backbone: name, spatial, backend, batchSize, offline, referenceImages, onProgress: __, signal: ___, ...model } = given;
+  const { out, epochs, seed, train, onProgress, signal } = options;
+  const { prompts: _, batchSize, onProgress: __, signal: ___, backbone: name, spatial, backend, offline, referenceImages, ...model } = given;
   const weights = { backbone: backbone.sha256, spatial: await inspector.spatial(spatial) };
   const files = auxiliary.categories.map((category) => categoryKey(auxiliary, category).files);
   const key = hashOfValue({ weights, files, model, referenceImages: referenceImages ?? false, epochs, seed });
-  const folder = new RunFolder(path.resolve(out, 'prompts', `${recipe.name}-${auxiliary.name.replace(/[^\w.-]+/g, '_')}-${key.slice(0, 12)}`));
-  // A run that is finished is used as it is, without a look at the images.
-  if (readRunFile(folder.record)?.status === 'finished') return folder.prompts;
-  const { prompts } = await runTraining({
+  return await train({
     auxiliary: auxiliary.root,
-    training: { seed, epochs },
-    model,
-    resume: folder.root,
-    cache: { folder: path.resolve(out, 'features') },
-    ...(name === undefined ? {} : { backbone: name }),
-    ...(spatial === undefined ? {} : { spatial }),
-    ...(backend === undefined ? {} : { backend }),
-    ...(offline === undefined ? {} : { offline }),
-    ...(referenceImages === undefined ? {} : { referenceImages }),
+    model: given,
+    epochs,
+    seed,
+    folder: path.resolve(out, 'prompts', `${recipe.name}-${auxiliary.name.replace(/[^\w.-]+/g, '_')}-${key.slice(0, 12)}`),
+    features: path.resolve(out, 'features'),
     ...(onProgress ? { onProgress } : {}),
     ...(signal ? { signal } : {}),
   });
-  return prompts;
 }
 
 function withoutAccess({ onProgress, signal, prompts, ...given }: CraneOptions): CraneOptions {

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import { openDataset } from '../../../datasets/dataset';
 import { runBenchmark, type BenchmarkOptions, type RowState } from '../../../eval/benchmark/benchmark';
 import { readRowDetails, type BenchmarkResults, type BenchmarkRow } from '../../../eval/benchmark/benchmark-results';
+import { trainPrompts } from '../../../eval/benchmark/command';
 import { evaluate } from '../../../eval/evaluator';
 import { METRIC_IDS, type MetricValues } from '../../../eval/metrics/metric-ids';
 import { RECIPES } from '../../../eval/recipes';
@@ -179,7 +180,7 @@ test('degraded pictures are scored, and compared with the pictures as they are',
 });
 
 test('a matrix trains on each set and scores the others; what is trained is kept', async () => {
-  const matrix = { epochs: 1 };
+  const matrix = { epochs: 1, train: trainPrompts };
   const { results, loads } = await run('matrix', { matrix });
   const cells = results.matrix?.cells.map(({ auxiliary, target }) => `${auxiliary}>${target}`);
   expect(cells).toEqual(['btad>headct', 'btad>isic', 'isic>btad', 'isic>headct']);
@@ -192,5 +193,5 @@ test('a matrix trains on each set and scores the others; what is trained is kept
   const again = await run('matrix', { matrix });
   expect(again.loads).toBe(0);
   expect(again.results.matrix).toEqual(results.matrix);
-  expect((await run('matrix', { matrix: { epochs: 2 }, datasets: ['btad', 'isic'] })).results.matrix?.cells).toHaveLength(2);
+  expect((await run('matrix', { matrix: { epochs: 2, train: trainPrompts }, datasets: ['btad', 'isic'] })).results.matrix?.cells).toHaveLength(2);
 });
