@@ -1,5 +1,5 @@
 import type { PixelThreshold } from './pixel-ranking';
-import type { Ranking, Threshold } from './ranking';
+import { sweep, type Ranking, type Sweep, type Threshold } from './ranking';
 
 /** Points of a curve for drawing, in the order of falling thresholds. All three arrays have the same length. */
 export interface Curve {
@@ -23,8 +23,21 @@ const DRAWN_POINTS = 200;
  * @param maxPoints 3 or more; every point kept is one of the exact curve, and those left out are nearer than
  *   `2 / (maxPoints - 2)` to one kept
  */
-export function rocCurve(ranking: Ranking, maxPoints = DRAWN_POINTS): Curve {
-  return risingCurve(ranking, ({ truePositives }) => truePositives / ranking.anomalous, maxPoints);
+export function rocCurve(ranking: Ranking, maxPoints?: number): Curve {
+  return sweep(ranking, rocSweep(ranking, maxPoints));
+}
+
+export function rocSweep(ranking: Ranking, maxPoints = DRAWN_POINTS): Sweep<Curve> {
+  return new RisingCurve(ranking, ({ truePositives }) => truePositives / ranking.anomalous, maxPoints);
+}
+
+/** PRO curve: x the false positive rate, y the mean overlap of the regions. Needs normal and anomalous pixels. */
+export function proCurve(ranking: Ranking<PixelThreshold>, maxPoints?: number): Curve {
+  return sweep(ranking, proSweep(ranking, maxPoints));
+}
+
+export function proSweep(ranking: Ranking<PixelThreshold>, maxPoints = DRAWN_POINTS): Sweep<Curve, PixelThreshold> {
+  return new RisingCurve(ranking, ({ overlap }) => overlap, maxPoints);
 }
 
 /**
@@ -33,37 +46,60 @@ export function rocCurve(ranking: Ranking, maxPoints = DRAWN_POINTS): Curve {
  *
  * @param maxPoints 3 or more; kept are exact points at nearly even steps of recall
  */
-export function precisionRecallCurve(ranking: Ranking, maxPoints = DRAWN_POINTS): Curve {
-  const { anomalous } = ranking;
-  const curve = new ThinnedCurve(ranking, maxPoints, 1, (x) => x);
-  let last = { precision: 1, key: 0 };
-  curve.start(0, 1);
-  ranking.forEachThreshold(({ key, truePositives, falsePositives }) => {
-    const precision = truePositives / (truePositives + falsePositives);
-    curve.add(truePositives / anomalous, precision, key);
-    if (truePositives === anomalous) last = { precision, key };
-  });
-  return curve.finish(1, last.precision, ranking.scoreOfKey(last.key));
+export function precisionRecallCurve(ranking: Ranking, maxPoints?: number): Curve {
+  return sweep(ranking, new PrecisionRecallSweep(ranking, maxPoints));
 }
 
-/** PRO curve: x the false positive rate, y the mean overlap of the regions. Needs normal and anomalous pixels. */
-export function proCurve(ranking: Ranking<PixelThreshold>, maxPoints = DRAWN_POINTS): Curve {
-  return risingCurve(ranking, ({ overlap }) => overlap, maxPoints);
+export class PrecisionRecallSweep implements Sweep<Curve> {
+  private readonly curve: ThinnedCurve;
+  private key = 0;
+  private precision = 1;
+
+  constructor(
+    private readonly ranking: Ranking,
+    maxPoints = DRAWN_POINTS,
+  ) {
+    this.curve = new ThinnedCurve(ranking, maxPoints, 1);
+    this.curve.start(0, 1);
+  }
+
+  at({ key, truePositives, falsePositives }: Threshold): void {
+    const recall = truePositives / this.ranking.anomalous;
+    this.key = key;
+    this.precision = truePositives / (truePositives + falsePositives);
+    this.curve.add(recall, recall, this.precision, key);
+  }
+
+  result(): Curve {
+    return this.curve.finish(1, this.precision, this.ranking.scoreOfKey(this.key));
+  }
 }
 
 /** A curve over the false positive rate, from (0, 0) to (1, 1), with `heightOf` reached at each threshold. */
-function risingCurve<Step extends Threshold>(ranking: Ranking<Step>, heightOf: (threshold: Step) => number, maxPoints: number): Curve {
-  const { normals } = ranking;
-  const curve = new ThinnedCurve(ranking, maxPoints, 2, (x, y) => x + y);
-  curve.start(0, 0);
-  let height = 0;
-  ranking.forEachThreshold((threshold) => {
+class RisingCurve<Step extends Threshold> implements Sweep<Curve, Step> {
+  private readonly curve: ThinnedCurve;
+  private height = 0;
+
+  constructor(
+    private readonly ranking: Ranking<Step>,
+    private readonly heightOf: (threshold: Step) => number,
+    maxPoints: number,
+  ) {
+    this.curve = new ThinnedCurve(ranking, maxPoints, 2);
+    this.curve.start(0, 0);
+  }
+
+  at(threshold: Step): void {
     const { key, normalsAbove, falsePositives } = threshold;
-    curve.add(normalsAbove / normals, height, key);
-    height = heightOf(threshold);
-    curve.add(falsePositives / normals, height, key);
-  });
-  return curve.finish(1, 1, -Infinity);
+    const [from, to] = [normalsAbove / this.ranking.normals, falsePositives / this.ranking.normals];
+    this.curve.add(from + this.height, from, this.height, key);
+    this.height = this.heightOf(threshold);
+    this.curve.add(to + this.height, to, this.height, key);
+  }
+
+  result(): Curve {
+    return this.curve.finish(1, 1, -Infinity);
+  }
 }
 
 /** Keeps the first point, the last, and one whenever a further step of the way is done. */
@@ -74,11 +110,11 @@ class ThinnedCurve {
   private readonly stepsPerWay: number;
   private stepsDone = 0;
 
+  /** @param way of the whole curve */
   constructor(
     private readonly ranking: Pick<Ranking, 'scoreOfKey'>,
     maxPoints: number,
     way: number,
-    private readonly wayDone: (x: number, y: number) => number,
   ) {
     this.stepsPerWay = Math.max(1, maxPoints - 2) / way;
   }
@@ -88,10 +124,11 @@ class ThinnedCurve {
     this.keep(x, y, Infinity);
   }
 
-  add(x: number, y: number, key: number): void {
-    const steps = Math.floor(this.wayDone(x, y) * this.stepsPerWay);
-    if (steps <= this.stepsDone) return;
-    this.stepsDone = steps;
+  /** @param wayDone from the start to this point */
+  add(wayDone: number, x: number, y: number, key: number): void {
+    const steps = wayDone * this.stepsPerWay;
+    if (steps < this.stepsDone + 1) return;
+    this.stepsDone = Math.floor(steps);
     this.keep(x, y, this.ranking.scoreOfKey(key));
   }
 

@@ -3,7 +3,7 @@ import { ExactAupro, PaperAupro } from './aupro';
 import { AurocSweep } from './auroc';
 import { AveragePrecisionSweep } from './average-precision';
 import { connectedComponents } from './connected-components';
-import { precisionRecallCurve, proCurve, rocCurve, type Curve } from './curves';
+import { precisionRecallCurve, PrecisionRecallSweep, proCurve, proSweep, rocCurve, rocSweep, type Curve } from './curves';
 import { BestF1Sweep, type BestF1 } from './f1-max';
 import { PIXEL_METRIC_IDS, type Measured, type MetricValues, type PixelMetricId } from './metric-ids';
 import { chunkOf, type MapPixels, type PixelChunk } from './pixel-chunk';
@@ -31,6 +31,7 @@ export class PixelMetrics {
   private largestKey = 0;
   private ranked: PixelRanking | undefined;
   private measured: Measures | undefined;
+  private drawn: DrawnCurves | undefined;
 
   /**
    * @param map anomaly scores, finite, larger is more anomalous; not kept. [height, width]
@@ -109,17 +110,17 @@ export class PixelMetrics {
 
   /** Null without anomalous or without normal pixels. */
   rocCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined((ranking) => rocCurve(ranking, maxPoints));
+    return maxPoints === undefined ? this.drawnCurves().roc : this.ifDefined((ranking) => rocCurve(ranking, maxPoints));
   }
 
   /** Null without anomalous or without normal pixels. */
   precisionRecallCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined((ranking) => precisionRecallCurve(ranking, maxPoints));
+    return maxPoints === undefined ? this.drawnCurves().precisionRecall : this.ifDefined((ranking) => precisionRecallCurve(ranking, maxPoints));
   }
 
   /** Null without anomalous or without normal pixels. */
   proCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined((ranking) => proCurve(ranking, maxPoints));
+    return maxPoints === undefined ? this.drawnCurves().pro : this.ifDefined((ranking) => proCurve(ranking, maxPoints));
   }
 
   /** The pixels collected so far, ranked: for computations that are not here. */
@@ -132,6 +133,12 @@ export class PixelMetrics {
   private measure(): Measures {
     this.measured ??= measure(this.ranking());
     return this.measured;
+  }
+
+  /** Each run through the thresholds goes through all pixels, so the three are drawn together. */
+  private drawnCurves(): DrawnCurves {
+    this.drawn ??= this.ifDefined(drawCurves) ?? { roc: null, precisionRecall: null, pro: null };
+    return this.drawn;
   }
 
   private ifDefined<Result>(compute: (ranking: PixelRanking) => Result): Result | null {
@@ -148,6 +155,7 @@ export class PixelMetrics {
   private forget(): void {
     this.ranked = undefined;
     this.measured = undefined;
+    this.drawn = undefined;
   }
 }
 
@@ -184,6 +192,24 @@ function measure(ranking: PixelRanking): Measures {
     'pixel/aupro/exact@0.3': { value: exact.result() },
   };
   return { metrics, bestF1 };
+}
+
+interface DrawnCurves {
+  readonly roc: Curve | null;
+  readonly precisionRecall: Curve | null;
+  readonly pro: Curve | null;
+}
+
+function drawCurves(ranking: PixelRanking): DrawnCurves {
+  const roc = rocSweep(ranking);
+  const precisionRecall = new PrecisionRecallSweep(ranking);
+  const pro = proSweep(ranking);
+  ranking.forEachThreshold((threshold) => {
+    roc.at(threshold);
+    precisionRecall.at(threshold);
+    pro.at(threshold);
+  });
+  return { roc: roc.result(), precisionRecall: precisionRecall.result(), pro: pro.result() };
 }
 
 function refuseNotFinite(map: Float32Array, bits: Int32Array, width: number): void {
