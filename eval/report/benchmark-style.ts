@@ -25,6 +25,8 @@ main>section>.note,.recipe>.note{margin:8px 0 0}
 .doubt{text-decoration:none;font-weight:700;padding:0 2px}
 .doubts li:target{background:var(--wrong-tint)}
 .printed-table td,.costs td{font-size:.875rem}
+.printed-table th,.printed-table td{padding-left:7px;padding-right:7px}
+.printed-table td{font-size:.8125rem}
 .costs th,.costs td{padding-top:4px;padding-bottom:4px}
 .costs th:nth-child(2),.costs td:nth-child(2){text-align:left}
 

@@ -103,8 +103,8 @@ function printedFigure(row: PublishedRow, of: string, method: PublishedMethod, i
 /** All metrics of each row, also those that the paper does not print. */
 export function wholeTable(rows: readonly BenchmarkRow[], reasonOf: (row: BenchmarkRow, id: MetricId) => string): Html {
   return html`<div class="scrolling" role="region" aria-label="Every metric" tabindex="0"><table data-sortable><caption><span>Per cent, mean over the categories of each set.</span></caption>
-<thead><tr>${['set', 'recipe', 'images', 'anomalous'].map((title) => html`<th scope="col"><span>${title}</span></th>`)}${METRIC_IDS.map((id) => html`<th scope="col"><span>${METRIC_TITLES[id]}</span> <code>${breakable(id)}</code></th>`)}</tr></thead>
-<tbody>${rows.map((row) => html`<tr><th scope="row">${row.title}</th><td data-value="${rows.findIndex(({ recipe }) => recipe === row.recipe)}">${row.recipe}</td><td>${row.images}</td><td>${row.anomalous}</td>${METRIC_IDS.map((id) => {
+<thead><tr>${['set', 'recipe', 'images'].map((title) => html`<th scope="col"><span>${title}</span></th>`)}${METRIC_IDS.map((id) => html`<th scope="col"><span>${METRIC_TITLES[id]}</span> <code>${breakable(id)}</code></th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr><th scope="row">${row.title}</th><td data-value="${rows.findIndex(({ recipe }) => recipe === row.recipe)}">${row.recipe}</td><td>${row.images}</td>${METRIC_IDS.map((id) => {
     const value = row.mean[id];
     return value === null ? html`<td class="none" data-value=""><abbr title="${reasonOf(row, id)}">n/a</abbr></td>` : html`<td class="metric" data-value="${value}" style="--v:${value.toFixed(3)}">${percent(value)}</td>`;
   })}</tr>`)}</tbody></table></div>`;

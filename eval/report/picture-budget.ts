@@ -19,6 +19,8 @@ export interface FittedPictures {
 
 /** What pictures may take of a page, in characters: base64 in UTF-8. */
 export const PICTURES_BUDGET = 11_000_000;
+/** Of a category and kind, where a page shows several sets. */
+const MOST_OF_A_KIND = 2;
 const SIDES = [224, 176, 144, 112, 88, 64] as const;
 const QUALITY = 62;
 
@@ -27,7 +29,7 @@ const QUALITY = 62;
  * smaller ones, at last none for the sets that come last.
  */
 export async function fitPictures(sets: readonly SetPictures[], budget = PICTURES_BUDGET): Promise<FittedPictures> {
-  const most = Math.max(1, ...sets.flatMap(({ selection }) => selection.categories.flatMap(({ images }) => PICTURE_KINDS.map((kind) => images[kind].length))));
+  const most = Math.min(sets.length > 1 ? MOST_OF_A_KIND : Infinity, Math.max(1, ...sets.flatMap(({ selection }) => selection.categories.flatMap(({ images }) => PICTURE_KINDS.map((kind) => images[kind].length)))));
   for (let ofEachKind = most; ofEachKind >= 1; ofEachKind--) {
     const fewer = sets.map((set) => limited(set, ofEachKind));
     if (totalSize(fewer) <= budget) return { sets: fewer, ofEachKind, side: null };

@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import { writeFileAtomically } from '../../lib/atomic-file';
+import { CraneError } from '../../lib/errors';
 import { readRowDetails, type BenchmarkResults, type BenchmarkRow, type RowDetails } from '../benchmark/benchmark-results';
 import type { MetricId } from '../metrics/metric-ids';
 import { benchmarkPage } from './benchmark-page';
@@ -18,7 +19,7 @@ export const REPORT_FILES = ['report.html', 'report.md', 'report.csv'] as const;
  * Writes a benchmark's reports from its results: a page that holds everything in one file, the paper's table as Markdown,
  * and every figure as CSV. Each is written whole or not at all.
  * @param folder of `results.json` and the rows' details; details that cannot be read are named on the page
- * @throws the system's error where a file cannot be written
+ * @throws CraneError `results/unwritable`
  */
 export async function writeBenchmarkReport(folder: string, results: BenchmarkResults): Promise<void> {
   const details = new Map(results.datasets.map((row) => [row, detailsOf(folder, row)]));
@@ -28,9 +29,18 @@ export async function writeBenchmarkReport(folder: string, results: BenchmarkRes
   const fitted = await fitPictures(results.datasets.map((row) => picturesOf(details.get(row) ?? null)));
   const rows = results.datasets.map((row, at): ReportedRow => ({ row, details: details.get(row) ?? null, pictures: fitted.sets[at] as SetPictures }));
   const page = benchmarkPage({ results, table, rows, reasonOf, fitted, colourBar: await renderColourBar() });
-  await writeFileAtomically(path.join(folder, 'report.html'), page);
-  await writeFileAtomically(path.join(folder, 'report.md'), benchmarkMarkdown(results, table));
-  await writeFileAtomically(path.join(folder, 'report.csv'), benchmarkCsv(results));
+  await write(path.join(folder, 'report.html'), page);
+  await write(path.join(folder, 'report.md'), benchmarkMarkdown(results, table));
+  await write(path.join(folder, 'report.csv'), benchmarkCsv(results));
+}
+
+async function write(file: string, content: string): Promise<void> {
+  try {
+    await writeFileAtomically(file, content);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new CraneError('results/unwritable', `${file}: the report cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });
+  }
 }
 
 function detailsOf(folder: string, row: BenchmarkRow): RowDetails | null {
