@@ -22,6 +22,6 @@ export const layouts: readonly Layout[] = [
   mvtecLayout,
   craneCustomLayout,
   imagesMasksLayout,
-  yesNoLayout,
   masksBesideLayout,
+  yesNoLayout,
 ];

@@ -165,6 +165,15 @@ describe('other layouts', () => {
     expect(lines(dataset)).toEqual(['brain - no/1.jpg', 'brain tumour yes/1.JPG']);
   });
 
+  test.each([
+    ['good', 'bad'], ['OK', 'NG'], ['normal', 'abnormal'],
+  ])('%s and %s, with labels per image; where masks lie beside the images, those are read', async (normal, anomalous) => {
+    const dataset = await openDataset(makeTree([`${normal}/1.png`, `${anomalous}/2.png`, 'other/3.png']));
+    expect(dataset).toMatchObject({ layout: 'yes-no', hasMasks: false, problems: [] });
+    expect(lines(dataset).sort()).toEqual([`set - ${normal}/1.png`, `set ${anomalous.toLowerCase()} ${anomalous}/2.png`]);
+    expect((await openDataset(makeTree([`${normal}/1.png`, `${anomalous}/2.png`, `${anomalous}/2_mask.png`]))).layout).toBe('masks-beside');
+  });
+
   test('dagm: a file with a label is anomalous', async () => {
     const dataset = await openDataset(makeTree(['Class1/Test/0001.PNG', 'Class1/Test/0002.PNG', 'Class1/Test/Label/0002_label.PNG', 'Class1/Train/0009.PNG']));
     expect(lines(dataset)).toEqual(['Class1 - Class1/Test/0001.PNG', 'Class1 defect Class1/Test/0002.PNG < Class1/Test/Label/0002_label.PNG']);
