@@ -23,6 +23,7 @@ beforeAll(async () => {
     cache: false,
     training: { epochs: 3, batchSize: 4, contextProbability: 0.5, mosaicRate: 0.3, validate: 0.2 },
   };
+  await runTraining({ ...base, out: inFolder('whole') });
 });
 
 afterAll(() => {
@@ -45,10 +46,6 @@ async function stoppedAfter(step: number, run: string, more: Partial<TrainOption
 const resume = (run: string, more: Partial<TrainOptions> = {}): Promise<TrainingResult> => runTraining({ resume: inFolder(run), cache: false, ...more });
 
 describe('a run that is stopped and gone on with', () => {
-  beforeAll(async () => {
-    await runTraining({ ...base, out: inFolder('whole') });
-  });
-
   test.each([1, 3, 8])('after step %d ends with the same bytes, and each step stands once in the log', async (step) => {
     const run = `stopped-${step}`;
     await stoppedAfter(step, run, { saveEvery: 100 });
@@ -231,7 +228,10 @@ test('a run that is stopped while it encodes says where it lies, and is gone on 
     starts.push(at);
     stop.abort(new Error('enough'));
   };
+  await runTraining({ ...base, out: inFolder('early'), training: { ...base.training, epochs: 1 } });
   await expect(runTraining({ ...base, out: inFolder('early'), onStart, signal: stop.signal })).rejects.toThrow('enough');
+  // Nothing of the run before is taken for one of this.
+  expect(fs.readdirSync(inFolder('early')).sort()).toEqual(['config.yaml', 'run.json']);
   expect(starts).toEqual([{ folder: inFolder('early'), step: 0 }]);
   await resume('early');
   expect(bytesOf('early', 'prompts.safetensors')).toBe(bytesOf('whole', 'prompts.safetensors'));
