@@ -256,6 +256,40 @@ describe('a whole set from its categories', () => {
   });
 });
 
+describe('curves of pixels', () => {
+  // A region of one pixel, found first; one of three, of which one ties with a normal pixel and two come last.
+  const maps: SlowMap[] = [
+    { width: 6, height: 1, scores: [9, 7, 5, 5, 3, 1], mask: [1, 0, 0, 0, 0, 0] },
+    { width: 6, height: 1, scores: [5, 2, 2, 8, 0, 0], mask: [1, 1, 1, 0, 0, 0] },
+  ];
+  const third = 1 / 3;
+
+  test('have the points that can be worked out by hand', () => {
+    const metrics = metricsOf(maps);
+    // Normal pixels: 8, 7, 5, 5, 3, 1, 0, 0.
+    const [none, two, four, five, all] = [0, 2 / 8, 4 / 8, 5 / 8, 1];
+    const overlaps = [0, 0.5, 0.5, 0.5 + third / 2, 0.5 + third / 2, 1, 1];
+    const close = (values: readonly number[]): unknown[] => values.map((value) => expect.closeTo(value, 12));
+    expect(metrics.proCurve(1000)).toEqual({
+      x: close([none, none, two, four, five, five, all]),
+      y: close(overlaps),
+      thresholds: [Infinity, 9, 5, 5, 2, 2, -Infinity],
+    });
+    expect(metrics.rocCurve(1000)).toMatchObject({ x: close([none, none, two, four, five, five, all]), y: close([0, 0.25, 0.25, 0.5, 0.5, 1, 1]) });
+    expect(metrics.precisionRecallCurve(1000)).toEqual({ x: [0, 0.25, 0.5, 1], y: close([1, 1, 2 / 6, 4 / 9]), thresholds: [Infinity, 9, 5, 2] });
+  });
+
+  test('drawn without a number of points are those of the default number, and follow what is added', () => {
+    const metrics = metricsOf(maps);
+    const before = [metrics.rocCurve(), metrics.precisionRecallCurve(), metrics.proCurve()];
+    expect(before).toEqual([metrics.rocCurve(200), metrics.precisionRecallCurve(200), metrics.proCurve(200)]);
+    metrics.add(Float32Array.of(4, 6), Uint8Array.of(1, 0), 2, 1);
+    const after = [metrics.rocCurve(), metrics.precisionRecallCurve(), metrics.proCurve()];
+    expect(after).toEqual([metrics.rocCurve(200), metrics.precisionRecallCurve(200), metrics.proCurve(200)]);
+    after.forEach((curve, at) => expect(curve).not.toEqual(before[at]));
+  });
+});
+
 test('only 0 and -0 share a key', () => {
   const all = [...NEIGHBOURS, ...TINY, ...HUGE];
   expect(new Set(all.map(keyOfScore)).size).toBe(all.length - 1);
