@@ -23,26 +23,27 @@ interface Shapes {
   readonly name: string;
   readonly sizes: ClipSizes;
   readonly imageSize: number;
+  /** Memory is looked at after these steps. */
+  readonly memorySteps: readonly [number, number];
 }
 
 const LARGE = CLIP_VARIANTS['ViT-L/14@336px'] as ClipSizes;
 /** The paper's. */
-const PAPER: Shapes = { name: 'ViT-L/14, 518 px', sizes: LARGE, imageSize: 518 };
+const PAPER: Shapes = { name: 'ViT-L/14, 518 px', sizes: LARGE, imageSize: 518, memorySteps: [20, 200] };
 const SMALL: Shapes = {
   name: 'a small network, 112 px',
   sizes: {
     embedDimension: 64,
     vision: { width: 64, layers: 4, heads: 1, patchSize: 14, gridSize: 8 },
-    text: { ...LARGE.text, width: 64, layers: 4, heads: 1 },
+    text: { ...LARGE.text, width: 64, layers: 3, heads: 1 },
   },
   imageSize: 112,
+  memorySteps: [10, 40],
 };
 const BATCH_SIZE = 8;
 /** Images that go through the whole vision encoder, which takes many seconds each. */
 const IMAGES = 2;
-/** Memory is looked at after these steps. */
-const MEMORY_STEPS = [20, 200] as const;
-/** Over so many steps before each, of which the least counts: what is freed only later is no growth. */
+/** Memory is looked at over so many steps, of which the least counts: what is freed only later is no growth. */
 const MEMORY_WINDOW = 5;
 
 /** `crane bench --training`: what a step costs, what an epoch costs with the feature cache and without, and whether memory grows. */
@@ -101,7 +102,7 @@ async function measureImages({ sizes, imageSize }: Shapes, { runs, onProgress, s
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-bench-'));
   const model = seededCrane({ sizes: withoutText(sizes), imageSize });
   try {
-    const samples = await drawSamples(folder, IMAGES);
+    const samples = await drawSamples(folder, imageSize);
     const backend = await prepareBackend('auto');
     const cache = { backbone: 'seeded', spatial: null, backend, folder: path.join(folder, 'cache') };
     const options: EncodeOptions = { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest', residentBytes: 0, onProgress, signal };
@@ -122,7 +123,7 @@ async function measureImages({ sizes, imageSize }: Shapes, { runs, onProgress, s
   }
 }
 
-/** Bytes after each of `MEMORY_STEPS` steps. */
+/** Bytes after each of the shapes' `memorySteps`. */
 interface MemoryUse {
   /** Of the process. */
   readonly resident: readonly number[];
@@ -130,10 +131,10 @@ interface MemoryUse {
   readonly tensors: readonly number[];
 }
 
-async function measureMemory({ sizes, imageSize }: Shapes, { onProgress, signal }: BenchOptions): Promise<MemoryUse> {
+async function measureMemory({ sizes, imageSize, memorySteps }: Shapes, { onProgress, signal }: BenchOptions): Promise<MemoryUse> {
   const model = seededCrane({ sizes: withoutVision(sizes), imageSize });
   const trainer = new PromptTrainer(model, { batchSize: BATCH_SIZE });
-  const total = MEMORY_STEPS[1];
+  const total = memorySteps[1];
   const use = { resident: [] as number[], tensors: [] as number[] };
   try {
     onProgress({ kind: 'start', task: 'memory', total, unit: 'steps' });
@@ -143,7 +144,7 @@ async function measureMemory({ sizes, imageSize }: Shapes, { onProgress, signal 
       const batch = randomBatch(imageSize / sizes.vision.patchSize, sizes.embedDimension);
       await trainer.step(batch);
       disposeBatch(batch);
-      const measured = MEMORY_STEPS.findIndex((end) => step > end - MEMORY_WINDOW && step <= end);
+      const measured = memorySteps.findIndex((end) => step > end - MEMORY_WINDOW && step <= end);
       if (measured >= 0) {
         collectGarbage();
         use.resident[measured] = Math.min(use.resident[measured] ?? Infinity, process.memoryUsage.rss());
@@ -185,11 +186,11 @@ function randomBatch(side: number, width: number): TrainingBatch {
   };
 }
 
-/** Noise as pictures of the size that VisA's have. */
-async function drawSamples(folder: string, count: number): Promise<Sample[]> {
-  const [width, height] = [1500, 1000];
+/** Noise as pictures that are larger than the network's input by as much as VisA's. */
+async function drawSamples(folder: string, imageSize: number): Promise<Sample[]> {
+  const [width, height] = [3 * imageSize, 2 * imageSize];
   return Promise.all(
-    Array.from({ length: count }, async (_, index): Promise<Sample> => {
+    Array.from({ length: IMAGES }, async (_, index): Promise<Sample> => {
       const uniform = seededUniform(index);
       const imagePath = path.join(folder, `${index}.jpg`);
       const data = Uint8Array.from({ length: 3 * width * height }, () => Math.floor(256 * uniform()));
@@ -229,9 +230,9 @@ function reportOf(shapes: Shapes, steps: StepSeconds, images: ImageSeconds, memo
       row('image in an epoch without the cache', seconds(epoch.without), '1'),
       row('image in an epoch with it', seconds(epoch.cached), ratio(epoch.cached / epoch.without)),
       null,
-      row(`memory of the process at step ${MEMORY_STEPS[0]}`, formatBytes(memory.resident[0] as number)),
-      row(`memory of the process at step ${MEMORY_STEPS[1]}`, formatBytes(memory.resident[1] as number), percent(growth(memory.resident))),
-      row(`memory of tensors at step ${MEMORY_STEPS[1]}`, formatBytes(memory.tensors[1] as number), percent(growth(memory.tensors))),
+      row(`memory of the process at step ${shapes.memorySteps[0]}`, formatBytes(memory.resident[0] as number)),
+      row(`memory of the process at step ${shapes.memorySteps[1]}`, formatBytes(memory.resident[1] as number), percent(growth(memory.resident))),
+      row(`memory of tensors at step ${shapes.memorySteps[1]}`, formatBytes(memory.tensors[1] as number), percent(growth(memory.tensors))),
     ],
     figures: {
       shapes: shapes.name,
@@ -241,7 +242,7 @@ function reportOf(shapes: Shapes, steps: StepSeconds, images: ImageSeconds, memo
       cachedBytesPerImage: images.bytes,
       epochSecondsPerImage: { withoutCache: epoch.without, withCache: epoch.cached },
       epochRatio: epoch.cached / epoch.without,
-      memoryBytes: { steps: MEMORY_STEPS, process: memory.resident, tensors: memory.tensors },
+      memoryBytes: { steps: shapes.memorySteps, process: memory.resident, tensors: memory.tensors },
       memoryGrowth: { process: growth(memory.resident), tensors: growth(memory.tensors) },
     },
   };

@@ -1,0 +1,59 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { median } from '../../cli/bench/part';
+import { seededCrane } from '../../cli/bench/seeded-crane';
+import { prepareBackend } from '../../lib/backend';
+import type { ClipSizes } from '../../lib/config';
+import { expectClose } from '../goldens';
+import { runCrane } from './run-crane';
+
+const sizes: ClipSizes = {
+  embedDimension: 16,
+  vision: { width: 16, layers: 1, heads: 1, patchSize: 8, gridSize: 2 },
+  text: { width: 16, layers: 3, heads: 2, contextLength: 77, vocabularySize: 49408 },
+};
+
+test('without a flag it says what there is; wrong numbers are wrong use', async () => {
+  const { code, out } = await runCrane('bench');
+  expect(code).toBe(0);
+  expect(out).toMatch(/--training +\w+/);
+  const wrong = await runCrane('bench', '--training', '--runs', '0');
+  expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('--runs 0: expected a whole number of 1 or more')]);
+});
+
+test('the steps that are compared compute the same', async () => {
+  await prepareBackend();
+  const image = tf.randomNormal<tf.Rank.R2>([3, 16], 0, 1, 'float32', 1);
+  const features = (['all', 'needed', 'once'] as const).map((tokens) => {
+    const model = seededCrane({ sizes, imageSize: 16, tokens });
+    const values = tf.tidy(() => model.prompts.encode(model.text, image).dataSync());
+    model.dispose();
+    return values;
+  });
+  expectClose(features[1] as Float32Array, features[0] as Float32Array, 1e-5);
+  expectClose(features[2] as Float32Array, features[0] as Float32Array, 1e-5);
+  image.dispose();
+});
+
+test('the training part, at small shapes, as a table and for programs', async () => {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'crane-bench-')), 'bench.json');
+  const { code, out } = await runCrane('bench', '--training', '--small', '--runs', '1', '--json', file);
+  expect(code).toBe(0);
+  expect(out).toMatch(/^step, all 77 tokens +[\d.]+ +1$/m);
+  expect(out).toMatch(/^image, from the cache \(10\.5 kB\)/m);
+  const result = JSON.parse(fs.readFileSync(file, 'utf8')) as { machine: object; training: Record<string, Record<string, number>> };
+  const { stepSeconds, stepRatio, epochSecondsPerImage, memoryBytes } = result.training as Record<string, Record<string, number>>;
+  expect(result.machine).toMatchObject({ cores: expect.any(Number) as number, cpu: expect.any(String) as string });
+  expect(stepRatio?.['commonOnce']).toBeCloseTo((stepSeconds?.['commonOnce'] as number) / (stepSeconds?.['allTokens'] as number), 10);
+  expect(result.training['epochRatio']).toBeCloseTo((epochSecondsPerImage?.['withCache'] as number) / (epochSecondsPerImage?.['withoutCache'] as number), 10);
+  // One step leaves as many tensors as the next.
+  expect(memoryBytes?.['tensors']).toEqual([expect.any(Number), (memoryBytes?.['tensors'] as unknown as number[])[0]]);
+  fs.rmSync(path.dirname(file), { recursive: true });
+}, 180_000);
+
+test('the median, by hand', () => {
+  expect([median([3, 1, 2]), median([4, 1, 2, 3]), median([7])]).toEqual([2, 2.5, 7]);
+  expect(median([])).toBeNaN();
+});
