@@ -1,4 +1,4 @@
-import * as path from 'node:path';
+import { pathInSet } from '../../datasets/path-in-set';
 import type { ScoredImage } from '../evaluation';
 import { percent } from '../metrics-table';
 import { breakable, html, type Html } from './html';
@@ -65,7 +65,7 @@ function categoryPictures(selected: CategorySelection, index: number, content: G
 
 function picture(image: ScoredImage, kind: PictureKind, category: string, threshold: number | null, { thumbnails, root }: GalleryContent): Html {
   const { defect, score } = image;
-  const file = path.relative(root, image.path).split(path.sep).join('/');
+  const file = pathInSet(root, image.path);
   const small = thumbnails.get(image.path);
   const outline = image.maskPath === null ? '' : ', true mask outlined in white';
   const pictures = small

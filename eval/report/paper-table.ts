@@ -1,7 +1,7 @@
 import { findRegisteredDataset } from '../../datasets/registry';
 import type { BenchmarkResults, BenchmarkRow, DomainAverage, LeftOut } from '../benchmark/benchmark-results';
 import {
-  PAPER_SETS, paperDomain, PUBLISHED_DOUBTS,
+  PAPER_SETS, paperDomain, publishedRow, PUBLISHED_DOUBTS,
   type PaperDomain, type PublishedDoubt, type PublishedMethod, type PublishedMetricId,
 } from '../published';
 
@@ -121,17 +121,24 @@ export function doubtOf(of: string, method: PublishedMethod, metric: PublishedMe
   return PUBLISHED_DOUBTS.find((doubt) => doubt.of === of && doubt.method === method && doubt.metric === metric) ?? null;
 }
 
-/** Whether a half of the table has anything on a set: the paper leaves out sets without masks, or without normal images. */
-export function standsInLevel({ entries }: PaperLine, { metrics }: Level): boolean {
-  return entries.some((entry) => !('row' in entry) || metrics.some((id) => entry.cells[id].value !== null || entry.cells[id].published !== null));
+/**
+ * Whether a half of the table has anything on a set, measured or printed: the paper leaves out sets without masks, or without
+ * normal images. Sets that no recipe was run on stand where the paper has them.
+ */
+export function standsInLevel({ name, entries }: PaperLine, { metrics }: Level): boolean {
+  const run = entries.flatMap((entry) => ('row' in entry ? [entry.cells] : []));
+  if (run.length > 0) return run.some((cells) => metrics.some((id) => cells[id].value !== null || cells[id].published !== null));
+  const printed = publishedRow(name, 'Crane');
+  return printed === undefined || metrics.some((id) => printed[id] !== null);
 }
 
 /** Sets that a half of the table leaves out, by the reason why nothing is defined on them. */
 export function notInLevel({ groups }: PaperTable, level: Level): ReadonlyMap<string, readonly string[]> {
   const reasons = new Map<string, string[]>();
   for (const line of groups.flatMap(({ sets }) => sets)) {
-    if (standsInLevel(line, level)) continue;
-    const reason = line.entries.flatMap((entry) => ('row' in entry ? [entry.cells[level.metrics[0]].reason] : [])).find((text) => text !== null) ?? 'not defined';
+    const given = line.entries.flatMap((entry) => ('row' in entry ? [entry.cells[level.metrics[0]].reason] : []));
+    if (given.length === 0 || standsInLevel(line, level)) continue;
+    const reason = given.find((text) => text !== null) ?? 'not defined';
     reasons.set(reason, [...(reasons.get(reason) ?? []), line.title]);
   }
   return reasons;

@@ -67,6 +67,12 @@ test('sets without figures stand with their reason; those with nothing on a leve
   expect(standsInLevel(table.groups[1]?.sets[0] as never, IMAGE)).toBe(true);
   expect([...notInLevel(table, PIXEL)]).toEqual([['the set has no masks', ['HEADCT']]]);
   expect([...notInLevel(table, IMAGE)]).toEqual([]);
+  // Not run at all: where the paper has it.
+  const [away] = paperTable(benchmarkOf([btad], { leftOut: [{ recipe: 'crane', name: 'headct', reason: 'absent', message: 'not here' }] }), why).groups[1]?.sets ?? [];
+  expect([IMAGE, PIXEL].map((level) => standsInLevel(away as never, level))).toEqual([true, false]);
+  // Run by one recipe only: as that one says.
+  const half = paperTable(benchmarkOf([headct, rowOf('crane-plus', 'btad', btad.mean)]), why);
+  expect([...notInLevel(half, PIXEL)]).toEqual([['the set has no masks', ['HEADCT']]]);
   // Nothing measured, but printed: it stays.
   const empty = paperTable(benchmarkOf([rowOf('crane', 'mvtec', metrics())]), why).groups[0]?.sets[0];
   expect(standsInLevel(empty as never, PIXEL)).toBe(true);
