@@ -1,10 +1,10 @@
 import { Document } from 'yaml';
 import { completeModelOptions, type ClipSizes, type ModelOptions } from '../lib/config';
-import { EMBEDDED_BACKBONE, openBackbone } from '../lib/methods/crane/backbone';
-import { openPrompts, optionsOfPrompts, spatialOfPrompts } from '../lib/methods/crane/prompts';
-import { openSpatial, spatialSourceOf } from '../lib/methods/crane/spatial';
+import { EMBEDDED_BACKBONE } from '../lib/methods/crane/backbone';
+import { spatialSourceOf } from '../lib/methods/crane/spatial';
 import { completeTrainingOptions, type TrainingOptions } from './options';
 import type { TrainOptions } from './run';
+import { openRunWeights } from './run-weights';
 import { SAVE_EVERY } from './training-loop';
 
 /** Model options that no option of the command names: training scores nothing. */
@@ -16,21 +16,9 @@ const DATTN: readonly (keyof ModelOptions)[] = ['spatialOnly', 'dattnBeta', 'dat
  * @throws UsageError for options that do not fit; WeightsError for files
  */
 export async function configOf(options: TrainOptions): Promise<string> {
-  const access = options.offline === undefined ? {} : { offline: options.offline };
-  const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, access);
-  try {
-    const start = options.prompts === undefined ? undefined : await openPrompts(options.prompts, access);
-    const trained = start && spatialOfPrompts(start);
-    const source = spatialSourceOf(options.spatial ?? trained?.weights ?? trained?.family);
-    const spatial = source && (await openSpatial(source, access));
-    spatial?.close();
-    const family = spatial?.family ?? 'none';
-    const inherited = start === undefined ? {} : optionsOfPrompts(start, backbone.sizes, family);
-    const model = completeModelOptions({ ...inherited, ...options.model, spatial: family }, backbone.sizes);
-    return configText(options, model, completeTrainingOptions(options.training ?? {}, model));
-  } finally {
-    backbone.close();
-  }
+  const { model, training, close } = await openRunWeights(options);
+  close();
+  return configText(options, model, training);
 }
 
 /** The options of a run as YAML, under the names that the command has for them. */

@@ -1,29 +1,18 @@
 import type { MetricValues } from '../eval/metrics/metric-ids';
-import type { BackendInfo } from '../lib/backend';
 import { TrainingError } from '../lib/errors';
-import type { CraneModel } from '../lib/methods/crane/model';
 import type { Sample } from '../datasets/dataset';
 import type { AuxiliarySet } from './auxiliary-set';
 import { FeatureStore, type CacheUse } from './feature-store';
 import { drawMosaics, type Mosaic } from './mosaic';
+import type { PreparedRun } from './prepare-run';
 import type { TrainOptions } from './run';
 import type { SkippedImage } from './run-file';
-import type { RunRecord } from './run-record';
-import type { Selection } from './selection';
 import type { TrainingBatch } from './trainer';
 import type { BatchSource } from './training-loop';
 import { measureHeldBack, type ValidationGroup } from './validation';
 
 /** Sets of which more than this share cannot be read are not trained on. */
 const UNREADABLE_SHARE = 0.01;
-
-export interface EncodeParts {
-  readonly set: AuxiliarySet;
-  readonly selection: Selection;
-  readonly model: CraneModel;
-  readonly record: RunRecord;
-  readonly backend: BackendInfo;
-}
 
 /** The auxiliary set as training sees it: features of the images to train on, of mosaics, and of images held back. */
 export class EncodedSet implements BatchSource {
@@ -34,7 +23,7 @@ export class EncodedSet implements BatchSource {
 
   /** @param mosaics by epoch, from 1, and by place among the images that were chosen */
   constructor(
-    private readonly parts: EncodeParts,
+    private readonly parts: PreparedRun,
     private readonly training: FeatureStore,
     private readonly validation: FeatureStore | null,
     private readonly mosaics: readonly ReadonlyMap<number, Mosaic>[],
@@ -87,7 +76,7 @@ export class EncodedSet implements BatchSource {
  * @throws TrainingError `training/unreadable` where more than 1 % of the images cannot be read; what `FeatureStore.encode`
  *   throws
  */
-export async function encodeForTraining(parts: EncodeParts, options: TrainOptions): Promise<EncodedSet> {
+export async function encodeForTraining(parts: PreparedRun, options: TrainOptions): Promise<EncodedSet> {
   const { set, selection, model, record } = parts;
   const skipped: SkippedImage[] = [];
   const total = selection.training.length + selection.validation.length;
@@ -124,7 +113,7 @@ export async function encodeForTraining(parts: EncodeParts, options: TrainOption
   return new EncodedSet(parts, training, validation, mosaics, skipped);
 }
 
-function cacheUse({ record, backend }: EncodeParts, { cache = {}, onNotice }: TrainOptions): CacheUse | undefined {
+function cacheUse({ record, backend }: PreparedRun, { cache = {}, onNotice }: TrainOptions): CacheUse | undefined {
   if (cache === false) return undefined;
   return {
     backbone: record.backbone.sha256,

@@ -1,32 +1,25 @@
-import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { prepareBackend, type BackendChoice, type BackendInfo } from '../lib/backend';
-import { completeModelOptions, type ModelOptions, type ModelOptionsInput } from '../lib/config';
+import type { BackendChoice } from '../lib/backend';
+import type { ModelOptionsInput } from '../lib/config';
 import { TrainingError, UsageError } from '../lib/errors';
-import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from '../lib/methods/crane/backbone';
-import { buildCraneModel } from '../lib/methods/crane/build';
-import type { CraneModel } from '../lib/methods/crane/model';
-import { openPrompts, optionsOfPrompts, spatialOfPrompts } from '../lib/methods/crane/prompts';
-import { openSpatial, spatialSourceOf, type SpatialChoice, type SpatialWeights } from '../lib/methods/crane/spatial';
+import type { SpatialChoice } from '../lib/methods/crane/spatial';
 import type { OnProgress } from '../lib/progress';
-import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { findRegisteredDataset } from '../datasets/registry';
-import { chooseSamples, openAuxiliarySet, type AuxiliarySet } from './auxiliary-set';
-import { commandOf, configText } from './config';
+import { configText } from './config';
 import { curvesPage } from './curves-page';
+import { encodeForTraining, type EncodedSet } from './encoded-set';
 import { bestEpoch, type BestEpoch, type EpochRecord } from './epoch-record';
 import { EventLog } from './event-log';
 import type { FeaturePrecision } from './feature-store';
-import { completeTrainingOptions, type TrainingOptions, type TrainingOptionsInput } from './options';
+import type { TrainingOptions, TrainingOptionsInput } from './options';
+import { prepareRun, type PreparedRun } from './prepare-run';
 import { readRunFile, RUN_SCHEMA_VERSION, type RunFile, type RunRequest, type SkippedImage } from './run-file';
 import { RunFolder } from './run-folder';
-import { changedVersions, defaultRunFolder, differences, hashOfFiles, versionsInUse, type RunRecord } from './run-record';
+import { changedVersions, defaultRunFolder, differences, type RunRecord } from './run-record';
 import { readRunState, type RunState } from './run-state';
-import type { Selection } from './selection';
 import { readStepLog, StepLog } from './step-log';
 import { PromptTrainer } from './trainer';
-import { encodeForTraining, type EncodedSet } from './encoded-set';
 import { SAVE_EVERY, TrainingLoop, type StepReport } from './training-loop';
 import { workingCommit } from './working-commit';
 
@@ -144,103 +137,6 @@ function continued({ request, commandLine }: RunFile, given: TrainOptions): Trai
 function wholeNumber(option: string, value: number): number {
   if (Number.isInteger(value) && value >= 1) return value;
   throw new UsageError('usage/options', `${option} ${value}: expected a whole number, 1 or more`, { option, found: value });
-}
-
-interface PreparedRun {
-  readonly set: AuxiliarySet;
-  readonly selection: Selection;
-  readonly model: CraneModel;
-  readonly record: RunRecord;
-  readonly backend: BackendInfo;
-}
-
-/** Everything that can be wrong with a run is looked at here, before anything is written. */
-async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
-  const { auxiliary = [], onProgress, signal } = options;
-  const access = {
-    ...(options.offline === undefined ? {} : { offline: options.offline }),
-    ...(onProgress ? { onProgress } : {}),
-    ...(signal ? { signal } : {}),
-  };
-  const set = await openAuxiliarySet(typeof auxiliary === 'string' ? [auxiliary] : auxiliary, { categories: options.categories, onProgress, signal });
-  set.datasets.forEach(({ problems }) => problems.forEach(({ message }) => options.onNotice?.(message)));
-  const backend = await prepareBackend(options.backend ?? 'auto');
-  const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, access);
-  let spatial: SpatialWeights | undefined;
-  try {
-    const start = options.prompts === undefined ? undefined : await openPrompts(options.prompts, access);
-    const trained = start && spatialOfPrompts(start);
-    const source = spatialSourceOf(options.spatial ?? trained?.weights ?? trained?.family);
-    spatial = source && (await openSpatial(source, access));
-    const family = spatial?.family ?? 'none';
-    const inherited = start === undefined ? {} : optionsOfPrompts(start, backbone.sizes, family);
-    const modelOptions = completeModelOptions({ ...inherited, ...options.model, spatial: family }, backbone.sizes);
-    const training = completeTrainingOptions(options.training ?? {}, modelOptions);
-    const selection = chooseSamples(set, training);
-    refuseNarrowContext(backbone, modelOptions, training);
-    const files = await hashOfFiles(set.datasets, [...selection.training, ...selection.validation], signal);
-    const model = buildModel({ backbone, spatial, start }, modelOptions, training);
-    try {
-      const preprocessing = { ...backbone.preprocessing, reference: options.referenceImages ?? backbone.preprocessing.reference };
-      const record: RunRecord = {
-        auxiliary: {
-          name: set.name,
-          categories: categoriesOf(set),
-          images: selection.training.length,
-          anomalous: selection.training.filter(({ anomalous }) => anomalous).length,
-          validation: selection.validation.length,
-          files,
-        },
-        backbone: { name: backbone.name, sha256: await backbone.sha256() },
-        spatial: spatial === undefined ? null : { name: spatial.name, sha256: await spatial.sha256() },
-        start: start === undefined ? null : { name: path.basename(options.prompts as string), sha256: hashOfPrompts(start) },
-        options: modelOptions,
-        preprocessing,
-        precision: options.precision ?? 'float16',
-        training,
-        versions: versionsInUse(backend),
-        commandLine: options.commandLine ?? commandOf(options, modelOptions, training, backbone.sizes),
-      };
-      return { set, selection, model, record, backend };
-    } catch (error) {
-      model.dispose();
-      throw error;
-    }
-  } finally {
-    spatial?.close();
-    backbone.close();
-  }
-}
-
-interface OpenWeights {
-  readonly backbone: Backbone;
-  readonly spatial: SpatialWeights | undefined;
-  readonly start: PromptCheckpoint | undefined;
-}
-
-/** The one place where training builds its model: fresh prompts of the sizes asked for, or those to go on from. */
-function buildModel({ backbone, spatial, start }: OpenWeights, options: ModelOptions, { seed, contextTokens, deepTokens, depth, roundGradients }: TrainingOptions): CraneModel {
-  return buildCraneModel(backbone, { prompts: start ?? { seed, contextTokens, deepTokens, depth }, spatial, options, trainablePrompts: true, roundGradients });
-}
-
-function categoriesOf({ datasets }: AuxiliarySet): string[] {
-  return datasets.flatMap(({ name, categories }) => categories.map((category) => (datasets.length > 1 ? `${name}/${category.name}` : category.name)));
-}
-
-function refuseNarrowContext({ name, sizes }: Backbone, model: ModelOptions, training: TrainingOptions): void {
-  const withContext = training.contextProbability > 0 && model.contextPosition !== 'none';
-  if (!withContext || sizes.embedDimension === sizes.text.width) return;
-  throw new UsageError(
-    'training/context-width',
-    `image context needs a text encoder as wide as the shared space, but ${name} has ${sizes.text.width} and ${sizes.embedDimension}; train with --no-context`,
-    { textWidth: sizes.text.width, embedDimension: sizes.embedDimension },
-  );
-}
-
-function hashOfPrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): string {
-  const hash = createHash('sha256');
-  for (const { buffer, byteOffset, byteLength } of [contextNormal, contextAnomalous, ...deep]) hash.update(new Uint8Array(buffer, byteOffset, byteLength));
-  return hash.digest('hex');
 }
 
 type RunOptions = TrainOptions & { readonly saveEvery: number; readonly saveFrequency: number };

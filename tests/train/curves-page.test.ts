@@ -55,6 +55,13 @@ test('every step of a short run is drawn where it belongs, and a long one in str
   expect(pathOf(401)).toHaveLength(201);
 });
 
+test('the mean of an epoch stands in the middle of its steps', () => {
+  const page = curvesPage({ run: runOf([epochOf(1, null), epochOf(2, null)], { auxiliary: { ...runOf([]).auxiliary, validation: 0 } }), steps: stepLines(6, 3) });
+  const steps = [...(/<path class="steps" d="([^"]*)"/.exec(page)?.[1] as string).matchAll(/[ML]([\d.]+)/g)].map(([, x]) => x);
+  const means = [...page.matchAll(/<circle class="mark" cx="([\d.]+)"/g)].map(([, x]) => x);
+  expect(means.slice(0, 2)).toEqual([steps[1], steps[4]]);
+});
+
 test('a run without validation, and one without a step, say so', () => {
   const without = curvesPage({ run: runOf([epochOf(1, null), epochOf(2, null)], { auxiliary: { ...runOf([]).auxiliary, validation: 0 } }), steps: stepLines(6, 3) });
   expect(textOf(without)).toContain('nothing was held back');

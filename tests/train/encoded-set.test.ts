@@ -9,10 +9,11 @@ import { openBackbone } from '../../lib/methods/crane/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { chooseSamples, openAuxiliarySet } from '../../train/auxiliary-set';
-import { encodeForTraining, type EncodeParts } from '../../train/encoded-set';
+import { encodeForTraining } from '../../train/encoded-set';
 import { disposeBatch, FeatureStore } from '../../train/feature-store';
 import { drawMosaics } from '../../train/mosaic';
 import { completeTrainingOptions } from '../../train/options';
+import type { PreparedRun } from '../../train/prepare-run';
 import type { RunRecord } from '../../train/run-record';
 import { expectClose } from '../goldens';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
@@ -43,7 +44,7 @@ test('each epoch has its own mosaics in the places of images, and the images eve
   const set = await openAuxiliarySet([root]);
   const selection = chooseSamples(set, training);
   const record = { training, preprocessing: CLIP_PREPROCESSING, precision: 'float32' } as unknown as RunRecord;
-  const encoded = await encodeForTraining({ set, selection, model, record, backend: await prepareBackend() } satisfies EncodeParts, { cache: false });
+  const encoded = await encodeForTraining({ set, selection, model, record, backend: await prepareBackend() } satisfies PreparedRun, { cache: false });
   expect(encoded.size).toBe(11);
 
   const encoder = await newModel();

@@ -123,6 +123,15 @@ test('prompts that were trained can be trained on', async () => {
   expect((await readPromptCheckpoint(second.prompts)).metadata['crane.start']).toBe('prompts.safetensors');
 });
 
+test('fresh prompts have the sizes asked for; those to go on from have theirs', async () => {
+  const sizes = { contextTokens: 5, deepTokens: 2, depth: 2 };
+  const { prompts } = await train(shortRun('sizes', { training: { epochs: 1, ...sizes } }));
+  expect(await readPromptCheckpoint(prompts)).toMatchObject(sizes);
+  const { record } = await train(shortRun('sizes-on', { prompts, training: { epochs: 1 } }));
+  expect(record.training).toMatchObject(sizes);
+  await expect(train(shortRun('sizes-on', { prompts, training: { contextTokens: 6 } }))).rejects.toMatchObject({ name: 'UsageError', code: 'training/prompt-sizes' });
+});
+
 describe('the order of images', () => {
   test('every image once, the last batch with what is left', () => {
     const batches = epochBatches(11, 4, 111, 1);
@@ -170,6 +179,14 @@ describe('what cannot be trained is refused by name', () => {
     const running = train(shortRun('taken', { training: { epochs: 1 } }));
     await expect(running).rejects.toMatchObject({ name: 'TrainingError', code: 'training/unwritable', message: expect.stringContaining('run.json') as string });
     expect(fs.readdirSync(inFolder('taken'))).toEqual(['config.yaml', 'run.json']);
+  });
+
+  test('prompts that a step with a finite loss makes infinite, before they replace anything', async () => {
+    await expect(train(shortRun('infinite', { training: { learningRate: 1e39, batchSize: 11 } }))).rejects.toMatchObject({
+      code: 'training/diverged',
+      message: expect.stringContaining('prompts') as string,
+    });
+    expect(fs.readdirSync(inFolder('infinite')).filter((name) => name.endsWith('.safetensors'))).toEqual([]);
   });
 
   test('a loss that is not finite', async () => {

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import * as path from 'node:path';
+import { prepareBackend, type BackendInfo } from '../lib/backend';
+import type { CraneModel } from '../lib/methods/crane/model';
+import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
+import { chooseSamples, openAuxiliarySet, type AuxiliarySet } from './auxiliary-set';
+import { commandOf } from './config';
+import type { TrainOptions } from './run';
+import { hashOfFiles, versionsInUse, type RunRecord } from './run-record';
+import { buildModel, openRunWeights, type RunWeights } from './run-weights';
+import type { Selection } from './selection';
+
+/** A run that can begin: its images are chosen, its model is built. */
+export interface PreparedRun {
+  readonly set: AuxiliarySet;
+  readonly selection: Selection;
+  /** Whoever has the run disposes it. */
+  readonly model: CraneModel;
+  readonly record: RunRecord;
+  readonly backend: BackendInfo;
+}
+
+/**
+ * Looks at everything that can be wrong with a run, before anything is written.
+ * @throws as `runTraining`, for sets, options and weights
+ */
+export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
+  const { auxiliary = [], categories, onProgress, onNotice, signal } = options;
+  const set = await openAuxiliarySet(typeof auxiliary === 'string' ? [auxiliary] : auxiliary, { categories, onProgress, signal });
+  set.datasets.forEach(({ problems }) => problems.forEach(({ message }) => onNotice?.(message)));
+  const backend = await prepareBackend(options.backend ?? 'auto');
+  const weights = await openRunWeights(options);
+  let model: CraneModel | undefined;
+  try {
+    const selection = chooseSamples(set, weights.training);
+    const files = await hashOfFiles(set.datasets, [...selection.training, ...selection.validation], signal);
+    model = buildModel(weights);
+    return { set, selection, model, record: await recordOf({ options, set, selection, files, weights, backend }), backend };
+  } catch (error) {
+    model?.dispose();
+    throw error;
+  } finally {
+    weights.close();
+  }
+}
+
+interface RecordParts {
+  readonly options: TrainOptions;
+  readonly set: AuxiliarySet;
+  readonly selection: Selection;
+  /** Hash of all files. */
+  readonly files: string;
+  readonly weights: RunWeights;
+  readonly backend: BackendInfo;
+}
+
+async function recordOf({ options, set, selection, files, weights, backend }: RecordParts): Promise<RunRecord> {
+  const { backbone, spatial, start, model, training } = weights;
+  return {
+    auxiliary: {
+      name: set.name,
+      categories: set.datasets.flatMap(({ name, categories }) => categories.map((category) => (set.datasets.length > 1 ? `${name}/${category.name}` : category.name))),
+      images: selection.training.length,
+      anomalous: selection.training.filter(({ anomalous }) => anomalous).length,
+      validation: selection.validation.length,
+      files,
+    },
+    backbone: { name: backbone.name, sha256: await backbone.sha256() },
+    spatial: spatial === undefined ? null : { name: spatial.name, sha256: await spatial.sha256() },
+    start: start === undefined ? null : { name: path.basename(options.prompts as string), sha256: hashOfPrompts(start) },
+    options: model,
+    preprocessing: { ...backbone.preprocessing, reference: options.referenceImages ?? backbone.preprocessing.reference },
+    precision: options.precision ?? 'float16',
+    training,
+    versions: versionsInUse(backend),
+    commandLine: options.commandLine ?? commandOf(options, model, training, backbone.sizes),
+  };
+}
+
+function hashOfPrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): string {
+  const hash = createHash('sha256');
+  for (const { buffer, byteOffset, byteLength } of [contextNormal, contextAnomalous, ...deep]) hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  return hash.digest('hex');
+}
