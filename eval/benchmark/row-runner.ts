@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
-import * as path from 'node:path';
 import type { Category, Dataset } from '../../datasets/dataset';
+import { pathInSet } from '../../datasets/path-in-set';
 import type { BackendInfo } from '../../lib/backend';
 import { Crane, type CraneOptions, type ModelDescription } from '../../lib/crane';
 import type { OnProgress } from '../../lib/progress';
@@ -99,11 +99,11 @@ export class RowRunner {
     const onImage = (): void => onProgress?.({ kind: 'advance', task: task.title, done: ++done, total });
     onProgress?.({ kind: 'start', task: task.title, total, unit: 'images' });
     for (const category of dataset.categories) {
+      signal?.throwIfAborted();
       const key = { ...modelKey, ...categoryKey(dataset, category), ...this.corruptionKey(task.corruption) };
       let result = store.read<StoredCategory>(key);
       if (result === undefined) {
         result = await this.score(await this.craneFor(modelKey, options), task, category, onImage);
-        signal?.throwIfAborted();
         store.write(key, result);
       } else {
         resumed++;
@@ -206,7 +206,7 @@ export function categoryKey(dataset: Dataset, { name, samples }: Category): { re
 }
 
 function relative({ root }: Dataset, file: string): string {
-  return path.relative(root, file).split(path.sep).join('/');
+  return pathInSet(root, file);
 }
 
 function joined({ name, root }: Dataset, results: readonly StoredCategory[]): Evaluation {

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { openDataset } from '../../datasets/dataset';
+import { pathInSet } from '../../datasets/path-in-set';
 import { testSplit } from '../../datasets/random-state';
 import { decodeImage } from '../../lib/image/decode';
 import { loadMaskAtOwnSize } from '../../lib/image/preprocess';
@@ -60,6 +61,8 @@ test('thirds are cut at whole rows, rounded down; one label pixel of 1 makes a t
   const good = ['kos01_Part0_0.png', 'kos01_Part0_2.png', 'kos02_Part3_1.png'][chosen] as string;
   const samples = dataset.categories[0]?.samples ?? [];
   expect(samples.map(({ imagePath, defect }) => `${defect} ${path.basename(imagePath)}`)).toEqual(['defect kos01_Part0_1.png', 'defect kos02_Part3_0.png', 'defect kos02_Part3_2.png', `good ${good}`]);
+  expect(samples.slice(0, 1).map(({ imagePath, maskPath }) => [pathInSet(root, imagePath), pathInSet(root, maskPath as string)])).toEqual([['kos01_Part0_1.png', 'kos01_Part0_1_mask.png']]);
+  expect([pathInSet(root, path.join(root, 'kos01', 'Part0.jpg')), pathInSet(root, path.join(root, '..hidden', 'a'))]).toEqual(['kos01/Part0.jpg', '..hidden/a']);
   const firstColumn = async (file: string): Promise<number[]> => {
     const { data, height } = await decodeImage(file);
     return Array.from({ length: height }, (_, row) => data[row * width] as number);
