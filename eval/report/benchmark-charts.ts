@@ -12,10 +12,11 @@ const RADARS = ['image/auroc', 'pixel/auroc', 'pixel/aupro/paper200@0.3'] as con
 export function benchmarkCharts(table: PaperTable): Html {
   const lines = table.groups.flatMap(({ sets }) => sets);
   const printed = lines.some(({ entries }) => entries.some((entry) => 'row' in entry && entry.row.published !== null));
+  const radars = RADARS.map((id) => radarOf(id, lines, table.recipes));
   return html`<ul class="keys">${table.recipes.map(({ name }, place) => html`<li class="s${place}"><i class="swatch"></i>${name}</li>`)}${
-    printed && html`<li><svg class="key" viewBox="0 0 34 12" width="34" height="12" aria-hidden="true"><path class="grid printed" d="M1 6H33"/></svg>printed, around the radar</li><li><i class="tick"></i>printed, across a bar</li>`
+    printed && html`${radars.some((radar) => radar !== null) && html`<li><svg class="key" viewBox="0 0 34 12" width="34" height="12" aria-hidden="true"><path class="grid printed" d="M1 6H33"/></svg>printed, around the radar</li>`}<li><i class="tick"></i>printed, across a bar</li>`
   }</ul>
-<div class="radars">${RADARS.map((id) => radarOf(id, lines, table.recipes))}</div>
+<div class="radars">${radars}</div>
 <div class="bar-panels">${PUBLISHED_METRIC_IDS.map((id) => barsOf(id, lines, table.recipes))}</div>`;
 }
 

@@ -42,7 +42,7 @@ export interface PaperGroup {
   readonly domain: PaperDomain | null;
   readonly title: string;
   readonly sets: readonly PaperLine[];
-  /** Null where no set of the group was scored, or the paper has no such average. */
+  /** Null where no recipe has scored two sets of the group, or the paper has no such average. */
   readonly average: PaperLine | null;
 }
 
@@ -82,7 +82,7 @@ export function paperTable({ datasets, recipes, averages, leftOut }: Content, re
       const of = datasets.filter((row) => row.recipe === recipe && row.domain === domain);
       return { row: average, cells: cellsOf((id) => averageCell(average, id, method, of)), comparable: of.every(({ comparable }) => comparable) };
     });
-    const average = entries.some((entry) => 'row' in entry) ? { name: `average of ${domain}`, title: 'average', entries } : null;
+    const average = averages.some((candidate) => candidate.domain === domain && candidate.sets.length > 1) ? { name: `average of ${domain}`, title: 'average', entries } : null;
     return [{ domain, title, sets, average }];
   });
   return { recipes, groups };

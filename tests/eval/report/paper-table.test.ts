@@ -42,6 +42,10 @@ test('the average of some sets is compared with the printed figures of these set
   expect(cell.doubt).toBeNull();
 });
 
+test('a single set has no average beside it', () => {
+  expect(paperTable(benchmarkOf([mvtec], { averages: [averageOf('crane', 'industrial', ['mvtec'], mvtec.mean)] }), why).groups[0]?.average).toBeNull();
+});
+
 test('an average over sets that the paper does not print has no printed figure', () => {
   const strange = { ...btad, published: null };
   const { groups } = paperTable(benchmarkOf([mvtec, strange], { averages: [averageOf('crane', 'industrial', ['mvtec', 'btad'], mvtec.mean)] }), why);
