@@ -92,6 +92,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
         // A run that is resumed has these already.
         .option('seed', { default: undefined, defaultDescription: '111' })
         .option('backend', { default: undefined, defaultDescription: 'auto' })
+        .option('batch-size', { defaultDescription: '8' })
         .option('reference-images', { default: undefined })
         .option('prompts', { describe: 'prompts to go on from, instead of fresh ones' })
         .option('context', { describe: 'let prompts see their images while training: probability 1 or 0' }),

@@ -224,8 +224,10 @@ class Run {
         options.onEpoch?.(epochs.at(-1) as EpochRecord);
       };
       const { seconds } = await this.runSteps(encoded, state, onEpoch);
-      update({ status: 'finished', seconds: { encode, train: seconds } });
-      folder.write(folder.curves, curvesPage({ run: file, steps: readStepLog(folder.losses) }));
+      const finished = { status: 'finished', seconds: { encode, train: seconds } } as const;
+      // Before the record says that there is nothing left to do.
+      folder.write(folder.curves, curvesPage({ run: { ...file, ...finished }, steps: readStepLog(folder.losses) }));
+      update(finished);
       fs.rmSync(folder.state, { force: true });
       return this.resultOf(file);
     } finally {

@@ -5,7 +5,7 @@ import { openDataset } from '../../datasets/dataset';
 import { completeModelOptions } from '../../lib/config';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { completeTrainingOptions } from '../../train/options';
-import { defaultRunFolder, hashOfFiles, promptMetadata, runHash, type RunRecord } from '../../train/run-record';
+import { changedVersions, defaultRunFolder, differences, hashOfFiles, promptMetadata, runHash, type RunRecord } from '../../train/run-record';
 import { smallSizes, writeSmallSet } from './tiny-files';
 
 const options = completeModelOptions({}, smallSizes);
@@ -38,6 +38,35 @@ describe('a run is told apart', () => {
 
   test('not by what does not change its prompts', () => {
     expect(runHash({ ...record, commandLine: 'crane', versions: {}, backbone: { name: 'renamed', sha256: 'beef' } })).toBe(runHash(record));
+  });
+});
+
+describe('what differs from a run that was begun', () => {
+  test('is nothing for the same run, wherever its files lie and whatever it is called', () => {
+    expect(differences(record, { ...record, commandLine: 'crane', backbone: { name: 'renamed', sha256: 'beef' }, versions: { crane: '2.0.0' } })).toEqual([]);
+  });
+
+  test.each<[string, Partial<RunRecord>]>([
+    ['auxiliary set: "my set" then, "other" now', { auxiliary: { ...record.auxiliary, name: 'other' } }],
+    ['categories: ["plate","cap"] then, ["plate"] now', { auxiliary: { ...record.auxiliary, categories: ['plate'] } }],
+    ['files of the auxiliary set, by name, label or content: 11 images then, 12 images now', { auxiliary: { ...record.auxiliary, files: 'cafe', validation: 1 } }],
+    ['weights of the backbone: small (sha256 beef) then, other (sha256 dead) now', { backbone: { name: 'other', sha256: 'dead' } }],
+    ['weights of the spatial model: none then, dinov2 (sha256 1234) now', { spatial: { name: 'dinov2', sha256: '1234' } }],
+    ['prompts to start from: none then, p.pth (sha256 1234) now', { start: { name: 'p.pth', sha256: '1234' } }],
+    ['sigma: 4 then, 2 now', { options: { ...options, sigma: 2 } }],
+    ['reference: false then, true now', { preprocessing: { ...CLIP_PREPROCESSING, reference: true } }],
+    ['precision: "float32" then, "float16" now', { precision: 'float16' }],
+    ['seed: 111 then, 7 now', { training: { ...record.training, seed: 7 } }],
+    ['backend: not set then, "wasm" now', { versions: { ...record.versions, backend: 'wasm' } }],
+  ])('is named: %s', (line, change) => {
+    expect(differences(record, { ...record, ...change })).toEqual([line]);
+  });
+
+  test('versions are told apart from the rest', () => {
+    expect(changedVersions(record, { ...record, versions: { crane: '2.0.0', tensorflow: '2.21.0' } })).toEqual([
+      'crane 1.2.3 then, 2.0.0 now', 'tensorflow absent then, 2.21.0 now',
+    ]);
+    expect(changedVersions(record, record)).toEqual([]);
   });
 });
 
