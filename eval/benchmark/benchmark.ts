@@ -4,6 +4,7 @@ import { openDataset, type Dataset } from '../../datasets/dataset';
 import { ensureSynthetic } from '../../datasets/ensure-synthetic';
 import { findRegisteredDataset } from '../../datasets/registry';
 import type { BackendInfo } from '../../lib/backend';
+import type { ModelOptions } from '../../lib/config';
 import type { CraneOptions } from '../../lib/crane';
 import { CraneError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
@@ -203,9 +204,7 @@ class Benchmark {
       mean,
       ...(failures.length > 0 ? { failures } : {}),
       published,
-      comparable:
-        published !== null && this.backbone.takesPublishedPrompts && isAsPublished(this.options.model) &&
-        model.options.spatial === recipeRow(recipe, dataset.name).spatial,
+      comparable: published !== null && isComparable(recipe, dataset.name, { backbone: this.backbone, given: this.options.model, used: model }),
       model,
       files,
       cost,
@@ -272,9 +271,19 @@ function whyNotOpened({ code, message, data }: CraneError): [LeftOut['reason'], 
   return ['absent', message, { source: source ?? '', licence: licence ?? '', place: place ?? '' }];
 }
 
-/** Whether nothing but places and ways of computing was given by hand. The second vision model is looked at apart. */
-function isAsPublished({ backbone, spatial, backend, batchSize, offline, referenceImages, onProgress, signal, dattnMean, ...byHand }: CraneOptions): boolean {
-  return Object.values(byHand).every((value) => value === undefined);
+/** Whether a row was made as the paper's was: its network and second model, and nothing given by hand but places and ways of computing. */
+export function isComparable(
+  recipe: Recipe,
+  set: string,
+  model: {
+    readonly backbone: Pick<BackboneFile, 'takesPublishedPrompts'>;
+    readonly given: CraneOptions;
+    readonly used: { readonly options: Pick<ModelOptions, 'spatial'> };
+  },
+): boolean {
+  const { backbone, spatial, backend, batchSize, offline, referenceImages, onProgress, signal, dattnMean, ...byHand } = model.given;
+  const untouched = Object.values(byHand).every((value) => value === undefined);
+  return untouched && model.backbone.takesPublishedPrompts && model.used.options.spatial === recipeRow(recipe, set).spatial;
 }
 
 /** What is wrong with one row only. Others, such as a mistake in this program, end the benchmark. */

@@ -2,9 +2,10 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { openDataset } from '../../../datasets/dataset';
-import { runBenchmark, type BenchmarkOptions, type RowState } from '../../../eval/benchmark/benchmark';
+import { isComparable, runBenchmark, type BenchmarkOptions, type RowState } from '../../../eval/benchmark/benchmark';
 import { readRowDetails, type BenchmarkResults, type BenchmarkRow } from '../../../eval/benchmark/benchmark-results';
 import { trainPrompts } from '../../../eval/benchmark/command';
+import { ModelInspector } from '../../../eval/benchmark/model-files';
 import { evaluate } from '../../../eval/evaluator';
 import { METRIC_IDS, type MetricValues } from '../../../eval/metrics/metric-ids';
 import { RECIPES } from '../../../eval/recipes';
@@ -77,6 +78,9 @@ test('a row is what eval computes, with its recipe, costs and the printed figure
     { recipe: 'crane-plus', domain: 'industrial', sets: ['btad'], mean: row.mean, published: null },
     { recipe: 'crane-plus', domain: 'medical', sets: ['headct', 'isic'], mean: expect.anything(), published: null },
   ]);
+  const { evaluation } = readRowDetails(sets.path('plain'), row);
+  const seconds = evaluation.categories.reduce((sum, category) => sum + category.detectionSeconds, 0);
+  expect(row.cost.imagesPerSecond).toBeCloseTo(12 / seconds, 6);
   // One set of the two has images of both kinds, the other has masks.
   const medical = results.averages[1]?.mean as MetricValues;
   expect(medical['image/auroc']).toBe(rowOf(results, 'headct').mean['image/auroc']);
@@ -109,15 +113,22 @@ test('what is finished is not computed again, and gives the same results to the 
 });
 
 test('stopped in the middle of a set, it goes on with the next category', async () => {
-  const stop = new AbortController();
-  const stopped = run('stopped', {
-    signal: stop.signal,
-    onProgress: (progress) => progress.kind === 'advance' && progress.done === 6 && stop.abort(new Error('stopped here')),
-  });
-  await expect(stopped).rejects.toThrow('stopped here');
+  // In the first category, at its last image, and in the second.
+  for (const [image, kept] of [[2, 0], [4, 1], [6, 1]] as const) {
+    const stop = new AbortController();
+    const stopped = run(`stopped at ${image}`, {
+      datasets: ['btad'],
+      signal: stop.signal,
+      onProgress: (progress) => progress.kind === 'advance' && progress.done === image && stop.abort(new Error('stopped here')),
+    });
+    await expect(stopped).rejects.toThrow('stopped here');
+    expect(fs.existsSync(sets.path(`stopped at ${image}`, 'kept')) ? fs.readdirSync(sets.path(`stopped at ${image}`, 'kept')) : []).toHaveLength(kept);
+  }
   jest.restoreAllMocks();
-  const resumed = await run('stopped');
+  const resumed = await run('stopped at 6');
   expect(resumedOf(resumed)).toEqual({ btad: 1, headct: 0, isic: 0 });
+  await expect(run('stopped at 6', { signal: AbortSignal.abort(new Error('at once')) })).rejects.toThrow('at once');
+  jest.restoreAllMocks();
   const whole = await run('plain');
   expect(resumed.results.datasets.map(({ name, categories, mean }) => ({ name, categories, mean }))).toEqual(
     whole.results.datasets.map(({ name, categories, mean }) => ({ name, categories, mean })),
@@ -193,5 +204,30 @@ test('a matrix trains on each set and scores the others; what is trained is kept
   const again = await run('matrix', { matrix });
   expect(again.loads).toBe(0);
   expect(again.results.matrix).toEqual(results.matrix);
+  expect(fs.readdirSync(sets.path('matrix', 'prompts'))).toHaveLength(2);
   expect((await run('matrix', { matrix: { epochs: 2, train: trainPrompts }, datasets: ['btad', 'isic'] })).results.matrix?.cells).toHaveLength(2);
+  expect(fs.readdirSync(sets.path('matrix', 'prompts'))).toHaveLength(4);
+});
+
+test('figures are held against the printed ones only where they should be equal', () => {
+  const like = (given: Parameters<typeof isComparable>[2]['given'], { paper = true, spatial = 'dinov2' as 'none' | 'dinov2' | 'sam' } = {}): boolean =>
+    isComparable(RECIPES['crane-plus'], 'mvtec', { backbone: { takesPublishedPrompts: paper }, given, used: { options: { spatial } } });
+  expect(like({})).toBe(true);
+  expect(like({ backbone: 'models/clip.pt', spatial: { weights: 'dinov2.pth' }, backend: 'wasm', batchSize: 8, dattnMean: 'batch', offline: true })).toBe(true);
+  expect([like({ sigma: 2 }), like({ prompts: 'mine.pth' }), like({ imageSize: 336 })]).toEqual([false, false, false]);
+  expect([like({}, { paper: false }), like({ spatial: 'sam' }, { spatial: 'sam' }), like({ spatial: 'none' }, { spatial: 'none' })]).toEqual([false, false, false]);
+});
+
+test('prompts are the same by what they hold and how they were trained, not by name', async () => {
+  const prompts = await readPromptCheckpoint(embeddedFile('nano-prompts.safetensors'));
+  const write = (name: string, metadata: Record<string, string>, contextNormal = prompts.contextNormal): string => {
+    writePromptCheckpoint(sets.path(name), { ...prompts, contextNormal }, metadata);
+    return sets.path(name);
+  };
+  const inspector = new ModelInspector({});
+  const hashOf = async (file: string): Promise<string> => (await inspector.filesOf({ backbone: 'nano', prompts: file })).prompts.sha256;
+  const one = await hashOf(write('one.safetensors', { 'crane.auxiliary': 'a' }));
+  expect(await hashOf(write('same.safetensors', { 'crane.auxiliary': 'a' }))).toBe(one);
+  expect(await hashOf(write('told.safetensors', { 'crane.auxiliary': 'a', 'crane.options': '{"fusion":"logit"}' }))).not.toBe(one);
+  expect(await hashOf(write('other.safetensors', { 'crane.auxiliary': 'a' }, prompts.contextNormal.map((value) => value + 1)))).not.toBe(one);
 });
