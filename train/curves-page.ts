@@ -37,7 +37,7 @@ const OWN_STYLE = `
 .panels.losses{grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr))}
 .steps{fill:none;stroke:var(--quiet);stroke-width:1.2;stroke-linejoin:round}
 .epochs{fill:none;stroke:var(--accent);stroke-width:2.2;stroke-linejoin:round}
-.epochs+circle,.mark{fill:var(--accent)}
+.mark{fill:var(--accent)}
 .ends{stroke:var(--rule);stroke-dasharray:2 4;fill:none}
 .best{fill:var(--anomalous)}
 .chart .best-name{fill:var(--wrong);font-weight:650}
