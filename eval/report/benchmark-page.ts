@@ -72,7 +72,7 @@ function summary({ datasets, recipes, run }: BenchmarkResults): Html {
   const images = sets.reduce((sum, name) => sum + (datasets.find((row) => row.name === name)?.images ?? 0), 0);
   if (datasets.length === 0) return html`<p class="summary">No set was scored; the notes below say why.</p>`;
   const backbones = [...new Set(datasets.map(({ model }) => `${model.backbone} at ${model.options.imageSize} px`))];
-  return html`<p class="summary">Crane scored <b>${images} images</b> of <b>${count(sets.length, 'set')}</b> by ${count(recipes.length, 'recipe')}, ${recipes.map(({ name }, at) => html`${at > 0 && ' and '}<b>${name}</b>`)}, in ${duration(run.seconds)}. Backbone <b>${backbones.join(', ')}</b>.</p>`;
+  return html`<p class="summary">Crane scored <b>${images} images</b> of <b>${count(sets.length, 'set')}</b> by ${count(recipes.length, 'recipe')}, ${recipes.map(({ name }, at) => html`${at > 0 && (at === recipes.length - 1 ? ' and ' : ', ')}<b>${name}</b>`)}, in ${duration(run.seconds)}. Backbone <b>${backbones.join(', ')}</b>.</p>`;
 }
 
 function duration(seconds: number): string {

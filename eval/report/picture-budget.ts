@@ -34,9 +34,10 @@ export async function fitPictures(sets: readonly SetPictures[], budget = PICTURE
     const fewer = sets.map((set) => limited(set, ofEachKind));
     if (totalSize(fewer) <= budget) return { sets: fewer, ofEachKind, side: null };
   }
-  let smaller = sets.map((set) => limited(set, 1));
+  const one = sets.map((set) => limited(set, 1));
+  let smaller = one;
   for (const side of SIDES) {
-    smaller = await Promise.all(smaller.map((set) => shrunk(set, side)));
+    smaller = await Promise.all(one.map((set) => shrunk(set, side)));
     if (totalSize(smaller) <= budget) return { sets: smaller, ofEachKind: 1, side };
   }
   let left = budget;
