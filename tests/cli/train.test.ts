@@ -79,8 +79,8 @@ test('a table for people, and one JSON object for programs', async () => {
 });
 
 test('Ctrl-C finishes the step, saves, and says how to go on; going on needs nothing else', async () => {
-  await trainHere('--epochs', '40', '--no-cache', '--out', inFolder('unbroken'));
-  const running = trainHere('--epochs', '40', '--no-cache', '--out', inFolder('broken'));
+  await trainHere('--epochs', '15', '--no-cache', '--out', inFolder('unbroken'));
+  const running = trainHere('--epochs', '15', '--no-cache', '--out', inFolder('broken'));
   await new Promise<void>((resolve) => {
     const timer = setInterval(() => {
       if (!fs.existsSync(inFolder('broken', 'epoch_1.safetensors'))) return;
@@ -91,7 +91,7 @@ test('Ctrl-C finishes the step, saves, and says how to go on; going on needs not
   process.emit('SIGINT');
   const { code, err } = await running;
   expect(code).toBe(130);
-  expect(err).toMatch(/Stopped after step \d+ of 120; all of it is saved\. Go on with: +crane train --resume \S+broken$/m);
+  expect(err).toMatch(/Stopped after step \d+ of 45; all of it is saved\. Go on with: +crane train --resume \S+broken$/m);
   const resumed = await runCrane('train', '--resume', inFolder('broken'));
   expect(resumed.code).toBe(0);
   expect(resumed.err).toMatch(/Going on after step \d+\./);
