@@ -82,5 +82,5 @@ main>section>.note,.recipe>.note{margin:8px 0 0}
 .command{background:var(--sheet);border:1px solid var(--rule);border-radius:8px;padding:10px 14px;overflow-x:auto;margin:0 0 8px}
 .command code{color:var(--ink);font-size:.875rem;white-space:pre-wrap}
 @media (max-width:560px){.paper tbody th[scope=row]{white-space:normal;min-width:6.4rem;max-width:7.5rem;overflow-wrap:anywhere}.set{padding:0 12px}.paper th,.paper td{padding:4px 8px}.radars .panel,.bar-panels .panel{padding:10px 8px}}
-@media print{details::details-content{content-visibility:visible;display:block;height:auto}.set{border:0;padding:0}.scrolling{overflow:visible}}
+@media print{.set{border:0;padding:0}.paper th,.paper td,.printed-table th,.printed-table td{padding:3px 5px}}
 `;

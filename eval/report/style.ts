@@ -158,5 +158,5 @@ footer{color:var(--soft);font-size:.875rem;padding-top:18px;padding-bottom:40px}
 @media (max-width:900px){header,.figures,.kinds{grid-template-columns:minmax(0,1fr)}header{gap:24px;padding-top:28px}}
 @media (max-width:560px){header,main,footer{padding-left:16px;padding-right:16px}.cards{grid-template-columns:repeat(2,minmax(0,1fr));gap:10px}.card{padding:10px 12px}.card:last-child:nth-child(odd){grid-column:1/-1}th,td,thead button{padding-left:8px;padding-right:8px}table{font-size:.9375rem}.metric{background-position-x:8px;background-size:calc((100% - 16px)*var(--v)) 4px}.figure{font-size:2rem}.category :is(h3,h5) small{display:block;margin-left:0}.kinds{gap:14px}}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
-@media print{body{background:#fff}.category,.histogram,.panel,.card{break-inside:avoid}nav,.picks,.slider,.back{display:none}}
+@media print{html,body{font-size:11.5px}th,td,thead button,thead th:not(:has(button)){padding:3px 5px}thead code{width:4.7rem}[data-sortable] thead span::after{content:""!important}.scrolling{overflow:visible}body{background:#fff}.category,.histogram,.panel,.card{break-inside:avoid}nav,.picks,.slider,.back{display:none}}
 `;
