@@ -9,6 +9,7 @@ import { CLIP_PREPROCESSING, type Preprocessing } from '../../lib/image/preproce
 import { openBackbone } from '../../lib/methods/crane/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
+import { FeatureCache } from '../../train/feature-cache/feature-cache';
 import { featureCacheContents, type ShardFile } from '../../train/feature-cache/contents';
 import { disposeBatch, FeatureStore, type CacheUse, type EncodeOptions } from '../../train/feature-store';
 import { decodeSample, type ComposedSample } from '../../train/network-input';
@@ -175,6 +176,27 @@ describe('nothing is served stale', () => {
       other.dispose();
     },
   );
+});
+
+test('a file that changes while the set is encoded is kept under what it held then', async () => {
+  const copy = await copyOfSet('changing');
+  const few = copy.slice(0, 2);
+  const { imagePath } = few[1] as Sample;
+  const original = fs.readFileSync(imagePath);
+  const changed = fs.readFileSync((copy[12] as Sample).imagePath);
+  // Hashed first, then read again to be encoded.
+  const fill = FeatureCache.prototype.fill;
+  const spy = jest.spyOn(FeatureCache.prototype, 'fill').mockImplementation(function (this: FeatureCache, ...args) {
+    fs.writeFileSync(imagePath, changed);
+    return fill.apply(this, args);
+  });
+  const during = await run({}, few);
+  spy.mockRestore();
+  fs.writeFileSync(imagePath, original);
+  const without = await FeatureStore.encode(model, few, { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest' });
+  const after = await run({}, few);
+  expect(after.bytes.equals(await bytesOf(without))).toBe(true);
+  expect(after.bytes.equals(during.bytes)).toBe(false);
 });
 
 test('a set that was renamed, or copied, costs nothing again', async () => {
