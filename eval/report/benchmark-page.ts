@@ -5,6 +5,7 @@ import { benchmarkManifest } from './benchmark-manifest';
 import { accuracyTables, costTable, doubtList, publishedTables, wholeTable } from './benchmark-tables';
 import { curveStyle } from './curves';
 import { html, trusted, type Html } from './html';
+import { leftOutNotes, unreadNotes } from './notes';
 import { POLICY } from './page';
 import type { PaperTable } from './paper-table';
 import type { FittedPictures } from './picture-budget';
@@ -123,16 +124,10 @@ function picturesNote({ fitted: { ofEachKind, side }, rows }: BenchmarkPageConte
 }
 
 /** What has no figures and why, and images that could not be read. */
-function notes({ datasets, leftOut, recipes }: BenchmarkResults): Html {
-  const grouped = new Map<string, { names: string[]; of: string[] }>();
-  for (const { recipe, name, message } of leftOut) {
-    const entry = grouped.get(`${name}\n${message}`) ?? { names: [name, message], of: [] };
-    entry.of.push(recipe);
-    grouped.set(`${name}\n${message}`, entry);
-  }
-  const unread = datasets.flatMap(({ recipe, title, failures = [] }) => (failures.length === 0 ? [] : [{ recipe, title, failures }]));
-  return html`<ul class="about">${recipes.map(({ name, method, about, variantOf }) => html`<li><b>${name}</b>: the paper's ${method}, ${about}${variantOf !== null && `; a variant of ${variantOf}`}</li>`)}</ul>
-${grouped.size > 0 && html`<h3>Left out</h3><ul class="about">${[...grouped.values()].map(({ names: [name, message], of }) => html`<li><b>${name}</b> <small>${of.join(', ')}</small> ${message}</li>`)}</ul>`}
+function notes(results: BenchmarkResults): Html {
+  const [leftOut, unread] = [leftOutNotes(results), unreadNotes(results)];
+  return html`<ul class="about">${results.recipes.map(({ name, method, about, variantOf }) => html`<li><b>${name}</b>: the paper's ${method}, ${about}${variantOf !== null && `; a variant of ${variantOf}`}</li>`)}</ul>
+${leftOut.length > 0 && html`<h3>Left out</h3><ul class="about">${leftOut.map(({ title, recipes, text }) => html`<li><b>${title}</b>${results.recipes.length > 1 && html` <small>${recipes.join(', ')}</small>`}: ${text}</li>`)}</ul>`}
 ${unread.map(({ recipe, title, failures }) => html`<details><summary>${recipe}, ${title}: ${count(failures.length, 'image')} could not be read and ${failures.length === 1 ? 'is' : 'are'} counted nowhere</summary><ul class="about">${failures.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li>${!message.includes(path) && html`<code>${path}</code> `}${message}</li>`)}</ul>${failures.length > FAILURES_SHOWN && html`<p>and ${failures.length - FAILURES_SHOWN} more, all in results.json</p>`}</details>`)}
-${grouped.size === 0 && unread.length === 0 && html`<p>Nothing was left out, and every image could be read.</p>`}`;
+${leftOut.length === 0 && unread.length === 0 && html`<p>Nothing was left out, and every image could be read.</p>`}`;
 }

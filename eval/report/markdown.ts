@@ -3,6 +3,7 @@ import type { BenchmarkResults } from '../benchmark/benchmark-results';
 import { METRIC_TITLES, metricsLegend, percent } from '../metrics-table';
 import { PUBLISHED_METRIC_IDS, type PublishedMetricId } from '../published';
 import { costColumns, costRow } from './costs';
+import { leftOutNotes, unreadNotes } from './notes';
 import { changeTable, matrixGrids, STUDIED_METRIC_IDS } from './studies';
 import { domainSize, leftOutWord, LEVELS, notInLevel, signed, standsInLevel, type Level, type PaperEntry, type PaperTable } from './paper-table';
 
@@ -10,7 +11,7 @@ const right = { align: 'right' } as const;
 
 /** A benchmark as Markdown: the paper's table and what goes with it, for places where no page can be opened. */
 export function benchmarkMarkdown(results: BenchmarkResults, table: PaperTable): string {
-  const { run, datasets, leftOut, corruptions, matrix } = results;
+  const { run, datasets, corruptions, matrix } = results;
   const parts = [
     '# Crane benchmark',
     `${datasets.length} ${datasets.length === 1 ? 'row' : 'rows'} of recipe and set, on ${escapeMarkdown(run.date)} with crane-tfjs ${escapeMarkdown(run.version)}.` +
@@ -36,12 +37,21 @@ export function benchmarkMarkdown(results: BenchmarkResults, table: PaperTable):
       ]),
       'markdown',
     )] : []),
-    ...(leftOut.length > 0 ? ['## Left out', leftOut.map(({ recipe, name, message }) => `- ${escapeMarkdown(recipe)}, ${escapeMarkdown(name)}: ${escapeMarkdown(message)}`).join('\n')] : []),
+    ...notesPart(results),
     '## To repeat it',
     fenced(run.command),
     `Seed ${run.seed}, Node ${escapeMarkdown(run.node)}; machine: ${Object.entries(run.machine).map(([name, value]) => `${escapeMarkdown(name)} ${escapeMarkdown(String(value))}`).join(', ')}.`,
   ];
   return `${parts.join('\n\n')}\n`;
+}
+
+function notesPart(results: BenchmarkResults): string[] {
+  const lines = [
+    ...leftOutNotes(results).map(({ title, recipes, text }) => `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipes.join(', '))}: ${escapeMarkdown(text)}`),
+    ...unreadNotes(results).map(({ recipe, title, failures }) =>
+      `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipe)}: ${failures.length} images could not be read and are counted nowhere; the first: ${escapeMarkdown(failures[0]?.message ?? '')}`),
+  ];
+  return lines.length === 0 ? [] : ['## Left out', lines.join('\n')];
 }
 
 /** What the differences mean. */
@@ -98,8 +108,7 @@ export function escapeMarkdown(text: string): string {
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
     .replace(/>/g, '&gt;')
-    .replace(/^(\s*\d*)([-+.)])(?=\s|$)/, '$1\\$2')
-    .replace(/:\/\//g, ':&#47;&#47;');
+    .replace(/^(\s*\d*)([-+.)])(?=\s|$)/, '$1\\$2');
 }
 
 /** Code in a fence that is longer than any run of backticks within. */

@@ -1,0 +1,32 @@
+import type { BenchmarkResults, LeftOut } from '../benchmark/benchmark-results';
+import { findRegisteredDataset } from '../../datasets/registry';
+
+/** A set without figures, once for all recipes that left it out for the same reason. */
+export interface LeftOutNote {
+  readonly title: string;
+  readonly recipes: readonly string[];
+  readonly text: string;
+}
+
+/** What was left out and why, in the order of the results. */
+export function leftOutNotes({ leftOut }: Pick<BenchmarkResults, 'leftOut'>): LeftOutNote[] {
+  const notes = new Map<string, { title: string; recipes: string[]; text: string }>();
+  for (const entry of leftOut) {
+    const text = textOf(entry);
+    const key = JSON.stringify([entry.name, text]);
+    const note = notes.get(key) ?? { title: findRegisteredDataset(entry.name)?.title ?? entry.name, recipes: [], text };
+    note.recipes.push(entry.recipe);
+    notes.set(key, note);
+  }
+  return [...notes.values()];
+}
+
+/** A set that is not here: where it comes from and where it belongs; else what went wrong. */
+function textOf({ message, get }: LeftOut): string {
+  return get === undefined ? message.replace(/\s+/g, ' ') : `not on disk; from ${get.source}, licence: ${get.licence}, to be unpacked to ${get.place}`;
+}
+
+/** Images that could not be read, row by row. */
+export function unreadNotes({ datasets }: Pick<BenchmarkResults, 'datasets'>): { readonly recipe: string; readonly title: string; readonly failures: readonly { readonly path: string; readonly message: string }[] }[] {
+  return datasets.flatMap(({ recipe, title, failures = [] }) => (failures.length === 0 ? [] : [{ recipe, title, failures }]));
+}
