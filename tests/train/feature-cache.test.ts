@@ -274,8 +274,11 @@ describe('the cache', () => {
 });
 
 describe('several processes', () => {
-  /** A process that fills the cache, one record every few milliseconds, and prints how many it wrote. */
-  const child = (from: number, to: number, pause = 2): { exit: Promise<{ code: number | null; out: string }>; kill: () => void; started: Promise<void> } => {
+  /**
+   * A process that fills the cache, one record every few milliseconds, and prints how many it wrote.
+   * @param gate a file that it waits for before it writes
+   */
+  const child = (from: number, to: number, pause = 2, gate?: string): { exit: Promise<{ code: number | null; out: string }>; kill: () => void; says: (text: string) => Promise<void> } => {
     const script = `
       const { FeatureCache } = require(${JSON.stringify(path.resolve(__dirname, '../../train/feature-cache/feature-cache'))});
       const { seededUniform } = require(${JSON.stringify(path.resolve(__dirname, '../../lib/weights/seeded'))});
@@ -286,6 +289,7 @@ describe('several processes', () => {
         let written = 0;
         await cache.fill(${BYTES}, async () => {
           console.log('filling');
+          while (${JSON.stringify(gate ?? '')} && !require('node:fs').existsSync(${JSON.stringify(gate ?? '')})) await new Promise((resolve) => setTimeout(resolve, 10));
           for (const key of keys) {
             if (cache.has(key)) continue;
             await cache.append(key, payloadOf(Number(key)));
@@ -298,20 +302,23 @@ describe('several processes', () => {
       })();`;
     const process_ = spawn(process.execPath, ['-r', 'ts-node/register/transpile-only', '-e', script], { cwd: path.resolve(__dirname, '../..') });
     let out = '';
-    let begun: () => void;
-    const started = new Promise<void>((resolve) => (begun = resolve));
-    process_.stdout.on('data', (text) => {
-      out += String(text);
-      if (out.includes('filling')) begun();
-    });
+    process_.stdout.on('data', (text) => (out += String(text)));
     process_.stderr.on('data', (text) => (out += String(text)));
-    return { exit: new Promise((resolve) => process_.on('close', (code) => resolve({ code, out }))), kill: () => void process_.kill('SIGKILL'), started };
+    const exit = new Promise<{ code: number | null; out: string }>((resolve) => process_.on('close', (code) => resolve({ code, out })));
+    const says = async (text: string): Promise<void> => {
+      while (!out.includes(text) && process_.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
+    };
+    return { exit, kill: () => void process_.kill('SIGKILL'), says };
   };
 
   test('fill it at once without harm; those that want the same wait, and do nothing twice', async () => {
-    const first = child(0, 60, 30);
-    await first.started;
-    const results = await Promise.all([first.exit, child(0, 60).exit, child(40, 100).exit]);
+    const gate = path.join(folder, 'gate');
+    const first = child(0, 60, 1, gate);
+    await first.says('filling');
+    const [second, other] = [child(0, 60), child(40, 100)];
+    await second.says('waiting');
+    fs.writeFileSync(gate, '');
+    const results = await Promise.all([first.exit, second.exit, other.exit]);
     expect(results.map(({ code }) => code)).toEqual([0, 0, 0]);
     expect(results[0].out).toContain('wrote 60');
     expect(results[1].out).toMatch(/waiting\nwrote 0/);
@@ -321,8 +328,8 @@ describe('several processes', () => {
 
   test('one that is killed in the middle leaves whole records, and the next goes on after them', async () => {
     const killed = child(0, 200, 5);
-    await killed.started;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await killed.says('filling');
+    while (featureCacheContents(folder).bytes < 3 * BYTES) await new Promise((resolve) => setTimeout(resolve, 10));
     killed.kill();
     await killed.exit;
     const survived = (await present(0, 200)).length;
