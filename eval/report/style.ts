@@ -38,7 +38,7 @@ main>section>p{max-width:50rem;color:var(--soft);margin-bottom:1rem}
 .card h3 code{display:block;font-size:.6875rem}
 .figure{font-size:2.5rem;line-height:1.2;font-weight:650;letter-spacing:-.03em;font-variant-numeric:tabular-nums;margin-top:.2rem}
 .figure small{font-size:1.1rem;margin-left:.1em;letter-spacing:0}
-.dots{width:100%;height:auto;margin:.3rem 0 .45rem}
+.dots{width:100%;max-width:280px;height:auto;margin:.3rem 0 .45rem}
 .dots path{stroke:var(--rule);stroke-width:1;fill:none}
 .dots text{font-size:8.5px;fill:var(--soft);text-anchor:middle}
 .dots text:first-of-type{text-anchor:start}
