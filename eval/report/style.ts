@@ -116,7 +116,8 @@ main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8p
 .pick:hover label{border-color:var(--accent)}
 .pick input:checked+label{background:var(--accent);border-color:var(--accent);color:var(--page)}
 .pick input:focus-visible+label{outline:3px solid var(--accent);outline-offset:2px}
-.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(232px,1fr));gap:14px}
+.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(270px,1fr));gap:14px}
+.curves .panels{grid-template-columns:repeat(auto-fill,minmax(232px,1fr))}
 .panel :is(h3,h5) code{display:block}
 .panel .chart{margin-top:8px}
 .curve{--line:var(--quiet);--weight:1.2}
