@@ -72,7 +72,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           .option('context-tokens', { type: 'number', defaultDescription: '12', describe: 'learned tokens before the words', group: TRAINING })
           .option('deep-tokens', { type: 'number', defaultDescription: '4', describe: 'learned tokens in each deeper text block', group: TRAINING })
           .option('depth', { type: 'number', defaultDescription: '9', describe: 'text blocks with learned tokens', group: TRAINING })
-          .option('round-gradients', { type: 'boolean', defaultDescription: 'false', describe: 'those of deep tokens to 16 bits, as the reference does; takes twice as long', group: TRAINING })
+          .option('round-gradients', { type: 'boolean', defaultDescription: 'true', describe: 'those of deep tokens to 16 bits, as the reference does; --no-round-gradients takes half of the time', group: TRAINING })
           .option('pixel-weight', { type: 'number', defaultDescription: '1', describe: 'weight of the pixel losses, which count once per layer', group: TRAINING })
           .option('image-weight', { type: 'number', defaultDescription: '0.2', describe: 'weight of the image loss', group: TRAINING })
           .option('image-temperature', { type: 'number', defaultDescription: '0.01', describe: 'temperature of the image similarity', group: TRAINING })

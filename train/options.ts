@@ -3,7 +3,7 @@ import type { ModelOptions } from '../lib/config';
 import { UsageError } from '../lib/errors';
 import { PROMPT_SIZES } from '../lib/methods/crane/build';
 
-/** How prompts are trained. Defaults are those of the reference's training program (spec 8.5, 10.6), but for `roundGradients`. */
+/** How prompts are trained. Defaults are those of the reference's training program (spec 8.5, 10.6). */
 export const trainingOptionsSchema = z.object({
   learningRate: z.number().positive().default(1e-3),
   /** Adam's decay rates of the first and second moment. */
@@ -35,9 +35,9 @@ export const trainingOptionsSchema = z.object({
   depth: z.int().positive().default(PROMPT_SIZES.depth),
   /**
    * Round the gradients of deep tokens to 16 bits, prompt by prompt, as the reference does by the way. Without it they are
-   * exact, and what the prompts of a batch have in common is computed once: steps take less than half of the time.
+   * exact, and what the prompts of a batch have in common is computed once: steps take about half of the time.
    */
-  roundGradients: z.boolean().default(false),
+  roundGradients: z.boolean().default(true),
   /** Share of every category's normal and anomalous images that is trained on. */
   portion: z.number().positive().max(1).default(1),
   /** Images of every category, half of them anomalous; 0 takes all. Goes before `portion`. */

@@ -17,7 +17,7 @@ export interface SeededCraneOptions {
   readonly imageSize: number;
   /**
    * Which tokens the text encoder computes: `all`, as the reference does; `needed`, those up to the end of the longest prompt;
-   * `once`, as `crane train` does, of those what the prompts of a batch have in common once. Default `once`.
+   * `once`, as `crane train --no-round-gradients` does, of those what the prompts of a batch have in common once. Default `once`.
    */
   readonly tokens?: 'all' | 'needed' | 'once';
 }

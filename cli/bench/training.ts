@@ -211,7 +211,7 @@ function sizeOf(folder: string): number {
 function reportOf(shapes: Shapes, steps: StepSeconds, images: ImageSeconds, memory: MemoryUse): BenchReport {
   const right = { align: 'right' as const };
   // What an image costs in an epoch: its part of a step, and its features.
-  const epoch = { without: images.encode + steps.once / BATCH_SIZE, cached: images.cached + steps.once / BATCH_SIZE };
+  const epoch = { without: images.encode + steps.needed / BATCH_SIZE, cached: images.cached + steps.needed / BATCH_SIZE };
   const growth = (values: readonly number[]): number => (values[1] as number) / (values[0] as number) - 1;
   const seconds = (value: number): string => value.toPrecision(3);
   const ratio = (value: number): string => value.toFixed(3);
@@ -223,7 +223,7 @@ function reportOf(shapes: Shapes, steps: StepSeconds, images: ImageSeconds, memo
     rows: [
       row('step, all 77 tokens', seconds(steps.all), '1'),
       row('step, needed tokens', seconds(steps.needed), ratio(steps.needed / steps.all)),
-      row('step, needed tokens, what is common once', seconds(steps.once), ratio(steps.once / steps.all)),
+      row('step, needed tokens, what is common once (--no-round-gradients)', seconds(steps.once), ratio(steps.once / steps.all)),
       null,
       row('image, encoded', seconds(images.encode), '1'),
       row(`image, from the cache (${formatBytes(images.bytes)})`, seconds(images.cached), ratio(images.cached / images.encode)),

@@ -36,7 +36,7 @@ const prompts = (run: string): string => fs.readFileSync(inFolder(run, 'prompts.
 const UNUSUAL = [
   '--epochs', '2', '--learning-rate', '0.002', '--betas', '0.5,0.99', '--seed', '7', '--context-probability', '0.5', '--context-tokens', '6',
   '--deep-tokens', '2', '--depth', '2', '--pixel-weight', '0.5', '--image-weight', '0.3', '--image-temperature', '0.02', '--pixel-temperature', '0.08',
-  '--interpolation', 'bilinear', '--portion', '0.9', '--mosaic-rate', '0.3', '--validate', '0.2', '--round-gradients', '--layers', '2,3', '--eattn-blocks', '1',
+  '--interpolation', 'bilinear', '--portion', '0.9', '--mosaic-rate', '0.3', '--validate', '0.2', '--no-round-gradients', '--layers', '2,3', '--eattn-blocks', '1',
   '--attention', 'qq+kk', '--no-pooling', '--context-position', 'pad_prefix', '--fusion', 'logit', '--sigma', '3', '--categories', 'plate', '--precision', 'float32',
 ];
 

@@ -9,7 +9,7 @@ test('defaults are those of the reference, but for exact gradients', () => {
   expect(complete({})).toEqual({
     learningRate: 1e-3, betas: [0.6, 0.999], batchSize: 8, epochs: 5, seed: 111, imageTemperature: 0.01, pixelTemperature: 0.07,
     interpolation: 'nearest', pooling: true, contextProbability: 1, pixelWeight: 1, imageWeight: 0.2,
-    contextTokens: 12, deepTokens: 4, depth: 9, portion: 1, kShot: 0, mosaicRate: 0, validate: 0, roundGradients: false,
+    contextTokens: 12, deepTokens: 4, depth: 9, portion: 1, kShot: 0, mosaicRate: 0, validate: 0, roundGradients: true,
   });
 });
 

@@ -35,8 +35,8 @@ test('equal seeds give equal bytes: without a cache, with an empty one, and with
 });
 
 test('rounded gradients, as in the reference, change the prompts by little', async () => {
-  await prompts('exact', { cache: false });
-  await prompts('rounded', { cache: false, training: { epochs: 1, batchSize: 4, roundGradients: true } });
+  await prompts('exact', { cache: false, training: { epochs: 1, batchSize: 4, roundGradients: false } });
+  await prompts('rounded', { cache: false });
   const [a, b] = await Promise.all(['exact', 'rounded'].map(async (name) => (await readPromptCheckpoint(path.join(folder, name, 'prompts.safetensors'))).contextNormal)) as [Float32Array, Float32Array];
   const difference = Math.max(...a.map((value, index) => Math.abs(value - (b[index] as number))));
   expect(difference).toBeGreaterThan(0);
