@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
@@ -59,14 +60,14 @@ function trainInProcess(options: TrainOptions, cache: string, kill?: { readonly 
   });
 }
 
-/** All files below a folder with their bytes, less what tells the time. */
+/** All files below a folder with a hash of their bytes, less what tells the time. */
 function contents(root: string): Record<string, string> {
   const files = fs.readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return Object.fromEntries(
     files.map((entry) => {
       const file = path.join(entry.parentPath, entry.name);
       const name = path.relative(root, file).replace(/tfevents\..*/, 'tfevents');
-      return [name, name.endsWith('.safetensors') ? fs.readFileSync(file).toString('base64') : ''];
+      return [name, name.endsWith('.safetensors') ? createHash('sha256').update(fs.readFileSync(file)).digest('hex') : ''];
     }),
   );
 }
