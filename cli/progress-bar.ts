@@ -30,7 +30,7 @@ export function createProgressReporter(stream: ProgressStream, options: Progress
   return (progress) => {
     const time = now();
     if (progress.kind === 'start') {
-      const run: Run = { unit: progress.unit, total: progress.total, started: time, done: 0, shownAt: time, shownTenth: 0 };
+      const run: Run = { unit: progress.unit, total: progress.total, started: time, done: 0, before: progress.done ?? 0, shownAt: time, shownTenth: 0 };
       runs.set(progress.task, run);
     }
     const run = runs.get(progress.task);
@@ -53,8 +53,10 @@ interface Run {
   readonly started: number;
   total: number;
   done: number;
-  /** Done at the first report: what a resumed task starts with must not count as speed. */
+  /** Done at the first report: what a resumed download starts with must not count as speed. */
   firstDone?: number;
+  /** Done before the start, which must not count as speed either. */
+  readonly before: number;
   values?: Readonly<Record<string, number>>;
   shownAt: number;
   shownTenth: number;
@@ -109,7 +111,7 @@ function fraction(run: Run): string {
 
 function remaining(run: Run, time: number): string {
   const elapsed = time - run.started;
-  const gained = run.done - (run.unit === 'bytes' ? (run.firstDone ?? 0) : 0);
+  const gained = run.done - (run.unit === 'bytes' ? (run.firstDone ?? 0) : run.before);
   if (gained <= 0 || elapsed < 1000 || run.done >= run.total) return '';
   return `, ${duration(((run.total - run.done) / gained) * elapsed)} left`;
 }

@@ -3,7 +3,14 @@
  * are consumers of this one union; the library itself never prints.
  */
 export type Progress =
-  | { readonly kind: 'start'; readonly task: string; readonly total: number; readonly unit: 'bytes' | 'images' | 'steps' }
+  | {
+      readonly kind: 'start';
+      readonly task: string;
+      readonly total: number;
+      readonly unit: 'bytes' | 'images' | 'steps';
+      /** How much was done before, where a task is gone on with. */
+      readonly done?: number;
+    }
   | {
       readonly kind: 'advance';
       readonly task: string;

@@ -85,7 +85,7 @@ export class TrainingLoop {
   async run(): Promise<{ readonly epochs: readonly EpochRecord[]; readonly seconds: number }> {
     const { source, record, signal, onProgress, onStep } = this.parts;
     const { batchSize, seed } = record.training;
-    onProgress?.({ kind: 'start', task: 'train', total: this.steps, unit: 'steps' });
+    onProgress?.({ kind: 'start', task: 'train', total: this.steps, unit: 'steps', ...(this.step > 0 ? { done: this.step } : {}) });
     if (this.step > 0) onProgress?.({ kind: 'advance', task: 'train', done: this.step, total: this.steps });
     let batches: readonly number[][] = [];
     let prepared = 0;

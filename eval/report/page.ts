@@ -1,4 +1,5 @@
 import type { ModelDescription } from '../../lib/crane';
+import { isAuxiliarySet } from '../auxiliary-set';
 import type { Evaluation } from '../evaluation';
 import type { RunManifest } from '../results';
 import { curveCharts, curveStyle } from './curves';
@@ -37,7 +38,7 @@ export function reportPage(content: PageContent): string {
 <meta name="viewport" content="width=device-width, initial-scale=1"/><meta name="color-scheme" content="light dark"/>
 <title>${evaluation.dataset} - Crane report</title><link rel="icon" href="data:,"/>
 <style>${trusted(STYLE + curveStyle(evaluation.categories.length))}</style></head>
-<body><header><div class="intro"><p class="kicker">Crane · ${isAuxiliary(evaluation, model) ? 'anomaly detection' : 'zero-shot anomaly detection'}</p><h1>${evaluation.dataset}</h1>
+<body><header><div class="intro"><p class="kicker">Crane · ${isAuxiliarySet(model.auxiliary, evaluation.dataset) ? 'anomaly detection' : 'zero-shot anomaly detection'}</p><h1>${evaluation.dataset}</h1>
 ${summary(evaluation, model)}
 <nav aria-label="Parts of this page"><a href="#categories">Categories</a><a href="#scores">Scores</a><a href="#curves">Curves</a><a href="#pictures">Pictures</a><a href="#run">Run</a></nav></div>
 ${mosaic(pictures, 8)}</header>
@@ -55,16 +56,12 @@ The dashed line is the threshold with the category's best F1. It was chosen with
   return page.markup;
 }
 
-function isAuxiliary({ dataset }: Evaluation, { auxiliary }: ModelDescription): boolean {
-  return auxiliary !== null && auxiliary.toLowerCase() === dataset.toLowerCase();
-}
-
 /** What was scored, with what, and what the model had seen before. */
 function summary(evaluation: Evaluation, model: ModelDescription): Html {
   const { categories, dataset, seconds } = evaluation;
   const images = categories.reduce((sum, category) => sum + category.images, 0);
   const anomalous = categories.reduce((sum, category) => sum + category.anomalous, 0);
-  const seen = isAuxiliary(evaluation, model)
+  const seen = isAuxiliarySet(model.auxiliary, evaluation.dataset)
     ? html`Its prompts were trained on <b>this same set</b>, so these figures are <strong>not zero-shot</strong>.`
     : model.auxiliary === null
       ? html`The file of its prompts does not say which set they were trained on.`

@@ -57,6 +57,11 @@ test('a resumed download does not count what was there before as speed', () => {
   expect(written.at(-1)).toContain('90 %, 900 kB of 1.0 MB, 10 s left');
 });
 
+test('nor does training that is gone on with', () => {
+  const resumed: Step = { at: 0, progress: { kind: 'start', task: 'train', total: 100, unit: 'steps', done: 80 } };
+  expect(show([resumed, advance(0, 80), advance(10_000, 90)], { isTTY: true, columns: 100 }).at(-1)).toContain('90 of 100 steps, 10 s left');
+});
+
 test('json: one object per line, at the same pace', () => {
   const written = show([start, ...steady, done(20_000)], { isTTY: true }, true).map((line) => JSON.parse(line) as Progress);
   expect(written[0]).toEqual(start.progress);

@@ -89,6 +89,7 @@ test('every picture has its text, its size, and charts are named', () => {
 
 test.each([
   ['castings', /trained on this same set/, /not zero-shot/],
+  ['visa,castings', /trained on this same set/, /not zero-shot/],
   ['visa', /trained on visa alone/, /zero-shot anomaly detection/],
   [null, /does not say which set/, /zero-shot anomaly detection/],
 ])('prompts trained on %s are said to be', (auxiliary, said, also) => {
