@@ -15,7 +15,7 @@ function metricsOf(maps: readonly SlowMap[]): PixelMetrics {
 /** Scores that are easily taken for each other: neighbours, zeros of both signs, numbers below the normal range, extremes. */
 const NEIGHBOURS = [0.5, 0.5 + 2 ** -24, 0.5 - 2 ** -25, 1 - 2 ** -24, 1];
 const TINY = [0, -0, 2 ** -149, -(2 ** -149), 2 ** -148, 2 ** -126, 2 ** -126 - 2 ** -149];
-const HUGE = [3.4028234663852886e38, 3.402823263561193e38, -3.4028234663852886e38, 65536, 65537];
+const HUGE = [3.4028234663852886e38, 3.402823263561193e38, -3.4028234663852886e38, 65536, 65537].map(Math.fround);
 
 const score = fc.oneof(
   fc.constantFrom(...NEIGHBOURS, ...TINY, ...HUGE),
