@@ -9,6 +9,7 @@ module.exports = {
   roots: ['<rootDir>/tests'],
   testMatch: ['**/*.test.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', { diagnostics: false }] },
+  moduleNameMapper: { '^fast-check$': '<rootDir>/tests/seeded-fast-check.js' },
   testTimeout: 60_000,
   maxWorkers: 2,
   collectCoverageFrom: ['lib/**/*.ts'],
