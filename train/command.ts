@@ -8,6 +8,7 @@ import { formatTable } from '../cli/table';
 import type { BackendChoice } from '../lib/backend';
 import { parseBytes } from '../lib/bytes';
 import { CraneError, UsageError } from '../lib/errors';
+import { spatialSourceOf, type SpatialChoice } from '../lib/methods/crane/spatial';
 import { configOf, shellWord } from './config';
 import { runTraining, type TrainingResult, type TrainOptions } from './run';
 
@@ -227,7 +228,7 @@ function summaryOf({ folder, epochs, best, prompts, record, request, seconds, sk
       ...(validated ? [percent(validation?.['image/auroc']), percent(validation?.['pixel/auroc'])] : []),
     ]),
   );
-  const withBackbone = request.backbone === undefined ? '' : ` --backbone ${shellWord(shown(request.backbone))}`;
+  const model = (request.backbone === undefined ? '' : ` --backbone ${shellWord(shown(request.backbone))}`) + spatialWords(request.spatial);
   const evaluated = auxiliary.name === 'synthetic-auxiliary' ? 'synthetic-target' : 'SET';
   const file = shellWord(shown(prompts));
   return [
@@ -240,10 +241,22 @@ function summaryOf({ folder, epochs, best, prompts, record, request, seconds, sk
     `Best:      epoch ${best.epoch}, ${best.by === 'validation' ? `by ${auxiliary.validation} images held back` : 'by its loss; --validate 0.1 holds images back to choose by'}`,
     `Prompts:   ${shown(prompts)}`,
     `Curves:    ${shown(path.join(folder, 'curves.html'))}`,
-    `Evaluate:  crane eval --dataset ${evaluated}${withBackbone} --prompts ${file}`,
-    `Detect:    crane detect IMAGES --out results${withBackbone} --prompts ${file}`,
+    `Evaluate:  crane eval --dataset ${evaluated}${model} --prompts ${file}`,
+    `Detect:    crane detect IMAGES --out results${model} --prompts ${file}`,
     '',
   ].join('\n');
+}
+
+/** The second vision model, which prompts name but do not hold. */
+function spatialWords(choice: SpatialChoice | undefined): string {
+  const source = spatialSourceOf(choice);
+  if (source === undefined) return '';
+  const { model, weights, heads } = source;
+  return [
+    ...(model === undefined ? [] : ['--spatial', model]),
+    ...(weights === undefined ? [] : ['--spatial-weights', shellWord(shown(weights))]),
+    ...(heads === undefined ? [] : ['--spatial-heads', String(heads)]),
+  ].map((word) => ` ${word}`).join('');
 }
 
 /** A place as people type it: from the working folder, where it lies below that. */

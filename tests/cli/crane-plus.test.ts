@@ -49,4 +49,18 @@ describeWithGoldens('crane detect --spatial', () => {
     expect(code).toBe(2);
     expect(err).toMatch(message);
   });
+
+  test('training says how to use prompts that need a second model, and those words work', async () => {
+    const weights = goldenPath('vfm_sam.safetensors');
+    const set = goldenPath('e2e/dataset');
+    const run = path.join(folder, 'run');
+    const place = ['--backbone', tinyBackbone(), '--image-size', '70', '--eattn-blocks', '5', '--no-cache'];
+    const { code, out } = await runCrane('train', '--aux', set, ...place, '--spatial', 'sam', '--spatial-weights', weights, '--epochs', '1', '--out', run);
+    expect(code).toBe(0);
+    const words = /Detect: +crane detect IMAGES (.*)/.exec(out)?.[1]?.split(' ') ?? [];
+    expect(words).toContain(weights);
+    const used = await runCrane('detect', picture(), ...words.map((word) => (word === 'results' ? folder : word)), '--json', '-');
+    expect([used.code, used.err.includes('trained with')]).toEqual([0, false]);
+    expect(jsonLines(used.out)[0]?.['score']).toBeGreaterThan(0);
+  }, 60_000);
 });
