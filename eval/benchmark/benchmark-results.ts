@@ -25,7 +25,9 @@ export interface BenchmarkRow extends DatasetResult {
   readonly files: ModelFiles;
   /** The paper's figures for this method on this set, in per cent; null where it has none. */
   readonly published: PublishedRow | null;
-  /** Whether the figures should be the published ones: the paper's network, prompts and options on a set of the paper. */
+  /** What is wrong with the set, such as categories that are missing, or that it is drawn; a sentence each. */
+  readonly problems?: readonly string[];
+  /** Whether the figures should be the published ones: the paper's network, prompts and options on a whole set of the paper. */
   readonly comparable: boolean;
   readonly cost: RowCost;
   /** Scoring and metrics together. */

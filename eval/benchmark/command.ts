@@ -14,6 +14,7 @@ import { RunFolder } from '../../train/run-folder';
 import { metricsLegend } from '../metrics-table';
 import { PAPER_SETS, PUBLISHED_METRIC_IDS } from '../published';
 import { recipeNamed, type Recipe } from '../recipes';
+import { problemNotes } from '../report/notes';
 import { REPORT_FILES, writeBenchmarkReport } from '../report/write-benchmark-report';
 import { writeResults } from '../results';
 import { runBenchmark, type BenchmarkOptions } from './benchmark';
@@ -114,6 +115,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
     throw error;
   }
   live.close();
+  problemNotes(results).forEach((problem) => process.stderr.write(`${problem}\n`));
   if (json === '-') process.stdout.write(`${JSON.stringify(results)}\n`);
   else {
     if (json !== undefined) writeResults(json, results);

@@ -5,7 +5,7 @@ import { benchmarkManifest } from './benchmark-manifest';
 import { accuracyTables, costTable, doubtList, publishedTables, wholeTable } from './benchmark-tables';
 import { curveStyle } from './curves';
 import { html, trusted, type Html } from './html';
-import { leftOutNotes, unreadNotes } from './notes';
+import { leftOutNotes, problemNotes, unreadNotes } from './notes';
 import { POLICY } from './page';
 import type { PaperTable } from './paper-table';
 import type { FittedPictures } from './picture-budget';
@@ -91,9 +91,10 @@ function notices({ datasets, run }: BenchmarkResults): Html | null {
   const lines = [
     ...(run.complete ? [] : ['Not complete: rows were still to come when this was written.']),
     ...(compared.some(({ comparable }) => !comparable)
-      ? [`${compared.every(({ comparable }) => !comparable) ? 'These figures' : 'Some figures, their differences in grey,'} were not made with the paper's network, prompts and options. Differences to the printed ones then compare models, and say nothing about how well the paper is repeated.`]
+      ? [`${compared.every(({ comparable }) => !comparable) ? 'These figures' : 'Some figures, their differences in grey,'} were not made with the paper's network, prompts and options on the whole set. Differences to the printed ones then compare models, and say nothing about how well the paper is repeated.`]
       : []),
     ...new Set(datasets.flatMap(({ model }) => model.warnings)),
+    ...problemNotes({ datasets }),
   ];
   return lines.length === 0 ? null : html`<section class="notice" role="note"><ul>${lines.map((line) => html`<li>${line}</li>`)}</ul></section>`;
 }

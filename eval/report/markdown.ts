@@ -3,7 +3,7 @@ import type { BenchmarkResults } from '../benchmark/benchmark-results';
 import { METRIC_TITLES, metricsLegend, percent } from '../metrics-table';
 import { PUBLISHED_METRIC_IDS, type PublishedMetricId } from '../published';
 import { costColumns, costRow } from './costs';
-import { leftOutNotes, unreadNotes } from './notes';
+import { leftOutNotes, problemNotes, unreadNotes } from './notes';
 import { changeTable, matrixGrids, STUDIED_METRIC_IDS } from './studies';
 import { domainSize, leftOutWord, LEVELS, notInLevel, signed, standsInLevel, type Level, type PaperEntry, type PaperTable } from './paper-table';
 
@@ -46,18 +46,22 @@ export function benchmarkMarkdown(results: BenchmarkResults, table: PaperTable):
 }
 
 function notesPart(results: BenchmarkResults): string[] {
+  const problems = problemNotes(results).map((problem) => `- ${escapeMarkdown(problem)}`);
   const lines = [
     ...leftOutNotes(results).map(({ title, recipes, text }) => `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipes.join(', '))}: ${escapeMarkdown(text)}`),
     ...unreadNotes(results).map(({ recipe, title, failures }) =>
       `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipe)}: ${failures.length} images could not be read and are counted nowhere; the first: ${escapeMarkdown(failures[0]?.message ?? '')}`),
   ];
-  return lines.length === 0 ? [] : ['## Left out', lines.join('\n')];
+  return [
+    ...(problems.length === 0 ? [] : ['## Sets that are not whole', problems.join('\n')]),
+    ...(lines.length === 0 ? [] : ['## Left out', lines.join('\n')]),
+  ];
 }
 
 /** What the differences mean. */
 function comparison({ datasets }: BenchmarkResults): string {
   if (datasets.every(({ comparable }) => comparable) || datasets.every(({ published }) => published === null)) return '';
-  return " Rows marked \\* were not made with the paper's network, prompts and options: their differences compare models, and say nothing about the reproduction.";
+  return " Rows marked \\* were not made with the paper's network, prompts and options on the whole set: their differences compare models, and say nothing about the reproduction.";
 }
 
 function levelPart(table: PaperTable, level: Level): string[] {

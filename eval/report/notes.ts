@@ -1,6 +1,11 @@
 import type { BenchmarkResults, LeftOut } from '../benchmark/benchmark-results';
 import { findRegisteredDataset } from '../../datasets/registry';
 
+/** What is wrong with sets that were scored, each sentence once. */
+export function problemNotes({ datasets }: Pick<BenchmarkResults, 'datasets'>): string[] {
+  return [...new Set(datasets.flatMap(({ problems = [] }) => problems))];
+}
+
 /** A set without figures, once for all recipes that left it out for the same reason. */
 export interface LeftOutNote {
   readonly title: string;

@@ -18,6 +18,10 @@ test('without a choice, the sets of the paper that are here; where to get the ot
   expect(out).toMatch(/Not here: 12 sets\. Unpack them in .*data, or in the folder that CRANE_DATA names:\n\n {2}mvtec as mvtec\/ \(CC BY-NC-SA 4\.0\)\n {6}https/);
   expect(out).toMatch(/Written: .*results\.json, report\.html, report\.md, report\.csv\n$/);
   expect(err).toMatch(/^\[4 of 14\] crane btad: I-AUROC/m);
+  // Nobody is to take figures on drawn stand-ins for the paper's.
+  for (const told of [err, fs.readFileSync(sets.path('out/report.md'), 'utf8').replaceAll('\\', ''), fs.readFileSync(sets.path('out/report.html'), 'utf8')]) {
+    expect(told).toMatch(/btad is a drawn stand-in of .*: its figures say nothing about the real set/);
+  }
 });
 
 test('a set that was named and is not here counts as failed, and so does nothing at all', async () => {

@@ -1,4 +1,4 @@
-import { leftOutNotes, unreadNotes } from '../../../eval/report/notes';
+import { leftOutNotes, problemNotes, unreadNotes } from '../../../eval/report/notes';
 import { benchmarkOf, metrics, rowOf } from './sample-benchmark';
 
 test('a set stands once for all recipes that left it out alike, with where to get it', () => {
@@ -21,4 +21,10 @@ test('a set stands once for all recipes that left it out alike, with where to ge
 test('rows with images that could not be read', () => {
   const failures = [{ path: '/x.png', message: 'cut off' }];
   expect(unreadNotes(benchmarkOf([rowOf('crane', 'btad', metrics()), rowOf('crane', 'mvtec', metrics(), { failures })]))).toEqual([{ recipe: 'crane', title: 'MVTEC', failures }]);
+});
+
+test('what is wrong with a set stands once, whichever recipes scored it', () => {
+  const problems = ['2 of 15 categories', 'it is drawn'];
+  const rows = [rowOf('crane', 'mvtec', metrics(), { problems }), rowOf('crane-plus', 'mvtec', metrics(), { problems }), rowOf('crane', 'btad', metrics(), { problems: ['it is drawn'] })];
+  expect(problemNotes(benchmarkOf(rows))).toEqual(problems);
 });
