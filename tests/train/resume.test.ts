@@ -173,7 +173,7 @@ describe('what is in a folder already', () => {
       ...(tf.getBackend() === 'tensorflow' ? ['tensorboard'] : []),
     ]);
     expect(losses('shorter')).toHaveLength(3);
-    expect(fs.readdirSync(inFolder('shorter', 'tensorboard'))).toHaveLength(1);
+    if (tf.getBackend() === 'tensorflow') expect(fs.readdirSync(inFolder('shorter', 'tensorboard'))).toHaveLength(1);
   });
 
   test('two runs at once: the second is refused', async () => {
