@@ -26,6 +26,13 @@ class SharedTypedArrays extends TestEnvironment {
     };
     Object.assign(this.global, shared);
   }
+
+  /** Threads of the WebAssembly backend would outlive the file whose tests have started them. */
+  async teardown() {
+    const engine = this.global._tfengine;
+    if (engine?.registry.wasm !== undefined) engine.removeBackend('wasm');
+    await super.teardown();
+  }
 }
 
 module.exports = SharedTypedArrays;

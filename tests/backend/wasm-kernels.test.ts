@@ -2,6 +2,9 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { prepareBackend } from '../../lib/backend';
 
+/** Memory is shared with another thread, as it is outside of tests. */
+const THREADS = { threads: 2 };
+
 /** Runs the same computation on the plain backend and on WebAssembly. */
 async function onBoth(compute: () => tf.Tensor[]): Promise<{ plain: number[][]; wasm: number[][] }> {
   const run = (): number[][] => {
@@ -12,7 +15,7 @@ async function onBoth(compute: () => tf.Tensor[]): Promise<{ plain: number[][]; 
   };
   await prepareBackend('cpu');
   const plain = run();
-  await prepareBackend('wasm');
+  await prepareBackend('wasm', THREADS);
   const before = tf.memory();
   const wasm = run();
   const after = tf.memory();
@@ -61,7 +64,7 @@ describe('products', () => {
   });
 
   test('a hand-worked batch of two', async () => {
-    await prepareBackend('wasm');
+    await prepareBackend('wasm', THREADS);
     const a = tf.tensor3d([1, 2, 3, 4, 5, 6, 7, 8], [2, 2, 2]);
     const b = tf.tensor3d([1, 0, 0, 1, 0, 1, 1, 0], [2, 2, 2]);
     expect(Array.from(tf.tidy(() => tf.matMul(a, b)).dataSync())).toEqual([1, 2, 3, 4, 6, 5, 8, 7]);
@@ -78,7 +81,7 @@ describe('products', () => {
   });
 
   test('memory of the WebAssembly heap is given back', async () => {
-    await prepareBackend('wasm');
+    await prepareBackend('wasm', THREADS);
     const heap = (): number => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
     const once = (): void => {
       tf.dispose(tf.tidy(() => tf.matMul(tf.ones([8, 64, 64]), tf.ones([8, 64, 64]), true, true)));
@@ -103,14 +106,14 @@ describe('kernels that the package lacks or has wrong', () => {
   });
 
   test('segment sums leave negative segments out', async () => {
-    await prepareBackend('wasm');
+    await prepareBackend('wasm', THREADS);
     const sums = tf.tidy(() => tf.unsortedSegmentSum(tf.tensor2d([[1, 2], [3, 4], [5, 6]]), tf.tensor1d([1, -1, 1], 'int32'), 2));
     expect(sums.arraySync()).toEqual([[0, 0], [6, 8]]);
     sums.dispose();
   });
 
   test.each([-1, -2, 0, 1])('a running sum along axis %i', async (axis) => {
-    await prepareBackend('wasm');
+    await prepareBackend('wasm', THREADS);
     const rows = [[1, 2, 3], [10, 20, 30]];
     const expected = axis === 1 || axis === -1 ? [[1, 3, 6], [10, 30, 60]] : [[1, 2, 3], [11, 22, 33]];
     const sums = tf.tidy(() => tf.cumsum(tf.tensor2d(rows), axis));
