@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import * as tf from '@tensorflow/tfjs';
 import type { DinoSizes } from '../encoders/dino-transformer';
 import { WeightsError } from '../errors';
 import type { ParameterSource } from '../layers/crane-layer';
 import { DINO_IGNORABLE, type DinoLayout, huggingFaceDinoNames, officialNames } from './dino-keys';
 import { openTensors } from './open';
+import { parametersOf } from './parameters';
 import type { TensorSource } from './tensor-source';
 import { WeightReader } from './weight-reader';
 
@@ -67,7 +67,7 @@ export async function openDinoWeights(source: string, options: OpenDinoOptions =
       layout: found.layout,
       path: source,
       sizes,
-      parameters: (name, shape) => tf.tensor(reader.take(name, shape), shape),
+      parameters: parametersOf(reader),
       finish: () => reader.finish(),
       close: () => tensors.close(),
     };

@@ -1,7 +1,8 @@
 import * as zlib from 'node:zlib';
 import { WeightsError } from '../errors';
-import { type ByteSection, readBytes } from './byte-section';
+import type { ByteSection } from './byte-section';
 import { BYTES_PER_ELEMENT, decodeIntegers, decodeNumbers, elementCount, isInteger } from './elements';
+import { ReusedBytes } from './reused-bytes';
 import type { ElementType, TensorEntry, TensorSource } from './tensor-source';
 
 /** A tensor and where its elements lie: a view over a storage, with strides and offset counted in elements. */
@@ -30,7 +31,7 @@ function isRowMajor(shape: readonly number[], strides: readonly number[]): boole
   return shape.every((size, axis) => size <= 1 || strides[axis] === dense[axis]);
 }
 
-/** Bytes converted at a time, so that a float16 tensor is not held twice. */
+/** Bytes read and converted at a time: few enough to be in the processor's cache for the checksum and the conversion. */
 const CHUNK_BYTES = 1 << 20;
 /** Expanded views hold more values than their storage; more than this is taken for an attack. */
 const LARGEST_EXPANDED_VIEW = 1 << 24;
@@ -40,6 +41,7 @@ const LARGEST_EXPANDED_VIEW = 1 << 24;
  */
 export class LocatedTensorSource implements TensorSource {
   readonly entries: ReadonlyMap<string, TensorEntry>;
+  private readonly chunk = new ReusedBytes();
 
   constructor(
     readonly path: string,
@@ -53,6 +55,36 @@ export class LocatedTensorSource implements TensorSource {
 
   read(name: string): Float32Array {
     return this.convert(name, (count) => new Float32Array(count), decodeNumbers);
+  }
+
+  readRows(name: string, rows: readonly number[]): Float32Array {
+    const { dtype, shape, strides, storage, offset } = this.find(name);
+    const [count = 0, columns = 0] = shape;
+    if (shape.length !== 2 || rows.some((row) => !Number.isInteger(row) || row < 0 || row >= count)) {
+      throw new WeightsError('weights/shape', `${this.path}: ${name} of shape [${shape.join(', ')}] does not have the rows ${rows.join(', ')}`, { tensor: name, shape, rows });
+    }
+    if (!isRowMajor(shape, strides)) {
+      const all = this.read(name);
+      return Float32Array.from({ length: rows.length * columns }, (_, at) => all[(rows[Math.floor(at / columns)] as number) * columns + (at % columns)] as number);
+    }
+    const width = BYTES_PER_ELEMENT[dtype];
+    const length = columns * width;
+    const stored = new Uint8Array(rows.length * length);
+    if (storage.checksum === undefined) {
+      rows.forEach((row, at) => storage.readInto(offset * width + row * length, stored.subarray(at * length, (at + 1) * length)));
+    } else {
+      // All pass by for the checksum; of each piece what belongs to the rows is kept.
+      const piece = (_: number, bytes: number): Uint8Array => this.chunk.take(bytes);
+      this.readChecked(name, offset * width, count * length, piece, (bytes, start) => {
+        rows.forEach((row, at) => {
+          const [first, end] = [Math.max(row * length, start), Math.min((row + 1) * length, start + bytes.length)];
+          if (first < end) stored.set(bytes.subarray(first - start, end - start), at * length + first - row * length);
+        });
+      });
+    }
+    const values = new Float32Array(rows.length * columns);
+    decodeNumbers(stored, dtype, values, 0);
+    return values;
   }
 
   readDoubles(name: string): Float64Array {
@@ -69,6 +101,17 @@ export class LocatedTensorSource implements TensorSource {
       (count) => new Int32Array(count),
       (bytes, type, target, at) => decodeIntegers(bytes, type, target, at, name),
     );
+  }
+
+  readStored(name: string, target: ReusedBytes): Uint8Array | undefined {
+    const { dtype, shape, strides, storage, offset } = this.find(name);
+    const width = BYTES_PER_ELEMENT[dtype];
+    const length = elementCount(shape) * width;
+    // A view over more than is stored is refused with an explanation where it is converted.
+    if (length === 0 || length > storage.size || !isRowMajor(shape, strides)) return undefined;
+    const bytes = target.take(length);
+    this.readChecked(name, offset * width, length, (start, count) => bytes.subarray(start, start + count));
+    return bytes;
   }
 
   close(): void {
@@ -101,30 +144,42 @@ export class LocatedTensorSource implements TensorSource {
     const contiguous = isRowMajor(shape, strides);
     const spanned = contiguous ? count : reach(shape, strides) + 1;
     const values = allocate(spanned);
-    const start = tensor.offset * width;
-    // A checksum covers a whole storage, so it can be checked only when all of it passes by.
-    const expected = spanned * width === storage.size ? storage.checksum : undefined;
-    const include = (bytes: Uint8Array, sum: number): number => (expected === undefined ? 0 : zlib.crc32(bytes, sum));
-    let checksum = 0;
     if (values instanceof Float32Array && dtype === 'float32') {
       const bytes = new Uint8Array(values.buffer);
-      storage.readInto(start, bytes);
-      checksum = include(bytes, checksum);
+      this.readChecked(name, tensor.offset * width, bytes.length, (start, length) => bytes.subarray(start, start + length));
     } else {
-      const step = CHUNK_BYTES / width;
-      for (let at = 0; at < spanned; at += step) {
-        const bytes = readBytes(storage, start + at * width, Math.min(step, spanned - at) * width);
-        decode(bytes, dtype, values, at);
-        checksum = include(bytes, checksum);
-      }
-    }
-    if (expected !== undefined && checksum !== expected) {
-      throw new WeightsError('weights/checksum', `${this.path}: the values of ${name} do not match their checksum; the file is damaged`, {
-        path: this.path,
-        tensor: name,
-      });
+      const piece = (_: number, length: number): Uint8Array => this.chunk.take(length);
+      this.readChecked(name, tensor.offset * width, spanned * width, piece, (bytes, start) => decode(bytes, dtype, values, start / width));
     }
     return contiguous ? values : gather(values, shape, strides, allocate(count));
+  }
+
+  /**
+   * Reads bytes of a tensor's storage piece by piece, and verifies the checksum where all of the storage passes by.
+   * @param memory where to put the piece of `length` bytes that begins `start` bytes after the first
+   * @param use called with each piece as soon as it is there
+   */
+  private readChecked(
+    name: string,
+    offset: number,
+    count: number,
+    memory: (start: number, length: number) => Uint8Array,
+    use: (bytes: Uint8Array, start: number) => void = () => undefined,
+  ): void {
+    const { storage } = this.find(name);
+    const expected = count === storage.size ? storage.checksum : undefined;
+    let checksum = 0;
+    for (let start = 0; start < count; start += CHUNK_BYTES) {
+      const bytes = memory(start, Math.min(CHUNK_BYTES, count - start));
+      storage.readInto(offset + start, bytes);
+      if (expected !== undefined) checksum = zlib.crc32(bytes, checksum);
+      use(bytes, start);
+    }
+    if (expected === undefined || checksum === expected) return;
+    throw new WeightsError('weights/checksum', `${this.path}: the values of ${name} do not match their checksum; the file is damaged`, {
+      path: this.path,
+      tensor: name,
+    });
   }
 }
 

@@ -1,8 +1,8 @@
-import * as tf from '@tensorflow/tfjs';
 import type { SamSizes } from '../encoders/sam';
 import { WeightsError } from '../errors';
 import type { ParameterSource } from '../layers/crane-layer';
 import { openTensors } from './open';
+import { parametersOf } from './parameters';
 import type { TensorSource } from './tensor-source';
 import { type NameMapping, WeightReader } from './weight-reader';
 
@@ -39,7 +39,7 @@ export async function openSamWeights(path: string): Promise<SamWeights> {
       layout,
       path,
       sizes,
-      parameters: (name, shape) => tf.tensor(reader.take(name, shape), shape),
+      parameters: parametersOf(reader),
       finish: () => reader.finish(),
       close: () => tensors.close(),
     };

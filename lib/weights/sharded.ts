@@ -1,4 +1,5 @@
 import { WeightsError } from '../errors';
+import type { ReusedBytes } from './reused-bytes';
 import type { TensorEntry, TensorSource } from './tensor-source';
 
 /** Several files that together hold one model. */
@@ -30,12 +31,20 @@ export class ShardedTensorSource implements TensorSource {
     return this.holder(name).read(name);
   }
 
+  readRows(name: string, rows: readonly number[]): Float32Array {
+    return this.holder(name).readRows(name, rows);
+  }
+
   readDoubles(name: string): Float64Array {
     return this.holder(name).readDoubles(name);
   }
 
   readIntegers(name: string): Int32Array {
     return this.holder(name).readIntegers(name);
+  }
+
+  readStored(name: string, target: ReusedBytes): Uint8Array | undefined {
+    return this.holder(name).readStored(name, target);
   }
 
   close(): void {

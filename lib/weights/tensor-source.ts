@@ -1,3 +1,5 @@
+import type { ReusedBytes } from './reused-bytes';
+
 /** Element types that occur in weight files, under safetensors' meaning and PyTorch's names. */
 export type ElementType =
   | 'float64' | 'float32' | 'float16' | 'bfloat16'
@@ -22,9 +24,16 @@ export interface TensorSource {
   readonly metadata: Readonly<Record<string, string>>;
   /** Values in row-major order as float32, whatever the stored type. @throws WeightsError */
   read(name: string): Float32Array;
+  /** Rows of a matrix `[R, C]` as float32, `[rows.length, C]`, without holding the others. @throws WeightsError */
+  readRows(name: string, rows: readonly number[]): Float32Array;
   /** Values as float64: exact for every type, except for int64 beyond 2^53. @throws WeightsError */
   readDoubles(name: string): Float64Array;
   /** Values of an integer or boolean tensor. @throws WeightsError where a value does not fit 32 bits. */
   readIntegers(name: string): Int32Array;
+  /**
+   * The stored little-endian elements in row-major order, in memory that the next read into `target` overwrites;
+   * undefined where they are not stored one after the other, or there are none. @throws WeightsError
+   */
+  readStored(name: string, target: ReusedBytes): Uint8Array | undefined;
   close(): void;
 }

@@ -51,6 +51,30 @@ export class WeightReader {
    * @throws WeightsError where the tensor is missing or has another shape; the message shows both and the nearest names
    */
   take(path: string, shape: readonly number[]): Float32Array {
+    const { from, transposed } = this.locate(path, shape);
+    const values = from.length === 1 ? this.source.read(from[0] as string) : this.join(from, elementCount(shape));
+    return transposed ? transpose(values, shape[0] as number, shape[1] as number) : values;
+  }
+
+  /**
+   * Reads rows of a matrix, such as some tokens' of a large table.
+   * @param rows which, counted from 0
+   * @param columns how many the matrix must have
+   * @returns `[rows.length, columns]`, row-major, owned by the caller
+   * @throws as `take`
+   */
+  takeRows(path: string, rows: readonly number[], columns: number): Float32Array {
+    const { from, transposed } = this.locate(path, [this.shapeOf(path)[0] ?? 0, columns]);
+    const [name, ...others] = from as [string, ...string[]];
+    if (others.length > 0 || transposed) throw new WeightsError('weights/shape', `${this.source.path}: rows of ${this.spell(path)} are not stored as such`, { tensor: path });
+    return this.source.readRows(name, rows);
+  }
+
+  /**
+   * The stored tensors that a tensor is made of, for those who read them on their own; they count as taken.
+   * @throws as `take`
+   */
+  locate(path: string, shape: readonly number[]): StoredParts {
     const found = this.joinedShape(path, shape);
     if (found.length !== shape.length || found.some((size, axis) => size !== shape[axis])) {
       throw new WeightsError(
@@ -60,10 +84,9 @@ export class WeightReader {
         { path: this.source.path, tensor: path, found, expected: shape },
       );
     }
-    const { from, transposed } = this.mapping(path);
-    for (const name of from) this.taken.add(name);
-    const values = from.length === 1 ? this.source.read(from[0] as string) : this.join(from, elementCount(shape));
-    return transposed ? transpose(values, shape[0] as number, shape[1] as number) : values;
+    const parts = this.mapping(path);
+    for (const name of parts.from) this.taken.add(name);
+    return parts;
   }
 
   /**

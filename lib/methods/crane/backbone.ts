@@ -1,6 +1,5 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import * as tf from '@tensorflow/tfjs';
 import { WeightsError } from '../../errors';
 import type { Activation, ClipSizes } from '../../config';
 import { CLIP_PREPROCESSING, type Preprocessing } from '../../image/preprocess';
@@ -9,6 +8,7 @@ import { packageFolder } from '../../package-folder';
 import type { OnProgress } from '../../progress';
 import { ClipTokenizer } from '../../prompts/tokenizer';
 import { openClipWeights } from '../../weights/clip-weights';
+import { parametersOf } from '../../weights/parameters';
 import { resolveWeights, sha256OfWeights } from '../../weights/weight-cache';
 
 /** The backbone that comes with the package; works offline. */
@@ -58,7 +58,7 @@ export async function openBackbone(nameOrPath: string = EMBEDDED_BACKBONE, optio
     preprocessing: CLIP_PREPROCESSING,
     tokenizer: hasVocabulary(file) ? await ClipTokenizer.fromFolder(file) : ClipTokenizer.embedded(),
     ...(tokenIds === undefined ? {} : { tokenIds: Array.from(tokenIds) }),
-    parameters: (name, shape) => tf.tensor(reader.take(name, shape), shape),
+    parameters: parametersOf(reader),
     finish: () => reader.finish([/^(.*\.)?logit_(scale|bias)$/]),
     sha256: () => sha256OfWeights(file),
     close: () => weights.close(),
