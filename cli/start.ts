@@ -5,7 +5,7 @@ import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { auxiliarySetName, targetSetName } from '../datasets/registry';
 import { evaluateToFolder, tableText } from '../eval/command';
 import { resultsOf, type DatasetResult } from '../eval/results';
-import { prepareBackend, type BackendChoice } from '../lib/backend';
+import { BACKEND_CHOICES, prepareBackend, type BackendChoice } from '../lib/backend';
 import { Crane } from '../lib/crane';
 import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import { train } from '../train/training-run';
@@ -35,7 +35,7 @@ export const startCommand: CommandModule<object, StartArguments> = {
       .option('out', { type: 'string', default: path.join('results', 'start'), describe: 'folder for prompts, heatmaps and report' })
       .option('seed', { type: 'number', default: 111, describe: 'start of every random stream' })
       .option('epochs', { type: 'number', default: 5, describe: 'passes over the auxiliary set' })
-      .option('backend', { choices: ['auto', 'tensorflow', 'wasm', 'cpu'] as const, default: 'auto' as BackendChoice, describe: 'what computes' }),
+      .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes' }),
   handler: async (args) => {
     process.exitCode = await interruptible((signal) => start(args, signal));
   },

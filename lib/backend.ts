@@ -4,23 +4,34 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { BackendError } from './errors';
-import { loadNativeBackend } from './backend/native';
 import { usableCores } from './backend/cores';
+import { loadNativeBackend } from './backend/native';
+import { nvidiaDriver } from './backend/nvidia';
+import { checkBackend, SELF_CHECK_TOLERANCE, type SelfCheck } from './backend/self-check';
 import { startWasmBackend } from './backend/wasm';
+import { isWebgpuInstalled, startWebgpuBackend } from './backend/webgpu';
 
-/** What a caller may ask for. `auto` is native TensorFlow where it is to be had, else WebAssembly. */
-export const BACKEND_CHOICES = ['auto', 'tensorflow', 'wasm', 'cpu'] as const;
+/**
+ * What a caller may ask for. `auto` is native TensorFlow where it is to be had, else a GPU through WebGPU where one is and
+ * its packages are installed, else WebAssembly.
+ */
+export const BACKEND_CHOICES = ['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 export type BackendChoice = (typeof BACKEND_CHOICES)[number];
 export type BackendName = Exclude<BackendChoice, 'auto'>;
 
+const BY_NAME = 'asked for by name';
+const FAILED_CHECK = 'backend/self-check';
+
 export interface BackendOptions {
   /**
-   * How many threads one operation may use; default: every core that this process may run on. Read when the native
-   * binding is loaded for the first time in a process; later calls cannot change it.
+   * How many threads one operation may use; default: every core that this process may run on, on WebAssembly at most 8.
+   * Read when the backend is started for the first time in a process; later calls cannot change it.
    */
   readonly threads?: number;
   /** Let TensorFlow's own log lines through to stderr. Like `threads`, counts at the first load only. */
   readonly verbose?: boolean;
+  /** The caller reads values with `dataSync()`, so `auto` leaves out WebGPU, which cannot do that. */
+  readonly synchronousReads?: boolean;
 }
 
 export interface BackendInfo {
@@ -33,15 +44,28 @@ export interface BackendInfo {
   readonly tensorflowVersion: string | null;
   /** Threads that one operation may use. */
   readonly threads: number;
-  /** True only where TensorFlow itself reports a GPU device in use; the name of the npm package says nothing. */
+  /** True only where TensorFlow itself reports a GPU device in use, or WebGPU's adapter is hardware; the name of the npm package says nothing. */
   readonly gpu: boolean;
+  /** The GPU or what plays it, with its driver; null where the processor computes. */
+  readonly device: string | null;
+  /** How a GPU's numbers compare with the plain backend's; null where the processor computes, which is not checked. */
+  readonly selfCheck: SelfCheck | null;
+  /** What a person should know before trusting or waiting for results, such as a GPU whose numbers are wrong; null if all is well. */
+  readonly warning: string | null;
   /** Whether vector instructions are used; null where that is not known. */
   readonly simd: boolean | null;
 }
 
+/** What is the same of every backend that the processor computes. */
+const ON_PROCESSOR = { gpu: false, device: null, selfCheck: null, warning: null } as const;
+
+/** One check for each backend that was started, shared by all who ask for it at the same time. */
+const checks = new WeakMap<object, Promise<SelfCheck>>();
+
 /**
  * Makes the wanted backend the current one of `@tensorflow/tfjs` and says which it is. Calling it again is cheap, and
- * a call with another choice switches.
+ * a call with another choice switches. Where a GPU would compute, its numbers are compared with the plain backend's
+ * first; if they are off, the next best backend is taken, even if the GPU was asked for by name, with a `warning`.
  *
  * @throws BackendError `backend/unavailable` where an explicit choice is not to be had, `backend/unknown` for a name
  *   that is none of `BACKEND_CHOICES`. `auto` does not fail while WebAssembly works.
@@ -49,9 +73,10 @@ export interface BackendInfo {
 export async function prepareBackend(choice: BackendChoice = 'auto', options: BackendOptions = {}): Promise<BackendInfo> {
   switch (choice) {
     case 'tensorflow':
-      return await prepareNative(options, 'asked for by name');
+    case 'webgpu':
+      return await prepareNamed(choice, options);
     case 'wasm':
-      return await prepareWasm('asked for by name', null);
+      return await prepareWasm(options, BY_NAME, null);
     case 'cpu':
       return await preparePlain();
     case 'auto':
@@ -65,18 +90,55 @@ export async function prepareBackend(choice: BackendChoice = 'auto', options: Ba
   }
 }
 
-async function prepareBest(options: BackendOptions): Promise<BackendInfo> {
+/** A backend asked for by name is that one or an error; but wrong numbers help nobody, so then it is the next best, with a warning. */
+async function prepareNamed(choice: 'tensorflow' | 'webgpu', options: BackendOptions): Promise<BackendInfo> {
   try {
-    return await prepareNative(options, 'native TensorFlow is the fastest backend, and it is set up');
+    return choice === 'tensorflow' ? await prepareNative(options, BY_NAME) : await prepareWebgpu(BY_NAME);
   } catch (error) {
-    if (!(error instanceof BackendError)) throw error;
-    return await prepareWasm('native TensorFlow is not to be had here; WebAssembly is several times slower', error.message);
+    if (!isFailedCheck(error)) throw error;
+    return await prepareBest(options, { [choice]: error });
   }
+}
+
+/** The first one that works; `failures` has what is known not to. */
+async function prepareBest(options: BackendOptions, failures: { tensorflow?: BackendError; webgpu?: BackendError } = {}): Promise<BackendInfo> {
+  const native = failures.tensorflow ?? (await orFailure(prepareNative(options, 'native TensorFlow is the fastest backend, and it is set up')));
+  if (!(native instanceof BackendError)) return withWarnings(native, [failures.webgpu]);
+
+  // Only those who have installed its packages pay for looking. Native TensorFlow on a processor comes before it, because
+  // it is known to be fast, and nothing that a driver says tells a GPU that is faster from one that is not.
+  const wanted = options.synchronousReads !== true && isWebgpuInstalled();
+  const webgpu = failures.webgpu ?? (wanted ? await orFailure(prepareWebgpu('native TensorFlow is not to be had here, but a GPU is', native.message)) : undefined);
+  if (webgpu !== undefined && !(webgpu instanceof BackendError)) return withWarnings(webgpu, [native]);
+
+  const slow = await prepareWasm(options, 'native TensorFlow is not to be had here; WebAssembly is several times slower', native.message);
+  return withWarnings(slow, [native, webgpu]);
+}
+
+async function orFailure(attempt: Promise<BackendInfo>): Promise<BackendInfo | BackendError> {
+  try {
+    return await attempt;
+  } catch (error) {
+    if (error instanceof BackendError) return error;
+    throw error;
+  }
+}
+
+/** A backend that is missing is a matter for the doctor; one that computes wrong numbers is a matter for everybody. */
+function withWarnings(info: BackendInfo, failures: readonly (BackendError | undefined)[]): BackendInfo {
+  const warnings = [...failures.filter(isFailedCheck).map((error) => `${error.message} Computing on ${info.name} instead.`), info.warning ?? []].flat();
+  return warnings.length === 0 ? info : { ...info, warning: warnings.join(' ') };
+}
+
+function isFailedCheck(error: unknown): error is BackendError {
+  return error instanceof BackendError && error.code === FAILED_CHECK;
 }
 
 async function prepareNative(options: BackendOptions, reason: string): Promise<BackendInfo> {
   const threads = options.threads ?? usableCores();
   const native = await loadNativeBackend({ threads, verbose: options.verbose ?? false });
+  const device = native.gpu ? cudaDevice() : null;
+  const selfCheck = device === null ? null : await checkedOnce('tensorflow', device, 'Set CUDA_VISIBLE_DEVICES=-1 to have native TensorFlow compute on the processor.');
   await use('tensorflow');
   return {
     name: 'tensorflow',
@@ -85,31 +147,78 @@ async function prepareNative(options: BackendOptions, reason: string): Promise<B
     tensorflowVersion: native.version,
     threads: native.threads,
     gpu: native.gpu,
+    device,
+    selfCheck,
+    warning: null,
     simd: true,
   };
 }
 
-async function prepareWasm(reason: string, nativeFailure: string | null): Promise<BackendInfo> {
-  const { simd } = await startWasmBackend();
+function cudaDevice(): string {
+  const driver = nvidiaDriver();
+  const gpu = driver?.gpus[0] ?? 'NVIDIA GPU';
+  return driver?.version == null ? gpu : `${gpu}, driver ${driver.version}`;
+}
+
+/** With `nativeFailure`, only where the adapter is hardware: nobody who has not asked for it is served by a GPU that a processor plays. */
+async function prepareWebgpu(reason: string, nativeFailure: string | null = null): Promise<BackendInfo> {
+  const adapter = await startWebgpuBackend({ hardwareOnly: nativeFailure !== null });
+  const selfCheck = await checkedOnce('webgpu', adapter.name, 'Update its driver, and run `crane doctor --backend webgpu` again.');
+  await use('webgpu');
+  return {
+    name: 'webgpu',
+    reason,
+    nativeFailure,
+    tensorflowVersion: null,
+    threads: 1,
+    gpu: !adapter.software,
+    device: adapter.name,
+    selfCheck,
+    warning: adapter.software ? `${adapter.name} is a processor that plays the GPU: its numbers are right, but every other backend is faster.` : null,
+    simd: null,
+  };
+}
+
+/** @throws BackendError `backend/self-check` where the numbers are wrong. */
+async function checkedOnce(name: BackendName, device: string, advice: string): Promise<SelfCheck> {
+  silencePlain();
+  const backend = tf.findBackend(name) as object;
+  if (!checks.has(backend)) checks.set(backend, checkBackend(name));
+  const check = (await checks.get(backend)) as SelfCheck;
+  if (check.passed) return check;
+  throw new BackendError(FAILED_CHECK, `${device} (${name}) computes wrong numbers: ${check.failures.join('; ')}. ${advice}`, {
+    backend: name,
+    found: check.failures,
+    expected: SELF_CHECK_TOLERANCE,
+  });
+}
+
+async function prepareWasm(options: BackendOptions, reason: string, nativeFailure: string | null): Promise<BackendInfo> {
+  const { simd, threads, threadFailure } = await startWasmBackend(options.threads);
   await use('wasm');
-  return { name: 'wasm', reason, nativeFailure, tensorflowVersion: null, threads: 1, gpu: false, simd };
+  const warning = threadFailure === null ? null : `WebAssembly computes on one thread, which is slower: ${threadFailure}.`;
+  return { name: 'wasm', reason, nativeFailure, tensorflowVersion: null, threads, ...ON_PROCESSOR, simd, warning };
 }
 
 /** The plain JavaScript backend: no vector instructions, one thread; for checking the others against. */
 async function preparePlain(): Promise<BackendInfo> {
-  const plain: unknown = tf.findBackend('cpu');
-  // tfjs advertises its native package at the first tensor; this backend was chosen on purpose.
-  if (typeof plain === 'object' && plain !== null && 'firstUse' in plain) plain.firstUse = false;
+  silencePlain();
   await use('cpu');
   return {
     name: 'cpu',
-    reason: 'asked for by name',
+    reason: BY_NAME,
     nativeFailure: null,
     tensorflowVersion: null,
     threads: 1,
-    gpu: false,
+    ...ON_PROCESSOR,
     simd: false,
   };
+}
+
+/** tfjs advertises its native package at the plain backend's first tensor; here it is used on purpose. */
+function silencePlain(): void {
+  const plain: unknown = tf.findBackend('cpu');
+  if (typeof plain === 'object' && plain !== null && 'firstUse' in plain) plain.firstUse = false;
 }
 
 async function use(name: BackendName): Promise<void> {

@@ -6,7 +6,7 @@ import type { ClipSizes, ModelOptions, ModelOptionsInput } from './config';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
-import { toRgb } from './image/decoded-image';
+import { toRgb, type DecodedImage, type RgbImage } from './image/decoded-image';
 import { imagesBelow } from './image/image-files';
 import { describeInput, type ImageInput } from './image/input';
 import type { ScoreMap } from './image/map-file';
@@ -77,6 +77,11 @@ export interface StreamOptions {
   readonly batchSize?: number;
   /** Called for an image that cannot be scored, which is then left out; without it the error ends the stream. */
   readonly onFailure?: (failure: Failure) => void;
+  /**
+   * Keeps each picture with its map, so that an overlay need not decode it again, nor find it changed; as many pictures are
+   * in memory then as there are maps. Default false.
+   */
+  readonly keepPictures?: boolean;
 }
 
 /** An image that could not be read, or whose scores are no numbers. */
@@ -92,7 +97,7 @@ interface Prepared {
   readonly pixels: Float32Array; // [S, S, 3]
   readonly width: number;
   readonly height: number;
-  readonly picture: () => Promise<{ width: number; height: number; data: Uint8Array }>;
+  readonly picture: () => RgbImage | Promise<RgbImage>;
 }
 
 /** Larger batches are no faster, and a stream's first score would come later. The reference's batches are as large. */
@@ -148,7 +153,11 @@ export class Crane {
         options: model.options,
         preprocessing: { ...backbone.preprocessing, reference: referenceImages },
         auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null,
-        warnings: [...(await warningsAboutBackbone(prompts, backbone)), ...(await warningsAboutSpatial(prompts, spatial))],
+        warnings: [
+          ...(backend.warning === null ? [] : [backend.warning]),
+          ...(await warningsAboutBackbone(prompts, backbone)),
+          ...(await warningsAboutSpatial(prompts, spatial)),
+        ],
         backend,
       };
       const text = model.options.context ? undefined : model.encodePrompts();
@@ -188,7 +197,7 @@ export class Crane {
     options: StreamOptions = {},
   ): AsyncGenerator<Detection, void, undefined> {
     this.assertUsable();
-    const { onFailure } = options;
+    const { onFailure, keepPictures = false } = options;
     const batchSize = options.batchSize === undefined ? this.batchSize : checkedBatchSize(options.batchSize);
     const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
     const waiting: Promise<Prepared | Failure>[] = [];
@@ -202,7 +211,7 @@ export class Crane {
           const { value } = arrived;
           // Time that a feed lets pass is not the image's.
           if (waiting.length === 0) since = performance.now();
-          waiting.push(this.prepare(value).catch((error: Error) => ({ input: value, error })));
+          waiting.push(this.prepare(value, keepPictures).catch((error: Error) => ({ input: value, error })));
           next = handled(iterator.next());
           // Half of what is decoded waits for its turn while the other half is scored.
           if (waiting.length < 2 * batchSize) continue;
@@ -239,7 +248,7 @@ export class Crane {
   }
 
   /** Decodes and resizes an image for the network. */
-  private async prepare(input: DetectInput): Promise<Prepared> {
+  private async prepare(input: DetectInput, keepPicture: boolean): Promise<Prepared> {
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
     const { reference, mean, std } = this.description.preprocessing;
     const reading = { reference, offline: this.offline };
@@ -252,7 +261,7 @@ export class Crane {
       pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, mean, std }),
       width,
       height,
-      picture: async () => ({ width, height, data: toRgb(await decodeImage(image, reading)) }),
+      picture: keepPicture ? kept(decoded) : async () => rgbOf(await decodeImage(image, reading)),
     };
   }
 
@@ -306,6 +315,15 @@ export class Crane {
 function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
   const { backbone, prompts, spatial, backend, batchSize, offline, referenceImages, onProgress, signal, ...model } = options;
   return model;
+}
+
+function rgbOf(decoded: DecodedImage): RgbImage {
+  return { width: decoded.width, height: decoded.height, data: toRgb(decoded) };
+}
+
+/** A function of its own, so that no other holds the samples in memory. */
+function kept(decoded: DecodedImage): () => RgbImage {
+  return () => rgbOf(decoded);
 }
 
 /** Resolves when everything that was already on its way has had its turn. */

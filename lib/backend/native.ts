@@ -53,9 +53,12 @@ export async function loadNativeBackend(options: NativeLoadOptions): Promise<Nat
 }
 
 async function load(options: NativeLoadOptions): Promise<void> {
-  // TensorFlow reads both from the environment when its library is loaded; what the user has set stands.
+  // TensorFlow and CUDA read them from the environment when their libraries are loaded; what the user has set stands.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= options.verbose ? '0' : '2';
   process.env['TF_NUM_INTRAOP_THREADS'] ??= String(options.threads);
+  // On a GPU: float32 that is float32, not 10 bits of it, and memory as it is needed, not all of it at once.
+  process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
+  process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
   restoreRemovedUtilities();
   try {
     await import(NATIVE_PACKAGE);
