@@ -13,7 +13,7 @@ import type { ScoreMap } from './image/map-file';
 import { preprocessImage, type Preprocessing } from './image/preprocess';
 import { resizeMap } from './image/resize-map';
 import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from './methods/crane/backbone';
-import { buildCraneModel } from './methods/crane/build';
+import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from './methods/crane/build';
 import {
   AUXILIARY_KEY,
   BACKBONE_HASH_KEY,
@@ -135,7 +135,7 @@ export class Crane {
     if (options.prompts === undefined) refuseWithoutPrompts(backboneName);
     const backend = await prepareBackend(options.backend ?? 'auto');
     const access = { offline, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
-    const backbone = await openBackbone(backboneName, access);
+    const backbone = await openBackbone(backboneName, { ...access, words: [NORMAL_WORDS, ANOMALOUS_WORDS] });
     let spatial: SpatialWeights | undefined;
     let model: CraneModel | undefined;
     try {
