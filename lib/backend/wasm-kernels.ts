@@ -19,10 +19,19 @@ type MatMulFunction = (
   outId: number,
 ) => void;
 
-/** Emscripten's way to a C++ function by name, which the package's types leave out. */
+/** What the package's types leave out: Emscripten's way to a C++ function by name, and the heap. */
 interface WasmWithCalls {
-  readonly wasm: { cwrap(name: 'BatchMatMul', result: null, argumentTypes: readonly string[]): MatMulFunction };
+  readonly wasm: {
+    cwrap(name: 'BatchMatMul', result: null, argumentTypes: readonly string[]): MatMulFunction;
+    readonly HEAPU8: Uint8Array;
+  };
 }
+
+/**
+ * The C++ product keeps what it has made of a right factor, which takes a quarter of the time of 200 rows, for as long as
+ * that tensor lives: good for weights, a second copy of everything else. WebAssembly has 4 GiB in all.
+ */
+const KEPT_BELOW_HEAP_BYTES = 2.5 * 2 ** 30;
 
 /** How the leading (batch) dimensions of a product's two factors combine. */
 type Pairing =
@@ -38,6 +47,8 @@ export function registerBatchMatMul(): void {
   const original = wasmKernel('BatchMatMul');
   const transpose = wasmKernel('Transpose').kernelFunc;
   let multiply: MatMulFunction | null = null;
+  /** Right factors that have been used before, so that it is worth keeping what is made of them. */
+  const used = new WeakSet<object>();
 
   replace(original, {
     setupFunc: (backend) => {
@@ -70,7 +81,14 @@ export function registerBatchMatMul(): void {
       const product = productOf(multiply, backend, left, right, out);
 
       if (pairing.kind === 'one right factor') {
-        product({ rows: tf.util.sizeFromShape(aBatch) * m, k, n }, 0, 0, 0);
+        const rows = tf.util.sizeFromShape(aBatch) * m;
+        if (used.has(right.dataId) && heapBytes(backend) < KEPT_BELOW_HEAP_BYTES) {
+          const shapes = [shapeBytes([1, rows, k]), shapeBytes([1, k, n])] as const;
+          multiply(idOf(backend, left), shapes[0], 3, idOf(backend, right), shapes[1], 3, 0, 0, idOf(backend, out));
+        } else {
+          product({ rows, k, n }, 0, 0, 0);
+          used.add(right.dataId);
+        }
       } else {
         const count = tf.util.sizeFromShape(bBatch);
         for (let i = 0; i < count; i++) {
@@ -103,7 +121,7 @@ function productOf(multiply: MatMulFunction, backend: BackendWasm, left: TensorI
       partOf(backend, out, outAt, [1, rows, n]),
     ] as const;
     const [a, b, result] = parts;
-    multiply(idOf(backend, a), shapeBytes(a), 3, idOf(backend, b), shapeBytes(b), 3, 0, 0, idOf(backend, result));
+    multiply(idOf(backend, a), shapeBytes(a.shape), 3, idOf(backend, b), shapeBytes(b.shape), 3, 0, 0, idOf(backend, result));
     for (const part of parts) forgetPart(backend, part);
   };
 }
@@ -119,12 +137,16 @@ function forgetPart(backend: BackendWasm, part: TensorInfo): void {
   backend.dataIdMap.delete(part.dataId);
 }
 
+function heapBytes(backend: BackendWasm): number {
+  return (backend as unknown as WasmWithCalls).wasm.HEAPU8.length;
+}
+
 function idOf(backend: BackendWasm, info: TensorInfo): number {
   return backend.dataIdMap.get(info.dataId).id;
 }
 
-function shapeBytes(info: TensorInfo): Uint8Array {
-  return new Uint8Array(new Int32Array(info.shape).buffer);
+function shapeBytes(shape: readonly number[]): Uint8Array {
+  return new Uint8Array(new Int32Array(shape).buffer);
 }
 
 function swapLastTwo(x: TensorInfo, transpose: KernelFunc, backend: BackendWasm): TensorInfo {
@@ -176,11 +198,13 @@ export function registerCumsum(): void {
   });
 }
 
-function wasmKernel(name: string): KernelConfig {
+/** A kernel as the package has it, or as it was last replaced. */
+export function wasmKernel(name: string): KernelConfig {
   return tf.getKernel(name, 'wasm');
 }
 
-function replace(original: KernelConfig, changes: Partial<KernelConfig>): void {
+/** Puts another form of a kernel of the backend, which must not have started yet, in its place. */
+export function replace(original: KernelConfig, changes: Partial<KernelConfig>): void {
   tf.unregisterKernel(original.kernelName, 'wasm');
   tf.registerKernel({ ...original, ...changes });
 }

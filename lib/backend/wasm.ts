@@ -4,6 +4,7 @@ import { BackendError } from '../errors';
 import { usableCores } from './cores';
 import { delegateToPlain } from './plain-kernels';
 import { registerBatchMatMul, registerCumsum, registerUnsortedSegmentSum } from './wasm-kernels';
+import { registerSlices } from './wasm-slices';
 import { MOST_THREADS, startThreadedBackend } from './wasm-threads';
 
 /** Gradients of convolutions, and Einstein sums. */
@@ -55,6 +56,7 @@ function register(threads: number): void {
   registerBatchMatMul();
   registerUnsortedSegmentSum();
   registerCumsum();
+  registerSlices();
   delegateToPlain('wasm', [...MISSING_KERNELS, ...WRONG_KERNELS]);
 
   const original = tf.engine().registryFactory['wasm'];

@@ -80,16 +80,35 @@ describe('products', () => {
     expectClose(wasm, plain);
   });
 
+  test('a right factor that is used again gives the same product, and its successor in memory another', async () => {
+    await prepareBackend('wasm', THREADS);
+    const x = values([5, 33], 1) as tf.Tensor2D;
+    for (let seed = 2; seed < 12; seed++) {
+      const weights = values([33, 40], seed) as tf.Tensor2D;
+      const products = [0, 1, 2].map((use) => Array.from(tf.tidy(() => tf.matMul(use === 2 ? tf.slice(x, [0, 0], [3, 33]) : x, weights).dataSync())));
+      const [rows, matrix] = [x.arraySync(), weights.arraySync()];
+      const expected = rows.flatMap((row) => Array.from({ length: 40 }, (_, column) => row.reduce((sum, value, k) => sum + value * (matrix[k]?.[column] ?? NaN), 0)));
+      expectClose(products, [expected, expected, expected.slice(0, 120)]);
+      weights.dispose();
+    }
+    x.dispose();
+  });
+
   test('memory of the WebAssembly heap is given back', async () => {
     await prepareBackend('wasm', THREADS);
     const heap = (): number => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
+    const weights = (): void => {
+      const factor = tf.ones([128, 256]) as tf.Tensor2D;
+      for (let use = 0; use < 3; use++) tf.dispose(tf.tidy(() => tf.matMul(tf.ones([2, 128]), factor)));
+      factor.dispose();
+    };
     const once = (): void => {
       tf.dispose(tf.tidy(() => tf.matMul(tf.ones([8, 64, 64]), tf.ones([8, 64, 64]), true, true)));
     };
-    for (let i = 0; i < 20; i++) once();
+    for (let i = 0; i < 20; i++) [once, weights].forEach((use) => use());
     const before = heap();
-    // 400 times three tensors of 128 kB would be 150 MB if they stayed.
-    for (let i = 0; i < 400; i++) once();
+    // 400 times four tensors of 128 kB would be 200 MB if they stayed.
+    for (let i = 0; i < 400; i++) [once, weights].forEach((use) => use());
     expect(heap()).toBe(before);
   });
 });
@@ -110,6 +129,35 @@ describe('kernels that the package lacks or has wrong', () => {
     const sums = tf.tidy(() => tf.unsortedSegmentSum(tf.tensor2d([[1, 2], [3, 4], [5, 6]]), tf.tensor1d([1, -1, 1], 'int32'), 2));
     expect(sums.arraySync()).toEqual([[0, 0], [6, 8]]);
     sums.dispose();
+  });
+
+  test('slices and parts equal the plain backend, whatever is cut', async () => {
+    const axis = fc.integer({ min: 1, max: 4 }).chain((length) =>
+      fc.tuple(fc.constant(length), fc.nat(length - 1)).chain(([, begin]) => fc.tuple(fc.constant(length), fc.constant(begin), fc.integer({ min: 0, max: length - begin }))),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(axis, { minLength: 1, maxLength: 5 }), fc.constantFrom('float32' as const, 'int32' as const, 'bool' as const), async (axes, dtype) => {
+        const shape = axes.map(([length]) => length);
+        const { plain, wasm } = await onBoth(() => {
+          const x = dtype === 'bool' ? tf.greater(values(shape, 1), 0) : tf.cast(tf.mul(values(shape, 1), 3), dtype);
+          const [halves, ...rest] = [shape.map(() => 2), ...shape.keys()] as [number[], ...number[]];
+          const even = tf.tile(x, halves);
+          return [tf.slice(x, axes.map(([, begin]) => begin), axes.map(([, , size]) => size)), ...rest.flatMap((along) => tf.split(even, 2, along))];
+        });
+        expect(wasm).toEqual(plain);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('a slice that would reach beyond the tensor is refused, one of names is taken', async () => {
+    await prepareBackend('wasm', THREADS);
+    const x = tf.tensor1d([1, 2, 3]);
+    expect(() => tf.slice(x, [2], [2])).toThrow();
+    const names = tf.tensor2d([['a', 'b'], ['c', 'd']], [2, 2], 'string');
+    const cut = tf.slice(names, [1, 0], [1, 2]);
+    expect(cut.dataSync()).toEqual(['c', 'd']);
+    tf.dispose([x, names, cut]);
   });
 
   test.each([-1, -2, 0, 1])('a running sum along axis %i', async (axis) => {
