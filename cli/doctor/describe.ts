@@ -3,11 +3,16 @@ import type { Examination, WeightsPresence } from './examine';
 
 /** What to do about each thing that is missing; empty where nothing is. */
 export function adviceOn(examination: Examination): string[] {
-  const { backend, setup, nvidiaDriver, weights } = examination;
+  const { backend, backends, setup, nvidiaDriver, weights } = examination;
   const advice: string[] = [];
+  if (backend.warning !== null) advice.push(backend.warning);
   if (backend.nativeFailure !== null) advice.push(setup?.advice ?? backend.nativeFailure);
-  if (nvidiaDriver && !backend.gpu) {
+  const native = backends.find(({ name }) => name === 'tensorflow');
+  if (nvidiaDriver !== null && native?.gpu !== true && native?.state !== 'wrong numbers') {
     advice.push('GPU: an NVIDIA driver is loaded, but TensorFlow does not use it. Run `node setup/setup.js --retry` to set up its CUDA build.');
+  }
+  if (!backend.gpu && backends.some(({ name, state, gpu }) => name === 'webgpu' && state === 'ready' && gpu)) {
+    advice.push('GPU: `--backend webgpu` would compute on it. Compare both with `crane bench --backend webgpu` and `crane bench`; `auto` takes native TensorFlow.');
   }
   const backbones = weights.files.filter((file) => file.kind === 'backbone');
   if (backbones.length > 0 && backbones.every((file) => !file.present)) {
@@ -18,13 +23,13 @@ export function adviceOn(examination: Examination): string[] {
 
 /** The report for people: one thing a line, then the weights, then what to do. */
 export function describe(examination: Examination, advice: readonly string[]): string {
-  const { backend, setup, cpu, nvidiaDriver, memory, versions, platform, cache, weights } = examination;
+  const { backend, backends, setup, cpu, nvidiaDriver, memory, versions, platform, cache, weights } = examination;
   const rows: [title: string, text: string][] = [
     ['Backend', `${backend.name}: ${backend.reason}`],
     ['TensorFlow', backend.tensorflowVersion === null ? 'not in use' : `${backend.tensorflowVersion}${sourceOf(setup)}`],
     ['Threads', `${backend.threads} of ${cpu.cores} ${cpu.cores === 1 ? 'core' : 'cores'}`],
     ['CPU', `${cpu.model}${cpu.features === null ? '' : `; ${cpu.features.join(' ')}`}`],
-    ['GPU', describeGpu(backend.gpu, nvidiaDriver)],
+    ['GPU', describeGpu(backend, nvidiaDriver)],
     ['Memory', `${formatBytes(memory.available)} of ${formatBytes(memory.total)} available`],
     ['Versions', `crane-tfjs ${versions['crane-tfjs']}, Node ${versions.node}, tfjs ${versions.tfjs}, sharp ${versions.sharp} (libvips ${versions.libvips})`],
     ['System', platform],
@@ -34,6 +39,7 @@ export function describe(examination: Examination, advice: readonly string[]): s
   const width = Math.max(...rows.map(([title]) => title.length)) + 2;
   const lines = rows.map(([title, text]) => title.padEnd(width) + text);
   lines.push(...weightLines(weights.files).map((line) => ' '.repeat(width) + line));
+  lines.push('', 'Backends:', ...backendLines(backends));
   if (setup?.backend === 'wasm') {
     lines.push('', `Set-up of native TensorFlow, ${setup.time}:`);
     lines.push(...setup.steps.map(({ step, ok, detail }) => `  ${ok ? 'ok    ' : 'failed'}  ${step}: ${detail}`));
@@ -55,9 +61,18 @@ function sourceOf(setup: Examination['setup']): string {
   }
 }
 
-function describeGpu(used: boolean, driver: boolean): string {
-  if (used) return 'in use by TensorFlow';
-  return driver ? 'none in use, though an NVIDIA driver is loaded' : 'none in use (no NVIDIA driver is loaded)';
+function describeGpu({ device, gpu }: Examination['backend'], driver: Examination['nvidiaDriver']): string {
+  if (device !== null) return gpu ? `${device}: in use` : `none in use; ${device} is a processor that plays one`;
+  if (driver === null) return 'none in use (no NVIDIA driver is loaded)';
+  const gpus = driver.gpus.join(', ') || 'an NVIDIA GPU';
+  return `none in use, though a driver is loaded (${gpus}, driver ${driver.version ?? 'of unknown version'})`;
+}
+
+/** Each backend with its state; what is wrong with one stands on the same line, for people to search and copy. */
+function backendLines(backends: Examination['backends']): string[] {
+  const nameWidth = Math.max(...backends.map(({ name }) => name.length));
+  const stateWidth = Math.max(...backends.map(({ state }) => state.length));
+  return backends.map(({ name, state, automatic, detail }) => `${automatic ? '*' : ' '} ${name.padEnd(nameWidth)}  ${state.padEnd(stateWidth)}  ${detail}${automatic ? ' (auto takes this one)' : ''}`);
 }
 
 /** Backbones one by one, the many published prompts counted. */

@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { prepareBackend, type BackendChoice, type BackendInfo } from '../../lib/backend';
 import { NATIVE_PACKAGE } from '../../lib/backend/native';
+import { nvidiaDriver, type NvidiaDriver } from '../../lib/backend/nvidia';
 import { readSetupState, type SetupState } from '../../lib/backend/setup-state';
 import { cacheFolder } from '../../lib/cache-folder';
 import { packageVersion } from '../../lib/version';
 import { registeredWeights } from '../../lib/weights/registry';
 import { cachedWeightsPath, isCached, weightsFolder } from '../../lib/weights/weight-cache';
+import { surveyBackends, type BackendPresence } from './survey';
 
 /** One file that `crane weights fetch` knows. */
 export interface WeightsPresence {
@@ -24,10 +26,12 @@ export interface WeightsPresence {
 /** Everything `crane doctor` shows; `--json` prints it as it is. */
 export interface Examination {
   readonly backend: BackendInfo;
+  /** Every backend, whether it could compute, and which one `auto` takes. */
+  readonly backends: readonly BackendPresence[];
   readonly setup: SetupState | null;
   readonly cpu: { readonly model: string; readonly cores: number; readonly features: readonly string[] | null };
-  /** Whether an NVIDIA driver is loaded; whether a GPU is used is in `backend.gpu`. */
-  readonly nvidiaDriver: boolean;
+  /** The NVIDIA driver that is loaded, null without one; whether a GPU is used is in `backend.gpu`. */
+  readonly nvidiaDriver: NvidiaDriver | null;
   /** Bytes. */
   readonly memory: { readonly total: number; readonly available: number };
   readonly versions: Readonly<Record<'crane-tfjs' | 'node' | 'tfjs' | 'sharp' | 'libvips', string>>;
@@ -40,18 +44,20 @@ export interface Examination {
 const CPU_FEATURES = ['sse4_2', 'avx', 'avx2', 'fma', 'f16c', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'avx512_fp16', 'avx_vnni', 'amx_tile', 'amx_bf16', 'asimd', 'sve'];
 
 /**
- * Looks at everything, and starts the backend for it.
+ * Looks at everything, and starts the backends for it: first all, then the chosen one, which stays the current one.
  *
  * @throws BackendError where the choice is an explicit one that is not to be had.
  */
 export async function examine(choice: BackendChoice, verbose: boolean): Promise<Examination> {
+  const backends = await surveyBackends(verbose);
   const backend = await prepareBackend(choice, { verbose });
   const cache = cacheFolder();
   return {
     backend,
+    backends,
     setup: readSetupState(NATIVE_PACKAGE),
     cpu: { model: os.cpus()[0]?.model.trim() ?? 'unknown', cores: os.availableParallelism(), features: cpuFeatures() },
-    nvidiaDriver: existsSync('/proc/driver/nvidia/version'),
+    nvidiaDriver: nvidiaDriver(),
     memory: { total: os.totalmem(), available: availableMemory() },
     versions: {
       'crane-tfjs': packageVersion(),

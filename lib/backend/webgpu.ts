@@ -1,12 +1,16 @@
 import * as tf from '@tensorflow/tfjs';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { BackendError } from '../errors';
+import { packageFolder } from '../package-folder';
 import { failOnDeviceErrors, type GpuDevice } from './webgpu-errors';
 
-/** The optional packages, with the versions that were tried with this one; the names are variables so that the compiler does not need them. */
+/** Optional peers of this package; the names are variables so that the compiler does not need them. */
 const DAWN_PACKAGE: string = 'webgpu';
 const KERNELS_PACKAGE: string = '@tensorflow/tfjs-backend-webgpu';
-const INSTALL = 'npm install --no-save webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@4.22.0';
+/** With the versions of package.json. */
+export const WEBGPU_PACKAGES = 'webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@4.22.0';
 
 /** What WebGPU would compute on. */
 export interface GpuAdapter {
@@ -65,7 +69,7 @@ export function isWebgpuInstalled(): boolean {
  */
 export async function startWebgpuBackend({ hardwareOnly }: { readonly hardwareOnly: boolean }): Promise<GpuAdapter> {
   if (!isWebgpuInstalled()) {
-    throw unavailable('its packages are not installed', `Install them with \`${INSTALL}\` (130 MB, no install scripts needed)`);
+    throw unavailable('its packages are not installed', `Install them with \`${installCommand()}\` (150 MB)`);
   }
   const engine = tf.engine();
   const dawn = opened.get(engine) ?? openAdapter();
@@ -135,6 +139,12 @@ function withNavigatorGpu<T>(gpu: object, action: () => T): T {
     if (before === undefined) delete scope.navigator;
     else Object.defineProperty(scope, 'navigator', before);
   }
+}
+
+/** In a checkout nothing is to be saved, and npm leaves out its own optional peers unless it is told to take them. */
+function installCommand(): string {
+  const checkout = existsSync(join(packageFolder(), 'package-lock.json'));
+  return `npm install ${checkout ? '--no-save -O ' : ''}${WEBGPU_PACKAGES}`;
 }
 
 function describe({ info, limits }: DawnAdapter): GpuAdapter {
