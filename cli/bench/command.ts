@@ -3,6 +3,7 @@ import { BACKEND_CHOICES, prepareBackend, type BackendChoice } from '../../lib/b
 import { UsageError } from '../../lib/errors';
 import { interruptible } from '../interrupt';
 import { openJsonLines } from '../output';
+import { withExamples } from '../examples';
 import { createProgressReporter } from '../progress-bar';
 import { formatBytes, formatTable } from '../table';
 import { describeMachine, type MachineDescription } from './machine';
@@ -27,58 +28,108 @@ interface BenchArguments extends Partial<Record<PartName, boolean>> {
   runs: number;
   maps: number;
   small: boolean;
+  backbone?: string[] | undefined;
+  imageSize?: string[] | undefined;
+  batch?: string[] | undefined;
+  seconds?: number | undefined;
+  picture?: string | undefined;
+  quick: boolean;
+  job?: string | undefined;
   json?: string | undefined;
   backend: BackendChoice;
 }
+
+/** Seconds for each case of the forward pass, about; with `--quick`. */
+const [USUAL_SECONDS, QUICK_SECONDS] = [60, 20] as const;
 
 /** `crane bench`: how fast this machine is, measured in one run so that the figures can be compared with each other. */
 export const benchCommand: CommandModule<object, BenchArguments> = {
   command: 'bench',
   describe: 'Measure speed and memory on this machine',
   builder: (argv) => {
-    for (const name of PART_NAMES) argv.option(name, { type: 'boolean', default: false, describe: PARTS[name].describe, group: 'What to measure:' });
-    return argv
-      .option('runs', { type: 'number', default: 5, describe: 'how often each thing is measured; medians are shown' })
-      .option('maps', { type: 'number', default: 1725, describe: '--metrics: maps of the whole set, 0 for none' })
-      .option('small', { type: 'boolean', default: false, describe: '--training: small shapes, to try it out in seconds' })
-      .option('json', { type: 'string', describe: 'also write one JSON object: to a file, or to standard output with "-"' })
-      .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes' })
-      .example('crane bench --training', 'a training step and the feature cache, at the shapes of ViT-L/14 at 518 pixels')
-      .example('crane bench --metrics --runs 1', 'pixel metrics of one category and of a whole set')
-      .example('crane bench --training --json -', 'the same for programs') as never;
+    for (const name of PART_NAMES) argv.option(name, { type: 'boolean', default: false, describe: PARTS[name].describe, group: 'Instead of the forward pass:' });
+    const group = 'The forward pass:';
+    const list = { type: 'string' as const, array: true, requiresArg: true, group };
+    return withExamples(
+      argv
+        .option('backbone', { ...list, defaultDescription: 'nano,ViT-B/16,ViT-L/14@336px', describe: 'networks to measure: registered names, files or folders; of a name whose file is not here, seeded numbers of its shapes' })
+        .option('image-size', { ...list, defaultDescription: 'its own for nano, else 336,518', describe: 'sides of the network input in pixels' })
+        .option('batch', { ...list, defaultDescription: '1,4,8', describe: 'images at a time' })
+        .option('picture', { type: 'string', group, defaultDescription: '1024x1024', describe: 'a picture to score, or the size of drawn ones' })
+        .option('seconds', { type: 'number', defaultDescription: `${USUAL_SECONDS}`, group, describe: 'for a case, about; large ones have fewer runs' })
+        .option('quick', { type: 'boolean', default: false, group, describe: `one image at a time at 518 pixels, ${QUICK_SECONDS} seconds for each network` })
+        .option('job', { type: 'string', hidden: true })
+        .option('maps', { type: 'number', default: 1725, describe: '--metrics: maps of the whole set, 0 for none' })
+        .option('small', { type: 'boolean', default: false, describe: '--training: small shapes, to try it out in seconds' })
+        .option('runs', { type: 'number', default: 5, describe: 'how often each thing is measured; medians are shown' })
+        .option('json', { type: 'string', describe: 'also write one JSON object: to a file, or to standard output with "-"' })
+        .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes' }),
+      [
+        ['the forward pass of three networks, by stage: about ten minutes on two cores', 'crane bench'],
+        ['the same in two minutes', 'crane bench --quick'],
+        ["the paper's network and image size, from its file, for programs", 'crane bench --backbone models/ViT-L-14-336px.pt --image-size 518 --batch 1 --json -'],
+        ['a training step and the feature cache, at the shapes of ViT-L/14 at 518 pixels', 'crane bench --training'],
+        ['pixel metrics of one category and of a whole set', 'crane bench --metrics --runs 1'],
+      ],
+    ) as never;
   },
-  handler: (args) => interruptible((signal) => bench(args, signal)),
+  handler: (args) => (args.job === undefined ? interruptible((signal) => bench(args, signal)) : runJobOf(args.job)),
 };
 
 async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
   const chosen = PART_NAMES.filter((name) => args[name]);
-  if (chosen.length === 0) {
-    const list = PART_NAMES.map((name) => `  --${name.padEnd(10)} ${PARTS[name].describe}`).join('\n');
-    process.stdout.write(`Say what to measure:\n${list}\nSee \`crane bench --help\`.\n`);
-    return;
-  }
-  if (!Number.isInteger(args.runs) || args.runs < 1) {
-    throw new UsageError('usage/runs', `--runs ${args.runs}: expected a whole number of 1 or more`, { found: args.runs });
-  }
-  if (!Number.isInteger(args.maps) || args.maps < 0) {
-    throw new UsageError('usage/maps', `--maps ${args.maps}: expected a whole number of 0 or more`, { found: args.maps });
-  }
+  requireWhole('runs', args.runs, 1);
+  requireWhole('maps', args.maps, 0);
+  const seconds = args.seconds ?? (args.quick ? QUICK_SECONDS : USUAL_SECONDS);
+  if (!(seconds > 0)) throw new UsageError('usage/seconds', `--seconds ${seconds}: expected a number above 0`, { found: seconds });
+  const choice = {
+    backbones: listOf('backbone', args.backbone),
+    imageSizes: wholeNumbersOf('image-size', args.imageSize),
+    batches: wholeNumbersOf('batch', args.batch),
+  };
   const json = args.json === undefined ? undefined : openJsonLines('--json', args.json);
   try {
     const machine = describeMachine(await prepareBackend(args.backend));
     const say = (text: string): void => void (args.json === '-' || process.stdout.write(text));
     say(`${machineLine(machine)}\n`);
     const figures: Record<string, unknown> = {};
+    const common = { runs: args.runs, onProgress: createProgressReporter(process.stderr), signal };
     for (const name of chosen) {
       const part = await PARTS[name].load();
-      const report = await part.run({ runs: args.runs, maps: args.maps, small: args.small, onProgress: createProgressReporter(process.stderr), signal });
+      const report = await part.run({ ...common, maps: args.maps, small: args.small });
       say(`\n${reportText(report)}\n`);
       figures[name] = report.figures;
     }
-    json?.write({ schemaVersion: 1, machine, runs: args.runs, ...figures });
+    if (chosen.length === 0) {
+      const { benchForward } = await import('./forward');
+      const { peakGflops, ...report } = await benchForward({ ...common, ...choice, ...args, seconds, say });
+      json?.write({ schemaVersion: 1, peakGflops, machine, runs: args.runs, ...report });
+    } else json?.write({ schemaVersion: 1, machine, runs: args.runs, ...figures });
   } finally {
     json?.close();
   }
+}
+
+async function runJobOf(job: string): Promise<void> {
+  await (await import('./measuring-process')).runJob(job);
+}
+
+function requireWhole(option: string, value: number, least: number): void {
+  if (Number.isInteger(value) && value >= least) return;
+  throw new UsageError(`usage/${option}`, `--${option} ${value}: expected a whole number of ${least} or more`, { found: value });
+}
+
+/** What an option names, given once with commas or several times. */
+function listOf(option: string, given: readonly string[] | undefined): string[] | undefined {
+  const items = given?.flatMap((text) => text.split(',')).map((item) => item.trim());
+  if (items?.includes('')) throw new UsageError(`usage/${option}`, `--${option} ${given?.join(' ')}: a value is missing; a list is written with commas`, { found: given });
+  return items;
+}
+
+function wholeNumbersOf(option: string, given: readonly string[] | undefined): number[] | undefined {
+  const numbers = listOf(option, given)?.map(Number);
+  numbers?.forEach((number) => requireWhole(option, number, 1));
+  return numbers;
 }
 
 function machineLine({ cpu, cores, memoryBytes, backend, tensorflow, threads }: MachineDescription): string {

@@ -32,7 +32,7 @@ export interface FlopCount {
 }
 
 /** Correlations of a token with all others, in units of the one that plain attention takes. */
-const CORRELATIONS: Readonly<Record<AttentionType, number>> = { 'qq+kk+vv': 3, 'qq+kk': 2, qq: 1, kk: 1, vv: 1, '(q+k+v)^2': 3 };
+export const CORRELATIONS: Readonly<Record<AttentionType, number>> = { 'qq+kk+vv': 3, 'qq+kk': 2, qq: 1, kk: 1, vv: 1, '(q+k+v)^2': 3 };
 /** Learned context, start, words and end, up to which the text encoder has to run; the longer of the two prompts. */
 const PROMPT_TOKENS = 18;
 
@@ -59,7 +59,7 @@ export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TO
 }
 
 /** A matrix product `[rows, inner] x [inner, columns]`. */
-function product(rows: number, inner: number, columns: number): number {
+export function product(rows: number, inner: number, columns: number): number {
   return 2 * rows * inner * columns;
 }
 

@@ -15,10 +15,7 @@ const sizes: ClipSizes = {
   text: { width: 16, layers: 3, heads: 2, contextLength: 77, vocabularySize: 49408 },
 };
 
-test('without a flag it says what there is; wrong numbers are wrong use', async () => {
-  const { code, out } = await runCrane('bench');
-  expect(code).toBe(0);
-  expect(out).toMatch(/--training +\w+/);
+test('wrong numbers are wrong use', async () => {
   const wrong = await runCrane('bench', '--training', '--runs', '0');
   expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('--runs 0: expected a whole number of 1 or more')]);
 });

@@ -1,0 +1,255 @@
+import * as path from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { prepareBackend, type BackendChoice } from '../../lib/backend';
+import { Crane } from '../../lib/crane';
+import type { Detection } from '../../lib/detection';
+import { decodeImage } from '../../lib/image/decode';
+import { preprocessImage } from '../../lib/image/preprocess';
+import { median } from './part';
+import { measureProduct, productShapes, type MeasuredProduct } from './peak';
+import { peakResidentBytes } from './resident-memory';
+import { stageFlop, type StageFlop } from './stage-flop';
+import { MODEL_STAGES, StageClock, STAGES, timeStages, type Stage, type StageSeconds } from './stages';
+
+/** What one process is to measure. Plain data, since it goes from process to process. */
+export interface ForwardJob {
+  readonly backbone: string;
+  /** Undefined for those that belong to the backbone. */
+  readonly prompts: string | undefined;
+  readonly imageSize: number;
+  readonly batch: number;
+  readonly backend: BackendChoice;
+  /**
+   * Measured so often, and images one by one up to a hundred times where that takes little time; fewer times where it would
+   * take more than these seconds, but twice at least (once with `runs` 1).
+   */
+  readonly runs: number;
+  readonly seconds: number;
+  /** Pictures that are scored in turn. */
+  readonly pictures: readonly string[];
+  /** Folder for heatmaps, that is removed afterwards. */
+  readonly out: string;
+  /** Whether to measure the machine's matrix products at this model's shapes. */
+  readonly products: boolean;
+}
+
+/** What it found. Seconds are medians; those of images are shares of their batch. */
+export interface ForwardFigures {
+  /** Weights from their file into tensors, and the text encoder once. */
+  readonly loadSeconds: number;
+  readonly peakRssBytes: number;
+  /** Runs behind each median. */
+  readonly runs: number;
+  /** The model alone: network input to map and score. */
+  readonly secondsPerImage: number;
+  /** A batch by itself, from its files to its saved heatmaps. */
+  readonly endToEndSecondsPerImage: number;
+  /** Many files in a row, as `crane detect FOLDER --out` scores them; null where that would take too long. */
+  readonly imagesPerSecondInARow: number | null;
+  /** Of `endToEndSecondsPerImage`; null on a backend that answers before it has computed. */
+  readonly stages: StageSeconds | null;
+  /** The text encoder, once for all images. */
+  readonly textSeconds: number;
+  /** From an image's arrival in an unending stream to its detection, one image at a time, in ascending order. */
+  readonly latencies: readonly number[];
+  readonly flop: StageFlop;
+  readonly products: readonly MeasuredProduct[];
+}
+
+export interface MeasureOptions {
+  /** Called when the first heatmap has been saved. */
+  readonly onFirstResult?: () => void;
+}
+
+/** Measures one case in this process, which should be a fresh one: memory is that of the whole process. */
+export async function measureForward(job: ForwardJob, { onFirstResult }: MeasureOptions = {}): Promise<ForwardFigures> {
+  const info = await prepareBackend(job.backend);
+  const asynchronous = info.gpu || info.name === 'webgpu';
+  const { backbone, imageSize, batch } = job;
+  const [crane, loadSeconds] = await timed(() =>
+    Crane.load({ backbone, imageSize, batchSize: batch, backend: job.backend, offline: true, ...(job.prompts === undefined ? {} : { prompts: job.prompts }) }),
+  );
+  try {
+    const { sizes, options } = { sizes: crane.description.sizes, options: crane.model.options };
+    const first = await crane.detect(job.pictures[0] as string);
+    await save(first, job, 0);
+    onFirstResult?.();
+
+    const feed = await measureFeed(crane, job, asynchronous);
+    const alone = asynchronous ? await measureModelAlone(crane, job) : undefined;
+    const imagesPerSecondInARow = await measureRow(crane, job, feed.endToEnd);
+    const textSeconds = await measureText(crane, job);
+    const peakRssBytes = peakResidentBytes();
+    const products: MeasuredProduct[] = [];
+    for (const shape of job.products ? productShapes(sizes, options) : []) products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
+    return {
+      loadSeconds,
+      peakRssBytes,
+      runs: feed.runs,
+      secondsPerImage: alone ?? feed.model,
+      endToEndSecondsPerImage: feed.endToEnd,
+      imagesPerSecondInARow,
+      stages: asynchronous ? null : feed.stages,
+      textSeconds,
+      latencies: feed.latencies,
+      flop: stageFlop({ sizes, options, featureSets: crane.model.copies.length }),
+      products,
+    };
+  } finally {
+    crane.dispose();
+  }
+}
+
+/** So many images tell a 95th percentile, if they take no more than this share of the time for a case. */
+const [LATENCIES, LATENCY_SHARE] = [100, 0.2];
+
+/** Of the time for a case, so much goes to a product, by each way there is. */
+const PRODUCT_SHARE = 1 / 60;
+
+interface FeedFigures {
+  readonly runs: number;
+  readonly model: number;
+  readonly endToEnd: number;
+  readonly stages: StageSeconds;
+  readonly latencies: readonly number[];
+}
+
+/**
+ * Batches that come one after the other from an unending stream, each when the one before is done with, so that nothing
+ * runs beside it and its stages add up.
+ */
+async function measureFeed(crane: Crane, job: ForwardJob, asynchronous: boolean): Promise<FeedFigures> {
+  const { batch, runs, seconds } = job;
+  const clock = new StageClock();
+  const untime = asynchronous ? () => undefined : timeStages(clock);
+  const feed = new Feed(job.pictures);
+  const laps: { readonly stages: StageSeconds; readonly endToEnd: number }[] = [];
+  const latencies: number[] = [];
+  try {
+    const stream = crane.stream(feed);
+    // A batch of one has been seen by the first result; of more, the first run is warm-up where runs are short.
+    let [warm, spent] = [batch === 1, 0];
+    while (laps.length < runs || (batch === 1 && laps.length < LATENCIES && spent < LATENCY_SHARE * seconds)) {
+      clock.lap();
+      const began = performance.now();
+      feed.give(batch);
+      for (let index = 0; index < batch; index++) {
+        const { value } = (await stream.next()) as { value: Detection };
+        if (batch === 1) latencies.push((performance.now() - began) / 1000);
+        await clock.run('heatmap', () => save(value, job, index));
+      }
+      const taken = (performance.now() - began) / 1000;
+      const stages = clock.lap();
+      if (!warm && taken < seconds / 4) {
+        warm = true;
+        continue;
+      }
+      laps.push({ stages, endToEnd: taken });
+      spent += taken;
+      if (laps.length >= Math.min(2, runs) && spent + taken > seconds) break;
+    }
+    await stream.return();
+  } finally {
+    untime();
+  }
+  const share = (of: (lap: (typeof laps)[number]) => number): number => median(laps.map(of)) / batch;
+  const stages = Object.fromEntries(STAGES.map((stage) => [stage, share((lap) => lap.stages[stage])])) as Record<Stage, number>;
+  const endToEnd = share((lap) => lap.endToEnd);
+  // Medians of parts do not add up to the median of the whole by themselves.
+  stages.other += endToEnd - STAGES.reduce((sum, stage) => sum + stages[stage], 0);
+  return {
+    runs: laps.length,
+    model: share((lap) => MODEL_STAGES.reduce((sum, stage) => sum + lap.stages[stage], 0)),
+    endToEnd,
+    stages,
+    latencies: latencies.sort((a, b) => a - b),
+  };
+}
+
+/** A feed that never ends: it waits until it is given leave for so many images more. */
+class Feed implements AsyncIterable<string> {
+  private wake: (() => void) | undefined;
+  private left = 0;
+
+  constructor(private readonly pictures: readonly string[]) {}
+
+  give(images: number): void {
+    this.left += images;
+    this.wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<string> {
+    for (let index = 0; ; index++) {
+      while (this.left === 0) await new Promise<void>((resolve) => (this.wake = resolve));
+      this.left--;
+      yield this.pictures[index % this.pictures.length] as string;
+    }
+  }
+}
+
+/** For backends whose answers come later: network inputs that lie ready, to scores and maps that have been read. */
+async function measureModelAlone(crane: Crane, { batch, runs, seconds, pictures }: ForwardJob): Promise<number> {
+  const { imageSize } = crane.model.options;
+  const { mean, std } = crane.description.preprocessing;
+  const pixels = preprocessImage(await decodeImage(pictures[0] as string), { width: imageSize, height: imageSize, mean, std });
+  const images = tf.tidy(() => tf.tile(tf.tensor4d(pixels, [1, imageSize, imageSize, 3]), [batch, 1, 1, 1]));
+  const text = crane.model.encodePrompts();
+  const taken: number[] = [];
+  let spent = 0;
+  try {
+    for (let run = 0; run <= runs && (run <= 1 || spent < seconds); run++) {
+      const [, one] = await timed(async () => {
+        const { scores, maps } = crane.model.forward(images, text);
+        await Promise.all([scores.data(), maps.data()]);
+        tf.dispose([scores, maps]);
+      });
+      if (run > 0) taken.push(one);
+      spent += one;
+    }
+  } finally {
+    tf.dispose([images, text]);
+  }
+  return median(taken) / batch;
+}
+
+/** Of the time for a case, so much may go to files in a row, and so many batches of them are scored. */
+const ROW_SHARE = 0.5;
+const [LEAST_BATCHES, MOST_BATCHES] = [2, 24];
+
+/** Images a second where the next ones are decoded while the model runs. */
+async function measureRow(crane: Crane, job: ForwardJob, endToEnd: number): Promise<number | null> {
+  const { batch, pictures, seconds } = job;
+  const batches = Math.min(MOST_BATCHES, Math.floor((ROW_SHARE * seconds) / (endToEnd * batch)));
+  if (batches < LEAST_BATCHES) return null;
+  const files = Array.from({ length: batches * batch }, (_, index) => pictures[index % pictures.length] as string);
+  const [, taken] = await timed(async () => {
+    let index = 0;
+    for await (const detection of crane.stream(files)) await save(detection, job, index++ % batch);
+  });
+  return files.length / taken;
+}
+
+async function measureText(crane: Crane, { runs }: ForwardJob): Promise<number> {
+  const taken: number[] = [];
+  for (let run = 0; run < Math.min(runs, 3); run++) {
+    const [vectors, one] = await timed(async () => {
+      const vectors = crane.model.encodePrompts();
+      await vectors.data();
+      return vectors;
+    });
+    vectors.dispose();
+    taken.push(one);
+  }
+  return median(taken);
+}
+
+/** As `crane detect --out`: colours over the picture, as a PNG. */
+function save({ map }: Detection, { out }: ForwardJob, index: number): Promise<void> {
+  return map.save(path.join(out, `${index}.png`));
+}
+
+async function timed<T>(run: () => Promise<T>): Promise<[result: T, seconds: number]> {
+  const began = performance.now();
+  const result = await run();
+  return [result, (performance.now() - began) / 1000];
+}
