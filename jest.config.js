@@ -2,6 +2,8 @@
 
 // Tests have a copy of the environment, which native libraries do not see, so TensorFlow's settings are made here.
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+// Two files of tests run at once.
+process.env.CRANE_WASM_THREADS ??= '1';
 
 /** Types are checked once by `npm run typecheck`; tests only transpile. */
 module.exports = {
