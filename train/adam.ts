@@ -112,12 +112,11 @@ export class Adam {
     return norm;
   }
 
-  state(): AdamState {
-    return {
-      step: this.steps,
-      first: Float32Array.from(this.first.dataSync()),
-      second: Float32Array.from(this.second.dataSync()),
-    };
+  /** Everything that going on needs, as it is when this is called. */
+  async state(): Promise<AdamState> {
+    const step = this.steps;
+    const [first, second] = await Promise.all([this.first.data(), this.second.data()]);
+    return { step, first: Float32Array.from(first), second: Float32Array.from(second) };
   }
 
   /** Goes on from a saved state. @throws TrainingError where it belongs to another number of values */

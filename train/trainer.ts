@@ -184,8 +184,9 @@ export class PromptTrainer {
     return Object.fromEntries(await Promise.all(entries));
   }
 
-  state(): TrainerState {
-    return { adam: this.adam.state(), steps: this.steps };
+  async state(): Promise<TrainerState> {
+    const { steps } = this;
+    return { adam: await this.adam.state(), steps };
   }
 
   /**

@@ -167,10 +167,10 @@ export class TrainingLoop {
   private async save(prompts?: PromptValues): Promise<void> {
     const { trainer, folder, log, events } = this.parts;
     const values = prompts ?? (await trainer.prompts());
+    const { adam } = await trainer.state();
     this.checkpointOf(values);
     folder.writing(log.file, () => log.sync());
     folder.writing(folder.events, () => events?.flush());
-    const { adam } = trainer.state();
     const { step, sums, epochs, seconds } = this;
     folder.writing(folder.state, () => writeRunState(folder.state, { step, prompts: values, adam, sums, epochs, logBytes: log.bytes, seconds }));
     this.saved = step;

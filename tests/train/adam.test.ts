@@ -68,7 +68,7 @@ describe('Adam', () => {
     expect([decayed.dataSync()[0], kept.dataSync()[0]]).toEqual([expect.closeTo(3.8, 5), 4]);
   });
 
-  test('shapes are kept, nothing leaks, and gradients over the bound are scaled down together', () => {
+  test('shapes are kept, nothing leaks, and gradients over the bound are scaled down together', async () => {
     const variables = [tf.variable(tf.zeros([2, 2])), tf.variable(tf.zeros([1]))];
     const adam = new Adam(variables, { beta1: 0, beta2: 0 });
     const gradients = [tf.fill([2, 2], 3), tf.tensor1d([8])];
@@ -77,21 +77,21 @@ describe('Adam', () => {
     expect(adam.apply(gradients, 0.1)).toBeNull();
     expect(tf.memory().numTensors).toBe(before);
     expect(variables.map((variable) => variable.shape)).toEqual([[2, 2], [1]]);
-    expectClose(adam.state().first, [3, 3, 3, 3, 8], 1e-6);
+    expectClose((await adam.state()).first, [3, 3, 3, 3, 8], 1e-6);
     adam.apply(gradients, 0.1, 1);
-    expectClose(adam.state().first, [0.3, 0.3, 0.3, 0.3, 0.8], 1e-6);
+    expectClose((await adam.state()).first, [0.3, 0.3, 0.3, 0.3, 0.8], 1e-6);
     adam.dispose();
     tf.dispose([variables, gradients]);
   });
 
-  test('goes on from a saved state as if it had never stopped', () => {
+  test('goes on from a saved state as if it had never stopped', async () => {
     const gradients = [[0.3, -1], [2, 0.5], [-0.2, 0.1], [1, 1]];
     const whole = run([1, 2], gradients, 0.1, { beta1: 0.6 });
     const variable = tf.variable(tf.tensor1d([1, 2]));
     const first = new Adam([variable], { beta1: 0.6 });
     gradients.slice(0, 2).forEach((gradient) => first.apply([tf.tensor1d(gradient)], 0.1));
     const second = new Adam([variable], { beta1: 0.6 });
-    second.restore(first.state());
+    second.restore(await first.state());
     expect(second.step).toBe(2);
     gradients.slice(2).forEach((gradient) => second.apply([tf.tensor1d(gradient)], 0.1));
     expect([...variable.dataSync()]).toEqual(whole);

@@ -245,7 +245,7 @@ describeWithGoldens("five steps of the reference's training", () => {
     const batch = goldenBatch(first.model);
     await first.trainer.step(batch);
     await first.trainer.step(batch);
-    const state = first.trainer.state();
+    const state = await first.trainer.state();
     const prompts = await first.trainer.prompts();
 
     const second = setUp(config, { contextProbability: 0.5 });

@@ -58,7 +58,7 @@ const STATE_FILE = 'state.safetensors';
  */
 export async function pretrain(options: PretrainingOptions): Promise<{ finished: boolean; network: NanoNetwork }> {
   const { recipe, folder } = options;
-  await prepareBackend();
+  await prepareBackend('auto', { synchronousReads: true });
   fs.mkdirSync(folder, { recursive: true });
   const stateFile = path.join(folder, STATE_FILE);
   const { network, adam } = options.resume && fs.existsSync(stateFile) ? restored(stateFile, recipe) : begun(recipe);
@@ -83,7 +83,7 @@ export async function pretrain(options: PretrainingOptions): Promise<{ finished:
       log({ step: adam.step, ...losses, learningRate, gradientNorm, size: batch.phase.size, seconds });
       options.onStep?.({ step: adam.step, steps: recipe.steps, losses, learningRate, gradientNorm, seconds });
       const last = adam.step === recipe.steps;
-      if (adam.step % options.saveEvery === 0 || last) save(stateFile, network, adam, recipe);
+      if (adam.step % options.saveEvery === 0 || last) await save(stateFile, network, adam, recipe);
       if (probe && (adam.step % options.probeEvery === 0 || last)) {
         const figures = runProbe(network, tokenizer, probe);
         log({ step: adam.step, probe: figures });
@@ -91,7 +91,7 @@ export async function pretrain(options: PretrainingOptions): Promise<{ finished:
       }
       await setImmediate(); // lets signals in
     }
-    if (options.signal?.aborted) save(stateFile, network, adam, recipe);
+    if (options.signal?.aborted) await save(stateFile, network, adam, recipe);
     return { finished: adam.step >= recipe.steps, network };
   } finally {
     await feed.close();
@@ -130,8 +130,8 @@ function begun(recipe: Recipe): { network: NanoNetwork; adam: Adam } {
   return { network, adam: makeAdam(network, recipe) };
 }
 
-function save(file: string, network: NanoNetwork, adam: Adam, recipe: Recipe): void {
-  const { step, first, second } = adam.state();
+async function save(file: string, network: NanoNetwork, adam: Adam, recipe: Recipe): Promise<void> {
+  const { step, first, second } = await adam.state();
   writeSafetensors(
     file,
     {
