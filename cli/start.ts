@@ -45,8 +45,9 @@ async function start({ out, seed, epochs, backend }: StartArguments, signal: Abo
   prepareFolder('--out', out);
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   const onProgress = createProgressReporter(process.stderr);
-  const { name, reason } = await prepareBackend(backend);
+  const { name, reason, warning } = await prepareBackend(backend);
   say(`Computing on ${name}: ${reason}`);
+  if (warning !== null) say(warning);
 
   say('\n1. Draw two sets of images: one to learn from, one whose things it will never have seen.');
   await ensureSynthetic(auxiliarySetName, { onProgress, signal });

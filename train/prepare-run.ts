@@ -29,6 +29,7 @@ export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
   const set = await openAuxiliarySet(typeof auxiliary === 'string' ? [auxiliary] : auxiliary, { categories, onProgress, signal });
   set.datasets.forEach(({ problems }) => problems.forEach(({ message }) => onNotice?.(message)));
   const backend = await prepareBackend(options.backend ?? 'auto');
+  if (backend.warning !== null) onNotice?.(backend.warning);
   const weights = await openRunWeights(options);
   let model: CraneModel | undefined;
   try {

@@ -82,6 +82,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   prepareFolder('--out', out);
   if (json !== undefined && json !== '-') prepareFile('--json', json);
   const backend = await prepareBackend(args.backend);
+  if (backend.warning !== null) process.stderr.write(`${backend.warning}\n`);
   const live = new LiveTable(process.stderr);
   const options: BenchmarkOptions = {
     datasets: datasets.names,
