@@ -40,7 +40,7 @@ interface BenchArguments extends Partial<Record<PartName, boolean>> {
 }
 
 /** Seconds for each case of the forward pass, about; with `--quick`. */
-const [USUAL_SECONDS, QUICK_SECONDS] = [60, 20] as const;
+const [USUAL_SECONDS, QUICK_SECONDS] = [30, 20] as const;
 
 /** `crane bench`: how fast this machine is, measured in one run so that the figures can be compared with each other. */
 export const benchCommand: CommandModule<object, BenchArguments> = {
@@ -90,7 +90,12 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
   const json = args.json === undefined ? undefined : openJsonLines('--json', args.json);
   try {
     const machine = describeMachine(await prepareBackend(args.backend));
-    const say = (text: string): void => void (args.json === '-' || process.stdout.write(text));
+    const say = (text: string): void => {
+      if (args.json === '-') return;
+      // In the place of the progress bar.
+      if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+      process.stdout.write(text);
+    };
     say(`${machineLine(machine)}\n`);
     const figures: Record<string, unknown> = {};
     const common = { runs: args.runs, onProgress: createProgressReporter(process.stderr), signal };

@@ -213,7 +213,7 @@ async function measureModelAlone(crane: Crane, { batch, runs, seconds, pictures 
 }
 
 /** Of the time for a case, so much may go to files in a row, and so many batches of them are scored. */
-const ROW_SHARE = 0.5;
+const ROW_SHARE = 0.25;
 const [LEAST_BATCHES, MOST_BATCHES] = [2, 24];
 
 /** Images a second where the next ones are decoded while the model runs. */
