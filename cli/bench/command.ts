@@ -62,7 +62,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
         .option('maps', { type: 'number', default: 1725, describe: '--metrics: maps of the whole set, 0 for none' })
         .option('small', { type: 'boolean', default: false, describe: '--training: small shapes, to try it out in seconds' })
         .option('runs', { type: 'number', default: 5, describe: 'how often each thing is measured; medians are shown' })
-        .option('json', { type: 'string', describe: 'also write one JSON object: to a file, or to standard output with "-"' })
+        .option('json', { type: 'string', describe: 'also write one JSON object: to a file, or to standard output with "-"; docs/performance.md has its fields' })
         .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes' }),
       [
         ['the forward pass of three networks, by stage: about ten minutes on two cores', 'crane bench'],

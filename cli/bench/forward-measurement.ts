@@ -59,18 +59,20 @@ export interface ForwardFigures {
 export interface MeasureOptions {
   /** Called when the first heatmap has been saved. */
   readonly onFirstResult?: () => void;
+  /** Whether the backend answers before it has computed, so that stages cannot be timed; by default as it does. */
+  readonly asynchronous?: boolean;
 }
 
 /** Measures one case in this process, which should be a fresh one: memory is that of the whole process. */
-export async function measureForward(job: ForwardJob, { onFirstResult }: MeasureOptions = {}): Promise<ForwardFigures> {
+export async function measureForward(job: ForwardJob, options: MeasureOptions = {}): Promise<ForwardFigures> {
   const info = await prepareBackend(job.backend);
-  const asynchronous = info.gpu || info.name === 'webgpu';
+  const { onFirstResult, asynchronous = info.gpu || info.name === 'webgpu' } = options;
   const { backbone, imageSize, batch } = job;
   const [crane, loadSeconds] = await timed(() =>
     Crane.load({ backbone, imageSize, batchSize: batch, backend: job.backend, offline: true, ...(job.prompts === undefined ? {} : { prompts: job.prompts }) }),
   );
   try {
-    const { sizes, options } = { sizes: crane.description.sizes, options: crane.model.options };
+    const { sizes } = crane.description;
     const first = await crane.detect(job.pictures[0] as string);
     await save(first, job, 0);
     onFirstResult?.();
@@ -81,7 +83,7 @@ export async function measureForward(job: ForwardJob, { onFirstResult }: Measure
     const textSeconds = await measureText(crane, job);
     const peakRssBytes = peakResidentBytes();
     const products: MeasuredProduct[] = [];
-    for (const shape of job.products ? productShapes(sizes, options) : []) products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
+    for (const shape of job.products ? productShapes(sizes, crane.model.options) : []) products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
     return {
       loadSeconds,
       peakRssBytes,
@@ -92,7 +94,7 @@ export async function measureForward(job: ForwardJob, { onFirstResult }: Measure
       stages: asynchronous ? null : feed.stages,
       textSeconds,
       latencies: feed.latencies,
-      flop: stageFlop({ sizes, options, featureSets: crane.model.copies.length }),
+      flop: stageFlop({ sizes, options: crane.model.options, featureSets: crane.model.copies.length }),
       products,
     };
   } finally {

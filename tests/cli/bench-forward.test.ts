@@ -186,6 +186,17 @@ describe('one case', () => {
     expect(fs.existsSync(path.join(folder, '0.png'))).toBe(true);
   });
 
+  test('where answers come before they are computed, the model is measured with its results read, and no stages', async () => {
+    await prepareBackend();
+    const before = tf.memory().numTensors;
+    const figures = await measureForward(job({ batch: 2, products: true }), { asynchronous: true });
+    expect(tf.memory().numTensors).toBe(before);
+    expect(figures.stages).toBeNull();
+    expect(figures.secondsPerImage).toBeGreaterThan(0);
+    expect(figures.secondsPerImage).toBeLessThan(2 * figures.endToEndSecondsPerImage);
+    expect(figures.products.every(({ gflops }) => gflops > 0)).toBe(true);
+  });
+
   test('a batch is measured as a batch, with a heatmap for each image and no latency', async () => {
     const figures = await measureForward(job({ batch: 3, runs: 1 }));
     expect(figures.latencies).toEqual([]);
