@@ -41,7 +41,7 @@ const LARGEST_EXPANDED_VIEW = 1 << 24;
  */
 export class LocatedTensorSource implements TensorSource {
   readonly entries: ReadonlyMap<string, TensorEntry>;
-  private readonly chunk = new ReusedBytes();
+  private readonly chunk = new ReusedBytes('conversion');
 
   constructor(
     readonly path: string,

@@ -18,7 +18,7 @@ export interface FileParameters extends ParameterSource {
  *   with as many rows as are wanted
  */
 export function parametersOf(reader: WeightReader, rows: ReadonlyMap<string, readonly number[]> = new Map()): FileParameters {
-  const bytes = new ReusedBytes();
+  const bytes = new ReusedBytes('tensor');
   const read = (path: string, shape: number[], turned: boolean): tf.Tensor => {
     const native = NativeValues.current();
     const wanted = rows.get(path);

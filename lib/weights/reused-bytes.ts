@@ -1,9 +1,10 @@
 /**
- * TensorFlow takes over a typed array without a copy only where it begins at a multiple of this, and large buffers of V8
- * begin this many bytes short of one.
+ * TensorFlow takes over a typed array without a copy only where it begins at a multiple of 64. The C library maps blocks of
+ * more than 32 MiB on their own, and a buffer in one begins 48 bytes short of such a multiple. Of a large buffer only what
+ * was written to takes memory. Where a library does otherwise, there is a copy more and nothing else changes.
  */
-const ALIGNMENT = 64;
 const BEFORE_ALIGNED = 48;
+const MAPPED_ALONE = 33 << 20;
 
 /**
  * Memory that one read after the other is put into. A buffer of its own for each tensor of a file would leave hundreds of
@@ -12,9 +13,15 @@ const BEFORE_ALIGNED = 48;
 export class ReusedBytes {
   private buffer = new ArrayBuffer(0);
 
+  /** @param purpose where what is read goes: to a tensor as it is, or through a conversion in JavaScript */
+  constructor(private readonly purpose: 'tensor' | 'conversion') {}
+
   /** `length` bytes, what they hold from before included; the next call gives the same memory again. */
   take(length: number): Uint8Array {
-    if (this.buffer.byteLength < length + ALIGNMENT) this.buffer = new ArrayBuffer(length + ALIGNMENT);
+    const needed = BEFORE_ALIGNED + length;
+    if (this.buffer.byteLength < needed) {
+      this.buffer = new ArrayBuffer(this.purpose === 'tensor' ? Math.max(MAPPED_ALONE, needed) : needed);
+    }
     return new Uint8Array(this.buffer, BEFORE_ALIGNED, length);
   }
 }
