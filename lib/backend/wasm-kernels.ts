@@ -47,8 +47,8 @@ export function registerBatchMatMul(): void {
   const original = wasmKernel('BatchMatMul');
   const transpose = wasmKernel('Transpose').kernelFunc;
   let multiply: MatMulFunction | null = null;
-  /** Right factors that have been used before, so that it is worth keeping what is made of them. */
-  const used = new WeakSet<object>();
+  /** Right factors that will be used again, with their number of rows: in another shape they are another factor. */
+  const lasting = new WeakMap<object, number>();
 
   replace(original, {
     setupFunc: (backend) => {
@@ -82,12 +82,14 @@ export function registerBatchMatMul(): void {
 
       if (pairing.kind === 'one right factor') {
         const rows = tf.util.sizeFromShape(aBatch) * m;
-        if (used.has(right.dataId) && heapBytes(backend) < KEPT_BELOW_HEAP_BYTES) {
+        if (!lasting.has(right.dataId) && isVariable(right)) lasting.set(right.dataId, k);
+        if (lasting.get(right.dataId) === k && heapBytes(backend) < KEPT_BELOW_HEAP_BYTES) {
           const shapes = [shapeBytes([1, rows, k]), shapeBytes([1, k, n])] as const;
           multiply(idOf(backend, left), shapes[0], 3, idOf(backend, right), shapes[1], 3, 0, 0, idOf(backend, out));
         } else {
           product({ rows, k, n }, 0, 0, 0);
-          used.add(right.dataId);
+          // What is used once may be used again.
+          if (!lasting.has(right.dataId)) lasting.set(right.dataId, k);
         }
       } else {
         const count = tf.util.sizeFromShape(bBatch);
@@ -135,6 +137,10 @@ function partOf(backend: BackendWasm, whole: TensorInfo, offset: number, shape: 
 function forgetPart(backend: BackendWasm, part: TensorInfo): void {
   backend.wasm.tfjs.disposeData(idOf(backend, part));
   backend.dataIdMap.delete(part.dataId);
+}
+
+function isVariable({ dataId }: TensorInfo): boolean {
+  return Object.values(tf.engine().registeredVariables).some((variable) => variable.dataId === dataId);
 }
 
 function heapBytes(backend: BackendWasm): number {

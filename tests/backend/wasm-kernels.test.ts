@@ -94,6 +94,18 @@ describe('products', () => {
     x.dispose();
   });
 
+  test.each([false, true])('a right factor in another shape is another factor (variable: %s)', async (isVariable) => {
+    const { plain, wasm } = await onBoth(() => {
+      const weights = isVariable ? tf.variable(values([8, 6], 1)) : values([8, 6], 1);
+      const wide = tf.reshape(weights, [6, 8]) as tf.Tensor2D;
+      const [short, long] = [values([3, 6], 2) as tf.Tensor2D, values([3, 8], 3) as tf.Tensor2D];
+      const products = [0, 1, 2].flatMap(() => [tf.matMul(long, weights as tf.Tensor2D), tf.matMul(short, wide)]);
+      if (isVariable) weights.dispose();
+      return products;
+    });
+    expectClose(wasm, plain);
+  });
+
   test('memory of the WebAssembly heap is given back', async () => {
     await prepareBackend('wasm', THREADS);
     const heap = (): number => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
