@@ -1,35 +1,24 @@
 import * as fs from 'node:fs';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { Crane } from '../lib/crane';
-import type { Detection } from '../lib/detection';
-import { ImageError, UsageError } from '../lib/errors';
+import { UsageError } from '../lib/errors';
 import { imagesBelow } from '../lib/image/image-files';
+import { failedRow, formsFrom, savedRow, type Row, type SavingArguments } from './detection-row';
 import { withExamples } from './examples';
 import { interruptible } from './interrupt';
-import { isUrl, MAP_FORMS, planMapFiles, saveMapFiles, type MapFile, type SavedForm } from './map-files';
+import { isUrl, MAP_FORMS, planMapFiles, type MapFile } from './map-files';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from './model-options';
-import { openJsonLines, prepareFile, prepareFolder } from './output';
+import { openJsonLines, prepareFile, prepareFolder, say } from './output';
 import { createProgressReporter } from './progress-bar';
+import { SideTasks } from './side-tasks';
 import { formatTable } from './table';
+import { SAVES_AT_ONCE, watch } from './watch';
 
-interface DetectArguments extends ModelArguments {
+interface DetectArguments extends ModelArguments, SavingArguments {
   images: string[];
-  out?: string | undefined;
-  save?: string | undefined;
-  threshold?: number | undefined;
-  perImageScale: boolean;
+  watch?: string | undefined;
+  newOnly?: boolean | undefined;
   json?: string | undefined;
-}
-
-/** One line of `--json`. Where an image failed, `error` says why and what is not known is null. */
-interface Row {
-  readonly path: string;
-  readonly score: number | null;
-  readonly width: number | null;
-  readonly height: number | null;
-  readonly seconds: number | null;
-  readonly files: readonly string[];
-  readonly error?: string;
 }
 
 /** An image to score, or what stands in the place of images that are not there. */
@@ -38,15 +27,17 @@ interface Input {
   readonly error?: string;
 }
 
-/** `crane detect IMAGES|DIRS…` */
+/** `crane detect IMAGES|DIRS…`, `crane detect --watch DIR` */
 export const detectCommand: CommandModule<object, DetectArguments> = {
-  command: 'detect <images..>',
+  command: 'detect [images..]',
   describe: 'Find defects in images or folders of images',
   builder: (argv) =>
     withExamples(
       modelOptions(
         argv
-          .positional('images', { type: 'string', demandOption: true, describe: 'images, folders or URLs' })
+          .positional('images', { type: 'string', array: true, default: [], defaultDescription: 'none', describe: 'images, folders or URLs' })
+          .option('watch', { type: 'string', describe: 'folder whose images are scored as they arrive, until Ctrl-C', group: 'Detection:' })
+          .option('new-only', { type: 'boolean', describe: 'with --watch: leave out the images that are there already', group: 'Detection:' })
           .option('out', { type: 'string', describe: 'folder for maps and overlays', group: 'Detection:' })
           .option('save', { type: 'string', defaultDescription: 'overlay', describe: `what to write to --out: any of ${MAP_FORMS.join(',')}`, group: 'Detection:' })
           .option('threshold', { type: 'number', describe: 'anomaly threshold, 0 to 1: for masks and contours', group: 'Detection:' })
@@ -56,6 +47,7 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
       [
         ['score one image and write an overlay', 'crane detect part.png --out results'],
         ['a whole folder, with maps and scores for programs', 'crane detect line-3/ --out results --save overlay,npy --json scores.jsonl'],
+        ['a folder that a camera writes to, the model kept warm', 'crane detect --watch incoming/ --out results --json -'],
       ],
     ) as never,
   handler: async (args) => {
@@ -64,8 +56,9 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
 };
 
 async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number> {
-  const forms = formsFrom(args);
   const options = craneOptionsFrom(args);
+  if (watches(args)) return watch(args, options);
+  const forms = formsFrom(args);
   const inputs = args.images.flatMap(expand);
   if (inputs.every(({ error }) => error !== undefined)) throw new UsageError('usage/empty-folder', inputs.map(({ error }) => error).join('\n'), {});
   if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
@@ -94,6 +87,17 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
   });
 }
 
+/** @throws UsageError where nothing is named to be scored, or more than one thing can do */
+function watches(args: DetectArguments): args is DetectArguments & { watch: string } {
+  if (args.watch !== undefined) {
+    if (args.images.length === 0) return true;
+    throw new UsageError('usage/watch', `--watch ${args.watch} scores what arrives in that folder; leave out ${args.images.join(', ')}, or the option.`, { watch: args.watch, images: args.images });
+  }
+  if (args.newOnly === true) throw new UsageError('usage/watch', '--new-only belongs to --watch DIR.', {});
+  if (args.images.length > 0) return false;
+  throw new UsageError('usage/arguments', 'Nothing to score: name images, folders or URLs, or --watch DIR.\nSee `crane detect --help`.', {});
+}
+
 interface Scoring {
   /** What to write for each input; undefined without `--out`. */
   readonly files: readonly MapFile[][] | undefined;
@@ -117,40 +121,31 @@ async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrde
     report({ kind: 'advance', task: 'detect', done: rows.count, total });
   };
   report({ kind: 'start', task: 'detect', total, unit: 'images' });
+  const saves = new SideTasks(SAVES_AT_ONCE);
   let finished = false;
   try {
     inputs.forEach(({ source, error }, place) => {
-      if (error !== undefined) settle(place, { ...failedRow(source), error });
+      if (error !== undefined) settle(place, failedRow(source, error));
     });
     const stream = crane.stream(
       inputs.flatMap(({ source, error }) => (error === undefined ? [source] : [])),
-      { onFailure: ({ input, error }) => settle(placeOf(input as string), { ...failedRow(input as string), error: error.message }) },
+      {
+        keepPictures: files !== undefined,
+        onFailure: ({ input, error }) => settle(placeOf(input as string), failedRow(input as string, error.message)),
+      },
     );
     for await (const detection of stream) {
       const place = placeOf(detection.source);
-      settle(place, await saved(detection, files?.[place] ?? [], args));
-      if (signal.aborted) return;
+      await saves.start(detection.source, async () => settle(place, await savedRow(detection, files?.[place] ?? [], args)));
+      if (signal.aborted) break;
     }
+    await saves.finish();
+    if (signal.aborted) return;
     report({ kind: 'done', task: 'detect' });
     finished = true;
   } finally {
     // What follows starts on a line of its own.
     if (!finished) say('', '');
-  }
-}
-
-async function saved({ source, score, width, height, seconds, map }: Detection, files: readonly MapFile[], args: DetectArguments): Promise<Row> {
-  const row = { path: source, score, width, height, seconds };
-  try {
-    const written = await saveMapFiles(map, files, {
-      ...(args.threshold === undefined ? {} : { threshold: args.threshold }),
-      ...(args.perImageScale ? { scale: 'image' as const } : {}),
-    });
-    return { ...row, files: written };
-  } catch (error) {
-    // A picture that has gone meanwhile is its own failure; a full disk is everybody's.
-    if (!(error instanceof ImageError) || error.code === 'map/unwritable') throw error;
-    return { ...row, files: [], error: error.message };
   }
 }
 
@@ -173,29 +168,6 @@ class RowsInOrder {
       this.emit(next);
     }
   }
-}
-
-function failedRow(source: string): Row {
-  return { path: source, score: null, width: null, height: null, seconds: null, files: [] };
-}
-
-function formsFrom(args: DetectArguments): SavedForm[] {
-  const { save = 'overlay', threshold, out } = args;
-  const forms = [...new Set(save.split(',').map((part) => part.trim()))];
-  const unknown = forms.filter((form) => !(MAP_FORMS as readonly string[]).includes(form));
-  if (unknown.length > 0) {
-    throw new UsageError('usage/save', `--save ${save}: "${unknown.join('", "')}" is not known; choose among ${MAP_FORMS.join(', ')}`, { unknown });
-  }
-  if (args.save !== undefined && out === undefined) {
-    throw new UsageError('usage/out', `--save ${save} says what to write, but not where: add --out FOLDER`, {});
-  }
-  if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
-    throw new UsageError('usage/threshold', `--threshold ${threshold}: anomaly maps hold values from 0 to 1, so a number in that range was expected`, { found: threshold });
-  }
-  if (forms.includes('mask') && threshold === undefined) {
-    throw new UsageError('usage/threshold', '--save mask needs --threshold T, between 0 and 1: pixels at or above it are white', {});
-  }
-  return forms as SavedForm[];
 }
 
 /** A folder stands for the images below it; anything else for itself. */
@@ -236,9 +208,4 @@ function conclude(rows: readonly Row[], total: number, signal: AbortSignal): num
   if (!signal.aborted) return failed > 0 ? 1 : 0;
   say(`Stopped after ${rows.length} of ${total} images.`);
   return 130;
-}
-
-/** Writes a line for people; on a terminal, in the place of the progress bar. */
-function say(message: string, end = '\n'): void {
-  process.stderr.write(`${process.stderr.isTTY ? '\r\u001b[K' : ''}${message}${end}`);
 }

@@ -6,14 +6,16 @@ export const INTERRUPTED = 'cli/interrupted';
 /**
  * Runs work that Ctrl-C stops at its next step instead of in the middle of a file. A second Ctrl-C ends the process at
  * once.
+ * @param signals what stops it besides; services are stopped by SIGTERM
  */
-export async function interruptible<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function interruptible<T>(run: (signal: AbortSignal) => Promise<T>, signals: readonly NodeJS.Signals[] = []): Promise<T> {
   const controller = new AbortController();
   const interrupt = (): void => controller.abort(new CraneError(INTERRUPTED, 'Stopped.'));
-  process.once('SIGINT', interrupt);
+  const heard: NodeJS.Signals[] = ['SIGINT', ...signals];
+  heard.forEach((name) => process.once(name, interrupt));
   try {
     return await run(controller.signal);
   } finally {
-    process.removeListener('SIGINT', interrupt);
+    heard.forEach((name) => process.removeListener(name, interrupt));
   }
 }

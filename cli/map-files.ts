@@ -38,6 +38,44 @@ export function planMapFiles(sources: readonly string[], folder: string, forms: 
   return identities.map((identity) => planned.get(identity) as MapFile[]);
 }
 
+/** So many names are remembered, so that a command that runs for months does not grow. */
+const NAMES_REMEMBERED = 100_000;
+
+/**
+ * Names the files of images that arrive one by one below a folder: in the same folders below another, after the image. Where a
+ * name is another image's already, numbered; an image that comes again has the files that it had.
+ */
+export class MirroredMapFiles {
+  private readonly owners = new Map<string, string>();
+
+  /** @throws UsageError `usage/overwrite` where files could replace images, or be taken for images */
+  constructor(private readonly folder: string, private readonly out: string, private readonly forms: readonly SavedForm[]) {
+    const place = path.relative(identityOf(out), identityOf(folder));
+    if (place === '' || (!place.startsWith('..') && !path.isAbsolute(place))) {
+      throw new UsageError('usage/overwrite', `--out ${out}: the watched folder is ${place === '' ? 'the same' : 'inside it'}, so results would lie among the images. Name another folder.`, { folder, out });
+    }
+  }
+
+  /** @param source path of an image in the folder or below it */
+  filesOf(source: string): MapFile[] {
+    const below = path.dirname(path.relative(this.folder, source));
+    const folder = path.join(this.out, below);
+    let files = filesNamed(stemOf(source), folder, this.forms);
+    for (let twin = 2; files.some(({ file }) => this.isOthers(file, source)); twin++) files = filesNamed(`${stemOf(source)}-${twin}`, folder, this.forms);
+    for (const { file } of files) this.owners.set(file.toLowerCase(), source);
+    for (const name of this.owners.keys()) {
+      if (this.owners.size <= NAMES_REMEMBERED) break;
+      this.owners.delete(name);
+    }
+    return files;
+  }
+
+  private isOthers(file: string, source: string): boolean {
+    const owner = this.owners.get(file.toLowerCase());
+    return owner !== undefined && owner !== source;
+  }
+}
+
 /** Writes the planned files of one map. @throws as `AnomalyMap.save` */
 export async function saveMapFiles(map: AnomalyMap, files: readonly MapFile[], drawing: Omit<SaveMapOptions, 'as'>): Promise<string[]> {
   for (const { form, file } of files) {

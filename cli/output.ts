@@ -57,6 +57,11 @@ export function openJsonLines(option: string, target: string): LineWriter {
   };
 }
 
+/** Writes a line for people to the error stream; on a terminal, in the place of a progress bar. */
+export function say(message: string, end = '\n'): void {
+  process.stderr.write(`${process.stderr.isTTY ? '\r\u001b[K' : ''}${message}${end}`);
+}
+
 function unwritable(option: string, place: string, error: unknown): UsageError {
   const code = codeOf(error);
   const what = code === 'EEXIST' || code === 'ENOTDIR' ? 'a file is in its place' : `cannot be written (${code})`;

@@ -35,6 +35,7 @@ export type { TrainingResult, TrainOptions } from '../train/run';
 export type { StepReport } from '../train/training-loop';
 export type { BestEpoch, EpochRecord } from '../train/epoch-record';
 export type { ImageInput, RawPixels } from './image/input';
+export { WatchedFolder, type Fate, type WatchOptions } from './image/watched-folder';
 
 export { PatchEmbedding } from './layers/patch-embedding';
 export { MultiHeadAttention } from './layers/multi-head-attention';

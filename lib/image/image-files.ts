@@ -69,7 +69,7 @@ function listEntries(folder: string, wanted: (entry: fs.Dirent) => boolean): str
 }
 
 /** Archives made on a Mac carry `._x` twins and `__MACOSX` folders. */
-function isHidden(name: string): boolean {
+export function isHidden(name: string): boolean {
   return name.startsWith('.') || name === '__MACOSX' || name === 'Thumbs.db';
 }
 

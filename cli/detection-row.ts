@@ -1,0 +1,62 @@
+import type { Detection } from '../lib/detection';
+import { ImageError, UsageError } from '../lib/errors';
+import { MAP_FORMS, saveMapFiles, type MapFile, type SavedForm } from './map-files';
+
+/** What `crane detect` writes about images, and how. */
+export interface SavingArguments {
+  out?: string | undefined;
+  save?: string | undefined;
+  threshold?: number | undefined;
+  perImageScale: boolean;
+}
+
+/** One line of `--json`. Where an image failed, `error` says why and what is not known is null. */
+export interface Row {
+  readonly path: string;
+  readonly score: number | null;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly seconds: number | null;
+  readonly files: readonly string[];
+  readonly error?: string;
+}
+
+export function failedRow(source: string, error: string): Row {
+  return { path: source, score: null, width: null, height: null, seconds: null, files: [], error };
+}
+
+/** Saves the maps of one image and says what there is to say about it. @throws where nothing can be written any more */
+export async function savedRow({ source, score, width, height, seconds, map }: Detection, files: readonly MapFile[], args: SavingArguments): Promise<Row> {
+  const row = { path: source, score, width, height, seconds };
+  try {
+    const written = await saveMapFiles(map, files, {
+      ...(args.threshold === undefined ? {} : { threshold: args.threshold }),
+      ...(args.perImageScale ? { scale: 'image' as const } : {}),
+    });
+    return { ...row, files: written };
+  } catch (error) {
+    // A picture that has gone meanwhile is its own failure; a full disk is everybody's.
+    if (!(error instanceof ImageError) || error.code === 'map/unwritable') throw error;
+    return { ...row, files: [], error: error.message };
+  }
+}
+
+/** @throws UsageError for forms that are not known, and where threshold or folder do not fit them */
+export function formsFrom(args: SavingArguments): SavedForm[] {
+  const { save = 'overlay', threshold, out } = args;
+  const forms = [...new Set(save.split(',').map((part) => part.trim()))];
+  const unknown = forms.filter((form) => !(MAP_FORMS as readonly string[]).includes(form));
+  if (unknown.length > 0) {
+    throw new UsageError('usage/save', `--save ${save}: "${unknown.join('", "')}" is not known; choose among ${MAP_FORMS.join(', ')}`, { unknown });
+  }
+  if (args.save !== undefined && out === undefined) {
+    throw new UsageError('usage/out', `--save ${save} says what to write, but not where: add --out FOLDER`, {});
+  }
+  if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
+    throw new UsageError('usage/threshold', `--threshold ${threshold}: anomaly maps hold values from 0 to 1, so a number in that range was expected`, { found: threshold });
+  }
+  if (forms.includes('mask') && threshold === undefined) {
+    throw new UsageError('usage/threshold', '--save mask needs --threshold T, between 0 and 1: pixels at or above it are white', {});
+  }
+  return forms as SavedForm[];
+}
