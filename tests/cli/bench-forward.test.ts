@@ -198,10 +198,15 @@ describe('one case', () => {
   });
 
   test('a batch is measured as a batch, with a heatmap for each image and no latency', async () => {
-    const figures = await measureForward(job({ batch: 3, runs: 1 }));
+    const began = performance.now();
+    const figures = await measureForward(job({ batch: 24, runs: 1, seconds: 0.01 }));
+    const passed = (performance.now() - began) / 1000;
     expect(figures.latencies).toEqual([]);
     expect(figures.runs).toBe(1);
-    expect(fs.existsSync(path.join(folder, '2.png'))).toBe(true);
+    expect(fs.existsSync(path.join(folder, '23.png'))).toBe(true);
+    // An image has its share of the one batch.
+    expect(24 * figures.endToEndSecondsPerImage).toBeLessThan(passed);
+    expect(figures.imagesPerSecondInARow).toBeNull();
   });
 });
 
@@ -278,10 +283,13 @@ test('a temporary folder is gone when it is removed', () => {
 
 describe('crane bench', () => {
   test('as JSON, with every figure, from processes of its own', async () => {
+    const listeners = process.listenerCount('SIGTERM');
     const { code, out, err } = await runCrane(
       ...['bench', '--backbone', weights, '--image-size', '24', '--batch', '1,2', '--runs', '1', '--seconds', '1', '--picture', '60x40', '--json', '-'],
     );
     expect([code, err]).toEqual([0, expect.stringContaining('cases: 2 steps')]);
+    // Its temporary folder has been removed.
+    expect(process.listenerCount('SIGTERM')).toBe(listeners);
     type Case = Record<string, number> & { stages: Record<Stage, { seconds: number; gflop: number }> };
     const result = JSON.parse(out) as { peakGflops: number; machine: object; cases: Case[]; products: { products: { gflops: number }[] }[] };
     expect(result.machine).toMatchObject({ cores: expect.any(Number) as number });
