@@ -52,7 +52,7 @@ describe('prepareBackend', () => {
   });
 
   test('a name that is none is an error that lists those that are', async () => {
-    await expect(prepareBackend('cuda' as BackendChoice)).rejects.toThrow(/"cuda"; choose one of auto, tensorflow, wasm, cpu/);
+    await expect(prepareBackend('cuda' as BackendChoice)).rejects.toThrow(/"cuda"; choose one of auto, tensorflow, webgpu, wasm, cpu/);
   });
 
   test('twice is the same as once, and a switch takes tensors along', async () => {
