@@ -95,7 +95,7 @@ function watches(args: DetectArguments): args is DetectArguments & { watch: stri
   }
   if (args.newOnly === true) throw new UsageError('usage/watch', '--new-only belongs to --watch DIR.', {});
   if (args.images.length > 0) return false;
-  throw new UsageError('usage/arguments', 'Nothing to score: name images, folders or URLs, or --watch DIR.\nSee `crane detect --help`.', {});
+  throw new UsageError('usage/arguments', 'Something is missing after the command: images, folders or URLs, or --watch DIR.\nSee `crane detect --help`.', {});
 }
 
 interface Scoring {

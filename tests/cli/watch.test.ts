@@ -143,7 +143,7 @@ describeWithGoldens('crane detect --watch', () => {
     [['--watch'], /--watch needs a value/],
     [['--watch', '.', 'part.png'], /--watch \. .*leave out part\.png/],
     [['--new-only', 'part.png'], /--new-only belongs to --watch/],
-    [[], /Nothing to score.*--watch DIR/],
+    [[], /Something is missing.*--watch DIR/],
     [['--watch', '.', '--out', '.'], /--out \.: the watched folder is the same/],
     [['--watch', '.', '--out', '..'], /--out \.\.: the watched folder is inside it/],
     [['--watch', '.', '--save', 'mask', '--out', '../other'], /needs --threshold/],
