@@ -50,9 +50,11 @@ export async function renderHeatmap(map: ScoreMap, options: HeatmapOptions = {})
   const scale = scaleOf(map, options.scale);
   const colours = COLORMAPS[options.colormap ?? 'turbo'];
   const pixels = new Uint8Array(width * height * 3);
-  for (let at = 0; at < map.data.length; at++) {
+  for (let at = 0, write = 0; at < map.data.length; at++, write += 3) {
     const colour = level(map.data[at] as number, scale) * 3;
-    for (let channel = 0; channel < 3; channel++) pixels[at * 3 + channel] = colours[colour + channel] as number;
+    pixels[write] = colours[colour] as number;
+    pixels[write + 1] = colours[colour + 1] as number;
+    pixels[write + 2] = colours[colour + 2] as number;
   }
   return finish({ width, height, data: pixels }, map, colours, scale, options);
 }
@@ -79,17 +81,22 @@ export async function renderOverlay(map: ScoreMap, image: RgbImage, options: Ove
   const colours = COLORMAPS[options.colormap ?? 'turbo'];
   const cover = coverage(options.opacity ?? 0.65);
   const pixels = new Uint8Array(width * height * 3);
-  for (let at = 0; at < fitted.data.length; at++) {
+  const under = image.data;
+  for (let at = 0, write = 0; at < fitted.data.length; at++, write += 3) {
     const place = level(fitted.data[at] as number, scale);
     const share = cover[place] as number;
-    for (let channel = 0; channel < 3; channel++) {
-      const under = image.data[at * 3 + channel] as number;
-      // Stored bytes are cut, not rounded; hence the half.
-      pixels[at * 3 + channel] = under + ((colours[place * 3 + channel] as number) - under) * share + 0.5;
-    }
+    // Colour by colour without an inner loop, which would take most of the time.
+    pixels[write] = mixed(under[write] as number, colours[place * 3] as number, share);
+    pixels[write + 1] = mixed(under[write + 1] as number, colours[place * 3 + 1] as number, share);
+    pixels[write + 2] = mixed(under[write + 2] as number, colours[place * 3 + 2] as number, share);
   }
-  const mixed = colours.map((colour, at) => Math.round(128 + (colour - 128) * (cover[Math.floor(at / 3)] as number)));
-  return finish({ width, height, data: pixels }, fitted, mixed, scale, options);
+  const overGrey = colours.map((colour, at) => Math.round(128 + (colour - 128) * (cover[Math.floor(at / 3)] as number)));
+  return finish({ width, height, data: pixels }, fitted, overGrey, scale, options);
+}
+
+/** Rounded by hand: stored bytes are cut. */
+function mixed(under: number, colour: number, share: number): number {
+  return (under + (colour - under) * share + 0.5) | 0;
 }
 
 /**
@@ -149,27 +156,43 @@ async function finish(
         ...(options.mask === undefined ? {} : { truth: hex(TRUTH) }),
         ...(options.threshold === undefined ? {} : { predicted: { colour: hex(PREDICTED), threshold: options.threshold } }),
       });
-  const badge = ownScale && !legend ? ownScaleBadge({ width, height }, scale) : '';
-  const canvasWidth = legend?.canvasWidth ?? width;
-  const canvasHeight = legend?.canvasHeight ?? height;
-
-  let image = sharp(picture.data, { raw: { width, height, channels: 3 } });
-  if (legend) {
-    image = image.extend({ right: canvasWidth - width, bottom: canvasHeight - height, background: '#ffffff' });
-  }
-  const marks = badge + (legend?.svg ?? '');
-  if (marks !== '') {
-    const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${canvasWidth}" height="${canvasHeight}">${marks}</svg>`;
-    image = image.composite([{ input: Buffer.from(svg), left: 0, top: 0 }]);
+  const canvas = legend ? await withMargin(picture, legend) : picture;
+  let image = sharp(canvas.data, { raw: { width: canvas.width, height: canvas.height, channels: 3 } });
+  if (ownScale && !legend) {
+    image = image.composite([{ input: svgOf(ownScaleBadge({ width, height }, scale), 0, width, height), left: 0, top: 0 }]);
   }
   switch (options.format ?? 'png') {
     case 'png':
-      return image.removeAlpha().png().toBuffer();
+      // The usual level, 6, takes two thirds more time for a file that is an eighth smaller.
+      return image.removeAlpha().png({ compressionLevel: 2 }).toBuffer();
     case 'jpeg':
       return image.removeAlpha().jpeg({ quality: 92, chromaSubsampling: '4:4:4' }).toBuffer();
     case 'webp':
       return image.removeAlpha().webp({ quality: 92 }).toBuffer();
   }
+}
+
+/** The picture with its margin. Only the margin is drawn: to draw on all of it would take longer than all the rest. */
+async function withMargin(picture: RgbImage, { canvasWidth, canvasHeight, svg }: Legend): Promise<RgbImage> {
+  const { width, height } = picture;
+  const margin = canvasWidth - width;
+  const strip = await sharp({ create: { width: margin, height: canvasHeight, channels: 3, background: '#ffffff' } })
+    .composite([{ input: svgOf(svg, width, margin, canvasHeight), left: 0, top: 0 }])
+    .removeAlpha()
+    .raw()
+    .toBuffer();
+  const data = new Uint8Array(canvasWidth * canvasHeight * 3).fill(255);
+  for (let row = 0; row < canvasHeight; row++) {
+    const start = row * canvasWidth * 3;
+    if (row < height) data.set(picture.data.subarray(row * width * 3, (row + 1) * width * 3), start);
+    data.set(strip.subarray(row * margin * 3, (row + 1) * margin * 3), start + width * 3);
+  }
+  return { width: canvasWidth, height: canvasHeight, data };
+}
+
+/** A file of what is drawn from `left` on. */
+function svgOf(drawing: string, left: number, width: number, height: number): Buffer {
+  return Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${left} 0 ${width} ${height}">${drawing}</svg>`);
 }
 
 function hex(colour: readonly number[]): string {

@@ -20,27 +20,47 @@ export function resizeMap(
   const columns = neighbours(width, toWidth);
   const rows = neighbours(height, toHeight);
   const out = new Float32Array(toWidth * toHeight);
-  let write = 0;
+  // Enlarged, many rows lie between the same two; in float64, so that nothing is rounded on the way.
+  let [above, below] = [new Float64Array(toWidth), new Float64Array(toWidth)];
+  let [upper, lower] = [-1, -1];
   for (let row = 0; row < toHeight; row++) {
-    const upper = (rows.first[row] as number) * width;
-    const lower = (rows.second[row] as number) * width;
-    const down = rows.fraction[row] as number;
-    for (let column = 0; column < toWidth; column++) {
-      const left = columns.first[column] as number;
-      const right = columns.second[column] as number;
-      const across = columns.fraction[column] as number;
-      const topLeft = map[upper + left] as number;
-      const bottomLeft = map[lower + left] as number;
-      const top = topLeft + ((map[upper + right] as number) - topLeft) * across;
-      const bottom = bottomLeft + ((map[lower + right] as number) - bottomLeft) * across;
-      out[write++] = top + (bottom - top) * down;
-    }
+    const first = rows.first[row] as number;
+    const second = rows.second[row] as number;
+    if (first !== upper && first === lower) [above, below, upper, lower] = [below, above, lower, upper];
+    if (first !== upper) stretchRow(map, first, columns, above);
+    if (second !== lower) stretchRow(map, second, columns, below);
+    [upper, lower] = [first, second];
+    blendRows(above, below, rows.fraction[row] as number, out, row * toWidth);
   }
   return out;
 }
 
+interface Neighbours {
+  readonly from: number;
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+  readonly fraction: Float64Array;
+}
+
+/** One row of the map at the width of the output. */
+function stretchRow(map: Float32Array, row: number, { from, first, second, fraction }: Neighbours, out: Float64Array): void {
+  const start = row * from;
+  for (let column = 0; column < out.length; column++) {
+    const left = map[start + (first[column] as number)] as number;
+    out[column] = left + ((map[start + (second[column] as number)] as number) - left) * (fraction[column] as number);
+  }
+}
+
+/** One row of the output. */
+function blendRows(above: Float64Array, below: Float64Array, down: number, out: Float32Array, write: number): void {
+  for (let column = 0; column < above.length; column++) {
+    const top = above[column] as number;
+    out[write + column] = top + ((below[column] as number) - top) * down;
+  }
+}
+
 /** For each output position the two input samples it lies between, and how far it is towards the second. */
-function neighbours(from: number, to: number): { first: Int32Array; second: Int32Array; fraction: Float64Array } {
+function neighbours(from: number, to: number): Neighbours {
   const first = new Int32Array(to);
   const second = new Int32Array(to);
   const fraction = new Float64Array(to);
@@ -52,5 +72,5 @@ function neighbours(from: number, to: number): { first: Int32Array; second: Int3
     second[position] = Math.min(from - 1, floor + 1);
     fraction[position] = place - floor;
   }
-  return { first, second, fraction };
+  return { from, first, second, fraction };
 }
