@@ -35,7 +35,7 @@ async function provideLibrary(context, gpu) {
     try {
       fs.mkdirSync(work, { recursive: true });
       const python = requireProgram('python3', context);
-      const wheel = findLocalWheel(native, flavour) ?? (await download(context, python, `${flavour}==${VERSION}`, work, '274 MB'));
+      const wheel = findLocalWheel(native, flavour) ?? (await download(context, python, `${flavour}==${VERSION}`, work, gpu ? 'and CUDA, 5.3 GB unpacked' : '274 MB'));
       const unpacked = path.join(work, 'unpacked');
       await unpack(context, python, wheel, unpacked);
       if (gpu) await addCudaLibraries(context, python, wheel, work, unpacked);
@@ -145,7 +145,7 @@ async function unpack(context, python, wheel, folder) {
 
 /**
  * The CUDA libraries that `tensorflow[and-cuda]` names, laid beside the TensorFlow folder, where its libraries look for
- * them. Not tried on a machine with a GPU yet.
+ * them. Without a GPU this was seen to download, compile and load, up to the first call of NVIDIA's driver.
  */
 async function addCudaLibraries(context, python, wheel, work, unpacked) {
   const listing = await context.run(python, [path.join(__dirname, 'native', 'list_cuda_wheels.py'), wheel]);

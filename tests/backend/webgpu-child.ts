@@ -18,7 +18,7 @@ export interface WebgpuFindings {
   /** By what was computed: on the one backend, and on WebGPU. */
   readonly values: Readonly<Record<string, readonly [usual: number[], webgpu: number[]]>>;
   readonly leaked: number;
-  readonly errors: Readonly<Record<'tooLarge' | 'device' | 'afterwards', string>>;
+  readonly errors: Readonly<Record<'hardwareOnly' | 'tooLarge' | 'device' | 'afterwards', string>>;
 }
 
 type Values = Record<string, number[]>;
@@ -91,11 +91,12 @@ async function numbersOf({ global, patches }: ImageFeatures, method: string): Pr
 
 async function errors(): Promise<WebgpuFindings['errors']> {
   const { largestTensor } = await startWebgpuBackend({ hardwareOnly: false });
+  const hardwareOnly = await codeOf(() => startWebgpuBackend({ hardwareOnly: true }));
   const tooLarge = await codeOf(async () => tf.tidy(() => tf.fill([largestTensor / 4 + 1], 1)));
   const fine = tf.ones([2000]).add(1);
   const { device } = tf.backend() as unknown as { device: { createBuffer(descriptor: object): void } };
   device.createBuffer({ size: 16, usage: 0xffff });
-  return { tooLarge, device: await codeOf(() => fine.data()), afterwards: await codeOf(() => tf.ones([2000]).add(1).data()) };
+  return { hardwareOnly, tooLarge, device: await codeOf(() => fine.data()), afterwards: await codeOf(() => tf.ones([2000]).add(1).data()) };
 }
 
 async function codeOf(action: () => Promise<unknown>): Promise<string> {

@@ -65,6 +65,10 @@ test('the packages that people are told to install are those of package.json', (
   });
 
   test('refuses a tensor over the limit, and gives out no numbers after an error of the device', () => {
-    expect(findings.errors).toEqual({ tooLarge: 'backend/tensor-too-large', device: 'backend/device', afterwards: 'backend/device' });
+    expect(findings.errors).toMatchObject({ tooLarge: 'backend/tensor-too-large', device: 'backend/device', afterwards: 'backend/device' });
+  });
+
+  test('is taken for hardware only where it is', () => {
+    expect(findings.errors.hardwareOnly).toBe(findings.info['gpu'] === true ? 'no error' : 'backend/unavailable');
   });
 });
