@@ -79,14 +79,19 @@ function recordPath(file: string): string {
 }
 
 function isVerified(entry: RegisteredWeights, file: string): boolean {
+  const recorded = recordedSha256(file);
+  return recorded !== undefined && (entry.sha256 === null || recorded === entry.sha256);
+}
+
+/** The sha256 that was found when a file of the cache was verified; undefined where it was not, or has changed since. */
+function recordedSha256(file: string): string | undefined {
   const stat = fs.statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined) return false;
+  if (stat === undefined) return undefined;
   try {
     const record = JSON.parse(fs.readFileSync(recordPath(file), 'utf8')) as VerifiedRecord;
-    const unchanged = record.bytes === stat.size && record.modified === stat.mtimeMs;
-    return unchanged && (entry.sha256 === null || record.sha256 === entry.sha256);
+    return record.bytes === stat.size && record.modified === stat.mtimeMs ? record.sha256 : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -114,9 +119,12 @@ async function verify(entry: RegisteredWeights, file: string): Promise<boolean> 
   return true;
 }
 
-/** sha256 of a weights file, in hexadecimal; of a folder, those of its weight files joined by `+`. */
+/**
+ * sha256 of a weights file, in hexadecimal; of a folder, those of its weight files joined by `+`. Files of the cache are not
+ * read for it once they are verified.
+ */
 export async function sha256OfWeights(file: string): Promise<string> {
-  if (!fs.statSync(file).isDirectory()) return sha256OfFile(file);
+  if (!fs.statSync(file).isDirectory()) return recordedSha256(file) ?? sha256OfFile(file);
   const parts = fs.readdirSync(file).filter((name) => /\.(safetensors|bin|pt|pth)$/.test(name)).sort();
   return (await Promise.all(parts.map((name) => sha256OfFile(path.join(file, name))))).join('+');
 }

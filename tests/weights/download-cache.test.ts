@@ -6,7 +6,7 @@ import * as path from 'node:path';
 import { UsageError, WeightsError } from '../../lib/errors';
 import { withFileLock } from '../../lib/file-lock';
 import type { RegisteredWeights } from '../../lib/weights/registry';
-import { fetchWeights, isCached, resolveWeights } from '../../lib/weights/weight-cache';
+import { fetchWeights, isCached, resolveWeights, sha256OfWeights } from '../../lib/weights/weight-cache';
 import { answerWell, serve, type LocalServer } from './local-server';
 
 const content = Buffer.from('these are weights');
@@ -59,6 +59,19 @@ test('a file without a known sha256 is fetched and its hash remembered', async (
   await fetchWeights({ ...entry, sha256: null, bytes: null }, { folder, offline: false });
   const record = JSON.parse(fs.readFileSync(path.join(folder, 'test.pth.verified.json'), 'utf8')) as { sha256: string };
   expect(record.sha256).toBe(sha256);
+});
+
+test('the sha256 of a verified file is known without reading it, until the file changes', async () => {
+  const file = await fetchWeights(entry, { folder, offline: false });
+  expect(await sha256OfWeights(file)).toBe(sha256);
+  const record = `${file}.verified.json`;
+  const written = JSON.parse(fs.readFileSync(record, 'utf8')) as object;
+  fs.writeFileSync(record, JSON.stringify({ ...written, sha256: 'as recorded' }));
+  expect(await sha256OfWeights(file)).toBe('as recorded');
+  fs.utimesSync(file, new Date(0), new Date(0));
+  expect(await sha256OfWeights(file)).toBe(sha256);
+  fs.rmSync(record);
+  expect(await sha256OfWeights(file)).toBe(sha256);
 });
 
 test('paths pass through, missing paths and unknown names are wrong use', async () => {
