@@ -127,7 +127,7 @@ async function load<T>(name: string): Promise<T> {
 
 /**
  * The package looks for `navigator.gpu` when a backend is made, and would start one of its own with smaller limits if it
- * saw one while it is loaded. Taken away again, because Dawn keeps a process alive for as long as it stands there.
+ * saw one while it is loaded. Taken away again, because other packages tell a browser by it.
  */
 function withNavigatorGpu<T>(gpu: object, action: () => T): T {
   const scope = globalThis as unknown as { navigator?: object };

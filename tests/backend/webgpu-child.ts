@@ -18,19 +18,25 @@ export interface WebgpuFindings {
   /** By what was computed: on the one backend, and on WebGPU. */
   readonly values: Readonly<Record<string, readonly [usual: number[], webgpu: number[]]>>;
   readonly leaked: number;
+  /** Whether the process has been made to look like a browser. */
+  readonly navigatorChanged: boolean;
+  /** Bytes of a tensor: what the adapter could take, and what the open device takes. */
+  readonly limits: readonly [adapter: number, device: number];
   readonly errors: Readonly<Record<'hardwareOnly' | 'tooLarge' | 'device' | 'afterwards', string>>;
 }
 
 type Values = Record<string, number[]>;
 
 async function main(): Promise<void> {
+  const navigator = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
   const usual = await computeOn('auto');
   const info = await prepareBackend('webgpu');
   const before = tf.memory().numTensors;
   const webgpu = await computeOn('webgpu');
   const leaked = tf.memory().numTensors - before;
+  const navigatorChanged = Object.getOwnPropertyDescriptor(globalThis, 'navigator')?.get !== navigator?.get || 'navigator' in globalThis !== (navigator !== undefined);
   const values = Object.fromEntries(Object.entries(usual).map(([name, numbers]) => [name, [numbers, webgpu[name] ?? []] as const]));
-  const findings: WebgpuFindings = { info: { ...info }, values, leaked, errors: await errors() };
+  const findings: WebgpuFindings = { info: { ...info }, values, leaked, navigatorChanged, limits: await limits(), errors: await errors() };
   process.stdout.write(JSON.stringify(findings));
 }
 
@@ -87,6 +93,12 @@ async function numbersOf({ global, patches }: ImageFeatures, method: string): Pr
   const values: Values = { [`image features of ${method}`]: await numbers(global) };
   for (const [index, set] of patches.entries()) values[`patch features ${index} of ${method}`] = await numbers(set);
   return values;
+}
+
+async function limits(): Promise<[number, number]> {
+  const { largestTensor } = await startWebgpuBackend({ hardwareOnly: false });
+  const { device } = tf.backend() as unknown as { device: { limits: { maxBufferSize: number; maxStorageBufferBindingSize: number } } };
+  return [largestTensor, Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize)];
 }
 
 async function errors(): Promise<WebgpuFindings['errors']> {

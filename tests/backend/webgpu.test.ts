@@ -60,8 +60,15 @@ test('the packages that people are told to install are those of package.json', (
     expect(differences.filter(({ count, difference }) => !count || !(difference < 1e-3))).toEqual([]);
   });
 
-  test('leaves no tensors behind', () => {
+  test('leaves no tensors behind, nor looks like a browser to other packages', () => {
     expect(findings.leaked).toBe(0);
+    expect(findings.navigatorChanged).toBe(false);
+  });
+
+  test('takes tensors as large as the adapter does', () => {
+    const [adapter, device] = findings.limits;
+    expect(device).toBe(adapter);
+    expect(device).toBeGreaterThan(0);
   });
 
   test('refuses a tensor over the limit, and gives out no numbers after an error of the device', () => {
