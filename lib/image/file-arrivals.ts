@@ -98,7 +98,7 @@ export class FileArrivals {
       this.see(file, stamp, now);
       return true;
     }
-    if (before.quiet >= this.patience || now - before.since >= this.patience) return false;
+    if (now - before.since >= this.patience) return false;
     this.taken.delete(file);
     this.arrive(file, { ...before, quiet: this.patience });
     return true;

@@ -177,6 +177,8 @@ export class WatchedFolder implements AsyncIterable<string> {
       const real = realPath(below);
       // A link may lead back to where it stands.
       if (folders.has(real) || this.except.has(real)) return;
+      // First, so that nothing comes between.
+      this.listen(below, real);
       let entries: fs.Dirent[];
       try {
         entries = await fs.promises.readdir(below, { withFileTypes: true });
@@ -184,7 +186,6 @@ export class WatchedFolder implements AsyncIterable<string> {
         return; // Gone meanwhile, or not to be read: it may come with a later look.
       }
       folders.add(real);
-      this.listen(below, real);
       for (const entry of entries) {
         if (isHidden(entry.name)) continue;
         const place = path.join(below, entry.name);
