@@ -160,6 +160,7 @@ export class Crane {
         ],
         backend,
       };
+      if (!model.options.context) model.fixPrompts();
       const text = model.options.context ? undefined : model.encodePrompts();
       const usual = model.options.dattnMean === 'batch' && spatial ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
       return new Crane(model, description, text, batchSize ?? usual, offline);

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import util from 'node:util';
 import { BackendError } from '../errors';
+import { registerPlainMatMul } from './native-kernels';
 import { nativeSetupProblem } from './setup-state';
 
 export interface NativeBackend {
@@ -62,6 +63,7 @@ async function load(options: NativeLoadOptions): Promise<void> {
   restoreRemovedUtilities();
   try {
     await import(NATIVE_PACKAGE);
+    registerPlainMatMul();
   } catch (error) {
     throw unavailable(firstLine(error), error);
   }

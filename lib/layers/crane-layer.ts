@@ -5,7 +5,11 @@ import * as tf from '@tensorflow/tfjs';
  * parameter's canonical name (OpenAI's state dict, such as `visual.transformer.resblocks.0.ln_1.weight`); the tensor
  * returned has the shape asked for and is owned by the layer.
  */
-export type ParameterSource = (path: string, shape: number[]) => tf.Tensor;
+export interface ParameterSource {
+  (path: string, shape: number[]): tf.Tensor;
+  /** The transpose of the matrix `path`, which has `shape` itself, where the source has a cheaper way to it than by its tensor. */
+  readonly transposed?: (path: string, shape: number[]) => tf.Tensor;
+}
 
 export interface CraneLayerConfig {
   readonly name?: string;

@@ -96,6 +96,30 @@ describeWithGoldens('scores and maps against the reference', () => {
     model.dispose();
   });
 
+  test('text vectors that are kept, without the text encoder', async () => {
+    await expectNoLeak(async () => {
+      const model = tinyCrane();
+      const images = tf.tidy(() => goldenImages('scoring.safetensors#images'));
+      const before = tf.tidy(() => [...model.encodePrompts().dataSync()]);
+      const scores = tf.tidy(() => [...model.forward(images).scores.dataSync()]);
+      const held = tf.memory().numTensors;
+      model.fixPrompts();
+      // Two vectors instead of a tower: its blocks have twelve parameters each.
+      expect(tf.memory().numTensors).toBe(held + 1 - model.text.weights.length);
+      model.fixPrompts();
+      const again = model.encodePrompts();
+      expect([...again.dataSync()]).toEqual(before);
+      again.dispose();
+      expect(tf.tidy(() => [...model.forward(images).scores.dataSync()])).toEqual(scores);
+      const features = tf.zeros<tf.Rank.R2>([1, 64]);
+      const refusal = expect.objectContaining({ code: 'usage/prompts-fixed' });
+      expect(() => model.encodePrompts(features)).toThrow(refusal);
+      tf.dispose([images, features]);
+      model.dispose();
+      model.dispose();
+    });
+  });
+
   test('a score does not depend on the batch or its order', () => {
     const model = tinyCrane({ context: true });
     tf.tidy(() => {

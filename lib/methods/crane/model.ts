@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { CLIP_MEAN, CLIP_STD, type ModelOptions } from '../../config';
 import type { ClipTextEncoder } from '../../encoders/clip-text';
 import { classToken, patchTokens, type ClipVisionEncoder } from '../../encoders/clip-vision';
+import { UsageError } from '../../errors';
 import type { SpatialEncoder } from '../../encoders/spatial-encoder';
 import { spatialInput } from '../../encoders/spatial-input';
 import { resizeGrid } from '../../layers/interpolation';
@@ -54,6 +55,7 @@ export class CraneModel {
   private readonly similarity: Similarity;
   private readonly pooling = new ScorePooling({});
   private readonly gaussian: GaussianFilter;
+  private fixedText: tf.Tensor3D | undefined; // [1, 2, E]
 
   constructor({ vision, text, prompts, options, spatial, normalisation = { mean: CLIP_MEAN, std: CLIP_STD } }: CraneParts) {
     this.vision = vision;
@@ -137,9 +139,24 @@ export class CraneModel {
   /**
    * The two text vectors, normal then anomalous, of length one: `[1, 2, E]`, or `[B, 2, E]` where the prompts are
    * conditioned on each image's global feature.
+   * @throws UsageError `usage/prompts-fixed` for image features after `fixPrompts`
    */
   encodePrompts(global?: tf.Tensor2D): tf.Tensor3D {
+    if (this.fixedText && global) {
+      throw new UsageError('usage/prompts-fixed', 'the text encoder was released by fixPrompts(), so prompts cannot be conditioned on images; load the model again with context: true', {});
+    }
+    if (this.fixedText) return tf.clone(this.fixedText);
     return tf.tidy(() => normalise(this.prompts.encode(this.text, global)));
+  }
+
+  /**
+   * Encodes the prompts once and for all, and releases the text encoder, a third of a gigabyte of ViT-L/14's. From then on
+   * `encodePrompts()` gives what was kept. For prompts without image context that are not trained any more.
+   */
+  fixPrompts(): void {
+    if (this.fixedText) return;
+    this.fixedText = tf.keep(this.encodePrompts());
+    this.text.dispose();
   }
 
   /** Image scores and anomaly maps before smoothing, at the size of the network input (spec 8.4). */
@@ -183,5 +200,7 @@ export class CraneModel {
   dispose(): void {
     [this.vision, this.text, this.prompts, this.similarity, this.pooling, this.gaussian].forEach((layer) => layer.dispose());
     this.spatial?.dispose();
+    this.fixedText?.dispose();
+    this.fixedText = undefined;
   }
 }
