@@ -8,6 +8,8 @@ import { usableCores } from './backend/cores';
 import { loadNativeBackend } from './backend/native';
 import { nvidiaDriver } from './backend/nvidia';
 import { checkBackend, SELF_CHECK_TOLERANCE, type SelfCheck } from './backend/self-check';
+import type { NativeOperations } from './backend/native-kernels';
+import { registerVisionKernels } from './backend/vision-kernels';
 import { startWasmBackend } from './backend/wasm';
 import { isWebgpuInstalled, startWebgpuBackend } from './backend/webgpu';
 
@@ -140,6 +142,7 @@ async function prepareNative(options: BackendOptions, reason: string): Promise<B
   const device = native.gpu ? cudaDevice() : null;
   const selfCheck = device === null ? null : await checkedOnce('tensorflow', device, 'Set CUDA_VISIBLE_DEVICES=-1 to have native TensorFlow compute on the processor.');
   await use('tensorflow');
+  if (!native.gpu) registerVisionKernels(tf.backend() as unknown as NativeOperations, native.threads);
   return {
     name: 'tensorflow',
     reason,

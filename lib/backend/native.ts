@@ -100,6 +100,7 @@ function firstLine(error: unknown): string {
   return (message.split('\n')[0] ?? message).trim().replace(/\.$/, '');
 }
 
-function isSet(value: string | undefined): boolean {
+/** Whether an environment variable asks for something: neither absent, empty nor 0. */
+export function isSet(value: string | undefined): boolean {
   return value !== undefined && value !== '' && value !== '0';
 }

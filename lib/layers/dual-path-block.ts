@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { AttentionType } from '../config';
 import { EAttn } from './e-attn';
+import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
 import { attend } from './multi-head-attention';
 import { ResidualBlock, type ResidualBlockConfig } from './residual-block';
 
@@ -40,18 +41,29 @@ export class DualPathBlock extends ResidualBlock {
     return tf.tidy(() => {
       const [original, spatial] = inputs as [tf.Tensor3D, tf.Tensor3D]; // [B, 1+N, D]
       const { classTokenOnly, guided } = this.dual;
-      const heads = this.attention.project(this.firstNorm.apply(original) as tf.Tensor);
-      const refined = tf.add(spatial, this.attention.merge(this.eAttn.correlate(heads))) as tf.Tensor3D;
-
-      const forClass = classTokenOnly && guided !== 'within';
+      const forClass = classTokenOnly === true && guided !== 'within';
+      const { correlated, attended } = this.bothAttentions(this.attention.join(this.firstNorm.apply(original) as tf.Tensor), forClass);
+      const refined = this.attention.projectOutput(correlated, spatial) as tf.Tensor3D;
       const kept = forClass ? firstToken(original) : original; // [B, M, D]
-      const queries = forClass ? firstToken(heads.queries) : heads.queries; // [B·H, M, d]
-      const advanced = tf.add(kept, this.attention.merge(attend(queries, heads.keys, heads.values))) as tf.Tensor3D;
+      const advanced = this.attention.projectOutput(attended, kept) as tf.Tensor3D;
       const next = this.feedForward(classTokenOnly ? firstToken(advanced) : advanced);
       if (guided === undefined) return [next, refined];
       const read = this.firstNorm.apply(guided === 'within' ? advanced : refined) as tf.Tensor3D;
       return [next, refined, this.attention.valuesOf(withoutFirst(read))];
     });
+  }
+
+  /** E-Attn for all tokens, and CLIP's own attention for all or the first, before their projection: `[B, N, D]` and `[B, M, D]`. */
+  private bothAttentions(joined: JoinedHeads, forClass: boolean): { correlated: tf.Tensor3D; attended: tf.Tensor3D } {
+    const correlated = this.eAttn.correlateJoined(joined);
+    const attended = correlated && fusedAttention(joined, CORRELATIONS.queriesKeys, forClass ? 1 : undefined);
+    if (attended) return { correlated, attended };
+    const heads = this.attention.apart(joined);
+    const queries = forClass ? firstToken(heads.queries) : heads.queries; // [B·H, M, d]
+    return {
+      correlated: this.attention.merge(this.eAttn.correlate(heads)),
+      attended: this.attention.merge(attend(queries, heads.keys, heads.values)),
+    };
   }
 
   /** What the block's attention does with values once they are weighed, `[B, M, D]` in and out. */

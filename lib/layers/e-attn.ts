@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { AttentionType } from '../config';
 import { CraneLayer, type CraneLayerConfig } from './crane-layer';
+import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
 import { inGroupsOfHeads, type Heads } from './multi-head-attention';
 
 export interface EAttnConfig extends CraneLayerConfig {
@@ -26,6 +27,15 @@ export class EAttn extends CraneLayer {
   constructor(config: EAttnConfig) {
     super(config);
     this.attention = config.attention;
+  }
+
+  /**
+   * The layer's output straight from the joined projections, heads joined, `[B, N, D]`, where the backend has an operation
+   * for it; else undefined, and it is `correlate` that has to be asked.
+   */
+  correlateJoined(joined: JoinedHeads): tf.Tensor3D | undefined {
+    const correlations = FUSED[this.attention];
+    return correlations === undefined ? undefined : fusedAttention(joined, correlations);
   }
 
   /** The layer's output for heads that are already projected. */
@@ -65,6 +75,15 @@ export class EAttn extends CraneLayer {
   }
 }
 tf.serialization.registerClass(EAttn, 'crane');
+
+/** The sums of softmaxes that the fused operation knows. */
+const FUSED: Readonly<Partial<Record<AttentionType, number>>> = {
+  'qq+kk+vv': CORRELATIONS.queriesQueries + CORRELATIONS.keysKeys + CORRELATIONS.valuesValues,
+  'qq+kk': CORRELATIONS.queriesQueries + CORRELATIONS.keysKeys,
+  qq: CORRELATIONS.queriesQueries,
+  kk: CORRELATIONS.keysKeys,
+  vv: CORRELATIONS.valuesValues,
+};
 
 /** `softmax(x xᵀ)`; x carries the scale. */
 function selfCorrelation(x: tf.Tensor3D): tf.Tensor3D {

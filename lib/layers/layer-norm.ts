@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { FAST_CHANNELS, runFast } from './fast-kernel';
 
 /** CLIP's normalisation constant (spec 1.1). */
 const EPSILON = 1e-5;
@@ -29,7 +30,11 @@ export class LayerNorm extends CraneLayer {
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return tf.tidy(() => this.normalise(single(inputs), this.gain.read(), this.offset.read())); // […, D]
+    return tf.tidy(() => {
+      const given = { x: single(inputs), gain: this.gain.read(), offset: this.offset.read() };
+      const fast = this.width % FAST_CHANNELS === 0 ? runFast('CraneLayerNorm', given, { epsilon: this.epsilon }) : undefined;
+      return fast ?? this.normalise(given.x, given.gain, given.offset); // […, D]
+    });
   }
 
   override getConfig(): tf.serialization.ConfigDict {

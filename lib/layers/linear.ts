@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { FAST_CHANNELS, runFast } from './fast-kernel';
 
 /**
  * A fully connected layer whose file keeps the matrix as PyTorch does, `[out, in]`. It is transposed once when it is
@@ -36,10 +37,30 @@ export class Linear extends CraneLayer {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
-      const x = single(inputs); // [B, N, in]
+      return tf.add(this.product(single(inputs)), this.bias.read()); // [B, N, out]
+    });
+  }
+
+  /** The layer's output before its bias, for whoever adds that later. `[B, N, in]` to `[B, N, out]`. */
+  product(x: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => {
       const rows = tf.reshape(x, [-1, this.inputs]) as tf.Tensor2D; // [B·N, in]
       const product = tf.matMul(rows, this.matrix.read() as tf.Tensor2D); // [B·N, out]
-      return tf.reshape(tf.add(product, this.bias.read()), [...x.shape.slice(0, -1), this.units]); // [B, N, out]
+      return tf.reshape(product, [...x.shape.slice(0, -1), this.units]); // [B, N, out]
+    });
+  }
+
+  /** What `product` lacks, `[out]`. */
+  get offset(): tf.Tensor1D {
+    return this.bias.read() as tf.Tensor1D;
+  }
+
+  /** The layer's output for x on top of `residual`, `[B, N, out]`. */
+  addTo(residual: tf.Tensor, x: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => {
+      const product = this.product(x); // [B, N, out]
+      const sum = this.units % FAST_CHANNELS === 0 ? runFast('CraneAddResidual', { x: product, bias: this.offset, residual }) : undefined;
+      return sum ?? tf.add(residual, tf.add(product, this.offset));
     });
   }
 

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Activation } from '../config';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { FAST_CHANNELS, runFast } from './fast-kernel';
 import { Linear } from './linear';
 
 export interface MlpConfig extends CraneLayerConfig {
@@ -35,8 +36,21 @@ export class Mlp extends CraneLayer {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
-      const hidden = this.expand.apply(single(inputs)) as tf.Tensor; // [B, N, hidden]
-      return this.contract.apply(activate(hidden, this.activation)) as tf.Tensor; // [B, N, D]
+      return this.contract.apply(this.activated(single(inputs))) as tf.Tensor; // [B, N, D]
+    });
+  }
+
+  /** The layer's output for x on top of `residual`, `[B, N, D]`. */
+  addTo(residual: tf.Tensor, x: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => this.contract.addTo(residual, this.activated(x)));
+  }
+
+  private activated(x: tf.Tensor): tf.Tensor {
+    return tf.tidy(() => {
+      const product = this.expand.product(x); // [B, N, hidden]
+      const isFast = this.activation === 'quick-gelu' && this.hidden % FAST_CHANNELS === 0;
+      const fast = isFast ? runFast('CraneQuickGelu', { x: product, bias: this.expand.offset }) : undefined;
+      return fast ?? activate(tf.add(product, this.expand.offset), this.activation); // [B, N, hidden]
     });
   }
 

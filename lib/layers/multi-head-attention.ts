@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
 import { Linear } from './linear';
 
 /** Queries, keys and values of all heads. Queries and keys (and a copy of the values) are scaled by d^(-1/4), so that a
@@ -28,7 +29,7 @@ const NAMES = {
 
 /**
  * Multi-head attention with joined input projection, as CLIP's towers have it. `[B, N, D]` in and out. Its parts
- * (`project`, `attend`, `merge`) are open to the dual-path block, which sends the same heads through E-Attn as well.
+ * (`join`, `apart`, `attend`, `merge`) are open to the dual-path block, which sends the same heads through E-Attn as well.
  */
 export class MultiHeadAttention extends CraneLayer {
   static readonly className = 'MultiHeadAttention';
@@ -59,17 +60,39 @@ export class MultiHeadAttention extends CraneLayer {
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => this.outputProjection.apply(this.attended(single(inputs))) as tf.Tensor);
+  }
+
+  /** The layer's output for tokens on top of `residual`, `[B, N, D]`. */
+  addTo(residual: tf.Tensor, tokens: tf.Tensor3D): tf.Tensor {
+    return tf.tidy(() => this.projectOutput(this.attended(tokens), residual));
+  }
+
+  private attended(tokens: tf.Tensor): tf.Tensor {
     return tf.tidy(() => {
-      const { queries, keys, values } = this.project(single(inputs));
-      return this.merge(attend(queries, keys, values, this.causal));
+      const joined = this.join(tokens);
+      const fused = this.causal ? undefined : fusedAttention(joined, CORRELATIONS.queriesKeys);
+      if (fused) return fused;
+      const { queries, keys, values } = this.apart(joined);
+      return this.merge(attend(queries, keys, values, this.causal)); // [B, N, D]
     });
   }
 
   /** Projects tokens to the heads of queries, keys and values. */
   project(tokens: tf.Tensor): Heads {
-    const [batch, count] = tokens.shape as [number, number, number];
+    return this.apart(this.join(tokens));
+  }
+
+  /** The projections of tokens as one product gives them. */
+  join(tokens: tf.Tensor): JoinedHeads {
+    return { joined: this.inputProjection.product(tokens) as tf.Tensor3D, bias: this.inputProjection.offset, heads: this.heads };
+  }
+
+  /** Takes heads apart that are joined, and scales them. */
+  apart({ joined: product, bias }: JoinedHeads): Heads {
+    const [batch, count] = product.shape;
     const depth = this.width / this.heads;
-    const joined = this.inputProjection.apply(tokens) as tf.Tensor; // [B, N, 3D]
+    const joined = tf.add(product, bias); // [B, N, 3D]
     const apart = tf.transpose(tf.reshape(joined, [batch, count, 3 * this.heads, depth]), [0, 2, 1, 3]); // [B, 3H, N, d]
     const [q, k, values] = tf
       .split(apart, 3, 1)
@@ -83,13 +106,13 @@ export class MultiHeadAttention extends CraneLayer {
     };
   }
 
-  /** Joins heads and applies the output projection. */
-  merge(heads: tf.Tensor): tf.Tensor {
+  /** Puts heads side by side again, `[B·H, N, d]` to `[B, N, D]`. */
+  merge(heads: tf.Tensor): tf.Tensor3D {
     return tf.tidy(() => {
       const [all, count, depth] = heads.shape as [number, number, number];
       const batch = all / this.heads;
       const joined = tf.transpose(tf.reshape(heads, [batch, this.heads, count, depth]), [0, 2, 1, 3]); // [B, N, H, d]
-      return this.projectOutput(tf.reshape(joined, [batch, count, this.width])); // [B, N, D]
+      return tf.reshape(joined, [batch, count, this.width]); // [B, N, D]
     });
   }
 
@@ -98,9 +121,9 @@ export class MultiHeadAttention extends CraneLayer {
     return this.inputProjection.part(tokens, 2 * this.width, this.width);
   }
 
-  /** The output projection, of heads that are side by side already. `[B, N, D]` in and out. */
-  projectOutput(joined: tf.Tensor): tf.Tensor {
-    return this.outputProjection.apply(joined) as tf.Tensor;
+  /** The output projection, of heads that are side by side already, on top of `residual`. `[B, N, D]` in and out. */
+  projectOutput(joined: tf.Tensor, residual?: tf.Tensor): tf.Tensor {
+    return residual ? this.outputProjection.addTo(residual, joined) : (this.outputProjection.apply(joined) as tf.Tensor);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -35,13 +35,13 @@ export class ResidualBlock extends CraneLayer {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor | tf.Tensor[] {
     return tf.tidy(() => {
       const x = single(inputs); // [B, N, D]
-      return this.feedForward(tf.add(x, this.attention.apply(this.firstNorm.apply(x)) as tf.Tensor));
+      return this.feedForward(this.attention.addTo(x, this.firstNorm.apply(x) as tf.Tensor3D));
     });
   }
 
   /** The block's second half, `x + mlp(ln_2(x))`. */
   protected feedForward(x: tf.Tensor): tf.Tensor {
-    return tf.tidy(() => tf.add(x, this.mlp.apply(this.secondNorm.apply(x)) as tf.Tensor)); // [B, N, D]
+    return tf.tidy(() => this.mlp.addTo(x, this.secondNorm.apply(x) as tf.Tensor)); // [B, N, D]
   }
 
   override getConfig(): tf.serialization.ConfigDict {
