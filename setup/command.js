@@ -19,7 +19,8 @@ const BUSY_TICKS = 2;
  * @param {NodeJS.ProcessEnv} [options.env]
  * @param {number} options.quietSeconds
  * @param {string} [options.watchFolder]
- * @param {(pid: number | null) => void} [options.onChild] told the process id, and null at the end
+ * @param {(pid: number) => void} [options.onStart] told the process id
+ * @param {(pid: number) => void} [options.onEnd]
  * @returns {Promise<{ ok: boolean, reason: string, output: string }>} `reason` is empty on success
  */
 function runCommand(command, args, options) {
@@ -60,13 +61,13 @@ function runCommand(command, args, options) {
 
     const finish = (ok, reason) => {
       clearInterval(watch);
-      options.onChild?.(null);
+      if (child.pid !== undefined) options.onEnd?.(child.pid);
       resolve({ ok, reason, output });
     };
     child.once('error', (error) => {
       finish(false, error.code === 'ENOENT' ? `${command} is not installed` : `${command} did not start: ${error.message}`);
     });
-    child.once('spawn', () => options.onChild?.(child.pid));
+    child.once('spawn', () => options.onStart?.(child.pid));
     child.once('close', (code, signal) => {
       if (gaveUp) finish(false, `no answer for ${quietSeconds} s`);
       else if (code === 0) finish(true, '');

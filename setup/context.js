@@ -11,7 +11,8 @@ const { Lock } = require('./lock');
 class SetupContext {
   /** @type {Set<Lock>} */
   #locks = new Set();
-  #child = null;
+  /** @type {Set<number>} */
+  #children = new Set();
 
   /**
    * @param {object} options
@@ -32,15 +33,22 @@ class SetupContext {
     this.cache = cacheFolder(environment);
   }
 
-  /** Runs a command as `runCommand` does, noted in the locks held, so that whoever takes them over can end it. */
+  /**
+   * Runs a command as `runCommand` does, noted in the locks held, so that whoever takes them over can end it. Several may
+   * run at the same time.
+   */
   async run(command, args, options = {}) {
     return await runCommand(command, args, {
       env: this.environment,
       quietSeconds: this.quietSeconds,
       ...options,
-      onChild: (pid) => {
-        this.#child = pid;
-        for (const lock of this.#locks) lock.noteChild(pid);
+      onStart: (pid) => {
+        this.#children.add(pid);
+        for (const lock of this.#locks) lock.noteChildren([...this.#children]);
+      },
+      onEnd: (pid) => {
+        this.#children.delete(pid);
+        for (const lock of this.#locks) lock.noteChildren([...this.#children]);
       },
     });
   }
@@ -59,9 +67,9 @@ class SetupContext {
     }
   }
 
-  /** Ends the running command and gives the locks back; for a set-up that is interrupted. */
+  /** Ends the running commands and gives the locks back; for a set-up that is interrupted. */
   abandon() {
-    if (this.#child !== null) endGroup(this.#child);
+    for (const pid of this.#children) endGroup(pid);
     for (const lock of this.#locks) lock.release();
   }
 

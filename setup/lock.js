@@ -5,8 +5,8 @@ const { setTimeout: pause } = require('node:timers/promises');
 const { endGroup, identify, isAlive } = require('./processes');
 
 /**
- * A file that says who is setting up. One left behind by a process that was killed is taken over, and the command
- * that it had running is ended first, so that two of them never write to the same folder.
+ * A file that says who is setting up. One left behind by a process that was killed is taken over, and the commands
+ * that it had running are ended first, so that two of them never write to the same folder.
  */
 class Lock {
   #file;
@@ -25,7 +25,7 @@ class Lock {
    */
   static async take(file, onWait) {
     fs.mkdirSync(path.dirname(file), { recursive: true });
-    const record = { holder: identify(process.pid), child: null };
+    const record = { holder: identify(process.pid), children: [] };
     let told = false;
     while (!writeNew(file, record)) {
       const found = read(file);
@@ -41,9 +41,9 @@ class Lock {
     return new Lock(file, record);
   }
 
-  /** Notes the command that runs under the lock; null when it has ended. */
-  noteChild(pid) {
-    this.#record.child = pid === null ? null : identify(pid);
+  /** Notes the commands that run under the lock. */
+  noteChildren(pids) {
+    this.#record.children = pids.map(identify);
     const temporary = `${this.#file}.${process.pid}.tmp`;
     fs.writeFileSync(temporary, JSON.stringify(this.#record));
     fs.renameSync(temporary, this.#file);
@@ -94,8 +94,8 @@ function takeAway(file, expected) {
     } catch {
       // A third one was quicker; the two wait for each other's end at the next look.
     }
-  } else if (isAlive((moved ?? expected)?.child)) {
-    endGroup((moved ?? expected).child.pid);
+  } else {
+    for (const child of (moved ?? expected)?.children ?? []) if (isAlive(child)) endGroup(child.pid);
   }
   fs.rmSync(aside, { force: true });
 }

@@ -1,8 +1,9 @@
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
-const { BINDING, findCompiler, provideBinding } = require('./binding');
+const { BINDING, currentKey, provideBinding } = require('./binding');
 const { findProgram } = require('./command');
+const { findCompiler } = require('./compile');
 const { ownDownload } = require('./own-download');
 const { writeWhole } = require('./packages');
 const { provideLibrary, VERSION } = require('./tensorflow-library');
@@ -30,10 +31,12 @@ async function setUpNative(context) {
 
   const steps = [];
   const files = await provide(context, packageFolder, steps);
+  const source = files === null ? null : (steps.filter((step) => step.ok && step.source).pop()?.source ?? null);
   const state = {
     format: FORMAT,
     backend: files === null ? 'wasm' : 'tensorflow',
-    source: files === null ? null : steps.filter((step) => step.ok && step.source).pop()?.source ?? null,
+    source,
+    key: source === 'wheel' ? currentKey() : null,
     steps: steps.map(({ step, ok, detail }) => ({ step, ok, detail })),
     advice: files === null ? adviceFor(steps, context) : null,
     time: new Date().toISOString(),
@@ -56,8 +59,8 @@ async function provide(context, packageFolder, steps) {
       return null;
     }
   };
-  const works = async (source, files) =>
-    (await attempt('load the native backend', source, () => verify(context, packageFolder))) === null ? null : files;
+  const works = async (source, files, step = 'load the native backend') =>
+    (await attempt(step, source, () => verify(context, packageFolder))) === null ? null : files;
 
   // A binding that somebody compiled by hand; ours is known by its record, which is written last.
   const binding = path.join(packageFolder, BINDING);
@@ -76,9 +79,20 @@ async function provide(context, packageFolder, steps) {
     const library =
       (gpu && (await attempt('get the TensorFlow library for CUDA', 'wheel', () => provideLibrary(context, true)))) ||
       (await attempt(`get the TensorFlow ${VERSION} library`, 'wheel', () => provideLibrary(context, false)));
-    const built = library && (await attempt('compile the binding', 'wheel', () => provideBinding(context, packageFolder, library)));
-    const ready = built && (await works('wheel', built.files));
-    if (ready) return ready;
+    for (const withKernels of library ? [true, false] : []) {
+      const step = withKernels ? 'compile the binding' : 'compile the binding without kernels of its own';
+      const built = await attempt(step, 'wheel', () => provideBinding(context, packageFolder, library, withKernels));
+      const ready = built && (await works('wheel', built.files));
+      if (ready) return ready;
+      if (!built?.kernels) break;
+    }
+  }
+
+  // Where it cannot be compiled again, a binding that worked before this checkout changed is better than none.
+  const before = readState(packageFolder);
+  if (before?.backend === 'tensorflow' && filesHold(before)) {
+    const kept = await works(before.source, before.files.map(({ file }) => file), 'keep the binding of an earlier set-up');
+    if (kept !== null) return kept;
   }
 
   const downloaded = await attempt("the npm package's own download", 'download', () => ownDownload(context, packageFolder, gpu));
@@ -108,15 +122,19 @@ async function verify(context, packageFolder) {
 }
 
 /**
- * Whether an earlier result can be taken as it is: the files it names are there, unchanged; or, where it failed, what it
- * failed for may still be so.
+ * Whether an earlier result can be taken as it is: the files it names are there, unchanged, and a binding of ours was
+ * compiled from the sources that are here now; or, where it failed, what it failed for may still be so.
  */
 function stillHolds(state, context) {
   if (state.format !== FORMAT || context.retry) return false;
-  if (state.backend === 'tensorflow') return state.files.every(({ file, size }) => sizeOf(file) === size);
+  if (state.backend === 'tensorflow') return filesHold(state) && (state.source !== 'wheel' || state.key === currentKey());
   const age = Date.now() - Date.parse(state.time);
   const same = JSON.stringify(state.circumstances) === JSON.stringify(circumstancesOf(context));
   return same && age >= 0 && age < RETRY_AFTER_MS;
+}
+
+function filesHold(state) {
+  return state.files.every(({ file, size }) => sizeOf(file) === size);
 }
 
 function circumstancesOf(context) {

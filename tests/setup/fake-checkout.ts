@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -11,20 +11,22 @@ export interface SetUpOptions {
   readonly log?: (line: string) => void;
 }
 
-export const SETUP_FILE = resolve(__dirname, '../../setup/setup.js');
+const SETUP_FOLDER = resolve(__dirname, '../../setup');
 
 /** What a set-up has recorded beside the native package. */
 export interface NativeRecord {
   readonly backend: string;
   readonly source: string | null;
+  readonly key: string | null;
   readonly steps: readonly { readonly step: string; readonly ok: boolean; readonly detail: string }[];
   readonly advice: string | null;
 }
 
 /**
- * A checkout in a temporary folder, with programs on PATH that only pretend: `npm`, `python3` with pip, `g++`. Each call
- * of them is noted. How they behave is said by environment variables: FAKE_NPM, FAKE_PIP and FAKE_GPP are `works`
- * (default), `fails` or `hangs`.
+ * A checkout in a temporary folder with a copy of the set-up, and with programs on PATH that only pretend: `npm`,
+ * `python3` with pip, `g++`. Each call of them is noted. How they behave is said by environment variables: FAKE_NPM,
+ * FAKE_PIP and FAKE_GPP are `works` (default), `fails` or `hangs`; with FAKE_GPP `refuses-kernels` only the checkout's own
+ * kernels do not compile, with `breaks-kernels` a binding that has them does not load.
  */
 export class FakeCheckout {
   readonly folder = mkdtempSync(join(tmpdir(), 'crane-setup-'));
@@ -32,12 +34,17 @@ export class FakeCheckout {
   readonly cache = join(this.folder, 'cache');
   readonly programs = join(this.folder, 'programs');
   readonly nativePackage = join(this.root, 'node_modules/@tensorflow/tfjs-node-gpu');
+  readonly setupFile = join(this.root, 'setup/setup.js');
+  /** Source of the checkout's own kernels. */
+  readonly kernels = join(this.root, 'setup/native/kernels.cc');
   readonly lines: string[] = [];
 
   constructor(present: readonly ('npm' | 'python3' | 'g++')[] = ['npm', 'python3', 'g++']) {
     this.write('check out/package.json', JSON.stringify({ name: 'fake' }));
     this.write('check out/package-lock.json', LOCK);
     this.write('check out/bin/crane.js', '');
+    cpSync(SETUP_FOLDER, join(this.root, 'setup'), { recursive: true });
+    this.write('check out/setup/native/kernels.cc', '// kernels');
     this.write('template/.package-lock.json', LOCK);
     this.write('template/node-api-headers/include/node_api.h', '');
     this.write('template/@tensorflow/tfjs-node-gpu/package.json', JSON.stringify({ main: 'index.js' }));
@@ -60,7 +67,7 @@ export class FakeCheckout {
 
   async setUp(options: Partial<SetUpOptions> = {}): Promise<string> {
     // Plain JavaScript without declarations, since it runs before TypeScript is installed.
-    const { setUp } = require(SETUP_FILE) as { setUp: (given: SetUpOptions) => Promise<string> };
+    const { setUp } = require(this.setupFile) as { setUp: (given: SetUpOptions) => Promise<string> };
     return await setUp({ root: this.root, environment: this.environment(), log: (line) => this.lines.push(line), ...options });
   }
 
@@ -150,9 +157,14 @@ while [ "$1" != "--dest" ]; do shift; done
 echo wheel > "$2/tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl"
 `,
   'g++': `#!/bin/sh
-while [ $# -gt 0 ] && [ "$1" != "-o" ]; do shift; done
-echo "g++ $2" >> "$FAKE_FOLDER/calls"
+echo "g++ $*" >> "$FAKE_FOLDER/calls"
 ${BEHAVE('FAKE_GPP')}
-echo compiled > "$2"
+made=compiled
+case "$FAKE_GPP $*" in
+  "refuses-kernels "*" -o "*/libcrane_kernels.so*) echo "kernels.cc:7:1: error: unknown target attribute" >&2; exit 1 ;;
+  "breaks-kernels "*-l:libcrane_kernels.so*) made=broken ;;
+esac
+while [ "$1" != "-o" ]; do shift; done
+echo "$made" > "$2"
 `,
 } as const;

@@ -1,14 +1,24 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { FakeCheckout, SETUP_FILE } from './fake-checkout';
+import { FakeCheckout } from './fake-checkout';
 
 let checkout: FakeCheckout;
 const useCheckout = (...present: ConstructorParameters<typeof FakeCheckout>): FakeCheckout => (checkout = new FakeCheckout(...present));
 afterEach(() => checkout.remove());
 
 const names = (calls: readonly string[]): string[] => calls.map((call) => call.split(' ')[0] ?? '');
+/** The log's object, the own kernels, the package's one source file, and the binding of all of them. */
+const COMPILED = ['g++', 'g++', 'g++', 'g++'];
+
+const libraryFolder = (): string => join(checkout.cache, 'native/tensorflow-cpu-2.21.0-x64');
+/** Where the one binding that was compiled lies in the cache folder. */
+function builtFolder(): string {
+  const found = readdirSync(libraryFolder()).filter((name) => name.startsWith('binding'));
+  expect(found).toEqual([expect.stringMatching(/^binding-[0-9a-f]{12}$/)]);
+  return join(libraryFolder(), found[0] ?? '');
+}
 
 // Wheels with a C++ library exist for Linux only.
 const onLinux = process.platform === 'linux' && process.arch === 'x64' ? describe : describe.skip;
@@ -18,7 +28,7 @@ onLinux('set-up on a machine with pip and a compiler', () => {
     useCheckout();
     expect(await checkout.setUp()).toBe('tensorflow');
     const calls = checkout.takeCalls();
-    expect(names(calls)).toEqual(['npm', 'pip', 'unpack', 'g++', 'g++']);
+    expect(names(calls)).toEqual(['npm', 'pip', 'unpack', ...COMPILED]);
     expect(calls[0]).toContain('ci --ignore-scripts');
     expect(calls[1]).toMatch(/download --no-deps .*tensorflow-cpu==2\.21\.0$/);
     expect(checkout.record()).toMatchObject({ backend: 'tensorflow', source: 'wheel', advice: null });
@@ -66,9 +76,10 @@ onLinux('set-up on a machine with pip and a compiler', () => {
     { what: 'binding', file: (): string => join(checkout.nativePackage, 'lib/napi-v8/tfjs_binding.node'), calls: [] },
     {
       what: 'library',
-      file: (): string => join(checkout.cache, 'native/tensorflow-cpu-2.21.0-x64/tensorflow/libtensorflow_cc.so.2'),
-      calls: ['pip', 'unpack', 'g++', 'g++'],
+      file: (): string => join(libraryFolder(), 'tensorflow/libtensorflow_cc.so.2'),
+      calls: ['pip', 'unpack', ...COMPILED],
     },
+    { what: 'object of the kernels', file: (): string => join(builtFolder(), 'libcrane_kernels.so'), calls: COMPILED },
   ])('a $what that was cut short is made again', async ({ file, calls }) => {
     useCheckout();
     await checkout.setUp();
@@ -83,7 +94,123 @@ onLinux('set-up on a machine with pip and a compiler', () => {
     useCheckout();
     checkout.write('cache/native/tensorflow_cpu-2.21.0-cp312-cp312-manylinux_2_27_x86_64.whl', 'wheel');
     expect(await checkout.setUp({ offline: true })).toBe('tensorflow');
-    expect(names(checkout.takeCalls())).toEqual(['npm', 'unpack', 'g++', 'g++']);
+    expect(names(checkout.takeCalls())).toEqual(['npm', 'unpack', ...COMPILED]);
+  });
+});
+
+onLinux("the checkout's own kernels", () => {
+  const compiling = (): string => checkout.record().steps.filter(({ step }) => step.startsWith('compile')).map(({ detail }) => detail).join(' | ');
+  const behaving = (how: string): { environment: NodeJS.ProcessEnv } => ({ environment: checkout.environment({ FAKE_GPP: how }) });
+  /** Arguments of the call that made a file whose name is given. */
+  const callFor = (calls: readonly string[], file: string): string => calls.find((call) => call.split(' -o ')[1]?.split(' -')[0]?.endsWith(`/${file}`)) ?? '';
+
+  test('are compiled for any processor, against TensorFlow, and loaded with the binding but not before TensorFlow', async () => {
+    useCheckout();
+    await checkout.setUp();
+    const calls = checkout.takeCalls();
+    const kernels = callFor(calls, 'libcrane_kernels.so');
+    expect(kernels).toMatch(/-O3 -fno-math-errno -ffp-contract=fast -pthread/);
+    expect(kernels).toMatch(/--no-as-needed .*-l:libtensorflow_cc\.so\.2 -l:libtensorflow_framework\.so\.2/);
+    expect(kernels).not.toMatch(/-march|initfirst/);
+    expect(callFor(calls, 'libcrane_quiet.so')).toContain('initfirst');
+    const binding = callFor(calls, 'tfjs_binding.node');
+    expect(binding).toMatch(/--no-as-needed -l:libcrane_quiet\.so -l:libcrane_kernels\.so/);
+    expect(calls.indexOf(binding)).toBe(calls.length - 1);
+    expect(compiling()).toBe('compiled');
+  });
+
+  test.each(['kernels.cc', 'vector.inc', '../compile.js'])('a change of setup/native/%s compiles once more', async (file) => {
+    useCheckout();
+    await checkout.setUp();
+    const first = checkout.record().key;
+    checkout.takeCalls();
+    appendFileSync(join(checkout.root, 'setup/native', file), '// changed\n');
+    expect(await checkout.setUp()).toBe('tensorflow');
+    expect(names(checkout.takeCalls())).toEqual(COMPILED);
+    expect(checkout.record().key).not.toBe(first);
+    await checkout.setUp();
+    expect(checkout.takeCalls()).toEqual([]);
+  });
+
+  test('a record of a set-up that knew no kernels compiles once more', async () => {
+    useCheckout();
+    await checkout.setUp();
+    const { key, ...older } = checkout.record();
+    writeFileSync(join(checkout.nativePackage, 'crane-native.json'), JSON.stringify(older));
+    checkout.takeCalls();
+    await checkout.setUp();
+    // What was compiled from the same sources lies in the cache folder.
+    expect(checkout.takeCalls()).toEqual([]);
+    expect(checkout.record().key).toBe(key);
+  });
+
+  test.each(['found', 'download'])('a binding that is not ours (%s) is left alone when they change', async (source) => {
+    useCheckout();
+    await checkout.setUp();
+    checkout.takeCalls();
+    const file = join(checkout.nativePackage, 'crane-native.json');
+    writeFileSync(file, JSON.stringify({ ...checkout.record(), source, key: null }));
+    writeFileSync(checkout.kernels, '// changed');
+    const before = readFileSync(file, 'utf8');
+    expect(await checkout.setUp()).toBe('tensorflow');
+    expect(checkout.takeCalls()).toEqual([]);
+    expect(readFileSync(file, 'utf8')).toBe(before);
+  });
+
+  test('that do not compile are left out, and every later record says why', async () => {
+    useCheckout();
+    expect(await checkout.setUp(behaving('refuses-kernels'))).toBe('tensorflow');
+    expect(callFor(checkout.takeCalls(), 'tfjs_binding.node')).not.toContain('libcrane_kernels');
+    expect(compiling()).toMatch(/^compiled; .*kernels.*kernels\.cc:7:1: error: unknown target attribute$/);
+
+    rmSync(join(checkout.nativePackage, 'crane-native.json'));
+    rmSync(join(checkout.nativePackage, 'lib'), { recursive: true });
+    await checkout.setUp();
+    expect(checkout.takeCalls()).toEqual([]);
+    expect(compiling()).toMatch(/^the binding was compiled before; .*unknown target attribute$/);
+
+    // With a newer compiler, for example.
+    await checkout.setUp({ retry: true });
+    expect(names(checkout.takeCalls())).toEqual(COMPILED);
+    expect(compiling()).toBe('compiled');
+  });
+
+  test('that are not there are no fault', async () => {
+    useCheckout();
+    rmSync(checkout.kernels);
+    expect(await checkout.setUp()).toBe('tensorflow');
+    expect(names(checkout.takeCalls()).filter((name) => name === 'g++')).toHaveLength(3);
+    expect(compiling()).toBe('compiled');
+  });
+
+  test('with which the binding does not load are left out', async () => {
+    useCheckout();
+    expect(await checkout.setUp(behaving('breaks-kernels'))).toBe('tensorflow');
+    expect(checkout.record()).toMatchObject({ backend: 'tensorflow', source: 'wheel' });
+    expect(checkout.record().steps.find((step) => !step.ok)?.detail).toMatch(/the binding is damaged/);
+    expect(checkout.record().steps.map(({ step }) => step)).toContain('compile the binding without kernels of its own');
+    checkout.takeCalls();
+    expect(await checkout.setUp()).toBe('tensorflow');
+    expect(checkout.takeCalls()).toEqual([]);
+  });
+
+  test('that changed where the compiler is gone or fails: the earlier binding stays, and is not tried at each call', async () => {
+    useCheckout();
+    await checkout.setUp();
+    writeFileSync(checkout.kernels, '// changed');
+    checkout.takeCalls();
+    expect(await checkout.setUp(behaving('fails'))).toBe('tensorflow');
+    expect(names(checkout.takeCalls())).toContain('g++');
+    expect(checkout.record()).toMatchObject({ backend: 'tensorflow', source: 'wheel' });
+    expect(compiling()).toMatch(/could not be compiled/);
+    expect(readFileSync(join(checkout.nativePackage, 'lib/napi-v8/tfjs_binding.node'), 'utf8')).toBe('compiled\n');
+    await checkout.setUp(behaving('fails'));
+    expect(checkout.takeCalls()).toEqual([]);
+
+    writeFileSync(checkout.kernels, '// changed again');
+    rmSync(join(checkout.programs, 'g++'));
+    expect(await checkout.setUp()).toBe('tensorflow');
+    expect(checkout.record().steps.find((step) => !step.ok)?.detail).toMatch(/neither g\+\+ nor c\+\+ is installed/);
   });
 });
 
@@ -174,7 +301,7 @@ describe('set-up without native TensorFlow', () => {
 onLinux('a set-up that is killed', () => {
   /** Starts a set-up in a process of its own and waits until a pretended program hangs in it. */
   async function startHanging(variable: string, program: string): Promise<ChildProcess> {
-    const script = `require(${JSON.stringify(SETUP_FILE)}).setUp({ root: ${JSON.stringify(checkout.root)}, quietSeconds: 600 })`;
+    const script = `require(${JSON.stringify(checkout.setupFile)}).setUp({ root: ${JSON.stringify(checkout.root)}, quietSeconds: 600 })`;
     const child = spawn(process.execPath, ['-e', script], { env: checkout.environment({ [variable]: 'hangs' }), stdio: 'ignore' });
     const calls = join(checkout.folder, 'calls');
     while (!(existsSync(calls) && readFileSync(calls, 'utf8').includes(program))) await pause(20);
@@ -201,21 +328,36 @@ onLinux('a set-up that is killed', () => {
     expect(await checkout.setUp()).toBe('tensorflow');
     expect(checkout.record()).toMatchObject({ backend: 'tensorflow', source: 'wheel' });
     expect(readdirSync(join(checkout.cache, 'native'))).toEqual(['tensorflow-cpu-2.21.0-x64']);
+    expect(readdirSync(builtFolder()).sort()).toEqual(['compiled.json', 'libcrane_kernels.so', 'libcrane_quiet.so', 'tfjs_binding.node']);
     expect(readdirSync(join(checkout.root, '.cache'))).toEqual([]);
     expect(names(checkout.takeCalls()).includes('npm')).toBe(program === 'npm');
   });
 
-  test('its command, left running, is ended before the next one starts', async () => {
+  test.each([
+    ['FAKE_NPM', 'npm', 1],
+    ['FAKE_GPP', 'g++', 3],
+  ] as const)('%s: its commands, left running, are ended before the next one starts', async (variable, program, count) => {
     useCheckout();
-    const child = await startHanging('FAKE_NPM', 'npm');
+    const child = await startHanging(variable, program);
     const lock = join(checkout.root, '.cache/setup.lock');
-    const { child: command } = JSON.parse(readFileSync(lock, 'utf8')) as { child: { pid: number } };
+    const { children } = JSON.parse(readFileSync(lock, 'utf8')) as { children: { pid: number }[] };
     child.kill('SIGKILL');
     await ended(child);
-    expect(isRunning(command.pid)).toBe(true);
+    const running = (): boolean[] => children.map(({ pid }) => isRunning(pid));
+    expect(running()).toEqual(Array(count).fill(true));
     await checkout.setUp();
     await pause(100);
-    expect(isRunning(command.pid)).toBe(false);
+    expect(running()).toEqual(Array(count).fill(false));
+  });
+
+  test('one that is interrupted ends all its commands itself', async () => {
+    useCheckout();
+    const child = await startHanging('FAKE_GPP', 'g++');
+    const { children } = JSON.parse(readFileSync(join(checkout.root, '.cache/setup.lock'), 'utf8')) as { children: { pid: number }[] };
+    child.kill('SIGTERM');
+    await ended(child);
+    await pause(100);
+    expect(children.map(({ pid }) => isRunning(pid))).toEqual([false, false, false]);
   });
 
   test('a second set-up waits for the first and then finds everything done', async () => {
@@ -223,7 +365,7 @@ onLinux('a set-up that is killed', () => {
     const first = checkout.setUp();
     const second = checkout.setUp();
     expect(await Promise.all([first, second])).toEqual(['tensorflow', 'tensorflow']);
-    expect(names(checkout.takeCalls())).toEqual(['npm', 'pip', 'unpack', 'g++', 'g++']);
+    expect(names(checkout.takeCalls())).toEqual(['npm', 'pip', 'unpack', ...COMPILED]);
     expect(checkout.lines.filter((line) => line.startsWith('Another set-up is running'))).toHaveLength(1);
   });
 });

@@ -1,0 +1,121 @@
+'use strict';
+const fs = require('node:fs');
+const path = require('node:path');
+const { findProgram } = require('./command');
+
+const NATIVE = path.join(__dirname, 'native');
+const QUIET = { source: path.join(NATIVE, 'quiet.cc'), object: 'libcrane_quiet.so' };
+const KERNELS = { source: path.join(NATIVE, 'kernels.cc'), object: 'libcrane_kernels.so' };
+const LIBRARIES = ['-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'];
+/**
+ * The kernels choose their instruction sets themselves, when they run, so that the object fits every processor.
+ * IS_SLIM_BUILD leaves one function out of tensorflow/c/kernels.h, whose header is not in the wheel.
+ */
+const KERNEL_FLAGS = ['-O3', '-fno-math-errno', '-ffp-contract=fast', '-pthread', '-DIS_SLIM_BUILD', '-Wno-psabi'];
+
+/** Whether a compiler is there at all; asked before 274 MB are downloaded for it. */
+function findCompiler(context) {
+  return context.environment.CXX || findProgram('g++', context.environment) || findProgram('c++', context.environment);
+}
+
+/** Everything of this folder that a compiled binding depends on. */
+function ownSources() {
+  const names = fs.readdirSync(NATIVE).filter((name) => !name.endsWith('.py')).sort();
+  return [...names.map((name) => path.join(NATIVE, name)), __filename];
+}
+
+/**
+ * Compiles the npm package's C++ binding and the objects that it loads with it. What it can do without may fail.
+ *
+ * @param {import('./context').SetupContext} context
+ * @param {object} options
+ * @param {string} options.packageFolder of @tensorflow/tfjs-node-gpu
+ * @param {string} options.libraryFolder holds `tensorflow/`
+ * @param {string} options.work folder that everything is written to
+ * @param {string} options.built where that folder will lie in the end
+ * @param {boolean} options.withKernels
+ * @returns {Promise<{ kernels: boolean, lacks: string[] }>} `lacks` says what is missing in the result, and why
+ * @throws {Error} one line that says why the binding could not be compiled
+ */
+async function compileBinding(context, { packageFolder, libraryFolder, work, built, withKernels }) {
+  const compiler = findCompiler(context);
+  const libraries = path.join(libraryFolder, 'tensorflow');
+  const headers = nodeApiHeaders(context.root);
+  const common = ['-fPIC', '-std=c++17', '-O2', `-I${path.join(libraries, 'include')}`];
+  const run = (...args) => context.run(compiler, [...common, ...args.flat(2)], { quietSeconds: 120 });
+  const output = (name) => ['-o', path.join(work, name)];
+  const runPath = (folder) => ['-Xlinker', '-rpath', '-Xlinker', folder];
+
+  const compileQuiet = () => run('-shared', QUIET.source, output(QUIET.object), '-Wl,-z,initfirst');
+  // With -z defs, a function that this TensorFlow lacks is found here and not when the binding is loaded.
+  const compileKernels = () =>
+    run('-shared', KERNEL_FLAGS, KERNELS.source, output(KERNELS.object), '-Wl,-z,defs', '-Wl,--no-as-needed', runPath(libraries), `-L${libraries}`, LIBRARIES);
+  const compilePart = (source) =>
+    run('-c', '-DNAPI_VERSION=8', `-I${headers}`, `-I${path.dirname(source)}`, source, output(objectOf(source)));
+
+  const sources = bindingSources(packageFolder).filter((file) => file.endsWith('.cc'));
+  const wanted = withKernels && fs.existsSync(KERNELS.source);
+  const [quiet, kernels, ...parts] = await Promise.all([
+    compileQuiet(),
+    wanted ? compileKernels() : null,
+    ...sources.map(compilePart),
+  ]);
+
+  const own = [[QUIET, quiet], [KERNELS, kernels]].filter(([, result]) => result?.ok).map(([{ object }]) => `-l:${object}`);
+  const failed = parts.find((part) => !part.ok);
+  const binding = failed ?? (await run(
+    '-shared',
+    sources.map((source) => path.join(work, objectOf(source))),
+    output('tfjs_binding.node'),
+    [runPath(libraries), runPath(built)],
+    // Nothing in the binding calls into these, so the linker would leave them out.
+    own.length > 0 ? [`-L${work}`, '-Wl,--no-as-needed', ...own] : [],
+    [`-L${libraries}`, ...LIBRARIES],
+  ));
+  if (!binding.ok) throw new Error(`the binding could not be compiled: ${compilerReason(binding)}`);
+  for (const source of sources) fs.rmSync(path.join(work, objectOf(source)), { force: true });
+  return {
+    kernels: kernels?.ok === true,
+    lacks: [
+      ...(quiet.ok ? [] : [`TensorFlow's log lines cannot be silenced: ${compilerReason(quiet)}`]),
+      ...(kernels === null || kernels.ok ? [] : [`its own kernels are left out: ${compilerReason(kernels)}`]),
+    ],
+  };
+}
+
+/** The C++ files of the npm package's binding. */
+function bindingSources(packageFolder) {
+  const folder = path.join(packageFolder, 'binding');
+  return fs.readdirSync(folder).sort().map((name) => path.join(folder, name));
+}
+
+function objectOf(source) {
+  return `${path.basename(source)}.o`;
+}
+
+/** The npm package carries them everywhere; Node's own are not there on some Linux distributions. */
+function nodeApiHeaders(root) {
+  const own = path.resolve(path.dirname(process.execPath), '..', 'include', 'node');
+  const places = [...modulePaths(root).map((folder) => path.join(folder, 'node-api-headers', 'include')), own];
+  const found = places.find((folder) => fs.existsSync(path.join(folder, 'node_api.h')));
+  if (found === undefined) {
+    throw new Error(`Node-API's headers (node_api.h) are neither in the npm package node-api-headers nor in ${own}`);
+  }
+  return found;
+}
+
+/** The node_modules folders from here to the root of the disk. */
+function modulePaths(root) {
+  const folders = [];
+  for (let folder = root; ; folder = path.dirname(folder)) {
+    folders.push(path.join(folder, 'node_modules'));
+    if (folder === path.dirname(folder)) return folders;
+  }
+}
+
+function compilerReason(result) {
+  const line = result.output.split('\n').find((text) => /\b(fatal )?error\b|cannot find|undefined reference/.test(text));
+  return line?.trim() ?? result.reason;
+}
+
+module.exports = { bindingSources, compileBinding, findCompiler, ownSources };
