@@ -1,7 +1,7 @@
 import { completeModelOptions, type ModelOptions } from '../lib/config';
 import { UsageError } from '../lib/errors';
 import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from '../lib/methods/crane/backbone';
-import { buildCraneModel } from '../lib/methods/crane/build';
+import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from '../lib/methods/crane/build';
 import type { CraneModel } from '../lib/methods/crane/model';
 import { openPrompts, optionsOfPrompts, spatialOfPrompts } from '../lib/methods/crane/prompts';
 import { openSpatial, spatialSourceOf, type SpatialWeights } from '../lib/methods/crane/spatial';
@@ -27,7 +27,7 @@ export interface RunWeights {
 export async function openRunWeights(options: TrainOptions): Promise<RunWeights> {
   const { offline, onProgress, signal } = options;
   const access = { ...(offline === undefined ? {} : { offline }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
-  const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, access);
+  const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, { ...access, words: [NORMAL_WORDS, ANOMALOUS_WORDS] });
   let spatial: SpatialWeights | undefined;
   const close = (): void => {
     spatial?.close();
