@@ -26,7 +26,8 @@ export interface NativeRecord {
  * A checkout in a temporary folder with a copy of the set-up, and with programs on PATH that only pretend: `npm`,
  * `python3` with pip, `g++`. Each call of them is noted. How they behave is said by environment variables: FAKE_NPM,
  * FAKE_PIP and FAKE_GPP are `works` (default), `fails` or `hangs`; with FAKE_GPP `refuses-kernels` only the checkout's own
- * kernels do not compile, with `breaks-kernels` a binding that has them does not load.
+ * kernels do not compile, with `breaks-kernels` a binding that has them does not load,
+ * with `no-gold` that linker is not there.
  */
 export class FakeCheckout {
   readonly folder = mkdtempSync(join(tmpdir(), 'crane-setup-'));
@@ -161,7 +162,8 @@ echo "g++ $*" >> "$FAKE_FOLDER/calls"
 ${BEHAVE('FAKE_GPP')}
 made=compiled
 case "$FAKE_GPP $*" in
-  "refuses-kernels "*" -o "*/libcrane_kernels.so*) echo "kernels.cc:7:1: error: unknown target attribute" >&2; exit 1 ;;
+  "no-gold "*-fuse-ld=gold*) echo "collect2: fatal error: cannot find 'ld'" >&2; exit 1 ;;
+  "refuses-kernels "*" -o "*/kernels.cc.o*) echo "kernels.cc:7:1: error: unknown target attribute" >&2; exit 1 ;;
   "breaks-kernels "*-l:libcrane_kernels.so*) made=broken ;;
 esac
 while [ "$1" != "-o" ]; do shift; done

@@ -9,8 +9,8 @@ const useCheckout = (...present: ConstructorParameters<typeof FakeCheckout>): Fa
 afterEach(() => checkout.remove());
 
 const names = (calls: readonly string[]): string[] => calls.map((call) => call.split(' ')[0] ?? '');
-/** The log's object, the own kernels, the package's one source file, and the binding of all of them. */
-const COMPILED = ['g++', 'g++', 'g++', 'g++'];
+/** The log's object, the own kernels, the package's one source file; then the kernels and the binding are linked. */
+const COMPILED = ['g++', 'g++', 'g++', 'g++', 'g++'];
 
 const libraryFolder = (): string => join(checkout.cache, 'native/tensorflow-cpu-2.21.0-x64');
 /** Where the one binding that was compiled lies in the cache folder. */
@@ -108,10 +108,11 @@ onLinux("the checkout's own kernels", () => {
     useCheckout();
     await checkout.setUp();
     const calls = checkout.takeCalls();
+    expect(callFor(calls, 'kernels.cc.o')).toMatch(/-O3 -fno-math-errno -ffp-contract=fast -pthread/);
+    expect(callFor(calls, 'kernels.cc.o')).not.toMatch(/-march/);
     const kernels = callFor(calls, 'libcrane_kernels.so');
-    expect(kernels).toMatch(/-O3 -fno-math-errno -ffp-contract=fast -pthread/);
     expect(kernels).toMatch(/--no-as-needed .*-l:libtensorflow_cc\.so\.2 -l:libtensorflow_framework\.so\.2/);
-    expect(kernels).not.toMatch(/-march|initfirst/);
+    expect(kernels).not.toMatch(/initfirst/);
     expect(callFor(calls, 'libcrane_quiet.so')).toContain('initfirst');
     const binding = callFor(calls, 'tfjs_binding.node');
     expect(binding).toMatch(/--no-as-needed -l:libcrane_quiet\.so -l:libcrane_kernels\.so/);
@@ -173,6 +174,14 @@ onLinux("the checkout's own kernels", () => {
     await checkout.setUp({ retry: true });
     expect(names(checkout.takeCalls())).toEqual(COMPILED);
     expect(compiling()).toBe('compiled');
+  });
+
+  test('and the binding are linked by the usual linker where gold is missing', async () => {
+    useCheckout();
+    expect(await checkout.setUp(behaving('no-gold'))).toBe('tensorflow');
+    expect(names(checkout.takeCalls()).filter((name) => name === 'g++')).toHaveLength(COMPILED.length + 2);
+    expect(compiling()).toBe('compiled');
+    expect(readdirSync(builtFolder())).toContain('libcrane_kernels.so');
   });
 
   test('that are not there are no fault', async () => {
