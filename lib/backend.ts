@@ -9,7 +9,7 @@ import { loadNativeBackend } from './backend/native';
 import { nvidiaDriver } from './backend/nvidia';
 import { checkBackend, SELF_CHECK_TOLERANCE, type SelfCheck } from './backend/self-check';
 import type { NativeOperations } from './backend/native-kernels';
-import { registerVisionKernels } from './backend/vision-kernels';
+import { registerVisionKernels, type VisionKernels } from './backend/vision-kernels';
 import { startWasmBackend } from './backend/wasm';
 import { isWebgpuInstalled, startWebgpuBackend } from './backend/webgpu';
 
@@ -56,6 +56,8 @@ export interface BackendInfo {
   readonly warning: string | null;
   /** Whether vector instructions are used; null where that is not known. */
   readonly simd: boolean | null;
+  /** Whether native TensorFlow has this project's own attention and MLP operations, and where not, why; null where the processor does not compute with it. */
+  readonly kernels: VisionKernels | null;
 }
 
 /** What is the same of every backend that the processor computes. */
@@ -142,7 +144,7 @@ async function prepareNative(options: BackendOptions, reason: string): Promise<B
   const device = native.gpu ? cudaDevice() : null;
   const selfCheck = device === null ? null : await checkedOnce('tensorflow', device, 'Set CUDA_VISIBLE_DEVICES=-1 to have native TensorFlow compute on the processor.');
   await use('tensorflow');
-  if (!native.gpu) registerVisionKernels(tf.backend() as unknown as NativeOperations, native.threads);
+  const kernels = native.gpu ? null : registerVisionKernels(tf.backend() as unknown as NativeOperations, native.threads);
   return {
     name: 'tensorflow',
     reason,
@@ -154,6 +156,7 @@ async function prepareNative(options: BackendOptions, reason: string): Promise<B
     selfCheck,
     warning: null,
     simd: true,
+    kernels,
   };
 }
 
@@ -179,6 +182,7 @@ async function prepareWebgpu(reason: string, nativeFailure: string | null = null
     selfCheck,
     warning: adapter.software ? `${adapter.name} is a processor that plays the GPU: its numbers are right, but every other backend is faster.` : null,
     simd: null,
+    kernels: null,
   };
 }
 
@@ -200,7 +204,7 @@ async function prepareWasm(options: BackendOptions, reason: string, nativeFailur
   const { simd, threads, threadFailure } = await startWasmBackend(options.threads);
   await use('wasm');
   const warning = threadFailure === null ? null : `WebAssembly computes on one thread, which is slower: ${threadFailure}.`;
-  return { name: 'wasm', reason, nativeFailure, tensorflowVersion: null, threads, ...ON_PROCESSOR, simd, warning };
+  return { name: 'wasm', reason, nativeFailure, tensorflowVersion: null, threads, ...ON_PROCESSOR, simd, warning, kernels: null };
 }
 
 /** The plain JavaScript backend: no vector instructions, one thread; for checking the others against. */
@@ -215,6 +219,7 @@ async function preparePlain(): Promise<BackendInfo> {
     threads: 1,
     ...ON_PROCESSOR,
     simd: false,
+    kernels: null,
   };
 }
 

@@ -89,14 +89,16 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
   };
   const json = args.json === undefined ? undefined : openJsonLines('--json', args.json);
   try {
-    const machine = describeMachine(await prepareBackend(args.backend));
+    const info = await prepareBackend(args.backend);
+    const machine = describeMachine(info);
     const say = (text: string): void => {
       if (args.json === '-') return;
       // In the place of the progress bar.
       if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
       process.stdout.write(text);
     };
-    say(`${machineLine(machine)}\n`);
+    say(`${machineText(machine)}\n`);
+    if (info.warning !== null) say(`${info.warning}\n`);
     const figures: Record<string, unknown> = {};
     const common = { runs: args.runs, onProgress: createProgressReporter(process.stderr), signal };
     for (const name of chosen) {
@@ -137,9 +139,12 @@ function wholeNumbersOf(option: string, given: readonly string[] | undefined): n
   return numbers;
 }
 
-function machineLine({ cpu, cores, memoryBytes, backend, tensorflow, threads }: MachineDescription): string {
+function machineText({ cpu, cores, memoryBytes, backend, tensorflow, threads, kernels }: MachineDescription): string {
   const computing = tensorflow === null ? backend : `TensorFlow ${tensorflow}`;
-  return `${cpu}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${formatBytes(memoryBytes)}; ${computing}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const machine = `${cpu}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${formatBytes(memoryBytes)}; ${computing}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  if (kernels === null) return machine;
+  const used = kernels.own ? `own attention and MLP kernels, ${kernels.instructions}` : `plain TensorFlow operations, about half as fast;\n  ${kernels.reason}`;
+  return `${machine}\nKernels: ${used}`;
 }
 
 function reportText({ title, columns, rows }: BenchReport): string {

@@ -9,7 +9,7 @@ import { median } from './part';
 import { measureProduct, productShapes, type MeasuredProduct } from './peak';
 import { peakResidentBytes } from './resident-memory';
 import { stageFlop, type StageFlop } from './stage-flop';
-import { MODEL_STAGES, StageClock, STAGES, timeStages, type Stage, type StageSeconds } from './stages';
+import { MODEL_STAGES, StageClock, timePrompts, timeStages, typicalStages, type Lap, type StageSeconds } from './stages';
 
 /** What one process is to measure. Plain data, since it goes from process to process. */
 export interface ForwardJob {
@@ -48,8 +48,8 @@ export interface ForwardFigures {
   readonly imagesPerSecondInARow: number | null;
   /** Of `endToEndSecondsPerImage`; null on a backend that answers before it has computed. */
   readonly stages: StageSeconds | null;
-  /** The text encoder, once for all images. */
-  readonly textSeconds: number;
+  /** The text encoder, once for all images, when the model was loaded; null on a backend that answers before it has computed. */
+  readonly textSeconds: number | null;
   /** From an image's arrival in an unending stream to its detection, one image at a time, in ascending order. */
   readonly latencies: readonly number[];
   readonly flop: StageFlop;
@@ -68,9 +68,12 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
   const info = await prepareBackend(job.backend);
   const { onFirstResult, asynchronous = info.gpu || info.name === 'webgpu' } = options;
   const { backbone, imageSize, batch } = job;
+  const clock = new StageClock();
+  const untime = timePrompts(clock);
   const [crane, loadSeconds] = await timed(() =>
     Crane.load({ backbone, imageSize, batchSize: batch, backend: job.backend, offline: true, ...(job.prompts === undefined ? {} : { prompts: job.prompts }) }),
-  );
+  ).finally(untime);
+  const textSeconds = asynchronous ? null : clock.lap().text;
   try {
     const { sizes } = crane.description;
     const first = await crane.detect(job.pictures[0] as string);
@@ -80,7 +83,6 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     const feed = await measureFeed(crane, job, asynchronous);
     const alone = asynchronous ? await measureModelAlone(crane, job) : undefined;
     const imagesPerSecondInARow = await measureRow(crane, job, feed.endToEnd);
-    const textSeconds = await measureText(crane, job);
     const peakRssBytes = peakResidentBytes();
     const products: MeasuredProduct[] = [];
     for (const shape of job.products ? productShapes(sizes, crane.model.options) : []) products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
@@ -125,7 +127,7 @@ async function measureFeed(crane: Crane, job: ForwardJob, asynchronous: boolean)
   const clock = new StageClock();
   const untime = asynchronous ? () => undefined : timeStages(clock);
   const feed = new Feed(job.pictures);
-  const laps: { readonly stages: StageSeconds; readonly endToEnd: number }[] = [];
+  const laps: Lap[] = []; // of an image's share of its batch
   const latencies: number[] = [];
   try {
     const stream = crane.stream(feed);
@@ -146,7 +148,7 @@ async function measureFeed(crane: Crane, job: ForwardJob, asynchronous: boolean)
         warm = true;
         continue;
       }
-      laps.push({ stages, endToEnd: taken });
+      laps.push({ stages: divided(stages, batch), whole: taken / batch });
       spent += taken;
       if (laps.length >= Math.min(2, runs) && spent + taken > seconds) break;
     }
@@ -154,18 +156,17 @@ async function measureFeed(crane: Crane, job: ForwardJob, asynchronous: boolean)
   } finally {
     untime();
   }
-  const share = (of: (lap: (typeof laps)[number]) => number): number => median(laps.map(of)) / batch;
-  const stages = Object.fromEntries(STAGES.map((stage) => [stage, share((lap) => lap.stages[stage])])) as Record<Stage, number>;
-  const endToEnd = share((lap) => lap.endToEnd);
-  // Medians of parts do not add up to the median of the whole by themselves.
-  stages.other += endToEnd - STAGES.reduce((sum, stage) => sum + stages[stage], 0);
   return {
     runs: laps.length,
-    model: share((lap) => MODEL_STAGES.reduce((sum, stage) => sum + lap.stages[stage], 0)),
-    endToEnd,
-    stages,
+    model: median(laps.map((lap) => MODEL_STAGES.reduce((sum, stage) => sum + lap.stages[stage], 0))),
+    endToEnd: median(laps.map(({ whole }) => whole)),
+    stages: typicalStages(laps),
     latencies: latencies.sort((a, b) => a - b),
   };
+}
+
+function divided(stages: StageSeconds, by: number): StageSeconds {
+  return Object.fromEntries(Object.entries(stages).map(([stage, seconds]) => [stage, seconds / by])) as unknown as StageSeconds;
 }
 
 /** A feed that never ends: it waits until it is given leave for so many images more. */
@@ -229,20 +230,6 @@ async function measureRow(crane: Crane, job: ForwardJob, endToEnd: number): Prom
     for await (const detection of crane.stream(files)) await save(detection, job, index++ % batch);
   });
   return files.length / taken;
-}
-
-async function measureText(crane: Crane, { runs }: ForwardJob): Promise<number> {
-  const taken: number[] = [];
-  for (let run = 0; run < Math.min(runs, 3); run++) {
-    const [vectors, one] = await timed(async () => {
-      const vectors = crane.model.encodePrompts();
-      await vectors.data();
-      return vectors;
-    });
-    vectors.dispose();
-    taken.push(one);
-  }
-  return median(taken);
 }
 
 /** As `crane detect --out`: colours over the picture, as a PNG. */

@@ -45,7 +45,7 @@ function stageTable({ stages, endToEndSecondsPerImage, secondsPerImage, gflopPer
       null,
       row('model', secondsPerImage, gflopPerImage),
       row('file to heatmap', endToEndSecondsPerImage, gflopPerImage),
-      ['text, once for all', seconds(text.seconds as number), '', figure(text.gflop), rate(text.gflop / (text.seconds as number))],
+      ...(text.seconds === null ? [] : [['text, once for all', seconds(text.seconds), '', figure(text.gflop), rate(text.gflop / text.seconds)]]),
     ],
   );
 }

@@ -51,7 +51,7 @@ export interface ForwardCase {
   readonly firstResultSeconds: number;
   /** Of single images in an unending stream. */
   readonly latency: { readonly p50: number; readonly p95: number; readonly images: number } | null;
-  /** Seconds and 10^9 operations of an image, by stage; `text` is what the text encoder takes once for all images, and in no sum. */
+  /** Seconds and 10^9 operations of an image, by stage; `text` is what the text encoder takes once for all images, when the model is loaded, and in no sum. */
   readonly stages: Readonly<Record<Stage, { readonly seconds: number | null; readonly gflop: number }>>;
 }
 

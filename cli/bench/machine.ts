@@ -17,9 +17,11 @@ export interface MachineDescription {
   readonly tensorflow: string | null;
   readonly threads: number;
   readonly gpu: boolean;
+  /** Whether native TensorFlow has this project's own operations; null where it does not compute, or a GPU does. */
+  readonly kernels: BackendInfo['kernels'];
 }
 
-export function describeMachine({ name, tensorflowVersion, threads, gpu }: BackendInfo): MachineDescription {
+export function describeMachine({ name, tensorflowVersion, threads, gpu, kernels }: BackendInfo): MachineDescription {
   return {
     cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
     cores: usableCores(),
@@ -31,5 +33,6 @@ export function describeMachine({ name, tensorflowVersion, threads, gpu }: Backe
     tensorflow: tensorflowVersion,
     threads,
     gpu,
+    kernels,
   };
 }

@@ -13,6 +13,7 @@ import { MapFusion } from '../../lib/scoring/fusion';
 import { GaussianFilter } from '../../lib/scoring/gaussian';
 import { ScorePooling } from '../../lib/scoring/score-pooling';
 import { Similarity } from '../../lib/scoring/similarity';
+import { median } from './part';
 
 /**
  * What an image goes through, in order. `attention` is all of a block but its MLP half; `projection` the way into the space
@@ -93,6 +94,22 @@ export class StageClock {
   }
 }
 
+/** One run: seconds by stage, and of the whole. */
+export interface Lap {
+  readonly stages: StageSeconds;
+  readonly whole: number;
+}
+
+/**
+ * What several runs say about each stage: medians, all in the one proportion that makes them add up to the median of the
+ * whole, which medians of parts do not do by themselves.
+ */
+export function typicalStages(laps: readonly Lap[]): StageSeconds {
+  const medians = STAGES.map((stage) => median(laps.map(({ stages }) => stages[stage])));
+  const proportion = median(laps.map(({ whole }) => whole)) / medians.reduce((sum, seconds) => sum + seconds, 0);
+  return Object.fromEntries(STAGES.map((stage, index) => [stage, (medians[index] as number) * proportion])) as Record<Stage, number>;
+}
+
 /** A thing with functions: a class's prototype, or a module. */
 type Functions = Record<string, unknown>;
 
@@ -128,8 +145,17 @@ const LEFT_ALONE = new Set(['constructor', 'getConfig', 'computeOutputShape', 'd
  * @returns puts everything back
  */
 export function timeStages(clock: StageClock): () => void {
+  return hook(clock, HOOKS);
+}
+
+/** The same for nothing but the encoding of prompts, which belongs to no image where they are the same for all. */
+export function timePrompts(clock: StageClock): () => void {
+  return hook(clock, [{ of: CraneModel.prototype, stages: { encodePrompts: 'text' } }]);
+}
+
+function hook(clock: StageClock, hooks: readonly Hook[]): () => void {
   const undo: (() => void)[] = [];
-  for (const { of, stages, rest } of HOOKS) {
+  for (const { of, stages, rest } of hooks) {
     const owner = of as Functions;
     for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(owner))) {
       const original: unknown = descriptor.value;

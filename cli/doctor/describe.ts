@@ -27,6 +27,7 @@ export function describe(examination: Examination, advice: readonly string[]): s
   const rows: [title: string, text: string][] = [
     ['Backend', `${backend.name}: ${backend.reason}`],
     ['TensorFlow', backend.tensorflowVersion === null ? 'not in use' : `${backend.tensorflowVersion}${sourceOf(setup)}`],
+    ...(backend.kernels === null ? [] : [['Kernels', describeKernels(backend.kernels)] satisfies [string, string]]),
     ['Threads', `${backend.threads} of ${cpu.cores} ${cpu.cores === 1 ? 'core' : 'cores'}`],
     ['CPU', `${cpu.model}${cpu.features === null ? '' : `; ${cpu.features.join(' ')}`}`],
     ['GPU', describeGpu(backend, nvidiaDriver)],
@@ -59,6 +60,10 @@ function sourceOf(setup: Examination['setup']): string {
     default:
       return '';
   }
+}
+
+function describeKernels(kernels: NonNullable<Examination['backend']['kernels']>): string {
+  return kernels.own ? `own attention and MLP kernels, ${kernels.instructions}` : `plain TensorFlow operations, about half as fast: ${kernels.reason}`;
 }
 
 function describeGpu({ device, gpu }: Examination['backend'], driver: Examination['nvidiaDriver']): string {

@@ -4,6 +4,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { prepareBackend, type BackendChoice, type BackendInfo } from '../../lib/backend';
+import { cpuFlags } from '../../lib/backend/cpu-flags';
 import { NATIVE_PACKAGE } from '../../lib/backend/native';
 import { nvidiaDriver, type NvidiaDriver } from '../../lib/backend/nvidia';
 import { readSetupState, type SetupState } from '../../lib/backend/setup-state';
@@ -81,16 +82,9 @@ export async function examine(choice: BackendChoice, verbose: boolean): Promise<
   };
 }
 
-/** Null where the system has no /proc/cpuinfo. */
 function cpuFeatures(): string[] | null {
-  try {
-    const flags = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1];
-    if (flags === undefined) return null;
-    const present = new Set(flags.trim().split(/\s+/));
-    return CPU_FEATURES.filter((feature) => present.has(feature));
-  } catch {
-    return null;
-  }
+  const flags = cpuFlags();
+  return flags && CPU_FEATURES.filter((feature) => flags.has(feature));
 }
 
 /** What can be had without swapping; `os.freemem()` leaves out what the file cache would give back. */

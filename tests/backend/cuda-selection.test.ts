@@ -5,7 +5,7 @@ import { nvidiaDriver } from '../../lib/backend/nvidia';
 import { FlawedBackend } from './flawed-backend';
 
 /** In the place of TensorFlow on a GPU: the plain backend's kernels under its name. */
-jest.mock('../../lib/backend/native', () => ({ loadNativeBackend: jest.fn() }));
+jest.mock('../../lib/backend/native', () => ({ ...jest.requireActual<object>('../../lib/backend/native'), loadNativeBackend: jest.fn() }));
 jest.mock('../../lib/backend/nvidia', () => ({ nvidiaDriver: jest.fn() }));
 jest.mock('../../lib/backend/webgpu', () => ({ isWebgpuInstalled: () => false }));
 
@@ -28,6 +28,7 @@ test.each(['auto', 'tensorflow'] as const)('%s: TensorFlow on a GPU is checked, 
     selfCheck: { passed: true },
     warning: null,
     nativeFailure: null,
+    kernels: null,
   });
 });
 
@@ -44,7 +45,7 @@ test.each(['auto', 'tensorflow'] as const)('%s: TensorFlow on a GPU with wrong n
 test('TensorFlow on the processor is not checked: that would cost every start', async () => {
   jest.mocked(loadNativeBackend).mockResolvedValue({ version: '2.21.0', threads: 4, gpu: false });
   const read = jest.spyOn(flawed.backend, 'read');
-  expect(await prepareBackend('auto')).toMatchObject({ name: 'tensorflow', gpu: false, device: null, selfCheck: null });
+  expect(await prepareBackend('auto')).toMatchObject({ name: 'tensorflow', gpu: false, device: null, selfCheck: null, kernels: { own: false } });
   expect(read).not.toHaveBeenCalled();
 });
 

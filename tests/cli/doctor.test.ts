@@ -16,6 +16,7 @@ const computing: BackendInfo = {
   selfCheck: null,
   warning: null,
   simd: true,
+  kernels: { own: true, instructions: 'AVX-512' },
 };
 
 function examination(changes: Partial<Examination>): Examination {
@@ -55,6 +56,19 @@ describe('the report of the doctor', () => {
     ['one that a processor plays', { backend: { ...computing, name: 'webgpu', device: 'SwiftShader' } }, /none in use; SwiftShader is a processor that plays one/],
   ])('GPU: %s', (_, changes, expected) => {
     expect(gpuLine(changes)).toMatch(expected);
+  });
+});
+
+describe('own kernels', () => {
+  const kernelLine = (kernels: BackendInfo['kernels']): string | undefined =>
+    report(examination({ backend: { ...computing, kernels } }), []).split('\n').find((line) => line.startsWith('Kernels'));
+
+  test.each<[string, BackendInfo['kernels'], string | undefined]>([
+    ['there', { own: true, instructions: 'AVX2' }, 'Kernels     own attention and MLP kernels, AVX2'],
+    ['not there', { own: false, reason: 'this processor has no AVX2' }, 'Kernels     plain TensorFlow operations, about half as fast: this processor has no AVX2'],
+    ['of no meaning, where another backend computes', null, undefined],
+  ])('%s', (_, kernels, expected) => {
+    expect(kernelLine(kernels)).toBe(expected);
   });
 });
 

@@ -46,7 +46,7 @@ export function featureSpace({ model, preprocessing, backbone, spatial, backend 
     options: Object.fromEntries(options.sort(([a], [b]) => (a < b ? -1 : 1))),
     network: { ...sizes, activation, eattnBlocks, attention, layerTaps: layerTaps ?? null },
     preprocessing: { resize: preprocessing.resize, mean: preprocessing.mean, std: preprocessing.std, reference: preprocessing.reference },
-    backend: [backend.name, backend.tensorflowVersion ?? tf.version_core, backend.gpu ? 'gpu' : 'cpu'],
+    backend: [backend.name, backend.tensorflowVersion ?? tf.version_core, backend.gpu ? 'gpu' : 'cpu', ...(backend.kernels?.own ? [backend.kernels.instructions] : [])],
   };
   return { id: createHash('sha256').update(JSON.stringify(description)).digest('hex').slice(0, 32), description };
 }

@@ -74,7 +74,7 @@ export const description: ModelDescription = {
   preprocessing: { resize: 'bicubic', mean: [0, 0, 0], std: [1, 1, 1], reference: false },
   auxiliary: 'synthetic-auxiliary',
   warnings: [],
-  backend: { name: 'cpu', reason: 'asked for by name', nativeFailure: null, tensorflowVersion: null, threads: 1, gpu: false, device: null, selfCheck: null, warning: null, simd: false },
+  backend: { name: 'cpu', reason: 'asked for by name', nativeFailure: null, tensorflowVersion: null, threads: 1, gpu: false, device: null, selfCheck: null, warning: null, simd: false, kernels: null },
 };
 
 const DOT = 'data:image/webp;base64,AAAA';
