@@ -12,13 +12,17 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "tensorflow/c/c_api.h"
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
 #include "tensorflow/c/tf_status.h"
@@ -28,46 +32,84 @@ namespace {
 
 // ---------------------------------------------------------------------------------------------------- threads
 
+// Very small numbers count as zero while this lives, on every thread alike: TensorFlow has that set on the threads that
+// it calls operations on, and results must not depend on who computes what. Elsewhere they would also be slow.
+class FlushSmall {
+ public:
+#if defined(__x86_64__)
+  FlushSmall() : before_(__builtin_ia32_stmxcsr()) { __builtin_ia32_ldmxcsr(before_ | 0x8040); }
+  ~FlushSmall() { __builtin_ia32_ldmxcsr(before_); }
+
+ private:
+  const unsigned before_;
+#elif defined(__aarch64__)
+  FlushSmall() {
+    asm volatile("mrs %0, fpcr" : "=r"(before_));
+    asm volatile("msr fpcr, %0" : : "r"(before_ | uint64_t{1} << 24) : "memory");
+  }
+  ~FlushSmall() { asm volatile("msr fpcr, %0" : : "r"(before_) : "memory"); }
+
+ private:
+  uint64_t before_;
+#else
+  FlushSmall() {}
+  ~FlushSmall() {}
+#endif
+};
+
 // Helpers that wait for work and are never ended: they outlive whatever unloads at the end of the process.
 class Workers {
  public:
   // Runs body(0) to body(count - 1), on at most `threads` threads with the calling one, and waits for all.
-  void Run(int count, int threads, const std::function<void(int)>& body) {
+  // Returns false where memory ran out, and not all of them were run.
+  bool Run(int64_t count, int threads, const std::function<void(int64_t)>& body) {
     std::lock_guard<std::mutex> one_at_a_time(run_);
-    const int helpers = std::min(threads, count) - 1;
-    if (helpers <= 0) {
-      for (int index = 0; index < count; index++) body(index);
-      return;
-    }
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      while (static_cast<int>(started_) < helpers) {
-        std::thread([this, place = started_] { Serve(place); }).detach();
-        started_++;
-      }
+      const int helpers = Started(static_cast<int>(std::min<int64_t>(threads, count)) - 1);
       body_ = &body;
       count_ = count;
       next_ = 0;
+      failed_ = false;
       wanted_ = helpers;
       busy_ = helpers;
-      round_++;
+      if (helpers > 0) round_++;
     }
-    wake_.notify_all();
+    if (wanted_ > 0) wake_.notify_all();
     Work(body, count);
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return busy_ == 0; });
+    return !failed_;
   }
 
  private:
-  void Work(const std::function<void(int)>& body, int count) {
-    for (int index = next_++; index < count; index = next_++) body(index);
+  // How many helpers there are of those wanted: fewer where the system gives no more threads.
+  int Started(int wanted) {
+    while (started_ < wanted) {
+      try {
+        std::thread([this, place = started_] { Serve(place); }).detach();
+      } catch (const std::exception&) {
+        return started_;
+      }
+      started_++;
+    }
+    return std::max(wanted, 0);
+  }
+
+  void Work(const std::function<void(int64_t)>& body, int64_t count) {
+    const FlushSmall flush;
+    try {
+      for (int64_t index = next_++; index < count && !failed_; index = next_++) body(index);
+    } catch (const std::bad_alloc&) {
+      failed_ = true;
+    }
   }
 
   void Serve(int place) {
     uint64_t seen = 0;
     for (;;) {
-      const std::function<void(int)>* body = nullptr;
-      int count = 0;
+      const std::function<void(int64_t)>* body = nullptr;
+      int64_t count = 0;
       {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [&] { return round_ != seen && place < wanted_; });
@@ -83,10 +125,12 @@ class Workers {
 
   std::mutex run_, mutex_;
   std::condition_variable wake_, done_;
-  const std::function<void(int)>* body_ = nullptr;
-  int count_ = 0, started_ = 0, wanted_ = 0, busy_ = 0;
+  const std::function<void(int64_t)>* body_ = nullptr;
+  int64_t count_ = 0;
+  int started_ = 0, wanted_ = 0, busy_ = 0;
   uint64_t round_ = 0;
-  std::atomic<int> next_{0};
+  std::atomic<int64_t> next_{0};
+  std::atomic<bool> failed_{false};
 };
 
 Workers& workers() {
@@ -114,7 +158,9 @@ constexpr int kBlock = 24, kPanel = 32;
 // Memory that starts where a cache line does.
 class Buffer {
  public:
-  explicit Buffer(size_t floats) : data_(static_cast<float*>(std::aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64))) {}
+  explicit Buffer(size_t floats) : data_(static_cast<float*>(std::aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64))) {
+    if (data_ == nullptr) throw std::bad_alloc();
+  }
   ~Buffer() { std::free(data_); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -218,9 +264,9 @@ class Call {
     return Ok() ? static_cast<float*>(TF_TensorData(tensor)) : nullptr;
   }
 
-  bool Require(bool condition, const char* message) {
+  bool Require(bool condition, const char* message, TF_Code code = TF_INVALID_ARGUMENT) {
     if (condition || !Ok()) return Ok();
-    TF_SetStatus(status_, TF_INVALID_ARGUMENT, message);
+    TF_SetStatus(status_, code, message);
     return Ok();
   }
 
@@ -240,11 +286,19 @@ class Call {
 
 const float* Floats(TF_Tensor* tensor) { return static_cast<const float*>(TF_TensorData(tensor)); }
 
+bool EndsWith(TF_Tensor* tensor, int64_t width) {
+  const int axes = TF_NumDims(tensor);
+  return axes > 0 && TF_Dim(tensor, axes - 1) == width;
+}
+
 std::vector<int64_t> ShapeOf(TF_Tensor* tensor) {
   std::vector<int64_t> shape(TF_NumDims(tensor));
   for (size_t axis = 0; axis < shape.size(); axis++) shape[axis] = TF_Dim(tensor, static_cast<int>(axis));
   return shape;
 }
+
+// More would only wait for each other.
+constexpr int kMostThreads = 256;
 
 // Attributes, all of them whole numbers but epsilon; an operation has some of them.
 struct Attributes {
@@ -256,17 +310,21 @@ void* ReadAttributes(TF_OpKernelConstruction* construction) {
   auto* attributes = new Attributes();
   TF_Status* status = TF_NewStatus();
   const auto read = [&](const char* name, int* value) {
+    if (!TF_OpKernelConstruction_HasAttr(construction, name, status)) return;
     int32_t found = 0;
     TF_OpKernelConstruction_GetAttrInt32(construction, name, &found, status);
-    if (TF_GetCode(status) == TF_OK) *value = found;
+    if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
+    *value = found;
   };
   read("heads", &attributes->heads);
   read("correlations", &attributes->correlations);
   read("rows", &attributes->rows);
   read("threads", &attributes->threads);
-  float epsilon = 0;
-  TF_OpKernelConstruction_GetAttrFloat(construction, "epsilon", &epsilon, status);
-  if (TF_GetCode(status) == TF_OK) attributes->epsilon = epsilon;
+  attributes->threads = std::min(attributes->threads, kMostThreads);
+  if (TF_OpKernelConstruction_HasAttr(construction, "epsilon", status)) {
+    TF_OpKernelConstruction_GetAttrFloat(construction, "epsilon", &attributes->epsilon, status);
+    if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
+  }
   TF_DeleteStatus(status);
   return attributes;
 }
@@ -284,7 +342,7 @@ void ComputeAttention(void* kernel, TF_OpKernelContext* context) {
   const int64_t heads = attributes.heads;
   if (!call.Require(supported(), "no vector instructions for CraneAttention") ||
       !call.Require(shape.size() == 3 && shape[2] % 3 == 0 && shape[1] > 0, "CraneAttention: expected joined projections [B, N, 3D]") ||
-      !call.Require(heads > 0 && (shape[2] / 3) % heads == 0 && (shape[2] / 3 / heads) % kWide == 0, "CraneAttention: heads must have multiples of 16 channels") ||
+      !call.Require(heads > 0 && shape[2] > 0 && (shape[2] / 3) % heads == 0 && (shape[2] / 3 / heads) % kWide == 0, "CraneAttention: heads must have multiples of 16 channels") ||
       !call.Require(TF_TensorElementCount(bias) == shape[2], "CraneAttention: expected a bias [3D]") ||
       !call.Require(attributes.correlations > 0 && attributes.correlations < 16, "CraneAttention: unknown correlations") ||
       !call.Require(attributes.rows > 0 && attributes.rows <= shape[1], "CraneAttention: rows must be among the tokens")) {
@@ -297,17 +355,18 @@ void ComputeAttention(void* kernel, TF_OpKernelContext* context) {
   const int64_t whole = attention.batch * heads;
   const int64_t wanted = attributes.threads > 1 ? (4 * attributes.threads + whole - 1) / std::max<int64_t>(whole, 1) : 1;
   const int64_t chunks = std::max<int64_t>(1, std::min<int64_t>(wanted, attention.rows / 96));
-  workers().Run(static_cast<int>(whole * chunks), attributes.threads, [&](int task) {
+  const bool done = workers().Run(whole * chunks, attributes.threads, [&](int64_t task) {
     const int64_t head = task / chunks, chunk = task % chunks;
     const int64_t first = attention.rows * chunk / chunks, end = attention.rows * (chunk + 1) / chunks;
     CRANE_DISPATCH(AttendHead(attention, head / heads, head % heads, first, end));
   });
+  call.Require(done, "CraneAttention: out of memory", TF_RESOURCE_EXHAUSTED);
 }
 
 // Runs `body` over pieces of `rows` rows.
 void OverRows(int64_t rows, int threads, const std::function<void(int64_t, int64_t)>& body) {
   const int64_t pieces = std::max<int64_t>(1, std::min<int64_t>(rows / 16, 4 * static_cast<int64_t>(threads)));
-  workers().Run(static_cast<int>(pieces), threads, [&](int piece) { body(rows * piece / pieces, rows * (piece + 1) / pieces); });
+  workers().Run(pieces, threads, [&](int64_t piece) { body(rows * piece / pieces, rows * (piece + 1) / pieces); });
 }
 
 // CraneQuickGelu: v · sigmoid(1.702 v) of v = x + bias.
@@ -319,7 +378,7 @@ void ComputeQuickGelu(void* kernel, TF_OpKernelContext* context) {
   if (x == nullptr || bias == nullptr) return;
   const int64_t width = TF_TensorElementCount(bias);
   if (!call.Require(supported(), "no vector instructions for CraneQuickGelu") ||
-      !call.Require(width > 0 && width % kWide == 0 && TF_TensorElementCount(x) % width == 0, "CraneQuickGelu: rows must have a multiple of 16 channels")) {
+      !call.Require(width > 0 && width % kWide == 0 && EndsWith(x, width), "CraneQuickGelu: rows must have a multiple of 16 channels")) {
     return;
   }
   float* out = call.Output(0, ShapeOf(x));
@@ -338,7 +397,7 @@ void ComputeLayerNorm(void* kernel, TF_OpKernelContext* context) {
   if (x == nullptr || gain == nullptr || offset == nullptr) return;
   const int64_t width = TF_TensorElementCount(gain);
   if (!call.Require(supported(), "no vector instructions for CraneLayerNorm") ||
-      !call.Require(width > 0 && width % kWide == 0 && TF_TensorElementCount(offset) == width && TF_TensorElementCount(x) % width == 0, "CraneLayerNorm: rows must have a multiple of 16 channels")) {
+      !call.Require(width > 0 && width % kWide == 0 && TF_TensorElementCount(offset) == width && EndsWith(x, width), "CraneLayerNorm: rows must have a multiple of 16 channels")) {
     return;
   }
   float* out = call.Output(0, ShapeOf(x));
@@ -358,8 +417,8 @@ void ComputeAddResidual(void* kernel, TF_OpKernelContext* context) {
   if (x == nullptr || bias == nullptr || residual == nullptr) return;
   const int64_t width = TF_TensorElementCount(bias);
   if (!call.Require(supported(), "no vector instructions for CraneAddResidual") ||
-      !call.Require(width > 0 && width % kWide == 0 && TF_TensorElementCount(x) % width == 0 && TF_TensorElementCount(residual) == TF_TensorElementCount(x),
-                    "CraneAddResidual: rows must have a multiple of 16 channels")) {
+      !call.Require(width > 0 && width % kWide == 0 && EndsWith(x, width) && ShapeOf(residual) == ShapeOf(x),
+                    "CraneAddResidual: rows must have a multiple of 16 channels, and the residual the same shape")) {
     return;
   }
   float* out = call.Output(0, ShapeOf(residual));
@@ -387,7 +446,21 @@ void Register(const char* name, const std::vector<const char*>& inputs, const st
   TF_DeleteStatus(status);
 }
 
+// TensorFlow ends the process where an operation is registered twice, as when two checkouts are loaded into one.
+bool IsRegistered(const char* name) {
+  TF_Graph* graph = TF_NewGraph();
+  TF_Buffer* definition = TF_NewBuffer();
+  TF_Status* status = TF_NewStatus();
+  TF_GraphGetOpDef(graph, name, definition, status);
+  const bool found = TF_GetCode(status) == TF_OK;
+  TF_DeleteStatus(status);
+  TF_DeleteBuffer(definition);
+  TF_DeleteGraph(graph);
+  return found;
+}
+
 const bool registered = [] {
+  if (IsRegistered("CraneAttention")) return false;
   Register("CraneAttention", {"joined: float", "bias: float"}, {"heads: int", "correlations: int", "rows: int", "threads: int"}, &ComputeAttention);
   Register("CraneQuickGelu", {"x: float", "bias: float"}, {"threads: int"}, &ComputeQuickGelu);
   Register("CraneLayerNorm", {"x: float", "gain: float", "offset: float"}, {"epsilon: float", "threads: int"}, &ComputeLayerNorm);
