@@ -5,8 +5,8 @@ import { interruptible } from '../interrupt';
 import { openJsonLines } from '../output';
 import { withExamples } from '../examples';
 import { createProgressReporter } from '../progress-bar';
-import { formatBytes, formatTable } from '../table';
-import { describeMachine, type MachineDescription } from './machine';
+import { formatTable } from '../table';
+import { describeMachine, machineText } from './machine';
 import type { BenchPart, BenchReport } from './part';
 
 /** What can be measured, by its flag. Each is loaded only when it is asked for. */
@@ -89,8 +89,7 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
   };
   const json = args.json === undefined ? undefined : openJsonLines('--json', args.json);
   try {
-    const info = await prepareBackend(args.backend);
-    const machine = describeMachine(info);
+    const machine = describeMachine(await prepareBackend(args.backend));
     const say = (text: string): void => {
       if (args.json === '-') return;
       // In the place of the progress bar.
@@ -98,7 +97,6 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
       process.stdout.write(text);
     };
     say(`${machineText(machine)}\n`);
-    if (info.warning !== null) say(`${info.warning}\n`);
     const figures: Record<string, unknown> = {};
     const common = { runs: args.runs, onProgress: createProgressReporter(process.stderr), signal };
     for (const name of chosen) {
@@ -137,14 +135,6 @@ function wholeNumbersOf(option: string, given: readonly string[] | undefined): n
   const numbers = listOf(option, given)?.map(Number);
   numbers?.forEach((number) => requireWhole(option, number, 1));
   return numbers;
-}
-
-function machineText({ cpu, cores, memoryBytes, backend, tensorflow, threads, kernels }: MachineDescription): string {
-  const computing = tensorflow === null ? backend : `TensorFlow ${tensorflow}`;
-  const machine = `${cpu}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${formatBytes(memoryBytes)}; ${computing}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  if (kernels === null) return machine;
-  const used = kernels.own ? `own attention and MLP kernels, ${kernels.instructions}` : `plain TensorFlow operations, about half as fast;\n  ${kernels.reason}`;
-  return `${machine}\nKernels: ${used}`;
 }
 
 function reportText({ title, columns, rows }: BenchReport): string {

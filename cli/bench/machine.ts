@@ -2,6 +2,7 @@ import * as os from 'node:os';
 import type { BackendInfo } from '../../lib/backend';
 import { usableCores } from '../../lib/backend/cores';
 import { packageVersion } from '../../lib/version';
+import { formatBytes } from '../table';
 
 /** What a measurement was made on; without it a time means nothing. */
 export interface MachineDescription {
@@ -19,9 +20,11 @@ export interface MachineDescription {
   readonly gpu: boolean;
   /** Whether native TensorFlow has this project's own operations; null where it does not compute, or a GPU does. */
   readonly kernels: BackendInfo['kernels'];
+  /** What to know before trusting the times, such as that a processor plays the GPU; null if all is well. */
+  readonly warning: string | null;
 }
 
-export function describeMachine({ name, tensorflowVersion, threads, gpu, kernels }: BackendInfo): MachineDescription {
+export function describeMachine({ name, tensorflowVersion, threads, gpu, kernels, warning }: BackendInfo): MachineDescription {
   return {
     cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
     cores: usableCores(),
@@ -34,5 +37,17 @@ export function describeMachine({ name, tensorflowVersion, threads, gpu, kernels
     threads,
     gpu,
     kernels,
+    warning,
   };
+}
+
+/** For people: the machine, which operations compute, and what to know before trusting its times. */
+export function machineText({ cpu, cores, memoryBytes, backend, tensorflow, threads, kernels, warning }: MachineDescription): string {
+  const computing = tensorflow === null ? backend : `TensorFlow ${tensorflow}`;
+  const machine = `${cpu}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${formatBytes(memoryBytes)}; ${computing}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  return [machine, ...(kernels === null ? [] : [`Kernels: ${kernelsText(kernels)}`]), ...(warning === null ? [] : [warning])].join('\n');
+}
+
+function kernelsText(kernels: NonNullable<MachineDescription['kernels']>): string {
+  return kernels.own ? `own attention and MLP kernels, ${kernels.instructions}` : `plain TensorFlow operations, about half as fast;\n  ${kernels.reason}`;
 }

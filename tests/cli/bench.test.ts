@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
+import { machineText, type MachineDescription } from '../../cli/bench/machine';
 import { median } from '../../cli/bench/part';
 import { seededCrane } from '../../cli/bench/seeded-crane';
 import { prepareBackend } from '../../lib/backend';
@@ -49,6 +50,21 @@ test('the training part, at small shapes, as a table and for programs', async ()
   expect(memoryBytes?.['tensors']).toEqual([expect.any(Number), (memoryBytes?.['tensors'] as unknown as number[])[0]]);
   fs.rmSync(path.dirname(file), { recursive: true });
 }, 180_000);
+
+test('the machine, with its kernels and what to be warned of', () => {
+  const machine: MachineDescription = {
+    cpu: 'Test CPU', cores: 1, memoryBytes: 8e9, platform: 'linux x64', node: '20.0.0', crane: '0.1.0',
+    backend: 'tensorflow', tensorflow: '2.21.0', threads: 2, gpu: false, kernels: { own: true, instructions: 'AVX2' }, warning: null,
+  };
+  const first = 'Test CPU, 1 core, 8.0 GB; TensorFlow 2.21.0, 2 threads';
+  expect(machineText(machine)).toBe(`${first}\nKernels: own attention and MLP kernels, AVX2`);
+  expect(machineText({ ...machine, kernels: { own: false, reason: 'this processor has no AVX2' } })).toBe(
+    `${first}\nKernels: plain TensorFlow operations, about half as fast;\n  this processor has no AVX2`,
+  );
+  expect(machineText({ ...machine, backend: 'webgpu', tensorflow: null, threads: 1, kernels: null, warning: 'A processor plays the GPU.' })).toBe(
+    'Test CPU, 1 core, 8.0 GB; webgpu, 1 thread\nA processor plays the GPU.',
+  );
+});
 
 test('the median, by hand', () => {
   expect([median([3, 1, 2]), median([4, 1, 2, 3]), median([7])]).toEqual([2, 2.5, 7]);

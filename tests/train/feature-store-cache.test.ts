@@ -167,6 +167,14 @@ describe('nothing is served stale', () => {
     if (other !== model) other.dispose();
   });
 
+  test('own kernels of other instructions', async () => {
+    const few = samples.slice(0, 2);
+    await run({}, few);
+    const other = { ...backend, kernels: { own: true, instructions: 'like no others' } } as const;
+    expect((await run({ use: { backend: other } }, few)).encoded).toBe(2);
+    expect((await run({}, few)).encoded).toBe(0);
+  });
+
   test.each<[string, ModelOptionsInput]>([['sigma', { sigma: 1 }], ['fusion', { fusion: 'logit' }], ['temperature', { temperature: 0.1 }], ['pooling', { pooling: false }], ['context', { contextPosition: 'none' }]])(
     'but %s decides no features',
     async (_, modelOptions) => {
