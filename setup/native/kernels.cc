@@ -170,38 +170,56 @@ class Buffer {
   float* data_;
 };
 
-// Sixteen floats; an instruction set with shorter vectors takes several for it.
-typedef float Vector __attribute__((vector_size(64), aligned(64)));
-typedef float LooseVector __attribute__((vector_size(64), aligned(4)));
-typedef int32_t Integers __attribute__((vector_size(64), aligned(64)));
-constexpr int kWide = 16;
+// Widths are multiples of this, so that rows are whole vectors of every instruction set.
+constexpr int kChannels = 16;
 
 #if defined(__x86_64__)
 #define CRANE_VECTORS avx512
+#define CRANE_WIDE 16
 #define CRANE_SCORE_ROWS 12
 #define CRANE_SCORE_VECTORS 2
 #define CRANE_VALUE_ROWS 6
 #define CRANE_VALUE_VECTORS 4
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,prefer-vector-width=512")
+#endif
 #include "vector_kernels.inc"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #undef CRANE_VECTORS
+#undef CRANE_WIDE
 #undef CRANE_SCORE_ROWS
 #undef CRANE_SCORE_VECTORS
 #undef CRANE_VALUE_ROWS
 #undef CRANE_VALUE_VECTORS
 
+// Twelve sums, two columns and one number of the left side, in sixteen registers.
 #define CRANE_VECTORS avx2
+#define CRANE_WIDE 8
 #define CRANE_SCORE_ROWS 6
-#define CRANE_SCORE_VECTORS 1
+#define CRANE_SCORE_VECTORS 2
 #define CRANE_VALUE_ROWS 6
-#define CRANE_VALUE_VECTORS 1
+#define CRANE_VALUE_VECTORS 2
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
+#endif
 #include "vector_kernels.inc"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #undef CRANE_VECTORS
+#undef CRANE_WIDE
 #undef CRANE_SCORE_ROWS
 #undef CRANE_SCORE_VECTORS
 #undef CRANE_VALUE_ROWS
@@ -227,12 +245,13 @@ Instructions instructions() {
 bool supported() { return instructions() != Instructions::kNone; }
 
 #else
-// Sixteen floats are four vectors of NEON, of which there are thirty-two.
+// NEON has thirty-two registers of four floats.
 #define CRANE_VECTORS plain
+#define CRANE_WIDE 4
 #define CRANE_SCORE_ROWS 6
-#define CRANE_SCORE_VECTORS 1
+#define CRANE_SCORE_VECTORS 4
 #define CRANE_VALUE_ROWS 6
-#define CRANE_VALUE_VECTORS 1
+#define CRANE_VALUE_VECTORS 4
 #include "vector_kernels.inc"
 #define CRANE_DISPATCH(call) plain::call
 bool supported() { return true; }
@@ -342,7 +361,7 @@ void ComputeAttention(void* kernel, TF_OpKernelContext* context) {
   const int64_t heads = attributes.heads;
   if (!call.Require(supported(), "no vector instructions for CraneAttention") ||
       !call.Require(shape.size() == 3 && shape[2] % 3 == 0 && shape[1] > 0, "CraneAttention: expected joined projections [B, N, 3D]") ||
-      !call.Require(heads > 0 && shape[2] > 0 && (shape[2] / 3) % heads == 0 && (shape[2] / 3 / heads) % kWide == 0, "CraneAttention: heads must have multiples of 16 channels") ||
+      !call.Require(heads > 0 && shape[2] > 0 && (shape[2] / 3) % heads == 0 && (shape[2] / 3 / heads) % kChannels == 0, "CraneAttention: heads must have multiples of 16 channels") ||
       !call.Require(TF_TensorElementCount(bias) == shape[2], "CraneAttention: expected a bias [3D]") ||
       !call.Require(attributes.correlations > 0 && attributes.correlations < 16, "CraneAttention: unknown correlations") ||
       !call.Require(attributes.rows > 0 && attributes.rows <= shape[1], "CraneAttention: rows must be among the tokens")) {
@@ -378,7 +397,7 @@ void ComputeQuickGelu(void* kernel, TF_OpKernelContext* context) {
   if (x == nullptr || bias == nullptr) return;
   const int64_t width = TF_TensorElementCount(bias);
   if (!call.Require(supported(), "no vector instructions for CraneQuickGelu") ||
-      !call.Require(width > 0 && width % kWide == 0 && EndsWith(x, width), "CraneQuickGelu: rows must have a multiple of 16 channels")) {
+      !call.Require(width > 0 && width % kChannels == 0 && EndsWith(x, width), "CraneQuickGelu: rows must have a multiple of 16 channels")) {
     return;
   }
   float* out = call.Output(0, ShapeOf(x));
@@ -397,7 +416,7 @@ void ComputeLayerNorm(void* kernel, TF_OpKernelContext* context) {
   if (x == nullptr || gain == nullptr || offset == nullptr) return;
   const int64_t width = TF_TensorElementCount(gain);
   if (!call.Require(supported(), "no vector instructions for CraneLayerNorm") ||
-      !call.Require(width > 0 && width % kWide == 0 && TF_TensorElementCount(offset) == width && EndsWith(x, width), "CraneLayerNorm: rows must have a multiple of 16 channels")) {
+      !call.Require(width > 0 && width % kChannels == 0 && TF_TensorElementCount(offset) == width && EndsWith(x, width), "CraneLayerNorm: rows must have a multiple of 16 channels")) {
     return;
   }
   float* out = call.Output(0, ShapeOf(x));
@@ -417,7 +436,7 @@ void ComputeAddResidual(void* kernel, TF_OpKernelContext* context) {
   if (x == nullptr || bias == nullptr || residual == nullptr) return;
   const int64_t width = TF_TensorElementCount(bias);
   if (!call.Require(supported(), "no vector instructions for CraneAddResidual") ||
-      !call.Require(width > 0 && width % kWide == 0 && EndsWith(x, width) && ShapeOf(residual) == ShapeOf(x),
+      !call.Require(width > 0 && width % kChannels == 0 && EndsWith(x, width) && ShapeOf(residual) == ShapeOf(x),
                     "CraneAddResidual: rows must have a multiple of 16 channels, and the residual the same shape")) {
     return;
   }
