@@ -32,8 +32,8 @@ namespace {
 
 // ---------------------------------------------------------------------------------------------------- threads
 
-// Very small numbers count as zero while this lives, on every thread alike: TensorFlow has that set on the threads that
-// it calls operations on, and results must not depend on who computes what. Elsewhere they would also be slow.
+// Very small numbers count as zero while this lives, on every thread alike: whether they do otherwise is a matter of each
+// thread, and results must not depend on who computes what. They would also be slow.
 class FlushSmall {
  public:
 #if defined(__x86_64__)

@@ -268,7 +268,7 @@ describeWithKernels('vision kernels', () => {
     test('no number is hidden whatever its bits', () => {
       tf.tidy(() => {
         const [tokens, depth] = [40, 16];
-        const bits = [0x7fc00001, 0x7fc001ff, 0x7fc000ff, 0xffc00080, 0x7fffffff, 0xffffffff, 0x7f800001];
+        const bits = [0x7fc00001, 0x7fc001ff, 0x7fc000ff, 0x7fc00180, 0xffc00080, 0x7fffffff, 0xffffffff, 0x7f800001];
         bits.forEach((pattern, row) => {
           const values = new Float32Array(tokens * 3 * depth).fill(0.5);
           new Uint32Array(values.buffer)[row * 3 * depth + 3] = pattern;
@@ -304,7 +304,7 @@ describeWithKernels('vision kernels', () => {
           expect(attempt({ heads: -2 })).toThrow('multiples of 16 channels');
           expect(attempt({ heads: 3 })).toThrow('multiples of 16 channels');
           expect(attempt({ heads: 4 })).toThrow('multiples of 16 channels');
-          expect(attempt({ heads: 2 ** 40 })).toThrow(/heads|range/);
+          expect(attempt({ heads: 2 ** 40 })).toThrow('out of range');
           expect(attempt({ correlations: 0 })).toThrow('unknown correlations');
           expect(attempt({ correlations: 16 })).toThrow('unknown correlations');
           expect(attempt({ correlations: -1 })).toThrow('unknown correlations');
