@@ -48,7 +48,7 @@ export async function loadNativeBackend(options: NativeLoadOptions): Promise<Nat
   }
   return {
     version: backend.binding.TF_Version,
-    threads: Number(process.env['TF_NUM_INTRAOP_THREADS'] ?? options.threads),
+    threads: threadsAskedFor() ?? options.threads,
     gpu: backend.isUsingGpuDevice,
   };
 }
@@ -74,6 +74,12 @@ function restoreRemovedUtilities(): void {
   const target: { isNullOrUndefined?: (value: unknown) => boolean; isArray?: (value: unknown) => boolean } = util;
   target.isNullOrUndefined ??= (value) => value === null || value === undefined;
   target.isArray ??= (value) => Array.isArray(value);
+}
+
+/** What TensorFlow reads as well; 0 and words are its own to decide about. */
+function threadsAskedFor(): number | undefined {
+  const asked = Number(process.env['TF_NUM_INTRAOP_THREADS']);
+  return Number.isInteger(asked) && asked > 0 ? asked : undefined;
 }
 
 function isRegistered(): boolean {

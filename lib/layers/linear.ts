@@ -59,7 +59,8 @@ export class Linear extends CraneLayer {
   addTo(residual: tf.Tensor, x: tf.Tensor): tf.Tensor {
     return tf.tidy(() => {
       const product = this.product(x); // [B, N, out]
-      const sum = this.units % FAST_CHANNELS === 0 ? runFast('CraneAddResidual', { x: product, bias: this.offset, residual }) : undefined;
+      const isFast = this.units % FAST_CHANNELS === 0 && tf.util.arraysEqual(product.shape, residual.shape);
+      const sum = isFast ? runFast('CraneAddResidual', { x: product, bias: this.offset, residual }) : undefined;
       return sum ?? tf.add(residual, tf.add(product, this.offset));
     });
   }
