@@ -49,7 +49,7 @@ test('the training part, at small shapes, as a table and for programs', async ()
   // One step leaves as many tensors as the next.
   expect(memoryBytes?.['tensors']).toEqual([expect.any(Number), (memoryBytes?.['tensors'] as unknown as number[])[0]]);
   fs.rmSync(path.dirname(file), { recursive: true });
-}, 180_000);
+});
 
 test('the machine, with its kernels and what to be warned of', () => {
   const machine: MachineDescription = {
