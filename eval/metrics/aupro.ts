@@ -82,6 +82,7 @@ export class PaperAupro implements Sweep<Measured, PixelThreshold> {
     const { limit, ranking } = this;
     const { least, largest } = ranking;
     if (least === largest) return { value: null, reason: `all pixels have the same score ${least}` };
+    if (this.keys.length === 0) return { value: null, reason: `there are no ${PAPER_STEPS} thresholds between the scores ${least} and ${largest}` };
     const overlaps = this.overlaps.slice().fill(this.overlap, 0, this.next + 1);
     const points = ranking
       .normalsAbove(this.keys)
@@ -115,11 +116,12 @@ interface SweepPoint {
 
 /**
  * `numpy.arange(least, largest, (largest - least) / 200)`: 200 values, or 201 where rounding makes room for one more,
- * with the step that numpy takes from the first two values.
+ * with the step that numpy takes from the first two values. None where that would stop.
  */
 function evenThresholds(least: number, largest: number): number[] {
-  if (least === largest) return [];
   const step = (largest - least) / PAPER_STEPS;
+  // Of scores that are equal, or next to each other around 0, or farther apart than the largest number.
+  if (step === 0 || !Number.isFinite(step)) return [];
   const actualStep = least + step - least;
   return Array.from({ length: Math.ceil((largest - least) / step) }, (_, index) => least + index * actualStep);
 }

@@ -91,8 +91,8 @@ export function unionOf(masks: readonly TruthMask[], source: string): TruthMask 
 }
 
 /**
- * A mask at another size, bilinear as `resizeMask`: a pixel is left open where more than half of it is, and else
- * anomalous where more of it is anomalous than normal, which without open pixels is the cut at one half.
+ * A mask at another size, bilinear as `resizeMask`: a pixel is left open where half of it is or more, and else
+ * anomalous where no more of it is normal than anomalous, which without open pixels is the cut at one half.
  */
 export function resizeTruth({ width, height, data, ignored }: TruthMask, toWidth: number, toHeight: number): TruthMask {
   if (ignored === undefined) return { width: toWidth, height: toHeight, data: resizeMask({ width, height, data }, toWidth, toHeight) };

@@ -74,7 +74,10 @@ export function mapOfArray({ shape, data }: NpyArray, source: string): StoredMap
  * @throws ImageError `map/shape` where it is not
  */
 export function mapSize(shape: readonly number[], source: string): { readonly width: number; readonly height: number } {
-  const [height, width, ...rest] = shape.length === 2 ? shape : shape.filter((n) => n !== 1);
+  let [from, to] = [0, shape.length];
+  while (to - from > 2 && shape[from] === 1) from++;
+  while (to - from > 2 && shape[to - 1] === 1) to--;
+  const [height, width, ...rest] = shape.slice(from, to);
   if (height === undefined || width === undefined || rest.length > 0) {
     throw new ImageError('map/shape', `${source}: a map [height, width] expected, found [${shape.join(', ')}]. Save one map per file.`, { file: source, shape });
   }

@@ -139,7 +139,7 @@ export function slowPaperAupro(maps: readonly SlowMap[], limit: number, rounded:
   const least = scores.reduce((a, b) => Math.min(a, b));
   const largest = scores.reduce((a, b) => Math.max(a, b));
   const step = (largest - least) / 200;
-  if (step === 0) return NaN;
+  if (step === 0 || !Number.isFinite(step)) return NaN;
   const kept: CurvePoint[] = [];
   for (let index = 0; index < Math.ceil((largest - least) / step); index++) {
     const threshold = rounded(least + index * (least + step - least));
