@@ -86,6 +86,31 @@ describeWithGoldens('sets that are not as they should be', () => {
     expect(mean['image/auroc']).toBe(categories[0]?.metrics['image/auroc']);
   });
 
+  test('a group of defects has the normal images from before its first defect and from after it', async () => {
+    const root = path.join(folder, 'between');
+    // In the order of their names: bent, good, stain.
+    for (const [at, file] of ['bent/0', 'bent/1', 'good/0', 'good/1', 'good/2', 'stain/0', 'stain/1'].entries()) {
+      await picture(path.join(root, 'thing/test', `${file}.png`), 35 * at);
+      const mask = Buffer.alloc(400).fill(255, 20 * at, 20 * at + 150);
+      if (file.startsWith('good')) continue;
+      fs.mkdirSync(path.join(root, 'thing/ground_truth', path.dirname(file)), { recursive: true });
+      await sharp(mask, { raw: { width: 20, height: 20, channels: 1 } }).png().toFile(path.join(root, 'thing/ground_truth', `${file}_mask.png`));
+    }
+    const dataset = await openDataset(root);
+    const [category] = dataset.categories as [(typeof dataset.categories)[number]];
+    const { groups } = await evaluateCategory(crane, dataset, category, { groupOf: (defect) => defect });
+    expect([...groups.keys()]).toEqual(['bent', 'stain']);
+    for (const [group, { images, anomalous, metrics }] of groups) {
+      const alone = { ...category, samples: category.samples.filter(({ anomalous: isAnomalous, defect }) => !isAnomalous || defect === group) };
+      const { evaluation } = await evaluateCategory(crane, dataset, alone);
+      expect([images, anomalous]).toEqual([5, 2]);
+      for (const [id, value] of Object.entries(evaluation.metrics)) {
+        expect([id, value]).toEqual([id, expect.any(Number)]);
+        expect(metrics[id as keyof typeof metrics]).toBeCloseTo(value as number, 2);
+      }
+    }
+  });
+
   test('a category of one class is left out of the means, or counts 0 as in the reference', async () => {
     const root = path.join(folder, 'one-class');
     for (const [category, kind] of [['nut', 'good'], ['nut', 'stain'], ['bolt', 'good']] as const) {
