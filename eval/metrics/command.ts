@@ -113,7 +113,7 @@ function notRead(args: MetricsArguments, maps: FileSet<unknown>, masks: FileSet<
     files.length === 0 ? [] : [`Not read in ${place}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${why}: ${files[0]}${files.length === 1 ? '' : ', for instance'}.`];
   const arrays = maps.files.some(({ path: file }) => /\.np[yz](#.*)?$/i.test(file));
   return [
-    ...told(args.maps, maps.unread, arrays ? 'since there are arrays' : 'of other kinds'),
+    ...told(args.maps, maps.unread, arrays ? 'since maps are read from the arrays beside them' : 'of other kinds'),
     ...told(args.masks, masks.unread, 'of other kinds'),
     ...told(args.masks, pictures.map(({ path: file }) => file), 'taken for pictures of the images, since there are masks beside them'),
   ];

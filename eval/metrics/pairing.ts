@@ -100,7 +100,7 @@ function refuseTwins<Item extends { readonly parts: readonly string[] }>(items: 
     const key = keyOf(item.parts);
     const twin = byKey.get(key);
     if (twin !== undefined) {
-      throw new UsageError('usage/pairing', `two ${what} have one name: ${describe(twin)} and ${describe(item)}. Keep one of them, or give them different names.`, { key });
+      throw new UsageError('usage/pairing', `two ${what} have one name: ${describe(twin)} and ${describe(item)}. Keep one of them, give them different names, or name a folder that holds nothing but ${what}.`, { key });
     }
     byKey.set(key, item);
   }

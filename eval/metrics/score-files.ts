@@ -62,28 +62,44 @@ function openFiles<Content>(
 ): FileSet<Content> {
   const lone = isFile(place);
   const root = lone ? path.dirname(place) : place;
-  const archives: NpzFile[] = [];
-  const close = (): void => archives.forEach((archive) => archive.close());
+  const archives = new OpenArchive();
   try {
     const files = wanted.flatMap((file): NamedFile<Content>[] => {
       const parts = partsOf(path.relative(root, file));
       if (!/\.npz$/i.test(file)) return [{ parts, path: file, read: () => read(file) }];
-      if (!isFile(file)) throw new UsageError('usage/no-file', `${file}: not a regular file. Give archives that are files.`, { path: file });
-      const archive = new NpzFile(file);
-      archives.push(archive);
-      const single = !lone && archive.names.length === 1;
-      return archive.names.map((name) => ({
+      const arrays = archives.at(file).names;
+      const single = !lone && arrays.length === 1;
+      return arrays.map((name) => ({
         // A lone archive stands for the folder.
         parts: single ? parts : [...(lone ? [] : parts), ...name.split('/')],
         path: single ? file : `${file}#${name}`,
-        read: async () => ofArray(archive.read(name), `${file}#${name}`),
+        read: async () => ofArray(archives.at(file).read(name), `${file}#${name}`),
       }));
     });
     const taken = new Set(wanted);
-    return { files, unread: names.filter((name) => !taken.has(name)), close };
+    return { files, unread: names.filter((name) => !taken.has(name)), close: () => archives.close() };
   } catch (error) {
-    close();
+    archives.close();
     throw error;
+  }
+}
+
+/** Opens one archive at a time: there may be more of them than a process may have open. */
+class OpenArchive {
+  private archive: NpzFile | undefined;
+
+  at(file: string): NpzFile {
+    if (this.archive?.path === file) return this.archive;
+    this.close();
+    // Reading a pipe would wait for ever.
+    if (!isFile(file)) throw new UsageError('usage/no-file', `${file}: not a regular file. Give archives that are files.`, { path: file });
+    this.archive = new NpzFile(file);
+    return this.archive;
+  }
+
+  close(): void {
+    this.archive?.close();
+    this.archive = undefined;
   }
 }
 

@@ -87,15 +87,18 @@ export function mapSize(shape: readonly number[], source: string): { readonly wi
 /** As float32 where that is each score exactly, else as float64. */
 function exactScores(data: NpyData, source: string): Float32Array | Float64Array {
   if (data instanceof Float32Array) return data;
-  if (data.BYTES_PER_ELEMENT < 4) return Float32Array.from(data as ArrayLike<number>);
-  const scores = Float64Array.from(data as ArrayLike<number | bigint>, Number);
-  for (let at = 0; at < scores.length; at++) {
-    const value = data[at];
-    if (typeof value === 'bigint' && BigInt(scores[at] as number) !== value) {
-      throw new ImageError('map/precision', `${source}: holds ${value}, which 64-bit floating point would round, and with it the order of the scores. Subtract what the scores have in common, or save them as float64.`, { file: source, value: String(value) });
-    }
-  }
+  const scores = data instanceof Float64Array ? data : data instanceof BigInt64Array || data instanceof BigUint64Array ? exactNumbers(data, source) : Float64Array.from(data);
   return scores.every((score) => Object.is(Math.fround(score), score)) ? Float32Array.from(scores) : scores;
+}
+
+function exactNumbers(data: BigInt64Array | BigUint64Array, source: string): Float64Array {
+  const scores = new Float64Array(data.length);
+  for (const [at, value] of data.entries()) {
+    scores[at] = Number(value);
+    if (BigInt(scores[at]) === value) continue;
+    throw new ImageError('map/precision', `${source}: holds ${value}, which 64-bit floating point would round, and with it the order of the scores. Subtract what the scores have in common, or save them as float64.`, { file: source, value: String(value) });
+  }
+  return scores;
 }
 
 /** @throws ImageError `map/shape` for a TIFF of several pages, of which a decoder would read the first */

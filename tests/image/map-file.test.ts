@@ -38,6 +38,17 @@ describe('scores keep their order, to the last bit of their file', () => {
     expect(() => mapOfArray({ dtype: 'float32', shape, data }, 'x.npy')).toThrow(/x\.npy: a map \[height, width\] expected, found \[/);
   });
 
+  test.each([
+    ['>f8', Buffer.from(Float64Array.of(1, 3, 2, 1 + 2 ** -50).buffer).swap64(), [1, 2, 3, 1 + 2 ** -50]],
+    ['>i8', Buffer.from(BigInt64Array.of(-1n, 3n, 2n, 2n ** 40n + 1n).buffer).swap64(), [-1, 2, 3, 2 ** 40 + 1]],
+    ['>u2', Buffer.from(Uint16Array.of(1, 3, 2, 65535).buffer).swap16(), [1, 2, 3, 65535]],
+    ['|b1', Buffer.of(0, 1, 0, 1), [0, 0, 1, 1]],
+  ])('of the other byte order and the other order of axes: %s', (descr, body, expected) => {
+    const header = Buffer.from(`{'descr': '${descr}', 'fortran_order': True, 'shape': (2, 2), }\n`);
+    const head = Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), Buffer.of(header.length, 0)]);
+    expect([...mapOfArray(decodeNpy(Buffer.concat([head, header, body]), 'x'), 'x').data]).toEqual(expected);
+  });
+
   test('axes of length 1 before and after are dropped, and no others', () => {
     const size = (shape: number[]): unknown => {
       const { width, height } = mapOfArray(arrayOf(new Float32Array(6), shape), 'x');

@@ -3,6 +3,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { PixelMetrics } from '../../../eval/metrics/pixel-metrics';
+import { openMaps } from '../../../eval/metrics/score-files';
 import type { DatasetResult } from '../../../eval/results';
 import { writeMapPng } from '../../../lib/image/map-file';
 import { encodeNpy, writeNpy } from '../../../lib/image/npy';
@@ -380,7 +381,7 @@ test('what is not read is said', async () => {
   await place('unread/masks', 'nut/scratch/0.png', (file) => grey(new Uint8Array(width * height).fill(1)).png().toFile(file));
   const { code, out } = await runCrane('metrics', maps, masks, '--normal-without-mask');
   expect(code).toBe(0);
-  expect(out).toMatch(/^Not read in .*maps: 2 files, since there are arrays: .*0\.png, for instance\.$/m);
+  expect(out).toMatch(/^Not read in .*maps: 2 files, since maps are read from the arrays beside them: .*0\.png, for instance\.$/m);
   expect(out).toMatch(/^Not read in .*masks: 1 file, of other kinds: .*0\.json\.$/m);
   expect(out).toMatch(/^Not read in .*masks: 1 file, taken for pictures of the images, since there are masks beside them: .*0\.png\.$/m);
   const json = await runCrane('metrics', maps, masks, '--normal-without-mask', '--json', '-');
@@ -393,4 +394,24 @@ test('archives of one array each are paired by the names of their arrays', async
   await place('lone', 'masks.npz', (file) => fs.promises.writeFile(file, zip([{ name: 'a.npy', content: encodeNpy(Uint8Array.of(1, 0), [1, 2]) }])));
   const { code, out } = await runCrane('metrics', path.join(folder, 'lone/maps.npz'), path.join(folder, 'lone/masks.npz'), '--json', '-');
   expect([code, parse(out).mean['pixel/auroc']]).toEqual([0, 1]);
+});
+
+test('more archives than a process may have open, some of several arrays', async () => {
+  const count = 40;
+  for (let at = 0; at < count; at++) {
+    const arrays = (values: [string, Buffer][]): Buffer => zip(values.map(([name, content]) => ({ name: `${name}.npy`, content })));
+    const map = (value: number): Buffer => encodeNpy(Float32Array.of(value, 0), [1, 2]);
+    const mask = encodeNpy(Uint8Array.of(1, 0), [1, 2]);
+    await place('many/maps', `${at}.npz`, (file) => fs.promises.writeFile(file, arrays(at % 2 ? [['only', map(at)]] : [['a', map(1)], ['b', map(2)]])));
+    await place('many/masks', `${at}.npz`, (file) => fs.promises.writeFile(file, arrays(at % 2 ? [['other', mask]] : [['b', mask], ['a', mask]])));
+  }
+  const { code, out } = await runCrane('metrics', path.join(folder, 'many/maps'), path.join(folder, 'many/masks'), '--whole-set', '--json', '-');
+  expect([code, parse(out).wholeSet?.images, parse(out).wholeSet?.metrics['pixel/auroc']]).toEqual([0, 60, 1]);
+  if (process.platform !== 'linux') return;
+  const handles = (): number => fs.readdirSync('/proc/self/fd').length;
+  const before = handles();
+  const maps = openMaps(path.join(folder, 'many/maps'));
+  for (const file of maps.files) await file.read();
+  expect(handles() - before).toBeLessThan(5);
+  maps.close();
 });

@@ -57,6 +57,9 @@ describe('maps and masks belong together', () => {
   test('where there are folders of masks, what lies in folders of images is no mask, not even of a normal image', () => {
     const result = pairs(['broken/0.npy', 'good/0.npy'], ['ground_truth/broken/0.png', 'test/broken/0.png', 'test/good/0.png', 'train/good/1.png']);
     expect(told(result)).toEqual({ 'broken/0.npy': 'ground_truth/broken/0.png', 'good/0.npy': '' });
+    // Masks of one's own data lie below test, and without folders of masks, the folders say nothing.
+    expect(told(pairs(['nut/bent/0.npy'], ['test/nut/masks/bent/0_mask.png', 'test/nut/bent/0.png']))).toEqual({ 'nut/bent/0.npy': 'test/nut/masks/bent/0_mask.png' });
+    expect(told(pairs(['broken/0.npy', 'good/0.npy'], ['test/broken/0.png', 'images/good/0.png']))).toEqual({ 'broken/0.npy': 'test/broken/0.png', 'good/0.npy': 'images/good/0.png' });
     expect([result.masksLeftOver, result.pictures.map(({ path }) => path)]).toEqual([[], ['test/broken/0.png', 'test/good/0.png', 'train/good/1.png']]);
   });
 
@@ -87,6 +90,8 @@ describe('categories', () => {
     ['the first folder', ['nut/1.npy', 'bolt/scratch/1.npy'], ['nut', 'bolt']],
     ['what stands before test', ['metal/nut/test/good/1.npy', 'bolt/test/1.npy', 'test/bad/1.npy'], ['metal/nut', 'bolt', 'set']],
     ['one, where folders are kinds of defects', ['good/1.npy', 'scratch/2.npy'], ['set', 'set']],
+    ['one, where the normal ones are called otherwise', ['scratch/2.npy', 'OK/1.npy'], ['set', 'set']],
+    ['one, however they are called', ['normal/1.npy', 'scratch/2.npy'], ['set', 'set']],
   ])('are %s', (_, maps, expected) => {
     expect(categories(...maps)).toEqual(expected);
   });
