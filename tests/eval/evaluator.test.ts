@@ -178,6 +178,25 @@ describeWithGoldens('sets that are not as they should be', () => {
     expect(evaluation.detectionSeconds).toBeGreaterThan(0);
   });
 
+  test('the time of a category is that of all its images', async () => {
+    const root = path.join(folder, 'time');
+    for (const index of [0, 1, 2]) await picture(path.join(root, `thing/test/good/00${index}.png`), 60 * index);
+    const dataset = await openDataset(root, { allowIncomplete: true });
+    const times: number[] = [];
+    const { stream } = crane;
+    const spy = jest.spyOn(crane, 'stream').mockImplementation(async function* (...given) {
+      for await (const detection of stream.apply(crane, given)) {
+        times.push(detection.seconds);
+        yield detection;
+      }
+    });
+    const { categories } = await evaluate(crane, dataset);
+    spy.mockRestore();
+    expect(times).toHaveLength(3);
+    expect(Math.min(...times)).toBeGreaterThan(0);
+    expect(categories[0]?.detectionSeconds).toBeCloseTo(times.reduce((sum, seconds) => sum + seconds, 0), 12);
+  });
+
   test('a set of normal images only has no metric, and says why', async () => {
     const root = path.join(folder, 'normal');
     await picture(path.join(root, 'thing/test/good/000.png'), 3);
