@@ -1,3 +1,4 @@
+import sharp from 'sharp';
 import { ImageError, MetricError } from '../../lib/errors';
 import { decodeImage } from '../../lib/image/decode';
 import { mapSize, refusePages } from '../../lib/image/map-file';
@@ -53,7 +54,13 @@ export async function truthOfPicture(file: string, ignoring: IgnoredValues): Pro
   const mask = await loadMaskAtOwnSize(file);
   if (![...ignoring].some((value) => Number.isInteger(value) && value >= 0)) return mask;
   const { mode, data, width, height, lossy } = await decodeImage(file);
-  const unkept = lossy ? 'is compressed with losses, so that its levels are not those that were drawn' : mode === 'P' ? 'has a palette, whose indices are not levels' : undefined;
+  const unkept = lossy
+    ? 'is compressed with losses, so that its levels are not those that were drawn'
+    : mode === 'P'
+      ? 'has a palette, whose indices are not levels'
+      : mode !== 'I;16' && (await isWide(file))
+        ? 'has several channels of 16 bits, which are read as 8'
+        : undefined;
   if (unkept !== undefined) {
     throw new MetricError('metric/mask-value', `${file}: this mask ${unkept}, and --ignore-value cannot be found in it. Save it as grey PNG or as .npy.`, { path: file });
   }
@@ -69,6 +76,11 @@ export async function truthOfPicture(file: string, ignoring: IgnoredValues): Pro
     marked[pixel] = 0;
   }
   return { width, height, data: marked, ...(ignored.includes(1) ? { ignored } : {}) };
+}
+
+async function isWide(file: string): Promise<boolean> {
+  // BMP, which sharp does not read, has 8 bits.
+  return (await sharp(file).metadata().catch(() => undefined))?.depth === 'ushort';
 }
 
 /**

@@ -178,6 +178,16 @@ describeWithGoldens('sets that are not as they should be', () => {
     expect(evaluation.detectionSeconds).toBeGreaterThan(0);
   });
 
+  test('a set of which no image can be read is refused, with the first reason', async () => {
+    const root = path.join(folder, 'unreadable');
+    for (const kind of ['good', 'stain']) {
+      fs.mkdirSync(path.join(root, 'thing/test', kind), { recursive: true });
+      fs.writeFileSync(path.join(root, 'thing/test', kind, '000.png'), 'broken');
+    }
+    const dataset = await openDataset(root, { allowIncomplete: true });
+    await expect(evaluate(crane, dataset)).rejects.toThrow(/none of the 2 images of unreadable could be read; the first: .*000\.png: not a picture/);
+  });
+
   test('the time of a category is that of all its images', async () => {
     const root = path.join(folder, 'time');
     for (const index of [0, 1, 2]) await picture(path.join(root, `thing/test/good/00${index}.png`), 60 * index);

@@ -65,6 +65,8 @@ describe('masks as pictures', () => {
     await expect(read(jpeg, 'd.jpg', 255)).rejects.toThrow(/d\.jpg: this mask is compressed with losses/);
     const palette = await sharp(Buffer.of(0, 0, 0, 9, 9, 9), { raw: { width: 2, height: 1, channels: 3 } }).png({ palette: true }).toBuffer();
     await expect(read(palette, 'e.png', 1)).rejects.toThrow(/e\.png: this mask has a palette/);
+    const wide = await sharp(Uint16Array.of(65535, 65535, 65535, 65400, 65400, 65400), { raw: { width: 2, height: 1, channels: 3 } }).toColourspace('rgb16').png().toBuffer();
+    await expect(read(wide, 'g.png', 255)).rejects.toThrow(/g\.png: this mask has several channels of 16 bits/);
   });
 
   test('a TIFF of several pages is refused', async () => {
