@@ -27,7 +27,13 @@ export interface RunWeights {
 export async function openRunWeights(options: TrainOptions): Promise<RunWeights> {
   const { offline, onProgress, signal } = options;
   const access = { ...(offline === undefined ? {} : { offline }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
-  const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, { ...access, words: [NORMAL_WORDS, ANOMALOUS_WORDS] });
+  const { activation, heads } = options;
+  const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, {
+    ...access,
+    words: [NORMAL_WORDS, ANOMALOUS_WORDS],
+    ...(activation === undefined ? {} : { activation }),
+    ...(heads === undefined ? {} : { heads }),
+  });
   let spatial: SpatialWeights | undefined;
   const close = (): void => {
     spatial?.close();

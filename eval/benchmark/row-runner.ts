@@ -175,7 +175,7 @@ export class RowRunner {
   }
 
   /** All that the model's answers depend on. Names of files do not count, their content does. */
-  private modelKey({ backbone, prompts, spatial }: ModelFiles, given: CraneOptions): object {
+  private modelKey({ backbone, prompts, spatial, network }: ModelFiles, given: CraneOptions): object {
     const { backbone: _, prompts: __, spatial: ___, backend: ____, offline, onProgress, signal, ...options } = given;
     return {
       program: this.program,
@@ -183,6 +183,7 @@ export class RowRunner {
       backbone: backbone.sha256,
       prompts: prompts.sha256,
       spatial: [spatial?.sha256 ?? null, typeof given.spatial === 'object' ? (given.spatial.heads ?? null) : null],
+      network,
       options,
     };
   }
