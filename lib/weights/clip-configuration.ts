@@ -87,7 +87,7 @@ function openClipVision(fields: ConfigurationFields, shapes: ClipShapes['vision'
   fields.only('pos_embed_type', 'learnable', 'sin_cos_2d');
   fields.ignore(['patch_dropout', 'attn_pooler_queries', 'attn_pooler_heads']);
   const headWidth = fields.positive('head_width') ?? 64;
-  return { heads: shapes.width / headWidth, epsilon: openClipBlocks(fields, shapes) };
+  return { heads: Math.floor(shapes.width / headWidth), epsilon: openClipBlocks(fields, shapes) };
 }
 
 function openClipText(fields: ConfigurationFields, shapes: ClipShapes['text']): TowerChoice {
