@@ -95,9 +95,12 @@ function readConfig(file: string): Record<string, unknown> {
     throw new UsageError('usage/config', `--config ${file}: expected options as "name: value" lines`, { file });
   }
   return Object.fromEntries(
-    Object.entries(content).map(([key, value]) => [key, Array.isArray(value) ? value.join(',') : (value as unknown)]),
+    Object.entries(content).map(([key, value]): [string, unknown] => [key, Array.isArray(value) ? value.join(',') : isListOfOne(key, value) ? String(value) : value]),
   );
 }
+
+/** Options that take several numbers, of which a file may write one without quotes. */
+const isListOfOne = (key: string, value: unknown): boolean => typeof value === 'number' && ['layers', 'heads'].includes(key);
 
 /** Network inputs beyond this cannot be computed: attention grows with the fourth power of the side. */
 const LARGEST_IMAGE_SIZE = 8192;
