@@ -12,7 +12,11 @@ export interface ModelFiles {
   readonly backbone: { readonly name: string; readonly sha256: string };
   readonly prompts: { readonly name: string; readonly sha256: string; readonly auxiliary: string | null };
   readonly spatial: { readonly name: string; readonly sha256: string } | null;
-  /** What configurations beside the weights, or options, decide of the numbers. */
+}
+
+export interface InspectedModel {
+  readonly files: ModelFiles;
+  /** What configurations beside the weights, or options, decide of the numbers, and no hash of a file shows. */
   readonly network: { readonly backbone: object; readonly spatial: object | null };
 }
 
@@ -52,17 +56,24 @@ export class ModelInspector {
     this.access = { ...(offline === undefined ? {} : { offline }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
   }
 
+  /** The files alone. @throws as `Crane.load` for names and files */
+  async filesOf(options: CraneOptions): Promise<ModelFiles> {
+    return (await this.inspect(options)).files;
+  }
+
   /** @throws as `Crane.load` for names and files */
-  async filesOf({ backbone: backboneName = EMBEDDED_BACKBONE, prompts: promptsName, spatial: chosen, activation, heads }: CraneOptions): Promise<ModelFiles> {
+  async inspect({ backbone: backboneName = EMBEDDED_BACKBONE, prompts: promptsName, spatial: chosen, activation, heads }: CraneOptions): Promise<InspectedModel> {
     const backbone = await this.backbone(backboneName, networkOf({ activation, heads }));
     const name = promptsName ?? backbone.defaultPrompts();
     const prompts = await once(this.prompts, name, () => openPrompts(name, this.access));
     const trained = spatialOfPrompts(prompts);
     const spatial = await this.spatial(chosen ?? trained?.weights ?? trained?.family);
     return {
-      backbone: { name: backbone.name, sha256: backbone.sha256 },
-      prompts: { name, sha256: hashOfPrompts(prompts), auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null },
-      spatial: spatial && { name: spatial.name, sha256: spatial.sha256 },
+      files: {
+        backbone: { name: backbone.name, sha256: backbone.sha256 },
+        prompts: { name, sha256: hashOfPrompts(prompts), auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null },
+        spatial: spatial && { name: spatial.name, sha256: spatial.sha256 },
+      },
       network: { backbone: backbone.network, spatial: spatial?.network ?? null },
     };
   }

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import type { Activation, ClipSizes, HeadsChoice, InputRule, TransformerSizes } from '../config';
-import { WeightsError } from '../errors';
+import { type Activation, ACTIVATIONS, type ClipSizes, type HeadsChoice, type InputRule, type TransformerSizes } from '../config';
+import { UsageError, WeightsError } from '../errors';
 import { type ClipConfiguration, type ClipShapes, huggingFaceConfiguration, openClipConfigPath, openClipConfiguration, type TowerShapes } from './clip-configuration';
 import { clipHeads } from './clip-heads';
 import { CLIP_IGNORABLE, type ClipLayout, huggingFaceNames, openAiNames, TOKEN_IDS } from './clip-keys';
@@ -55,9 +55,11 @@ export function clipMetadata(sizes: ClipSizes, activation: Activation, layout: C
  * activation, epsilon and the input's mean and deviation, is what the options say, else the metadata inside, else the
  * configuration beside the weights, else as in published networks of that width. Close the result when the network is built.
  * @throws WeightsError where this is not a CLIP vision transformer with its text tower; `weights/config` naming a field
- *   of the configuration that cannot be honoured; `weights/heads` where their number cannot be told
+ *   of the configuration that cannot be honoured; `weights/heads` where their number cannot be told. UsageError for an
+ *   activation that is none
  */
 export async function openClipWeights(source: string, options: OpenClipOptions = {}): Promise<ClipWeights> {
+  refuseUnknownActivation(options.activation);
   const tensors = await openTensors(source);
   try {
     const found = findLayout(tensors);
@@ -91,6 +93,12 @@ export async function openClipWeights(source: string, options: OpenClipOptions =
     tensors.close();
     throw error;
   }
+}
+
+/** What callers without types may give. */
+function refuseUnknownActivation(activation: string | undefined): void {
+  if (activation === undefined || ACTIVATIONS.some((one) => one === activation)) return;
+  throw new UsageError('usage/activation', `activation ${JSON.stringify(activation)}: expected ${ACTIVATIONS.join(' or ')}`, { found: activation, expected: ACTIVATIONS });
 }
 
 function readConfiguration(source: string, layout: ClipLayout, shapes: ClipShapes): ClipConfiguration | undefined {

@@ -135,6 +135,32 @@ describe("HuggingFace's folder", () => {
     await opened(ofHuggingFace(config, beside), (weights) => expect(weights).toMatchObject(expected));
   });
 
+  // What openai/clip-vit-large-patch14 and LAION's ports hold, with these sizes.
+  test('everything that published files hold', async () => {
+    const generic = {
+      _name_or_path: '', add_cross_attention: false, architectures: null, attention_dropout: 0.0, bad_words_ids: null, begin_suppress_tokens: null, bos_token_id: 0,
+      chunk_size_feed_forward: 0, cross_attention_hidden_size: null, decoder_start_token_id: null, diversity_penalty: 0.0, do_sample: false, dropout: 0.0, early_stopping: false,
+      encoder_no_repeat_ngram_size: 0, exponential_decay_length_penalty: null, finetuning_task: null, forced_bos_token_id: null, forced_eos_token_id: null,
+      id2label: { 0: 'LABEL_0', 1: 'LABEL_1' }, initializer_factor: 1.0, initializer_range: 0.02, is_decoder: false, is_encoder_decoder: false, label2id: { LABEL_0: 0, LABEL_1: 1 },
+      length_penalty: 1.0, max_length: 20, min_length: 0, no_repeat_ngram_size: 0, num_beam_groups: 1, num_beams: 1, num_return_sequences: 1, output_attentions: false,
+      output_hidden_states: false, output_scores: false, pad_token_id: 1, prefix: null, problem_type: null, projection_dim: 512, pruned_heads: {}, remove_invalid_values: false,
+      repetition_penalty: 1.0, return_dict: true, return_dict_in_generate: false, sep_token_id: null, suppress_tokens: null, task_specific_params: null, temperature: 1.0,
+      tf_legacy_loss: false, tie_encoder_decoder: false, tie_word_embeddings: true, tokenizer_class: null, top_k: 50, top_p: 1.0, torch_dtype: null, torchscript: false,
+      transformers_version: '4.24.0', typical_p: 1.0, use_bfloat16: false,
+    };
+    const { vision_config: vision, text_config: text } = nanoHuggingFace;
+    const config = {
+      ...nanoHuggingFace, _commit_hash: null, architectures: ['CLIPModel'], initializer_factor: 1.0, logit_scale_init_value: 2.6592, torch_dtype: 'float32', transformers_version: null,
+      text_config: { ...generic, ...text, model_type: 'clip_text_model', vocab_size: 49408, eos_token_id: 2 }, text_config_dict: { ...text, projection_dim: 128 },
+      vision_config: { ...generic, ...vision, model_type: 'clip_vision_model', num_channels: 3, eos_token_id: null }, vision_config_dict: { ...vision, projection_dim: 128 },
+    };
+    await opened(ofHuggingFace(config, processor), (weights) => expect(weights).toMatchObject({ activation: 'quick-gelu', sizes: { vision: { heads: 2 }, text: { heads: 2 } }, input: CLIP }));
+  });
+
+  test('an activation that is none is wrong use', async () => {
+    await expect(openClipWeights(huggingFace, { activation: 'relu' as never })).rejects.toMatchObject({ code: 'usage/activation' });
+  });
+
   test('the processor may stand in processor_config.json', async () => {
     const folder = ofHuggingFace(nanoHuggingFace);
     fs.writeFileSync(path.join(folder, 'processor_config.json'), JSON.stringify({ image_processor: { ...processor, image_mean: HALF.mean, image_std: HALF.std }, processor_class: 'CLIPProcessor' }));

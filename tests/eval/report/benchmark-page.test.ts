@@ -151,7 +151,7 @@ test('names are text wherever they come from: nothing in them becomes markup', (
   const make = (word: string): string => {
     const row = rowOf('crane', word, full, {
       title: word, model: { ...description, backbone: word, prompts: word, auxiliary: word, spatial: word, warnings: [word] }, problems: [word],
-      files: { backbone: { name: word, sha256: word }, prompts: { name: word, sha256: `${word}2`, auxiliary: word }, spatial: { name: word, sha256: word }, network: { backbone: {}, spatial: {} } },
+      files: { backbone: { name: word, sha256: word }, prompts: { name: word, sha256: `${word}2`, auxiliary: word }, spatial: { name: word, sha256: word } },
       failures: [{ path: word, message: word }], details: word,
     });
     const study = benchmarkOf([row], {

@@ -25,7 +25,7 @@ export function rowOf(recipe: RecipeName, name: string, mean: MetricValues, of: 
     recipe, name, title: name.toUpperCase(), domain: paperDomain(name), images: 10, anomalous: 6, mean,
     categories: [{ name: 'gear', images: 10, anomalous: 6, metrics: mean }],
     model: description,
-    files: { backbone: { name: 'nano', sha256: 'ab'.repeat(32) }, prompts: { name: 'nano-prompts', sha256: 'cd'.repeat(32), auxiliary: 'synthetic-auxiliary' }, spatial: null, network: { backbone: {}, spatial: null } },
+    files: { backbone: { name: 'nano', sha256: 'ab'.repeat(32) }, prompts: { name: 'nano-prompts', sha256: 'cd'.repeat(32), auxiliary: 'synthetic-auxiliary' }, spatial: null },
     published: publishedRow(name, method) ?? null,
     comparable: publishedRow(name, method) !== undefined,
     cost: {
