@@ -32,7 +32,7 @@ export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
   const backend = await prepareBackend(options.backend ?? 'auto');
   if (backend.warning !== null) onNotice?.(backend.warning);
   const weights = await openRunWeights(options);
-  weights.backbone.guesses.forEach((guess) => onNotice?.(guess));
+  weights.notices.forEach((notice) => onNotice?.(notice));
   let model: CraneModel | undefined;
   try {
     const selection = chooseSamples(set, weights.training);

@@ -191,5 +191,8 @@ describe('prompts are used as they were trained', () => {
     expect((await weightsError(() => Crane.load({ backbone: plain, prompts: ofHeads }))).message).toContain('trained with heads 4 and 2');
     expect((await scored({ backbone: plain, prompts: ofHeads, heads: { vision: 4, text: 2 } })).description.sizes.vision.heads).toBe(4);
     expect(fs.readFileSync(path.join(path.dirname(ofHeads), 'config.yaml'), 'utf8')).toContain('heads: 4,2');
+    // Those who go on from prompts go on with what these were trained with.
+    const gone = await readPromptCheckpoint(await train(plain, { prompts: ofGelu }));
+    expect(JSON.parse(gone.metadata['crane.network'] as string)).toMatchObject({ activation: 'gelu' });
   });
 });
