@@ -38,6 +38,7 @@ export interface FeatureSpace {
  */
 export function featureSpace({ model, preprocessing, backbone, spatial, backend }: FeatureSource): FeatureSpace {
   const { sizes, activation, eattnBlocks, attention, layerTaps } = model.vision.config;
+  const guide = model.spatial?.getConfig();
   const options = Object.entries(model.options).filter(([name]) => !NOT_OF_FEATURES.includes(name as keyof ModelOptions));
   const description = {
     format: FEATURE_FORMAT,
@@ -46,6 +47,7 @@ export function featureSpace({ model, preprocessing, backbone, spatial, backend 
     spatial,
     options: Object.fromEntries(options.sort(([a], [b]) => (a < b ? -1 : 1))),
     network: { ...sizes, activation, eattnBlocks, attention, layerTaps: layerTaps ?? null },
+    ...(guide === undefined ? {} : { guide: { sizes: guide['sizes'], normalisation: guide['normalisation'] } }),
     preprocessing: { resize: preprocessing.resize, mean: preprocessing.mean, std: preprocessing.std, reference: preprocessing.reference },
     backend: [
       backend.name,
