@@ -25,6 +25,11 @@ export function failedRow(source: string, error: string): Row {
   return { path: source, score: null, width: null, height: null, seconds: null, files: [], error };
 }
 
+/** What saving an image's maps holds in memory: the map itself, the picture, and what is drawn. */
+export function savingBytes({ width, height }: Detection): number {
+  return 16 * width * height;
+}
+
 /** Saves the maps of one image and says what there is to say about it. @throws where nothing can be written any more */
 export async function savedRow({ source, score, width, height, seconds, map }: Detection, files: readonly MapFile[], args: SavingArguments): Promise<Row> {
   const row = { path: source, score, width, height, seconds };
@@ -35,8 +40,8 @@ export async function savedRow({ source, score, width, height, seconds, map }: D
     });
     return { ...row, files: written };
   } catch (error) {
-    // A picture that has gone meanwhile is its own failure; a full disk is everybody's.
-    if (!(error instanceof ImageError) || error.code === 'map/unwritable') throw error;
+    // A picture that has gone meanwhile, or has too long a name, is its own failure; a full disk is everybody's.
+    if (!(error instanceof ImageError) || (error.code === 'map/unwritable' && error.data['code'] !== 'ENAMETOOLONG')) throw error;
     return { ...row, files: [], error: error.message };
   }
 }

@@ -6,12 +6,13 @@ import type { ClipSizes, ModelOptions, ModelOptionsInput } from './config';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
-import { toRgb, type DecodedImage, type RgbImage } from './image/decoded-image';
+import { CHANNELS, toRgb, type DecodedImage, type RgbImage } from './image/decoded-image';
 import { imagesBelow } from './image/image-files';
 import { describeInput, type ImageInput } from './image/input';
 import type { ScoreMap } from './image/map-file';
 import { preprocessImage, type Preprocessing } from './image/preprocess';
 import { resizeMap } from './image/resize-map';
+import { MemoryBudget, PICTURE_BYTES, type MemoryClaim } from './memory-budget';
 import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from './methods/crane/backbone';
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from './methods/crane/build';
 import {
@@ -78,8 +79,8 @@ export interface StreamOptions {
   /** Called for an image that cannot be scored, which is then left out; without it the error ends the stream. */
   readonly onFailure?: (failure: Failure) => void;
   /**
-   * Keeps each picture with its map, so that an overlay need not decode it again, nor find it changed; as many pictures are
-   * in memory then as there are maps. Default false.
+   * Keeps each picture with its map, so that an overlay need not decode it again, nor find it changed; pictures that take more
+   * than 512 MiB together are decoded again all the same. Default false.
    */
   readonly keepPictures?: boolean;
 }
@@ -98,7 +99,30 @@ interface Prepared {
   readonly width: number;
   readonly height: number;
   readonly picture: () => RgbImage | Promise<RgbImage>;
+  /** Bytes of the picture where it is kept, else 0. */
+  readonly kept: number;
 }
+
+/** What the network said of one image, and its share of the time that the batch took, in seconds. */
+interface ScoredImage {
+  readonly prepared: Prepared;
+  readonly score: number;
+  readonly native: ScoreMap;
+  readonly share: number;
+}
+
+/** What the images of one stream hold in memory. */
+interface StreamMemory {
+  readonly budget: MemoryBudget;
+  /** Bytes of pictures that are kept until their maps are drawn; undefined where none are to be. */
+  kept: number | undefined;
+  /** Whether nobody reads the stream any more. */
+  over: boolean;
+}
+
+/** Bytes a pixel of a map at the picture's own size, and of what is drawn from it. */
+const MAP_BYTES = 4;
+const DRAWING_BYTES = 16;
 
 /** Larger batches are no faster, and a stream's first score would come later. The reference's batches are as large. */
 const LARGEST_BATCH = 8;
@@ -189,8 +213,8 @@ export class Crane {
 
   /**
    * Scores images as they come, in their order: those of a folder and the folders below it, of a list, of a generator, or
-   * of a feed that never ends. The next images are decoded while the model runs; a feed that pauses is scored up to what
-   * has arrived.
+   * of a feed that never ends. The next images are decoded while the model runs, as many at once as take less than 512 MiB
+   * together, a larger one alone; a feed that pauses is scored up to what has arrived.
    * @throws as `detect`, unless `onFailure` takes the images that cannot be scored
    */
   async *stream(
@@ -203,6 +227,7 @@ export class Crane {
     const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
     const waiting: Promise<Prepared | Failure>[] = [];
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
+    const memory: StreamMemory = { budget: new MemoryBudget(), kept: keepPictures ? 0 : undefined, over: false };
     let since = performance.now();
     try {
       while (next !== undefined || waiting.length > 0) {
@@ -212,16 +237,17 @@ export class Crane {
           const { value } = arrived;
           // Time that a feed lets pass is not the image's.
           if (waiting.length === 0) since = performance.now();
-          waiting.push(this.prepare(value, keepPictures).catch((error: Error) => ({ input: value, error })));
+          waiting.push(this.prepare(value, memory).catch((error: Error) => ({ input: value, error })));
           next = handled(iterator.next());
           // Half of what is decoded waits for its turn while the other half is scored.
           if (waiting.length < 2 * batchSize) continue;
         }
         if (waiting.length === 0) continue;
-        yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), since, onFailure);
+        yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), since, memory, onFailure);
         since = performance.now();
       }
     } finally {
+      memory.over = true;
       // A feed that is waiting for its next image would answer only after that image came.
       if (next !== undefined) void iterator.return?.()?.catch(() => undefined);
     }
@@ -230,6 +256,7 @@ export class Crane {
   private async *scoreBatch(
     batch: readonly (Prepared | Failure)[],
     since: number,
+    memory: StreamMemory,
     onFailure: StreamOptions['onFailure'],
   ): AsyncGenerator<Detection, void, undefined> {
     const fail = (failure: Failure): void => {
@@ -242,31 +269,47 @@ export class Crane {
       else ready.push(item);
     }
     if (ready.length === 0) return;
-    for (const outcome of await this.scorePrepared(ready, since)) {
-      if ('error' in outcome) fail(outcome);
-      else yield outcome;
+    for (const scored of await this.scorePrepared(ready, since)) {
+      const { width, height, kept } = scored.prepared;
+      const claim = memory.budget.claim();
+      try {
+        // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
+        await claim.grow(width * height * (memory.kept === undefined ? MAP_BYTES : DRAWING_BYTES));
+        const outcome = this.detection(scored);
+        if ('error' in outcome) fail(outcome);
+        else yield outcome;
+      } finally {
+        claim.release();
+        if (memory.kept !== undefined) memory.kept -= kept;
+      }
     }
   }
 
   /** Decodes and resizes an image for the network. */
-  private async prepare(input: DetectInput, keepPicture: boolean): Promise<Prepared> {
-    const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
-    const { reference, mean, std } = this.description.preprocessing;
-    const reading = { reference, offline: this.offline };
-    const decoded = await decodeImage(image, reading);
-    const { imageSize } = this.model.options;
-    const { width, height } = decoded;
-    return {
-      input,
-      source: describeInput(image),
-      pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, mean, std }),
-      width,
-      height,
-      picture: keepPicture ? kept(decoded) : async () => rgbOf(await decodeImage(image, reading)),
-    };
+  private prepare(input: DetectInput, memory: StreamMemory): Promise<Prepared> {
+    return memory.budget.run(async (claim) => {
+      const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
+      const { reference, mean, std } = this.description.preprocessing;
+      const reading = { reference, offline: this.offline };
+      const decoded = await decodeImage(image, { ...reading, memory: whileRead(memory, claim) });
+      const { imageSize } = this.model.options;
+      const { width, height, mode } = decoded;
+      const bytes = width * height * CHANNELS[mode];
+      const kept = memory.kept !== undefined && memory.kept + bytes <= PICTURE_BYTES ? bytes : 0;
+      if (memory.kept !== undefined) memory.kept += kept;
+      return {
+        input,
+        source: describeInput(image),
+        pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, mean, std }),
+        width,
+        height,
+        picture: kept > 0 ? keeping(decoded) : async () => rgbOf(await decodeImage(image, reading)),
+        kept,
+      };
+    });
   }
 
-  private async scorePrepared(batch: readonly Prepared[], since: number): Promise<(Detection | Failure)[]> {
+  private async scorePrepared(batch: readonly Prepared[], since: number): Promise<ScoredImage[]> {
     this.assertUsable();
     const side = this.model.options.imageSize;
     const { scores, maps } = tf.tidy(() => {
@@ -283,11 +326,11 @@ export class Crane {
     return batch.map((prepared, index) => {
       const score = values[0][index] as number;
       const native = Float32Array.from(values[1].slice(index * side * side, (index + 1) * side * side));
-      return this.detection(prepared, score, { data: native, width: side, height: side }, share);
+      return { prepared, score, native: { data: native, width: side, height: side }, share };
     });
   }
 
-  private detection(prepared: Prepared, score: number, native: ScoreMap, share: number): Detection | Failure {
+  private detection({ prepared, score, native, share }: ScoredImage): Detection | Failure {
     const { input, source, width, height, picture } = prepared;
     if (!Number.isFinite(score) || !native.data.every(Number.isFinite)) {
       const message = `${source}: its score or map holds values that are no numbers; check the weights and the prompts`;
@@ -323,8 +366,19 @@ function rgbOf(decoded: DecodedImage): RgbImage {
 }
 
 /** A function of its own, so that no other holds the samples in memory. */
-function kept(decoded: DecodedImage): () => RgbImage {
+function keeping(decoded: DecodedImage): () => RgbImage {
   return () => rgbOf(decoded);
+}
+
+/** A claim that ends the reading of images that nobody waits for any more. */
+function whileRead(memory: StreamMemory, claim: MemoryClaim): MemoryClaim {
+  return {
+    ...claim,
+    grow: async (bytes) => {
+      await claim.grow(bytes);
+      if (memory.over) throw new UsageError('usage/stream-left', 'nobody reads the stream any more', {});
+    },
+  };
 }
 
 /** Resolves when everything that was already on its way has had its turn. */

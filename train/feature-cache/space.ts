@@ -7,7 +7,7 @@ import type { CraneModel } from '../../lib/methods/crane/model';
 import { packageVersion } from '../../lib/version';
 
 /** Counted up whenever the encoder, or what a record holds, changes within a version of the package. */
-const FEATURE_FORMAT = 1;
+const FEATURE_FORMAT = 2;
 
 /** Options that decide what becomes of features, but not the features. All others count, also those of times to come. */
 const NOT_OF_FEATURES: readonly (keyof ModelOptions)[] = ['fusion', 'pooling', 'context', 'contextPosition', 'sigma', 'temperature'];
