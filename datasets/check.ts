@@ -1,3 +1,4 @@
+import { ImageError } from '../lib/errors';
 import { decodeImage } from '../lib/image/decode';
 import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import { MemoryBudget, type MemoryClaim } from '../lib/memory-budget';
@@ -113,7 +114,8 @@ async function attempt<T>(body: () => Promise<T>): Promise<T | Error> {
 }
 
 function unreadable(file: string, error: Error): DatasetProblem {
-  return { kind: 'unreadable', severity: 'error', path: file, message: error.message };
+  const kind = error instanceof ImageError && error.code === 'image/mask-shape' ? 'mask-size' : 'unreadable';
+  return { kind, severity: 'error', path: file, message: error.message };
 }
 
 /** Of a drawn stand-in: what was drawn. */

@@ -6,9 +6,10 @@ export interface MemoryClaim {
   release(): void;
 }
 
-interface Request {
-  readonly bytes: number;
-  readonly grant: () => void;
+interface Holder {
+  held: number;
+  /** What is asked for and not granted yet. */
+  request: { readonly bytes: number; readonly grant: () => void } | undefined;
 }
 
 /** Pictures that are decoded at the same time take so much together, or one alone takes more. */
@@ -16,32 +17,35 @@ export const PICTURE_BYTES = 512 * 2 ** 20;
 
 /**
  * Bounds what tasks that run at the same time hold in memory, in bytes and not in number. Who asks for more than is free
- * waits, in the order of asking; where all wait, the first is served nevertheless, so that what is larger than the whole
- * budget goes through alone, and no task waits for ever. In all, at most the budget and one task's claim are held.
+ * waits; those who hold something go first, since they will give it back, the others in the order of asking. Where all wait, one
+ * is served nevertheless, so that what is larger than the whole budget goes through alone, and no task waits for ever. In all, at
+ * most the budget and one task's claim are held.
  */
 export class MemoryBudget {
   private used = 0;
-  /** Tasks that have begun and do not wait for memory. */
-  private running = 0;
-  private readonly waiting: Request[] = [];
+  /** In the order in which they asked last. */
+  private readonly holders = new Set<Holder>();
+  /** The one that was given more than there is. */
+  private over: Holder | undefined;
 
   constructor(private readonly bytes = PICTURE_BYTES) {}
 
   /** A claim on nothing yet. Its holder must not wait for another holder of the same budget, and must release it. */
   claim(): MemoryClaim {
-    let held = 0;
-    let released = false;
-    this.running++;
+    const holder: Holder = { held: 0, request: undefined };
+    this.holders.add(holder);
     return {
-      grow: async (bytes) => {
-        await this.request(bytes);
-        held += bytes;
-      },
+      grow: (bytes) =>
+        new Promise((resolve) => {
+          holder.request = { bytes, grant: resolve };
+          this.holders.delete(holder);
+          this.holders.add(holder);
+          this.serve();
+        }),
       release: () => {
-        if (released) return;
-        released = true;
-        this.running--;
-        this.used -= held;
+        if (!this.holders.delete(holder)) return;
+        this.used -= holder.held;
+        if (this.over === holder) this.over = undefined;
         this.serve();
       },
     };
@@ -57,20 +61,25 @@ export class MemoryBudget {
     }
   }
 
-  private request(bytes: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.running--;
-      this.waiting.push({ bytes, grant: resolve });
-      this.serve();
-    });
+  private serve(): void {
+    const waiting = [...this.holders].filter(({ request }) => request !== undefined);
+    const fits = ({ request }: Holder): boolean => this.used + (request?.bytes ?? 0) <= this.bytes;
+    const holding = waiting.filter(({ held }) => held > 0);
+    const others = waiting.filter(({ held }) => held === 0);
+    holding.filter(fits).forEach((holder) => fits(holder) && this.grant(holder));
+    // Nobody overtakes one that waits for much, or it would wait for ever.
+    while (others[0] !== undefined && fits(others[0])) this.grant(others.shift() as Holder);
+    const stuck = waiting.filter(({ request }) => request !== undefined);
+    if (stuck.length === 0 || stuck.length < this.holders.size) return;
+    this.over = stuck.find((holder) => holder === this.over) ?? stuck.find(({ held }) => held > 0) ?? (stuck[0] as Holder);
+    this.grant(this.over);
   }
 
-  private serve(): void {
-    for (let next = this.waiting[0]; next !== undefined && (this.running === 0 || this.used + next.bytes <= this.bytes); next = this.waiting[0]) {
-      this.waiting.shift();
-      this.used += next.bytes;
-      this.running++;
-      next.grant();
-    }
+  private grant(holder: Holder): void {
+    const { bytes, grant } = holder.request as NonNullable<Holder['request']>;
+    holder.request = undefined;
+    holder.held += bytes;
+    this.used += bytes;
+    grant();
   }
 }

@@ -83,7 +83,7 @@ function openFiles<Content>(
 export function partsOf(relative: string): string[] {
   const parts = relative.split(/[\\/]/).filter((part) => part !== '' && part !== '.');
   const last = parts.pop() ?? '';
-  return [...parts, /\.(np[yz]|png|jpe?g|bmp|tiff?|webp)$/i.test(last) ? path.parse(last).name : last];
+  return [...parts, /\.(np[yz]|png|jpe?g|bmp|tiff?|webp|gif|avif)$/i.test(last) ? path.parse(last).name : last];
 }
 
 function namesOf(place: string, wanted: (name: string) => boolean): string[] {

@@ -18,8 +18,6 @@ export const TIFF_TAGS = { subfile: 254, compression: 259, photometric: 262, sam
 /** Values of `photometric`. */
 export const PHOTOMETRIC = { black: 1, palette: 3, inks: 5 } as const;
 
-/** More are not followed: a directory may lead back to an earlier one. */
-const MOST_PAGES = 10_000;
 /** Bytes of a value by its type. */
 const SIZES: Readonly<Record<number, 1 | 2 | 4 | 8>> = { 1: 1, 3: 2, 4: 4, 16: 8 };
 
@@ -104,11 +102,15 @@ class TiffFile {
   pagesFrom(first: Directory): number {
     let pages = 0;
     let directory: Directory | undefined = first;
-    for (let turn = 0; directory !== undefined && turn < MOST_PAGES; turn++) {
+    // A directory may lead back to an earlier one.
+    const seen = new Set<number>();
+    while (directory !== undefined) {
       // Bit 0 a reduction, bit 2 a mask of another picture.
       const kind = this.numbers(directory.entries.get(TIFF_TAGS.subfile))[0] ?? 0;
       if ((kind & 5) === 0) pages++;
-      directory = directory.next === 0 ? undefined : this.directory(directory.next);
+      const next: number = directory.next;
+      directory = next === 0 || seen.has(next) ? undefined : this.directory(next);
+      seen.add(next);
     }
     return Math.max(1, pages);
   }
