@@ -6,13 +6,13 @@ import type { ClipSizes, ModelOptions, ModelOptionsInput } from './config';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
-import { CHANNELS, toRgb, type DecodedImage, type RgbImage } from './image/decoded-image';
+import { toRgb, type DecodedImage, type RgbImage } from './image/decoded-image';
 import { imagesBelow } from './image/image-files';
 import { describeInput, type ImageInput } from './image/input';
 import type { ScoreMap } from './image/map-file';
 import { preprocessImage, type Preprocessing } from './image/preprocess';
 import { resizeMap } from './image/resize-map';
-import { MemoryBudget, PICTURE_BYTES, type MemoryClaim } from './memory-budget';
+import type { MemoryClaim } from './memory-budget';
 import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from './methods/crane/backbone';
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from './methods/crane/build';
 import {
@@ -29,6 +29,7 @@ import {
 import { openSpatial, spatialSourceOf, type OpenSpatialOptions, type SpatialChoice, type SpatialWeights } from './methods/crane/spatial';
 import type { CraneModel } from './methods/crane/model';
 import type { OnProgress } from './progress';
+import { StreamMemory } from './stream-memory';
 import { isOffline } from './weights/download';
 import type { PromptCheckpoint } from './weights/prompt-checkpoint';
 
@@ -110,19 +111,6 @@ interface ScoredImage {
   readonly native: ScoreMap;
   readonly share: number;
 }
-
-/** What the images of one stream hold in memory. */
-interface StreamMemory {
-  readonly budget: MemoryBudget;
-  /** Bytes of pictures that are kept until their maps are drawn; undefined where none are to be. */
-  kept: number | undefined;
-  /** Whether nobody reads the stream any more. */
-  over: boolean;
-}
-
-/** Bytes a pixel of a map at the picture's own size, and of what is drawn from it. */
-const MAP_BYTES = 4;
-const DRAWING_BYTES = 16;
 
 /** Larger batches are no faster, and a stream's first score would come later. The reference's batches are as large. */
 const LARGEST_BATCH = 8;
@@ -227,7 +215,7 @@ export class Crane {
     const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
     const waiting: Promise<Prepared | Failure>[] = [];
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
-    const memory: StreamMemory = { budget: new MemoryBudget(), kept: keepPictures ? 0 : undefined, over: false };
+    const memory = new StreamMemory(keepPictures);
     let since = performance.now();
     try {
       while (next !== undefined || waiting.length > 0) {
@@ -237,7 +225,7 @@ export class Crane {
           const { value } = arrived;
           // Time that a feed lets pass is not the image's.
           if (waiting.length === 0) since = performance.now();
-          waiting.push(this.prepare(value, memory).catch((error: Error) => ({ input: value, error })));
+          waiting.push(memory.reading((claim) => this.prepare(value, memory, claim)).catch((error: Error) => ({ input: value, error })));
           next = handled(iterator.next());
           // Half of what is decoded waits for its turn while the other half is scored.
           if (waiting.length < 2 * batchSize) continue;
@@ -247,7 +235,7 @@ export class Crane {
         since = performance.now();
       }
     } finally {
-      memory.over = true;
+      memory.leave();
       // A feed that is waiting for its next image would answer only after that image came.
       if (next !== undefined) void iterator.return?.()?.catch(() => undefined);
     }
@@ -271,42 +259,37 @@ export class Crane {
     if (ready.length === 0) return;
     for (const scored of await this.scorePrepared(ready, since)) {
       const { width, height, kept } = scored.prepared;
-      const claim = memory.budget.claim();
+      // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
+      const claim = await memory.forMap(width, height);
       try {
-        // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
-        await claim.grow(width * height * (memory.kept === undefined ? MAP_BYTES : DRAWING_BYTES));
         const outcome = this.detection(scored);
         if ('error' in outcome) fail(outcome);
         else yield outcome;
       } finally {
         claim.release();
-        if (memory.kept !== undefined) memory.kept -= kept;
+        memory.drop(kept);
       }
     }
   }
 
   /** Decodes and resizes an image for the network. */
-  private prepare(input: DetectInput, memory: StreamMemory): Promise<Prepared> {
-    return memory.budget.run(async (claim) => {
-      const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
-      const { reference, mean, std } = this.description.preprocessing;
-      const reading = { reference, offline: this.offline };
-      const decoded = await decodeImage(image, { ...reading, memory: whileRead(memory, claim) });
-      const { imageSize } = this.model.options;
-      const { width, height, mode } = decoded;
-      const bytes = width * height * CHANNELS[mode];
-      const kept = memory.kept !== undefined && memory.kept + bytes <= PICTURE_BYTES ? bytes : 0;
-      if (memory.kept !== undefined) memory.kept += kept;
-      return {
-        input,
-        source: describeInput(image),
-        pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, mean, std }),
-        width,
-        height,
-        picture: kept > 0 ? keeping(decoded) : async () => rgbOf(await decodeImage(image, reading)),
-        kept,
-      };
-    });
+  private async prepare(input: DetectInput, stream: StreamMemory, memory: MemoryClaim): Promise<Prepared> {
+    const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
+    const { reference, mean, std } = this.description.preprocessing;
+    const reading = { reference, offline: this.offline };
+    const decoded = await decodeImage(image, { ...reading, memory });
+    const { imageSize } = this.model.options;
+    const { width, height } = decoded;
+    const kept = stream.keep(decoded);
+    return {
+      input,
+      source: describeInput(image),
+      pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, mean, std }),
+      width,
+      height,
+      picture: kept > 0 ? keeping(decoded) : async () => rgbOf(await decodeImage(image, reading)),
+      kept,
+    };
   }
 
   private async scorePrepared(batch: readonly Prepared[], since: number): Promise<ScoredImage[]> {
@@ -368,17 +351,6 @@ function rgbOf(decoded: DecodedImage): RgbImage {
 /** A function of its own, so that no other holds the samples in memory. */
 function keeping(decoded: DecodedImage): () => RgbImage {
   return () => rgbOf(decoded);
-}
-
-/** A claim that ends the reading of images that nobody waits for any more. */
-function whileRead(memory: StreamMemory, claim: MemoryClaim): MemoryClaim {
-  return {
-    ...claim,
-    grow: async (bytes) => {
-      await claim.grow(bytes);
-      if (memory.over) throw new UsageError('usage/stream-left', 'nobody reads the stream any more', {});
-    },
-  };
 }
 
 /** Resolves when everything that was already on its way has had its turn. */

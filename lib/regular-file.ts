@@ -6,9 +6,13 @@ const CHUNK = 2 ** 16;
 
 /** Why a file was not read. */
 export class FileRefusal extends Error {
+  /** How many there were at least, where there were too many. */
+  readonly bytes: number;
+
   /** @param reason `ENOENT` and the like, `kind` for what is no file, `size` for more than was to be read */
-  constructor(readonly reason: string, readonly found: string, options?: ErrorOptions) {
+  constructor(readonly reason: string, readonly found: string, options?: ErrorOptions & { readonly bytes?: number }) {
     super(found, options);
+    this.bytes = options?.bytes ?? 0;
   }
 }
 
@@ -26,7 +30,7 @@ export async function readRegularFile(path: string, most: number): Promise<Buffe
     handle = await fs.promises.open(path, WITHOUT_WAITING);
     const stat = await handle.stat();
     refuseOthers(stat);
-    if (stat.size > most) throw new FileRefusal('size', `${stat.size} bytes`);
+    if (stat.size > most) throw tooMany(stat.size);
     const parts: Buffer[] = [];
     let size = 0;
     for (let room = stat.size + 1; ; room = CHUNK) {
@@ -35,7 +39,7 @@ export async function readRegularFile(path: string, most: number): Promise<Buffe
       if (bytesRead === 0) return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
       parts.push(part.subarray(0, bytesRead));
       size += bytesRead;
-      if (size > most) throw new FileRefusal('size', `${size} bytes or more`);
+      if (size > most) throw tooMany(size);
     }
   } catch (error) {
     throw refusalOf(error, path);
@@ -55,13 +59,17 @@ export function readRegularFileSync(path: string, most: number): Buffer {
     const content = Buffer.alloc(most + 1);
     let size = 0;
     for (let read = -1; read !== 0 && size <= most; size += read) read = fs.readSync(descriptor, content, size, content.length - size, null);
-    if (size > most) throw new FileRefusal('size', `${Math.max(size, stat.size)} bytes or more`);
+    if (size > most) throw tooMany(Math.max(size, stat.size));
     return content.subarray(0, size);
   } catch (error) {
     throw refusalOf(error, path);
   } finally {
     if (descriptor !== undefined) fs.closeSync(descriptor);
   }
+}
+
+function tooMany(bytes: number): FileRefusal {
+  return new FileRefusal('size', `${bytes} bytes or more`, { bytes });
 }
 
 function refuseOthers(stat: fs.Stats): void {

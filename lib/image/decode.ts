@@ -2,7 +2,7 @@ import type { Sharp } from 'sharp';
 import { ImageError, UsageError } from '../errors';
 import { decodeBmp, readBmpHeader } from './bmp';
 import { CHANNELS, type DecodedImage, type ImageFrame, type PixelMode } from './decoded-image';
-import { kindOf } from './file-kind';
+import { isLossy, kindOf } from './file-kind';
 import { describeInput, isBytes, isRawPixels, isSharp, readBytes, type ImageInput, type RawPixels } from './input';
 import { checkPixels, corrupt, DEFAULT_MAX_PIXELS, openPicture, pipelineOf, reasonOf, type DecodeOptions, type PictureFile } from './picture-file';
 
@@ -93,6 +93,7 @@ async function decodePicture({ bytes, source, metadata, mode, alphaAt, kind, ori
     reference,
     orientation: turned ? orientation : 1,
     source,
+    ...(isLossy(kind, bytes) ? { lossy: true } : {}),
     ...(pages > 1 ? { pages } : {}),
   };
 }

@@ -28,6 +28,8 @@ export interface DecodedImage extends ImageFrame {
   readonly data: Uint8Array | Uint16Array;
   /** Read as the reference program reads: 16-bit samples above 255 count as white instead of being scaled. */
   readonly reference: boolean;
+  /** Whether the file keeps samples that are near what was drawn and not equal to it, as JPEG does. */
+  readonly lossy?: boolean;
   /** How many pictures the file holds, where it is not one: pages of TIFF, frames of GIF and WebP. This is the first. */
   readonly pages?: number;
   /** Where it came from, for messages: a path, a URL, "a buffer of 12 bytes", "raw pixels". */

@@ -111,7 +111,7 @@ async function readFile(path: string, { maxBytes = FILE_LIMIT, memory }: ReadLim
   } catch (error) {
     if (!(error instanceof FileRefusal)) throw error;
     const { reason, found } = error;
-    if (reason === 'size') throw tooLarge(path, found, maxBytes);
+    if (reason === 'size') throw tooLarge(path, error.bytes, maxBytes);
     if (reason === 'kind') {
       const advice = found === 'a folder' ? 'Name the files in it one by one.' : 'It is not opened, since it may never end.';
       throw new ImageError('image/unreadable', `${path}: is ${found}, a picture file was expected. ${advice}`, { source: path });
@@ -139,14 +139,14 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
     const announced = Number(response.headers.get('content-length') ?? 0);
     if (announced > maxBytes) {
       await response.body?.cancel();
-      throw tooLarge(source, `${announced} bytes`, maxBytes);
+      throw tooLarge(source, announced, maxBytes);
     }
     const parts: Uint8Array[] = [];
     let size = 0;
     for await (const part of response.body ?? []) {
       size += part.byteLength;
       // Counted while it arrives, since the announced length may be missing or wrong. Leaving the loop ends the download.
-      if (size > maxBytes) throw tooLarge(source, `${size} bytes or more`, maxBytes);
+      if (size > maxBytes) throw tooLarge(source, size, maxBytes);
       parts.push(part);
     }
     return Buffer.concat(parts);
@@ -164,10 +164,10 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error && cause.message !== '' ? cause.message : String((error as Error).message ?? error);
 }
 
-function tooLarge(source: string, found: string, maxBytes: number): ImageError {
+function tooLarge(source: string, found: number, maxBytes: number): ImageError {
   return new ImageError(
     'image/too-large',
-    `${source}: ${found}, the limit is ${maxBytes}. Give a smaller picture or raise maxBytes.`,
+    `${source}: ${found} bytes or more, the limit is ${maxBytes}. Give a smaller picture or raise maxBytes.`,
     { source, found, maxBytes },
   );
 }

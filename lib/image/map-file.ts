@@ -3,7 +3,6 @@ import * as fs from 'node:fs/promises';
 import sharp from 'sharp';
 import { ImageError } from '../errors';
 import { decodeImage } from './decode';
-import { readBytes } from './input';
 import { readNpy, type NpyArray } from './npy';
 
 /** A map of scores with its size: float32 [height, width]. */
@@ -68,14 +67,13 @@ export function mapOfArray({ shape, data }: NpyArray, source: string): ScoreMap 
 async function readFloatTiff(file: string): Promise<ScoreMap | undefined> {
   if (!['.tif', '.tiff'].includes(path.extname(file).toLowerCase())) return undefined;
   // What cannot be opened here gets its message from decodeImage.
-  const bytes = await readBytes(file).catch(() => undefined);
-  const metadata = await (bytes && sharp(bytes).metadata().catch(() => undefined));
+  const metadata = await sharp(file).metadata().catch(() => undefined);
   if (metadata?.depth !== 'float' && metadata?.depth !== 'double') return undefined;
   if (metadata.channels !== 1) {
     throw new ImageError('map/shape', `${file}: a map of one channel expected, found ${metadata.channels}`, { file, channels: metadata.channels });
   }
   try {
-    const { data, info } = await sharp(bytes, { failOn: 'error', ignoreIcc: true })
+    const { data, info } = await sharp(file, { failOn: 'error', ignoreIcc: true })
       .toColourspace('b-w')
       .raw({ depth: 'float' })
       .toBuffer({ resolveWithObject: true });
