@@ -4,7 +4,7 @@ import type { PixelMode } from './decoded-image';
 import { kindOf, type FileKind } from './file-kind';
 import type { ReadLimits } from './input';
 import { readPngHeader } from './png-header';
-import { readTiffHeader, PHOTOMETRIC, type TiffHeader } from './tiff-header';
+import { readTiffHeader, FLOATING, PHOTOMETRIC, type TiffHeader } from './tiff-header';
 
 export interface DecodeOptions extends ReadLimits {
   /**
@@ -57,6 +57,10 @@ export async function openPicture(bytes: Uint8Array, source: string, { reference
     throw corrupt(source, error);
   });
   checkHeader(metadata, source, maxPixels);
+  if (tiff?.sampleFormat === FLOATING && (metadata.bitsPerSample ?? 32) < 32) {
+    // libvips would take their bits for whole numbers.
+    throw new ImageError('image/unsupported', `${source}: a TIFF of floating point in 16 bits, which is not read. Save it with 8 or 16 bits of whole numbers.`, { source });
+  }
   const extra = alphaIndex(metadata, tiff, reference);
   const mode = modeOf(metadata, bytes, tiff, extra >= 0);
   return {

@@ -15,6 +15,8 @@ export interface TiffHeader {
 }
 
 export const TIFF_TAGS = { subfile: 254, compression: 259, photometric: 262, samplesPerPixel: 277, extraSamples: 338, sampleFormat: 339 } as const;
+/** A value of `sampleFormat`. */
+export const FLOATING = 3;
 /** Values of `photometric`. */
 export const PHOTOMETRIC = { black: 1, palette: 3, inks: 5 } as const;
 
@@ -116,7 +118,7 @@ class TiffFile {
   }
 
   with(entry: Entry | undefined, value: number): Uint8Array | undefined {
-    if (entry === undefined || entry.type !== 3) return undefined;
+    if (entry === undefined || entry.type !== 3 || entry.at + 2 * entry.count > this.bytes.length) return undefined;
     const changed = Uint8Array.from(this.bytes);
     const view = new DataView(changed.buffer);
     for (let index = 0; index < entry.count; index++) view.setUint16(entry.at + 2 * index, value, this.little);

@@ -43,6 +43,10 @@ describe('any trace of a colour marks', () => {
     ] as const) expect(await failure(tiff({ width: 3, height: 1, data, format }))).toMatchObject({ code: 'image/mask-values', message: expect.stringContaining(found) as string });
   });
 
+  test('floating point of 16 bits would be taken for whole numbers, and is refused', async () => {
+    expect((await failure(tiff({ width: 2, height: 1, data: Uint16Array.of(0x8000, 0x3c00), format: 3 }))).message).toContain('floating point in 16 bits');
+  });
+
   test('a file of several pictures is no mask', async () => {
     const page = { width: 1, height: 1, data: Uint8Array.of(1) };
     expect(await failure(tiff(page, page))).toMatchObject({ code: 'image/pages', data: { pages: 2 } });
