@@ -110,6 +110,7 @@ export async function evaluateCategory(
     }
   }
   const stream = crane.stream(inputs(), {
+    wholeBatches: true,
     onFailure: ({ input, error }) => {
       const [failed] = waiting.splice(waiting.findIndex((item) => item.input === input), 1);
       fail(failed?.sample.imagePath ?? String(input), error);

@@ -93,6 +93,12 @@ export interface StreamOptions {
    * than 512 MiB together are decoded again all the same. Default false.
    */
   readonly keepPictures?: boolean;
+  /**
+   * Waits until a batch is full while the source goes on, so that equal inputs are scored in equal batches, and repeated runs
+   * give equal bytes on one machine. For sources that end: a feed that pauses would hold up what has come. Default true for
+   * folders and lists, else false.
+   */
+  readonly wholeBatches?: boolean;
 }
 
 /** An image that could not be read, or whose scores are no numbers. */
@@ -227,7 +233,7 @@ export class Crane {
     options: StreamOptions = {},
   ): AsyncGenerator<Detection, void, undefined> {
     this.assertUsable();
-    const { onFailure, keepPictures = false } = options;
+    const { onFailure, keepPictures = false, wholeBatches = typeof source === 'string' || Array.isArray(source) } = options;
     const batchSize = options.batchSize === undefined ? this.batchSize : checkedBatchSize(options.batchSize);
     const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
     const waiting: Promise<Prepared | Failure>[] = [];
@@ -236,7 +242,8 @@ export class Crane {
     let since = performance.now();
     try {
       while (next !== undefined || waiting.length > 0) {
-        const arrived = next && (waiting.length === 0 ? await next : await Promise.race([next, nothingYet()]));
+        const waits = waiting.length === 0 || (wholeBatches && waiting.length < batchSize);
+        const arrived = next && (waits ? await next : await Promise.race([next, nothingYet()]));
         if (arrived?.done) next = undefined;
         else if (arrived) {
           const { value } = arrived;
@@ -247,7 +254,7 @@ export class Crane {
           // Half of what is decoded waits for its turn while the other half is scored.
           if (waiting.length < 2 * batchSize) continue;
         }
-        if (waiting.length === 0) continue;
+        if (waiting.length === 0 || (waiting.length < batchSize && wholeBatches && next !== undefined)) continue;
         yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), since, memory, onFailure);
         since = performance.now();
       }
