@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { UsageError } from '../lib/errors';
 import { registeredWeights, registeredWeightsOf, type RegisteredWeights } from '../lib/weights/registry';
-import type { TensorSource } from '../lib/weights/tensor-source';
+import { describeLeftOut, type TensorSource } from '../lib/weights/tensor-source';
 import { cachedWeightsPath, fetchWeights, isCached, weightsFolder } from '../lib/weights/weight-cache';
 import { convertWeights, storedTypes, type StoredType } from './convert-weights';
 import { createProgressReporter } from './progress-bar';
@@ -91,8 +91,10 @@ const convertCommand: CommandModule<object, { from: string; to: string; dtype: S
       .option('force', { type: 'boolean', default: false, describe: 'Replace a file that is there' }),
   handler: async ({ from, to, dtype, backbone, force }) => {
     if (path.resolve(from) === path.resolve(to)) throw new UsageError('usage/same-file', `${from} cannot be written over itself: give another name to write to`, { from, to });
-    const { tensors, bytes } = await convertWeights(from, to, { dtype, force, ...(backbone !== undefined && { backbone }), onProgress: createProgressReporter(process.stderr) });
+    const { tensors, bytes, leftOut, values } = await convertWeights(from, to, { dtype, force, ...(backbone !== undefined && { backbone }), onProgress: createProgressReporter(process.stderr) });
     print(`${to}: ${tensors} tensors, ${formatBytes(bytes)}`);
+    if (leftOut.length > 0) print(`Not written, since only plain tensors are: ${describeLeftOut(new Map(leftOut.map((entry) => [entry.name, entry])))}`);
+    if (values > 0) print(`Not written, since they are no tensors: ${values} value${values === 1 ? '' : 's'} such as settings or counters`);
   },
 };
 
@@ -118,7 +120,7 @@ function sizeOf({ kind, bytes }: RegisteredWeights): string {
 
 function describeSource(source: TensorSource): object {
   const tensors = [...source.entries.values()].map(({ name, dtype, shape }) => ({ name, dtype, shape }));
-  return { path: source.path, format: source.format, metadata: source.metadata, parameters: countParameters(source), tensors };
+  return { path: source.path, format: source.format, metadata: source.metadata, parameters: countParameters(source), tensors, leftOut: [...source.leftOut.values()].map(({ name, kind }) => ({ name, kind })) };
 }
 
 function countParameters(source: TensorSource): number {
@@ -129,6 +131,7 @@ function printSource(source: TensorSource): void {
   const metadata = Object.entries(source.metadata);
   print(`${source.path}\n${source.format}, ${source.entries.size} tensors, ${countParameters(source).toLocaleString('en')} values\n`);
   print(formatTable([{ title: 'name' }, { title: 'type' }, { title: 'shape' }], [...source.entries.values()].map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`])));
+  if (source.leftOut.size > 0) print(`\nLeft out, since only plain tensors are read: ${describeLeftOut(source.leftOut)}`);
   if (metadata.length === 0) return;
   print('\nStored with them:');
   // Whole model options fit on a line, pages of JSON do not.

@@ -9,7 +9,8 @@ import {
 } from '../../lib/weights/prompt-checkpoint';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
 import { writeTorchArchive } from '../../lib/weights/torch-archive-writer';
-import { flattenCheckpoint, torchWorld } from '../../lib/weights/torch-values';
+import { flattenCheckpoint } from '../../lib/weights/checkpoint-entries';
+import { torchWorld } from '../../lib/weights/torch-values';
 import { ZipArchive } from '../../lib/weights/zip';
 import { describeWithGoldens, golden, goldenPath, goldenTokenIds, testEachGolden, testWithGoldens } from '../goldens';
 import { expectSameValues, scratchFolder, weightsError } from './archives';
