@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { removeLeftovers } from '../lib/atomic-file';
 import type { OnProgress } from '../lib/progress';
 import { UsageError, WeightsError } from '../lib/errors';
 import { ClipTokenizer } from '../lib/prompts/tokenizer';
@@ -49,6 +50,7 @@ export async function convertWeights(from: string, to: string, options: ConvertO
   const suffix = /\.(safetensors|pth)$/i.exec(to)?.[1]?.toLowerCase();
   if (suffix === undefined) throw new UsageError('usage/suffix', `${to} has no suffix that can be written: expected .safetensors, or .pth for prompts`, { to });
   if (fs.existsSync(to) && !options.force) throw new UsageError('usage/exists', `${to} is there already. Give another name, or --force to replace it.`, { to });
+  removeLeftovers(path.dirname(path.resolve(to)), path.basename(to));
   const source = openTensorsSync(from);
   try {
     if (holdsPrompts(source)) {

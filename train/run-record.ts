@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { BackendInfo } from '../lib/backend';
+import { roundingCircumstances } from '../lib/backend/cpu-flags';
 import type { ModelOptions } from '../lib/config';
 import type { Preprocessing } from '../lib/image/preprocess';
 import { AUXILIARY_KEY, BACKBONE_HASH_KEY, BACKBONE_KEY, OPTIONS_KEY, SPATIAL_HASH_KEY, SPATIAL_KEY } from '../lib/methods/crane/prompts';
@@ -114,7 +115,7 @@ export function promptMetadata(record: RunRecord, epoch: number): Record<string,
   };
 }
 
-/** Versions of what computes. */
+/** Versions of what computes, and on what kind of processor. */
 export function versionsInUse(backend: BackendInfo): Record<string, string> {
   return {
     crane: packageVersion(),
@@ -122,6 +123,7 @@ export function versionsInUse(backend: BackendInfo): Record<string, string> {
     tfjs: tf.version_core,
     backend: backend.name,
     ...(backend.tensorflowVersion === null ? {} : { tensorflow: backend.tensorflowVersion }),
+    ...(backend.name === 'tensorflow' ? { processor: roundingCircumstances(backend.threads) } : {}),
   };
 }
 
