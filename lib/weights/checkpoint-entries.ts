@@ -6,7 +6,7 @@ import { invalid, TorchStorage, TorchTensor } from './torch-tensor';
 
 const DEEPEST = 64;
 /** Containers, tensors and whatever else is not plain, each as often as it is referred to. */
-const MOST_ENTRIES = 200_000;
+const MOST_ENTRIES = 100_000;
 /** Characters of all names together: a long key is part of the name of all that is below it. */
 const MOST_CHARACTERS = 16_000_000;
 

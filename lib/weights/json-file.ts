@@ -4,8 +4,9 @@ import { shownName } from './shown-name';
 
 /** The index of a model in hundreds of files, or the header of one with tens of thousands of tensors. */
 export const LARGEST_JSON = 10_000_000;
-/** A tensor takes three: its own, its shape and its place. */
-const MOST_CONTAINERS = 300_000;
+/** A tensor takes three: its own, its shape and its place; and four keys. */
+const MOST_CONTAINERS = 150_000;
+const MOST_KEYS = 200_000;
 const DEEPEST = 64;
 
 /**
@@ -51,8 +52,9 @@ export function parseJson(bytes: Uint8Array, invalid: (reason: string) => Weight
 function survey(text: string, invalid: (reason: string) => WeightsError): number {
   let [keys, containers, depth] = [0, 0, 0];
   for (const { sign } of signsIn(text)) {
-    if (sign === ':') keys++;
-    else if (sign === '}' || sign === ']') depth--;
+    if (sign === ':' && ++keys > MOST_KEYS) throw invalid(`has more than ${MOST_KEYS} keys, and is not read`);
+    if (sign === ':') continue;
+    if (sign === '}' || sign === ']') depth--;
     else if (sign !== '"' && (++containers > MOST_CONTAINERS || ++depth > DEEPEST)) {
       throw invalid(`nests deeper than ${DEEPEST} levels or has more than ${MOST_CONTAINERS} lists and objects, and is not read`);
     }

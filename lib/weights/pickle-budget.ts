@@ -4,10 +4,10 @@ import { WeightsError } from '../errors';
  * All values of a file's pickles together. The largest published models take 2 MB, their training checkpoints 20; a
  * pickle of a few kilobytes could ask for gigabytes of empty dictionaries.
  */
-const MOST_BYTES = 96 << 20;
+const MOST_BYTES = 64 << 20;
 
 /** What V8 takes for a value, by and large; what is dropped again counts too. */
-const COST = { number: 16, list: 48, slot: 12, dict: 240, item: 56, text: 32 } as const;
+const COST = { number: 16, list: 48, slot: 12, dict: 240, item: 56, text: 32, memo: 80 } as const;
 
 /** Counts what the values of a pickle take in memory, and stops where that grows without end. */
 export class PickleBudget {
@@ -33,6 +33,11 @@ export class PickleBudget {
 
   items(count: number): void {
     this.take(count * COST.item);
+  }
+
+  /** A value under its number in the memo. */
+  memo(): void {
+    this.take(COST.memo);
   }
 
   /** A text or a long integer. */

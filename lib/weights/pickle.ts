@@ -152,7 +152,7 @@ class PickleReader {
       case 0x81: { const [callee, args] = this.popMany(2); this.construct(callee, args); return; } // NEWOBJ
       case 0x92: { const [callee, args] = this.popMany(3); this.construct(callee, args); return; } // NEWOBJ_EX
       case 0x62: { const state = this.pop(); this.build(this.top(), state); return; } // BUILD
-      case 0x51: this.push(this.world.persistent(this.pop())); return; // BINPERSID
+      case 0x51: this.push(this.persistent(this.pop())); return; // BINPERSID
       default:
         throw this.invalid(`it uses opcode 0x${opcode.toString(16).padStart(2, '0')}, which torch.save does not write with its default protocol`, 'weights/unsafe-pickle');
     }
@@ -214,7 +214,7 @@ class PickleReader {
   }
 
   private memorize(key: number): void {
-    this.budget.items(1);
+    this.budget.memo();
     this.memo.set(key, this.top());
   }
 
@@ -242,6 +242,11 @@ class PickleReader {
   private opaque(what: string): PickleOpaque {
     this.budget.list(0);
     return new PickleOpaque(what);
+  }
+
+  private persistent(id: PickleValue): PickleValue {
+    this.budget.dict();
+    return this.world.persistent(id);
   }
 
   private double(): number {
@@ -289,7 +294,8 @@ class PickleReader {
     if (length > LONGEST_INTEGER) throw this.invalid(`an integer of ${length} bytes`, 'weights/limit');
     const start = this.advance(length);
     if (length === 0) return 0;
-    this.budget.bytes(length);
+    // Beside its bytes, what is made on the way.
+    this.budget.dict();
     const digits = Buffer.from(this.bytes.subarray(start, start + length)).reverse().toString('hex');
     const value = BigInt.asIntN(8 * length, BigInt(`0x${digits}`));
     return Number.isSafeInteger(Number(value)) ? Number(value) : value;
