@@ -26,9 +26,10 @@ export function openTensorsSync(source: string): TensorSource {
   try {
     stats = fs.statSync(source);
   } catch (cause) {
+    const isLoop = (cause as NodeJS.ErrnoException).code === 'ELOOP';
     throw new WeightsError(
       'weights/not-found',
-      `there is no weights file or folder ${JSON.stringify(source)} that can be read (working folder ${process.cwd()})`,
+      `there is no weights file or folder ${JSON.stringify(source)} that can be read (${isLoop ? 'it is a link that leads back to itself' : `working folder ${process.cwd()}`})`,
       { path: source },
       { cause },
     );

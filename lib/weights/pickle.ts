@@ -331,14 +331,16 @@ class PickleReader {
     return start;
   }
 
-  /** The keys of the dictionaries that stand open, joined with dots: in which entry the reader is. */
+  /** The keys of the dictionaries that stand open, joined with dots: in which entry the reader is, as far as the stack tells. */
   private entry(): string {
     const levels = [...this.marks, this.stack];
-    const keys = levels.map((level, index) => {
-      const below = levels[index - 1]?.at(-1);
-      // Behind a mark keys and values alternate; without one, a key stands on its dictionary.
-      if (below instanceof PickleDict) return level.findLast((value, at) => at % 2 === 0 && typeof value === 'string');
-      return level.find((value, at) => level[at - 1] instanceof PickleDict && typeof value === 'string');
+    const keys = levels.flatMap((level, index) => {
+      // A dictionary of a single item is filled without a mark, its key on top of it.
+      const single = level.findIndex((value, at) => value instanceof PickleDict && value.size === 0 && typeof level[at + 1] === 'string');
+      const outer = single < 0 ? level : level.slice(0, single);
+      const marked = levels[index - 1]?.at(-1) instanceof PickleDict;
+      // Behind the mark keys and values alternate.
+      return [marked ? outer.findLast((value, at) => at % 2 === 0 && typeof value === 'string') : undefined, level[single + 1]].slice(0, single < 0 ? 1 : 2);
     });
     return keys.filter((key) => typeof key === 'string').slice(-DEEPEST_SHOWN).join('.');
   }

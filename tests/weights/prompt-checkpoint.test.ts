@@ -199,3 +199,11 @@ test('buffers that do not fit are refused and nothing is written', async () => {
   expect(error.message).toContain('token_suffix_pos: 5 values given for shape [1, 1, 6, 3]');
   expect(fs.existsSync(place('never.pth'))).toBe(false);
 });
+
+test('what stands beside the module that learns does not stop its prompts; what stands in it does', async () => {
+  const prompts = { 'prompt_learner.ctx_pos': one([1, 1, 2, 3]), 'prompt_learner.ctx_neg': one([1, 1, 2, 3]) };
+  writeSafetensors(place('training.safetensors'), { ...prompts, 'optimizer.state.0.exp_avg': one([2, 3]) });
+  expect(await readPromptCheckpoint(place('training.safetensors'))).toMatchObject({ contextTokens: 2, width: 3 });
+  writeSafetensors(place('training.safetensors'), { ...prompts, 'prompt_learner.gate': one([1]) });
+  expect((await weightsError(() => readPromptCheckpoint(place('training.safetensors')))).code).toBe('weights/surplus');
+});
