@@ -86,7 +86,7 @@ const convertCommand: CommandModule<object, { from: string; to: string; dtype: S
     yargs
       .positional('from', { type: 'string', demandOption: true, describe: 'Any file that "weights inspect" reads' })
       .positional('to', { type: 'string', demandOption: true, describe: 'File to write; its suffix decides the format' })
-      .option('dtype', { choices: storedTypes, default: 'keep' as StoredType, describe: 'Type of the numbers in a .safetensors file; keep: as they are, double precision as float32; prompts are float32' })
+      .option('dtype', { choices: storedTypes, default: 'keep' as StoredType, describe: 'Type of the numbers in a .safetensors file; keep: as they are, double precision as float32; prompts are float32. Values that it cannot hold are refused' })
       .option('backbone', { type: 'string', describe: 'Name or file of the backbone of the prompts; needed for .pth where the source has the prompts alone' })
       .option('force', { type: 'boolean', default: false, describe: 'Replace a file that is there' }),
   handler: async ({ from, to, dtype, backbone, force }) => {
