@@ -3,10 +3,9 @@ import { formatBytes } from '../lib/bytes';
 import { CraneError, ImageError, TrainingError } from '../lib/errors';
 import { MemoryBudget } from '../lib/memory-budget';
 import type { CraneModel } from '../lib/methods/crane/model';
-import { narrowToHalf } from '../lib/weights/half';
 import type { Sample } from '../datasets/sample';
 import { encodeBatches } from './encode-batches';
-import { anomalousShares, packedBytes, packImage, unpackImage, type EncodedImage, type EncodedSizes } from './encoded-image';
+import { anomalousShares, packedBytes, packImage, unpackImage, halvesOf, type EncodedImage, type EncodedSizes } from './encoded-image';
 import { FeatureCache } from './feature-cache/feature-cache';
 import { featureKey, featureSpace, type FeatureSpace } from './feature-cache/space';
 import type { CacheUse, EncodeOptions, FeaturePrecision } from './feature-store';
@@ -246,7 +245,7 @@ class Encoding {
 }
 
 function asHalves(image: EncodedImage): EncodedImage {
-  return { ...image, patches: image.patches.map((set) => (set instanceof Float32Array ? narrowToHalf(set) : set)) };
+  return { ...image, patches: image.patches.map(halvesOf) };
 }
 
 function refuseTooLarge(bytes: number, images: number): void {
