@@ -1,6 +1,7 @@
 /** One row of a CSV file by column name, with the number of its first line for messages. */
 export interface CsvRow {
   readonly line: number;
+  /** Without a prototype, since a column may be called `constructor`. */
   readonly values: Readonly<Record<string, string>>;
 }
 
@@ -15,7 +16,7 @@ export function parseCsv(text: string): { readonly columns: readonly string[]; r
   const columns = (header?.fields ?? []).map((field) => field.toLowerCase());
   const rows = records.map(({ line, fields }) => ({
     line,
-    values: Object.fromEntries(columns.map((column, index) => [column, fields[index] ?? ''])),
+    values: Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(columns.map((column, index) => [column, fields[index] ?? '']))),
   }));
   return { columns, rows };
 }

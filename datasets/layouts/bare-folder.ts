@@ -1,6 +1,6 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { makeCategory, makeSample } from '../sample';
+import { realPath } from '../inventory';
 import { listFolders, listImages } from '../listing';
 import type { Layout } from './layout';
 
@@ -18,7 +18,7 @@ export const bareFolderLayout: Layout = {
 
 /** Links to folders are followed, and each folder is entered once, however many links lead to it. */
 function imagesUnder(folder: string, entered = new Set<string>()): string[] {
-  const real = fs.realpathSync(folder);
+  const real = realPath(folder) ?? folder;
   if (entered.has(real)) return [];
   entered.add(real);
   return [...listImages(folder), ...listFolders(folder).flatMap((child) => imagesUnder(child, entered))];

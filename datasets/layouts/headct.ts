@@ -1,6 +1,6 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { parseCsv } from '../csv';
+import { readListFile } from '../list-file';
 import { makeCategory, makeSample, type DatasetProblem, type Sample } from '../sample';
 import { childFile, childFolder, listFolders, listImages, stem } from '../listing';
 import type { Layout } from './layout';
@@ -26,7 +26,7 @@ export const headctLayout: Layout = {
     for (const [id, image] of images) {
       if (!labels.has(id)) problems.push({ kind: 'unlabelled-image', severity: 'warning', path: image, message: `${image} has no row in labels.csv and is left out` });
     }
-    return { categories: [makeCategory(name, samples)], problems, hasMasks: false };
+    return { categories: [makeCategory(name, samples)], problems, hasMasks: false, others: [childFile(root, 'labels.csv') as string] };
   },
 };
 
@@ -39,7 +39,7 @@ function imagesOf(root: string): string[] {
 
 function readLabels(csv: string, problems: DatasetProblem[]): Map<string, boolean> {
   const labels = new Map<string, boolean>();
-  const { columns, rows } = parseCsv(fs.readFileSync(csv, 'utf8'));
+  const { columns, rows } = parseCsv(readListFile(csv));
   if (!columns.includes('id') || !columns.includes(labelColumn)) {
     problems.push({ kind: 'bad-row', severity: 'error', path: csv, message: `${csv} has the columns ${columns.join(', ')}; expected id and ${labelColumn}` });
     return labels;

@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import { derivedFolder } from '../derived-folder';
 import { writeTiles, type Part } from '../kolektor-tiles';
 import { listFolders, listImages, stem } from '../listing';
-import { makeCategory, type DatasetProblem } from '../sample';
+import { makeCategory, makeSample, type DatasetProblem } from '../sample';
 import { missingMask, type Layout } from './layout';
 import { mvtecLayout } from './mvtec';
 
@@ -17,13 +17,20 @@ export const kolektorLayout: Layout = {
   name: 'kolektor',
   looksFor: 'kosNN/PartM.jpg with kosNN/PartM_label.bmp (KolektorSDD)',
   fits: (root) => partsOf(root).parts.length > 0,
-  async read(root, hints) {
+  read(root, hints) {
     const { parts, problems } = partsOf(root);
-    const sources = parts.flatMap(({ image, label }) => [image, label]);
-    const tiles = await derivedFolder(root, 'tiles-1', sources, (draft) => writeTiles(parts, path.join(draft, 'SDD'), hints.onProgress));
-    const { categories } = await mvtecLayout.read(tiles.folder, hints);
-    const samples = categories.flatMap((category) => category.samples);
-    return { categories: [makeCategory('SDD', samples)], problems: [...problems, ...tiles.problems], hasMasks: true };
+    return {
+      // Until they are cut, whole parts, whose labels say which thirds are anomalous.
+      categories: [makeCategory('SDD', parts.map(({ image, label }) => makeSample('SDD', image, 'defect', [label])))],
+      problems,
+      hasMasks: true,
+      derive: async () => {
+        const sources = parts.flatMap(({ image, label }) => [image, label]);
+        const tiles = await derivedFolder(root, 'tiles-1', sources, (draft) => writeTiles(parts, path.join(draft, 'SDD'), hints.onProgress));
+        const samples = mvtecLayout.read(tiles.folder, hints).categories.flatMap((category) => category.samples);
+        return { categories: [makeCategory('SDD', samples)], problems: tiles.problems };
+      },
+    };
   },
 };
 
