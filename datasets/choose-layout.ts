@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { DatasetError } from '../lib/errors';
+import { DatasetError, UsageError } from '../lib/errors';
 import { realPath, takeInventory, type CountedFile } from './inventory';
 import { layouts } from './layouts';
 import { bareFolderLayout } from './layouts/bare-folder';
@@ -186,10 +186,10 @@ function noLayout(folder: string, tried: readonly Layout[]): DatasetError {
   return new DatasetError('dataset/layout', `${folder} ${not}: ${has}. Looked for:\n${looked}`, { path: folder, children: children.slice(0, 50) });
 }
 
-/** The layout of this name, upper or lower case, the plain folder of images among them. @throws DatasetError `dataset/unknown-layout` */
+/** The layout of this name, upper or lower case, the plain folder of images among them. @throws UsageError `dataset/unknown-layout` */
 export function layoutNamed(name: string): Layout {
   const found = [...layouts, bareFolderLayout].find((layout) => layout.name === name.toLowerCase());
   if (found !== undefined) return found;
   const names = [...layouts, bareFolderLayout].map((layout) => layout.name);
-  throw new DatasetError('dataset/unknown-layout', `there is no layout "${name}"; there are: ${names.join(', ')}`, { name, names });
+  throw new UsageError('dataset/unknown-layout', `there is no layout "${name}"; there are: ${names.join(', ')}`, { name, names });
 }

@@ -26,7 +26,7 @@ export interface OpenDatasetOptions extends SurveyOptions {
  * that one is taken.
  *
  * @throws DatasetError `dataset/absent` (registered, not on disk), `dataset/folder-missing`, `dataset/layout`,
- *   `dataset/unknown-layout`, `dataset/incomplete`; UsageError `dataset/category` for a category that the set has not
+ *   `dataset/incomplete`; UsageError `dataset/category` for a category that the set has not, `dataset/unknown-layout`
  */
 export async function openDataset(nameOrFolder: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
   const survey = surveyDataset(nameOrFolder, options);
