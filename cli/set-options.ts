@@ -2,7 +2,6 @@ import type { Argv } from 'yargs';
 import { layoutNamed } from '../datasets/choose-layout';
 import { layouts } from '../datasets/layouts';
 import { bareFolderLayout } from '../datasets/layouts/bare-folder';
-import { formatTable } from './table';
 
 /** What `setOptions` adds to a command's arguments. */
 export interface SetArguments {
@@ -28,7 +27,6 @@ export function setOptionsFrom({ layout, normalWithoutMask }: SetArguments): { l
 /** Whether the layouts are asked for, which are shown then and nothing else is done. */
 export function showedLayouts({ layout }: SetArguments): boolean {
   if (layout !== 'list') return false;
-  const rows = [...layouts, bareFolderLayout].map(({ name, looksFor }) => [name, looksFor]);
-  process.stdout.write(`${formatTable([{ title: 'layout' }, { title: 'what it looks for' }], rows)}\n`);
+  for (const { name, looksFor } of [...layouts, bareFolderLayout]) process.stdout.write(`${name.padEnd(14)}${looksFor}\n`);
   return true;
 }

@@ -84,7 +84,7 @@ function leftOver(folder: string, leftOut: readonly CountedFile[], said: readonl
     return of === 0 ? [] : [`${of} ${of === 1 ? one : more}`];
   };
   const counts = [...count('picture', 'picture', 'pictures'), ...count('list', 'list or label', 'lists or labels')].join(' and ');
-  const message = `${partOfIt(files.length)}, ${counts} in ${folder}: ${placesOf(folder, files).join(', ')}`;
+  const message = `${partOfIt(files.length)} (${counts}), in ${folder}: ${placesOf(folder, files).join(', ')}`;
   return [{ kind: 'left-out', severity: 'warning', path: folder, message }];
 }
 

@@ -5,6 +5,7 @@ import { ImageError } from '../lib/errors';
 import { decodeImage, DEFAULT_MAX_PIXELS } from '../lib/image/decode';
 import type { OnProgress } from '../lib/progress';
 import { derivedFolder } from './derived-folder';
+import { statOf } from './inventory';
 import type { LayoutReading } from './layouts/layout';
 import { stem } from './listing';
 import { writeMask } from './mask-content';
@@ -87,7 +88,7 @@ function withoutLabel(root: string, images: readonly OutlinedImage[]): DatasetPr
 async function drawMasks(root: string, category: string, samples: readonly Sample[], images: readonly OutlinedImage[], onProgress?: OnProgress): Promise<{ categories: readonly Category[]; problems: readonly DatasetProblem[] }> {
   const nameOf = (index: number): string => `${String(index).padStart(6, '0')}-${stem((images[index] as OutlinedImage).image)}_mask.png`;
   const labels = [...new Set(images.flatMap(({ label }) => label ?? []))];
-  const files = images.map(({ image }) => image).filter((image) => fs.existsSync(image));
+  const files = images.map(({ image }) => image).filter((image) => statOf(image) !== undefined);
   const { folder, problems } = await derivedFolder(root, 'outlines-1', [...labels, ...files], async (draft) => {
     const failures: DatasetProblem[] = [];
     const task = 'draw masks from outlines';
@@ -111,6 +112,7 @@ async function drawMasks(root: string, category: string, samples: readonly Sampl
 
 async function maskOf({ image, label, size, outlines }: OutlinedImage, problems: DatasetProblem[]): Promise<{ width: number; height: number; data: Uint8Array } | undefined> {
   const complain = (kind: DatasetProblem['kind'], message: string): undefined => void problems.push({ kind, severity: 'error', path: image, message });
+  if (statOf(image)?.isFile() !== true) return undefined; // Named by whoever opens the set.
   const file = await sizeOfFile(image).catch((error: unknown) => {
     if (!(error instanceof ImageError)) throw error;
     return complain('unreadable', error.message);

@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import { derivedFolder } from '../derived-folder';
 import { writeTiles, type Part } from '../kolektor-tiles';
+import { statOf } from '../inventory';
 import { listFolders, listImages, stem } from '../listing';
 import { makeCategory, makeSample, type DatasetProblem } from '../sample';
 import { missingMask, type Layout } from './layout';
@@ -37,7 +38,7 @@ export const kolektorLayout: Layout = {
 function partsOf(root: string): { parts: Part[]; problems: DatasetProblem[] } {
   const problems: DatasetProblem[] = [];
   const parts = listFolders(root).filter((folder) => /^kos\d+$/i.test(path.basename(folder))).flatMap((folder) => {
-    const files = listImages(folder);
+    const files = listImages(folder).filter((file) => statOf(file)?.isFile() === true);
     const labels = new Map(files.map((file) => [stem(file).toLowerCase(), file]));
     return files.filter((file) => /^part\d+$/i.test(stem(file))).flatMap((image): Part[] => {
       const label = labels.get(`${stem(image).toLowerCase()}_label`);

@@ -127,7 +127,7 @@ function readLabel(image: string, label: string | undefined, names: ReadonlyMap<
     const [number, ...values] = line.split(/\s+/).map(Number) as [number, ...number[]];
     const fault = faultOf(line, values);
     if (fault !== undefined) problems.push({ kind: 'bad-row', severity: 'error', path: label as string, message: `${label} line ${index + 1} ${fault}` });
-    const name = names.get(number) ?? `class ${number}`;
+    const name = Number.isInteger(number) ? (names.get(number) ?? `class ${number}`) : 'anomaly';
     if (isNormalClass(name)) continue;
     classes.push(name);
     if (fault !== undefined || values.length === 4) boxes++;

@@ -75,5 +75,10 @@ export function isHidden(name: string): boolean {
 
 function isFolder(parent: string, entry: fs.Dirent): boolean {
   if (!entry.isSymbolicLink()) return entry.isDirectory();
-  return fs.statSync(path.join(parent, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return fs.statSync(path.join(parent, entry.name)).isDirectory();
+  } catch {
+    // A link to nothing, or in circles.
+    return false;
+  }
 }

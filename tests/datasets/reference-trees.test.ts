@@ -38,7 +38,7 @@ describe('as distributed, with what else lies there', () => {
     const dataset = await openDataset(root);
     expect(lines(dataset)).toEqual(['colon anomaly PNG/Original/1.png < PNG/Ground Truth/1.png']);
     expect(dataset.leftOut.map((file) => path.relative(root, file))).toEqual(['metadata.csv', 'TIF/Ground Truth/1.tif', 'TIF/Original/1.tif']);
-    expect(dataset.problems).toMatchObject([{ kind: 'left-out', severity: 'warning', path: root, message: expect.stringContaining('3 files are not part of it, 2 pictures and 1 list or label') as string }]);
+    expect(dataset.problems).toMatchObject([{ kind: 'left-out', severity: 'warning', path: root, message: expect.stringContaining('3 files are not part of it (2 pictures and 1 list or label)') as string }]);
   });
 
   test('VisA without its list, and with the list of the reference', async () => {
