@@ -6,7 +6,7 @@ import { bareFolderLayout } from './layouts/bare-folder';
 import { settleMasks } from './mask-content';
 import type { RegisteredDataset } from './registry';
 import { countSamples, type Category, type Dataset, type DatasetProblem, type Sample } from './sample';
-import { surveyDataset, type SurveyOptions } from './survey';
+import { surveyDataset, type Survey, type SurveyOptions } from './survey';
 
 export { absentDataset } from './locate';
 export type { Category, Dataset, DatasetCounts, DatasetProblem, Sample } from './sample';
@@ -38,7 +38,7 @@ export async function openDataset(nameOrFolder: string, options: OpenDatasetOpti
   const { categories } = settled;
   const found = [...survey.problems, ...reading.problems, ...derived.problems, ...there.problems, ...once.problems, ...settled.problems];
   const problems = [
-    ...standIn(root), ...unlabelled(root, survey.layout), ...found, ...leftOver(survey.folder, survey.leftOut, found),
+    ...standIn(root), ...unlabelled(root, survey.layout), ...withoutEffect(survey, options), ...found, ...leftOver(survey.folder, survey.leftOut, found),
     ...absentCategories(derived.categories, entry, root),
   ];
   const errors = problems.filter((problem) => problem.severity === 'error');
@@ -132,6 +132,12 @@ function standIn(root: string): DatasetProblem[] {
 function unlabelled(root: string, layout: string): DatasetProblem[] {
   if (layout !== bareFolderLayout.name) return [];
   return [{ kind: 'unlabelled-image', severity: 'warning', path: root, message: `${root} is in no known layout: its pictures are taken as they are, without labels` }];
+}
+
+/** Where there are no masks, the folders or a list say what an image is. */
+function withoutEffect({ root, layout, reading }: Survey, { normalWithoutMask = false }: OpenDatasetOptions): DatasetProblem[] {
+  if (!normalWithoutMask || reading.hasMasks || layout === bareFolderLayout.name) return [];
+  return [{ kind: 'ambiguous', severity: 'warning', path: root, message: `that images without a mask are normal changes nothing in ${root}: there are no masks, and its folders or its list say what its images are` }];
 }
 
 /** A link may lead to images that are in the set already: each file counts once, under the name that is no link. */

@@ -41,7 +41,9 @@ export const imagesMasksLayout: Layout = {
     const [only] = pairs;
     // The only split of a set is the set, whatever its folder is called.
     const nameOf = ({ folder }: FolderPair): string => hints.category ?? path.basename(pairs.length === 1 && folder === only?.folder && all.others.length > 0 ? root : folder);
-    const categories = pairs.map((pair) => readPair(pair, nameOf(pair), hints.normalWithoutMask === true, problems));
+    // Folders of which one has no masks at all are conditions of one thing, not things.
+    const conditions = pairs.some(({ folder, images, masks }) => folder === images && listMasks(masks).length === 0);
+    const categories = joined(pairs.map((pair) => readPair(pair, conditions ? (hints.category ?? path.basename(root)) : nameOf(pair), hints.normalWithoutMask === true, problems)));
     const others = [...pairs.flatMap(({ training }) => training), ...all.others.flatMap(({ images, masks }) => [images, masks].flatMap(filesUnder))];
     return { categories, problems, hasMasks: true, labelledByMasks: !hints.registered, others };
   },
@@ -67,6 +69,12 @@ function pairsOf(folder: string): FolderPair[] {
     if (twins.some((pair) => listMasks(pair.masks).length > 0)) return twins;
   }
   return [];
+}
+
+/** Categories of one name are one. */
+function joined(categories: readonly Category[]): Category[] {
+  const names = [...new Set(categories.map(({ name }) => name))];
+  return names.map((name) => makeCategory(name, categories.filter((category) => category.name === name).flatMap(({ samples }) => samples)));
 }
 
 function readPair({ images, masks }: FolderPair, category: string, normalWithoutMask: boolean, problems: DatasetProblem[]): Category {

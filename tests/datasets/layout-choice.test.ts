@@ -4,6 +4,8 @@ import * as path from 'node:path';
 import { describeReading, openDataset, type Dataset } from '../../datasets/dataset';
 import { fakeSetNames, writeFakeSet } from '../../datasets/fakes';
 import { layouts } from '../../datasets/layouts';
+import { takeInventory } from '../../datasets/inventory';
+import { testSplitOf } from '../../datasets/splits';
 import { surveyDataset } from '../../datasets/survey';
 import { makeTree, png, removeTrees } from './tree';
 
@@ -53,7 +55,7 @@ const magneticTile: Tree = {
 const brainMri: Tree = { ...many(5, 'no/# no.jpg', 'image'), ...many(7, 'yes/Y#.jpg', 'image'), 'yes/Y3.png': 'image' };
 
 const cases: [what: string, files: Tree, layout: string, images: number, masked: number, leftOut: number][] = [
-  ['mvtec', { 'nut/train/good/0.png': 'image', 'nut/test/good/0.png': 'image', 'nut/test/bent/1.png': 'image', 'nut/ground_truth/bent/1_mask.png': 'mask', 'nut/ground_truth/good/0_mask.png': 'empty', 'licence.txt': '' }, 'mvtec', 2, 1, 0],
+  ['mvtec', { 'nut/train/good/0.png': 'image', 'nut/test/good/0.png': 'image', 'nut/test/bent/1.png': 'image', 'nut/ground_truth/bent/1_mask.png': 'mask', 'nut/ground_truth/good/0_mask.png': 'empty', 'nut/validation/good/3.png': 'image', 'nut/defects_config.json': '[]', 'licence.txt': '' }, 'mvtec', 2, 1, 0],
   ['mvtec with a stray picture and list', { 'nut/test/good/0.png': 'image', 'nut/test/bent/1.png': 'image', 'nut/ground_truth/bent/1_mask.png': 'mask', 'nut/preview.gif': '', 'nut/scores.csv': 'a,b\n' }, 'mvtec', 2, 1, 2],
   ['meta-json', { 'a.png': 'image', 'b.png': 'image', 'm/b.png': 'mask', 'c.png': 'image', 'meta.json': JSON.stringify({ train: { nut: [item('c.png', '', 0)] }, test: { nut: [item('a.png', '', 0), item('b.png', 'm/b.png', 1)] } }) }, 'meta-json', 2, 1, 0],
   ['visa', { 'pcb/Data/Images/Normal/0.JPG': 'image', 'pcb/Data/Images/Normal/1.JPG': 'image', 'pcb/Data/Images/Anomaly/0.JPG': 'image', 'pcb/Data/Masks/Anomaly/0.png': 'mask', 'pcb/image_anno.csv': 'image,label,mask\n', 'split_csv/2cls.csv': '', 'split_csv/1cls.csv': 'object,split,label,image,mask\npcb,train,normal,pcb/Data/Images/Normal/0.JPG,\npcb,test,normal,pcb/Data/Images/Normal/1.JPG,\npcb,test,anomaly,pcb/Data/Images/Anomaly/0.JPG,pcb/Data/Masks/Anomaly/0.png\n' }, 'visa', 2, 1, 0],
@@ -139,6 +141,49 @@ test('layouts that explain as many files and read them otherwise: the first is t
   expect((await openDataset(root)).problems).toEqual([]);
 });
 
+test('a list that gives other masks than the folders is a rival', async () => {
+  const root = await tree({ 'images/1.png': 'image', 'masks/1.png': 'mask', 'other/x.png': 'mask', 'list.csv': 'path,label,mask\nimages/1.png,1,other/x.png\n' });
+  const { layout, problems } = await openDataset(root);
+  expect([layout, ...problems.map(({ kind }) => kind)]).toEqual(['csv', 'ambiguous', 'left-out']);
+});
+
+test('of several pairs of folders the larger one is read, and the rest is left out', async () => {
+  const pairs = { 'a/ok/1.png': 'image', 'a/ng/1.png': 'image', ...many(2, 'b/ok/#.png', 'image'), ...many(2, 'b/ng/#.png', 'image') };
+  expect(describeChoice(await openDataset(await tree(pairs)))).toEqual(['yes-no', 4, 0, 2]);
+  // Of single folder and folders for conditions with as many pictures: the single one.
+  const dataset = await openDataset(await tree({ 'a.png': 'image', 'a_mask.png': 'mask', 'crack/b.png': 'image', 'crack/b_mask.png': 'mask' }));
+  expect([...describeChoice(dataset), path.basename(dataset.categories[0]?.samples[0]?.imagePath ?? '')]).toEqual(['masks-beside', 1, 1, 2, 'a.png']);
+});
+
+test('a second copy is known by its names and sizes; other pictures of the same names are left out', async () => {
+  const root = await tree({ 'yes/1.png': 'image', 'no/1.png': 'image', 'more/yes/1.png': 'image', 'more/no/1.png': 'a longer file than the picture itself, which is some hundred bytes '.repeat(9) });
+  expect((await openDataset(root)).leftOut.map((file) => path.relative(root, file))).toEqual(['more/no/1.png']);
+});
+
+test('folders of images called as conditions are one category; as things, a category each', async () => {
+  const categoriesOf = async (files: Tree): Promise<unknown> => (await openDataset(await tree(files), { normalWithoutMask: true })).categories.map(({ name, samples }) => [name, samples.map(({ anomalous }) => anomalous)]);
+  expect(await categoriesOf({ 'images/bad/1.png': 'image', 'masks/bad/1.png': 'mask', 'images/good/2.png': 'image' })).toEqual([['set', [true, false]]]);
+  expect(await categoriesOf({ 'images/nut/1.png': 'image', 'masks/nut/1.png': 'mask', 'images/bolt/2.png': 'image', 'masks/bolt/2.png': 'empty' })).toEqual([['bolt', [false]], ['nut', [true]]]);
+});
+
+test.each([
+  [['test', 'train', 'x'], ['test'], ['train']],
+  [['Testing', 'Training'], ['Testing'], ['Training']],
+  [['val', 'train'], ['val'], ['train']],
+  [['val', 'x'], ['val', 'x'], []],
+  [['train', 'x'], ['train', 'x'], []],
+  [['instances_test2017', 'instances_val2017'], ['instances_test2017'], ['instances_val2017']],
+  [['latest', 'contest'], ['latest', 'contest'], []],
+])('of %j the test split is %j', (parts, test, others) => {
+  expect(testSplitOf(parts, (part) => part)).toEqual({ test, others });
+});
+
+test('an inventory has each file once, by its own name, and no readmes, licences or hidden files', () => {
+  const root = makeTree(['z.png', 'list.json', 'README.md', 'readme.txt', 'License', 'LICENSE.txt', '.DS_Store', '._z.png', 'Thumbs.db', '__MACOSX/a.png', 'fake.json', 'tool.py', 'x.GIF', 'readme-of-images.csv', 'licences/a.png']);
+  fs.symlinkSync('z.png', path.join(root, 'a.png'));
+  expect(takeInventory(root).map(({ path: file, kind }) => `${kind} ${path.relative(root, file)}`)).toEqual(['picture z.png', 'list list.json', 'picture x.GIF', 'picture licences/a.png']);
+});
+
 test('a layout by name: any that fits, none that does not', async () => {
   const root = await tree({ 'images/1.png': 'image', 'masks/1.png': 'mask', 'a.jpg': 'image', 'a.png': 'mask' });
   expect(describeChoice(await openDataset(root, { layout: 'Masks-Beside' }))).toEqual(['masks-beside', 1, 1, 2]);
@@ -161,5 +206,8 @@ describe('masks only for the defects', () => {
   test('it changes nothing where a folder says that an image is anomalous', async () => {
     const root = await tree({ 'nut/test/good/0.png': 'image', 'nut/test/bent/1.png': 'image', 'nut/test/bent/2.png': 'image', 'nut/ground_truth/bent/1.png': 'mask' });
     await expect(openDataset(root, { normalWithoutMask: true })).rejects.toThrow(/bent\/2\.png is anomalous and has no mask/);
+    const { problems, categories } = await openDataset(await tree(brainMri), { normalWithoutMask: true });
+    expect(categories[0]?.samples.filter(({ anomalous }) => anomalous)).toHaveLength(8);
+    expect(problems).toMatchObject([{ kind: 'ambiguous', message: expect.stringContaining('changes nothing') as string }]);
   });
 });

@@ -15,8 +15,8 @@ afterEach(() => {
 });
 
 /** A JPEG of 6 x 4. */
-const picture = (orientation?: number): Promise<Buffer> => {
-  const image = sharp({ create: { width: 6, height: 4, channels: 3, background: '#777' } });
+const picture = (orientation?: number, height = 4): Promise<Buffer> => {
+  const image = sharp({ create: { width: 6, height, channels: 3, background: '#777' } });
   return (orientation === undefined ? image : image.withMetadata({ orientation })).jpeg().toBuffer();
 };
 
@@ -128,9 +128,10 @@ describe('coco', () => {
     ['another size than the file', [image(1, 'a.jpg', { width: 12, height: 8 })], [marks(1, 1, [[0, 0, 1, 0, 1, 1]])], /describes .*a\.jpg as 12x8, and it is 6x4/],
     ['a size beyond all bounds', [image(1, 'a.jpg', { width: 1e9, height: 1e9 })], [marks(1, 1, [[0, 0, 1, 0, 1, 1]])], /as 1000000000x1000000000, and it is 6x4/],
     ['turned, in a way that the size does not tell', [image(1, 't.jpg')], [marks(1, 1, [[0, 0, 1, 0, 1, 1]])], /EXIF orientation 3/],
+    ['turned, with equal sides', [image(1, 's.jpg', { width: 6, height: 6 })], [marks(1, 1, [[0, 0, 1, 0, 1, 1]])], /EXIF orientation 6/],
     ['no form of COCO', [{ id: 1 }], [], /cannot be read as a list in the form of COCO: .*file_name/],
   ])('%s is named', async (_, images, annotations, message) => {
-    const root = makeTree({ 'a.jpg': await picture(), 'b.jpg': await picture(), 't.jpg': await picture(3), 'coco.json': JSON.stringify({ images, annotations, categories }) });
+    const root = makeTree({ 'a.jpg': await picture(), 'b.jpg': await picture(), 't.jpg': await picture(3), 's.jpg': await picture(6, 6), 'coco.json': JSON.stringify({ images, annotations, categories }) });
     fs.mkdirSync(path.join(root, '../cache'), { recursive: true });
     fs.writeFileSync(path.join(root, '../cache/x.jpg'), await picture());
     await expect(openDataset(root)).rejects.toThrow(message);

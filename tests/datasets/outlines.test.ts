@@ -46,6 +46,8 @@ describe('a polygon', () => {
     expect(filled(3, 2, [-5, -5, 2, -5, 2, 9, -5, 9])).toEqual(['##.', '##.']);
     expect(filled(3, 2, [-1e300, 0, 1e300, 0, 1e300, 1, -1e300, 1])).toEqual(['###', '...']);
     expect(filled(4, 2, [0.1, 0.1, 2.2, 0.2, 0.1, 0.3])).toEqual(['#.#.', '....']);
+    // Between two centres of each row.
+    expect(filled(2, 2, [0.6, 0, 0.9, 0, 0.9, 2, 0.6, 2])).toEqual(['#.', '..']);
     expect(filled(2, 2, [5, 5, 6, 5, 6, 6])).toEqual(['..', '..']);
   });
 
