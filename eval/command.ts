@@ -40,8 +40,7 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
   builder: (argv) =>
     withExamples(
       modelOptions(
-        setOptions(argv, 'Evaluation:')
-          .option('dataset', { type: 'string', describe: 'a registered name or a folder (required)', group: 'Evaluation:' })
+        setOptions(argv.option('dataset', { type: 'string', describe: 'a registered name or a folder (required)', group: 'Evaluation:' }), 'Evaluation:')
           .option('categories', { type: 'string', array: true, describe: 'only these categories', group: 'Evaluation:' })
           .option('recipe', { choices: RECIPE_NAMES, describe: "the paper's options and prompts for the set; those given by hand stay", group: 'Evaluation:' })
           .option('out', { type: 'string', defaultDescription: 'results/SET', describe: 'folder for results.json and report.html', group: 'Evaluation:' })

@@ -60,8 +60,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
   builder: (argv) =>
     withExamples(
       modelOptions(
-        setOptions(argv, IMAGES)
-          .option('aux', { type: 'string', describe: 'auxiliary set: a registered name or a folder; several with commas', group: IMAGES })
+        setOptions(argv.option('aux', { type: 'string', describe: 'auxiliary set: a registered name or a folder; several with commas', group: IMAGES }), IMAGES)
           .option('categories', { type: 'string', array: true, describe: 'only these categories of it', group: IMAGES })
           .option('portion', { type: 'number', defaultDescription: '1', describe: 'share of each category, normal and anomalous alike', group: IMAGES })
           .option('k-shot', { type: 'number', defaultDescription: '0, all', describe: 'images of each category, half of them anomalous', group: IMAGES })

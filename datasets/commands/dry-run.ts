@@ -20,7 +20,7 @@ export function printDryRun(survey: Survey): void {
   print('');
   print(formatTable([{ title: 'images' }, { title: 'number', align: 'right' }, { title: 'category' }, { title: 'read as' }, { title: 'masks or labels' }], groupsOf(survey)));
   const others = reading.others?.length ?? 0;
-  if (others > 0) print(`\nKnown, and not of the test split: ${others} ${others === 1 ? 'file' : 'files'}, such as ${pathInSet(root, reading.others?.[0] ?? '')}`);
+  if (others > 0) print(`\nKnown, and not scored: ${others} ${others === 1 ? 'file' : 'files'}, such as ${pathInSet(root, reading.others?.[0] ?? '')}`);
   print(`\nNot part of it: ${leftOut.length} ${leftOut.length === 1 ? 'file' : 'files'}`);
   leftOut.slice(0, shownFiles).forEach(({ path: file }) => print(`  ${path.relative(survey.folder, file)}`));
   if (leftOut.length > shownFiles) print(`  and ${leftOut.length - shownFiles} more; --json lists all`);

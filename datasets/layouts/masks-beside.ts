@@ -6,7 +6,7 @@ import { imageNameOf, pairByName } from '../mask-names';
 import { isSplit, testSplitOf, type Split } from '../splits';
 import { missingMask, type Layout } from './layout';
 
-const normalFolder = /(^|[_\- ])(free|good|ok|normal)$/i;
+const normalFolder = /(^|[_\- ])(free|good|ok|normal|no)$/i;
 
 /** Pictures of a folder, told into images and masks. */
 interface Beside {
@@ -20,7 +20,7 @@ interface Beside {
 /**
  * Each mask beside its image: `NAME_mask.png` beside `NAME.png` (or `_label`, `_GT`, …), or `a.png` beside `a.jpg`
  * (magnetic tiles), in one folder for each condition, such as `MT_Crack/Imgs` and `MT_Free/Imgs`, or all in one folder.
- * Folders called free, good, ok or normal hold normal images, others anomalous ones. In a single folder, the set's own or
+ * Folders called free, good, ok, normal or no hold normal images, others anomalous ones. In a single folder, the set's own or
  * its `test`, an image is normal that has no mask, or whose mask marks nothing (as in KolektorSDD2). Of these ways the one
  * that reads most pictures is taken.
  */

@@ -48,8 +48,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
   builder: (argv) =>
     withExamples(
       modelOptions(
-        setOptions(argv, group)
-          .option('datasets', { type: 'string', array: true, default: ['all'], describe: 'registered names or folders, with commas; all means the fourteen of the paper', group })
+        setOptions(argv.option('datasets', { type: 'string', array: true, default: ['all'], describe: 'registered names or folders, with commas; all means the fourteen of the paper', group }), group)
           .option('recipes', { type: 'string', array: true, default: ['crane', 'crane-plus'], describe: 'crane, crane-plus, crane-plus-reproduce', group })
           .option('out', { type: 'string', default: path.join('results', 'benchmark'), describe: 'folder for results.json and the reports; a run that was stopped goes on there', group })
           .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group })

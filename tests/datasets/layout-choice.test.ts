@@ -141,6 +141,11 @@ test('layouts that explain as many files and read them otherwise: the first is t
   expect((await openDataset(root)).problems).toEqual([]);
 });
 
+test('yes and no, where every anomalous image has a twin that may be its mask: the mask is taken, and it is said', async () => {
+  const dataset = await openDataset(await tree({ ...many(3, 'no/#.jpg', 'image'), ...many(3, 'yes/#.jpg', 'image'), ...many(3, 'yes/#.png', 'mask') }));
+  expect([...describeChoice(dataset), ...dataset.problems.map(({ kind }) => kind)]).toEqual(['masks-beside', 6, 3, 0, 'ambiguous']);
+});
+
 test('a list that gives other masks than the folders is a rival', async () => {
   const root = await tree({ 'images/1.png': 'image', 'masks/1.png': 'mask', 'other/x.png': 'mask', 'list.csv': 'path,label,mask\nimages/1.png,1,other/x.png\n' });
   const { layout, problems } = await openDataset(root);
