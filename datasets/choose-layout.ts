@@ -85,11 +85,10 @@ class Search {
   /** None where a list of it cannot be read: another layout may do without. */
   candidate(root: string, layout: Layout): Candidate[] {
     try {
-      const hints = this.options.hintsFor(root);
-      const reading = layout.read(root, hints);
+      const reading = layout.read(root, this.options.hintsFor(root));
       const files = new Set(explainedFiles(reading));
       const explains = this.files().filter(({ real }) => files.has(real)).length;
-      return [{ root, layout, reading, explains, score: explains - wanting(reading, hints) }];
+      return [{ root, layout, reading, explains, score: explains - wanting(reading) }];
     } catch (error) {
       if (!(error instanceof DatasetError)) throw error;
       this.failure ??= error;
@@ -156,9 +155,8 @@ function explainedFiles(reading: LayoutReading): string[] {
 }
 
 /** Anomalous images without the mask that they should have, and whatever else is an error. */
-function wanting(reading: LayoutReading, { registered, expectMasks }: LayoutHints): number {
-  const expected = reading.hasMasks || (registered && expectMasks);
-  const unmasked = expected ? samplesOf(reading).filter(({ anomalous, hasMask }) => anomalous && !hasMask).length : 0;
+function wanting(reading: LayoutReading): number {
+  const unmasked = reading.hasMasks ? samplesOf(reading).filter(({ anomalous, hasMask }) => anomalous && !hasMask).length : 0;
   return unmasked + reading.problems.filter(({ kind, severity }) => severity === 'error' && kind !== 'missing-mask' && kind !== 'missing-folder').length;
 }
 
