@@ -20,8 +20,10 @@ export interface FakeRecord {
 
 /** The record of a drawn stand-in; undefined for every other folder. */
 export function fakeRecordOf(root: string): FakeRecord | undefined {
+  const file = path.join(root, fakeRecordFile);
   try {
-    return JSON.parse(fs.readFileSync(path.join(root, fakeRecordFile), 'utf8')) as FakeRecord;
+    // A pipe of that name would never be read to its end.
+    return fs.statSync(file).isFile() ? (JSON.parse(fs.readFileSync(file, 'utf8')) as FakeRecord) : undefined;
   } catch {
     return undefined;
   }
