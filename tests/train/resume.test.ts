@@ -87,7 +87,7 @@ describe('a run that is stopped and gone on with', () => {
     const before = fs.statSync(inFolder('whole', 'prompts.safetensors')).mtimeMs;
     const { prompts, epochs } = await resume('whole', { onNotice: (message) => notices.push(message) });
     expect([prompts, epochs.length]).toEqual([inFolder('whole', 'prompts.safetensors'), 3]);
-    expect(notices).toEqual([expect.stringContaining('finished')]);
+    expect(notices).toEqual([expect.stringContaining('plates: mvtec layout: 11 images'), expect.stringContaining('finished')]);
     expect(fs.statSync(inFolder('whole', 'prompts.safetensors')).mtimeMs).toBe(before);
   });
 
