@@ -115,8 +115,10 @@ async function parserFor(argv: readonly string[]): Promise<Argv> {
     .version(packageVersion())
     .option('verbose', { type: 'boolean', default: false, global: true, describe: 'TensorFlow log lines, and stack traces of errors' })
     .option('offline', { type: 'boolean', default: false, global: true, describe: 'Use no network' })
+    .option('allow-private-urls', { type: 'boolean', default: false, global: true, describe: 'Download from machines of private networks too' })
     .middleware((args) => {
       if (args.offline) process.env['CRANE_OFFLINE'] = '1';
+      if (args.allowPrivateUrls) process.env['CRANE_ALLOW_PRIVATE_URLS'] = '1';
       if (args.verbose) process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '0';
     }, true)
     .middleware((args) => checkArguments(args, declaredBy(parser), argv))

@@ -4,6 +4,7 @@ import * as path from 'node:path';
 import { formatBytes } from '../lib/bytes';
 import { CraneError, DatasetError, UsageError } from '../lib/errors';
 import { withFileLock } from '../lib/file-lock';
+import { requestWeb } from '../lib/web/request';
 import { download, isOffline, sha256OfFile, type DownloadOptions } from '../lib/weights/download';
 import { unpack } from './archives/unpack';
 import { dataFolder, findDatasetFolder } from './data-folder';
@@ -101,12 +102,18 @@ async function checkRoom(entry: RegisteredDataset, files: readonly string[], dat
   if (bavail * bsize < needed) throw noRoom(data, Math.ceil(needed), bavail * bsize);
 }
 
-async function contentLength(url: string, { fetch: ask = fetch, idleTimeout = 10_000, signal }: FetchOptions): Promise<number> {
+async function contentLength(url: string, { idleTimeout = 10_000, signal, allowPrivateUrls }: FetchOptions): Promise<number> {
   try {
     const timeout = AbortSignal.timeout(idleTimeout);
-    const response = await ask(url, { method: 'HEAD', headers: { 'accept-encoding': 'identity' }, signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
-    const length = Number(response.headers.get('content-length') ?? NaN);
-    return response.ok && Number.isFinite(length) ? length : 0;
+    const { status, headers, body } = await requestWeb(url, {
+      method: 'HEAD',
+      headers: { 'accept-encoding': 'identity' },
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
+    });
+    body.destroy();
+    const length = Number(headers['content-length'] ?? NaN);
+    return status >= 200 && status < 300 && Number.isFinite(length) ? length : 0;
   } catch {
     signal?.throwIfAborted();
     // The download itself says what is wrong, and tries again.

@@ -28,6 +28,7 @@ import {
 import { openSpatial, spatialSourceOf, type OpenSpatialOptions, type SpatialChoice, type SpatialWeights } from './methods/crane/spatial';
 import type { CraneModel } from './methods/crane/model';
 import type { OnProgress } from './progress';
+import { allowsPrivateUrls } from './web/request';
 import { isOffline } from './weights/download';
 import type { PromptCheckpoint } from './weights/prompt-checkpoint';
 
@@ -50,6 +51,11 @@ export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
   readonly batchSize?: number;
   /** Never touch the network. */
   readonly offline?: boolean;
+  /**
+   * Download pictures and weights from hosts of private networks too, such as a camera's. Default: whether the environment
+   * has `CRANE_ALLOW_PRIVATE_URLS`.
+   */
+  readonly allowPrivateUrls?: boolean;
   /** Read pictures as the reference does: EXIF orientation ignored, 16-bit samples clipped (docs/deviations.md). */
   readonly referenceImages?: boolean;
   readonly onProgress?: OnProgress;
@@ -121,7 +127,7 @@ export class Crane {
     readonly description: ModelDescription,
     private readonly text: tf.Tensor3D | undefined,
     private readonly batchSize: number,
-    private readonly offline: boolean,
+    private readonly reach: { readonly offline: boolean; readonly allowPrivateUrls: boolean },
   ) {}
 
   /**
@@ -130,11 +136,11 @@ export class Crane {
    * @throws UsageError for options that do not fit; WeightsError for files; BackendError for an explicit backend
    */
   static async load(options: CraneOptions = {}): Promise<Crane> {
-    const { backbone: backboneName = EMBEDDED_BACKBONE, offline = isOffline(), onProgress, signal, referenceImages = false } = options;
+    const { backbone: backboneName = EMBEDDED_BACKBONE, offline = isOffline(), allowPrivateUrls = allowsPrivateUrls(), onProgress, signal, referenceImages = false } = options;
     const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
     if (options.prompts === undefined) refuseWithoutPrompts(backboneName);
     const backend = await prepareBackend(options.backend ?? 'auto');
-    const access = { offline, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
+    const access = { offline, allowPrivateUrls, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
     const backbone = await openBackbone(backboneName, { ...access, words: [NORMAL_WORDS, ANOMALOUS_WORDS] });
     let spatial: SpatialWeights | undefined;
     let model: CraneModel | undefined;
@@ -163,7 +169,7 @@ export class Crane {
       if (!model.options.context) model.fixPrompts();
       const text = model.options.context ? undefined : model.encodePrompts();
       const usual = model.options.dattnMean === 'batch' && spatial ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
-      return new Crane(model, description, text, batchSize ?? usual, offline);
+      return new Crane(model, description, text, batchSize ?? usual, { offline, allowPrivateUrls });
     } catch (error) {
       model?.dispose();
       throw error;
@@ -252,7 +258,7 @@ export class Crane {
   private async prepare(input: DetectInput, keepPicture: boolean): Promise<Prepared> {
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
     const { reference, mean, std } = this.description.preprocessing;
-    const reading = { reference, offline: this.offline };
+    const reading = { reference, ...this.reach };
     const decoded = await decodeImage(image, reading);
     const { imageSize } = this.model.options;
     const { width, height } = decoded;
@@ -314,7 +320,7 @@ export class Crane {
 
 /** The options of the model among those of loading. */
 function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
-  const { backbone, prompts, spatial, backend, batchSize, offline, referenceImages, onProgress, signal, ...model } = options;
+  const { backbone, prompts, spatial, backend, batchSize, offline, allowPrivateUrls, referenceImages, onProgress, signal, ...model } = options;
   return model;
 }
 

@@ -10,7 +10,7 @@ import type { TrainOptions } from './run';
 export const RUN_SCHEMA_VERSION = 2;
 
 /** What was asked for, without what belongs to one process: enough to ask for it again. Places are absolute. */
-export type RunRequest = Omit<TrainOptions, 'resume' | 'out' | 'overwrite' | 'commandLine' | 'offline' | 'onProgress' | 'onStart' | 'onStep' | 'onEpoch' | 'onNotice' | 'signal'>;
+export type RunRequest = Omit<TrainOptions, 'resume' | 'out' | 'overwrite' | 'commandLine' | 'offline' | 'allowPrivateUrls' | 'onProgress' | 'onStart' | 'onStep' | 'onEpoch' | 'onNotice' | 'signal'>;
 
 /** An image that could not be read and was left out. */
 export interface SkippedImage {

@@ -25,8 +25,8 @@ export interface RunWeights {
  * @throws UsageError for options that do not fit; WeightsError for files
  */
 export async function openRunWeights(options: TrainOptions): Promise<RunWeights> {
-  const { offline, onProgress, signal } = options;
-  const access = { ...(offline === undefined ? {} : { offline }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
+  const { offline, allowPrivateUrls, onProgress, signal } = options;
+  const access = { ...(offline === undefined ? {} : { offline }), ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
   const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, { ...access, words: [NORMAL_WORDS, ANOMALOUS_WORDS] });
   let spatial: SpatialWeights | undefined;
   const close = (): void => {

@@ -54,6 +54,8 @@ export interface TrainOptions {
   readonly saveFrequency?: number;
   readonly backend?: BackendChoice;
   readonly offline?: boolean;
+  /** Download weights from hosts of private networks too. Default: see `CraneOptions`. */
+  readonly allowPrivateUrls?: boolean;
   readonly referenceImages?: boolean;
   /**
    * Keep features on disk for the next run, in `folder` (default: in the cache folder) up to `size` bytes (default 20 GB);
@@ -283,7 +285,7 @@ class Run {
 
 /** Options as another process can take them up: without callbacks, with absolute places and every training option. */
 function requestOf(options: RunOptions, training: TrainingOptions): RunRequest {
-  const { resume, out, overwrite, commandLine, offline, onProgress, onStart, onStep, onEpoch, onNotice, signal, ...request } = options;
+  const { resume, out, overwrite, commandLine, offline, allowPrivateUrls, onProgress, onStart, onStep, onEpoch, onNotice, signal, ...request } = options;
   const auxiliary = (typeof request.auxiliary === 'string' ? [request.auxiliary] : (request.auxiliary ?? [])).map((name) => (findRegisteredDataset(name) ? name : path.resolve(name)));
   const absolute = (name: string): string => (fs.existsSync(name) ? path.resolve(name) : name);
   return {

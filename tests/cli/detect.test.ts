@@ -113,12 +113,15 @@ describeWithGoldens('crane detect', () => {
     const { port } = server.address() as AddressInfo;
     const urls = ['ok.png?size=1/2', 'page.png', 'gone.png'].map((name) => `http://127.0.0.1:${port}/${name}`);
     try {
-      const { code, out } = await runCrane('detect', ...urls, 'ftp://host/x.png', ...tiny(), '--out', inFolder('urls'), '--save', 'heatmap', '--json', '-');
+      const refused = await runCrane('detect', urls[0] as string, ...tiny());
+      expect(refused.err).toContain('asked only with --allow-private-urls');
+      const { code, out } = await runCrane('detect', ...urls, 'ftp://host/x.png', ...tiny(), '--allow-private-urls', '--out', inFolder('urls'), '--save', 'heatmap', '--json', '-');
       const rows = jsonLines(out);
       expect(code).toBe(1);
       expect(rows[0]).toMatchObject({ path: urls[0], width: 93, files: [inFolder('urls', 'ok-heatmap.png')] });
       expect(rows.slice(1).map(({ error }) => error)).toEqual([expect.stringMatching(/not a picture/), expect.stringMatching(/404/), expect.stringMatching(/"ftp:"/)]);
     } finally {
+      delete process.env['CRANE_ALLOW_PRIVATE_URLS'];
       await new Promise((resolve) => server.close(resolve));
     }
   });

@@ -35,6 +35,7 @@ export interface Backbone {
 
 export interface OpenBackboneOptions {
   readonly offline?: boolean;
+  readonly allowPrivateUrls?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
   /**

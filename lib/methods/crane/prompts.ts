@@ -24,6 +24,7 @@ export const SPATIAL_HASH_KEY = 'crane.spatial.sha256';
 
 export interface OpenPromptsOptions {
   readonly offline?: boolean;
+  readonly allowPrivateUrls?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }

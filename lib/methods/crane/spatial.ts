@@ -41,6 +41,7 @@ export interface SpatialWeights {
 
 export interface OpenSpatialOptions {
   readonly offline?: boolean;
+  readonly allowPrivateUrls?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
