@@ -130,11 +130,12 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
     throw new ImageError('image/offline', `${source}: not downloaded, because the network is not to be used. Give a file, or leave out \`offline\`.`, { source });
   }
   const { allowPrivateUrls } = limits;
+  const signal = AbortSignal.timeout(timeout);
   try {
     const { status, statusText, headers, body } = await requestWeb(url, {
       // A packed answer could unpack to any length.
       headers: { 'accept-encoding': 'identity' },
-      signal: AbortSignal.timeout(timeout),
+      signal,
       ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
     });
     try {
@@ -160,16 +161,13 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
     if (error instanceof RefusedUrl) {
       throw new ImageError('image/url', `${source}: not downloaded: ${error.message}; or give a file.`, { source, reason: error.reason }, { cause: error });
     }
-    throw new ImageError('image/download', `${source}: cannot be downloaded (${reasonOf(error, timeout)}). Check the address and the network, or give a file.`, { source }, { cause: error });
+    throw new ImageError('image/download', `${source}: cannot be downloaded (${signal.aborted ? `no complete answer within ${timeout / 1000} s` : reasonOf(error)}). Check the address and the network, or give a file.`, { source }, { cause: error });
   }
 }
 
-function reasonOf(error: unknown, timeout: number): string {
-  const { name, message, cause } = error as Error;
-  // The time that ran out while bytes came is behind an error of its own.
-  if ([name, (cause as Error | undefined)?.name].includes('TimeoutError')) return `no complete answer within ${timeout / 1000} s`;
-  // Of several addresses that were tried, each has an error of its own.
-  return error instanceof AggregateError ? String((error.errors[0] as Error).message) : String(message);
+/** Of several addresses that were tried, each has an error of its own. */
+function reasonOf(error: unknown): string {
+  return String(((error instanceof AggregateError ? error.errors[0] : error) as Error).message);
 }
 
 function tooLarge(source: string, found: number, maxBytes: number): ImageError {
