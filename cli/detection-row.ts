@@ -10,6 +10,9 @@ export interface SavingArguments {
   perImageScale: boolean;
 }
 
+/** Codes of the system that concern every file. */
+const NOTHING_CAN_BE_WRITTEN = new Set<unknown>(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
+
 /** One line of `--json`. Where an image failed, `error` says why and what is not known is null. */
 export interface Row {
   readonly path: string;
@@ -35,8 +38,8 @@ export async function savedRow({ source, score, width, height, seconds, map }: D
     });
     return { ...row, files: written };
   } catch (error) {
-    // A picture that has gone meanwhile is its own failure; a full disk is everybody's.
-    if (!(error instanceof ImageError) || error.code === 'map/unwritable') throw error;
+    // A picture that has gone meanwhile, or a name that a disk does not take, is its own failure; a full disk is everybody's.
+    if (!(error instanceof ImageError) || NOTHING_CAN_BE_WRITTEN.has(error.data['code'])) throw error;
     return { ...row, files: [], error: error.message };
   }
 }

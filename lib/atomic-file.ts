@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
+/** Bytes of a name to which what makes it temporary can be added, where names have 255 bytes at most. */
+const LONGEST_BEGINNING = 220;
+
 /** Appends bytes to the file that is being written. */
 export type Append = (bytes: Uint8Array) => void;
 
@@ -45,9 +48,11 @@ export async function writeFileAtomically(file: string, content: Uint8Array | st
   }
 }
 
-/** Beside the file, since a move between disks is no single step; of its own for every call. */
+/** Beside the file, since a move between disks is no single step; of its own for every call, and no longer than a disk takes. */
 function temporaryFor(file: string): string {
-  return path.resolve(`${file}.${process.pid}.${randomUUID().slice(0, 8)}.partial`);
+  const [folder, name] = [path.dirname(file), path.basename(file)];
+  const beginning = Buffer.from(name).subarray(0, LONGEST_BEGINNING).toString('utf8');
+  return path.resolve(folder, `${beginning}.${process.pid}.${randomUUID().slice(0, 8)}.partial`);
 }
 
 function removeQuietly(file: string): void {

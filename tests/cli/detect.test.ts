@@ -136,6 +136,22 @@ describeWithGoldens('crane detect', () => {
     expect(out).toContain(`${(row?.['score'] as number).toFixed(4)}  93x71`);
   });
 
+  test('one output that cannot be written is one failed row, the rest is done; names are as long as a disk takes', async () => {
+    const long = `${'n'.repeat(250)}.png`;
+    for (const name of ['outputs/a.png', 'outputs/b.png', 'outputs/a.jpg', `outputs/${long}`]) picture(name, 'small.png');
+    fs.mkdirSync(inFolder('maps/b.png/in the way'), { recursive: true });
+    const { code, out, err } = await runCrane('detect', inFolder('outputs'), ...tiny(), '--out', inFolder('maps'), '--save', 'overlay,heatmap', '--json', '-');
+    expect(code).toBe(1);
+    const rows = jsonLines(out).map(({ files, error }) => ({ files: (files as string[]).map((file) => path.basename(file)), error }));
+    expect(rows).toEqual([
+      { files: ['a.png', 'a-heatmap.png'] },
+      { files: ['a-2.png', 'a-2-heatmap.png'] },
+      { files: [], error: expect.stringMatching(/b\.png: cannot be written \(E\w+\)/) },
+      { files: [expect.stringMatching(/^n{234}-[0-9a-f]{8}\.png$/), expect.stringMatching(/^n{234}-[0-9a-f]{8}-heatmap\.png$/)] },
+    ]);
+    expect(err).toContain('1 of 4 images failed');
+  });
+
   test('a full disk ends the run with one line', async () => {
     if (!fs.existsSync('/dev/full')) return;
     const { code, err } = await runCrane('detect', picture('full.png'), ...tiny(), '--json', '/dev/full');
