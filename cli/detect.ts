@@ -8,10 +8,11 @@ import { withExamples } from './examples';
 import { interruptible } from './interrupt';
 import { isUrl, MAP_FORMS, planMapFiles, type MapFile } from './map-files';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from './model-options';
-import { openJsonLines, prepareFile, prepareFolder, say } from './output';
+import { openJsonLines, prepareFile, prepareFolder, print, say } from './output';
 import { createProgressReporter } from './progress-bar';
 import { SideTasks } from './side-tasks';
 import { formatTable } from './table';
+import { withNamesInLine } from './terminal-text';
 import { SAVES_AT_ONCE, watch } from './watch';
 
 interface DetectArguments extends ModelArguments, SavingArguments {
@@ -117,7 +118,7 @@ async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrde
   const placeOf = (source: string): number => places.get(source)?.shift() as number;
   const settle = (place: number, row: Row): void => {
     rows.put(place, row);
-    if (row.error !== undefined) say(row.error);
+    if (row.error !== undefined) say(withNamesInLine(row.error, [row.path]));
     report({ kind: 'advance', task: 'detect', done: rows.count, total });
   };
   report({ kind: 'start', task: 'detect', total, unit: 'images' });
@@ -197,8 +198,8 @@ function printTable(rows: readonly Row[], { out }: DetectArguments): void {
     `${row.width}x${row.height}`,
     Math.round((row.seconds as number) * 1000).toString(),
   ]);
-  process.stdout.write(`${formatTable(columns, cells)}\n`);
-  if (out !== undefined) process.stdout.write(`\nWritten to ${out}\n`);
+  print(formatTable(columns, cells));
+  if (out !== undefined) print(`\nWritten to ${out}`);
 }
 
 /** The last words, and the exit code. */

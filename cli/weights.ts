@@ -5,6 +5,7 @@ import { registeredWeights, registeredWeightsOf, type RegisteredWeights } from '
 import type { TensorSource } from '../lib/weights/tensor-source';
 import { cachedWeightsPath, fetchWeights, isCached, weightsFolder } from '../lib/weights/weight-cache';
 import { convertWeights, storedTypes, type StoredType } from './convert-weights';
+import { print, printJson, say } from './output';
 import { createProgressReporter } from './progress-bar';
 import { formatBytes, formatTable } from './table';
 
@@ -21,7 +22,7 @@ const listCommand: CommandModule<object, JsonOption> = {
   builder: (yargs) => withJson(yargs),
   handler: ({ json }) => {
     const entries = registeredWeights.map((entry) => ({ ...entry, path: cachedWeightsPath(entry), present: isCached(entry) }));
-    if (json) return print(JSON.stringify({ folder: weightsFolder(), weights: entries }, null, 2));
+    if (json) return printJson({ folder: weightsFolder(), weights: entries }, 2);
     print(`Folder: ${weightsFolder()}\n`);
     print(formatTable(
       [{ title: 'name' }, { title: 'kind' }, { title: 'size', align: 'right' }, { title: 'sha256' }, { title: 'what' }, { title: 'here' }],
@@ -50,9 +51,10 @@ const fetchCommand: CommandModule<object, JsonOption & { names: string[] }> = {
         const file = await fetchWeights(entry, {
           onProgress,
           signal: interrupt.signal,
-          onWait: (holder) => process.stderr.write(`${entry.name} is being fetched by process ${holder?.pid ?? '?'}; waiting for it\n`),
+          onWait: (holder) => say(`${entry.name} is being fetched by process ${holder?.pid ?? '?'}; waiting for it`),
         });
-        print(json ? JSON.stringify({ name: entry.name, path: file }) : file);
+        if (json) printJson({ name: entry.name, path: file });
+        else print(file);
       }
     } finally {
       process.removeListener('SIGINT', stop);
@@ -70,7 +72,7 @@ const inspectCommand: CommandModule<object, JsonOption & { file: string }> = {
     const source = await openTensors(file);
     try {
       const spatial = await describeSpatial(file);
-      if (json) return print(JSON.stringify({ ...describeSource(source), spatial: spatial ?? null }, null, 2));
+      if (json) return printJson({ ...describeSource(source), spatial: spatial ?? null }, 2);
       printSource(source);
       if (spatial !== undefined) print(`\n${'text' in spatial ? `${spatial.text}. Use: --spatial ${spatial.family} --spatial-weights ${file}` : `No vision model that can be used: ${spatial.problem}`}`);
     } finally {
@@ -133,8 +135,4 @@ function printSource(source: TensorSource): void {
   print('\nStored with them:');
   // Whole model options fit on a line, pages of JSON do not.
   metadata.forEach(([name, value]) => print(`  ${name}: ${value.length > 300 ? `${value.slice(0, 300)}… (${value.length} characters; --json shows all)` : value}`));
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

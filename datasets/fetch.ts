@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeFolderSync } from '../lib/make-folder';
 import { formatBytes } from '../lib/bytes';
 import { CraneError, DatasetError, UsageError } from '../lib/errors';
 import { withFileLock } from '../lib/file-lock';
@@ -44,7 +45,7 @@ export async function fetchDataset(entry: RegisteredDataset, options: FetchOptio
   if (entry.archives.length === 0) throw notFetchable(entry, place);
   if (options.acceptLicense !== true) throw licenceNotAccepted(entry);
   const downloads = path.join(data, '.downloads', entry.name);
-  fs.mkdirSync(downloads, { recursive: true });
+  makeFolderSync(downloads);
   const lock = path.join(data, `.${entry.name}.lock`);
   return withFileLock(lock, () => fetchUnlocked(entry, { data, place, downloads }, options), options.signal ? { signal: options.signal } : {});
 }

@@ -3,8 +3,9 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../cli/examples';
 import { interruptible } from '../cli/interrupt';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from '../cli/model-options';
-import { prepareFile, prepareFolder } from '../cli/output';
+import { prepareFile, prepareFolder, print, printJson, say } from '../cli/output';
 import { createProgressReporter } from '../cli/progress-bar';
+import { shownInLine } from '../cli/terminal-text';
 import { openDataset, type Dataset } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { isUnseen } from '../datasets/synthetic';
@@ -83,24 +84,24 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
     allowUnlabelled: true,
     ...(args.categories === undefined ? {} : { categories: args.categories.flatMap((names) => names.split(',')) }),
   });
-  dataset.problems.forEach(({ message }) => process.stderr.write(`${message}\n`));
+  dataset.problems.forEach(({ message }) => say(shownInLine(message)));
   const given = { ...options, onProgress, signal };
   const crane = await Crane.load(args.recipe === undefined ? given : await completeByRecipe(RECIPES[args.recipe], dataset.name, given));
   try {
-    crane.description.warnings.forEach((warning) => process.stderr.write(`${warning}\n`));
+    crane.description.warnings.forEach((warning) => say(warning));
     if (!args.allowAuxiliary) refuseAuxiliarySet(crane, dataset);
     const command = ['crane', ...process.argv.slice(2)].join(' ');
     const out = args.out ?? path.join('results', dataset.name);
     const evaluation = await evaluateToFolder(crane, dataset, { out, command, report: args.report, referenceMeans: args.referenceMeans, onProgress, signal });
     const results = resultsOf([evaluation], crane.description, command);
     if (args.json === '-') {
-      process.stdout.write(`${JSON.stringify(results)}\n`);
+      printJson(results);
     } else {
       if (args.json !== undefined) writeResults(args.json, results);
-      process.stdout.write(`${tableText(results.datasets[0] as DatasetResult)}\n`);
-      process.stdout.write(`\nWritten: ${path.join(out, 'results.json')}${args.report ? ` and ${path.join(out, 'report.html')}` : ''}\n`);
+      print(tableText(results.datasets[0] as DatasetResult));
+      print(`\nWritten: ${path.join(out, 'results.json')}${args.report ? ` and ${path.join(out, 'report.html')}` : ''}`);
     }
-    for (const { message } of evaluation.failures) process.stderr.write(`${message}\n`);
+    for (const { message } of evaluation.failures) say(shownInLine(message));
     return evaluation.failures.length > 0 ? 1 : 0;
   } finally {
     crane.dispose();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeFolderSync } from './make-folder';
 
 /** Bytes of a name to which what makes it temporary can be added, where names have 255 bytes at most. */
 const LONGEST_BEGINNING = 220;
@@ -17,7 +18,7 @@ export type Append = (bytes: Uint8Array) => void;
  */
 export function writeFileAtomicallySync(file: string, body: (append: Append) => void): void {
   const temporary = temporaryFor(file);
-  fs.mkdirSync(path.dirname(temporary), { recursive: true });
+  makeFolderSync(path.dirname(temporary));
   try {
     const descriptor = fs.openSync(temporary, 'wx');
     try {
@@ -38,7 +39,7 @@ export function writeFileAtomicallySync(file: string, body: (append: Append) => 
 /** As {@link writeFileAtomicallySync}, of content that is at hand, without blocking. */
 export async function writeFileAtomically(file: string, content: Uint8Array | string): Promise<void> {
   const temporary = temporaryFor(file);
-  await fs.promises.mkdir(path.dirname(temporary), { recursive: true });
+  makeFolderSync(path.dirname(temporary));
   try {
     await fs.promises.writeFile(temporary, content, { flag: 'wx', flush: true });
     await fs.promises.rename(temporary, file);

@@ -3,14 +3,18 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../cli/examples';
 import { INTERRUPTED, interruptible } from '../cli/interrupt';
 import { batchSizeFrom, modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../cli/model-options';
+import { asFlags } from '../cli/option-flags';
+import { print, printJson, say } from '../cli/output';
 import { createProgressReporter } from '../cli/progress-bar';
 import { formatTable } from '../cli/table';
+import { jsonText, shownInLine } from '../cli/terminal-text';
 import type { BackendChoice } from '../lib/backend';
 import { parseBytes } from '../lib/bytes';
 import { CraneError, UsageError } from '../lib/errors';
 import { spatialSourceOf, type SpatialChoice } from '../lib/methods/crane/spatial';
-import { configOf, shellWord } from './config';
+import { configOf } from './config';
 import { runTraining, type TrainingResult, type TrainOptions } from './run';
+import { shellWord } from './shell-word';
 
 interface TrainArguments extends Omit<ModelArguments, 'backend' | 'seed' | 'offline' | 'referenceImages'> {
   aux?: string | undefined;
@@ -119,15 +123,19 @@ async function runCommand(args: ArgumentsCamelCase<TrainArguments>, signal: Abor
       onProgress: createProgressReporter(process.stderr, { json: args.json }),
       onStart: ({ folder, step }) => {
         at = { folder, step };
-        if (step > 0 && !args.json) process.stderr.write(`Going on after step ${step}.\n`);
+        if (step > 0 && !args.json) say(`Going on after step ${step}.`);
       },
       onStep: ({ step, steps }) => {
         if (at) at = { ...at, step, steps };
       },
-      onNotice: (message) => void process.stderr.write(`${args.json ? JSON.stringify({ kind: 'notice', message }) : message}\n`),
+      onNotice: (message) => {
+        if (args.json) process.stderr.write(`${jsonText({ kind: 'notice', message: asFlags(message) })}\n`);
+        else say(shownInLine(message));
+      },
       signal,
     });
-    process.stdout.write(args.json ? `${JSON.stringify(result)}\n` : summaryOf(result));
+    if (args.json) printJson(result);
+    else print(summaryOf(result).trimEnd());
   } catch (error) {
     throw error instanceof CraneError && error.code === INTERRUPTED && at ? stopped(at, error) : error;
   }

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import { makeFolderSync } from '../lib/make-folder';
 import { writeFileAtomicallySync } from '../lib/atomic-file';
 import { CraneError, TrainingError } from '../lib/errors';
 import { withFileLock } from '../lib/file-lock';
@@ -105,7 +106,7 @@ export class RunFolder {
 
   private make(): void {
     try {
-      fs.mkdirSync(this.root, { recursive: true });
+      makeFolderSync(this.root);
     } catch (error) {
       throw unwritable(this.root, error, null);
     }

@@ -2,11 +2,12 @@ import type { CommandModule } from 'yargs';
 import { withExamples } from '../../cli/examples';
 import { createProgressReporter } from '../../cli/progress-bar';
 import { formatTable } from '../../cli/table';
+import { shownInLine } from '../../cli/terminal-text';
 import { checkDataset, type DatasetReport } from '../check';
 import { dataFolder, presentDatasets } from '../data-folder';
 import { openDataset } from '../dataset';
 import type { DatasetProblem } from '../sample';
-import { expectedText, print, withJson, type JsonOption } from './print';
+import { expectedText, print, printJson, withJson, type JsonOption } from './print';
 
 interface CheckArguments extends JsonOption {
   set?: string | undefined;
@@ -35,7 +36,7 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
       if (!json) printReport(report);
       if (report.problems.some((problem) => problem.severity === 'error')) process.exitCode = 1;
     }
-    if (json) print(JSON.stringify(set === undefined ? reports : reports[0], null, 2));
+    if (json) printJson(set === undefined ? reports : reports[0], 2);
   },
 };
 
@@ -67,6 +68,6 @@ function shortList(names: readonly string[]): string {
 function printProblems(title: string, problems: readonly DatasetProblem[]): void {
   if (problems.length === 0) return;
   print(`\n${problems.length} ${title}${problems.length === 1 ? '' : 's'}:`);
-  problems.slice(0, shownProblems).forEach((problem) => print(`  ${problem.message}`));
+  problems.slice(0, shownProblems).forEach((problem) => print(`  ${shownInLine(problem.message)}`));
   if (problems.length > shownProblems) print(`  and ${problems.length - shownProblems} more; --json lists all`);
 }

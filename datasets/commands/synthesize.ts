@@ -7,7 +7,7 @@ import { UsageError } from '../../lib/errors';
 import { dataFolder } from '../data-folder';
 import { drawnSetNames, drawSet } from '../ensure-synthetic';
 import { fakeForms, fakeSetNames, writeFakeSet, type FakeForm } from '../fakes';
-import { print, withJson, type JsonOption } from './print';
+import { print, printJson, withJson, type JsonOption } from './print';
 
 interface SynthesizeArguments extends JsonOption {
   names?: string[] | undefined;
@@ -47,7 +47,7 @@ export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
       for (const name of fakes) written.push((await writeFakeSet(name, folder, { seed, form, imagesPerCategory, imageSize, onProgress, signal })).root);
       return written;
     });
-    if (json) return print(JSON.stringify({ seed, folders }));
+    if (json) return printJson({ seed, folders });
     folders.forEach(print);
     if (fakes.length > 0) print(`\nThey are drawn: figures on them say nothing about the real sets. CRANE_DATA=${folder} makes commands find them by name.`);
   },

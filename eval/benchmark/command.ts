@@ -4,7 +4,7 @@ import { withExamples } from '../../cli/examples';
 import { describeMachine } from '../../cli/bench/machine';
 import { INTERRUPTED, interruptible } from '../../cli/interrupt';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from '../../cli/model-options';
-import { prepareFile, prepareFolder } from '../../cli/output';
+import { prepareFile, prepareFolder, print, printJson, say } from '../../cli/output';
 import { prepareBackend } from '../../lib/backend';
 import { CraneError, UsageError } from '../../lib/errors';
 import { withFileLock } from '../../lib/file-lock';
@@ -82,7 +82,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   prepareFolder('--out', out);
   if (json !== undefined && json !== '-') prepareFile('--json', json);
   const backend = await prepareBackend(args.backend);
-  if (backend.warning !== null) process.stderr.write(`${backend.warning}\n`);
+  if (backend.warning !== null) say(backend.warning);
   const live = new LiveTable(process.stderr);
   const options: BenchmarkOptions = {
     datasets: datasets.names,
@@ -101,7 +101,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
     onRows: live.onRows,
     signal,
   };
-  const onWait = (): void => void process.stderr.write(`Another benchmark is at work in ${out}; waiting for it.\n`);
+  const onWait = (): void => say(`Another benchmark is at work in ${out}; waiting for it.`);
   let results: BenchmarkResults;
   try {
     const run = async (): Promise<BenchmarkResults> => {
@@ -112,15 +112,15 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
     results = await withFileLock(path.join(out, '.lock'), run, { signal, onWait });
   } catch (error) {
     live.close();
-    if (error instanceof CraneError && error.code === INTERRUPTED) process.stderr.write(`What is finished is kept in ${out}; the same command goes on from there.\n`);
+    if (error instanceof CraneError && error.code === INTERRUPTED) say(`What is finished is kept in ${out}; the same command goes on from there.`);
     throw error;
   }
   live.close();
-  problemNotes(results).forEach((problem) => process.stderr.write(`${problem}\n`));
-  if (json === '-') process.stdout.write(`${JSON.stringify(results)}\n`);
+  problemNotes(results).forEach((problem) => say(problem));
+  if (json === '-') printJson(results);
   else {
     if (json !== undefined) writeResults(json, results);
-    process.stdout.write(`${summary(results)}\n\nWritten: ${path.join(out, 'results.json')}, ${REPORT_FILES.join(', ')}\n`);
+    print(`${summary(results)}\n\nWritten: ${path.join(out, 'results.json')}, ${REPORT_FILES.join(', ')}`);
   }
   return exitCode(results, datasets.all);
 }

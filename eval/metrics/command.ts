@@ -2,8 +2,9 @@ import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../../cli/examples';
 import { interruptible } from '../../cli/interrupt';
-import { openJsonLines } from '../../cli/output';
+import { openJsonLines, print, say } from '../../cli/output';
 import { createProgressReporter } from '../../cli/progress-bar';
+import { shownInLine } from '../../cli/terminal-text';
 import { UsageError } from '../../lib/errors';
 import { packageVersion } from '../../lib/version';
 import { METRIC_TITLES, metricsLegend, metricsTable } from '../metrics-table';
@@ -77,10 +78,10 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
     const mean = meanOverCategories(scored.categories.map(({ metrics }) => Object.fromEntries(measured.map((id) => [id, metrics[id]]))), { referenceMeans });
     const result: DatasetResult = { name, categories: scored.categories.map(categoryResult), mean, ...(referenceMeans ? { referenceMeans } : {}), ...(failures.length > 0 ? { failures } : {}) };
     json?.write(asJson(result, scored, (performance.now() - began) / 1000));
-    if (args.json !== '-') process.stdout.write(`${tableText(result, scored)}\n`);
-    for (const { message } of failures) process.stderr.write(`${message}\n`);
+    if (args.json !== '-') print(tableText(result, scored));
+    for (const { message } of failures) say(shownInLine(message));
     // Beside the figures, wherever these go: they look like those of the whole set.
-    if (failures.length > 0) (args.json === '-' ? process.stderr : process.stdout).write(`${incomplete(scored.categories, failures.length)}\n`);
+    if (failures.length > 0) (args.json === '-' ? say : print)(incomplete(scored.categories, failures.length));
     return failures.length > 0 ? 1 : 0;
   } finally {
     json?.close();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeFolderSync } from '../make-folder';
 import { WeightsError } from '../errors';
 import type { OnProgress } from '../progress';
 import { RefusedUrl, requestWeb, type WebAnswer } from '../web/request';
@@ -108,7 +109,7 @@ class Transfer {
   }
 
   makeFolder(): void {
-    this.writing(path.dirname(this.file), () => fs.mkdirSync(path.dirname(this.file), { recursive: true }));
+    this.writing(path.dirname(this.file), () => makeFolderSync(path.dirname(this.file)));
   }
 
   /** Attempts until the partial file is complete. */

@@ -5,7 +5,8 @@ import { parse } from 'yaml';
 import { writeFakeSet } from '../../datasets/fakes';
 import { prepareBackend } from '../../lib/backend';
 import { readPromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
-import { configOf, shellWord } from '../../train/config';
+import { configOf } from '../../train/config';
+import { shellWord } from '../../train/shell-word';
 import { writeSmallBackbone, writeSmallSet } from '../train/tiny-files';
 import { jsonLines, runCrane, type Run } from './run-crane';
 

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeFolderSync } from '../../lib/make-folder';
 import { formatBytes } from '../../lib/bytes';
 import { TrainingError } from '../../lib/errors';
 import { withFileLock } from '../../lib/file-lock';
@@ -57,7 +58,7 @@ export class FeatureCache {
   static async open(space: FeatureSpace, keys: Iterable<string>, options: FeatureCacheOptions = {}): Promise<FeatureCache> {
     const cache = new FeatureCache(space, new Set(keys), options);
     try {
-      fs.mkdirSync(cache.root, { recursive: true });
+      makeFolderSync(cache.root);
       fs.accessSync(cache.root, fs.constants.W_OK);
       await cache.look();
       return cache;
