@@ -199,7 +199,7 @@ function incomplete(root: string, errors: readonly DatasetProblem[]): DatasetErr
   const more = errors.length > 5 ? `\n  and ${errors.length - 5} more: crane datasets check ${root}` : '';
   return new DatasetError(
     'dataset/incomplete',
-    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or go on without what is missing (--allow-incomplete).`,
+    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or go on without what is missing (\`allowIncomplete: true\`).`,
     { path: root, problems: errors.length, missing: errors.map((problem) => problem.path) },
   );
 }

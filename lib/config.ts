@@ -165,7 +165,7 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
     );
   }
   if (options.spatialOnly && options.spatial === 'none') {
-    throw new UsageError('usage/spatial-only', 'features of D-Attn alone were asked for, but there is no second vision model to guide it; name one with --spatial', { spatial: options.spatial });
+    throw new UsageError('usage/spatial-only', 'features of D-Attn alone were asked for, but there is no second vision model to guide it; name one with `spatial`', { spatial: options.spatial });
   }
   const firstDual = layers - options.eattnBlocks + 1;
   const withoutPath = options.spatial === 'none' ? [] : options.layers.filter((layer) => layer < firstDual);

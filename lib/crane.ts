@@ -377,7 +377,7 @@ async function openSpatialFor(prompts: PromptCheckpoint, chosen: SpatialChoice |
     throw new UsageError(
       'usage/spatial-missing',
       `the prompts were trained with ${trained?.family} of ${trained?.weights ?? 'unnamed weights'}, which is not here; ` +
-        'give it with --spatial-weights, or do without: --spatial none',
+        "give it with `spatial.weights`, or do without: `spatial: 'none'`",
       { family: trained?.family, weights: trained?.weights },
       { cause: error },
     );
@@ -390,7 +390,7 @@ async function warningsAboutSpatial(prompts: PromptCheckpoint, used: SpatialWeig
   if (trained === undefined) return [];
   const family = used?.family ?? 'none';
   if (trained.family !== family) {
-    return [`The prompts were trained with --spatial ${trained.family}, but are used with --spatial ${family}; scores may mean little.`];
+    return [`The prompts were trained with \`spatial: '${trained.family}'\`, but are used with \`spatial: '${family}'\`; scores may mean little.`];
   }
   const wanted = prompts.metadata[SPATIAL_HASH_KEY];
   if (used === undefined || wanted === undefined || wanted === (await used.sha256())) return [];

@@ -138,8 +138,8 @@ describeWithGoldens('Crane+ in use', () => {
       'crane.spatial': goldenPath('vfm_dino.safetensors'), 'crane.spatial.sha256': '0'.repeat(64),
     });
     expect(await warningsOf({ prompts: plain })).toEqual([]);
-    expect(await warningsOf({ prompts: plain, spatial: spatial('dinov2') })).toEqual([expect.stringMatching(/--spatial none.*--spatial dinov2/)]);
-    expect(await warningsOf({ prompts: plus, spatial: 'none' })).toEqual([expect.stringMatching(/--spatial dino,.*--spatial none/)]);
+    expect(await warningsOf({ prompts: plain, spatial: spatial('dinov2') })).toEqual([expect.stringMatching(/`spatial: 'none'`.*`spatial: 'dinov2'`/)]);
+    expect(await warningsOf({ prompts: plus, spatial: 'none' })).toEqual([expect.stringMatching(/`spatial: 'dino'`,.*`spatial: 'none'`/)]);
     expect(await warningsOf({ prompts: plus, spatial: spatial('dino') })).toEqual([expect.stringMatching(/other weights of dino .*sha256 000000000000/)]);
     // Prompts of unknown making say nothing.
     expect(await warningsOf({ spatial: spatial('sam') })).toEqual([]);
@@ -158,7 +158,7 @@ describeWithGoldens('Crane+ in use', () => {
     writePromptCheckpoint(file, await readPromptCheckpoint(goldenPath('prompts_tiny.pth')), {
       'crane.options': JSON.stringify({ spatial: 'dinov2' }), 'crane.spatial': 'castings-dinov2.safetensors',
     });
-    await expectNoLeak(() => expect(Crane.load(tiny({ prompts: file }))).rejects.toThrow(/trained with dinov2 of castings-dinov2.safetensors.*--spatial none/));
+    await expectNoLeak(() => expect(Crane.load(tiny({ prompts: file }))).rejects.toThrow(/trained with dinov2 of castings-dinov2.safetensors.*`spatial: 'none'`/));
   });
 
   test('weights in half precision score alike', async () => {

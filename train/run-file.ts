@@ -57,7 +57,7 @@ export function readRunFile(file: string): RunFile | undefined {
   const parsed = shape.safeParse(parseJson(text));
   // The shape tells such files from others; the rest was written by this program in one piece.
   if (parsed.success) return parsed.data as unknown as RunFile;
-  throw new TrainingError('training/run-file', `${file} is no record of a run that this version can go on with; start anew in another folder (--out)`, { file });
+  throw new TrainingError('training/run-file', `${file} is no record of a run that this version can go on with; start anew in another folder with \`out\``, { file });
 }
 
 function parseJson(text: string): unknown {

@@ -77,7 +77,7 @@ function refuseNarrowContext({ name, sizes }: Backbone, model: ModelOptions, tra
   if (!withContext || sizes.embedDimension === sizes.text.width) return;
   throw new UsageError(
     'training/context-width',
-    `image context needs a text encoder as wide as the shared space, but ${name} has ${sizes.text.width} and ${sizes.embedDimension}; train with --no-context`,
+    `image context needs a text encoder as wide as the shared space, but ${name} has ${sizes.text.width} and ${sizes.embedDimension}; train with \`contextProbability: 0\``,
     { textWidth: sizes.text.width, embedDimension: sizes.embedDimension },
   );
 }

@@ -106,7 +106,7 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   const before = given.resume === undefined ? undefined : readRunFile(new RunFolder(path.resolve(given.resume)).record);
   const options = before === undefined ? given : continued(before, given);
   if (given.resume !== undefined && before === undefined && given.auxiliary === undefined) {
-    throw new UsageError('training/no-run', `${given.resume} holds no run to go on with; name the folder of one, or say with --aux what to begin there`, { folder: given.resume });
+    throw new UsageError('training/no-run', `${given.resume} holds no run to go on with; name the folder of one, or say with \`auxiliary\` what to begin there`, { folder: given.resume });
   }
   if (given.resume !== undefined && given.out !== undefined && path.resolve(given.resume) !== path.resolve(given.out)) {
     throw new UsageError('training/two-folders', `a run is gone on with in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`, { resume: given.resume, out: given.out });
@@ -163,8 +163,8 @@ class Run {
       if (state === undefined) return undefined;
       throw new UsageError(
         'training/unfinished',
-        `${folder.root} holds a run that stopped after step ${state.step}. Go on with it: crane train --resume ${folder.root}\n` +
-          'To throw it away and start anew, say --overwrite; or choose another folder (--out).',
+        `${folder.root} holds a run that stopped after step ${state.step}. Go on with it: \`resume: '${folder.root}'\`.\n` +
+          'To throw it away and start anew: `overwrite: true`; or choose another folder with `out`.',
         { folder: folder.root, step: state.step },
       );
     }
@@ -175,7 +175,7 @@ class Run {
       throw new TrainingError(
         'training/changed',
         `${folder.root} cannot be gone on with, since it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
-          'Put these back, or start a new run in another folder (--out).',
+          'Put these back, or start a new run in another folder with `out`.',
         { folder: folder.root, changed },
       );
     }

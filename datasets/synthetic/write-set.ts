@@ -116,10 +116,10 @@ export async function synthesizeSet({ name, root, seed = 0, imageSize = 224, per
   const task = `draw ${name}`;
   onProgress?.({ kind: 'start', task, total: items.length, unit: 'images' });
   try {
+    makeFolderSync(temporary);
     for (const parent of new Set(items.flatMap(({ path, maskPath }) => (maskPath === null ? [dirname(path)] : [dirname(path), dirname(maskPath)])))) {
       await mkdir(join(temporary, parent), { recursive: true });
     }
-    makeFolderSync(temporary);
     let done = 0;
     for (const { path, maskPath, family, defect, seed: itemSeed } of items) {
       signal?.throwIfAborted();

@@ -2,6 +2,7 @@ import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../../cli/examples';
 import { interruptible } from '../../cli/interrupt';
+import { asFlags } from '../../cli/option-flags';
 import { openJsonLines, print, say } from '../../cli/output';
 import { createProgressReporter } from '../../cli/progress-bar';
 import { shownInLine } from '../../cli/terminal-text';
@@ -118,7 +119,7 @@ function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, sec
     const { name, images, anomalous, metrics, reasons, bestF1, notCounted } = category;
     return {
       ...{ name, images, anomalous, metrics },
-      ...(Object.keys(reasons).length > 0 ? { reasons } : {}),
+      ...(Object.keys(reasons).length > 0 ? { reasons: Object.fromEntries(Object.entries(reasons).map(([id, reason]) => [id, asFlags(reason)])) } : {}),
       thresholds: { 'image/f1max': bestF1.image?.threshold ?? null, 'pixel/f1max': bestF1.pixel?.threshold ?? null },
       ...(notCounted > 0 ? { notCounted } : {}),
     };

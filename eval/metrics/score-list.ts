@@ -30,17 +30,17 @@ export function readScoreList(file: string): ListedImage[] {
   try {
     text = fs.readFileSync(file, 'utf8');
   } catch (error) {
-    throw new UsageError('usage/scores', `--scores ${file}: cannot be read (${(error as NodeJS.ErrnoException).code}). Name a CSV file.`, { file }, { cause: error });
+    throw new UsageError('usage/scores', `\`scores: '${file}'\`: cannot be read (${(error as NodeJS.ErrnoException).code}). Name a CSV file.`, { file }, { cause: error });
   }
   const { columns, rows } = parseCsv(text);
   const missing = ['name', 'score'].filter((column) => !columns.includes(column));
   if (missing.length > 0) {
-    throw new UsageError('usage/scores', `--scores ${file}: no column ${missing.join(' and ')}; its first line has ${JSON.stringify(columns.join(', ').slice(0, 60))}. Expected name,score or name,score,label.`, { file, columns });
+    throw new UsageError('usage/scores', `\`scores: '${file}'\`: no column ${missing.join(' and ')}; its first line has ${JSON.stringify(columns.join(', ').slice(0, 60))}. Expected name,score or name,score,label.`, { file, columns });
   }
   return rows.map(({ line, values }) => {
     const { name = '', score = '', label = '' } = values;
     const wrong = (column: string, found: string, expected: string): UsageError =>
-      new UsageError('usage/scores', `--scores ${file}, line ${line}: ${column} "${found}"; expected ${expected}.`, { file, line, found });
+      new UsageError('usage/scores', `\`scores: '${file}'\`, line ${line}: ${column} "${found}"; expected ${expected}.`, { file, line, found });
     if (name === '') throw wrong('name', name, 'the name of a map');
     if (score === '' || !Number.isFinite(Number(score))) throw wrong('score', score, 'a finite number');
     const anomalous = LABELS[label.toLowerCase()];

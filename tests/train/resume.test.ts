@@ -157,7 +157,7 @@ describe('a run that would no longer be the same is not gone on with', () => {
 describe('what is in a folder already', () => {
   test('an unfinished run is not thrown away unless that is said', async () => {
     await stoppedAfter(2, 'unfinished');
-    await expect(runTraining({ ...base, out: inFolder('unfinished') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/unfinished', message: expect.stringContaining('--resume') as string });
+    await expect(runTraining({ ...base, out: inFolder('unfinished') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/unfinished', message: expect.stringContaining('`resume: ') as string });
     expect(readRunState(inFolder('unfinished', 'state.safetensors'))?.step).toBe(2);
     await runTraining({ ...base, out: inFolder('unfinished'), overwrite: true });
     expect(losses('unfinished')).toHaveLength(9);
@@ -212,7 +212,7 @@ describe('a disk that is full', () => {
       await expect(runTraining({ ...base, out: inFolder('full'), saveEvery: 1, onStep })).rejects.toMatchObject({
         name: 'TrainingError',
         code: 'training/unwritable',
-        message: expect.stringMatching(/disk is full.*checkpoint is whole.*--resume/) as string,
+        message: expect.stringMatching(/disk is full.*checkpoint is whole.*`resume: /) as string,
       });
     });
     jest.restoreAllMocks();

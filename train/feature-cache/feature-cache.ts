@@ -68,7 +68,7 @@ export class FeatureCache {
       const reason = (error as NodeJS.ErrnoException).code ?? String(error);
       throw new TrainingError(
         'training/cache-unwritable',
-        `features cannot be kept in ${cache.root} (${reason}); name another cache folder with CRANE_CACHE, or train with --no-cache`,
+        `features cannot be kept in ${cache.root} (${reason}); name another cache folder with CRANE_CACHE, or train with \`cache: false\``,
         { folder: cache.root },
         { cause: error },
       );
@@ -157,7 +157,7 @@ export class FeatureCache {
           'training/cache-limit',
           `the features of ${images} images take ${formatBytes(bytes)}, but the cache may hold ${formatBytes(this.limit)}` +
             `${inUse > 0 ? `, of which ${formatBytes(inUse)} are in use by this training and others` : ''}; ` +
-            `allow more, such as --cache-size ${Math.ceil((inUse + bytes) / 1e9)}GB, or train with --no-cache`,
+            `allow more, such as \`cache.size: ${Math.ceil((inUse + bytes) / 1e9) * 1e9}\`, or train with \`cache: false\``,
           { images, bytes, limit: this.limit, inUse },
         );
       }
@@ -211,7 +211,7 @@ function noSpace(folder: string, images: number, bytes: number, free: number, ca
   return new TrainingError(
     'training/cache-space',
     `the features of ${images === 1 ? 'one more image' : `${images} images`} take ${formatBytes(bytes)}, but ${folder} has ${formatBytes(free)} to spare; ` +
-      'make room ("crane cache clear" removes old features), name another cache folder with CRANE_CACHE, or train with --no-cache',
+      'make room ("crane cache clear" removes old features), name another cache folder with CRANE_CACHE, or train with `cache: false`',
     { folder, images, bytes, free },
     cause === undefined ? undefined : { cause },
   );

@@ -83,7 +83,7 @@ export function embeddedFile(name: string): string {
   if (!fs.existsSync(file)) {
     throw new WeightsError(
       'weights/embedded-missing',
-      `${file} is missing from this package; install it again, or give --backbone and --prompts`,
+      `${file} is missing from this package; install it again, or give \`backbone\` and \`prompts\``,
       { path: file },
     );
   }

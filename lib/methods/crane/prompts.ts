@@ -78,7 +78,7 @@ function sortedSizes({ embedDimension, vision, text }: ClipSizes): readonly numb
 function withoutPrompts(backbone: string): UsageError {
   return new UsageError(
     'usage/no-prompts',
-    `no prompts are known for the backbone ${backbone}; name some with --prompts, or train them with "crane train --backbone ${backbone}". ` +
+    `no prompts are known for the backbone ${backbone}; name some with \`prompts\`, or train some for it. ` +
       `Published prompts are for ${publishedPromptsBackbone}.`,
     { backbone },
   );

@@ -78,7 +78,7 @@ export async function openSpatial(source: SpatialSource, options: OpenSpatialOpt
     weights.close();
     throw new UsageError(
       'usage/spatial',
-      `${asked} holds weights of ${weights.family}, but ${source.model} was asked for; name the weights alone, or --spatial ${weights.family}`,
+      `${asked} holds weights of ${weights.family}, but ${source.model} was asked for; name the weights alone, or \`spatial: '${weights.family}'\``,
       { found: weights.family, expected: source.model, path: file },
     );
   }
