@@ -4,8 +4,9 @@
  */
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { CraneError, UsageError } from '../lib/errors';
+import { nearestName } from '../lib/nearest-name';
 import { packageVersion } from '../lib/version';
-import { checkArguments, joinDashes, nearestName, unknownOption, type DeclaredOptions } from './arguments';
+import { checkArguments, joinDashes, unknownOption, type DeclaredOptions } from './arguments';
 import { INTERRUPTED } from './interrupt';
 import { say } from './output';
 import { shownInLine, withNamesInLine } from './terminal-text';

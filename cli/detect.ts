@@ -5,6 +5,8 @@ import { UsageError } from '../lib/errors';
 import { imagesBelow } from '../lib/image/image-files';
 import { failedRow, formsFrom, savedRow, type Row, type SavingArguments } from './detection-row';
 import { withExamples } from './examples';
+import { expandPattern, isPattern } from './expand-pattern';
+import { imageSizeCost } from './image-size-cost';
 import { interruptible } from './interrupt';
 import { isUrl, MAP_FORMS, planMapFiles, type MapFile } from './map-files';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from './model-options';
@@ -36,7 +38,7 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
     withExamples(
       modelOptions(
         argv
-          .positional('images', { type: 'string', array: true, default: [], defaultDescription: 'none', describe: 'images, folders or URLs' })
+          .positional('images', { type: 'string', array: true, default: [], defaultDescription: 'none', describe: 'images, folders, patterns or URLs' })
           .option('watch', { type: 'string', describe: 'folder whose images are scored as they arrive, until Ctrl-C', group: 'Detection:' })
           .option('new-only', { type: 'boolean', describe: 'with --watch: leave out the images that are there already', group: 'Detection:' })
           .option('out', { type: 'string', describe: 'folder for maps and overlays', group: 'Detection:' })
@@ -77,6 +79,8 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
     const lines = args.json === undefined ? undefined : openJsonLines('--json', args.json);
     try {
       crane.description.warnings.forEach((warning) => say(warning));
+      const cost = await imageSizeCost(crane.description);
+      if (cost !== undefined) say(cost);
       const rows = new RowsInOrder((row) => lines?.write(row));
       await scoreAll(crane, inputs, rows, { files, args, signal });
       if (args.json !== '-') printTable(rows.emitted, args);
@@ -171,10 +175,16 @@ class RowsInOrder {
   }
 }
 
-/** A folder stands for the images below it; anything else for itself. */
+/** A folder stands for the images below it, a pattern for what it matches; anything else for itself. */
 function expand(given: string): Input[] {
   if (given === '') throw new UsageError('usage/empty-path', 'one of the images is an empty text; a path, a folder or a URL was expected', {});
-  if (isUrl(given) || !fs.statSync(given, { throwIfNoEntry: false })?.isDirectory()) return [{ source: given }];
+  const stat = isUrl(given) ? undefined : fs.statSync(given, { throwIfNoEntry: false });
+  if (stat === undefined && isPattern(given) && !isUrl(given)) {
+    const found = expandPattern(given);
+    if (found.length === 0) return [{ source: given, error: `${given}: no file has this name, and as a pattern it matches none. Check the path; it is taken relative to ${process.cwd()}.` }];
+    return found.flatMap(expand);
+  }
+  if (stat?.isDirectory() !== true) return [{ source: given }];
   try {
     return imagesBelow(given).map((source) => ({ source }));
   } catch (error) {

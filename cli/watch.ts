@@ -1,6 +1,7 @@
 import { Crane, type CraneOptions } from '../lib/crane';
 import { WatchedFolder } from '../lib/image/watched-folder';
 import { failedRow, formsFrom, savedRow, type Row, type SavingArguments } from './detection-row';
+import { imageSizeCost } from './image-size-cost';
 import { interruptible } from './interrupt';
 import { MirroredMapFiles } from './map-files';
 import { openJsonLines, prepareFile, prepareFolder, print, say } from './output';
@@ -47,6 +48,8 @@ export async function watch(args: WatchArguments, options: CraneOptions): Promis
     });
     try {
       crane.description.warnings.forEach((warning) => say(warning));
+      const cost = await imageSizeCost(crane.description);
+      if (cost !== undefined) say(cost);
       say(`Watching ${folder}${newOnly ? ' for new images' : ''}; Ctrl-C ends.`);
       await scoreArrivals(crane, watched, account, { args, names, signal });
     } finally {

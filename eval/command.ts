@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../cli/examples';
+import { imageSizeCost } from '../cli/image-size-cost';
 import { interruptible } from '../cli/interrupt';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from '../cli/model-options';
 import { prepareFile, prepareFolder, print, printJson, say } from '../cli/output';
@@ -89,6 +90,8 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
   const crane = await Crane.load(args.recipe === undefined ? given : await completeByRecipe(RECIPES[args.recipe], dataset.name, given));
   try {
     crane.description.warnings.forEach((warning) => say(warning));
+    const cost = await imageSizeCost(crane.description);
+    if (cost !== undefined) say(cost);
     if (!args.allowAuxiliary) refuseAuxiliarySet(crane, dataset);
     const command = ['crane', ...process.argv.slice(2)].join(' ');
     const out = args.out ?? path.join('results', dataset.name);

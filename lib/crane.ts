@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
-import type { ClipSizes, ModelOptions, ModelOptionsInput } from './config';
+import { checkModelOptions, type ClipSizes, type ModelOptions, type ModelOptionsInput } from './config';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
@@ -138,6 +138,7 @@ export class Crane {
   static async load(options: CraneOptions = {}): Promise<Crane> {
     const { backbone: backboneName = EMBEDDED_BACKBONE, offline = isOffline(), allowPrivateUrls = allowsPrivateUrls(), onProgress, signal, referenceImages = false } = options;
     const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
+    checkModelOptions(modelOptionsAmong(options));
     if (options.prompts === undefined) refuseWithoutPrompts(backboneName);
     const backend = await prepareBackend(options.backend ?? 'auto');
     const access = { offline, allowPrivateUrls, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };

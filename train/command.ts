@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../cli/examples';
 import { INTERRUPTED, interruptible } from '../cli/interrupt';
-import { batchSizeFrom, modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../cli/model-options';
+import { modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../cli/model-options';
 import { asFlags } from '../cli/option-flags';
 import { print, printJson, say } from '../cli/output';
 import { createProgressReporter } from '../cli/progress-bar';
@@ -85,7 +85,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           .option('interpolation', { choices: ['nearest', 'bilinear'] as const, defaultDescription: 'nearest', describe: 'how patches become pixels', group: TRAINING })
           .option('out', { type: 'string', defaultDescription: 'checkpoints/runs/SET-SEED-HASH', describe: 'folder of the run', group: KEEPING })
           .option('resume', { type: 'string', describe: 'folder of a run to go on with', group: KEEPING })
-          .option('overwrite', { type: 'boolean', default: false, describe: 'throw away an unfinished run in the folder', group: KEEPING })
+          .option('overwrite', { type: 'boolean', default: false, describe: 'throw away the run that is in the folder', group: KEEPING })
           .option('save-every', { type: 'number', defaultDescription: '20', describe: 'steps between saved states', group: KEEPING })
           .option('save-frequency', { type: 'number', defaultDescription: '1', describe: 'epochs between kept prompts', group: KEEPING })
           .option('cache', { type: 'boolean', defaultDescription: 'true', describe: 'keep features on disk for the next run', group: KEEPING })
@@ -201,7 +201,7 @@ function trainingOptionsFrom(args: TrainArguments): NonNullable<TrainOptions['tr
     mosaicRate,
     roundGradients,
     validate,
-    batchSize: batchSizeFrom(args as TrainArguments & ModelArguments),
+    batchSize: args.batchSize,
     contextProbability: contextProbability ?? (context === false ? 0 : undefined),
   });
 }

@@ -33,7 +33,6 @@ export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
       [['the two sets that npm start uses', 'crane datasets synthesize'], ['all fourteen, to try a benchmark on', 'crane datasets synthesize all --out /tmp/fakes'], ['one of them, more and larger', 'crane datasets synthesize visa --out /tmp/fakes --images-per-category 20 --image-size 256']],
     ) as never,
   handler: async ({ names = [], out, seed, json, form, imagesPerCategory, imageSize }) => {
-    if (!Number.isInteger(seed) || seed < 0) throw new UsageError('usage/seed', `--seed is a whole number from 0, found ${seed}`, { seed });
     const { drawn, fakes } = sortNames(names);
     // A stand-in in the data folder would be taken for the real set.
     if (fakes.length > 0 && (out === undefined || path.resolve(out) === dataFolder())) {

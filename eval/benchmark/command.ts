@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../../cli/examples';
@@ -5,9 +6,11 @@ import { describeMachine } from '../../cli/bench/machine';
 import { INTERRUPTED, interruptible } from '../../cli/interrupt';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from '../../cli/model-options';
 import { prepareFile, prepareFolder, print, printJson, say } from '../../cli/output';
+import { findRegisteredDataset, registeredDatasets } from '../../datasets/registry';
 import { prepareBackend } from '../../lib/backend';
 import { CraneError, UsageError } from '../../lib/errors';
 import { withFileLock } from '../../lib/file-lock';
+import { nearestName } from '../../lib/nearest-name';
 import { runTraining } from '../../train/run';
 import { readRunFile } from '../../train/run-file';
 import { RunFolder } from '../../train/run-folder';
@@ -125,7 +128,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   return exitCode(results, datasets.all);
 }
 
-/** Names the sets in the table's order. @throws UsageError for a set named twice */
+/** Names the sets in the table's order. @throws UsageError for a set named twice, or known by no name and in no place */
 function datasetsFrom(given: readonly string[]): { readonly names: readonly string[]; readonly all: boolean } {
   const names = split(given);
   if (names.length === 1 && names[0]?.toLowerCase() === 'all') return { names: PAPER_SETS, all: true };
@@ -133,6 +136,13 @@ function datasetsFrom(given: readonly string[]): { readonly names: readonly stri
   if (names.length === 0 || twice !== undefined || names.some((name) => name.toLowerCase() === 'all')) {
     const found = names.length === 0 ? 'no set' : twice === undefined ? 'all beside others' : `${twice} twice`;
     throw new UsageError('usage/datasets', `--datasets: found ${found}; expected "all", or registered names and folders, each once, with commas between`, { found: given });
+  }
+  for (const name of names) {
+    if (findRegisteredDataset(name) !== undefined || fs.existsSync(name)) continue;
+    const known = registeredDatasets.map((entry) => entry.name);
+    const near = nearestName(name.toLowerCase(), known);
+    const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+    throw new UsageError('usage/datasets', `--datasets: "${name}" is neither a registered set nor a folder.${hint} Known: ${known.join(', ')}.`, { found: name, expected: known });
   }
   return { names, all: false };
 }
@@ -150,7 +160,6 @@ function studiesFrom({ matrix, epochs, corruptions, strengths, prompts }: Benchm
   if (matrix && prompts !== undefined) {
     throw new UsageError('usage/matrix', '--matrix trains prompts itself, so it takes no --prompts; leave one of the two out', { prompts });
   }
-  if (!Number.isInteger(epochs) || epochs < 1) throw new UsageError('usage/epochs', `--epochs ${epochs}: expected a whole number, 1 or more`, { found: epochs });
   const levels = split([strengths]).map((text) => STRENGTHS.find((strength) => String(strength) === text));
   if (levels.length === 0 || levels.includes(undefined)) {
     throw new UsageError('usage/strengths', `--strengths ${strengths}: expected numbers from ${STRENGTHS[0]} to ${STRENGTHS.length}, such as 1,3,5`, { found: strengths });

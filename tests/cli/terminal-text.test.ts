@@ -21,5 +21,5 @@ test('JSON is harmless to a terminal and the same value', () => {
 });
 
 test('tables keep to their lines and columns', () => {
-  expect(formatTable([{ title: 'category' }, { title: 'n' }], [['\u001b[31mred\nline', '1']]).split('\n')).toEqual([`category${' '.repeat(11)}n`, `${'─'.repeat(17)}  ───`, '\\x1b[31mred\\nline    1']);
+  expect(formatTable([{ title: 'category' }, { title: 'n' }], [['\u001b[31mred\nline', '1']]).split('\n')).toEqual([`category${' '.repeat(11)}n`, `${'─'.repeat(17)}  ───`, '\\x1b[31mred\\nline  1']);
 });
