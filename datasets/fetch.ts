@@ -4,14 +4,14 @@ import * as path from 'node:path';
 import { makeFolderSync } from '../lib/make-folder';
 import { formatBytes } from '../lib/bytes';
 import { CraneError, DatasetError, UsageError } from '../lib/errors';
-import { withFileLock } from '../lib/file-lock';
+import { withFileLock, type LockOptions } from '../lib/file-lock';
 import { requestWeb } from '../lib/web/request';
 import { download, isOffline, sha256OfFile, type DownloadOptions } from '../lib/weights/download';
 import { unpack } from './archives/unpack';
 import { dataFolder, findDatasetFolder } from './data-folder';
 import type { Archive, RegisteredDataset } from './registry';
 
-export interface FetchOptions extends Omit<DownloadOptions, 'sha256' | 'size'> {
+export interface FetchOptions extends Omit<DownloadOptions, 'sha256' | 'size'>, Pick<LockOptions, 'onWait'> {
   /** Default: `dataFolder()`. */
   readonly dataFolder?: string;
   /** Whether the person has read the licence and takes it. */
@@ -47,7 +47,10 @@ export async function fetchDataset(entry: RegisteredDataset, options: FetchOptio
   const downloads = path.join(data, '.downloads', entry.name);
   makeFolderSync(downloads);
   const lock = path.join(data, `.${entry.name}.lock`);
-  return withFileLock(lock, () => fetchUnlocked(entry, { data, place, downloads }, options), options.signal ? { signal: options.signal } : {});
+  return withFileLock(lock, () => fetchUnlocked(entry, { data, place, downloads }, options), {
+    ...(options.signal ? { signal: options.signal } : {}),
+    ...(options.onWait ? { onWait: options.onWait } : {}),
+  });
 }
 
 interface Places {

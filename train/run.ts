@@ -115,7 +115,6 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   const saveFrequency = wholeNumber('saveFrequency', options.saveFrequency ?? 1);
   checkTrainingOptions(options.training ?? {});
   checkModelOptions(options.model ?? {});
-  if (options.out !== undefined && given.resume === undefined && !options.overwrite) refuseOlderRun(new RunFolder(path.resolve(options.out)));
   const prepared = await prepareRun(options);
   try {
     const { record } = prepared;

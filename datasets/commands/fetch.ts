@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { withExamples } from '../../cli/examples';
 import { interruptible } from '../../cli/interrupt';
+import { say } from '../../cli/output';
 import { createProgressReporter } from '../../cli/progress-bar';
 import { countSamples, openDataset } from '../dataset';
 import { fetchDataset } from '../fetch';
@@ -30,7 +31,10 @@ export const fetchCommand: CommandModule<object, FetchArguments> = {
   handler: async ({ name, json, acceptLicense, keepArchives }) => {
     const entry = registeredEntry(name);
     const onProgress = createProgressReporter(process.stderr, { json });
-    const { folder, fetched } = await interruptible((signal) => fetchDataset(entry, { acceptLicense, keepArchives, onProgress, signal }));
+    const { folder, fetched } = await interruptible((signal) => fetchDataset(entry, {
+      acceptLicense, keepArchives, onProgress, signal,
+      onWait: (holder) => say(`${entry.name} is being fetched by process ${holder?.pid ?? '?'}; waiting for it`),
+    }));
     const dataset = await openDataset(entry.name, { allowIncomplete: true, onProgress });
     const counts = countSamples(dataset.categories);
     if (json) return printJson({ name: entry.name, folder, fetched, counts, problems: dataset.problems }, 2);

@@ -102,6 +102,19 @@ describeWithGoldens('crane detect', () => {
     expect(jsonLines(out).map((row) => path.relative(folder, row['path'] as string))).toEqual(['set/b.png', 'set/a/z_mask.png']);
   });
 
+  test('a pattern that the shell did not expand, unless a file has that name; one that matches nothing is said', async () => {
+    for (const name of ['parts/b.png', 'parts/a.png', 'parts/[1].png', 'parts/x/c.png']) picture(name, 'small.png');
+    const { code, out, err } = await runCrane('detect', inFolder('parts/*.png'), inFolder('parts/[1].png'), inFolder('parts/{x,y}'), inFolder('parts/*.jpg'), ...tiny(), '--json', '-');
+    expect(code).toBe(1);
+    expect(jsonLines(out).map((row) => path.relative(inFolder('parts'), row['path'] as string))).toEqual(['[1].png', 'a.png', 'b.png', '[1].png', 'x/c.png', '*.jpg']);
+    expect(err).toContain('as a pattern it matches none');
+  });
+
+  test('what a large image size costs is said before the run, in relation to the usual size', async () => {
+    const { err } = await runCrane('detect', picture('large.png', 'small.png'), '--backbone', 'nano', '--prompts', 'nano-prompts', '--image-size', '224', '--json', '-');
+    expect(err).toMatch(/^Image size 224: about .* s and [\d.]+ MB of memory for each image, [\d.]+ times the time and [\d.]+ times the memory of the usual 112\./);
+  });
+
   test('addresses: a picture that comes, and answers that are none', async () => {
     const png = fs.readFileSync(goldenPath('images/rgb.png'));
     const server = http.createServer((request, response) => {

@@ -163,6 +163,15 @@ describe('what is in a folder already', () => {
     expect(losses('unfinished')).toHaveLength(9);
   });
 
+  test('nor is a finished one', async () => {
+    await runTraining({ ...base, out: inFolder('finished') });
+    const before = fs.readFileSync(inFolder('finished', 'prompts.safetensors'));
+    await expect(runTraining({ ...base, training: { ...base.training, seed: 5 }, out: inFolder('finished') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/finished', message: expect.stringContaining('`overwrite: true`') as string });
+    expect(fs.readFileSync(inFolder('finished', 'prompts.safetensors')).equals(before)).toBe(true);
+    await runTraining({ ...base, training: { ...base.training, seed: 5 }, out: inFolder('finished'), overwrite: true });
+    expect(fs.readFileSync(inFolder('finished', 'prompts.safetensors')).equals(before)).toBe(false);
+  });
+
   test('nothing of a longer run stays beside a shorter one', async () => {
     await runTraining({ ...base, out: inFolder('shorter') });
     fs.writeFileSync(inFolder('shorter', 'notes.txt'), "somebody's own");
