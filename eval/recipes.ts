@@ -108,7 +108,7 @@ export function recipeNamed(name: string): Recipe {
   const wanted = RECIPE_NAMES.find((candidate) => candidate === name.trim().toLowerCase());
   if (wanted !== undefined) return RECIPES[wanted];
   const near = nearestName(name.trim().toLowerCase(), RECIPE_NAMES);
-  throw new UsageError('usage/recipe', `there is no recipe "${name}".${near === undefined ? '' : ` Did you mean ${near}?`} Known: ${RECIPE_NAMES.join(', ')}.`, { found: name, known: RECIPE_NAMES });
+  throw new UsageError('usage/recipe', `there is no recipe "${name}". Known: ${RECIPE_NAMES.join(', ')}.${near === undefined ? '' : ` Did you mean ${near}?`}`, { found: name, known: RECIPE_NAMES });
 }
 
 /** How a recipe scores a set. */

@@ -180,7 +180,7 @@ describeWithGoldens('Crane+ in use', () => {
     ['weights of a near relative', { spatial: { model: 'dinov2' as const, weights: 'DINO', heads: 3 } }, /holds weights of dino, but dinov2/],
     ['heads that do not divide', { spatial: { model: 'dinov2' as const, weights: 'DINOV2', heads: 5 } }, /heads/],
     ['an input that is not whole patches', { spatial: { model: 'dinov2' as const, weights: 'DINOV2', heads: 3 }, imageSize: 77, backbone: 'nano' }, /image size|multiple/i],
-    ['D-Attn alone without a second model', { spatial: 'none' as const, spatialOnly: true }, /--spatial/],
+    ['D-Attn alone without a second model', { spatial: 'none' as const, spatialOnly: true }, /`spatial`/],
     ['layers without a spatial path', { spatial: { model: 'sam' as const, weights: 'SAM' }, layers: [1, 6] }, /layers 1 /],
     ['the backbone as second model', { spatial: { model: 'dinov2' as const, weights: 'CLIP' } }, /./],
   ])('refused: %s', async (_, options, message) => {

@@ -175,7 +175,7 @@ describe('what is in a folder already', () => {
   test('nothing of a longer run stays beside a shorter one', async () => {
     await runTraining({ ...base, out: inFolder('shorter') });
     fs.writeFileSync(inFolder('shorter', 'notes.txt'), "somebody's own");
-    await runTraining({ ...base, out: inFolder('shorter'), training: { ...base.training, epochs: 1, validate: 0 } });
+    await runTraining({ ...base, out: inFolder('shorter'), overwrite: true, training: { ...base.training, epochs: 1, validate: 0 } });
     expect(fs.readdirSync(inFolder('shorter')).sort()).toEqual([
       'best.safetensors', 'config.yaml', 'curves.html', 'epoch_1.safetensors', 'losses.jsonl', 'notes.txt', 'prompts.safetensors', 'run.json',
       // Only the native backend writes event files.
@@ -240,7 +240,7 @@ test('a run that is stopped while it encodes says where it lies, and is gone on 
     stop.abort(new Error('enough'));
   };
   await runTraining({ ...base, out: inFolder('early'), training: { ...base.training, epochs: 1 } });
-  await expect(runTraining({ ...base, out: inFolder('early'), onStart, signal: stop.signal })).rejects.toThrow('enough');
+  await expect(runTraining({ ...base, out: inFolder('early'), overwrite: true, onStart, signal: stop.signal })).rejects.toThrow('enough');
   // Nothing of the run before is taken for one of this.
   expect(fs.readdirSync(inFolder('early')).sort()).toEqual(['config.yaml', 'run.json']);
   expect(starts).toEqual([{ folder: inFolder('early'), step: 0 }]);
