@@ -13,11 +13,14 @@ const source = path.join(root, 'cli', 'crane.ts');
 // Keeps what V8 makes of the sources, where Node can: from 22.1 on. Asked for by NODE_COMPILE_CACHE it is on already.
 nodeModule.enableCompileCache?.();
 
-// A reader that closes early, such as `| head`, ends the command without a complaint.
+// A reader that closes early, such as `| head`, ends the command without a complaint; what else goes wrong is said.
 process.stdout.on('error', (error) => {
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  process.stderr.write(`Standard output cannot be written (${error.code ?? error.message}), so the results are not complete. Check the space left where it goes to.\n`);
+  process.exit(1);
 });
+// There is no other place to complain to.
+process.stderr.on('error', () => undefined);
 
 function load() {
   if (!fs.existsSync(source)) return require(path.join(root, 'dist', 'cli', 'crane.js'));

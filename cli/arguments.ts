@@ -1,5 +1,6 @@
 import { UsageError } from '../lib/errors';
-import { editDistance } from '../lib/weights/weight-reader';
+import { nearestName } from '../lib/nearest-name';
+import { checkRange } from './number-ranges';
 
 /** What a parser knows of the options of the command that runs. */
 export interface DeclaredOptions {
@@ -40,6 +41,7 @@ export function checkArguments(args: Readonly<Record<string, unknown>>, declared
     if (declared.number.includes(name) && (typeof value !== 'number' || Number.isNaN(value))) {
       throw new UsageError('usage/number', `--${name}${typed(name, argv)}: a number was expected.`, { option: name, found: value });
     }
+    if (declared.number.includes(name) && typeof value === 'number') checkRange(name, value);
     if (declared.string.includes(name) && (value === '' || typeof value !== 'string')) {
       throw new UsageError('usage/value', `--${name} needs a value after it. See --help.`, { option: name, found: value });
     }
@@ -54,16 +56,7 @@ function typed(name: string, argv: readonly string[]): string {
   return argv.includes(`--${name}`) && value !== undefined && !value.startsWith('--') ? ` ${value}` : '';
 }
 
-/** The known name that an unknown one is most like; undefined where none is near. */
-export function nearestName(name: string, known: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(name, candidate);
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
-}
+export { nearestName };
 
 /** Explains an option that does not exist: what it may have been meant to be, and where it stands if not on the line. */
 export function unknownOption(message: string, declared: DeclaredOptions, argv: readonly string[]): string {

@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import type { CommandModule } from 'yargs';
 import { clearFeatureCache, featureFolder, featureSpaces } from '../train/feature-cache/contents';
+import { print, printJson } from './output';
 import { formatBytes, formatTable } from './table';
 
 interface CacheArguments {
@@ -17,7 +18,7 @@ const showCommand: CommandModule<object, CacheArguments> = {
     const folder = featureFolder();
     const spaces = featureSpaces(folder).map(({ used, ...space }) => ({ ...space, used: new Date(used).toISOString() }));
     const bytes = spaces.reduce((sum, space) => sum + space.bytes, 0);
-    if (args.json) return print(JSON.stringify({ folder, bytes, spaces }));
+    if (args.json) return printJson({ folder, bytes, spaces });
     print(`${folder}: ${formatBytes(bytes)} of features of images, kept for the next training on them`);
     if (spaces.length === 0) return;
     const rows = spaces.map((space) => [path.basename(space.folder).slice(0, 8), ...encoderOf(space.description), formatBytes(space.bytes), space.used.slice(0, 16).replace('T', ' ')]);
@@ -33,7 +34,7 @@ const clearCommand: CommandModule<object, CacheArguments> = {
   builder: { json },
   handler: async (args) => {
     const { removed, kept } = await clearFeatureCache();
-    if (args.json) return print(JSON.stringify({ removed, kept }));
+    if (args.json) return printJson({ removed, kept });
     print(`${formatBytes(removed)} removed${kept > 0 ? `; ${formatBytes(kept)} stay, since a training uses them` : ''}`);
   },
 };
@@ -50,8 +51,4 @@ export const cacheCommand: CommandModule = {
 function encoderOf(description: Readonly<Record<string, unknown>> | null): string[] {
   const { backbone = '?', options = {} } = (description ?? {}) as { backbone?: string; options?: { imageSize?: number; spatial?: string } };
   return [`sha256 ${backbone.slice(0, 8)}`, String(options.imageSize ?? '?'), options.spatial ?? '?'];
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

@@ -4,9 +4,12 @@
  */
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { CraneError, UsageError } from '../lib/errors';
+import { nearestName } from '../lib/nearest-name';
 import { packageVersion } from '../lib/version';
-import { checkArguments, joinDashes, nearestName, unknownOption, type DeclaredOptions } from './arguments';
+import { checkArguments, joinDashes, unknownOption, type DeclaredOptions } from './arguments';
 import { INTERRUPTED } from './interrupt';
+import { say } from './output';
+import { shownInLine, withNamesInLine } from './terminal-text';
 
 interface Subcommand {
   readonly name: string;
@@ -94,7 +97,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     await (await parserFor(joinDashes(argv))).parseAsync();
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    process.stderr.write(`${describeError(error, argv.includes('--verbose'))}\n`);
+    say(describeError(error, argv.includes('--verbose')));
     return exitCodeOf(error);
   }
 }
@@ -115,8 +118,10 @@ async function parserFor(argv: readonly string[]): Promise<Argv> {
     .version(packageVersion())
     .option('verbose', { type: 'boolean', default: false, global: true, describe: 'TensorFlow log lines, and stack traces of errors' })
     .option('offline', { type: 'boolean', default: false, global: true, describe: 'Use no network' })
+    .option('allow-private-urls', { type: 'boolean', default: false, global: true, describe: 'Download from machines of private networks too' })
     .middleware((args) => {
       if (args.offline) process.env['CRANE_OFFLINE'] = '1';
+      if (args.allowPrivateUrls) process.env['CRANE_ALLOW_PRIVATE_URLS'] = '1';
       if (args.verbose) process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '0';
     }, true)
     .middleware((args) => checkArguments(args, declaredBy(parser), argv))
@@ -161,10 +166,34 @@ function asModule(loaded: unknown): CommandModule {
 
 function describeError(error: unknown, verbose: boolean): string {
   if (verbose && error instanceof Error) return withCauses(error);
-  if (error instanceof CraneError) return error.message;
+  if (error instanceof CraneError) return withNamesInLine(error.message, Object.values(error.data));
   const message = error instanceof Error ? error.message : String(error);
-  return `${message}\nThis was not foreseen; --verbose shows where it happened.`;
+  return systemSentence(error) ?? `${message}\nThis was not foreseen; --verbose shows where it happened.`;
 }
+
+/** What the system says of a file, for a person; undefined for errors of other kinds. */
+function systemSentence(error: unknown): string | undefined {
+  const { code, syscall, path: file } = error as NodeJS.ErrnoException;
+  if (code === undefined || syscall === undefined || file === undefined) return undefined;
+  const reason = SYSTEM_REASONS[code];
+  return reason === undefined ? undefined : `${shownInLine(file)}: ${reason} (${code}). Check the place, its rights and the space left; CRANE_CACHE names another cache folder, CRANE_DATA another folder for sets.`;
+}
+
+const SYSTEM_REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'there is no right to it',
+  EPERM: 'the system does not allow it',
+  EROFS: 'the disk cannot be written',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the share of the disk is used up',
+  EIO: 'the disk failed',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'a file is in the place of a folder',
+  EEXIST: 'something else is in its place',
+  EISDIR: 'a folder is in its place',
+  EMFILE: 'too many files are open',
+  ELOOP: 'its links lead back to themselves',
+};
 
 function withCauses(error: Error): string {
   const own = error.stack ?? error.message;

@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { Crane } from '../lib/crane';
 import { UsageError } from '../lib/errors';
@@ -5,13 +6,16 @@ import { isFolder, noImages, walkImages } from '../lib/image/image-files';
 import { PICTURE_BYTES } from '../lib/memory-budget';
 import { failedRow, formsFrom, savedRow, savingBytes, type Row, type SavingArguments } from './detection-row';
 import { withExamples } from './examples';
+import { expandPattern, isPattern } from './expand-pattern';
+import { imageSizeCost } from './image-size-cost';
 import { interruptible } from './interrupt';
 import { isUrl, MAP_FORMS, planMapFiles, type MapFile } from './map-files';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from './model-options';
-import { openJsonLines, prepareFile, prepareFolder, say } from './output';
+import { openJsonLines, prepareFile, prepareFolder, print, say } from './output';
 import { createProgressReporter } from './progress-bar';
 import { SideTasks } from './side-tasks';
 import { formatTable } from './table';
+import { withNamesInLine } from './terminal-text';
 import { SAVES_AT_ONCE, watch } from './watch';
 
 interface DetectArguments extends ModelArguments, SavingArguments {
@@ -35,7 +39,7 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
     withExamples(
       modelOptions(
         argv
-          .positional('images', { type: 'string', array: true, default: [], defaultDescription: 'none', describe: 'images, folders or URLs' })
+          .positional('images', { type: 'string', array: true, default: [], defaultDescription: 'none', describe: 'images, folders, patterns or URLs' })
           .option('watch', { type: 'string', describe: 'folder whose images are scored as they arrive, until Ctrl-C', group: 'Detection:' })
           .option('new-only', { type: 'boolean', describe: 'with --watch: leave out the images that are there already', group: 'Detection:' })
           .option('out', { type: 'string', describe: 'folder for maps and overlays', group: 'Detection:' })
@@ -76,6 +80,8 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
     const lines = args.json === undefined ? undefined : openJsonLines('--json', args.json);
     try {
       crane.description.warnings.forEach((warning) => say(warning));
+      const cost = await imageSizeCost(crane.description);
+      if (cost !== undefined) say(cost);
       const rows = new RowsInOrder((row) => lines?.write(row));
       await scoreAll(crane, inputs, rows, { files, args, signal });
       if (args.json !== '-') printTable(rows.emitted, args);
@@ -117,7 +123,7 @@ async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrde
   const placeOf = (source: string): number => places.get(source)?.shift() as number;
   const settle = (place: number, row: Row): void => {
     rows.put(place, row);
-    if (row.error !== undefined) say(row.error);
+    if (row.error !== undefined) say(withNamesInLine(row.error, [row.path]));
     report({ kind: 'advance', task: 'detect', done: rows.count, total });
   };
   report({ kind: 'start', task: 'detect', total, unit: 'images' });
@@ -170,10 +176,16 @@ class RowsInOrder {
   }
 }
 
-/** A folder stands for the images below it; anything else for itself. */
+/** A folder stands for the images below it, a pattern for what it matches; anything else for itself. */
 function expand(given: string): Input[] {
   if (given === '') throw new UsageError('usage/empty-path', 'one of the images is an empty text; a path, a folder or a URL was expected', {});
-  if (isUrl(given) || !isFolder(given)) return [{ source: given }];
+  if (isUrl(given)) return [{ source: given }];
+  if (isPattern(given) && !fs.existsSync(given)) {
+    const found = expandPattern(given);
+    if (found.length === 0) return [{ source: given, error: `${given}: no file has this name, and as a pattern it matches none. Check the path; it is taken relative to ${process.cwd()}.` }];
+    return found.flatMap(expand);
+  }
+  if (!isFolder(given)) return [{ source: given }];
   const { images, unreadable } = walkImages(given);
   const failed = unreadable.map(({ folder, code }) => ({ source: folder, error: `${folder}: cannot be read (${code}). Check the rights on the folder.` }));
   if (images.length + failed.length > 0) return [...images.map((source) => ({ source })), ...failed];
@@ -195,8 +207,8 @@ function printTable(rows: readonly Row[], { out }: DetectArguments): void {
     `${row.width}x${row.height}`,
     Math.round((row.seconds as number) * 1000).toString(),
   ]);
-  process.stdout.write(`${formatTable(columns, cells)}\n`);
-  if (out !== undefined) process.stdout.write(`\nWritten to ${out}\n`);
+  print(formatTable(columns, cells));
+  if (out !== undefined) print(`\nWritten to ${out}`);
 }
 
 /** The last words, and the exit code. */

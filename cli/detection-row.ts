@@ -1,6 +1,7 @@
 import type { Detection } from '../lib/detection';
 import { ImageError, UsageError } from '../lib/errors';
 import { MAP_FORMS, saveMapFiles, type MapFile, type SavedForm } from './map-files';
+import { asFlags } from './option-flags';
 
 /** What `crane detect` writes about images, and how. */
 export interface SavingArguments {
@@ -25,7 +26,7 @@ export interface Row {
 }
 
 export function failedRow(source: string, error: string): Row {
-  return { path: source, score: null, width: null, height: null, seconds: null, files: [], error };
+  return { path: source, score: null, width: null, height: null, seconds: null, files: [], error: asFlags(error) };
 }
 
 /** What saving an image's maps holds in memory: the map itself, the picture, and what is drawn. */
@@ -45,7 +46,7 @@ export async function savedRow({ source, score, width, height, seconds, map }: D
   } catch (error) {
     // A picture that has gone meanwhile, or a name that a disk does not take, is its own failure; a full disk is everybody's.
     if (!(error instanceof ImageError) || NOTHING_CAN_BE_WRITTEN.has(error.data['code'])) throw error;
-    return { ...row, files: [], error: error.message };
+    return { ...row, files: [], error: asFlags(error.message) };
   }
 }
 

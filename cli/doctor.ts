@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs';
 import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
 import { examine } from './doctor/examine';
 import { adviceOn, describe } from './doctor/describe';
+import { print, printJson } from './output';
 
 interface DoctorArguments {
   readonly backend: BackendChoice;
@@ -20,6 +21,7 @@ export const doctorCommand: CommandModule<object, DoctorArguments> = {
   handler: async ({ backend, json, verbose }) => {
     const examination = await examine(backend, verbose ?? false);
     const advice = adviceOn(examination);
-    process.stdout.write(json ? `${JSON.stringify({ ...examination, advice }, null, 2)}\n` : describe(examination, advice));
+    if (json) printJson({ ...examination, advice }, 2);
+    else print(describe(examination, advice).trimEnd());
   },
 };

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { AnomalyMap, SaveMapOptions } from '../lib/anomaly-map';
@@ -15,7 +16,7 @@ export interface MapFile {
 
 /**
  * Names the files of each source: after the image, and where several images are called alike, with the folders in front
- * that tell them apart, else numbered. The same image given twice has the same files.
+ * that tell them apart, else numbered. What a disk would find too long is cut. The same image given twice has the same files.
  * @param sources paths or URLs
  * @returns for each source its files in `folder`, which must be there
  * @throws UsageError `usage/overwrite` where a file would replace one of the images
@@ -85,9 +86,28 @@ export async function saveMapFiles(map: AnomalyMap, files: readonly MapFile[], d
   return files.map(({ file }) => file);
 }
 
+/** Names of files have no more bytes on most disks. */
+const LONGEST_NAME = 255;
+
 /** With several forms, each but the overlay says what it is. */
 function filesNamed(name: string, folder: string, forms: readonly SavedForm[]): MapFile[] {
-  return forms.map((form) => ({ form, file: path.join(folder, `${name}${form === 'npy' ? '.npy' : form === 'overlay' ? '.png' : `-${form}.png`}`) }));
+  const endings = forms.map((form) => (form === 'npy' ? '.npy' : form === 'overlay' ? '.png' : `-${form}.png`));
+  const fitting = cut(name, LONGEST_NAME - Math.max(...endings.map((ending) => ending.length)));
+  return forms.map((form, index) => ({ form, file: path.join(folder, `${fitting}${endings[index]}`) }));
+}
+
+/** A name of so many bytes at most: its beginning, and where something was cut off, what tells it from others cut alike. */
+function cut(name: string, bytes: number): string {
+  if (Buffer.byteLength(name) <= bytes) return name;
+  const end = `-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
+  let kept = '';
+  let room = bytes - end.length;
+  for (const character of name) {
+    room -= Buffer.byteLength(character);
+    if (room < 0) break;
+    kept += character;
+  }
+  return `${kept}${end}`;
 }
 
 function refuseOverwriting(files: readonly MapFile[], identities: ReadonlySet<string>, folder: string): void {
@@ -97,19 +117,26 @@ function refuseOverwriting(files: readonly MapFile[], identities: ReadonlySet<st
   throw new UsageError('usage/overwrite', `--out ${folder}: the ${lost.form} ${lost.file} would replace an image of that name. Name another folder.`, { file: lost.file });
 }
 
-/** Stems, and for those that several share, as many folders in front as tell them apart. */
+/**
+ * Stems, and for those that several share, as many folders in front as tell them apart. Images of one stem in one folder
+ * no folder tells apart; they have the same name here.
+ */
 function namesApart(sources: readonly string[]): string[] {
-  const parts = sources.map(partsOf);
-  const deepest = Math.max(1, ...parts.map((of) => of.length));
-  const names = parts.map((of) => of.slice(-1).join('-'));
+  const places = sources.map((source) => partsOf(source).join('\0'));
+  const names = new Map([...new Set(places)].map((place) => [place, nameOf(place, 1)]));
+  const deepest = Math.max(1, ...[...names.keys()].map((place) => place.split('\0').length));
   for (let depth = 2; depth <= deepest; depth++) {
     const counts = new Map<string, number>();
-    for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-    parts.forEach((of, index) => {
-      if ((counts.get(names[index] as string) as number) > 1) names[index] = of.slice(-depth).join('-');
-    });
+    for (const name of names.values()) counts.set(name, (counts.get(name) ?? 0) + 1);
+    for (const [place, name] of names) {
+      if ((counts.get(name) as number) > 1) names.set(place, nameOf(place, depth));
+    }
   }
-  return names;
+  return places.map((place) => names.get(place) as string);
+}
+
+function nameOf(place: string, depth: number): string {
+  return place.split('\0').slice(-depth).join('-');
 }
 
 /** The folders and the stem of a source, fit to be names of files. */

@@ -106,36 +106,17 @@ function readConfig(file: string): Record<string, unknown> {
 /** Options that take several numbers, of which a file may write one without quotes. */
 const isListOfOne = (key: string, value: unknown): boolean => typeof value === 'number' && ['layers', 'heads'].includes(key);
 
-/** Network inputs beyond this cannot be computed: attention grows with the fourth power of the side. */
-const LARGEST_IMAGE_SIZE = 8192;
-
 /**
  * The model options among a command's arguments; what was not given is left out.
- * @throws UsageError for a number outside its range; what depends on the backbone is checked when that is loaded
+ * @throws UsageError for layers that are no numbers; what depends on the backbone is checked when that is loaded
  */
 export function modelOptionsFrom(args: ModelArguments): Omit<ModelOptionsInput, 'spatial'> {
-  const { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, seed, spatialOnly, dattnBeta, dattnGamma, dattnMean } = args;
-  requireWhole('image-size', imageSize, 1, `pixels from 1 to ${LARGEST_IMAGE_SIZE}, a multiple of the backbone's patch size`, LARGEST_IMAGE_SIZE);
-  requireWhole('eattn-blocks', eattnBlocks, 0, 'blocks, 0 or more');
-  requireWhole('seed', seed, 0, '0 or more', Number.MAX_SAFE_INTEGER);
-  requireNumber('sigma', sigma, (value) => value >= 0, '0 (no smoothing) or more');
-  requireNumber('dattn-beta', dattnBeta, (value) => value >= 0, '0 or more, such as 1.2');
-  requireNumber('dattn-gamma', dattnGamma, (value) => value > 0, 'more than 0, such as 3');
+  const { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, spatialOnly, dattnBeta, dattnGamma, dattnMean } = args;
   const given = {
     imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, layers: layersFrom(args.layers),
     spatialOnly, dattnBeta, dattnGamma, dattnMean,
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as ModelOptionsInput;
-}
-
-function requireWhole(option: string, value: number | undefined, least: number, expected: string, greatest = Infinity): void {
-  if (value === undefined || (Number.isInteger(value) && value >= least && value <= greatest)) return;
-  throw new UsageError(`options/${option}`, `--${option} ${value}: expected a whole number, ${expected}`, { found: value });
-}
-
-function requireNumber(option: string, value: number | undefined, legal: (value: number) => boolean, expected: string): void {
-  if (value === undefined || (Number.isFinite(value) && legal(value))) return;
-  throw new UsageError(`usage/${option}`, `--${option} ${value}: expected ${expected}`, { found: value });
 }
 
 function layersFrom(text: string | undefined): number[] | undefined {
@@ -147,18 +128,11 @@ function layersFrom(text: string | undefined): number[] | undefined {
   return parts.map(Number);
 }
 
-/** Rejects a batch size that is no positive whole number. @throws UsageError */
-export function batchSizeFrom({ batchSize }: ModelArguments): number | undefined {
-  requireWhole('batch-size', batchSize, 1, '1 or more');
-  return batchSize;
-}
-
 /**
  * The second vision model among a command's arguments; undefined where the prompts are to say.
  * @throws UsageError for weights of no model
  */
 export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArguments): SpatialChoice | undefined {
-  requireWhole('spatial-heads', spatialHeads, 1, '1 or more');
   if (spatial === 'none' && (spatialWeights !== undefined || spatialHeads !== undefined)) {
     throw new UsageError('usage/spatial', '--spatial none takes no --spatial-weights and no --spatial-heads; leave one of them out', { spatialWeights, spatialHeads });
   }
@@ -186,9 +160,8 @@ export function headsFrom({ heads }: Pick<ModelArguments, 'heads'>): HeadsChoice
 
 /** What `Crane.load` takes, from a command's arguments. @throws UsageError */
 export function craneOptionsFrom(args: ModelArguments): CraneOptions {
-  const { backbone, prompts, activation, backend, offline, referenceImages } = args;
+  const { backbone, prompts, activation, backend, batchSize, offline, referenceImages } = args;
   const heads = headsFrom(args);
-  const batchSize = batchSizeFrom(args);
   const spatial = spatialFrom(args);
   return {
     ...modelOptionsFrom(args),

@@ -1,7 +1,10 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { removeLeftovers } from '../lib/atomic-file';
+import { makeFolderSync } from '../lib/make-folder';
 import { CraneError, UsageError } from '../lib/errors';
+import { asFlags } from './option-flags';
+import { jsonText, shown } from './terminal-text';
 
 /**
  * Makes the folder that an option names, before any work is done for it, and removes what killed writers left in it.
@@ -14,7 +17,7 @@ export function prepareFolder(option: string, folder: string): void {
 
 function makeFolder(option: string, folder: string): void {
   try {
-    fs.mkdirSync(folder, { recursive: true });
+    makeFolderSync(folder);
     fs.accessSync(folder, fs.constants.W_OK);
   } catch (error) {
     throw unwritable(option, folder, error);
@@ -44,7 +47,7 @@ export interface LineWriter {
  * @throws UsageError where the file cannot be opened; `write` throws a CraneError where the disk is full
  */
 export function openJsonLines(option: string, target: string): LineWriter {
-  if (target === '-') return { write: (value) => void process.stdout.write(`${JSON.stringify(value)}\n`), close: () => undefined };
+  if (target === '-') return { write: (value) => printJson(value), close: () => undefined };
   prepareFile(option, target);
   let file: number;
   try {
@@ -64,9 +67,19 @@ export function openJsonLines(option: string, target: string): LineWriter {
   };
 }
 
+/** Writes results for people to standard output, and a line end. */
+export function print(text: string): void {
+  process.stdout.write(`${shown(asFlags(text))}\n`);
+}
+
+/** Writes a value for programs to standard output, and a line end. */
+export function printJson(value: unknown, indent?: number): void {
+  process.stdout.write(`${jsonText(value, indent)}\n`);
+}
+
 /** Writes a line for people to the error stream; on a terminal, in the place of a progress bar. */
 export function say(message: string, end = '\n'): void {
-  process.stderr.write(`${process.stderr.isTTY ? '\r\u001b[K' : ''}${message}${end}`);
+  process.stderr.write(`${process.stderr.isTTY ? '\r\u001b[K' : ''}${shown(asFlags(message))}${end}`);
 }
 
 function unwritable(option: string, place: string, error: unknown): UsageError {

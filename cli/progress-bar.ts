@@ -1,5 +1,6 @@
 import type { OnProgress, Progress } from '../lib/progress';
 import { displayWidth, formatBytes } from './table';
+import { jsonText, shownInLine } from './terminal-text';
 
 /** What a reporter needs of a stream; `process.stderr` is one. */
 export interface ProgressStream {
@@ -42,9 +43,9 @@ export function createProgressReporter(stream: ProgressStream, options: Progress
       if (progress.values) run.values = progress.values;
     }
     if (progress.kind === 'done') runs.delete(progress.task);
-    if (options.json) showJson(stream, progress, run, time);
-    else if (stream.isTTY) showBar(stream, progress, run, time);
-    else showLine(stream, progress, run, time);
+    if (options.json) return showJson(stream, progress, run, time);
+    const show = stream.isTTY ? showBar : showLine;
+    show(stream, { ...progress, task: shownInLine(progress.task) }, run, time);
   };
 }
 
@@ -64,7 +65,7 @@ interface Run {
 
 function showJson(stream: ProgressStream, progress: Progress, run: Run, time: number): void {
   if (progress.kind === 'advance' && !isDue(run, time)) return;
-  stream.write(`${JSON.stringify(progress)}\n`);
+  stream.write(`${jsonText(progress)}\n`);
 }
 
 function showLine(stream: ProgressStream, progress: Progress, run: Run, time: number): void {

@@ -11,7 +11,7 @@ import { readFrame } from '../lib/image/decode';
 import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import { train } from '../train/training-run';
 import { interruptible } from './interrupt';
-import { prepareFolder } from './output';
+import { prepareFolder, print as say } from './output';
 import { createProgressReporter } from './progress-bar';
 
 interface StartArguments {
@@ -44,7 +44,6 @@ export const startCommand: CommandModule<object, StartArguments> = {
 
 async function start({ out, seed, epochs, backend }: StartArguments, signal: AbortSignal): Promise<number> {
   prepareFolder('--out', out);
-  const say = (text: string): void => void process.stdout.write(`${text}\n`);
   const onProgress = createProgressReporter(process.stderr);
   const { name, reason, warning } = await prepareBackend(backend);
   say(`Computing on ${name}: ${reason}`);

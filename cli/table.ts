@@ -1,3 +1,5 @@
+import { shownInLine } from './terminal-text';
+
 export { formatBytes } from '../lib/bytes';
 
 export interface TableColumn {
@@ -10,14 +12,15 @@ export type TableStyle = 'plain' | 'markdown';
 
 /**
  * Lays out rows as text that ends without a line end. A row of `null` draws a rule in plain style, for instance above
- * a mean, and nothing in Markdown, which has no rules inside a table. Short rows are filled with empty cells.
+ * a mean, and nothing in Markdown, which has no rules inside a table. Short rows are filled with empty cells. What would act
+ * on a terminal is shown escaped, line ends too; in Markdown these are blanks.
  */
 export function formatTable(
   columns: readonly TableColumn[],
   rows: readonly (readonly string[] | null)[],
   style: TableStyle = 'plain',
 ): string {
-  const clean = (cell: string): string => (style === 'markdown' ? cell.replaceAll('|', '\\|') : cell).replaceAll(/\s*\n\s*/g, ' ');
+  const clean = (cell: string): string => shownInLine(style === 'markdown' ? cell.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ') : cell);
   const titles = columns.map((column) => clean(column.title));
   const cells = rows.map((row) => row && columns.map((_, index) => clean(row[index] ?? '')));
   const widths = columns.map((_, index) => Math.max(3, ...[titles, ...cells].map((row) => (row ? displayWidth(row[index] as string) : 0))));

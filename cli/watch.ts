@@ -2,9 +2,11 @@ import { Crane, type CraneOptions } from '../lib/crane';
 import { WatchedFolder } from '../lib/image/watched-folder';
 import { PICTURE_BYTES } from '../lib/memory-budget';
 import { failedRow, formsFrom, savedRow, savingBytes, type Row, type SavingArguments } from './detection-row';
+import { imageSizeCost } from './image-size-cost';
 import { interruptible } from './interrupt';
 import { MirroredMapFiles } from './map-files';
-import { openJsonLines, prepareFile, prepareFolder, say } from './output';
+import { openJsonLines, prepareFile, prepareFolder, print, say } from './output';
+import { shownInLine, withNamesInLine } from './terminal-text';
 import { createProgressReporter } from './progress-bar';
 import { SideTasks } from './side-tasks';
 
@@ -42,11 +44,13 @@ export async function watch(args: WatchArguments, options: CraneOptions): Promis
     const lines = json === undefined ? undefined : openJsonLines('--json', json);
     const account = new Account((row) => {
       lines?.write(row);
-      if (json !== '-') process.stdout.write(`${lineOf(row)}\n`);
-      if (row.error !== undefined) say(row.error);
+      if (json !== '-') print(lineOf(row));
+      if (row.error !== undefined) say(withNamesInLine(row.error, [row.path]));
     });
     try {
       crane.description.warnings.forEach((warning) => say(warning));
+      const cost = await imageSizeCost(crane.description);
+      if (cost !== undefined) say(cost);
       say(`Watching ${folder}${newOnly ? ' for new images' : ''}; Ctrl-C ends.`);
       await scoreArrivals(crane, watched, account, { args, names, signal });
     } finally {
@@ -122,9 +126,9 @@ function quantile(values: readonly number[], share: number): number {
 }
 
 function lineOf({ path: source, score, width, height, seconds, latency }: WatchedRow): string {
-  if (score === null) return `failed  ${source}`;
+  if (score === null) return `failed  ${shownInLine(source)}`;
   const arrival = latency === null ? '' : `, ${milliseconds(latency)} after it came`;
-  return `${score.toFixed(4)}  ${source}  ${width}x${height}, ${milliseconds(seconds ?? 0)}${arrival}`;
+  return `${score.toFixed(4)}  ${shownInLine(source)}  ${width}x${height}, ${milliseconds(seconds ?? 0)}${arrival}`;
 }
 
 function milliseconds(seconds: number): string {

@@ -8,6 +8,7 @@ import { describeLeftOut, type TensorSource } from '../lib/weights/tensor-source
 import { cachedWeightsPath, fetchWeights, isCached, weightsFolder } from '../lib/weights/weight-cache';
 import { convertWeights, storedTypes, type StoredType } from './convert-weights';
 import { headsFrom } from './model-options';
+import { print, printJson, say } from './output';
 import { createProgressReporter } from './progress-bar';
 import { formatBytes, formatTable } from './table';
 
@@ -24,7 +25,7 @@ const listCommand: CommandModule<object, JsonOption> = {
   builder: (yargs) => withJson(yargs),
   handler: ({ json }) => {
     const entries = registeredWeights.map((entry) => ({ ...entry, path: cachedWeightsPath(entry), present: isCached(entry) }));
-    if (json) return print(JSON.stringify({ folder: weightsFolder(), weights: entries }, null, 2));
+    if (json) return printJson({ folder: weightsFolder(), weights: entries }, 2);
     print(`Folder: ${weightsFolder()}\n`);
     print(formatTable(
       [{ title: 'name' }, { title: 'kind' }, { title: 'size', align: 'right' }, { title: 'sha256' }, { title: 'what' }, { title: 'here' }],
@@ -53,9 +54,10 @@ const fetchCommand: CommandModule<object, JsonOption & { names: string[] }> = {
         const file = await fetchWeights(entry, {
           onProgress,
           signal: interrupt.signal,
-          onWait: (holder) => process.stderr.write(`${entry.name} is being fetched by process ${holder?.pid ?? '?'}; waiting for it\n`),
+          onWait: (holder) => say(`${entry.name} is being fetched by process ${holder?.pid ?? '?'}; waiting for it`),
         });
-        print(json ? JSON.stringify({ name: entry.name, path: file }) : file);
+        if (json) printJson({ name: entry.name, path: file });
+        else print(file);
       }
     } finally {
       process.removeListener('SIGINT', stop);
@@ -91,7 +93,7 @@ const inspectCommand: CommandModule<object, JsonOption & NetworkOptions & { file
     try {
       const clip = await describeClip(file, networkFrom(network));
       const spatial = await describeSpatial(file);
-      if (json) return print(JSON.stringify({ ...describeSource(source), clip: clip ?? null, spatial: spatial ?? null }, null, 2));
+      if (json) return printJson({ ...describeSource(source), clip: clip ?? null, spatial: spatial ?? null }, 2);
       printSource(source);
       if (clip !== undefined) print(`\n${'text' in clip ? [`${clip.text}.`, ...clip.guesses].join('\n') : `No CLIP that can be used: ${clip.problem}`}`);
       if (spatial !== undefined) print(`\n${'text' in spatial ? `${spatial.text}. Use: --spatial ${spatial.family} --spatial-weights ${file}` : `No vision model that can be used: ${spatial.problem}`}`);
@@ -159,8 +161,4 @@ function printSource(source: TensorSource): void {
   print('\nStored with them:');
   // Whole model options fit on a line, pages of JSON do not.
   metadata.forEach(([name, value]) => print(`  ${name}: ${value.length > 300 ? `${value.slice(0, 300)}… (${value.length} characters; --json shows all)` : value}`));
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

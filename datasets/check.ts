@@ -76,7 +76,7 @@ function notesOn({ categories, hasLabels, hasMasks }: Dataset): string[] {
   if (!hasLabels) return ['Nothing says which images are anomalous: they can be scored (crane detect), not evaluated or trained on.'];
   const { images, normal, anomalous } = countSamples(categories);
   if (images === 0) return [];
-  const notes = hasMasks ? [] : ['No masks: pixel metrics are not defined, and prompts are trained on image labels alone (--pixel-weight 0).'];
+  const notes = hasMasks ? [] : ['No masks: pixel metrics are not defined, and prompts are trained on image labels alone (`pixelWeight: 0`).'];
   if (normal === 0) notes.push(`Every image is anomalous: image metrics are not defined${hasMasks ? '; pixel metrics are' : ''}.`);
   if (anomalous === 0) notes.push('No image is anomalous: no metric is defined, and prompts cannot be trained on it.');
   return notes;

@@ -182,10 +182,10 @@ function incomplete(root: string, errors: readonly DatasetProblem[], labelledByM
   const shown = errors.slice(0, 5).map((problem) => `  ${problem.message}`);
   const more = errors.length > 5 ? `\n  and ${errors.length - 5} more: crane datasets check ${root}` : '';
   const onlyDefects = labelledByMasks && errors.some(({ kind }) => kind === 'missing-mask');
-  const normal = onlyDefects ? ' Where images without a mask are normal, say so (--normal-without-mask).' : '';
+  const normal = onlyDefects ? ' Where images without a mask are normal, say so (`normalWithoutMask: true`).' : '';
   return new DatasetError(
     'dataset/incomplete',
-    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or go on without what is missing (--allow-incomplete).${normal}`,
+    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or go on without what is missing (\`allowIncomplete: true\`).${normal}`,
     { path: root, problems: errors.length, missing: errors.map((problem) => problem.path) },
   );
 }

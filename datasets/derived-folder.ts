@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeFolderSync } from '../lib/make-folder';
 import { cacheFolder } from '../lib/cache-folder';
 import { DatasetError } from '../lib/errors';
 import { withFileLock } from '../lib/file-lock';
@@ -40,7 +41,7 @@ export async function derivedFolder(
     if (made !== undefined) return made;
     const draft = path.join(parent, `.${path.basename(folder)}.${randomUUID().slice(0, 8)}`);
     try {
-      fs.mkdirSync(draft, { recursive: true });
+      makeFolderSync(draft);
       const problems = await write(draft);
       fs.writeFileSync(path.join(draft, problemsFile), JSON.stringify(problems));
       fs.renameSync(draft, folder);

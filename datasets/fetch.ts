@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeFolderSync } from '../lib/make-folder';
 import { formatBytes } from '../lib/bytes';
 import { CraneError, DatasetError, UsageError } from '../lib/errors';
-import { withFileLock } from '../lib/file-lock';
+import { withFileLock, type LockOptions } from '../lib/file-lock';
+import { requestWeb } from '../lib/web/request';
 import { download, isOffline, sha256OfFile, type DownloadOptions } from '../lib/weights/download';
 import { unpack } from './archives/unpack';
 import { dataFolder, findDatasetFolder } from './data-folder';
 import type { Archive, RegisteredDataset } from './registry';
 
-export interface FetchOptions extends Omit<DownloadOptions, 'sha256' | 'size'> {
+export interface FetchOptions extends Omit<DownloadOptions, 'sha256' | 'size'>, Pick<LockOptions, 'onWait'> {
   /** Default: `dataFolder()`. */
   readonly dataFolder?: string;
   /** Whether the person has read the licence and takes it. */
@@ -43,9 +45,12 @@ export async function fetchDataset(entry: RegisteredDataset, options: FetchOptio
   if (entry.archives.length === 0) throw notFetchable(entry, place);
   if (options.acceptLicense !== true) throw licenceNotAccepted(entry);
   const downloads = path.join(data, '.downloads', entry.name);
-  fs.mkdirSync(downloads, { recursive: true });
+  makeFolderSync(downloads);
   const lock = path.join(data, `.${entry.name}.lock`);
-  return withFileLock(lock, () => fetchUnlocked(entry, { data, place, downloads }, options), options.signal ? { signal: options.signal } : {});
+  return withFileLock(lock, () => fetchUnlocked(entry, { data, place, downloads }, options), {
+    ...(options.signal ? { signal: options.signal } : {}),
+    ...(options.onWait ? { onWait: options.onWait } : {}),
+  });
 }
 
 interface Places {
@@ -101,12 +106,18 @@ async function checkRoom(entry: RegisteredDataset, files: readonly string[], dat
   if (bavail * bsize < needed) throw noRoom(data, Math.ceil(needed), bavail * bsize);
 }
 
-async function contentLength(url: string, { fetch: ask = fetch, idleTimeout = 10_000, signal }: FetchOptions): Promise<number> {
+async function contentLength(url: string, { idleTimeout = 10_000, signal, allowPrivateUrls }: FetchOptions): Promise<number> {
   try {
     const timeout = AbortSignal.timeout(idleTimeout);
-    const response = await ask(url, { method: 'HEAD', headers: { 'accept-encoding': 'identity' }, signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
-    const length = Number(response.headers.get('content-length') ?? NaN);
-    return response.ok && Number.isFinite(length) ? length : 0;
+    const { status, headers, body } = await requestWeb(url, {
+      method: 'HEAD',
+      headers: { 'accept-encoding': 'identity' },
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
+    });
+    body.destroy();
+    const length = Number(headers['content-length'] ?? NaN);
+    return status >= 200 && status < 300 && Number.isFinite(length) ? length : 0;
   } catch {
     signal?.throwIfAborted();
     // The download itself says what is wrong, and tries again.

@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import { DatasetError } from '../lib/errors';
+import { nearestName } from '../lib/nearest-name';
 import { findDatasetFolder, presentDatasets } from './data-folder';
 import { statOf } from './inventory';
 import { csvFileLayout } from './layouts/csv-list';
@@ -32,7 +33,9 @@ export function locate(nameOrFolder: string, data: string): Located {
   if (list !== undefined) throw new DatasetError('dataset/layout', `${root} has no columns for an image and for its label or mask. Expected ${list.looksFor}.`, { path: root });
   const names = registeredDatasets.map((entry) => entry.name);
   const found = stat === undefined ? 'is neither a registered set nor a folder' : 'is a file, not a folder';
-  throw new DatasetError('dataset/folder-missing', `"${nameOrFolder}" ${found}. Give a folder (looked at ${root}), or one of: ${names.join(', ')}.`, { path: root, names });
+  const near = nearestName(nameOrFolder.toLowerCase(), names);
+  const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+  throw new DatasetError('dataset/folder-missing', `"${nameOrFolder}" ${found}.${hint} Give a folder (looked at ${root}), or one of: ${names.join(', ')}.`, { path: root, names });
 }
 
 /** Says all that a person needs to get the set. */

@@ -1,11 +1,13 @@
 import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../cli/examples';
+import { imageSizeCost } from '../cli/image-size-cost';
 import { interruptible } from '../cli/interrupt';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from '../cli/model-options';
-import { prepareFile, prepareFolder } from '../cli/output';
+import { prepareFile, prepareFolder, print, printJson, say } from '../cli/output';
 import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../cli/set-options';
 import { createProgressReporter } from '../cli/progress-bar';
+import { shownInLine } from '../cli/terminal-text';
 import { describeReading, openDataset, type Dataset } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { isUnseen } from '../datasets/synthetic';
@@ -88,25 +90,27 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
     ...setOptionsFrom(args),
     ...(args.categories === undefined ? {} : { categories: args.categories.flatMap((names) => names.split(',')) }),
   });
-  process.stderr.write(`${describeReading(dataset)}\n`);
-  dataset.problems.forEach(({ message }) => process.stderr.write(`${message}\n`));
+  say(shownInLine(describeReading(dataset)));
+  dataset.problems.forEach(({ message }) => say(shownInLine(message)));
   const given = { ...options, onProgress, signal };
   const crane = await Crane.load(args.recipe === undefined ? given : await completeByRecipe(RECIPES[args.recipe], dataset.name, given));
   try {
-    crane.description.warnings.forEach((warning) => process.stderr.write(`${warning}\n`));
+    crane.description.warnings.forEach((warning) => say(warning));
+    const cost = await imageSizeCost(crane.description);
+    if (cost !== undefined) say(cost);
     if (!args.allowAuxiliary) refuseAuxiliarySet(crane, dataset);
     const command = ['crane', ...process.argv.slice(2)].join(' ');
     const out = args.out ?? path.join('results', dataset.name);
     const evaluation = await evaluateToFolder(crane, dataset, { out, command, report: args.report, referenceMeans: args.referenceMeans, onProgress, signal });
     const results = resultsOf([evaluation], crane.description, command);
     if (args.json === '-') {
-      process.stdout.write(`${JSON.stringify(results)}\n`);
+      printJson(results);
     } else {
       if (args.json !== undefined) writeResults(args.json, results);
-      process.stdout.write(`${tableText(results.datasets[0] as DatasetResult)}\n`);
-      process.stdout.write(`\nWritten: ${path.join(out, 'results.json')}${args.report ? ` and ${path.join(out, 'report.html')}` : ''}\n`);
+      print(tableText(results.datasets[0] as DatasetResult));
+      print(`\nWritten: ${path.join(out, 'results.json')}${args.report ? ` and ${path.join(out, 'report.html')}` : ''}`);
     }
-    for (const { message } of evaluation.failures) process.stderr.write(`${message}\n`);
+    for (const { message } of evaluation.failures) say(shownInLine(message));
     return evaluation.failures.length > 0 ? 1 : 0;
   } finally {
     crane.dispose();

@@ -1,6 +1,7 @@
 import { CLIP_VARIANTS, type Fusion, type ModelOptionsInput } from '../lib/config';
 import type { SpatialFamily } from '../lib/encoders/spatial-encoder';
 import { UsageError } from '../lib/errors';
+import { nearestName } from '../lib/nearest-name';
 import { publishedPromptsBackbone } from '../lib/weights/registry';
 import { isPaperSet, PAPER_SETS, type PublishedMethod, type PublishedSetName } from './published';
 
@@ -106,7 +107,8 @@ export const RECIPE_BACKBONE = publishedPromptsBackbone;
 export function recipeNamed(name: string): Recipe {
   const wanted = RECIPE_NAMES.find((candidate) => candidate === name.trim().toLowerCase());
   if (wanted !== undefined) return RECIPES[wanted];
-  throw new UsageError('usage/recipe', `there is no recipe "${name}". Known: ${RECIPE_NAMES.join(', ')}.`, { found: name, known: RECIPE_NAMES });
+  const near = nearestName(name.trim().toLowerCase(), RECIPE_NAMES);
+  throw new UsageError('usage/recipe', `there is no recipe "${name}". Known: ${RECIPE_NAMES.join(', ')}.${near === undefined ? '' : ` Did you mean ${near}?`}`, { found: name, known: RECIPE_NAMES });
 }
 
 /** How a recipe scores a set. */

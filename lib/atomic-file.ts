@@ -3,6 +3,10 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { isAlive } from './living-process';
+import { makeFolderSync } from './make-folder';
+
+/** Bytes of a name to which what makes it temporary can be added, where names have 255 bytes at most. */
+const LONGEST_BEGINNING = 220;
 
 /** Appends bytes to the file that is being written. */
 export type Append = (bytes: Uint8Array) => void;
@@ -16,7 +20,7 @@ export type Append = (bytes: Uint8Array) => void;
  */
 export function writeFileAtomicallySync(file: string, body: (append: Append) => void): void {
   const temporary = temporaryFor(file);
-  fs.mkdirSync(path.dirname(temporary), { recursive: true });
+  makeFolderSync(path.dirname(temporary));
   try {
     const descriptor = fs.openSync(temporary, 'wx');
     try {
@@ -37,7 +41,7 @@ export function writeFileAtomicallySync(file: string, body: (append: Append) => 
 /** As {@link writeFileAtomicallySync}, of content that is at hand, without blocking. */
 export async function writeFileAtomically(file: string, content: Uint8Array | string): Promise<void> {
   const temporary = temporaryFor(file);
-  await fs.promises.mkdir(path.dirname(temporary), { recursive: true });
+  makeFolderSync(path.dirname(temporary));
   try {
     await fs.promises.writeFile(temporary, content, { flag: 'wx', flush: true });
     await fs.promises.rename(temporary, file);
@@ -59,13 +63,17 @@ export function removeLeftovers(folder: string, name?: string): void {
   for (const entry of fs.readdirSync(folder, { recursive: name === undefined, withFileTypes: true })) {
     const [ending, pid, machine] = TEMPORARY.exec(entry.name) ?? [];
     if (ending === undefined || !entry.isFile() || machine !== machineTag() || isAlive(Number(pid))) continue;
-    if (name === undefined || entry.name === `${name}${ending}`) removeQuietly(path.join(entry.parentPath, entry.name));
+    if (name === undefined || entry.name === `${beginningOf(name)}${ending}`) removeQuietly(path.join(entry.parentPath, entry.name));
   }
 }
 
-/** Beside the file, since a move between disks is no single step; of its own for every call. */
+/** Beside the file, since a move between disks is no single step; of its own for every call, and no longer than a disk takes. */
 function temporaryFor(file: string): string {
-  return path.resolve(`${file}.${process.pid}.${machineTag()}${randomUUID().slice(0, 5)}.partial`);
+  return path.resolve(path.dirname(file), `${beginningOf(path.basename(file))}.${process.pid}.${machineTag()}${randomUUID().slice(0, 5)}.partial`);
+}
+
+function beginningOf(name: string): string {
+  return Buffer.from(name).subarray(0, LONGEST_BEGINNING).toString('utf8');
 }
 
 function machineTag(): string {

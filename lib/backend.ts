@@ -169,7 +169,7 @@ function cudaDevice(): string {
 /** With `nativeFailure`, only where the adapter is hardware: nobody who has not asked for it is served by a GPU that a processor plays. */
 async function prepareWebgpu(reason: string, nativeFailure: string | null = null): Promise<BackendInfo> {
   const adapter = await startWebgpuBackend({ hardwareOnly: nativeFailure !== null });
-  const selfCheck = await checkedOnce('webgpu', adapter.name, 'Update its driver, and run `crane doctor --backend webgpu` again.');
+  const selfCheck = await checkedOnce('webgpu', adapter.name, 'Update its driver, and run `crane doctor` again.');
   await use('webgpu');
   return {
     name: 'webgpu',

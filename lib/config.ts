@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UsageError } from './errors';
+import { optionsError } from './option-errors';
 
 /** How the E-Attn paths correlate tokens with each other (paper section 3.2; spec 8.1). */
 export const ATTENTION_TYPES = ['qq+kk+vv', 'qq+kk', 'qq', 'kk', 'vv', '(q+k+v)^2'] as const;
@@ -142,6 +143,16 @@ export type ModelOptions = z.output<typeof modelOptionsSchema>;
 /** What a caller may leave out. */
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
 
+/**
+ * Checks model options as far as no backbone is needed for it, before anything is loaded.
+ * @throws UsageError naming the option, what was found and what is legal
+ */
+export function checkModelOptions(input: ModelOptionsInput): void {
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const parsed = modelOptionsSchema.partial().safeParse(given);
+  if (!parsed.success) throw optionsError(parsed.error.issues, given);
+}
+
 /** Where D-Attn cuts, by the model that guides it (spec 8.2). */
 const DATTN_BETA = { none: 1.2, dinov2: 1.2, dino: 1.2, sam: 1.08 } as const;
 
@@ -165,7 +176,7 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
     ...given,
   });
   if (!parsed.success) {
-    throw new UsageError('usage/options', `model options: ${z.prettifyError(parsed.error)}`, { issues: parsed.error.issues });
+    throw optionsError(parsed.error.issues, given);
   }
   const options = parsed.data;
   if (options.imageSize % patchSize !== 0) {
@@ -193,7 +204,7 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
     );
   }
   if (options.spatialOnly && options.spatial === 'none') {
-    throw new UsageError('usage/spatial-only', 'features of D-Attn alone were asked for, but there is no second vision model to guide it; name one with --spatial', { spatial: options.spatial });
+    throw new UsageError('usage/spatial-only', 'features of D-Attn alone were asked for, but there is no second vision model to guide it; name one with `spatial`', { spatial: options.spatial });
   }
   const firstDual = layers - options.eattnBlocks + 1;
   const withoutPath = options.spatial === 'none' ? [] : options.layers.filter((layer) => layer < firstDual);

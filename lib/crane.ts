@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
-import type { Activation, ClipSizes, HeadsChoice, ModelOptions, ModelOptionsInput } from './config';
+import { checkModelOptions, type Activation, type ClipSizes, type HeadsChoice, type ModelOptions, type ModelOptionsInput } from './config';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
@@ -31,6 +31,7 @@ import { openSpatial, spatialSourceOf, type OpenSpatialOptions, type SpatialChoi
 import type { CraneModel } from './methods/crane/model';
 import type { OnProgress } from './progress';
 import { StreamMemory } from './stream-memory';
+import { allowsPrivateUrls } from './web/request';
 import { isOffline } from './weights/download';
 import type { PromptCheckpoint } from './weights/prompt-checkpoint';
 
@@ -57,6 +58,11 @@ export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
   readonly batchSize?: number;
   /** Never touch the network. */
   readonly offline?: boolean;
+  /**
+   * Download pictures and weights from hosts of private networks too, such as a camera's. Default: whether the environment
+   * has `CRANE_ALLOW_PRIVATE_URLS`.
+   */
+  readonly allowPrivateUrls?: boolean;
   /**
    * Read pictures as the reference does: EXIF orientation ignored, 16-bit samples clipped (docs/deviations.md). By default
    * as in training, where the prompts say it, else false.
@@ -148,7 +154,7 @@ export class Crane {
     readonly description: ModelDescription,
     private readonly text: tf.Tensor3D | undefined,
     private readonly batchSize: number,
-    private readonly offline: boolean,
+    private readonly reach: { readonly offline: boolean; readonly allowPrivateUrls: boolean },
   ) {}
 
   /**
@@ -157,11 +163,12 @@ export class Crane {
    * @throws UsageError for options that do not fit; WeightsError for files; BackendError for an explicit backend
    */
   static async load(options: CraneOptions = {}): Promise<Crane> {
-    const { backbone: backboneName = EMBEDDED_BACKBONE, offline = isOffline(), onProgress, signal, activation, heads, referenceImages } = options;
+    const { backbone: backboneName = EMBEDDED_BACKBONE, offline = isOffline(), allowPrivateUrls = allowsPrivateUrls(), onProgress, signal, activation, heads, referenceImages } = options;
     const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
+    checkModelOptions(modelOptionsAmong(options));
     if (options.prompts === undefined) refuseWithoutPrompts(backboneName);
     const backend = await prepareBackend(options.backend ?? 'auto');
-    const access = { offline, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
+    const access = { offline, allowPrivateUrls, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
     const opened = await openBackbone(backboneName, {
       ...access,
       words: [NORMAL_WORDS, ANOMALOUS_WORDS],
@@ -198,7 +205,7 @@ export class Crane {
       if (!model.options.context) model.fixPrompts();
       const text = model.options.context ? undefined : model.encodePrompts();
       const usual = model.options.dattnMean === 'batch' && spatial ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
-      return new Crane(model, description, text, batchSize ?? usual, offline);
+      return new Crane(model, description, text, batchSize ?? usual, { offline, allowPrivateUrls });
     } catch (error) {
       model?.dispose();
       throw error;
@@ -300,7 +307,7 @@ export class Crane {
   private async prepare(input: DetectInput, stream: StreamMemory, memory: MemoryClaim): Promise<Prepared> {
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
     const { reference, ...rule } = this.description.preprocessing;
-    const reading = { reference, offline: this.offline };
+    const reading = { reference, ...this.reach };
     const decoded = await decodeImage(image, { ...reading, memory });
     const { imageSize } = this.model.options;
     const { width, height } = decoded;
@@ -364,7 +371,7 @@ export class Crane {
 
 /** The options of the model among those of loading. */
 function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
-  const { backbone, prompts, spatial, activation, heads, backend, batchSize, offline, referenceImages, onProgress, signal, ...model } = options;
+  const { backbone, prompts, spatial, activation, heads, backend, batchSize, offline, allowPrivateUrls, referenceImages, onProgress, signal, ...model } = options;
   return model;
 }
 
@@ -421,7 +428,7 @@ async function openSpatialFor(prompts: PromptCheckpoint, chosen: SpatialChoice |
     throw new UsageError(
       'usage/spatial-missing',
       `the prompts were trained with ${trained?.family} of ${trained?.weights ?? 'unnamed weights'}, which is not here; ` +
-        'give it with --spatial-weights, or do without: --spatial none',
+        "give it with `spatial.weights`, or do without: `spatial: 'none'`",
       { family: trained?.family, weights: trained?.weights },
       { cause: error },
     );
@@ -434,7 +441,7 @@ async function warningsAboutSpatial(prompts: PromptCheckpoint, used: SpatialWeig
   if (trained === undefined) return [];
   const family = used?.family ?? 'none';
   if (trained.family !== family) {
-    return [`The prompts were trained with --spatial ${trained.family}, but are used with --spatial ${family}; scores may mean little.`];
+    return [`The prompts were trained with \`spatial: '${trained.family}'\`, but are used with \`spatial: '${family}'\`; scores may mean little.`];
   }
   const wanted = prompts.metadata[SPATIAL_HASH_KEY];
   if (used === undefined || wanted === undefined || wanted === (await used.sha256())) return [];

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import { makeFolderSync } from './make-folder';
 import { CraneError } from './errors';
 import { isAlive } from './living-process';
 
@@ -45,7 +46,11 @@ export async function withFileLock<T>(file: string, body: () => Promise<T>, opti
 }
 
 async function acquire(file: string, token: string, options: LockOptions): Promise<void> {
-  fs.mkdirSync(path.dirname(file), { recursive: true });
+  try {
+    makeFolderSync(path.dirname(file));
+  } catch (error) {
+    throw failed(file, error);
+  }
   let told = false;
   while (!create(file, { pid: process.pid, host: os.hostname(), token })) {
     const holder = readHolder(file);
@@ -69,10 +74,16 @@ function create(file: string, holder: LockHolder): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw new CraneError('lock/failed', `${file} cannot be made: ${String(error)}. Choose a folder that can be written (CRANE_CACHE for weights, CRANE_DATA for sets).`, { file }, { cause: error });
+    throw failed(file, error);
   } finally {
-    fs.rmSync(draft, { force: true });
+    removeQuietly(draft);
   }
+}
+
+function failed(file: string, cause: unknown): CraneError {
+  const { code } = cause as NodeJS.ErrnoException;
+  const message = `nothing can be written to ${path.dirname(file)} (${code ?? String(cause)}). Choose another folder: CRANE_CACHE names the one for weights, CRANE_DATA the one for sets.`;
+  return new CraneError('lock/failed', message, { file, code }, { cause });
 }
 
 function readHolder(file: string): LockHolder | null {
@@ -100,7 +111,16 @@ function takeAway(file: string, dead: LockHolder | null): void {
   } catch {
     // Somebody else moved it first.
   } finally {
-    fs.rmSync(aside, { force: true });
+    removeQuietly(aside);
+  }
+}
+
+/** Where nothing could be written nothing is left, and that is said already. */
+function removeQuietly(file: string): void {
+  try {
+    fs.rmSync(file, { force: true });
+  } catch {
+    // Below a file there is nothing to remove, which the system calls an error.
   }
 }
 

@@ -30,6 +30,12 @@ describe.each(forms)('a file written %s', (_, write) => {
     expect(fs.readdirSync(folder)).toEqual(['taken']);
   });
 
+  test('may have a name as long as disks take', async () => {
+    const name = `${'é'.repeat(125)}.json`;
+    await write(path.join(folder, name), 'text');
+    expect(fs.readdirSync(folder)).toEqual([name]);
+  });
+
   test('below a file is the system\'s error', async () => {
     fs.writeFileSync(path.join(folder, 'file'), '');
     await expect(write(path.join(folder, 'file', 'x'), 'text')).rejects.toMatchObject({ code: expect.stringMatching(/^(ENOTDIR|EEXIST)$/) as string });

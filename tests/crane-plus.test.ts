@@ -138,8 +138,8 @@ describeWithGoldens('Crane+ in use', () => {
       'crane.spatial': goldenPath('vfm_dino.safetensors'), 'crane.spatial.sha256': '0'.repeat(64),
     });
     expect(await warningsOf({ prompts: plain })).toEqual([]);
-    expect(await warningsOf({ prompts: plain, spatial: spatial('dinov2') })).toEqual([expect.stringMatching(/--spatial none.*--spatial dinov2/)]);
-    expect(await warningsOf({ prompts: plus, spatial: 'none' })).toEqual([expect.stringMatching(/--spatial dino,.*--spatial none/)]);
+    expect(await warningsOf({ prompts: plain, spatial: spatial('dinov2') })).toEqual([expect.stringMatching(/`spatial: 'none'`.*`spatial: 'dinov2'`/)]);
+    expect(await warningsOf({ prompts: plus, spatial: 'none' })).toEqual([expect.stringMatching(/`spatial: 'dino'`,.*`spatial: 'none'`/)]);
     expect(await warningsOf({ prompts: plus, spatial: spatial('dino') })).toEqual([expect.stringMatching(/other weights of dino .*sha256 000000000000/)]);
     // Prompts of unknown making say nothing.
     expect(await warningsOf({ spatial: spatial('sam') })).toEqual([]);
@@ -158,7 +158,7 @@ describeWithGoldens('Crane+ in use', () => {
     writePromptCheckpoint(file, await readPromptCheckpoint(goldenPath('prompts_tiny.pth')), {
       'crane.options': JSON.stringify({ spatial: 'dinov2' }), 'crane.spatial': 'castings-dinov2.safetensors',
     });
-    await expectNoLeak(() => expect(Crane.load(tiny({ prompts: file }))).rejects.toThrow(/trained with dinov2 of castings-dinov2.safetensors.*--spatial none/));
+    await expectNoLeak(() => expect(Crane.load(tiny({ prompts: file }))).rejects.toThrow(/trained with dinov2 of castings-dinov2.safetensors.*`spatial: 'none'`/));
   });
 
   test('weights in half precision score alike', async () => {
@@ -180,7 +180,7 @@ describeWithGoldens('Crane+ in use', () => {
     ['weights of a near relative', { spatial: { model: 'dinov2' as const, weights: 'DINO', heads: 3 } }, /holds weights of dino, but dinov2/],
     ['heads that do not divide', { spatial: { model: 'dinov2' as const, weights: 'DINOV2', heads: 5 } }, /heads/],
     ['an input that is not whole patches', { spatial: { model: 'dinov2' as const, weights: 'DINOV2', heads: 3 }, imageSize: 77, backbone: 'nano' }, /image size|multiple/i],
-    ['D-Attn alone without a second model', { spatial: 'none' as const, spatialOnly: true }, /--spatial/],
+    ['D-Attn alone without a second model', { spatial: 'none' as const, spatialOnly: true }, /`spatial`/],
     ['layers without a spatial path', { spatial: { model: 'sam' as const, weights: 'SAM' }, layers: [1, 6] }, /layers 1 /],
     ['the backbone as second model', { spatial: { model: 'dinov2' as const, weights: 'CLIP' } }, /./],
   ])('refused: %s', async (_, options, message) => {

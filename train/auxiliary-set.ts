@@ -31,7 +31,7 @@ export interface AuxiliarySet {
  */
 export async function openAuxiliarySet(namesOrFolders: readonly string[], { categories, layout, normalWithoutMask, onProgress, signal }: OpenAuxiliaryOptions = {}): Promise<AuxiliarySet> {
   if (namesOrFolders.length === 0) {
-    throw new UsageError('training/no-auxiliary', 'no auxiliary set is named; give a registered name or a folder (--aux), or several');
+    throw new UsageError('training/no-auxiliary', 'no auxiliary set is named; give a registered name or a folder, or several, with `auxiliary`');
   }
   const datasets: Dataset[] = [];
   for (const nameOrFolder of namesOrFolders) {
@@ -69,7 +69,7 @@ export function chooseSamples({ datasets, strata, name }: AuxiliarySet, training
   if (withoutMasks && training.pixelWeight > 0) {
     throw new TrainingError(
       'training/no-masks',
-      `${withoutMasks.root} has labels per image only, but the pixel losses need masks; choose a set with masks, or train on image labels alone with --pixel-weight 0`,
+      `${withoutMasks.root} has labels per image only, but the pixel losses need masks; choose a set with masks, or train on image labels alone with \`pixelWeight: 0\``,
       { root: withoutMasks.root },
     );
   }

@@ -2,16 +2,20 @@ import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../cli/examples';
 import { INTERRUPTED, interruptible } from '../cli/interrupt';
-import { batchSizeFrom, headsFrom, modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../cli/model-options';
+import { headsFrom, modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../cli/model-options';
+import { asFlags } from '../cli/option-flags';
+import { print, printJson, say } from '../cli/output';
 import { createProgressReporter } from '../cli/progress-bar';
 import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../cli/set-options';
 import { formatTable } from '../cli/table';
+import { jsonText, shownInLine } from '../cli/terminal-text';
 import type { BackendChoice } from '../lib/backend';
 import { parseBytes } from '../lib/bytes';
 import { CraneError, UsageError } from '../lib/errors';
 import { spatialSourceOf, type SpatialChoice } from '../lib/methods/crane/spatial';
-import { configOf, shellWord } from './config';
+import { configOf } from './config';
 import { runTraining, type TrainingResult, type TrainOptions } from './run';
+import { shellWord } from './shell-word';
 
 interface TrainArguments extends Omit<ModelArguments, 'backend' | 'seed' | 'offline' | 'referenceImages'>, SetArguments {
   aux?: string | undefined;
@@ -81,7 +85,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           .option('interpolation', { choices: ['nearest', 'bilinear'] as const, defaultDescription: 'nearest', describe: 'how patches become pixels', group: TRAINING })
           .option('out', { type: 'string', defaultDescription: 'checkpoints/runs/SET-SEED-HASH', describe: 'folder of the run', group: KEEPING })
           .option('resume', { type: 'string', describe: 'folder of a run to go on with', group: KEEPING })
-          .option('overwrite', { type: 'boolean', default: false, describe: 'throw away an unfinished run in the folder', group: KEEPING })
+          .option('overwrite', { type: 'boolean', default: false, describe: 'throw away the run that is in the folder', group: KEEPING })
           .option('save-every', { type: 'number', defaultDescription: '20', describe: 'steps between saved states', group: KEEPING })
           .option('save-frequency', { type: 'number', defaultDescription: '1', describe: 'epochs between kept prompts', group: KEEPING })
           .option('cache', { type: 'boolean', defaultDescription: 'true', describe: 'keep features on disk for the next run', group: KEEPING })
@@ -120,15 +124,19 @@ async function runCommand(args: ArgumentsCamelCase<TrainArguments>, signal: Abor
       onProgress: createProgressReporter(process.stderr, { json: args.json }),
       onStart: ({ folder, step }) => {
         at = { folder, step };
-        if (step > 0 && !args.json) process.stderr.write(`Going on after step ${step}.\n`);
+        if (step > 0 && !args.json) say(`Going on after step ${step}.`);
       },
       onStep: ({ step, steps }) => {
         if (at) at = { ...at, step, steps };
       },
-      onNotice: (message) => void process.stderr.write(`${args.json ? JSON.stringify({ kind: 'notice', message }) : message}\n`),
+      onNotice: (message) => {
+        if (args.json) process.stderr.write(`${jsonText({ kind: 'notice', message: asFlags(message) })}\n`);
+        else say(shownInLine(message));
+      },
       signal,
     });
-    process.stdout.write(args.json ? `${JSON.stringify(result)}\n` : summaryOf(result));
+    if (args.json) printJson(result);
+    else print(summaryOf(result).trimEnd());
   } catch (error) {
     throw error instanceof CraneError && error.code === INTERRUPTED && at ? stopped(at, error) : error;
   }
@@ -198,7 +206,7 @@ function trainingOptionsFrom(args: TrainArguments): NonNullable<TrainOptions['tr
     mosaicRate,
     roundGradients,
     validate,
-    batchSize: batchSizeFrom(args as TrainArguments & ModelArguments),
+    batchSize: args.batchSize,
     contextProbability: contextProbability ?? (context === false ? 0 : undefined),
   });
 }

@@ -5,6 +5,7 @@ import { spatialSourceOf } from '../lib/methods/crane/spatial';
 import { completeTrainingOptions, type TrainingOptions } from './options';
 import type { TrainOptions } from './run';
 import { openRunWeights } from './run-weights';
+import { shellWord } from './shell-word';
 import { SAVE_EVERY } from './training-loop';
 
 /** Model options that no option of the command names: training scores nothing. */
@@ -83,11 +84,6 @@ function optionEntries(options: Loose<TrainOptions>, model: ModelOptions, traini
 function headsText(heads: TrainOptions['heads']): string | undefined {
   if (heads === undefined) return undefined;
   return typeof heads === 'number' ? String(heads) : [heads.vision ?? '', heads.text ?? ''].join(',').replace(/,$/, '');
-}
-
-/** As a shell takes it. */
-export function shellWord(text: string): string {
-  return /[^\w./@:,=+-]/.test(text) || text === '' ? `'${text.replaceAll("'", `'\\''`)}'` : text;
 }
 
 /** `imageSize` as `image-size`. */

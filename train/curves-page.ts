@@ -72,7 +72,7 @@ function bestSentence({ best, epochs }: RunFile): Html | null {
   if (best === null || epochs.length === 0) return null;
   return best.by === 'validation'
     ? html` Best on the images held back: <b>epoch ${best.epoch}</b>, with a mean of image and pixel AUROC of ${percent(best.value)}.`
-    : html` Lowest loss: <b>epoch ${best.epoch}</b>; nothing was held back to choose by (--validate).`;
+    : html` Lowest loss: <b>epoch ${best.epoch}</b>; nothing was held back to choose by (validate).`;
 }
 
 function lossPanel({ name, title, note }: (typeof LOSSES)[number], steps: readonly StepLine[], epochs: readonly EpochRecord[]): Html {

@@ -254,7 +254,7 @@ function refuseTooLarge(bytes: number, images: number): void {
   throw new TrainingError(
     'training/memory',
     `the features of ${images} images take ${formatBytes(bytes)}, but this machine has ${formatBytes(memory)}; ` +
-      'keep them on disk (without --no-cache), or train on fewer categories (--categories) or at a smaller --image-size',
+      'keep them on disk (without `cache: false`), or train on fewer `categories` or at a smaller `imageSize`',
     { bytes, memory, images },
   );
 }

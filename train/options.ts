@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ModelOptions } from '../lib/config';
-import { UsageError } from '../lib/errors';
 import { PROMPT_SIZES } from '../lib/methods/crane/build';
+import { optionsError } from '../lib/option-errors';
 
 /** How prompts are trained. Defaults are those of the reference's training program (spec 8.5, 10.6). */
 export const trainingOptionsSchema = z.object({
@@ -53,6 +53,16 @@ export type TrainingOptions = z.output<typeof trainingOptionsSchema>;
 export type TrainingOptionsInput = Partial<z.input<typeof trainingOptionsSchema>>;
 
 /**
+ * Checks training options as far as no model is needed for it, before anything is loaded.
+ * @throws UsageError naming the option, what was found and what is legal
+ */
+export function checkTrainingOptions(input: TrainingOptionsInput): void {
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const parsed = trainingOptionsSchema.partial().safeParse(given);
+  if (!parsed.success) throw optionsError(parsed.error.issues, given);
+}
+
+/**
  * Completes training options for a model.
  * @throws UsageError naming the option, what was found and what is legal
  */
@@ -63,7 +73,7 @@ export function completeTrainingOptions(input: TrainingOptionsInput, model: Mode
     ...given,
   });
   if (!parsed.success) {
-    throw new UsageError('usage/options', `training options: ${z.prettifyError(parsed.error)}`, { issues: parsed.error.issues });
+    throw optionsError(parsed.error.issues, given);
   }
   return parsed.data;
 }

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import { makeFolderSync } from '../lib/make-folder';
 import { writeFileAtomicallySync } from '../lib/atomic-file';
 import { CraneError, TrainingError } from '../lib/errors';
 import { withFileLock } from '../lib/file-lock';
@@ -57,7 +58,7 @@ export class RunFolder {
     this.make();
     const onWait = (holder: { readonly pid: number; readonly host: string } | null): never => {
       const who = holder === null ? '' : ` (process ${holder.pid} on ${holder.host})`;
-      throw new TrainingError('training/busy', `another run${who} is at work in ${this.root}; wait for it, or choose another folder (--out)`, { folder: this.root, holder });
+      throw new TrainingError('training/busy', `another run${who} is at work in ${this.root}; wait for it, or choose another folder with \`out\``, { folder: this.root, holder });
     };
     try {
       return await withFileLock(
@@ -108,7 +109,7 @@ export class RunFolder {
 
   private make(): void {
     try {
-      fs.mkdirSync(this.root, { recursive: true });
+      makeFolderSync(this.root);
     } catch (error) {
       throw unwritable(this.root, error, null);
     }
@@ -143,7 +144,7 @@ function unwritable(file: string, error: unknown, resumable: string | null): Tra
   const full = code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(code);
   const reason = full ? 'the disk is full' : `cannot be written (${code})`;
   const advice = full ? 'Free some space' : 'Check the folder, its rights and the space left';
-  const after = resumable === null ? '.' : `; the last checkpoint is whole: go on with "crane train --resume ${resumable}".`;
+  const after = resumable === null ? '.' : `; the last checkpoint is whole: go on with \`resume: '${resumable}'\`.`;
   return new TrainingError('training/unwritable', `${file}: ${reason}. ${advice}${after}`, { file, code }, { cause: error });
 }
 

@@ -58,7 +58,7 @@ export function readRunState(file: string): RunState | undefined {
   try {
     const text = source.metadata['crane.state'];
     if (source.metadata['crane.format'] !== FORMAT || text === undefined) {
-      throw new TrainingError('training/state', `${file} is no state of a training run; move it away, or choose another folder (--out)`, { file });
+      throw new TrainingError('training/state', `${file} is no state of a training run; move it away, or choose another folder with \`out\``, { file });
     }
     // Written by this program alone, and in one piece.
     const { adamStep, ...rest } = JSON.parse(text) as Omit<RunState, 'prompts' | 'adam'> & { adamStep: number };

@@ -28,8 +28,8 @@ export interface RunWeights {
  * @throws UsageError for options that do not fit; WeightsError for files
  */
 export async function openRunWeights(options: TrainOptions): Promise<RunWeights> {
-  const { offline, onProgress, signal } = options;
-  const access = { ...(offline === undefined ? {} : { offline }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
+  const { offline, allowPrivateUrls, onProgress, signal } = options;
+  const access = { ...(offline === undefined ? {} : { offline }), ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
   const { activation, heads } = options;
   const opened = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, {
     ...access,
@@ -89,7 +89,7 @@ function refuseNarrowContext({ name, sizes }: Backbone, model: ModelOptions, tra
   if (!withContext || sizes.embedDimension === sizes.text.width) return;
   throw new UsageError(
     'training/context-width',
-    `image context needs a text encoder as wide as the shared space, but ${name} has ${sizes.text.width} and ${sizes.embedDimension}; train with --no-context`,
+    `image context needs a text encoder as wide as the shared space, but ${name} has ${sizes.text.width} and ${sizes.embedDimension}; train with \`contextProbability: 0\``,
     { textWidth: sizes.text.width, embedDimension: sizes.embedDimension },
   );
 }

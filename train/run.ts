@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { BackendChoice } from '../lib/backend';
-import type { Activation, HeadsChoice, ModelOptionsInput } from '../lib/config';
+import { checkModelOptions, type Activation, type HeadsChoice, type ModelOptionsInput } from '../lib/config';
 import { TrainingError, UsageError } from '../lib/errors';
 import type { SpatialChoice } from '../lib/methods/crane/spatial';
 import type { OnProgress } from '../lib/progress';
@@ -12,7 +12,7 @@ import { encodeForTraining, type EncodedSet } from './encoded-set';
 import { bestEpoch, type BestEpoch, type EpochRecord } from './epoch-record';
 import { EventLog } from './event-log';
 import type { FeaturePrecision } from './feature-store';
-import type { TrainingOptions, TrainingOptionsInput } from './options';
+import { checkTrainingOptions, type TrainingOptions, type TrainingOptionsInput } from './options';
 import { prepareRun, type PreparedRun } from './prepare-run';
 import { readRunFile, RUN_SCHEMA_VERSION, type RunFile, type RunRequest, type SkippedImage } from './run-file';
 import { RunFolder } from './run-folder';
@@ -54,7 +54,7 @@ export interface TrainOptions {
    * that are given must agree. Where no run was begun there, it begins.
    */
   readonly resume?: string;
-  /** Start anew in a folder that holds an unfinished run. Default false: such a run is not thrown away. */
+  /** Start anew in a folder that holds a run, finished or not. Default false: it is not thrown away. */
   readonly overwrite?: boolean;
   /** Steps between saved states; one is saved at the end of each epoch as well. Default 20. */
   readonly saveEvery?: number;
@@ -62,6 +62,8 @@ export interface TrainOptions {
   readonly saveFrequency?: number;
   readonly backend?: BackendChoice;
   readonly offline?: boolean;
+  /** Download weights from hosts of private networks too. Default: see `CraneOptions`. */
+  readonly allowPrivateUrls?: boolean;
   readonly referenceImages?: boolean;
   /**
    * Keep features on disk for the next run, in `folder` (default: in the cache folder) up to `size` bytes (default 20 GB);
@@ -105,20 +107,22 @@ export interface TrainingResult {
  * runs the epochs on the features. `README.md` says what the run folder holds.
  * @throws DatasetError for a set that is not there; TrainingError `training/no-anomalous`, `training/no-masks`,
  *   `training/unreadable`, `training/diverged`, `training/unwritable`, `training/busy`, `training/changed` where a run
- *   that is resumed would no longer be the same; UsageError for options, and `training/unfinished`; WeightsError for
+ *   that is resumed would no longer be the same; UsageError for options, `training/unfinished` and `training/finished`; WeightsError for
  *   files; the signal's reason
  */
 export async function runTraining(given: TrainOptions): Promise<TrainingResult> {
   const before = given.resume === undefined ? undefined : readRunFile(new RunFolder(path.resolve(given.resume)).record);
   const options = before === undefined ? given : continued(before, given);
   if (given.resume !== undefined && before === undefined && given.auxiliary === undefined) {
-    throw new UsageError('training/no-run', `${given.resume} holds no run to go on with; name the folder of one, or say with --aux what to begin there`, { folder: given.resume });
+    throw new UsageError('training/no-run', `${given.resume} holds no run to go on with; name the folder of one, or say with \`auxiliary\` what to begin there`, { folder: given.resume });
   }
   if (given.resume !== undefined && given.out !== undefined && path.resolve(given.resume) !== path.resolve(given.out)) {
     throw new UsageError('training/two-folders', `a run is gone on with in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`, { resume: given.resume, out: given.out });
   }
   const saveEvery = wholeNumber('saveEvery', options.saveEvery ?? SAVE_EVERY);
   const saveFrequency = wholeNumber('saveFrequency', options.saveFrequency ?? 1);
+  checkTrainingOptions(options.training ?? {});
+  checkModelOptions(options.model ?? {});
   const prepared = await prepareRun(options);
   try {
     const { record } = prepared;
@@ -147,6 +151,22 @@ function wholeNumber(option: string, value: number): number {
   throw new UsageError('usage/options', `${option} ${value}: expected a whole number, 1 or more`, { option, found: value });
 }
 
+/** @throws UsageError where the folder holds a run, or prompts, that a new one would throw away */
+function refuseOlderRun(folder: RunFolder): void {
+  const anew = 'To throw it away and start anew: `overwrite: true`; or choose another folder with `out`.';
+  const state = readRunState(folder.state);
+  if (state !== undefined) {
+    throw new UsageError(
+      'training/unfinished',
+      `${folder.root} holds a run that stopped after step ${state.step}. Go on with it: \`resume: '${folder.root}'\`.\n${anew}`,
+      { folder: folder.root, step: state.step },
+    );
+  }
+  if (fs.existsSync(folder.prompts) || fs.existsSync(folder.best)) {
+    throw new UsageError('training/finished', `${folder.root} holds the prompts of a run that is finished.\n${anew}`, { folder: folder.root });
+  }
+}
+
 type RunOptions = TrainOptions & { readonly saveEvery: number; readonly saveFrequency: number };
 
 /** One run in its folder, whose lock is held. */
@@ -165,14 +185,8 @@ class Run {
   private runHere(): RunFile | undefined {
     const { folder, options } = this;
     if (options.resume === undefined) {
-      const state = options.overwrite ? undefined : readRunState(folder.state);
-      if (state === undefined) return undefined;
-      throw new UsageError(
-        'training/unfinished',
-        `${folder.root} holds a run that stopped after step ${state.step}. Go on with it: crane train --resume ${folder.root}\n` +
-          'To throw it away and start anew, say --overwrite; or choose another folder (--out).',
-        { folder: folder.root, step: state.step },
-      );
+      if (!options.overwrite) refuseOlderRun(folder);
+      return undefined;
     }
     const before = readRunFile(folder.record);
     if (before === undefined) return undefined;
@@ -181,7 +195,7 @@ class Run {
       throw new TrainingError(
         'training/changed',
         `${folder.root} cannot be gone on with, since it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
-          'Put these back, or start a new run in another folder (--out).',
+          'Put these back, or start a new run in another folder with `out`.',
         { folder: folder.root, changed },
       );
     }
@@ -291,7 +305,7 @@ class Run {
 
 /** Options as another process can take them up: without callbacks, with absolute places and every training option. */
 function requestOf(options: RunOptions, training: TrainingOptions): RunRequest {
-  const { resume, out, overwrite, commandLine, offline, onProgress, onStart, onStep, onEpoch, onNotice, signal, ...request } = options;
+  const { resume, out, overwrite, commandLine, offline, allowPrivateUrls, onProgress, onStart, onStep, onEpoch, onNotice, signal, ...request } = options;
   const auxiliary = (typeof request.auxiliary === 'string' ? [request.auxiliary] : (request.auxiliary ?? [])).map((name) => (findRegisteredDataset(name) ? name : path.resolve(name)));
   const absolute = (name: string): string => (fs.existsSync(name) ? path.resolve(name) : name);
   return {

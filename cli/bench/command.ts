@@ -2,7 +2,7 @@ import type { CommandModule } from 'yargs';
 import { BACKEND_CHOICES, prepareBackend, type BackendChoice } from '../../lib/backend';
 import { UsageError } from '../../lib/errors';
 import { interruptible } from '../interrupt';
-import { openJsonLines } from '../output';
+import { openJsonLines, print } from '../output';
 import { withExamples } from '../examples';
 import { createProgressReporter } from '../progress-bar';
 import { formatTable } from '../table';
@@ -94,7 +94,7 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
       if (args.json === '-') return;
       // In the place of the progress bar.
       if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
-      process.stdout.write(text);
+      print(text.replace(/\n$/, ''));
     };
     say(`${machineText(machine)}\n`);
     const figures: Record<string, unknown> = {};

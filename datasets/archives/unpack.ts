@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { makeFolderSync } from '../../lib/make-folder';
 import { CraneError, DatasetError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
 import { RandomAccessFile, readBytes } from '../../lib/weights/byte-section';
@@ -96,10 +97,10 @@ function placeOf({ name, kind }: Entry, archive: string, folder: string): string
 
 function write({ kind, pieces }: Entry, place: string): void {
   if (kind === 'folder') {
-    fs.mkdirSync(place, { recursive: true });
+    makeFolderSync(place);
     return;
   }
-  fs.mkdirSync(path.dirname(place), { recursive: true });
+  makeFolderSync(path.dirname(place));
   const descriptor = fs.openSync(place, 'wx');
   try {
     for (const piece of pieces()) {
@@ -111,7 +112,7 @@ function write({ kind, pieces }: Entry, place: string): void {
 }
 
 function checkRoom(needed: number, archive: string, folder: string): void {
-  fs.mkdirSync(folder, { recursive: true });
+  makeFolderSync(folder);
   const { bavail, bsize } = fs.statfsSync(folder);
   if (bavail * bsize >= needed) return;
   throw new DatasetError('dataset/disk-full', `no room to unpack ${path.basename(archive)}: it takes ${needed} bytes, ${bavail * bsize} are free in ${folder}. Make room, or choose another folder with CRANE_DATA.`, { folder, needed, free: bavail * bsize });

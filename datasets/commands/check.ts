@@ -3,13 +3,14 @@ import { withExamples } from '../../cli/examples';
 import { createProgressReporter } from '../../cli/progress-bar';
 import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../../cli/set-options';
 import { formatTable } from '../../cli/table';
+import { shownInLine } from '../../cli/terminal-text';
 import { checkDataset, type DatasetReport } from '../check';
 import { dataFolder, presentDatasets } from '../data-folder';
 import { openDataset } from '../dataset';
 import { surveyDataset, type Survey } from '../survey';
 import type { DatasetProblem } from '../sample';
 import { dryRunJson, printDryRun } from './dry-run';
-import { expectedText, print, withJson, type JsonOption } from './print';
+import { expectedText, print, printJson, withJson, type JsonOption } from './print';
 
 interface CheckArguments extends JsonOption, SetArguments {
   set?: string | undefined;
@@ -36,7 +37,7 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
     if (sets.length === 0) return print(`No set is in ${dataFolder()}. "crane datasets list" says what there is and how to get it.`);
     if (dryRun) {
       const surveys = sets.map((name) => surveyDataset(name, how));
-      if (json) print(JSON.stringify(set === undefined ? surveys.map(dryRunJson) : dryRunJson(surveys[0] as Survey), null, 2));
+      if (json) printJson(set === undefined ? surveys.map(dryRunJson) : dryRunJson(surveys[0] as Survey), 2);
       else surveys.forEach(printDryRun);
       return;
     }
@@ -49,7 +50,7 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
       if (!json) printReport(report);
       if (report.problems.some((problem) => problem.severity === 'error')) process.exitCode = 1;
     }
-    if (json) print(JSON.stringify(set === undefined ? reports : reports[0], null, 2));
+    if (json) printJson(set === undefined ? reports : reports[0], 2);
   },
 };
 
@@ -81,6 +82,6 @@ function shortList(names: readonly string[]): string {
 function printProblems(title: string, problems: readonly DatasetProblem[]): void {
   if (problems.length === 0) return;
   print(`\n${problems.length} ${title}${problems.length === 1 ? '' : 's'}:`);
-  problems.slice(0, shownProblems).forEach((problem) => print(`  ${problem.message}`));
+  problems.slice(0, shownProblems).forEach((problem) => print(`  ${shownInLine(problem.message)}`));
   if (problems.length > shownProblems) print(`  and ${problems.length - shownProblems} more; --json lists all`);
 }

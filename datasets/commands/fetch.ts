@@ -1,11 +1,12 @@
 import type { CommandModule } from 'yargs';
 import { withExamples } from '../../cli/examples';
 import { interruptible } from '../../cli/interrupt';
+import { say } from '../../cli/output';
 import { createProgressReporter } from '../../cli/progress-bar';
 import { countSamples, openDataset } from '../dataset';
 import { fetchDataset } from '../fetch';
 import { registeredDatasets } from '../registry';
-import { countsText, expectedText, print, withJson, type JsonOption } from './print';
+import { countsText, expectedText, print, printJson, withJson, type JsonOption } from './print';
 import { registeredEntry } from './where';
 
 interface FetchArguments extends JsonOption {
@@ -30,10 +31,13 @@ export const fetchCommand: CommandModule<object, FetchArguments> = {
   handler: async ({ name, json, acceptLicense, keepArchives }) => {
     const entry = registeredEntry(name);
     const onProgress = createProgressReporter(process.stderr, { json });
-    const { folder, fetched } = await interruptible((signal) => fetchDataset(entry, { acceptLicense, keepArchives, onProgress, signal }));
+    const { folder, fetched } = await interruptible((signal) => fetchDataset(entry, {
+      acceptLicense, keepArchives, onProgress, signal,
+      onWait: (holder) => say(`${entry.name} is being fetched by process ${holder?.pid ?? '?'}; waiting for it`),
+    }));
     const dataset = await openDataset(entry.name, { allowIncomplete: true, onProgress });
     const counts = countSamples(dataset.categories);
-    if (json) return print(JSON.stringify({ name: entry.name, folder, fetched, counts, problems: dataset.problems }, null, 2));
+    if (json) return printJson({ name: entry.name, folder, fetched, counts, problems: dataset.problems }, 2);
     print(`${entry.title} ${fetched ? 'is in' : 'was already in'} ${folder}`);
     print(`Licence: ${entry.licence}`);
     print(`Found ${countsText(counts)} normal and anomalous images, expected ${expectedText(entry.expected)}. "crane datasets check ${entry.name}" opens every file.`);

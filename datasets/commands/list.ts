@@ -8,7 +8,7 @@ import { dataFolder, findDatasetFolder } from '../data-folder';
 import { countSamples, openDataset } from '../dataset';
 import { registeredDatasets, type RegisteredDataset } from '../registry';
 import type { DatasetCounts } from '../sample';
-import { countsText, expectedText, print, withJson, type JsonOption } from './print';
+import { countsText, expectedText, print, printJson, withJson, type JsonOption } from './print';
 
 /** What is on disk of a registered set. */
 interface Found {
@@ -28,7 +28,7 @@ export const listCommand: CommandModule<object, JsonOption> = {
     const onProgress = createProgressReporter(process.stderr, { json });
     const entries: { entry: RegisteredDataset; found: Found | null }[] = [];
     for (const entry of registeredDatasets) entries.push({ entry, found: await lookAt(entry, data, onProgress) });
-    if (json) return print(JSON.stringify({ dataFolder: data, datasets: entries.map(({ entry, found }) => ({ ...entry, get: howToGet(entry), folder: found?.folder ?? null, found })) }, null, 2));
+    if (json) return printJson({ dataFolder: data, datasets: entries.map(({ entry, found }) => ({ ...entry, get: howToGet(entry), folder: found?.folder ?? null, found })) }, 2);
     print(`Data folder: ${data}\n`);
     print(formatTable(
       [{ title: 'name' }, { title: 'set' }, { title: 'categories', align: 'right' }, { title: 'expected', align: 'right' }, { title: 'found', align: 'right' }, { title: 'masks' }],

@@ -8,9 +8,7 @@ export interface JsonOption {
 export const withJson = <T>(yargs: Argv<T>): Argv<T & JsonOption> =>
   yargs.option('json', { type: 'boolean', default: false, describe: 'One JSON value on standard output instead of text' });
 
-export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
+export { print, printJson } from '../../cli/output';
 
 /** Normal and anomalous images, as `467 / 1258`. */
 export function countsText({ normal, anomalous }: { readonly normal: number; readonly anomalous: number }): string {

@@ -7,7 +7,7 @@ import { UsageError } from '../../lib/errors';
 import { dataFolder } from '../data-folder';
 import { drawnSetNames, drawSet } from '../ensure-synthetic';
 import { fakeForms, fakeSetNames, writeFakeSet, type FakeForm } from '../fakes';
-import { print, withJson, type JsonOption } from './print';
+import { print, printJson, withJson, type JsonOption } from './print';
 
 interface SynthesizeArguments extends JsonOption {
   names?: string[] | undefined;
@@ -33,7 +33,6 @@ export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
       [['the two sets that npm start uses', 'crane datasets synthesize'], ['all fourteen, to try a benchmark on', 'crane datasets synthesize all --out /tmp/fakes'], ['one of them, more and larger', 'crane datasets synthesize visa --out /tmp/fakes --images-per-category 20 --image-size 256']],
     ) as never,
   handler: async ({ names = [], out, seed, json, form, imagesPerCategory, imageSize }) => {
-    if (!Number.isInteger(seed) || seed < 0) throw new UsageError('usage/seed', `--seed is a whole number from 0, found ${seed}`, { seed });
     const { drawn, fakes } = sortNames(names);
     // A stand-in in the data folder would be taken for the real set.
     if (fakes.length > 0 && (out === undefined || path.resolve(out) === dataFolder())) {
@@ -47,7 +46,7 @@ export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
       for (const name of fakes) written.push((await writeFakeSet(name, folder, { seed, form, imagesPerCategory, imageSize, onProgress, signal })).root);
       return written;
     });
-    if (json) return print(JSON.stringify({ seed, folders }));
+    if (json) return printJson({ seed, folders });
     folders.forEach(print);
     if (fakes.length > 0) print(`\nThey are drawn: figures on them say nothing about the real sets. CRANE_DATA=${folder} makes commands find them by name.`);
   },

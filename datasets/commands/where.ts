@@ -4,7 +4,7 @@ import { UsageError } from '../../lib/errors';
 import { dataFolder, findDatasetFolder } from '../data-folder';
 import { findRegisteredDataset, registeredDatasets, type RegisteredDataset } from '../registry';
 import { howToGet } from './list';
-import { print, withJson, type JsonOption } from './print';
+import { print, printJson, withJson, type JsonOption } from './print';
 
 export const whereCommand: CommandModule<object, JsonOption & { name: string }> = {
   command: 'where <name>',
@@ -15,7 +15,7 @@ export const whereCommand: CommandModule<object, JsonOption & { name: string }> 
     const data = dataFolder();
     const folder = findDatasetFolder(entry, data);
     const place = folder ?? path.join(data, entry.folders[0] ?? entry.name);
-    if (json) return print(JSON.stringify({ ...entry, get: howToGet(entry), present: folder !== undefined, place }, null, 2));
+    if (json) return printJson({ ...entry, get: howToGet(entry), present: folder !== undefined, place }, 2);
     print(describeWhere(entry, place, folder !== undefined));
   },
 };

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
+import { makeFolderSync } from '../../lib/make-folder';
 import { CraneError, DatasetError, UsageError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
 import { defectKinds, isUnseen } from './defects';
@@ -115,10 +116,10 @@ export async function synthesizeSet({ name, root, seed = 0, imageSize = 224, per
   const task = `draw ${name}`;
   onProgress?.({ kind: 'start', task, total: items.length, unit: 'images' });
   try {
+    makeFolderSync(temporary);
     for (const parent of new Set(items.flatMap(({ path, maskPath }) => (maskPath === null ? [dirname(path)] : [dirname(path), dirname(maskPath)])))) {
       await mkdir(join(temporary, parent), { recursive: true });
     }
-    await mkdir(temporary, { recursive: true });
     let done = 0;
     for (const { path, maskPath, family, defect, seed: itemSeed } of items) {
       signal?.throwIfAborted();

@@ -289,7 +289,7 @@ export function isComparable(
     readonly used: { readonly options: Pick<ModelOptions, 'spatial'> };
   },
 ): boolean {
-  const { backbone, spatial, backend, batchSize, offline, referenceImages, onProgress, signal, dattnMean, ...byHand } = model.given;
+  const { backbone, spatial, backend, batchSize, offline, allowPrivateUrls, referenceImages, onProgress, signal, dattnMean, ...byHand } = model.given;
   const untouched = Object.values(byHand).every((value) => value === undefined);
   return untouched && model.backbone.takesPublishedPrompts && model.used.options.spatial === recipeRow(recipe, set).spatial;
 }

@@ -1,14 +1,17 @@
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../../cli/examples';
 import { describeMachine } from '../../cli/bench/machine';
 import { INTERRUPTED, interruptible } from '../../cli/interrupt';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from '../../cli/model-options';
-import { prepareFile, prepareFolder } from '../../cli/output';
+import { prepareFile, prepareFolder, print, printJson, say } from '../../cli/output';
 import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../../cli/set-options';
+import { findRegisteredDataset, registeredDatasets } from '../../datasets/registry';
 import { prepareBackend } from '../../lib/backend';
 import { CraneError, UsageError } from '../../lib/errors';
 import { withFileLock } from '../../lib/file-lock';
+import { nearestName } from '../../lib/nearest-name';
 import { runTraining } from '../../train/run';
 import { readRunFile } from '../../train/run-file';
 import { RunFolder } from '../../train/run-folder';
@@ -83,7 +86,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   prepareFolder('--out', out);
   if (json !== undefined && json !== '-') prepareFile('--json', json);
   const backend = await prepareBackend(args.backend);
-  if (backend.warning !== null) process.stderr.write(`${backend.warning}\n`);
+  if (backend.warning !== null) say(backend.warning);
   const live = new LiveTable(process.stderr);
   const options: BenchmarkOptions = {
     datasets: datasets.names,
@@ -104,7 +107,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
     onNotice: live.onNotice,
     signal,
   };
-  const onWait = (): void => void process.stderr.write(`Another benchmark is at work in ${out}; waiting for it.\n`);
+  const onWait = (): void => say(`Another benchmark is at work in ${out}; waiting for it.`);
   let results: BenchmarkResults;
   try {
     const run = async (): Promise<BenchmarkResults> => {
@@ -115,20 +118,20 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
     results = await withFileLock(path.join(out, '.lock'), run, { signal, onWait });
   } catch (error) {
     live.close();
-    if (error instanceof CraneError && error.code === INTERRUPTED) process.stderr.write(`What is finished is kept in ${out}; the same command goes on from there.\n`);
+    if (error instanceof CraneError && error.code === INTERRUPTED) say(`What is finished is kept in ${out}; the same command goes on from there.`);
     throw error;
   }
   live.close();
-  problemNotes(results).forEach((problem) => process.stderr.write(`${problem}\n`));
-  if (json === '-') process.stdout.write(`${JSON.stringify(results)}\n`);
+  problemNotes(results).forEach((problem) => say(problem));
+  if (json === '-') printJson(results);
   else {
     if (json !== undefined) writeResults(json, results);
-    process.stdout.write(`${summary(results)}\n\nWritten: ${path.join(out, 'results.json')}, ${REPORT_FILES.join(', ')}\n`);
+    print(`${summary(results)}\n\nWritten: ${path.join(out, 'results.json')}, ${REPORT_FILES.join(', ')}`);
   }
   return exitCode(results, datasets.all);
 }
 
-/** Names the sets in the table's order. @throws UsageError for a set named twice */
+/** Names the sets in the table's order. @throws UsageError for a set named twice, or known by no name and in no place */
 function datasetsFrom(given: readonly string[]): { readonly names: readonly string[]; readonly all: boolean } {
   const names = split(given);
   if (names.length === 1 && names[0]?.toLowerCase() === 'all') return { names: PAPER_SETS, all: true };
@@ -136,6 +139,13 @@ function datasetsFrom(given: readonly string[]): { readonly names: readonly stri
   if (names.length === 0 || twice !== undefined || names.some((name) => name.toLowerCase() === 'all')) {
     const found = names.length === 0 ? 'no set' : twice === undefined ? 'all beside others' : `${twice} twice`;
     throw new UsageError('usage/datasets', `--datasets: found ${found}; expected "all", or registered names and folders, each once, with commas between`, { found: given });
+  }
+  for (const name of names) {
+    if (findRegisteredDataset(name) !== undefined || fs.existsSync(name)) continue;
+    const known = registeredDatasets.map((entry) => entry.name);
+    const near = nearestName(name.toLowerCase(), known);
+    const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+    throw new UsageError('usage/datasets', `--datasets: "${name}" is neither a registered set nor a folder.${hint} Known: ${known.join(', ')}.`, { found: name, expected: known });
   }
   return { names, all: false };
 }
@@ -153,7 +163,6 @@ function studiesFrom({ matrix, epochs, corruptions, strengths, prompts }: Benchm
   if (matrix && prompts !== undefined) {
     throw new UsageError('usage/matrix', '--matrix trains prompts itself, so it takes no --prompts; leave one of the two out', { prompts });
   }
-  if (!Number.isInteger(epochs) || epochs < 1) throw new UsageError('usage/epochs', `--epochs ${epochs}: expected a whole number, 1 or more`, { found: epochs });
   const levels = split([strengths]).map((text) => STRENGTHS.find((strength) => String(strength) === text));
   if (levels.length === 0 || levels.includes(undefined)) {
     throw new UsageError('usage/strengths', `--strengths ${strengths}: expected numbers from ${STRENGTHS[0]} to ${STRENGTHS.length}, such as 1,3,5`, { found: strengths });

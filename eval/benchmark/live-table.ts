@@ -1,4 +1,5 @@
 import { formatTable } from '../../cli/table';
+import { shownInLine } from '../../cli/terminal-text';
 import { createProgressReporter, type ProgressStream } from '../../cli/progress-bar';
 import type { OnProgress } from '../../lib/progress';
 import { percent } from '../metrics-table';
@@ -101,8 +102,8 @@ export class LiveTable {
       if (status === 'waiting' || status === 'running' || this.shown.has(key)) continue;
       this.shown.add(key);
       const count = `[${this.shown.size} of ${this.states.length}]`;
-      if (row) this.stream.write(`${count} ${rowLine(row)}${resumed > 0 ? `, ${resumed} of ${row.categories.length} categories from before` : ''}\n`);
-      else this.stream.write(`${count} ${recipe} ${name}: ${SIGNS[status]}. ${message?.split('\n')[0] ?? ''}\n`);
+      if (row) this.stream.write(`${count} ${shownInLine(rowLine(row))}${resumed > 0 ? `, ${resumed} of ${row.categories.length} categories from before` : ''}\n`);
+      else this.stream.write(`${count} ${recipe} ${shownInLine(`${name}: ${SIGNS[status]}. ${message?.split('\n')[0] ?? ''}`)}\n`);
     }
   }
 }

@@ -2,8 +2,10 @@ import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../../cli/examples';
 import { interruptible } from '../../cli/interrupt';
-import { openJsonLines } from '../../cli/output';
+import { asFlags } from '../../cli/option-flags';
+import { openJsonLines, print, say } from '../../cli/output';
 import { createProgressReporter } from '../../cli/progress-bar';
+import { shownInLine } from '../../cli/terminal-text';
 import { UsageError } from '../../lib/errors';
 import { packageVersion } from '../../lib/version';
 import { METRIC_TITLES, metricsLegend, metricsTable } from '../metrics-table';
@@ -82,11 +84,11 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
     const result: DatasetResult = { name, categories: scored.categories.map(categoryResult), mean, ...(referenceMeans ? { referenceMeans } : {}), ...(failures.length > 0 ? { failures } : {}) };
     json?.write(asJson(result, scored, (performance.now() - began) / 1000));
     const notes = [...notRead(args, maps, masks, pairs), ...ignoredLines(scored, ignoring)];
-    if (args.json !== '-') process.stdout.write(`${tableText(result, scored)}\n${notes.map((note) => `${note}\n`).join('')}`);
-    else notes.forEach((note) => process.stderr.write(`${note}\n`));
-    for (const { message } of failures) process.stderr.write(`${message}\n`);
+    if (args.json !== '-') print(`${tableText(result, scored)}${notes.map((note) => `\n${note}`).join('')}`);
+    else notes.forEach((note) => say(shownInLine(note)));
+    for (const { message } of failures) say(shownInLine(message));
     // Beside the figures, wherever these go: they look like those of the whole set.
-    if (failures.length > 0) (args.json === '-' ? process.stderr : process.stdout).write(`${incomplete(scored.categories, failures.length)}\n`);
+    if (failures.length > 0) (args.json === '-' ? say : print)(incomplete(scored.categories, failures.length));
     return failures.length > 0 ? 1 : 0;
   } finally {
     json?.close();
@@ -154,7 +156,7 @@ function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, sec
     const { name, images, anomalous, metrics, reasons, bestF1, notCounted, ignoredPixels } = category;
     return {
       ...{ name, images, anomalous, metrics },
-      ...(Object.keys(reasons).length > 0 ? { reasons } : {}),
+      ...(Object.keys(reasons).length > 0 ? { reasons: Object.fromEntries(Object.entries(reasons).map(([id, reason]) => [id, asFlags(reason)])) } : {}),
       thresholds: { 'image/f1max': bestF1.image?.threshold ?? null, 'pixel/f1max': bestF1.pixel?.threshold ?? null },
       ...(notCounted > 0 ? { notCounted } : {}),
       ...(ignoredPixels > 0 ? { ignoredPixels } : {}),

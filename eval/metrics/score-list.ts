@@ -39,20 +39,20 @@ export function readScoreList(file: string): ListedImage[] {
     if (fs.statSync(file, { throwIfNoEntry: false })?.isFile() === false) throw Object.assign(new Error(), { code: 'not a regular file' });
     text = fs.readFileSync(file, 'utf8');
   } catch (error) {
-    throw new UsageError('usage/scores', `--scores ${file}: cannot be read (${(error as NodeJS.ErrnoException).code}). Name a CSV file.`, { file }, { cause: error });
+    throw new UsageError('usage/scores', `\`scores: '${file}'\`: cannot be read (${(error as NodeJS.ErrnoException).code}). Name a CSV file.`, { file }, { cause: error });
   }
   const { columns, rows } = parseCsv(text);
   const [name, score, label] = [columnOf(columns, 'name', file), columnOf(columns, 'score', file), columnOf(columns, 'label', file)];
   if (name === undefined || score === undefined) {
     const missing = [...(name === undefined ? ['name'] : []), ...(score === undefined ? ['score'] : [])];
-    throw new UsageError('usage/scores', `--scores ${file}: no column ${missing.join(' and ')}; its first line has ${JSON.stringify(columns.join(', ').slice(0, 60))}. Expected name,score or name,score,label.`, { file, columns });
+    throw new UsageError('usage/scores', `\`scores: '${file}'\`: no column ${missing.join(' and ')}; its first line has ${JSON.stringify(columns.join(', ').slice(0, 60))}. Expected name,score or name,score,label.`, { file, columns });
   }
   return rows.map((row) => readRow(row, { name, score, label }, file));
 }
 
 function readRow({ line, values, surplus }: CsvRow, columns: { name: string; score: string; label: string | undefined }, file: string): ListedImage {
   const wrong = (column: string, found: string, expected: string): UsageError =>
-    new UsageError('usage/scores', `--scores ${file}, line ${line}: ${column} ${JSON.stringify(found)}; expected ${expected}.`, { file, line, found });
+    new UsageError('usage/scores', `\`scores: '${file}'\`, line ${line}: ${column} ${JSON.stringify(found)}; expected ${expected}.`, { file, line, found });
   if (surplus !== undefined) throw wrong('fields behind the last column,', surplus.join(','), 'as many as the first line has; numbers are written with a point, and names that hold the separator in quotes');
   const [name = '', score = '', label = ''] = [columns.name, columns.score, columns.label].map((column) => (column === undefined ? '' : values[column]));
   if (name === '') throw wrong('name', name, 'the name of a map');
@@ -68,7 +68,7 @@ function columnOf(columns: readonly string[], wanted: keyof typeof COLUMNS, file
   const spelling = COLUMNS[wanted].find((candidate) => plain.includes(candidate));
   if (spelling === undefined) return undefined;
   if (plain.filter((column) => column === spelling).length > 1) {
-    throw new UsageError('usage/scores', `--scores ${file}: its first line has the column ${spelling} twice. Leave one out.`, { file, columns });
+    throw new UsageError('usage/scores', `\`scores: '${file}'\`: its first line has the column ${spelling} twice. Leave one out.`, { file, columns });
   }
   return columns[plain.indexOf(spelling)];
 }

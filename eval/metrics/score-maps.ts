@@ -40,7 +40,7 @@ export interface ScoredMaps {
 }
 
 /** Without a list of scores there is nothing to rank images by. */
-const NO_SCORES = 'no image scores were given (--scores)';
+const NO_SCORES = 'no image scores were given (`scores`)';
 
 /**
  * Scores maps that any program made, category by category, reading each map once. Memory is bounded by one category's
@@ -194,7 +194,7 @@ function refuseUnknown(pairs: readonly PairedMap[], normalWithoutMask: boolean):
   throw new UsageError(
     'usage/no-mask',
     `${unknown.length} of ${pairs.length} maps have no mask of the same name: ${named}${unknown.length > 5 ? ', …' : ''}. ` +
-      'Add the masks; or, if images without a mask are normal, say --normal-without-mask, or label them 0 in the --scores list.',
+      'Add the masks; or, if images without a mask are normal, say `normalWithoutMask: true`, or label them 0 in the list of `scores`.',
     { unknown: unknown.map(({ map }) => map.path) },
   );
 }

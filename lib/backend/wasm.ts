@@ -99,7 +99,7 @@ function unavailable(cause: unknown): BackendError {
   return new BackendError(
     'backend/unavailable',
     `The WebAssembly backend (@tensorflow/tfjs-backend-wasm ${version_wasm}) did not start. ` +
-      'Reinstall the npm packages, or choose the plain backend, `--backend cpu`, which is very slow.',
+      "Reinstall the npm packages, or choose the plain backend, `backend: 'cpu'`, which is very slow.",
     { backend: 'wasm' },
     { cause },
   );

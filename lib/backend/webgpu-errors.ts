@@ -50,7 +50,7 @@ function deviceError(found: string, cause?: unknown): BackendError {
   return new BackendError(
     'backend/device',
     `The GPU reported an error, so its results cannot be trusted: ${first.replace(/\.$/, '')}. ` +
-      'Use a smaller --batch-size if memory is short, or another --backend, and start again.',
+      'Use a smaller `batchSize` if memory is short, or another `backend`, and start again.',
     { backend: 'webgpu', found },
     { cause },
   );
@@ -59,7 +59,7 @@ function deviceError(found: string, cause?: unknown): BackendError {
 function tooLarge(found: number, limit: number): BackendError {
   return new BackendError(
     'backend/tensor-too-large',
-    `A tensor of ${megabytes(found)} is larger than this GPU takes (${megabytes(limit)}). Use a smaller --batch-size or --image-size, or another --backend.`,
+    `A tensor of ${megabytes(found)} is larger than this GPU takes (${megabytes(limit)}). Use a smaller \`batchSize\` or \`imageSize\`, or another \`backend\`.`,
     { backend: 'webgpu', found, expected: limit },
   );
 }

@@ -77,7 +77,7 @@ export async function startWebgpuBackend({ hardwareOnly }: { readonly hardwareOn
   try {
     const { description, start } = await dawn;
     if (description.software && hardwareOnly) {
-      throw unavailable(`the only adapter is ${description.name}, in which a processor plays the GPU`, 'It computes when asked for by name, `--backend webgpu`, slowly');
+      throw unavailable(`the only adapter is ${description.name}, in which a processor plays the GPU`, "It computes when asked for by name, `backend: 'webgpu'`, slowly");
     }
     await start();
     return description;

@@ -4,6 +4,7 @@ import type { Sharp } from 'sharp';
 import { ImageError } from '../errors';
 import type { MemoryClaim } from '../memory-budget';
 import { FileRefusal, readRegularFile } from '../regular-file';
+import { RefusedUrl, requestWeb } from '../web/request';
 
 /** Pixels that a program already has: uint8 [height, width, channels], rows from the top, 1 (grey) to 4 (RGBA) channels. */
 export interface RawPixels {
@@ -29,6 +30,8 @@ export interface ReadLimits {
   readonly offline?: boolean;
   /** Asked for what a file takes before it is read, and for what its pixels take before they are decoded. */
   readonly memory?: MemoryClaim;
+  /** Download from hosts of private networks too. Default: see `WebRequest`. */
+  readonly allowPrivateUrls?: boolean;
 }
 
 const FILE_LIMIT = 2 ** 30;
@@ -68,7 +71,8 @@ export function describeInput(input: unknown): string {
 /**
  * The bytes of a picture file.
  *
- * @throws ImageError `image/not-found`, `image/unreadable`, `image/empty`, `image/too-large`, `image/download`
+ * @throws ImageError `image/not-found`, `image/unreadable`, `image/empty`, `image/too-large`, `image/download`, `image/offline`,
+ *   `image/url` for an address that is not asked
  */
 export async function readBytes(input: string | URL | Uint8Array, limits: ReadLimits = {}): Promise<Uint8Array> {
   const bytes = isBytes(input) ? input : await readFrom(input, limits);
@@ -128,40 +132,47 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
   const timeout = limits.timeout ?? DOWNLOAD_TIMEOUT;
   const source = url.href;
   if (limits.offline) {
-    throw new ImageError('image/offline', `${source}: not downloaded, because the network is not to be used. Give a file, or leave --offline out.`, { source });
+    throw new ImageError('image/offline', `${source}: not downloaded, because the network is not to be used. Give a file, or leave out \`offline\`.`, { source });
   }
+  const { allowPrivateUrls } = limits;
+  const signal = AbortSignal.timeout(timeout);
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(timeout), redirect: 'follow' });
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw new ImageError('image/download', `${source}: the server answered ${response.status} ${response.statusText}. Check the address.`, { source, status: response.status });
+    const { status, statusText, headers, body } = await requestWeb(url, {
+      // A packed answer could unpack to any length.
+      headers: { 'accept-encoding': 'identity' },
+      signal,
+      ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
+    });
+    try {
+      if (status < 200 || status > 299) throw new ImageError('image/download', `${source}: the server answered ${`${status} ${statusText}`.trim()}. Check the address.`, { source, status });
+      const encoding = headers['content-encoding'] ?? 'identity';
+      if (encoding !== 'identity') throw new ImageError('image/download', `${source}: the server packed the picture (${encoding}), although it was asked not to. Download it by other means and give the file.`, { source, encoding });
+      const announced = Number(headers['content-length'] ?? 0);
+      if (announced > maxBytes) throw tooLarge(source, announced, maxBytes);
+      const parts: Buffer[] = [];
+      let size = 0;
+      for await (const part of body as AsyncIterable<Buffer>) {
+        size += part.byteLength;
+        // Counted while it arrives, since the announced length may be missing or wrong.
+        if (size > maxBytes) throw tooLarge(source, size, maxBytes);
+        parts.push(part);
+      }
+      return Buffer.concat(parts);
+    } finally {
+      body.destroy();
     }
-    const announced = Number(response.headers.get('content-length') ?? 0);
-    if (announced > maxBytes) {
-      await response.body?.cancel();
-      throw tooLarge(source, announced, maxBytes);
-    }
-    const parts: Uint8Array[] = [];
-    let size = 0;
-    for await (const part of response.body ?? []) {
-      size += part.byteLength;
-      // Counted while it arrives, since the announced length may be missing or wrong. Leaving the loop ends the download.
-      if (size > maxBytes) throw tooLarge(source, size, maxBytes);
-      parts.push(part);
-    }
-    return Buffer.concat(parts);
   } catch (error) {
     if (error instanceof ImageError) throw error;
-    const name = (error as Error).name;
-    const reason = name === 'TimeoutError' ? `no complete answer within ${timeout / 1000} s` : reasonOf(error);
-    throw new ImageError('image/download', `${source}: cannot be downloaded (${reason}). Check the address and the network, or give a file.`, { source }, { cause: error });
+    if (error instanceof RefusedUrl) {
+      throw new ImageError('image/url', `${source}: not downloaded: ${error.message}; or give a file.`, { source, reason: error.reason }, { cause: error });
+    }
+    throw new ImageError('image/download', `${source}: cannot be downloaded (${signal.aborted ? `no complete answer within ${timeout / 1000} s` : reasonOf(error)}). Check the address and the network, or give a file.`, { source }, { cause: error });
   }
 }
 
-/** fetch wraps the interesting error in "fetch failed". */
+/** Of several addresses that were tried, each has an error of its own. */
 function reasonOf(error: unknown): string {
-  const cause = (error as Error).cause;
-  return cause instanceof Error && cause.message !== '' ? cause.message : String((error as Error).message ?? error);
+  return String(((error instanceof AggregateError ? error.errors[0] : error) as Error).message);
 }
 
 function tooLarge(source: string, found: number, maxBytes: number): ImageError {

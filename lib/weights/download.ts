@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeFolderSync } from '../make-folder';
 import { WeightsError } from '../errors';
 import type { OnProgress } from '../progress';
+import { RefusedUrl, requestWeb, type WebAnswer } from '../web/request';
 
 export interface DownloadOptions {
   /** Lower-case hex that the whole file must have; null or absent: only the length is verified. */
@@ -19,7 +21,14 @@ export interface DownloadOptions {
   readonly backoff?: number;
   /** Milliseconds without an answer or a byte after which an attempt counts as failed. Default 10 000. */
   readonly idleTimeout?: number;
-  readonly fetch?: typeof fetch;
+  /** Bytes a second that must come, over `speedWindow`. Default 1000. */
+  readonly leastSpeed?: number;
+  /** Milliseconds over which the speed is taken. Default 60 000. */
+  readonly speedWindow?: number;
+  /** Most bytes of a file whose length is not known. Default 64 GiB. */
+  readonly maxBytes?: number;
+  /** See `WebRequest`. */
+  readonly allowPrivateUrls?: boolean;
 }
 
 export interface Downloaded {
@@ -30,6 +39,8 @@ export interface Downloaded {
 
 /** A failure that another attempt may cure. */
 class TransientFailure extends Error {}
+
+const LARGEST_FILE = 2 ** 36;
 
 /** What is known of the file that a partial download belongs to, kept beside it. */
 interface PartialState {
@@ -47,21 +58,23 @@ export function isOffline(): boolean {
 /**
  * Downloads one file. Broken downloads are kept as `FILE.partial` and go on where they stopped, in this call or a later
  * one, provided that the server still has the same file. The name `file` appears only when length and sha256 are right.
+ * However the server behaves, it ends: at the known length, after so many attempts without a new byte, or below the
+ * least speed.
  *
- * @throws WeightsError `weights/offline`, `download/refused` (4xx, with the status), `download/length`,
- *   `download/sha256` (the bytes are removed), `download/disk-full`, `download/failed` (after the last retry),
- *   `download/aborted`
+ * @throws WeightsError `weights/offline`, `download/refused` (4xx, with the status; an address that is not asked),
+ *   `download/length`, `download/sha256` (the bytes are removed), `download/disk-full`, `download/write`,
+ *   `download/slow` and `download/failed` (after the last retry; the bytes are kept), `download/aborted`
  */
 export async function download(url: string, file: string, options: DownloadOptions = {}): Promise<Downloaded> {
   if (options.offline ?? isOffline()) {
     throw new WeightsError(
       'weights/offline',
-      `${path.basename(file)} is not at hand and downloads are switched off. Fetch ${url} elsewhere and put it at ${file}, or allow downloads (CRANE_OFFLINE, --offline).`,
+      `${path.basename(file)} is not at hand and downloads are switched off. Fetch ${url} elsewhere and put it at ${file}, or allow downloads: leave out \`offline\`, and CRANE_OFFLINE.`,
       { url, file },
     );
   }
   const transfer = new Transfer(url, file, options);
-  await fs.promises.mkdir(path.dirname(file), { recursive: true });
+  transfer.makeFolder();
   await transfer.run();
   return transfer.finish();
 }
@@ -77,7 +90,12 @@ class Transfer {
   private readonly partial: string;
   private readonly stateFile: string;
   private readonly task: string;
+  private readonly pace: Pace;
   private announced = false;
+  /** The most bytes that were ever there in this call. */
+  private most = 0;
+  /** How often in this call what was there was of no use. */
+  private restarts = 0;
 
   constructor(
     private readonly url: string,
@@ -87,6 +105,11 @@ class Transfer {
     this.partial = `${file}.partial`;
     this.stateFile = `${file}.partial.json`;
     this.task = `download ${path.basename(file)}`;
+    this.pace = new Pace(options.leastSpeed ?? 1000, options.speedWindow ?? 60_000);
+  }
+
+  makeFolder(): void {
+    this.writing(path.dirname(this.file), () => makeFolderSync(path.dirname(this.file)));
   }
 
   /** Attempts until the partial file is complete. */
@@ -94,18 +117,19 @@ class Transfer {
     const retries = this.options.retries ?? 4;
     let failures = 0;
     for (;;) {
-      const before = this.partialLength();
+      // Not what is there, so that a server which makes it start over and over gains nothing by it.
+      const before = this.most;
       try {
         await this.attempt();
         return;
       } catch (error) {
         if (this.options.signal?.aborted) throw this.aborted();
         if (!(error instanceof TransientFailure)) throw error;
-        failures = this.partialLength() > before ? 0 : failures + 1;
-        if (failures > retries) {
+        failures = this.most > before ? 0 : failures + 1;
+        if (failures > retries || this.restarts > retries) {
           throw new WeightsError(
             'download/failed',
-            `${this.url} could not be downloaded: ${error.message} (${failures} attempts without a new byte). Check the network and call again; the ${this.partialLength()} bytes that came are kept.`,
+            `${this.url} could not be downloaded: ${error.message} (${failures > retries ? `${failures} attempts without a new byte` : `begun anew ${this.restarts} times`}). Check the network and call again; the ${this.partialLength()} bytes that came are kept.`,
             { url: this.url, file: this.file, received: this.partialLength() },
             { cause: error },
           );
@@ -129,7 +153,7 @@ class Transfer {
         { url: this.url, found: sha256, expected: wanted },
       );
     }
-    await fs.promises.rename(this.partial, this.file);
+    this.writing(this.file, () => fs.renameSync(this.partial, this.file));
     fs.rmSync(this.stateFile, { force: true });
     this.options.onProgress?.({ kind: 'done', task: this.task });
     return { file: this.file, bytes, sha256 };
@@ -139,92 +163,153 @@ class Transfer {
   private async attempt(): Promise<void> {
     const state = this.readState();
     const offset = state === null ? 0 : this.partialLength();
+    this.most = Math.max(this.most, offset);
+    this.checkPace();
     const watch = new IdleWatch(this.options.idleTimeout ?? 10_000, this.options.signal);
     try {
-      const response = await this.request(offset, state?.validator ?? null, watch.signal);
-      if (response.status === 416) {
-        await response.body?.cancel();
-        if (offset > 0 && totalOf(response) === offset) return;
-        this.discard();
-        throw new TransientFailure('the server has no such range');
+      const answer = await this.request(offset, state?.validator ?? null, watch.signal);
+      try {
+        await this.take(answer, offset, watch);
+      } finally {
+        answer.body.destroy();
       }
-      if (!response.ok) await this.refuse(response);
-      const start = response.status === 206 ? rangeStart(response) : 0;
-      if (start !== 0 && start !== offset) {
-        await response.body?.cancel();
-        this.discard();
-        throw new TransientFailure(`the server answered from byte ${start}, asked for ${offset}`);
-      }
-      const length = Number(response.headers.get('content-length') ?? NaN);
-      const total = totalOf(response) ?? (Number.isFinite(length) ? start + length : null);
-      if (total !== null) this.checkLength(total, 'is offered', response);
-      this.checkSpace((total ?? 0) - start);
-      this.announce(total ?? this.options.size ?? 0);
-      this.writeState({ url: this.url, validator: validatorOf(response) });
-      await this.receive(response, start, total, watch);
     } finally {
       watch.stop();
     }
   }
 
-  private async request(offset: number, validator: string | null, signal: AbortSignal): Promise<Response> {
+  private async take(answer: WebAnswer, offset: number, watch: IdleWatch): Promise<void> {
+    if (answer.status === 416) {
+      if (offset > 0 && totalOf(answer) === offset) return;
+      this.beginAnew();
+      throw new TransientFailure('the server has no such range');
+    }
+    if (answer.status < 200 || answer.status > 299) this.refuse(answer);
+    const encoding = answer.headers['content-encoding'] ?? 'identity';
+    if (encoding !== 'identity') throw new TransientFailure(`the server packed the file (${encoding}), although it was asked not to`);
+    const start = answer.status === 206 ? rangeStart(answer) : 0;
+    if (start !== 0 && start !== offset) {
+      this.beginAnew();
+      throw new TransientFailure(`the server answered from byte ${start}, asked for ${offset}`);
+    }
+    const length = Number(answer.headers['content-length'] ?? NaN);
+    const total = totalOf(answer) ?? (Number.isFinite(length) ? start + length : null);
+    if (total !== null) this.checkLength(total, 'is offered');
+    this.checkSpace((total ?? 0) - start);
+    this.announce(total ?? this.options.size ?? 0);
+    if (start === 0 && this.partialLength() > 0) this.restarts++;
+    await this.receive(answer, start, total, watch);
+  }
+
+  private async request(offset: number, validator: string | null, signal: AbortSignal): Promise<WebAnswer> {
+    const { allowPrivateUrls } = this.options;
     // A compressed answer would have another length, and ranges of it would mean other bytes.
     const headers: Record<string, string> = { 'accept-encoding': 'identity' };
     if (offset > 0) headers['range'] = `bytes=${offset}-`;
     if (offset > 0 && validator !== null) headers['if-range'] = validator;
     try {
-      return await (this.options.fetch ?? fetch)(this.url, { headers, signal });
+      return await requestWeb(this.url, { headers, signal, ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }) });
     } catch (error) {
-      throw new TransientFailure(describeNetworkError(error), { cause: error });
+      if (!(error instanceof RefusedUrl)) throw new TransientFailure(describeNetworkError(error), { cause: error });
+      throw new WeightsError(
+        'download/refused',
+        `${this.url} was not asked for ${path.basename(this.file)}: ${error.message}; or fetch the file elsewhere and put it at ${this.file}.`,
+        { url: this.url, file: this.file, reason: error.reason },
+        { cause: error },
+      );
     }
   }
 
-  private async receive(response: Response, start: number, total: number | null, watch: IdleWatch): Promise<void> {
+  private async receive(answer: WebAnswer, start: number, total: number | null, watch: IdleWatch): Promise<void> {
+    const most = this.options.size ?? Math.min(total ?? Infinity, this.options.maxBytes ?? LARGEST_FILE);
     let received = start;
-    let handle: fs.promises.FileHandle | undefined;
+    let file: number | undefined;
     try {
-      handle = await fs.promises.open(this.partial, start > 0 ? 'r+' : 'w');
-      if (response.body !== null) {
-        for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
-          watch.touch();
-          await this.write(handle, piece, received, total);
-          received += piece.byteLength;
-          this.options.onProgress?.({ kind: 'advance', task: this.task, done: received, total: total ?? this.options.size ?? 0 });
-        }
+      file = this.open(start, validatorOf(answer));
+      for await (const piece of answer.body as AsyncIterable<Buffer>) {
+        watch.touch();
+        if (received + piece.byteLength > most) throw this.tooMuch(most);
+        this.write(file, piece, received, total);
+        received += piece.byteLength;
+        this.most = Math.max(this.most, received);
+        this.pace.count(piece.byteLength);
+        this.checkPace();
+        this.options.onProgress?.({ kind: 'advance', task: this.task, done: received, total: total ?? this.options.size ?? 0 });
       }
     } catch (error) {
       if (error instanceof WeightsError) throw error;
-      throw new TransientFailure(`${describeNetworkError(error)} after ${received} bytes`, { cause: error });
+      throw new TransientFailure(`${describeNetworkError(watch.signal.aborted ? watch.signal.reason : error)} after ${received} bytes`, { cause: error });
     } finally {
-      await handle?.close();
+      if (file !== undefined) fs.closeSync(file);
     }
     if (total !== null && received < total) throw new TransientFailure(`only ${received} of ${total} bytes came`);
   }
 
-  private async write(handle: fs.promises.FileHandle, piece: Uint8Array, position: number, total: number | null): Promise<void> {
+  private open(start: number, validator: string | null): number {
+    return this.writing(this.partial, () => {
+      // Ended at any point in between, old bytes are not taken for the beginning of another file.
+      if (start === 0) fs.rmSync(this.stateFile, { force: true });
+      const file = fs.openSync(this.partial, start > 0 ? 'r+' : 'w');
+      fs.writeFileSync(this.stateFile, JSON.stringify({ url: this.url, validator } satisfies PartialState));
+      return file;
+    });
+  }
+
+  private write(file: number, piece: Buffer, position: number, total: number | null): void {
     try {
-      await handle.write(piece, 0, piece.byteLength, position);
+      for (let at = 0; at < piece.byteLength; ) at += fs.writeSync(file, piece, at, piece.byteLength - at, position + at);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw this.diskFull((total ?? 0) - position, 0, error);
-      throw new WeightsError('download/write', `${this.partial} cannot be written: ${String(error)}. Choose another cache folder with CRANE_CACHE.`, { file: this.partial }, { cause: error });
+      if (isFull(error)) throw this.diskFull((total ?? 0) - position, 0, error);
+      throw this.unwritable(this.partial, error);
     }
   }
 
-  private async refuse(response: Response): Promise<never> {
-    await response.body?.cancel();
-    const told = `${response.status} ${response.statusText}`.trim();
-    if (response.status >= 500 || response.status === 429 || response.status === 408) throw new TransientFailure(`the server answered ${told}`);
+  private writing<T>(file: string, write: () => T): T {
+    try {
+      return write();
+    } catch (error) {
+      throw isFull(error) ? this.diskFull(0, 0, error) : this.unwritable(file, error);
+    }
+  }
+
+  private unwritable(file: string, cause: unknown): WeightsError {
+    const { code } = cause as NodeJS.ErrnoException;
+    return new WeightsError('download/write', `${file} cannot be written (${code ?? String(cause)}). Check the rights on the folder, or choose another cache folder with CRANE_CACHE.`, { file, code }, { cause });
+  }
+
+  /** @throws WeightsError where too little has come for a while */
+  private checkPace(): void {
+    const slow = this.pace.tooSlow();
+    if (slow === undefined) return;
     throw new WeightsError(
-      'download/refused',
-      `${this.url} was refused: the server answered ${told}, expected a file. The address may have moved; fetch the file elsewhere and put it at ${this.file}.`,
-      { url: this.url, file: this.file, status: response.status },
+      'download/slow',
+      `${this.url} comes too slowly: ${slow.bytes} bytes in ${Math.round(slow.seconds)} s, expected ${slow.expected} or more. Call again, or fetch the file elsewhere and put it at ${this.file}; the ${this.partialLength()} bytes that came are kept.`,
+      { url: this.url, file: this.file, received: this.partialLength(), ...slow },
     );
   }
 
-  private checkLength(bytes: number, verb: string, response?: Response): void {
+  private refuse({ status, statusText }: WebAnswer): never {
+    const told = `${status} ${statusText}`.trim();
+    if (status >= 500 || status === 429 || status === 408) throw new TransientFailure(`the server answered ${told}`);
+    throw new WeightsError(
+      'download/refused',
+      `${this.url} was refused: the server answered ${told}, expected a file. The address may have moved; fetch the file elsewhere and put it at ${this.file}.`,
+      { url: this.url, file: this.file, status },
+    );
+  }
+
+  private tooMuch(most: number): WeightsError {
+    this.discard();
+    return new WeightsError(
+      'download/length',
+      `${this.url}: more than the ${most} bytes that were expected were sent. Nothing of it was kept; fetch the file elsewhere and put it at ${this.file}.`,
+      { url: this.url, expected: most },
+    );
+  }
+
+  private checkLength(bytes: number, verb: string): void {
     const size = this.options.size;
     if (size == null || bytes === size) return;
-    void response?.body?.cancel();
     this.discard();
     throw new WeightsError(
       'download/length',
@@ -271,8 +356,9 @@ class Transfer {
     }
   }
 
-  private writeState(state: PartialState): void {
-    fs.writeFileSync(this.stateFile, JSON.stringify(state));
+  private beginAnew(): void {
+    if (this.partialLength() > 0) this.restarts++;
+    this.discard();
   }
 
   private discard(): void {
@@ -328,26 +414,58 @@ class IdleWatch {
   }
 }
 
+/** Whether bytes come fast enough. */
+class Pace {
+  private since = performance.now();
+  private bytes = 0;
+
+  constructor(
+    private readonly leastSpeed: number,
+    private readonly window: number,
+  ) {}
+
+  count(bytes: number): void {
+    this.bytes += bytes;
+  }
+
+  /** @returns undefined where all is well, or what came in the time looked at */
+  tooSlow(): { readonly bytes: number; readonly expected: number; readonly seconds: number } | undefined {
+    const { bytes } = this;
+    const now = performance.now();
+    const seconds = (now - this.since) / 1000;
+    if (seconds * 1000 < this.window) return undefined;
+    const expected = Math.ceil(this.leastSpeed * seconds);
+    if (bytes < expected) return { bytes, expected, seconds };
+    [this.since, this.bytes] = [now, 0];
+    return undefined;
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
 /** If-Range allows strong validators only. */
-function validatorOf(response: Response): string | null {
-  const etag = response.headers.get('etag');
-  if (etag !== null && !etag.startsWith('W/')) return etag;
-  return response.headers.get('last-modified');
+function validatorOf({ headers }: WebAnswer): string | null {
+  const { etag } = headers;
+  if (etag !== undefined && !etag.startsWith('W/')) return etag;
+  return headers['last-modified'] ?? null;
 }
 
 /** Whole length out of `Content-Range: bytes 5-9/10`; null where the server does not say. */
-function totalOf(response: Response): number | null {
-  const match = /\/(\d+)\s*$/.exec(response.headers.get('content-range') ?? '');
+function totalOf({ headers }: WebAnswer): number | null {
+  const match = /\/(\d+)\s*$/.exec(headers['content-range'] ?? '');
   return match === null ? null : Number(match[1]);
 }
 
-function rangeStart(response: Response): number {
-  return Number(/bytes\s+(\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] ?? NaN);
+function rangeStart({ headers }: WebAnswer): number {
+  return Number(/bytes\s+(\d+)-/.exec(headers['content-range'] ?? '')?.[1] ?? NaN);
 }
 
 function describeNetworkError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error ? error.cause : undefined;
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
-  return cause === undefined ? error.message : `${error.message}: ${code ?? cause.message}`;
+  // Of several addresses that were tried, each has an error of its own.
+  const first = error instanceof AggregateError ? (error.errors[0] as Error) : error;
+  const { code } = first as NodeJS.ErrnoException;
+  return code === undefined || first.message.includes(code) ? first.message : `${first.message} (${code})`;
 }

@@ -102,6 +102,19 @@ describeWithGoldens('crane detect', () => {
     expect(jsonLines(out).map((row) => path.relative(folder, row['path'] as string))).toEqual(['set/b.png', 'set/a/z_mask.png']);
   });
 
+  test('a pattern that the shell did not expand, unless a file has that name; one that matches nothing is said', async () => {
+    for (const name of ['parts/b.png', 'parts/a.png', 'parts/[1].png', 'parts/x/c.png']) picture(name, 'small.png');
+    const { code, out, err } = await runCrane('detect', inFolder('parts/*.png'), inFolder('parts/[1].png'), inFolder('parts/{x,y}'), inFolder('parts/*.jpg'), ...tiny(), '--json', '-');
+    expect(code).toBe(1);
+    expect(jsonLines(out).map((row) => path.relative(inFolder('parts'), row['path'] as string))).toEqual(['[1].png', 'a.png', 'b.png', '[1].png', 'x/c.png', '*.jpg']);
+    expect(err).toContain('as a pattern it matches none');
+  });
+
+  test('what a large image size costs is said before the run, in relation to the usual size', async () => {
+    const { err } = await runCrane('detect', picture('large.png', 'small.png'), '--backbone', 'nano', '--prompts', 'nano-prompts', '--image-size', '224', '--json', '-');
+    expect(err).toMatch(/^Image size 224: about .* s and [\d.]+ MB of memory for each image, [\d.]+ times the time and [\d.]+ times the memory of the usual 112\./);
+  });
+
   test('addresses: a picture that comes, and answers that are none', async () => {
     const png = fs.readFileSync(goldenPath('images/rgb.png'));
     const server = http.createServer((request, response) => {
@@ -113,12 +126,15 @@ describeWithGoldens('crane detect', () => {
     const { port } = server.address() as AddressInfo;
     const urls = ['ok.png?size=1/2', 'page.png', 'gone.png'].map((name) => `http://127.0.0.1:${port}/${name}`);
     try {
-      const { code, out } = await runCrane('detect', ...urls, 'ftp://host/x.png', ...tiny(), '--out', inFolder('urls'), '--save', 'heatmap', '--json', '-');
+      const refused = await runCrane('detect', urls[0] as string, ...tiny());
+      expect(refused.err).toContain('asked only with --allow-private-urls');
+      const { code, out } = await runCrane('detect', ...urls, 'ftp://host/x.png', ...tiny(), '--allow-private-urls', '--out', inFolder('urls'), '--save', 'heatmap', '--json', '-');
       const rows = jsonLines(out);
       expect(code).toBe(1);
       expect(rows[0]).toMatchObject({ path: urls[0], width: 93, files: [inFolder('urls', 'ok-heatmap.png')] });
       expect(rows.slice(1).map(({ error }) => error)).toEqual([expect.stringMatching(/not a picture/), expect.stringMatching(/404/), expect.stringMatching(/"ftp:"/)]);
     } finally {
+      delete process.env['CRANE_ALLOW_PRIVATE_URLS'];
       await new Promise((resolve) => server.close(resolve));
     }
   });
@@ -131,6 +147,22 @@ describeWithGoldens('crane detect', () => {
     const [row] = jsonLines(fs.readFileSync(json, 'utf8'));
     expect(out).toMatch(/^image +score +size +ms\n/);
     expect(out).toContain(`${(row?.['score'] as number).toFixed(4)}  93x71`);
+  });
+
+  test('one output that cannot be written is one failed row, the rest is done; names are as long as a disk takes', async () => {
+    const long = `${'n'.repeat(250)}.png`;
+    for (const name of ['outputs/a.png', 'outputs/b.png', 'outputs/a.jpg', `outputs/${long}`]) picture(name, 'small.png');
+    fs.mkdirSync(inFolder('maps/b.png/in the way'), { recursive: true });
+    const { code, out, err } = await runCrane('detect', inFolder('outputs'), ...tiny(), '--out', inFolder('maps'), '--save', 'overlay,heatmap', '--json', '-');
+    expect(code).toBe(1);
+    const rows = jsonLines(out).map(({ files, error }) => ({ files: (files as string[]).map((file) => path.basename(file)), error }));
+    expect(rows).toEqual([
+      { files: ['a.png', 'a-heatmap.png'] },
+      { files: ['a-2.png', 'a-2-heatmap.png'] },
+      { files: [], error: expect.stringMatching(/b\.png: cannot be written \(E\w+\)/) },
+      { files: [expect.stringMatching(/^n{234}-[0-9a-f]{8}\.png$/), expect.stringMatching(/^n{234}-[0-9a-f]{8}-heatmap\.png$/)] },
+    ]);
+    expect(err).toContain('1 of 4 images failed');
   });
 
   test('a full disk ends the run with one line', async () => {

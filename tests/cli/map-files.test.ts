@@ -23,6 +23,23 @@ test('of images called alike, folders tell them apart, as few as will do; then n
   expect(names('X.png', 'x.jpg')).toEqual(['X.png', 'x-2.png']);
 });
 
+test('folders that images have in common are no part of names, however deep they lie', () => {
+  const deep = `/${'folder/'.repeat(60)}line`;
+  expect(names(`${deep}/x.png`, `${deep}/x.jpg`, `${deep}/2/x.png`)).toEqual(['line-x.png', 'line-x-2.png', '2-x.png']);
+  expect(names(`${deep}/x.jpg`, `${deep}/x.png`)).toEqual(['x.png', 'x-2.png']);
+});
+
+test('names are cut to 255 bytes, between characters, and stay apart', () => {
+  const long = 'é'.repeat(125);
+  const sources = [`${long}1.png`, `${long}2.png`, `${long}2.jpg`, 'x.png'];
+  const files = planMapFiles(sources, out, MAP_FORMS).map((of) => of.map(({ file }) => path.basename(file)));
+  expect(files.map(([overlay]) => overlay)).toEqual([expect.stringMatching(/^é{117}-[0-9a-f]{8}\.png$/), expect.stringMatching(/^é{117}-[0-9a-f]{8}\.png$/), expect.stringMatching(/^é{117}-[0-9a-f]{8}\.png$/), 'x.png']);
+  expect(new Set(files.flat()).size).toBe(16);
+  expect(Math.max(...files.flat().map((name) => Buffer.byteLength(name)))).toBeLessThanOrEqual(255);
+  // Nothing is cut off that fits.
+  expect(names(`${'x'.repeat(251)}.png`)).toEqual([`${'x'.repeat(251)}.png`]);
+});
+
 test('the same image, however its path is spelt, has the same file', () => {
   expect(names('a/x.png', './a/../a/x.png', 'a/x.png')).toEqual(['x.png', 'x.png', 'x.png']);
 });

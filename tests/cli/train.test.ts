@@ -5,7 +5,8 @@ import { parse } from 'yaml';
 import { writeFakeSet } from '../../datasets/fakes';
 import { prepareBackend } from '../../lib/backend';
 import { readPromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
-import { configOf, shellWord } from '../../train/config';
+import { configOf } from '../../train/config';
+import { shellWord } from '../../train/shell-word';
 import { writeSmallBackbone, writeSmallSet } from '../train/tiny-files';
 import { jsonLines, runCrane, type Run } from './run-crane';
 
@@ -112,10 +113,10 @@ describe('wrong use ends with 2 and says what to do', () => {
   });
 
   test.each<[string, string[], RegExp]>([
-    ['one shot', ['--k-shot', '1'], /kShot/],
+    ['one shot', ['--k-shot', '1'], /--k-shot 1/],
     ['a portion of nothing', ['--portion', '0'], /portion/],
     ['more held back than kept', ['--validate', '0.7'], /validate/],
-    ['no step between states', ['--save-every', '0'], /saveEvery 0/],
+    ['no step between states', ['--save-every', '0'], /--save-every 0/],
   ])('%s', async (_, words, message) => {
     const { code, err } = await trainHere(...words, '--out', inFolder('wrong'));
     expect([code, err]).toEqual([2, expect.stringMatching(message)]);

@@ -35,7 +35,7 @@ async function server(answer: Parameters<typeof serve>[0]): Promise<LocalServer>
   return started;
 }
 
-const options = (): FetchOptions => ({ dataFolder: data, acceptLicense: true, backoff: 1, offline: false });
+const options = (): FetchOptions => ({ dataFolder: data, acceptLicense: true, backoff: 1, offline: false, allowPrivateUrls: true });
 
 async function btadZip(): Promise<Buffer> {
   const image = await png(8, 8, 9);

@@ -272,6 +272,7 @@ describe('BMP', () => {
 });
 
 describe('downloads', () => {
+  const here = { allowPrivateUrls: true };
   let server: http.Server;
   let base: string;
   let picture: Buffer;
@@ -288,6 +289,13 @@ describe('downloads', () => {
           response.write(picture, () => response.destroy());
           return;
         case '/slow.png': return;
+        case '/drip.png': {
+          const timer = setInterval(() => response.write('x'), 10);
+          response.on('close', () => clearInterval(timer));
+          return;
+        }
+        case '/packed.png': response.writeHead(200, { 'content-encoding': 'gzip' }).end(picture); return;
+        case '/moved.png': response.writeHead(301, { location: '/ok.png' }).end(); return;
         default: response.writeHead(404).end('no');
       }
     });
@@ -300,17 +308,25 @@ describe('downloads', () => {
   });
 
   test('a picture', async () => {
-    expect(await decodeImage(`${base}/ok.png`)).toMatchObject({ width: 5, height: 3, source: `${base}/ok.png` });
-    expect(await decodeImage(new URL(`${base}/ok.png`))).toMatchObject({ width: 5 });
+    expect(await decodeImage(`${base}/ok.png`, here)).toMatchObject({ width: 5, height: 3, source: `${base}/ok.png` });
+    expect(await decodeImage(new URL(`${base}/ok.png`), here)).toMatchObject({ width: 5 });
+    expect(await decodeImage(`${base}/moved.png`, here)).toMatchObject({ width: 5 });
+  });
+
+  test('a machine of a private network is asked only where that is allowed', async () => {
+    const error = await failure(`${base}/ok.png`);
+    expect([error.code, error.message]).toEqual(['image/url', `${base}/ok.png: not downloaded: 127.0.0.1 is not a public address; machines of a private network are asked only with \`allowPrivateUrls: true\`; or give a file.`]);
   });
 
   test('refused, broken off, too long, too slow, no server, another protocol', async () => {
-    expect((await failure(`${base}/none.png`)).message).toContain('the server answered 404');
-    expect((await failure(`${base}/broken.png`)).code).toBe('image/download');
-    expect((await failure(`${base}/ok.png`, { maxBytes: 20 })).code).toBe('image/too-large');
-    expect((await failure(`${base}/liar.png`, { maxBytes: 3000 })).code).toBe('image/too-large');
-    expect((await failure(`${base}/slow.png`, { timeout: 100 })).message).toContain('no complete answer within 0.1 s');
-    expect((await failure('http://127.0.0.1:1/x.png')).code).toBe('image/download');
+    expect((await failure(`${base}/none.png`, here)).message).toContain('the server answered 404');
+    expect((await failure(`${base}/broken.png`, here)).code).toBe('image/download');
+    expect((await failure(`${base}/ok.png`, { ...here, maxBytes: 20 })).code).toBe('image/too-large');
+    expect((await failure(`${base}/liar.png`, { ...here, maxBytes: 3000 })).code).toBe('image/too-large');
+    expect((await failure(`${base}/slow.png`, { ...here, timeout: 100 })).message).toContain('no complete answer within 0.1 s');
+    expect((await failure(`${base}/drip.png`, { ...here, timeout: 100 })).message).toContain('no complete answer within 0.1 s');
+    expect((await failure(`${base}/packed.png`, here)).message).toContain('packed the picture (gzip)');
+    expect((await failure('http://127.0.0.1:1/x.png', here)).code).toBe('image/download');
     expect((await failure('ftp://host/x.png')).code).toBe('image/url');
   });
 });

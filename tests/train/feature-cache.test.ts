@@ -191,7 +191,7 @@ describe('the cache', () => {
     });
     await expect(failing).rejects.toMatchObject({
       code: 'training/cache-limit',
-      message: expect.stringMatching(/4 images take 4\.2 kB, but the cache may hold 6\.0 kB, of which 4\.2 kB are in use.*--cache-size 1GB.*--no-cache/) as string,
+      message: expect.stringMatching(/4 images take 4\.2 kB, but the cache may hold 6\.0 kB, of which 4\.2 kB are in use.*`cache\.size: 1000000000`.*`cache: false`/) as string,
       data: { bytes: 4 * 1048, limit: 6000 },
     });
     expect(await clearFeatureCache(folder)).toEqual({ removed: 0, kept: 16 + 4 * 1048 });

@@ -157,16 +157,25 @@ describe('a run that would no longer be the same is not gone on with', () => {
 describe('what is in a folder already', () => {
   test('an unfinished run is not thrown away unless that is said', async () => {
     await stoppedAfter(2, 'unfinished');
-    await expect(runTraining({ ...base, out: inFolder('unfinished') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/unfinished', message: expect.stringContaining('--resume') as string });
+    await expect(runTraining({ ...base, out: inFolder('unfinished') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/unfinished', message: expect.stringContaining('`resume: ') as string });
     expect(readRunState(inFolder('unfinished', 'state.safetensors'))?.step).toBe(2);
     await runTraining({ ...base, out: inFolder('unfinished'), overwrite: true });
     expect(losses('unfinished')).toHaveLength(9);
   });
 
+  test('nor is a finished one', async () => {
+    await runTraining({ ...base, out: inFolder('finished') });
+    const before = fs.readFileSync(inFolder('finished', 'prompts.safetensors'));
+    await expect(runTraining({ ...base, training: { ...base.training, seed: 5 }, out: inFolder('finished') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/finished', message: expect.stringContaining('`overwrite: true`') as string });
+    expect(fs.readFileSync(inFolder('finished', 'prompts.safetensors')).equals(before)).toBe(true);
+    await runTraining({ ...base, training: { ...base.training, seed: 5 }, out: inFolder('finished'), overwrite: true });
+    expect(fs.readFileSync(inFolder('finished', 'prompts.safetensors')).equals(before)).toBe(false);
+  });
+
   test('nothing of a longer run stays beside a shorter one', async () => {
     await runTraining({ ...base, out: inFolder('shorter') });
     fs.writeFileSync(inFolder('shorter', 'notes.txt'), "somebody's own");
-    await runTraining({ ...base, out: inFolder('shorter'), training: { ...base.training, epochs: 1, validate: 0 } });
+    await runTraining({ ...base, out: inFolder('shorter'), overwrite: true, training: { ...base.training, epochs: 1, validate: 0 } });
     expect(fs.readdirSync(inFolder('shorter')).sort()).toEqual([
       'best.safetensors', 'config.yaml', 'curves.html', 'epoch_1.safetensors', 'losses.jsonl', 'notes.txt', 'prompts.safetensors', 'run.json',
       // Only the native backend writes event files.
@@ -212,7 +221,7 @@ describe('a disk that is full', () => {
       await expect(runTraining({ ...base, out: inFolder('full'), saveEvery: 1, onStep })).rejects.toMatchObject({
         name: 'TrainingError',
         code: 'training/unwritable',
-        message: expect.stringMatching(/disk is full.*checkpoint is whole.*--resume/) as string,
+        message: expect.stringMatching(/disk is full.*checkpoint is whole.*`resume: /) as string,
       });
     });
     jest.restoreAllMocks();
@@ -231,7 +240,7 @@ test('a run that is stopped while it encodes says where it lies, and is gone on 
     stop.abort(new Error('enough'));
   };
   await runTraining({ ...base, out: inFolder('early'), training: { ...base.training, epochs: 1 } });
-  await expect(runTraining({ ...base, out: inFolder('early'), onStart, signal: stop.signal })).rejects.toThrow('enough');
+  await expect(runTraining({ ...base, out: inFolder('early'), overwrite: true, onStart, signal: stop.signal })).rejects.toThrow('enough');
   // Nothing of the run before is taken for one of this.
   expect(fs.readdirSync(inFolder('early')).sort()).toEqual(['config.yaml', 'run.json']);
   expect(starts).toEqual([{ folder: inFolder('early'), step: 0 }]);

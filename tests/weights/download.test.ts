@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
+import type * as http from 'node:http';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { WeightsError } from '../../lib/errors';
@@ -9,7 +10,7 @@ import { answerWell, breakOff, serve, type LocalServer } from './local-server';
 
 const content = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, index) => (index * 31 + (index >> 8) * 7) & 255));
 const sha256 = createHash('sha256').update(content).digest('hex');
-const quick: DownloadOptions = { sha256, size: content.length, backoff: 5, idleTimeout: 300, retries: 2, offline: false };
+const quick: DownloadOptions = { sha256, size: content.length, backoff: 5, idleTimeout: 300, retries: 2, offline: false, allowPrivateUrls: true };
 
 let folder: string;
 let file: string;
@@ -220,4 +221,93 @@ test('an abort stops at once and keeps what came', async () => {
   const error = await failure(download(server.url, file, quick));
   expect(error.code).toBe('download/disk-full');
   expect(error.message).toContain('CRANE_CACHE');
+});
+
+describe('servers that never end', () => {
+  /** Sends pieces until nobody listens. */
+  const endless = (response: http.ServerResponse, piece: Buffer, interval: number): void => {
+    const timer = setInterval(() => response.write(piece), interval);
+    response.on('close', () => clearInterval(timer));
+  };
+
+  test.each([['known', content.length, undefined], ['not known, but bounded', null, content.length]])('more bytes than the file has, whose length is %s', async (_, size, maxBytes) => {
+    server = await serve((_request, response) => {
+      response.writeHead(200);
+      endless(response, content.subarray(0, 50_000), 1);
+    });
+    const error = await failure(download(server.url, file, { ...quick, size, ...(maxBytes === undefined ? {} : { maxBytes }) }));
+    expect([error.code, error.data['expected']]).toEqual(['download/length', content.length]);
+    expect(server.ranges).toHaveLength(1);
+    expect(leftOver()).toEqual([]);
+  });
+
+  test('ranges that start elsewhere, alternating with whole answers that break off', async () => {
+    server = await serve((request, response, count) => {
+      if (count % 2 === 1) return breakOff(content, '"a"', 50_000 + count, request, response);
+      response.writeHead(206, { 'content-range': `bytes 7-${content.length - 1}/${content.length}`, 'content-length': content.length - 7 });
+      return response.end(content.subarray(7));
+    });
+    const error = await failure(download(server.url, file, quick));
+    expect([error.code, error.message]).toEqual(['download/failed', expect.stringContaining('begun anew 3 times')]);
+    // Two requests for each time that it begins anew; the last finds nothing to go on with.
+    expect(server.ranges.length).toBe(6);
+  });
+
+  test('one byte more in each answer', async () => {
+    server = await serve((request, response) => breakOff(content, '"a"', 1, request, response));
+    const error = await failure(download(server.url, file, { ...quick, leastSpeed: 1_000_000, speedWindow: 100 }));
+    expect(error.code).toBe('download/slow');
+    expect(error.data['received']).toBeGreaterThan(0);
+  });
+
+  test('two bytes at a time, each long before the line would count as dead; what came is kept for the next call', async () => {
+    server = await serve((request, response, count) => {
+      if (count > 1) return answerWell(content, '"a"', request, response);
+      response.writeHead(200, { 'content-length': content.length, etag: '"a"' });
+      response.write(content.subarray(0, 2));
+      let sent = 2;
+      const timer = setInterval(() => response.write(content.subarray(sent, (sent += 2))), 20);
+      return response.on('close', () => clearInterval(timer));
+    });
+    const error = await failure(download(server.url, file, { ...quick, leastSpeed: 1_000_000, speedWindow: 200 }));
+    expect(error.code).toBe('download/slow');
+    expect(error.data).toMatchObject({ bytes: expect.any(Number), expected: expect.any(Number), received: fs.statSync(`${file}.partial`).size });
+    await download(server.url, file, quick);
+    expect(server.ranges[1]).toBe(`bytes=${error.data['received'] as number}-`);
+    expect(fs.readFileSync(file).equals(content)).toBe(true);
+  });
+
+  test('a redirect to itself', async () => {
+    server = await serve((_, response) => response.writeHead(302, { location: '/weights.pt' }).end());
+    const error = await failure(download(server.url, file, quick));
+    expect([error.code, error.data['reason']]).toEqual(['download/refused', 'redirects']);
+    expect(server.ranges).toHaveLength(11);
+  });
+});
+
+test('killed after the server began to send another file, the old bytes are not its beginning', async () => {
+  const older = Buffer.alloc(content.length, 1);
+  server = await serve((request, response, count) => {
+    if (count === 1) return breakOff(older, '"old"', 50_000, request, response);
+    if (count === 2) return response.destroy();
+    return answerWell(content, '"new"', request, response);
+  });
+  await failure(download(server.url, file, { ...quick, retries: 0, sha256: null }));
+  // What a process leaves that is killed after it has opened the file and before it has said whose it is.
+  fs.rmSync(`${file}.partial.json`);
+  await download(server.url, file, { ...quick, sha256: null });
+  expect(fs.readFileSync(file).equals(content)).toBe(true);
+});
+
+test('an answer that is packed is not taken for the file', async () => {
+  server = await serve((_, response) => response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': content.length }).end(content));
+  const error = await failure(download(server.url, file, { ...quick, sha256: null, retries: 0 }));
+  expect(error.message).toContain('packed the file (gzip)');
+});
+
+test('a folder that cannot be made or written is named in a sentence', async () => {
+  const blocked = path.join(folder, 'file');
+  fs.writeFileSync(blocked, '');
+  const error = await failure(download('http://127.0.0.1:9/x', path.join(blocked, 'below', 'weights.pt'), quick));
+  expect([error.code, error.data['code']]).toEqual(['download/write', 'ENOTDIR']);
 });

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeFolderSync } from '../../lib/make-folder';
 import { formatBytes } from '../../lib/bytes';
 import { TrainingError } from '../../lib/errors';
 import { withFileLock } from '../../lib/file-lock';
@@ -57,7 +58,7 @@ export class FeatureCache {
   static async open(space: FeatureSpace, keys: Iterable<string>, options: FeatureCacheOptions = {}): Promise<FeatureCache> {
     const cache = new FeatureCache(space, new Set(keys), options);
     try {
-      fs.mkdirSync(cache.root, { recursive: true });
+      makeFolderSync(cache.root);
       fs.accessSync(cache.root, fs.constants.W_OK);
       await cache.look();
       return cache;
@@ -67,7 +68,7 @@ export class FeatureCache {
       const reason = (error as NodeJS.ErrnoException).code ?? String(error);
       throw new TrainingError(
         'training/cache-unwritable',
-        `features cannot be kept in ${cache.root} (${reason}); name another cache folder with CRANE_CACHE, or train with --no-cache`,
+        `features cannot be kept in ${cache.root} (${reason}); name another cache folder with CRANE_CACHE, or train with \`cache: false\``,
         { folder: cache.root },
         { cause: error },
       );
@@ -156,7 +157,7 @@ export class FeatureCache {
           'training/cache-limit',
           `the features of ${images} images take ${formatBytes(bytes)}, but the cache may hold ${formatBytes(this.limit)}` +
             `${inUse > 0 ? `, of which ${formatBytes(inUse)} are in use by this training and others` : ''}; ` +
-            `allow more, such as --cache-size ${Math.ceil((inUse + bytes) / 1e9)}GB, or train with --no-cache`,
+            `allow more, such as \`cache.size: ${Math.ceil((inUse + bytes) / 1e9) * 1e9}\`, or train with \`cache: false\``,
           { images, bytes, limit: this.limit, inUse },
         );
       }
@@ -210,7 +211,7 @@ function noSpace(folder: string, images: number, bytes: number, free: number, ca
   return new TrainingError(
     'training/cache-space',
     `the features of ${images === 1 ? 'one more image' : `${images} images`} take ${formatBytes(bytes)}, but ${folder} has ${formatBytes(free)} to spare; ` +
-      'make room ("crane cache clear" removes old features), name another cache folder with CRANE_CACHE, or train with --no-cache',
+      'make room ("crane cache clear" removes old features), name another cache folder with CRANE_CACHE, or train with `cache: false`',
     { folder, images, bytes, free },
     cause === undefined ? undefined : { cause },
   );

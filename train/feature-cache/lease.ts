@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { isAlive } from '../../lib/living-process';
+import { makeFolderSync } from '../../lib/make-folder';
 
 /** What a run says of itself, in a file in `leases/`, so that other runs leave its shards alone. */
 interface LeaseContent {
@@ -41,7 +42,7 @@ export class Lease {
   renew(): void {
     const content: LeaseContent = { pid: process.pid, host: os.hostname(), shards: [...this.shards], pending: Math.max(0, this.pending) };
     try {
-      fs.mkdirSync(path.dirname(this.file), { recursive: true });
+      makeFolderSync(path.dirname(this.file));
       const draft = `${this.file}.draft`;
       fs.writeFileSync(draft, JSON.stringify(content));
       fs.renameSync(draft, this.file);

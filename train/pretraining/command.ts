@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import type { CommandModule } from 'yargs';
+import { print as say } from '../../cli/output';
 import { DEFAULT_RECIPE } from './recipe';
 import { exportNetwork, pretrain } from './run';
 
@@ -35,7 +36,6 @@ export const pretrainCommand: CommandModule<object, PretrainArguments> = {
     const onSignal = (): void => stop.abort();
     process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
     const recipe = { ...DEFAULT_RECIPE, seed: given.seed, steps: given.steps };
-    const say = (line: string): void => void process.stdout.write(`${line}\n`);
     const percent = (value: number): string => (100 * value).toFixed(1);
     try {
       const { finished, network } = await pretrain({

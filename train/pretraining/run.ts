@@ -162,7 +162,7 @@ function refuseOtherRecipe(saved: Recipe, wanted: Recipe, step: number, file: st
   throw new TrainingError(
     'training/recipe',
     `${file} is the state of another run (seed ${saved.seed}, ${saved.steps} steps, stopped at ${step}); ` +
-      'ask for the same seed and steps, or start anew with --no-resume',
+      'ask for the same seed and steps, or start anew with `resume: false`',
     { saved, wanted },
   );
 }

@@ -39,6 +39,7 @@ export interface Backbone {
 
 export interface OpenBackboneOptions extends OpenClipOptions {
   readonly offline?: boolean;
+  readonly allowPrivateUrls?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
   /**
@@ -86,7 +87,7 @@ export function embeddedFile(name: string): string {
   if (!fs.existsSync(file)) {
     throw new WeightsError(
       'weights/embedded-missing',
-      `${file} is missing from this package; install it again, or give --backbone and --prompts`,
+      `${file} is missing from this package; install it again, or give \`backbone\` and \`prompts\``,
       { path: file },
     );
   }

@@ -9,6 +9,7 @@ import { LearnablePrompts } from '../../prompts/learnable-prompts';
 import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
 import { seededNormal } from '../../weights/seeded';
 import type { Backbone } from './backbone';
+import { refuseBeyondMemory } from './memory-need';
 import { CraneModel } from './model';
 import type { SpatialWeights } from './spatial';
 
@@ -42,11 +43,13 @@ export interface BuildOptions {
 /**
  * Wires a Crane model from an open backbone and prompts; with a second vision model, Crane+. The backbone may be closed
  * afterwards.
- * @throws WeightsError where the prompts do not fit the backbone, or the backbone's file is not complete
+ * @throws WeightsError where the prompts do not fit the backbone, or the backbone's file is not complete; UsageError for
+ *   an image size that cannot fit into memory
  */
 export function buildCraneModel(backbone: Backbone, { prompts, spatial, options: input = {}, trainablePrompts = false, roundGradients = true }: BuildOptions): CraneModel {
   const { sizes, activation, tokenizer, tokenIds, parameters } = backbone;
   const options = completeModelOptions({ ...input, spatial: spatial?.family ?? 'none' }, sizes);
+  refuseBeyondMemory(sizes, options);
   const fresh = 'seed' in prompts;
   if (!fresh && prompts.width !== sizes.text.width) {
     throw new WeightsError(

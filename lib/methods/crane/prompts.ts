@@ -25,6 +25,7 @@ export const SPATIAL_HASH_KEY = 'crane.spatial.sha256';
 
 export interface OpenPromptsOptions {
   readonly offline?: boolean;
+  readonly allowPrivateUrls?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -82,7 +83,7 @@ function sortedSizes({ embedDimension, vision, text }: ClipSizes): readonly unkn
 function withoutPrompts(backbone: string): UsageError {
   return new UsageError(
     'usage/no-prompts',
-    `no prompts are known for the backbone ${backbone}; name some with --prompts, or train them with "crane train --backbone ${backbone}". ` +
+    `no prompts are known for the backbone ${backbone}; name some with \`prompts\`, or train some for it. ` +
       `Published prompts are for ${publishedPromptsBackbone}.`,
     { backbone },
   );

@@ -43,6 +43,7 @@ export interface SpatialWeights {
 
 export interface OpenSpatialOptions {
   readonly offline?: boolean;
+  readonly allowPrivateUrls?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -79,7 +80,7 @@ export async function openSpatial(source: SpatialSource, options: OpenSpatialOpt
     weights.close();
     throw new UsageError(
       'usage/spatial',
-      `${asked} holds weights of ${weights.family}, but ${source.model} was asked for; name the weights alone, or --spatial ${weights.family}`,
+      `${asked} holds weights of ${weights.family}, but ${source.model} was asked for; name the weights alone, or \`spatial: '${weights.family}'\``,
       { found: weights.family, expected: source.model, path: file },
     );
   }

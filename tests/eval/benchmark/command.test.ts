@@ -51,6 +51,7 @@ test.each([
   [['--datasets', 'btad,headct,btad'], /btad twice/],
   [['--datasets', 'all,btad'], /all beside others/],
   [['--datasets', ','], /no set/],
+  [['--datasets', 'btad,mvtek'], /"mvtek" is neither a registered set nor a folder\. Did you mean mvtec\?/],
   [['--strengths', '0'], /--strengths 0: expected numbers from 1 to 5/],
   [['--strengths', ','], /expected numbers from 1 to 5/],
   [['--epochs', '1.5'], /--epochs 1\.5: expected a whole number/],
