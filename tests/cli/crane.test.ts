@@ -91,3 +91,17 @@ describe('arguments', () => {
     expect(unknownOption('Something else', declared, [])).toBe('Something else');
   });
 });
+
+test('a cache folder that cannot be had is named in a sentence', async () => {
+  const before = process.env['CRANE_CACHE'];
+  process.env['CRANE_CACHE'] = __filename;
+  try {
+    const { code, err } = await runCrane('weights', 'fetch', 'crane-visa', '--offline');
+    expect(code).toBe(1);
+    expect(err).toMatch(/^\S+crane-visa-epoch-5\.pth: a file is in the place of a folder \(ENOTDIR\)\. Check the place/);
+  } finally {
+    if (before === undefined) delete process.env['CRANE_CACHE'];
+    else process.env['CRANE_CACHE'] = before;
+    delete process.env['CRANE_OFFLINE'];
+  }
+});

@@ -21,7 +21,7 @@ test.each([
   [['start', '--seed=-1'], '--seed -1: expected a whole number, 0 or more'],
   [['benchmark', '--matrix', '--epochs', '0'], '--epochs 0: expected a whole number, 1 or more'],
   [['datasets', 'synthesize', '--images-per-category', '0'], '--images-per-category 0: expected a whole number, 1 or more'],
-  [['pretrain', '--steps', '0'], '--steps 0: expected a whole number, 1 or more'],
+  [['pretrain', '--folder', '/dev/null/x', '--out', '/dev/null/x', '--steps', '0'], '--steps 0: expected a whole number, 1 or more'],
   [['detect', 'x.png', '--image-size', '9000'], '--image-size 9000: expected a whole number, pixels from 1 to 8192'],
   [['eval', '--dataset', 'nowhere', '--sigma=-1'], '--sigma -1: expected 0 (no smoothing) or more'],
 ])('crane %j is refused at once', async (argv, message) => {

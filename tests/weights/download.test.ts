@@ -241,6 +241,21 @@ describe('servers that never end', () => {
     expect(leftOver()).toEqual([]);
   });
 
+  test('one byte more, and then nothing', async () => {
+    server = await serve((_, response) => response.writeHead(200).write(Buffer.concat([content, Buffer.of(1)])));
+    const error = await failure(download(server.url, file, { ...quick, idleTimeout: 60_000 }));
+    expect(error.message).toContain(`more than the ${content.length} bytes`);
+  });
+
+  test('a good beginning does not make up for what follows', async () => {
+    server = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': content.length });
+      response.write(content.subarray(0, 200_000));
+      endless(response, Buffer.alloc(2), 20);
+    });
+    expect((await failure(download(server.url, file, { ...quick, leastSpeed: 50_000, speedWindow: 200 }))).code).toBe('download/slow');
+  });
+
   test('ranges that start elsewhere, alternating with whole answers that break off', async () => {
     server = await serve((request, response, count) => {
       if (count % 2 === 1) return breakOff(content, '"a"', 50_000 + count, request, response);
@@ -297,6 +312,14 @@ test('killed after the server began to send another file, the old bytes are not 
   fs.rmSync(`${file}.partial.json`);
   await download(server.url, file, { ...quick, sha256: null });
   expect(fs.readFileSync(file).equals(content)).toBe(true);
+});
+
+test('what is known of older bytes is forgotten before they are touched', async () => {
+  server = await serve((request, response) => answerWell(content, '"a"', request, response));
+  fs.mkdirSync(`${file}.partial`, { recursive: true });
+  fs.writeFileSync(`${file}.partial.json`, JSON.stringify({ url: 'http://other/', validator: null }));
+  expect((await failure(download(server.url, file, quick))).code).toBe('download/write');
+  expect(fs.existsSync(`${file}.partial.json`)).toBe(false);
 });
 
 test('an answer that is packed is not taken for the file', async () => {
