@@ -16,7 +16,7 @@ export const SAME_NAMES = [
   'dattnBeta', 'dattnGamma', 'dattnMean', 'backend', 'batchSize', 'seed', 'offline', 'allowPrivateUrls', 'referenceImages', 'categories', 'epochs', 'learningRate', 'betas',
   'contextProbability', 'pixelWeight', 'imageWeight', 'imageTemperature', 'pixelTemperature', 'interpolation', 'contextTokens', 'deepTokens', 'depth', 'portion',
   'kShot', 'mosaicRate', 'roundGradients', 'validate', 'out', 'resume', 'overwrite', 'saveEvery', 'saveFrequency', 'cache', 'precision', 'keepArchives', 'acceptLicense',
-  'allowIncomplete', 'referenceMeans', 'normalWithoutMask', 'resize', 'wholeSet',
+  'allowIncomplete', 'referenceMeans', 'normalWithoutMask', 'layout', 'activation', 'heads', 'resize', 'wholeSet',
 ] as const satisfies readonly ApiOption[];
 
 /** Those of another name, and parts of options that are options of their own. */
@@ -26,6 +26,7 @@ export const OTHER_NAMES: Readonly<Record<string, string>> = {
   'spatial.heads': 'spatial-heads',
   'cache.size': 'cache-size',
   scores: 'scores',
+  ignoring: 'ignore-value',
 };
 
 const FLAGS: ReadonlyMap<string, string> = new Map([...SAME_NAMES.map((name) => [name, dashed(name)] as const), ...Object.entries(OTHER_NAMES)]);

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { layoutNamed } from '../datasets/choose-layout';
 import { layouts } from '../datasets/layouts';
 import { bareFolderLayout } from '../datasets/layouts/bare-folder';
+import { print } from './output';
 
 /** What `setOptions` adds to a command's arguments. */
 export interface SetArguments {
@@ -27,6 +28,6 @@ export function setOptionsFrom({ layout, normalWithoutMask }: SetArguments): { l
 /** Whether the layouts are asked for, which are shown then and nothing else is done. */
 export function showedLayouts({ layout }: SetArguments): boolean {
   if (layout !== 'list') return false;
-  for (const { name, looksFor } of [...layouts, bareFolderLayout]) process.stdout.write(`${name.padEnd(14)}${looksFor}\n`);
+  for (const { name, looksFor } of [...layouts, bareFolderLayout]) print(`${name.padEnd(14)}${looksFor}`);
   return true;
 }

@@ -172,7 +172,7 @@ function sameKeys(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
 function tie({ root, layout, explains }: Candidate, rivals: readonly Candidate[]): DatasetProblem[] {
   if (rivals.length === 0) return [];
   const names = rivals.map((rival) => rival.layout.name);
-  const message = `${root} fits the layouts ${[layout.name, ...names].join(' and ')} equally well (${explains} files each), and they read it differently. ${layout.name} is taken; --layout ${names[0]} reads it the other way`;
+  const message = `${root} fits the layouts ${[layout.name, ...names].join(' and ')} equally well (${explains} files each), and they read it differently. ${layout.name} is taken; \`layout: '${names[0]}'\` reads it the other way`;
   return [{ kind: 'ambiguous', severity: 'warning', path: root, message }];
 }
 

@@ -35,7 +35,7 @@ export function truthOfArray({ shape, data }: NpyArray, source: string, ignoring
       throw new MetricError(
         'metric/mask-value',
         `${source}: this mask holds ${value} at x ${x}, y ${y}; expected 0 where it is normal and a number above 0 where it is anomalous. ` +
-          `Correct the mask; or, if such pixels are to be left out, say --ignore-value ${[...ignoring, value].join(',').toLowerCase()}.`,
+          `Correct the mask; or, if such pixels are to be left out, say \`ignoring: [${[...ignoring, value].join(', ').toLowerCase()}]\`.`,
         { path: source, value, x, y },
       );
     }
@@ -62,7 +62,7 @@ export async function truthOfPicture(file: string, ignoring: IgnoredValues): Pro
         ? 'has several channels of 16 bits, which are read as 8'
         : undefined;
   if (unkept !== undefined) {
-    throw new MetricError('metric/mask-value', `${file}: this mask ${unkept}, and --ignore-value cannot be found in it. Save it as grey PNG or as .npy.`, { path: file });
+    throw new MetricError('metric/mask-value', `${file}: this mask ${unkept}, and no value of \`ignoring\` can be found in it. Save it as grey PNG or as .npy.`, { path: file });
   }
   if (width !== mask.width || height !== mask.height) throw new ImageError('image/size-mismatch', `${file}: its mask is ${mask.width} x ${mask.height}, its picture ${width} x ${height}`, { file });
   const channels = data.length / (width * height);

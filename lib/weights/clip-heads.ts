@@ -23,12 +23,12 @@ export function clipHeads(file: string, tower: Tower, width: number, said: numbe
     throw new WeightsError(
       'weights/heads',
       `${file}: its ${tower} tower is ${width} channels wide, as that of no published CLIP, and nothing says into how many heads they are divided; ` +
-        'set heads, or put the configuration that belongs to the weights beside them',
+        'set `heads`, or put the configuration that belongs to the weights beside them',
       { path: file, tower, width },
     );
   }
   if (Number.isInteger(count) && count > 0 && width % count === 0) return count;
-  throw new WeightsError('weights/heads', `${file}: the ${tower} tower has ${width} channels, which ${count} heads do not divide; set heads to what the weights were trained with`, {
+  throw new WeightsError('weights/heads', `${file}: the ${tower} tower has ${width} channels, which ${count} heads do not divide; set \`heads\` to what the weights were trained with`, {
     path: file, tower, width, heads: count,
   });
 }

@@ -119,7 +119,7 @@ function isOfOpenAi({ format, entries }: TensorSource): boolean {
 
 function guessOf(source: string, activation: Activation): string {
   const other = activation === 'gelu' ? 'quick-gelu' : 'gelu';
-  return `Nothing in or beside ${path.basename(source)} says which activation it was trained with; ${activation} is taken; if it was ${other}, set activation to that.`;
+  return `Nothing in or beside ${path.basename(source)} says which activation it was trained with; ${activation} is taken; if it was ${other}, set \`activation\` to that.`;
 }
 
 function sizesOf(

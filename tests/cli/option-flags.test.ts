@@ -43,7 +43,7 @@ function sourcesOf(folder: string): string[] {
 }
 
 test('messages of the library name its options, not flags', () => {
-  const commands = /(^|\/)(command|commands\/\w+|config|working-commit)\.ts$|^eval\/report\/|pretraining\/run\.ts$/;
+  const commands = /(^|\/)(command|commands\/[\w-]+|config|working-commit)\.ts$|^eval\/report\/|pretraining\/run\.ts$/;
   const files = [...sourcesOf('lib'), ...['datasets', 'train', 'eval'].flatMap(sourcesOf).filter((file) => !commands.test(file))];
   const wrong = files.flatMap((file) =>
     textsOf(path.join(root, file))

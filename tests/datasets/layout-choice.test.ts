@@ -134,7 +134,7 @@ test('layouts that explain as many files and read them otherwise: the first is t
   const root = await tree(files);
   const dataset = await openDataset(root);
   expect(dataset.layout).toBe('csv');
-  expect(dataset.problems).toEqual([{ kind: 'ambiguous', severity: 'warning', path: root, message: `${root} fits the layouts csv and images-masks equally well (2 files each), and they read it differently. csv is taken; --layout images-masks reads it the other way` }]);
+  expect(dataset.problems).toEqual([{ kind: 'ambiguous', severity: 'warning', path: root, message: `${root} fits the layouts csv and images-masks equally well (2 files each), and they read it differently. csv is taken; \`layout: 'images-masks'\` reads it the other way` }]);
   expect(describeChoice(await openDataset(root, { layout: 'images-masks' }))).toEqual(['images-masks', 1, 1, 1]);
   // A list that says the same as the folders is no rival.
   fs.writeFileSync(path.join(root, 'list.csv'), 'path,mask\nimages/1.png,masks/1.png\n');
@@ -202,7 +202,7 @@ describe('masks only for the defects', () => {
 
   test('an image without a mask is refused, or normal where that is said', async () => {
     const root = await tree(files);
-    await expect(openDataset(root)).rejects.toThrow(/images\/2\.png is anomalous and has no mask[\s\S]*--normal-without-mask/);
+    await expect(openDataset(root)).rejects.toThrow(/images\/2\.png is anomalous and has no mask[\s\S]*`normalWithoutMask: true`/);
     const dataset = await openDataset(root, { normalWithoutMask: true });
     expect(dataset.problems).toEqual([]);
     expect(dataset.categories[0]?.samples.map(({ imagePath, anomalous, defect }) => [path.basename(imagePath), anomalous, defect])).toEqual([['1.png', true, 'anomaly'], ['2.png', false, 'good'], ['3.png', false, 'good']]);

@@ -151,7 +151,7 @@ describe('prompts are used as they were trained', () => {
     ['crane.preprocessing', 'bicubic', /crane\.preprocessing is not a JSON object/],
     ['crane.network', '{"activation":"relu"}', /crane\.network\.activation is "relu"/],
     ['crane.network', '{"heads":[2]}', /crane\.network\.heads is \[2\]/],
-    ['crane.network', '{"heads":[4,2]}', /trained with heads 4 and 2 .* has 2 and 2; set heads/],
+    ['crane.network', '{"heads":[4,2]}', /trained with heads 4 and 2 .* has 2 and 2; set `heads`/],
     ['crane.network', '{"epsilon":[0.001,0.00001]}', /trained with epsilon 0\.001 and 0\.00001 .* has 0\.00001 and 0\.00001/],
   ])('%s of %s is refused', async (key, text, message) => {
     const prompts = await promptsSaying({ [key]: text });

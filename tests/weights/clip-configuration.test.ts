@@ -219,7 +219,7 @@ describe('what no file says', () => {
     const file = write(small(1152, 512));
     const error = await weightsError(() => openClipWeights(file));
     expect(error.code).toBe('weights/heads');
-    expect(error.message).toMatch(/vision tower is 1152 channels wide, as that of no published CLIP.*set heads/);
+    expect(error.message).toMatch(/vision tower is 1152 channels wide, as that of no published CLIP.*set `heads`/);
     expect(await headsOf(file, 16)).toEqual([16, 8]);
     expect(await headsOf(file, { vision: 18, text: 4 })).toEqual([18, 4]);
     expect((await weightsError(() => openClipWeights(file, { heads: { text: 4 } }))).code).toBe('weights/heads');

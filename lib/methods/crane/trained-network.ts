@@ -94,7 +94,7 @@ function refuseOtherNetwork(backbone: Backbone, trained: Partial<NetworkRecord>)
     throw new WeightsError(
       'weights/prompts-network',
       `the prompts were trained with ${name} ${before.join(' and ')} (vision and text tower), but ${backbone.name} has ${used[name].join(' and ')}; ` +
-        `${name === 'heads' ? 'set heads to those' : 'use the configuration of the training'}, or train prompts anew`,
+        `${name === 'heads' ? 'set `heads` to those' : 'use the configuration of the training'}, or train prompts anew`,
       { option: name, found: used[name], expected: before },
     );
   }

@@ -68,5 +68,5 @@ test.each([
 });
 
 test('a file that is not there is refused', () => {
-  expect(() => readScoreList(path.join(folder, 'none.csv'))).toThrow(/none.csv: cannot be read \(ENOENT\)/);
+  expect(() => readScoreList(path.join(folder, 'none.csv'))).toThrow(/none.csv'`: cannot be read \(ENOENT\)/);
 });

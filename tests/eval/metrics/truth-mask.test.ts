@@ -29,9 +29,9 @@ describe('masks as arrays', () => {
   });
 
   test.each<[NpyData, readonly number[], RegExp]>([
-    [Float32Array.of(0, 0, 1, NaN), [], /m\.npy: this mask holds NaN at x 1, y 1; .* say --ignore-value nan\.$/],
-    [Int32Array.of(0, -1, 1, 0), [], /holds -1 at x 1, y 0; .* say --ignore-value -1\.$/],
-    [Float64Array.of(0, -1, NaN, 0), [-1], /holds NaN at x 0, y 1; .* say --ignore-value -1,nan\.$/],
+    [Float32Array.of(0, 0, 1, NaN), [], /m\.npy: this mask holds NaN at x 1, y 1; .* say `ignoring: \[nan\]`\.$/],
+    [Int32Array.of(0, -1, 1, 0), [], /holds -1 at x 1, y 0; .* say `ignoring: \[-1\]`\.$/],
+    [Float64Array.of(0, -1, NaN, 0), [-1], /holds NaN at x 0, y 1; .* say `ignoring: \[-1, nan\]`\.$/],
     [Float32Array.of(0, Infinity, 1, 0), [], /holds Infinity at x 1, y 0/],
     [BigInt64Array.of(0n, 0n, 0n, -(2n ** 63n)), [], /holds -922337203685477\d+ at x 1, y 1/],
   ])('values that are neither 0 nor above it are refused: %#', (data, ignoring, message) => {
