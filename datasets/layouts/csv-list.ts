@@ -123,7 +123,16 @@ function isAnomalous(label: string): boolean | undefined {
   return normalWords.has(word) ? false : anomalousWords.has(word) ? true : undefined;
 }
 
+/** A cell may hold what no file can be called. */
+function isFile(place: string): boolean {
+  try {
+    return fs.statSync(place).isFile();
+  } catch {
+    return false;
+  }
+}
+
 function resolveListed(list: string, listed: string): string | undefined {
   const file = path.resolve(path.dirname(list), listed.replaceAll('\\', path.sep === '/' ? '/' : '\\'));
-  return listed !== '' && fs.statSync(file, { throwIfNoEntry: false })?.isFile() ? file : undefined;
+  return listed !== '' && isFile(file) ? file : undefined;
 }

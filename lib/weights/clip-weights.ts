@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { Activation, ClipSizes } from '../config';
 import { WeightsError } from '../errors';
+import { shownValue } from '../shown-value';
 import { CLIP_IGNORABLE, type ClipLayout, huggingFaceNames, openAiNames, TOKEN_IDS } from './clip-keys';
 import { openTensors } from './open';
 import type { TensorSource } from './tensor-source';
@@ -143,7 +144,7 @@ function readConfig(source: string, layout: ClipLayout): ClipConfig {
     const activation = vision['hidden_act'] ?? config['hidden_act'];
     const textActivation = text['hidden_act'] ?? activation;
     if (activation !== textActivation) {
-      throw new WeightsError('weights/config', `${source}: the towers have different activations, ${String(activation)} and ${String(textActivation)}; one for both is needed`);
+      throw new WeightsError('weights/config', `${source}: the towers have different activations, ${shownValue(activation)} and ${shownValue(textActivation)}; one for both is needed`);
     }
     return heads(vision['num_attention_heads'], text['num_attention_heads'], activation);
   }

@@ -156,7 +156,7 @@ class Campaign {
     if (this.findings.has(key)) return;
     this.findings.set(key, finding);
     const { out, onFinding } = this.options;
-    const file = out === undefined ? undefined : saveFinding(out, finding, await minimise(target, finding, mutantOf(target, finding.seed, finding.index)));
+    const file = out === undefined ? undefined : saveFinding(out, target, finding, await minimise(target, finding, mutantOf(target, finding.seed, finding.index)));
     onFinding?.(finding, file);
   }
 }

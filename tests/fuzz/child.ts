@@ -28,7 +28,8 @@ export async function serve(scratch: string, names: readonly string[]): Promise<
   for (const { target, judge } of readings.values()) {
     for (const seed of target.seeds) {
       const { code, faults } = await judge.read(seed);
-      if (code === undefined && faults.length === 0) continue;
+      // Libraries open what they keep open when they are used first.
+      if (code === undefined && faults.every(({ kind }) => kind === 'handle')) continue;
       answer({ kind: 'refused-seed', message: `${target.name} does not read what nothing is wrong with: ${code ?? faults[0]?.message}` });
       return;
     }
@@ -53,6 +54,7 @@ const LOOK_EVERY = 32;
 
 async function run({ seed, from, count, alone }: Job, { target, judge }: Reading, memory: MemoryWatch, heartbeat: number): Promise<JobResult> {
   const start = performance.now();
+  judge.settle();
   const refused: Record<string, number> = {};
   const faults: JobFault[] = [];
   const beat = Buffer.alloc(8);

@@ -19,21 +19,35 @@ export const repeatCommand = ({ target, seed, index }: Finding): string => `npm 
 /** The same fault at another mutant has another number in its message at most. */
 export const faultKey = ({ target, kind, message }: Pick<Finding, 'target' | 'kind' | 'message'>): string => `${target} ${kind} ${message.replaceAll(/\d+/g, '#')}`;
 
-const findingFile = z.object({ target: z.string(), kind: z.string(), message: z.string(), repeat: z.string(), files: z.record(z.string(), z.base64()) });
+const findingFile = z.object({
+  target: z.string(),
+  kind: z.string(),
+  message: z.string(),
+  repeat: z.string(),
+  /** Which of the target's seeds has the files that are not changed. */
+  beside: z.int().min(0),
+  files: z.record(z.string(), z.base64()),
+});
 
 /** @returns the file's path */
-export function saveFinding(folder: string, finding: Finding, files: Files): string {
+export function saveFinding(folder: string, target: Target, finding: Finding, files: Files): string {
   fs.mkdirSync(folder, { recursive: true });
-  const { target, kind, message, seed, index } = finding;
-  const file = path.join(folder, `${target}-${kind}-${seed}-${index}.json`);
-  const packed = Object.fromEntries(Object.entries(files).map(([name, content]) => [name, Buffer.from(content).toString('base64')]));
-  fs.writeFileSync(file, `${JSON.stringify({ target, kind, message, repeat: repeatCommand(finding), files: packed }, null, 1)}\n`);
+  const { kind, message, seed, index } = finding;
+  const file = path.join(folder, `${target.name}-${kind}-${seed}-${index}.json`);
+  const same = (of: Files): number => Object.entries(of).filter(([name, content]) => files[name] === content).length;
+  const beside = target.seeds.reduce((best, of, at) => (same(of) > same(target.seeds[best] as Files) ? at : best), 0);
+  const changed = Object.entries(files).filter(([name, content]) => target.seeds[beside]?.[name] !== content);
+  const packed = Object.fromEntries(changed.map(([name, content]) => [name, Buffer.from(content).toString('base64')]));
+  fs.writeFileSync(file, `${JSON.stringify({ target: target.name, kind, message, repeat: repeatCommand(finding), beside, files: packed }, null, 1)}\n`);
   return file;
 }
 
-export function readFinding(file: string): { readonly target: string; readonly kind: string; readonly message: string; readonly files: Files } {
-  const found = findingFile.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
-  return { ...found, files: Object.fromEntries(Object.entries(found.files).map(([name, content]) => [name, Buffer.from(content, 'base64')])) };
+/** What a saved finding is read by, and its files. @param targetNamed by the name that it tells */
+export function readFinding(file: string, targetNamed: (name: string) => Target | undefined): { readonly target: Target; readonly kind: string; readonly message: string; readonly files: Files } {
+  const { target: name, kind, message, beside, files } = findingFile.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
+  const target = targetNamed(name);
+  if (target === undefined) throw new Error(`${file} is of the target ${name}, which there is not`);
+  return { target, kind, message, files: { ...target.seeds[beside], ...Object.fromEntries(Object.entries(files).map(([each, content]) => [each, Buffer.from(content, 'base64')])) } };
 }
 
 /** Readings that making a finding smaller may take. */

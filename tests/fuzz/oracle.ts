@@ -27,6 +27,11 @@ export class Judge {
     private readonly workspace: Workspace,
   ) {}
 
+  /** Files that are open now are no fault of the mutants that follow. */
+  settle(): void {
+    this.firstFree = firstFreeDescriptor();
+  }
+
   async read(files: Files): Promise<Verdict> {
     this.workspace.place(files);
     const start = performance.now();

@@ -13,6 +13,8 @@ export type Outcome = ({ readonly kind: 'done' } & JobResult) | { readonly kind:
 
 /** A process that reads mutants, watched from outside. */
 export class ReaderProcess {
+  private stopped = false;
+
   private constructor(
     private readonly child: ChildProcess,
     private readonly scratch: string,
@@ -40,7 +42,7 @@ export class ReaderProcess {
 
   /** Whether it may be given another job. */
   get alive(): boolean {
-    return this.child.connected && this.child.exitCode === null && this.child.signalCode === null;
+    return !this.stopped && this.child.connected && this.child.exitCode === null && this.child.signalCode === null;
   }
 
   async run(job: Job): Promise<Outcome> {
@@ -78,6 +80,7 @@ export class ReaderProcess {
   }
 
   stop(): void {
+    this.stopped = true;
     this.child.kill('SIGKILL');
     fs.rmSync(this.scratch, { recursive: true, force: true });
   }

@@ -43,7 +43,9 @@ export function writePickle(ops: readonly PickleOp[]): Buffer {
   let at = 0;
   for (const { code, argument } of ops) {
     bytes[at++] = code;
-    for (const byte of argument) bytes[at++] = byte;
+    if (argument.length > 64) bytes.set(argument, at);
+    else for (let index = 0; index < argument.length; index++) bytes[at + index] = argument[index] as number;
+    at += argument.length;
   }
   return bytes;
 }
@@ -109,8 +111,8 @@ function changedArgument(random: Random, op: PickleOp, ops: readonly PickleOp[])
   }
   if (code === 'c' || code === 'i') return globalOp(op.code, random.pick(GLOBALS));
   if (LINES[code] !== undefined) return { code: op.code, argument: Buffer.from(`${random.pick(['1', '-1', '1e400', 'nan', '99999999999999999999', '0x10', '', "'a'", '"', ...TEXTS]).replaceAll('\n', '')}\n`) };
-  if (op.argument.length === 0) return madeOp(random);
-  const width = op.argument.length as 1 | 2 | 4 | 8;
+  const width = ([1, 2, 4, 8] as const).find((each) => each === op.argument.length);
+  if (width === undefined) return madeOp(random);
   const argument = Buffer.from(op.argument);
   writeField(argument, { at: 0, width }, fieldValue(random, width, readField(argument, { at: 0, width })));
   return { code: op.code, argument };
@@ -144,11 +146,19 @@ function globalOp(code: number, name: string): PickleOp {
 
 const bare = (codes: string): PickleOp[] => codes.split('').map((code) => ({ code: code.charCodeAt(0), argument: Buffer.alloc(0) }));
 
+/** Millions of values: one instruction whose argument is the others. */
+function swarm(random: Random): PickleOp[] {
+  const unit = random.pick(['}a', ')a', ']a', '}0', 'N\x94', '}\x94', '(', '(l', 'K\x00a', '\x88a']);
+  const bytes = Buffer.alloc(random.pick([2_000_000, 12_000_000]), unit, 'latin1');
+  return [...bare(']'), { code: bytes[0] as number, argument: bytes.subarray(1) }];
+}
+
 /** Few bytes that make much: deep nesting, values shared so that they double, cycles, many empty values. */
 function bomb(random: Random): PickleOp[] {
   const times = random.pick([3, 20, 64, 65, 300, 2000]);
   const repeat = (codes: string, count = times): PickleOp[] => Array.from({ length: count }, () => bare(codes)).flat();
   const long = random.pick([2000, 20_000]);
+  if (random.chance(0.01)) return swarm(random);
   switch (random.below(7)) {
     case 0: return [...bare(')'), ...repeat('\x85', random.chance(0.2) ? long : times)];
     case 1: return [...bare(']'), ...repeat('2\x86', Math.min(times, 64))];

@@ -24,6 +24,20 @@ const list = [['path', 'label', 'mask', 'category', 'defect', 'split'], ['1.png'
 const listWords = ['path', 'image', 'label', 'mask', 'category', 'defect', 'split', 'test', 'train', '1.png', '2.png', 'm/2.png', 'm', '0', '1', 'ok', 'ng', '0.0', '1.0', '-1', 'good', 'bad', '.', '..', '/', '/dev/null', 'm/2.png|m/2.png'];
 const text = (rows: readonly (readonly string[])[]): Buffer => Buffer.from(rows.map((row) => row.join()).join('\n'));
 
+const listBytes = text(list);
+const fakeRecord = jsonOf({ fakeOf: 'mvtec', generator: 1, seed: 1, imagesPerCategory: 2, imageSize: 64, form: 'mvtec', normal: 1, anomalous: 1 });
+const fakeWords = ['fakeOf', 'generator', 'seed', 'imagesPerCategory', 'imageSize', 'form', 'normal', 'anomalous', 'mvtec'];
+
+const ctFiles = pictures('head_ct/000.png', 'head_ct/001.png');
+const ctList = [['id', 'hemorrhage'], ['0', '0'], ['1', '1']];
+const visaFiles = pictures('a/Data/Images/Normal/1.png', 'a/Data/Images/Anomaly/2.png', 'a/Data/Masks/Anomaly/2.png');
+const visaList = [['object', 'split', 'label', 'image', 'mask'], ['a', 'test', 'normal', 'a/Data/Images/Normal/1.png', ''], ['a', 'test', 'anomaly', 'a/Data/Images/Anomaly/2.png', 'a/Data/Masks/Anomaly/2.png'], ['a', 'train', 'normal', 'a/Data/Images/Normal/1.png', '']];
+/** Sets whose lists stand in files of names of their own. */
+const listedSets = [
+  { files: ctFiles, list: 'set/labels.csv', table: ctList, words: ['id', 'hemorrhage', '0', '1', '000', '01', '1e0'] },
+  { files: visaFiles, list: 'set/split_csv/1cls.csv', table: visaList, words: [...(visaList[0] as string[]), ...(visaList[2] as string[]), 'normal', 'train', '.', '..', 'a/Data'] },
+];
+
 const scores = [['name', 'score', 'label'], ['a/1', '0.5', '0'], ['a/2.png', '0.9', '1'], ['b/3', '-1e3', 'anomaly']];
 const scoreWords = ['name', 'score', 'label', 'a/1', 'b/3', '0', '1', '0.5', 'NaN', 'Infinity', '1e999', '-0', '0x10', 'good', 'anomalous', 'ok', 'ng', '1.0', '  1', '1,5', '9'.repeat(400)];
 
@@ -38,6 +52,21 @@ export const datasetTargets: readonly Target[] = [
     name: 'csv-list', group: 'datasets',
     seeds: [{ ...listFiles, 'set/list.csv': text(list) }],
     mutate: (random) => ({ ...listFiles, 'set/list.csv': mutateTable(random, list, listWords) }),
+    read: openSet,
+  },
+  {
+    name: 'listed-set', group: 'datasets',
+    seeds: listedSets.map(({ files, list: name, table }) => ({ ...files, [name]: text(table) })),
+    mutate(random) {
+      const { files, list: name, table, words } = random.pick(listedSets);
+      return { ...files, [name]: mutateTable(random, table, words) };
+    },
+    read: openSet,
+  },
+  {
+    name: 'fake-record', group: 'datasets',
+    seeds: [{ ...listFiles, 'set/list.csv': listBytes, 'set/fake.json': Buffer.from(textOf(fakeRecord)) }],
+    mutate: (random) => ({ ...listFiles, 'set/list.csv': listBytes, 'set/fake.json': mutateJson(random, fakeRecord, fakeWords) }),
     read: openSet,
   },
   {

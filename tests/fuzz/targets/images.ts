@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import sharp from 'sharp';
 import { openMaps, openMasks } from '../../../eval/metrics/score-files';
 import { decodeImage } from '../../../lib/image/decode';
 import { readMap } from '../../../lib/image/map-file';
@@ -10,6 +11,9 @@ import { disturbBytes, HOSTILE_NAMES } from '../mutate/values';
 import { mutateZip, writeZip, type ZipPart } from '../mutate/zip-file';
 import type { Random } from '../random';
 import type { Files, Target } from '../target';
+
+// What libvips keeps open for a while, in case it is asked for again, is not what a reader has forgotten to close.
+sharp.cache(false);
 
 /** Pictures that claim more are refused, as one may ask; by default they may take a gigabyte. */
 const maxPixels = 1 << 22;

@@ -6,7 +6,10 @@ import { Breach, type Target } from '../target';
 
 const kept: Uint8Array[] = [];
 
-/** Readers with one fault each, by which the harness itself is tested. Each goes wrong at a byte of 7 at the front. */
+/** What a mutant begins with at which a planted reader goes wrong. */
+export const PLANTED = 7;
+
+/** Readers with one fault each, by which the harness itself is tested. */
 function planted(name: string, fault: (file: string) => void | Promise<void>): Target {
   return {
     name: `planted-${name}`,
@@ -16,7 +19,7 @@ function planted(name: string, fault: (file: string) => void | Promise<void>): T
     async read(folder) {
       const file = path.join(folder, 'x');
       const [first] = fs.readFileSync(file);
-      if (first === 7) await fault(file);
+      if (first === PLANTED) await fault(file);
       if (first === 3) throw new WeightsError('weights/format', 'three is refused');
     },
   };
@@ -36,18 +39,19 @@ export const plantedTargets: readonly Target[] = [
   }),
   planted('wait', () => new Promise(() => undefined)),
   planted('slow', () => {
-    const end = performance.now() + 2500;
-    while (performance.now() < end);
+    const start = process.cpuUsage();
+    const used = (): number => process.cpuUsage(start).user + process.cpuUsage(start).system;
+    for (let at = 0; at % 1e6 !== 0 || used() < 2_500_000; at++);
   }),
   planted('peak', () => {
     if (filled(300)[5] !== 1) throw new Error('cannot be');
   }),
   planted('leak', () => {
-    kept.push(filled(30));
+    kept.push(filled(120));
   }),
   planted('heap', () => {
     const all: number[][] = [];
-    for (;;) all.push(Array.from({ length: 1000 }, (_, at) => at + all.length));
+    for (;;) all.push(new Array<number>(1 << 20).fill(all.length));
   }),
   planted('crash', () => process.abort()),
   planted('handle', (file) => {
