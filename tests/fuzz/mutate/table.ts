@@ -15,7 +15,7 @@ export function mutateTable(random: Random, original: readonly (readonly string[
       case 3: rows = rows.with(at, row.toSpliced(column, 0, cell(random, words))); break;
       case 4: rows = rows.map((each) => each.toSpliced(column, 0, each[random.below(each.length)] ?? '')); break;
       case 5: if (random.chance(0.05)) rows = rows.with(at, Array.from({ length: 3000 }, (_, index) => row[index % Math.max(row.length, 1)] ?? '')); break;
-      default: rows = rows.with(at, row.with(column, cell(random, words)));
+      default: rows = rows.with(at, row.toSpliced(column, 1, cell(random, words)));
     }
   }
   const separator = random.chance(0.85) ? ',' : random.pick([';', '\t', '|', ', ']);
