@@ -42,6 +42,7 @@ export async function serve(scratch: string, names: readonly string[]): Promise<
       throw error;
     });
   });
+  process.on('disconnect', () => process.exit());
   answer({ kind: 'ready' });
 }
 

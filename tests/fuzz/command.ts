@@ -33,6 +33,8 @@ export async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   if (options === undefined) return 0;
+  process.once('SIGINT', () => process.exit(130));
+  process.once('SIGTERM', () => process.exit(143));
   let told = performance.now();
   const result = await campaign({
     ...options,

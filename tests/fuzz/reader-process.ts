@@ -14,12 +14,16 @@ export type Outcome = ({ readonly kind: 'done' } & JobResult) | { readonly kind:
 /** A process that reads mutants, watched from outside. */
 export class ReaderProcess {
   private stopped = false;
+  /** However this program ends, nothing of the other one is left. */
+  private readonly atExit = (): void => this.stop();
 
   private constructor(
     private readonly child: ChildProcess,
     private readonly scratch: string,
     private readonly patience: number,
-  ) {}
+  ) {
+    process.on('exit', this.atExit);
+  }
 
   /**
    * @param patience seconds without a sign of life after which it hangs
@@ -81,6 +85,7 @@ export class ReaderProcess {
 
   stop(): void {
     this.stopped = true;
+    process.off('exit', this.atExit);
     this.child.kill('SIGKILL');
     fs.rmSync(this.scratch, { recursive: true, force: true });
   }
