@@ -107,7 +107,9 @@ class Campaign {
       // What the others of this job gave is lost with the process.
       tally.mutants = Math.max(outcome.index, from) + 1;
       this.reader.stop();
-      await this.found({ target: tally.target.name, seed, index: outcome.index, kind: outcome.hung ? 'hang' : 'crash', message: outcome.message }, tally.target);
+      // On a busy machine one that is slow looks like one that hangs, and what it does at last is told then.
+      if (outcome.hung) await this.alone(tally, { from: outcome.index, count: 1 }, false);
+      else await this.found({ target: tally.target.name, seed, index: outcome.index, kind: 'crash', message: outcome.message }, tally.target);
       return;
     }
     await this.count(tally, outcome);
@@ -123,7 +125,7 @@ class Campaign {
   /** Reads mutants again in a process of their own, at last the one that shows a fault by itself. */
   private async alone(tally: Tally, { from, count }: { readonly from: number; readonly count: number }, counted: boolean): Promise<void> {
     const { seed, patience = 20 } = this.options;
-    const reader = await ReaderProcess.start([tally.target.name], patience);
+    const reader = await ReaderProcess.start([tally.target.name], counted ? patience : 3 * patience);
     try {
       const outcome = await reader.run({ target: tally.target.name, seed, from, count, alone: true });
       if (outcome.kind === 'dead') {

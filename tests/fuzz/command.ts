@@ -16,7 +16,8 @@ a folder that is unpacked to, no file left open, nothing added to JavaScript's o
   --seed N          other mutants; default 1. The same seed makes the same ones
   --target A,B      only these; groups are ${GROUPS.join(', ')}
   --mutant I        only mutant I of the target, to see a finding again
-  --patience S      seconds without a sign of life after which a mutant is given up; default 20
+  --patience S      seconds without a sign of life after which a mutant is read on its own, with three times
+                    as many; default 20
   --out FOLDER      where findings are saved; default fuzz-findings
   --list            the targets
 
