@@ -1,7 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../errors';
-import { shownValue } from '../shown-value';
 import { RandomAccessFile, readBytes } from './byte-section';
 import { openSafetensors } from './safetensors';
 import { ShardedTensorSource } from './sharded';
@@ -97,7 +96,7 @@ function openShards(folder: string, index: string): TensorSource {
   const shardOf = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {
     if (typeof file !== 'string' || /[\\/\0]|^\.*$/.test(file)) {
-      throw invalid(`tensor ${name} lies in ${shownValue(file)}, which is not a file of this folder`);
+      throw invalid(`tensor ${name} lies in ${JSON.stringify(file)}, which is not a file of this folder`);
     }
     shardOf.set(name, file);
   }

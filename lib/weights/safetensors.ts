@@ -1,6 +1,5 @@
 import { writeFileAtomicallySync, type Append } from '../atomic-file';
 import { WeightsError } from '../errors';
-import { shownValue } from '../shown-value';
 import { RandomAccessFile, readBytes, subsection } from './byte-section';
 import { BYTES_PER_ELEMENT, elementCount, isShape } from './elements';
 import { narrowToBrainFloat, narrowToHalf } from './half';
@@ -53,7 +52,7 @@ export function openSafetensors(file: RandomAccessFile): TensorSource {
     if (!isRecord(entry)) throw invalid(`tensor ${name} is not described by an object`, { tensor: name });
     const dtype = ELEMENT_TYPES.get(entry['dtype']);
     if (!dtype) {
-      throw invalid(`tensor ${name} has the type ${shownValue(entry['dtype'])}; read are ${[...ELEMENT_TYPES.keys()].join(', ')}`, { tensor: name });
+      throw invalid(`tensor ${name} has the type ${JSON.stringify(entry['dtype'])}; read are ${[...ELEMENT_TYPES.keys()].join(', ')}`, { tensor: name });
     }
     const shape = entry['shape'];
     if (!Array.isArray(shape) || !isShape(shape)) throw invalid(`tensor ${name} has a shape that cannot be`, { tensor: name, shape });

@@ -1,5 +1,4 @@
 import { WeightsError } from '../errors';
-import { shownValue } from '../shown-value';
 import { type ByteSection, type RandomAccessFile, readBytes, subsection } from './byte-section';
 import { BYTES_PER_ELEMENT } from './elements';
 import { type LocatedTensor, LocatedTensorSource } from './located-tensors';
@@ -91,7 +90,7 @@ export function openTorchLegacy(file: RandomAccessFile): TorchCheckpointSource {
     };
     const [magic, protocol, machine, values, order] = [next(), next(), next(), next(), next()];
     if (magic !== LEGACY_MAGIC || protocol !== 1001) {
-      throw new WeightsError('weights/format', `a magic number or protocol ${shownValue(protocol)} that is not known; 1001 is read`);
+      throw new WeightsError('weights/format', `a magic number or protocol ${String(protocol)} that is not known; 1001 is read`);
     }
     if (!(machine instanceof PickleDict) || machine.get('little_endian') !== true) {
       throw new WeightsError('weights/byte-order', 'it was saved on a big-endian machine; save it again on a little-endian one');

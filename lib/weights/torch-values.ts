@@ -1,5 +1,4 @@
 import { WeightsError } from '../errors';
-import { shownValue } from '../shown-value';
 import type { ByteSection } from './byte-section';
 import { BYTES_PER_ELEMENT, elementCount, isShape } from './elements';
 import { type LocatedTensor, reach } from './located-tensors';
@@ -58,7 +57,7 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 function rebuildTensor(args: readonly PickleValue[]): TorchTensor {
   const [storage, offset, shape, strides] = args;
   if (!(storage instanceof TorchStorage)) throw invalid('it has no storage');
-  if (!isCount(offset)) throw invalid(`its offset is ${shownValue(offset)}`);
+  if (!isCount(offset)) throw invalid(`its offset is ${String(offset)}`);
   if (!Array.isArray(shape) || !isShape(shape)) throw invalid(`its shape is ${describe(shape)}`);
   if (!Array.isArray(strides) || strides.length !== shape.length || !strides.every(isCount)) {
     throw invalid(`its strides are ${describe(strides)} for shape ${describe(shape)}`);
@@ -94,7 +93,7 @@ const CALLS: Readonly<Record<string, (args: readonly PickleValue[]) => PickleVal
   'torch._utils._rebuild_parameter': first,
   'torch._utils._rebuild_parameter_with_state': first,
   'torch.Size': first,
-  'torch.device': (args) => args.filter((arg) => typeof arg === 'string' || typeof arg === 'number').join(':'),
+  'torch.device': (args) => args.filter((arg) => arg !== null).join(':'),
   'torch.jit._pickle.build_intlist': first,
   'torch.jit._pickle.build_doublelist': first,
   'torch.jit._pickle.build_boollist': first,
