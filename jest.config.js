@@ -12,7 +12,8 @@ module.exports = {
   testMatch: ['**/*.test.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', { diagnostics: false }] },
   moduleNameMapper: { '^fast-check$': '<rootDir>/tests/seeded-fast-check.js' },
-  testTimeout: 60_000,
+  // Ends what hangs, and nothing else: a machine that is busy with other work may be twenty times as slow.
+  testTimeout: 600_000,
   maxWorkers: 2,
   collectCoverageFrom: ['lib/**/*.ts'],
   // Holds for `npm test -- --coverage` only.

@@ -1,10 +1,18 @@
 import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { removeLeftovers } from '../lib/atomic-file';
 import type { OnProgress } from '../lib/progress';
 import { UsageError, WeightsError } from '../lib/errors';
 import { ClipTokenizer } from '../lib/prompts/tokenizer';
-import { clipMetadata, openClipWeights } from '../lib/weights/clip-weights';
+import { hasVocabulary } from '../lib/methods/crane/backbone';
+import { ANOMALOUS_WORDS, NORMAL_WORDS } from '../lib/methods/crane/build';
+import { NETWORK_KEY } from '../lib/methods/crane/trained-network';
+import { clipMetadata, openClipWeights, type OpenClipOptions } from '../lib/weights/clip-weights';
+import { dinoMetadata, openDinoWeights } from '../lib/weights/dino-weights';
+import { INPUT_KEY } from '../lib/weights/input-rule';
 import { openTensorsSync } from '../lib/weights/open';
 import { readPromptCheckpoint, referenceBuffers, writePromptCheckpoint, writeReferencePrompts, type PromptCheckpoint, type ReferenceBuffers } from '../lib/weights/prompt-checkpoint';
+import { openSamWeights, samMetadata } from '../lib/weights/sam-weights';
 import { writeSafetensors, type TensorToWrite } from '../lib/weights/safetensors';
 import type { TensorEntry, TensorSource } from '../lib/weights/tensor-source';
 import { resolveWeights } from '../lib/weights/weight-cache';
@@ -19,38 +27,53 @@ export interface ConvertOptions {
   readonly force?: boolean;
   /** Name or file of the backbone that prompts were trained on; wanted for `.pth` from our own safetensors. */
   readonly backbone?: string;
+  /** What a backbone is said to be, instead of what its file says or leaves open; stored with it. */
+  readonly network?: OpenClipOptions;
   readonly onProgress?: OnProgress;
+}
+
+export interface Converted {
+  /** How many were written. */
+  readonly tensors: number;
+  /** Length of the file written. */
+  readonly bytes: number;
+  /** What a person should know of it, a sentence each. */
+  readonly notes: readonly string[];
 }
 
 /**
  * Writes weights in another format; the suffix of `to` decides which. Prompts go to our `.safetensors` or the reference
  * program's `.pth` (spec 8.6); anything else to `.safetensors`, tensor by tensor, under the names that it has.
  *
- * @returns how many tensors were written, and the length of the file written
  * @throws UsageError for another suffix, a file that is there, a backbone as `.pth`, or a missing `backbone`;
  *   WeightsError where a file cannot be read
  */
-export async function convertWeights(from: string, to: string, options: ConvertOptions = {}): Promise<{ tensors: number; bytes: number }> {
+export async function convertWeights(from: string, to: string, options: ConvertOptions = {}): Promise<Converted> {
   const suffix = /\.(safetensors|pth)$/i.exec(to)?.[1]?.toLowerCase();
   if (suffix === undefined) throw new UsageError('usage/suffix', `${to} has no suffix that can be written: expected .safetensors, or .pth for prompts`, { to });
   if (fs.existsSync(to) && !options.force) throw new UsageError('usage/exists', `${to} is there already. Give another name, or --force to replace it.`, { to });
+  removeLeftovers(path.dirname(path.resolve(to)), path.basename(to));
+  const notes: string[] = [];
   const source = openTensorsSync(from);
   try {
     if (holdsPrompts(source)) {
       const checkpoint = await readPromptCheckpoint(from);
+      if (suffix === 'pth') notes.push(...lostWithMetadata(checkpoint));
       if (suffix === 'pth') writeReferencePrompts(to, checkpoint, await buffersFor(source, checkpoint, options.backbone));
       else writePromptCheckpoint(to, checkpoint);
     } else if (suffix === 'pth') {
       throw new UsageError('usage/suffix', `${from} holds no prompts, and only prompts are written as .pth: give a name that ends in .safetensors`, { from, to });
     } else {
-      writeAll(source, to, await metadataOf(from, source), options);
+      const { metadata, guesses } = await metadataOf(from, source, options.network);
+      notes.push(...guesses);
+      writeAll(source, to, metadata, options);
     }
   } finally {
     source.close();
   }
   const written = openTensorsSync(to);
   written.close();
-  return { tensors: written.entries.size, bytes: fs.statSync(to).size };
+  return { tensors: written.entries.size, bytes: fs.statSync(to).size, notes };
 }
 
 function holdsPrompts(source: TensorSource): boolean {
@@ -97,16 +120,53 @@ function embeddingRows(clip: Awaited<ReturnType<typeof openClipWeights>>, width:
   };
 }
 
-/** Number of heads and activation of a CLIP stand beside its file, in names or configurations: they must come along. */
-async function metadataOf(from: string, source: TensorSource): Promise<Readonly<Record<string, string>>> {
-  try {
-    const clip = await openClipWeights(from);
+interface StoredMetadata {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly guesses: readonly string[];
+}
+
+/**
+ * What is computed with the tensors stands beside them, in names or configurations, and must come along: heads,
+ * activation, epsilon and preprocessing.
+ */
+async function metadataOf(from: string, source: TensorSource, network: OpenClipOptions = {}): Promise<StoredMetadata> {
+  const clip = await unlessOther(() => openClipWeights(from, network), 'weights/not-clip');
+  if (clip !== undefined) {
     clip.close();
-    return { ...source.metadata, ...clipMetadata(clip.sizes, clip.activation, clip.layout) };
+    await refuseOtherVocabulary(from);
+    return { metadata: { ...source.metadata, ...clipMetadata(clip.sizes, clip.activation, clip.layout, clip.input) }, guesses: clip.guesses };
+  }
+  const dino = await unlessOther(() => openDinoWeights(from), 'weights/not-dino', 'weights/heads');
+  dino?.close();
+  if (dino !== undefined) return { metadata: { ...source.metadata, ...dinoMetadata(dino.family, dino.sizes, dino.normalisation) }, guesses: [] };
+  const sam = await unlessOther(() => openSamWeights(from), 'weights/not-sam');
+  sam?.close();
+  return { metadata: { ...source.metadata, ...(sam && samMetadata(sam.sizes, sam.normalisation)) }, guesses: [] };
+}
+
+/** Undefined where the file holds something else, or the heads of a second vision model cannot be told. */
+async function unlessOther<T>(open: () => Promise<T>, ...codes: readonly string[]): Promise<T | undefined> {
+  try {
+    return await open();
   } catch (error) {
-    if (error instanceof WeightsError && error.code === 'weights/not-clip') return source.metadata;
+    if (error instanceof WeightsError && codes.includes(error.code)) return undefined;
     throw error;
   }
+}
+
+/** A file carries no vocabulary, and is read with CLIP's own. */
+async function refuseOtherVocabulary(from: string): Promise<void> {
+  if (!hasVocabulary(from)) return;
+  const [theirs, ours] = [await ClipTokenizer.fromFolder(from), ClipTokenizer.embedded()];
+  const tokens = (tokenizer: ClipTokenizer): string => JSON.stringify([tokenizer.startToken, tokenizer.endToken, ...[NORMAL_WORDS, ANOMALOUS_WORDS].map((words) => [...tokenizer.encode(words)])]);
+  if (tokens(theirs) === tokens(ours)) return;
+  throw new WeightsError('weights/vocabulary', `${from} has a vocabulary of its own, which a single file cannot carry; use the folder as it is`, { path: from });
+}
+
+/** The reference's files have no place for what prompts say of themselves. */
+function lostWithMetadata({ metadata }: PromptCheckpoint): string[] {
+  const kept = [INPUT_KEY, NETWORK_KEY, 'crane.options'].filter((key) => key in metadata);
+  return kept.length === 0 ? [] : [`The .pth file cannot keep what the prompts say of themselves (${kept.join(', ')}): give the same options where it is used.`];
 }
 
 function writeAll(source: TensorSource, to: string, metadata: Readonly<Record<string, string>>, options: ConvertOptions): void {

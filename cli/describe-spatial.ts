@@ -1,5 +1,5 @@
 import { WeightsError } from '../lib/errors';
-import type { SpatialFamily } from '../lib/config';
+import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation, type SpatialFamily } from '../lib/config';
 import { openDinoWeights, type DinoWeights } from '../lib/weights/dino-weights';
 import { openSamWeights, type SamWeights } from '../lib/weights/sam-weights';
 
@@ -8,6 +8,8 @@ export interface SpatialDescription {
   readonly family: SpatialFamily;
   /** Without `heads` where the file does not say how many. */
   readonly sizes: object;
+  /** What its images are normalised with. */
+  readonly normalisation: Normalisation;
   readonly text: string;
 }
 
@@ -26,7 +28,7 @@ export async function describeSpatial(file: string): Promise<SpatialDescription 
       const weights = await open();
       weights.close();
       const { heads, ...sizes } = weights.sizes;
-      return { family: weights.family, sizes: headsAreKnown ? { heads, ...sizes } : sizes, text: inWords(weights, headsAreKnown) };
+      return { family: weights.family, sizes: headsAreKnown ? { heads, ...sizes } : sizes, normalisation: weights.normalisation, text: inWords(weights, headsAreKnown) };
     } catch (error) {
       if (!(error instanceof WeightsError)) throw error;
       if (!['weights/not-dino', 'weights/not-sam', 'weights/heads'].includes(error.code)) return { problem: error.message };
@@ -35,10 +37,16 @@ export async function describeSpatial(file: string): Promise<SpatialDescription 
   return undefined;
 }
 
+/** What is not as in the official models. */
+function unusual({ sizes: { epsilon }, normalisation: { mean, std } }: DinoWeights | SamWeights): string {
+  const isImageNets = JSON.stringify([mean, std]) === JSON.stringify([IMAGENET_MEAN, IMAGENET_STD]);
+  return `${epsilon === undefined ? '' : `, epsilon ${epsilon}`}${isImageNets ? '' : `, images of mean ${mean.join(', ')} and deviation ${std.join(', ')}`}`;
+}
+
 function inWords(weights: DinoWeights | SamWeights, headsAreKnown: boolean): string {
   const { width, layers, heads, patchSize, gridSize } = weights.sizes;
   const inHeads = headsAreKnown ? `${heads} head${heads === 1 ? '' : 's'}` : 'a number of heads that the file does not say';
-  const common = `${layers} blocks of ${width} channels in ${inHeads}, patches of ${patchSize} px, made for ${gridSize} x ${gridSize} of them (${gridSize * patchSize} px)`;
+  const common = `${layers} blocks of ${width} channels in ${inHeads}, patches of ${patchSize} px, made for ${gridSize} x ${gridSize} of them (${gridSize * patchSize} px)${unusual(weights)}`;
   if (weights.family === 'sam') {
     const { windowSize, globalBlocks, channels } = weights.sizes;
     return `Image encoder of Segment Anything: ${common}; windows of ${windowSize}, the whole grid in blocks ${globalBlocks.map((block) => block + 1).join(', ')}; features of ${channels} channels`;

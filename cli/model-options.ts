@@ -3,8 +3,8 @@ import { parse } from 'yaml';
 import type { Argv } from 'yargs';
 import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
 import {
-  ATTENTION_TYPES, CONTEXT_POSITIONS, DATTN_MEANS, FUSIONS, SPATIAL_FAMILIES,
-  type AttentionType, type ContextPosition, type DAttnMean, type Fusion, type ModelOptionsInput, type SpatialFamily,
+  ACTIVATIONS, ATTENTION_TYPES, CONTEXT_POSITIONS, DATTN_MEANS, FUSIONS, SPATIAL_FAMILIES,
+  type Activation, type AttentionType, type ContextPosition, type DAttnMean, type Fusion, type HeadsChoice, type ModelOptionsInput, type SpatialFamily,
 } from '../lib/config';
 import type { CraneOptions } from '../lib/crane';
 import type { SpatialChoice } from '../lib/methods/crane/spatial';
@@ -14,6 +14,8 @@ import { UsageError } from '../lib/errors';
 export interface ModelArguments {
   backbone?: string | undefined;
   prompts?: string | undefined;
+  activation?: Activation | undefined;
+  heads?: string | number | undefined;
   imageSize?: number | undefined;
   layers?: string | undefined;
   eattnBlocks?: number | undefined;
@@ -34,7 +36,7 @@ export interface ModelArguments {
   batchSize?: number | undefined;
   seed: number;
   offline: boolean;
-  referenceImages: boolean;
+  referenceImages?: boolean | undefined;
 }
 
 /** Options that name the model: the same for every command that loads one. */
@@ -42,6 +44,8 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
   return argv
     .option('backbone', { type: 'string', describe: 'nano (embedded), a registered name, or a file or folder', group: 'Model:' })
     .option('prompts', { type: 'string', describe: 'a registered name such as crane-visa, or a file', group: 'Model:' })
+    .option('activation', { choices: ACTIVATIONS, describe: "the backbone's, whatever its file says or leaves open", group: 'Model:' })
+    .option('heads', { type: 'string', describe: "the backbone's attention heads where its file does not say: of the vision tower, or of both as in 16,12", group: 'Model:' })
     .option('image-size', { type: 'number', describe: 'side of the network input in pixels', group: 'Model:' })
     .option('layers', { type: 'string', describe: 'blocks that give anomaly maps, such as 6,12,18,24', group: 'Model:' })
     .option('eattn-blocks', { type: 'number', describe: 'how many of the last blocks have the refined path', group: 'Model:' })
@@ -63,7 +67,7 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .option('seed', { type: 'number', default: 111, describe: 'start of every random stream', group: 'Run:' })
     .option('reference-images', {
       type: 'boolean',
-      default: false,
+      defaultDescription: 'as the prompts were trained, else false',
       describe: 'read pictures as the reference does: EXIF ignored, 16 bits clipped',
       group: 'Run:',
     })
@@ -91,9 +95,12 @@ function readConfig(file: string): Record<string, unknown> {
     throw new UsageError('usage/config', `--config ${file}: expected options as "name: value" lines`, { file });
   }
   return Object.fromEntries(
-    Object.entries(content).map(([key, value]) => [key, Array.isArray(value) ? value.join(',') : (value as unknown)]),
+    Object.entries(content).map(([key, value]): [string, unknown] => [key, Array.isArray(value) ? value.join(',') : isListOfOne(key, value) ? String(value) : value]),
   );
 }
+
+/** Options that take several numbers, of which a file may write one without quotes. */
+const isListOfOne = (key: string, value: unknown): boolean => typeof value === 'number' && ['layers', 'heads'].includes(key);
 
 /** Network inputs beyond this cannot be computed: attention grows with the fourth power of the side. */
 const LARGEST_IMAGE_SIZE = 8192;
@@ -159,9 +166,24 @@ export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArgu
   return { model: spatial, weights: spatialWeights, heads: spatialHeads };
 }
 
+/**
+ * Attention heads among a command's arguments: `16`, `16,12` for both towers, or `,12` for the text tower's alone.
+ * @throws UsageError for anything else
+ */
+export function headsFrom({ heads }: Pick<ModelArguments, 'heads'>): HeadsChoice | undefined {
+  if (heads === undefined) return undefined;
+  const parts = String(heads).split(',').map((part) => part.trim());
+  if (parts.length > 2 || parts.every((part) => part === '') || !parts.every((part) => /^([1-9]\d*)?$/.test(part))) {
+    throw new UsageError('usage/heads', `--heads ${heads}: expected attention heads of the vision tower, such as 16, or of vision and text tower, such as 16,12`, { found: heads });
+  }
+  const [vision, text] = parts.map((part) => (part === '' ? undefined : Number(part)));
+  return parts.length === 1 ? vision : { vision, text };
+}
+
 /** What `Crane.load` takes, from a command's arguments. @throws UsageError */
 export function craneOptionsFrom(args: ModelArguments): CraneOptions {
-  const { backbone, prompts, backend, offline, referenceImages } = args;
+  const { backbone, prompts, activation, backend, offline, referenceImages } = args;
+  const heads = headsFrom(args);
   const batchSize = batchSizeFrom(args);
   const spatial = spatialFrom(args);
   return {
@@ -170,8 +192,10 @@ export function craneOptionsFrom(args: ModelArguments): CraneOptions {
     ...(backbone === undefined ? {} : { backbone }),
     ...(prompts === undefined ? {} : { prompts }),
     ...(batchSize === undefined ? {} : { batchSize }),
+    ...(activation === undefined ? {} : { activation }),
+    ...(heads === undefined ? {} : { heads }),
     backend,
     offline,
-    referenceImages,
+    ...(referenceImages === undefined ? {} : { referenceImages }),
   };
 }

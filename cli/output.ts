@@ -1,12 +1,18 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { removeLeftovers } from '../lib/atomic-file';
 import { CraneError, UsageError } from '../lib/errors';
 
 /**
- * Makes the folder that an option names, before any work is done for it.
+ * Makes the folder that an option names, before any work is done for it, and removes what killed writers left in it.
  * @throws UsageError where it cannot be had or not be written
  */
 export function prepareFolder(option: string, folder: string): void {
+  makeFolder(option, folder);
+  removeLeftovers(folder);
+}
+
+function makeFolder(option: string, folder: string): void {
   try {
     fs.mkdirSync(folder, { recursive: true });
     fs.accessSync(folder, fs.constants.W_OK);
@@ -20,7 +26,8 @@ export function prepareFolder(option: string, folder: string): void {
  * @throws UsageError where it is a folder, or the folder around it cannot be had
  */
 export function prepareFile(option: string, file: string): void {
-  prepareFolder(option, path.dirname(path.resolve(file)));
+  makeFolder(option, path.dirname(path.resolve(file)));
+  removeLeftovers(path.dirname(path.resolve(file)), path.basename(file));
   if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
     throw new UsageError('usage/output', `${option} ${file}: is a folder; the name of a file was expected.`, { option, path: file });
   }

@@ -1,10 +1,13 @@
 import * as path from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
+import { ACTIVATIONS, type Activation } from '../lib/config';
 import { UsageError } from '../lib/errors';
 import { registeredWeights, registeredWeightsOf, type RegisteredWeights } from '../lib/weights/registry';
+import type { OpenClipOptions } from '../lib/weights/clip-weights';
 import type { TensorSource } from '../lib/weights/tensor-source';
 import { cachedWeightsPath, fetchWeights, isCached, weightsFolder } from '../lib/weights/weight-cache';
 import { convertWeights, storedTypes, type StoredType } from './convert-weights';
+import { headsFrom } from './model-options';
 import { createProgressReporter } from './progress-bar';
 import { formatBytes, formatTable } from './table';
 
@@ -60,18 +63,37 @@ const fetchCommand: CommandModule<object, JsonOption & { names: string[] }> = {
   },
 };
 
-const inspectCommand: CommandModule<object, JsonOption & { file: string }> = {
+interface NetworkOptions {
+  readonly activation: Activation | undefined;
+  readonly heads: string | undefined;
+}
+
+/** What a CLIP file may leave open. */
+const withNetwork = <T>(yargs: Argv<T>): Argv<T & NetworkOptions> =>
+  yargs
+    .option('activation', { choices: ACTIVATIONS, describe: 'Of a backbone, whatever its file says or leaves open' })
+    .option('heads', { type: 'string', describe: "A backbone's attention heads, where its file does not say: of the vision tower, or of both as in 16,12" }) as Argv<T & NetworkOptions>;
+
+function networkFrom({ activation, heads: text }: NetworkOptions): OpenClipOptions {
+  const heads = headsFrom({ heads: text });
+  return { ...(activation === undefined ? {} : { activation }), ...(heads === undefined ? {} : { heads }) };
+}
+
+const inspectCommand: CommandModule<object, JsonOption & NetworkOptions & { file: string }> = {
   command: 'inspect <file>',
-  describe: 'Say what a weights file holds: names, types and shapes of its tensors, and of a vision model its sizes',
-  builder: (yargs) => withJson(yargs).positional('file', { type: 'string', demandOption: true, describe: 'safetensors, .pt, .pth, .bin, TorchScript, or a HuggingFace folder' }),
-  handler: async ({ file, json }) => {
+  describe: 'Say what a weights file holds: names, types and shapes of its tensors, and of a CLIP or a vision model what is computed with them',
+  builder: (yargs) => withNetwork(withJson(yargs)).positional('file', { type: 'string', demandOption: true, describe: 'safetensors, .pt, .pth, .bin, TorchScript, or a HuggingFace folder' }),
+  handler: async ({ file, json, ...network }) => {
     const { openTensors } = await import('../lib/weights/open');
+    const { describeClip } = await import('./describe-clip');
     const { describeSpatial } = await import('./describe-spatial');
     const source = await openTensors(file);
     try {
+      const clip = await describeClip(file, networkFrom(network));
       const spatial = await describeSpatial(file);
-      if (json) return print(JSON.stringify({ ...describeSource(source), spatial: spatial ?? null }, null, 2));
+      if (json) return print(JSON.stringify({ ...describeSource(source), clip: clip ?? null, spatial: spatial ?? null }, null, 2));
       printSource(source);
+      if (clip !== undefined) print(`\n${'text' in clip ? [`${clip.text}.`, ...clip.guesses].join('\n') : `No CLIP that can be used: ${clip.problem}`}`);
       if (spatial !== undefined) print(`\n${'text' in spatial ? `${spatial.text}. Use: --spatial ${spatial.family} --spatial-weights ${file}` : `No vision model that can be used: ${spatial.problem}`}`);
     } finally {
       source.close();
@@ -79,20 +101,21 @@ const inspectCommand: CommandModule<object, JsonOption & { file: string }> = {
   },
 };
 
-const convertCommand: CommandModule<object, { from: string; to: string; dtype: StoredType; backbone: string | undefined; force: boolean }> = {
+const convertCommand: CommandModule<object, NetworkOptions & { from: string; to: string; dtype: StoredType; backbone: string | undefined; force: boolean }> = {
   command: 'convert <from> <to>',
   describe: 'Write prompts as .safetensors or .pth, or a backbone as .safetensors',
   builder: (yargs) =>
-    yargs
+    withNetwork(yargs)
       .positional('from', { type: 'string', demandOption: true, describe: 'Any file that "weights inspect" reads' })
       .positional('to', { type: 'string', demandOption: true, describe: 'File to write; its suffix decides the format' })
       .option('dtype', { choices: storedTypes, default: 'keep' as StoredType, describe: 'Type of the numbers in a .safetensors file; keep: as they are, double precision as float32; prompts are float32' })
       .option('backbone', { type: 'string', describe: 'Name or file of the backbone of the prompts; needed for .pth where the source has the prompts alone' })
       .option('force', { type: 'boolean', default: false, describe: 'Replace a file that is there' }),
-  handler: async ({ from, to, dtype, backbone, force }) => {
+  handler: async ({ from, to, dtype, backbone, force, ...network }) => {
     if (path.resolve(from) === path.resolve(to)) throw new UsageError('usage/same-file', `${from} cannot be written over itself: give another name to write to`, { from, to });
-    const { tensors, bytes } = await convertWeights(from, to, { dtype, force, ...(backbone !== undefined && { backbone }), onProgress: createProgressReporter(process.stderr) });
+    const { tensors, bytes, notes } = await convertWeights(from, to, { dtype, force, network: networkFrom(network), ...(backbone !== undefined && { backbone }), onProgress: createProgressReporter(process.stderr) });
     print(`${to}: ${tensors} tensors, ${formatBytes(bytes)}`);
+    notes.forEach(print);
   },
 };
 

@@ -2,6 +2,8 @@
 export interface CsvRow {
   readonly line: number;
   readonly values: Readonly<Record<string, string>>;
+  /** Fields behind the last column, such as what a comma for the decimal point cuts off; absent where there are none. */
+  readonly surplus?: readonly string[];
 }
 
 /**
@@ -16,6 +18,7 @@ export function parseCsv(text: string): { readonly columns: readonly string[]; r
   const rows = records.map(({ line, fields }) => ({
     line,
     values: Object.fromEntries(columns.map((column, index) => [column, fields[index] ?? ''])),
+    ...(fields.slice(columns.length).some((field) => field !== '') ? { surplus: fields.slice(columns.length) } : {}),
   }));
   return { columns, rows };
 }

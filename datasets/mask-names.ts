@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import { compareText, type DatasetProblem } from './sample';
 import { listFolders, listImages, stem } from './listing';
+import { pairNames } from './name-pairs';
 
 /** Endings that a mask's name has more than its image's: `001_label.PNG` for `001.jpg`, and `001_mask_2.png` beside it. */
 const maskEnding = /[_\- ](mask|masks|label|labels|gt|ground_?truth|segmentation|seg)([_\- ]?\d+)?$/i;
@@ -20,25 +21,21 @@ export function listMasks(folder: string): string[] {
 }
 
 /**
- * Pairs images with masks by name: same name but for suffix, upper or lower case, and the endings above. Never by
- * position, which shifts every pair after one missing file (spec 9.1).
+ * Pairs images with masks by name: same name but for suffix, upper or lower case, and the endings above, each mask once
+ * (`pairNames`). Never by position, which shifts every pair after one missing file (spec 9.1).
  *
  * @param maskFolder masks in folders below it are those of the image that their folder is named after
  */
 export function pairByName(images: readonly string[], masks: readonly string[], maskFolder?: string): MaskPairs {
-  const byKey = new Map<string, string[]>();
-  for (const mask of masks) {
-    for (const key of maskKeys(mask, maskFolder)) byKey.set(key, [...(byKey.get(key) ?? []), mask]);
-  }
-  const pairs = new Map<string, readonly string[]>();
-  const taken = new Set<string>();
-  for (const image of images) {
-    const found = byKey.get(keyOf(stem(image))) ?? byKey.get(keyOf(stem(image)).replace(imageEnding, '')) ?? [];
-    pairs.set(image, found);
-    found.forEach((mask) => taken.add(mask));
-  }
-  const problems = masks.filter((mask) => !taken.has(mask)).sort(compareText).map(strayMask);
-  return { masksOf: (image) => pairs.get(image) ?? [], problems };
+  const { masksOf, leftOver } = pairNames(
+    images.map((image) => ({ image, name: stem(image), bare: stem(image).replace(imageEnding, '') })),
+    masks.map((mask) => {
+      const folder = path.dirname(mask);
+      if (maskFolder !== undefined && folder !== maskFolder) return { mask, name: path.basename(folder), ended: undefined };
+      return { mask, name: stem(mask), ended: imageNameOf(mask) };
+    }),
+  );
+  return { masksOf: (image) => masksOf.get(image) ?? [], problems: [...leftOver].sort(compareText).map(strayMask) };
 }
 
 /** The same complaint wherever a mask is left over. */
@@ -50,16 +47,4 @@ export function strayMask(mask: string): DatasetProblem {
 export function imageNameOf(mask: string): string | undefined {
   const name = stem(mask);
   return maskEnding.test(name) ? name.replace(maskEnding, '') : undefined;
-}
-
-function maskKeys(mask: string, maskFolder: string | undefined): ReadonlySet<string> {
-  const folder = path.dirname(mask);
-  if (maskFolder !== undefined && folder !== maskFolder) return new Set([keyOf(path.basename(folder))]);
-  const key = keyOf(stem(mask));
-  return new Set([key, key.replace(maskEnding, '')]);
-}
-
-/** Names are compared in lower case; Unicode in one form, since macOS archives write letters and accents apart. */
-function keyOf(name: string): string {
-  return name.toLowerCase().normalize('NFC');
 }

@@ -8,6 +8,7 @@ import { createProgressReporter } from '../cli/progress-bar';
 import { openDataset, type Dataset } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { isUnseen } from '../datasets/synthetic';
+import { removeLeftovers } from '../lib/atomic-file';
 import { Crane } from '../lib/crane';
 import { UsageError } from '../lib/errors';
 import type { OnProgress } from '../lib/progress';
@@ -134,6 +135,7 @@ export interface EvaluateToFolderOptions {
 /** Evaluates a set and writes `results.json`, and `report.html` where it is wanted. */
 export async function evaluateToFolder(crane: Crane, dataset: Dataset, options: EvaluateToFolderOptions): Promise<Evaluation> {
   const { out, command, report, referenceMeans = false, onProgress, signal } = options;
+  removeLeftovers(out);
   const evaluation = await evaluate(crane, dataset, {
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress } : {}),

@@ -9,9 +9,11 @@ import { RECIPE_BACKBONE, recipeOptions, type Recipe, type RecipeBackbone } from
  * @throws as opening the backbone does
  */
 export async function completeByRecipe(recipe: Recipe, set: string, given: CraneOptions): Promise<CraneOptions> {
-  const { offline, onProgress, signal } = given;
+  const { activation, heads, offline, onProgress, signal } = given;
   const name = given.backbone ?? RECIPE_BACKBONE;
   const backbone = await openBackbone(name, {
+    ...(activation === undefined ? {} : { activation }),
+    ...(heads === undefined ? {} : { heads }),
     ...(offline === undefined ? {} : { offline }),
     ...(onProgress ? { onProgress } : {}),
     ...(signal ? { signal } : {}),

@@ -1,6 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
+import * as os from 'node:os';
 import * as path from 'node:path';
+import { isAlive } from './living-process';
 
 /** Appends bytes to the file that is being written. */
 export type Append = (bytes: Uint8Array) => void;
@@ -45,9 +47,29 @@ export async function writeFileAtomically(file: string, content: Uint8Array | st
   }
 }
 
+const TEMPORARY = /\.(\d+)\.([0-9a-f]{3})[0-9a-f]{5}\.partial$/;
+
+/**
+ * Removes the temporary files that writers on this machine have left behind because they were killed. Files of processes
+ * that are alive, and of other machines that share the folder, stay.
+ * @param name only temporary files of this name, directly in the folder; default: all, in the folders below it too
+ */
+export function removeLeftovers(folder: string, name?: string): void {
+  if (!fs.existsSync(folder)) return;
+  for (const entry of fs.readdirSync(folder, { recursive: name === undefined, withFileTypes: true })) {
+    const [ending, pid, machine] = TEMPORARY.exec(entry.name) ?? [];
+    if (ending === undefined || !entry.isFile() || machine !== machineTag() || isAlive(Number(pid))) continue;
+    if (name === undefined || entry.name === `${name}${ending}`) removeQuietly(path.join(entry.parentPath, entry.name));
+  }
+}
+
 /** Beside the file, since a move between disks is no single step; of its own for every call. */
 function temporaryFor(file: string): string {
-  return path.resolve(`${file}.${process.pid}.${randomUUID().slice(0, 8)}.partial`);
+  return path.resolve(`${file}.${process.pid}.${machineTag()}${randomUUID().slice(0, 5)}.partial`);
+}
+
+function machineTag(): string {
+  return createHash('sha256').update(os.hostname()).digest('hex').slice(0, 3);
 }
 
 function removeQuietly(file: string): void {

@@ -32,12 +32,40 @@ export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 export const IMAGENET_MEAN = [0.485, 0.456, 0.406] as const;
 export const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
 
-export type Activation = 'quick-gelu' | 'gelu';
+type Triple = readonly [number, number, number];
+
+/** What is taken from red, green and blue (0 to 1), and what the rest is divided by. */
+export interface Normalisation {
+  readonly mean: Triple;
+  readonly std: Triple;
+}
+
+/** Filters that a network's input can be resized with. */
+export const RESIZE_FILTERS = ['bicubic', 'bilinear'] as const;
+export type ResizeFilter = (typeof RESIZE_FILTERS)[number];
+
+/** How pictures become a network's input, as its weights say. They are always resized straight to a square (spec 1.2). */
+export interface InputRule extends Normalisation {
+  readonly resize: ResizeFilter;
+}
+
+export const ACTIVATIONS = ['quick-gelu', 'gelu'] as const;
+export type Activation = (typeof ACTIVATIONS)[number];
+
+/**
+ * Attention heads, where a file does not say or is to be overruled: of both towers, or one number, which is the vision
+ * tower's, and the text tower's where nothing else tells that.
+ */
+export type HeadsChoice = number | { readonly vision?: number | undefined; readonly text?: number | undefined };
 
 export interface TransformerSizes {
   readonly width: number;
   readonly layers: number;
   readonly heads: number;
+  /** Width between the two feed-forward layers, where it is not four times `width`. */
+  readonly hidden?: number;
+  /** Added to the variance in layer norms, where it is not 1e-5. */
+  readonly epsilon?: number;
 }
 
 export interface VisionSizes extends TransformerSizes {

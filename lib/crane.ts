@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
-import type { ClipSizes, ModelOptions, ModelOptionsInput } from './config';
+import type { Activation, ClipSizes, HeadsChoice, ModelOptions, ModelOptionsInput } from './config';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
@@ -25,6 +25,7 @@ import {
   SPATIAL_HASH_KEY,
   spatialOfPrompts,
 } from './methods/crane/prompts';
+import { asPromptsWereTrained } from './methods/crane/trained-network';
 import { openSpatial, spatialSourceOf, type OpenSpatialOptions, type SpatialChoice, type SpatialWeights } from './methods/crane/spatial';
 import type { CraneModel } from './methods/crane/model';
 import type { OnProgress } from './progress';
@@ -45,12 +46,19 @@ export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
    * kind; weights by registered name, file or folder; or model and weights. By default as the prompts were trained.
    */
   readonly spatial?: SpatialChoice;
+  /** What the backbone computes with, whatever its file says or leaves open; by default as the prompts were trained. */
+  readonly activation?: Activation;
+  /** Attention heads of the backbone's towers, where its file does not say, or says it wrongly. */
+  readonly heads?: HeadsChoice;
   readonly backend?: BackendChoice;
   /** Images scored at once; by default as many as keep score matrices small, 1 to 8, or 8 with `dattnMean: 'batch'`. */
   readonly batchSize?: number;
   /** Never touch the network. */
   readonly offline?: boolean;
-  /** Read pictures as the reference does: EXIF orientation ignored, 16-bit samples clipped (docs/deviations.md). */
+  /**
+   * Read pictures as the reference does: EXIF orientation ignored, 16-bit samples clipped (docs/deviations.md). By default
+   * as in training, where the prompts say it, else false.
+   */
   readonly referenceImages?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
@@ -64,6 +72,7 @@ export interface ModelDescription {
   /** Weights of the second vision model; null for Crane without one. */
   readonly spatial: string | null;
   readonly sizes: ClipSizes;
+  readonly activation: Activation;
   readonly options: ModelOptions;
   readonly preprocessing: Preprocessing;
   /** The set that the prompts were trained on, where the prompts say. */
@@ -130,17 +139,23 @@ export class Crane {
    * @throws UsageError for options that do not fit; WeightsError for files; BackendError for an explicit backend
    */
   static async load(options: CraneOptions = {}): Promise<Crane> {
-    const { backbone: backboneName = EMBEDDED_BACKBONE, offline = isOffline(), onProgress, signal, referenceImages = false } = options;
+    const { backbone: backboneName = EMBEDDED_BACKBONE, offline = isOffline(), onProgress, signal, activation, heads, referenceImages } = options;
     const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
     if (options.prompts === undefined) refuseWithoutPrompts(backboneName);
     const backend = await prepareBackend(options.backend ?? 'auto');
     const access = { offline, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
-    const backbone = await openBackbone(backboneName, { ...access, words: [NORMAL_WORDS, ANOMALOUS_WORDS] });
+    const opened = await openBackbone(backboneName, {
+      ...access,
+      words: [NORMAL_WORDS, ANOMALOUS_WORDS],
+      ...(activation === undefined ? {} : { activation }),
+      ...(heads === undefined ? {} : { heads }),
+    });
     let spatial: SpatialWeights | undefined;
     let model: CraneModel | undefined;
     try {
-      const promptsName = options.prompts ?? defaultPrompts(backbone);
+      const promptsName = options.prompts ?? defaultPrompts(opened);
       const prompts = await openPrompts(promptsName, access);
+      const { backbone, warnings } = await asPromptsWereTrained(opened, prompts, { activation, referenceImages });
       spatial = await openSpatialFor(prompts, options.spatial, access);
       const trained = optionsOfPrompts(prompts, backbone.sizes, spatial?.family ?? 'none');
       model = buildCraneModel(backbone, { prompts, spatial, options: { ...trained, ...modelOptionsAmong(options) } });
@@ -150,11 +165,13 @@ export class Crane {
         prompts: promptsName,
         spatial: spatial?.name ?? null,
         sizes: backbone.sizes,
+        activation: backbone.activation,
         options: model.options,
-        preprocessing: { ...backbone.preprocessing, reference: referenceImages },
+        preprocessing: backbone.preprocessing,
         auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null,
         warnings: [
           ...(backend.warning === null ? [] : [backend.warning]),
+          ...warnings,
           ...(await warningsAboutBackbone(prompts, backbone)),
           ...(await warningsAboutSpatial(prompts, spatial)),
         ],
@@ -169,7 +186,7 @@ export class Crane {
       throw error;
     } finally {
       spatial?.close();
-      backbone.close();
+      opened.close();
     }
   }
 
@@ -251,7 +268,7 @@ export class Crane {
   /** Decodes and resizes an image for the network. */
   private async prepare(input: DetectInput, keepPicture: boolean): Promise<Prepared> {
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
-    const { reference, mean, std } = this.description.preprocessing;
+    const { reference, ...rule } = this.description.preprocessing;
     const reading = { reference, offline: this.offline };
     const decoded = await decodeImage(image, reading);
     const { imageSize } = this.model.options;
@@ -259,7 +276,7 @@ export class Crane {
     return {
       input,
       source: describeInput(image),
-      pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, mean, std }),
+      pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule }),
       width,
       height,
       picture: keepPicture ? kept(decoded) : async () => rgbOf(await decodeImage(image, reading)),
@@ -314,7 +331,7 @@ export class Crane {
 
 /** The options of the model among those of loading. */
 function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
-  const { backbone, prompts, spatial, backend, batchSize, offline, referenceImages, onProgress, signal, ...model } = options;
+  const { backbone, prompts, spatial, activation, heads, backend, batchSize, offline, referenceImages, onProgress, signal, ...model } = options;
   return model;
 }
 

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { CraneError } from './errors';
+import { isAlive } from './living-process';
 
 /** What a lock file says about the process that holds it. */
 export interface LockHolder {
@@ -88,15 +89,6 @@ function isStale(file: string, holder: LockHolder | null): boolean {
   if (stat === undefined) return false;
   if (Date.now() - stat.mtimeMs > staleAfter) return true;
   return holder !== null && holder.host === os.hostname() && !isAlive(holder.pid);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** Moves a dead lock aside; puts it back when another process had already replaced it by its own. */

@@ -3,6 +3,7 @@ export type { Detection } from './detection';
 export { AnomalyMap, type MapForm, type SaveMapOptions } from './anomaly-map';
 export { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
 export {
+  ACTIVATIONS,
   ATTENTION_TYPES,
   CLIP_VARIANTS,
   CONTEXT_POSITIONS,
@@ -10,11 +11,14 @@ export {
   FUSIONS,
   SPATIAL_FAMILIES,
   completeModelOptions,
+  type Activation,
   type AttentionType,
   type ClipSizes,
   type ContextPosition,
   type DAttnMean,
   type Fusion,
+  type HeadsChoice,
+  type InputRule,
   type ModelOptions,
   type ModelOptionsInput,
   type SpatialFamily,

@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { writeFileAtomically, writeFileAtomicallySync } from '../lib/atomic-file';
+import { removeLeftovers, writeFileAtomically, writeFileAtomicallySync } from '../lib/atomic-file';
 
 let folder: string;
 beforeEach(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-atomic-'))));
@@ -55,4 +56,34 @@ test('while it is written, and when its content fails half-way, the file of befo
   expect(half).toThrow('no more');
   expect(fs.readFileSync(file, 'utf8')).toBe('before');
   expect(fs.readdirSync(folder)).toEqual(['file']);
+});
+
+describe('what killed writers have left', () => {
+  /** As a process leaves it that ends in the middle of writing. */
+  function leftBy(file: string): string {
+    const script = `require('ts-node/register/transpile-only');
+      require('./lib/atomic-file').writeFileAtomicallySync(${JSON.stringify(file)}, (append) => { append(Buffer.from('half')); process.kill(process.pid, 'SIGKILL'); });`;
+    const { signal } = spawnSync(process.execPath, ['-e', script], { cwd: path.resolve(__dirname, '..') });
+    expect(signal).toBe('SIGKILL');
+    const [name = ''] = fs.readdirSync(path.dirname(file)).filter((other) => other.startsWith(path.basename(file)));
+    expect(name).toMatch(/\.partial$/);
+    return name;
+  }
+
+  test('goes, in folders below too; of living writers, of other machines and of other programs it stays', () => {
+    const [mine, deep] = [leftBy(path.join(folder, 'a.json')), leftBy(path.join(folder, 'deep', 'b.json'))];
+    const [, pid = '', own = ''] = /\.(\d+)\.(.{8})\.partial$/.exec(mine) ?? [];
+    const alive = mine.replace(`.${pid}.`, `.${process.pid}.`);
+    const elsewhere = mine.replace(own, `${own.startsWith('000') ? '111' : '000'}${own.slice(3)}`);
+    [alive, elsewhere, 'download.partial', 'notes.1.partial'].forEach((name) => fs.writeFileSync(path.join(folder, name), 'x'));
+    removeLeftovers(folder, 'a.js');
+    expect(fs.existsSync(path.join(folder, mine))).toBe(true);
+    removeLeftovers(folder, 'a.json');
+    expect(fs.existsSync(path.join(folder, mine))).toBe(false);
+    expect(fs.readdirSync(path.join(folder, 'deep'))).toEqual([deep]);
+    removeLeftovers(folder);
+    expect(fs.readdirSync(path.join(folder, 'deep'))).toEqual([]);
+    expect(fs.readdirSync(folder).sort()).toEqual([alive, elsewhere, 'deep', 'download.partial', 'notes.1.partial'].sort());
+    removeLeftovers(path.join(folder, 'absent'));
+  });
 });

@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../cli/examples';
 import { INTERRUPTED, interruptible } from '../cli/interrupt';
-import { batchSizeFrom, modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../cli/model-options';
+import { batchSizeFrom, headsFrom, modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../cli/model-options';
 import { createProgressReporter } from '../cli/progress-bar';
 import { formatTable } from '../cli/table';
 import type { BackendChoice } from '../lib/backend';
@@ -145,12 +145,14 @@ function trainOptionsFrom(args: ArgumentsCamelCase<TrainArguments>): TrainOption
   }
   // Whether prompts see the image when scoring is for the commands that score to say.
   const { context, ...model } = modelOptionsFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments);
-  const { backbone, prompts, out, resume, overwrite, saveEvery, saveFrequency, backend, offline, referenceImages, precision } = args;
+  const { backbone, prompts, activation, out, resume, overwrite, saveEvery, saveFrequency, backend, offline, referenceImages, precision } = args;
   return defined<TrainOptions>({
     auxiliary: args.aux?.split(',').map((name) => name.trim()),
     categories: args.categories?.flatMap((names) => names.split(',')),
     backbone,
     prompts,
+    activation,
+    heads: headsFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments),
     spatial: spatialFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments),
     model,
     training: trainingOptionsFrom(args),

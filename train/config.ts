@@ -46,7 +46,7 @@ export function commandOf(options: TrainOptions, model: ModelOptions, training: 
 type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
 function optionEntries(options: Loose<TrainOptions>, model: ModelOptions, training: TrainingOptions): (readonly [string, unknown])[] {
-  const { auxiliary = [], categories, backbone = EMBEDDED_BACKBONE, prompts, spatial, out, cache } = options;
+  const { auxiliary = [], categories, backbone = EMBEDDED_BACKBONE, prompts, activation, heads, spatial, out, cache } = options;
   const { pooling: _, ...trainingOptions } = training;
   const source = spatialSourceOf(spatial);
   const modelOptions = Object.entries(model).filter(([name]) => {
@@ -58,6 +58,8 @@ function optionEntries(options: Loose<TrainOptions>, model: ModelOptions, traini
     ['categories', categories],
     ['backbone', backbone],
     ['prompts', prompts],
+    ['activation', activation],
+    ['heads', headsText(heads)],
     ['spatial', model.spatial],
     ['spatial-weights', source?.weights],
     ['spatial-heads', source?.heads],
@@ -73,6 +75,12 @@ function optionEntries(options: Loose<TrainOptions>, model: ModelOptions, traini
     ['reference-images', options.referenceImages ?? false],
   ];
   return entries.filter(([, value]) => value !== undefined).map(([name, value]) => [optionName(name), value]);
+}
+
+/** As `--heads` takes them. */
+function headsText(heads: TrainOptions['heads']): string | undefined {
+  if (heads === undefined) return undefined;
+  return typeof heads === 'number' ? String(heads) : [heads.vision ?? '', heads.text ?? ''].join(',').replace(/,$/, '');
 }
 
 /** As a shell takes it. */

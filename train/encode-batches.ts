@@ -7,15 +7,17 @@ import type { Sample } from '../datasets/sample';
 import type { EncodedImage } from './encoded-image';
 import { decodeSample, readSample, type NetworkInput, type SampleContent } from './network-input';
 
+/** Images that are decoded at once, while those before them are encoded. */
 const LARGEST_BATCH = 16;
 
 export interface EncodeBatchesOptions<Entry> {
   readonly preprocessing: Preprocessing;
   /**
-   * Fill the last batch up with copies of its last image, so that every image goes through the same operations as in any
-   * other batch, and gets features that are equal to the last bit.
+   * Encode images in batches, which is for encoders whose features depend on the batch by definition. Otherwise each is
+   * encoded alone: matrix products take other paths for other numbers of rows and for rows at other places, so that only
+   * then an image has features that are equal to the last bit whatever else is encoded.
    */
-  readonly fill: boolean;
+  readonly together: boolean;
   readonly onImage: (entry: Entry, image: EncodedImage, content: SampleContent) => Promise<void>;
   /** Told of a sample that cannot be read or decoded; throws where that is the end. */
   readonly onFailure: (entry: Entry, error: unknown) => void;
@@ -28,13 +30,13 @@ interface Decoded<Entry> extends NetworkInput {
 }
 
 /**
- * Runs the frozen encoder over samples, a batch at a time; the next batch is decoded meanwhile.
+ * Runs the frozen encoder over samples; the next ones are decoded meanwhile.
  * @throws TrainingError `training/features` for features that are not finite; what the callbacks throw; the signal's reason
  */
 export async function encodeBatches<Entry extends { readonly sample: Sample }>(
   model: CraneModel,
   entries: readonly Entry[],
-  { preprocessing, fill, onImage, onFailure, signal }: EncodeBatchesOptions<Entry>,
+  { preprocessing, together, onImage, onFailure, signal }: EncodeBatchesOptions<Entry>,
 ): Promise<void> {
   const size = Math.min(LARGEST_BATCH, model.imagesAtOnce);
   const load = (from: number): Promise<PromiseSettledResult<Decoded<Entry>>[]> =>
@@ -46,8 +48,6 @@ export async function encodeBatches<Entry extends { readonly sample: Sample }>(
     );
   let next = load(0);
   for (let from = 0; from < entries.length; from += size) {
-    await setImmediate();
-    signal?.throwIfAborted();
     const loaded = await next;
     next = load(from + size);
     const decoded = loaded.flatMap((result, index) => {
@@ -55,27 +55,31 @@ export async function encodeBatches<Entry extends { readonly sample: Sample }>(
       onFailure(entries[from + index] as Entry, result.reason);
       return [];
     });
-    if (decoded.length === 0) continue;
-    const features = await encodeBatch(model, decoded, fill ? size : decoded.length);
-    for (const [index, { entry, mask, content }] of decoded.entries()) {
-      const { global, patches } = features[index] as Omit<EncodedImage, 'mask'>;
-      refuseNotFinite(entry.sample.imagePath, [global, ...patches]);
-      await onImage(entry, { global, patches, mask }, content);
+    for (const batch of together ? [decoded] : decoded.map((image) => [image])) {
+      // The native backend computes without a pause; a signal, such as Ctrl-C, needs one to arrive.
+      await setImmediate();
+      signal?.throwIfAborted();
+      const features = await encodeBatch(model, batch);
+      for (const [index, { entry, mask, content }] of batch.entries()) {
+        const { global, patches } = features[index] as Omit<EncodedImage, 'mask'>;
+        refuseNotFinite(entry.sample.imagePath, [global, ...patches]);
+        await onImage(entry, { global, patches, mask }, content);
+      }
     }
   }
 }
 
-async function encodeBatch(model: CraneModel, batch: readonly NetworkInput[], size: number): Promise<Omit<EncodedImage, 'mask'>[]> {
+async function encodeBatch(model: CraneModel, batch: readonly NetworkInput[]): Promise<Omit<EncodedImage, 'mask'>[]> {
+  if (batch.length === 0) return [];
   const side = model.options.imageSize;
   const features = tf.tidy(() => {
-    const images = Array.from({ length: size }, (_, index) => batch[Math.min(index, batch.length - 1)] as NetworkInput);
-    const { global, patches } = model.encodeImages(tf.concat(images.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3]))));
+    const { global, patches } = model.encodeImages(tf.concat(batch.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3]))));
     return [global, ...patches] as tf.Tensor[];
   });
   try {
     const [global, ...patches] = (await Promise.all(features.map((tensor) => tensor.data()))) as [Float32Array, ...Float32Array[]];
     const part = (values: Float32Array, index: number): Float32Array => {
-      const length = values.length / size;
+      const length = values.length / batch.length;
       return values.slice(index * length, (index + 1) * length);
     };
     return batch.map((_, index) => ({ global: part(global, index), patches: patches.map((set) => part(set, index)) }));

@@ -200,7 +200,7 @@ class Encoding {
   private encode(entries: readonly Entry[], onImage: (entry: Entry, image: EncodedImage, content: SampleContent) => Promise<void>): Promise<void> {
     return encodeBatches(this.model, entries, {
       preprocessing: this.options.preprocessing,
-      fill: !this.dependsOnBatch,
+      together: this.dependsOnBatch,
       onImage: async (entry, image, content) => {
         await onImage(entry, image, content);
         this.encoded += 1;

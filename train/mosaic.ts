@@ -63,7 +63,7 @@ export function mosaicOf(tiles: readonly Sample[]): Mosaic {
 }
 
 /** Each picture is resized to its quarter, which comes to resizing the pasted four; quarters of an odd side differ by a pixel. */
-async function compose(tiles: readonly Sample[], contents: readonly (Uint8Array | null)[], size: number, { mean, std, reference }: Preprocessing): Promise<NetworkInput> {
+async function compose(tiles: readonly Sample[], contents: readonly (Uint8Array | null)[], size: number, { reference, ...rule }: Preprocessing): Promise<NetworkInput> {
   const pixels = new Float32Array(size * size * 3);
   const mask = new Uint8Array(size * size);
   const half = Math.floor(size / 2);
@@ -72,7 +72,7 @@ async function compose(tiles: readonly Sample[], contents: readonly (Uint8Array 
     const target = { width: left === 0 ? half : size - half, height: top === 0 ? half : size - half };
     const [image, truth] = [contents[2 * index] as Uint8Array, contents[2 * index + 1] ?? null];
     const decoded = await naming(imagePath, image, () => decodeImage(image, { reference }));
-    const ofTile = preprocessImage(decoded, { ...target, mean, std });
+    const ofTile = preprocessImage(decoded, { ...target, ...rule });
     const maskOfTile = truth === null ? undefined : await naming(maskPath as string, truth, () => preprocessMask(truth, target, { reference }));
     for (let row = 0; row < target.height; row++) {
       const at = (top + row) * size + left;

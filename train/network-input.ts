@@ -58,11 +58,11 @@ export async function readSample(sample: Sample): Promise<SampleContent> {
 export async function decodeSample(sample: Sample, contents: SampleContent['contents'], size: number, preprocessing: Preprocessing): Promise<NetworkInput> {
   if (isComposed(sample)) return sample.compose(contents, size, preprocessing);
   const [image, mask] = contents as [Uint8Array, Uint8Array | null];
-  const { mean, std, reference } = preprocessing;
+  const { reference, ...rule } = preprocessing;
   const target = { width: size, height: size };
   const decoded = await naming(sample.imagePath, image, () => decodeImage(image, { reference }));
   return {
-    pixels: preprocessImage(decoded, { ...target, mean, std }),
+    pixels: preprocessImage(decoded, { ...target, ...rule }),
     mask: mask === null
       ? await preprocessMask(undefined, target)
       : await naming(sample.maskPath as string, mask, () => preprocessMask(mask, target, { reference })),

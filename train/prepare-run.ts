@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as path from 'node:path';
 import { prepareBackend, type BackendInfo } from '../lib/backend';
 import type { CraneModel } from '../lib/methods/crane/model';
+import { networkRecord } from '../lib/methods/crane/trained-network';
 import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { chooseSamples, openAuxiliarySet, type AuxiliarySet } from './auxiliary-set';
 import { commandOf } from './config';
@@ -31,6 +32,7 @@ export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
   const backend = await prepareBackend(options.backend ?? 'auto');
   if (backend.warning !== null) onNotice?.(backend.warning);
   const weights = await openRunWeights(options);
+  weights.notices.forEach((notice) => onNotice?.(notice));
   let model: CraneModel | undefined;
   try {
     const selection = chooseSamples(set, weights.training);
@@ -67,7 +69,8 @@ async function recordOf({ options, set, selection, files, weights, backend }: Re
       files,
     },
     backbone: { name: backbone.name, sha256: await backbone.sha256() },
-    spatial: spatial === undefined ? null : { name: spatial.name, sha256: await spatial.sha256() },
+    network: networkRecord(backbone),
+    spatial: spatial === undefined ? null : { name: spatial.name, sha256: await spatial.sha256(), network: spatial.network },
     start: start === undefined ? null : { name: path.basename(options.prompts as string), sha256: hashOfPrompts(start) },
     options: model,
     preprocessing: { ...backbone.preprocessing, reference: options.referenceImages ?? backbone.preprocessing.reference },

@@ -4,8 +4,11 @@ import * as path from 'node:path';
 import { writeFileAtomicallySync } from '../lib/atomic-file';
 import { CraneError, TrainingError } from '../lib/errors';
 import { withFileLock } from '../lib/file-lock';
+import { isAlive } from '../lib/living-process';
 
 const LOCK = 'run.lock';
+/** No process has this number. */
+const NOBODY = 2 ** 31 - 1;
 /** Everything that a run writes; the rest of its folder is not ours to touch. */
 const OWN_FILES = [
   /^epoch_\d+\.safetensors$/, /^(prompts|best|state)\.safetensors$/, /^run\.json$/, /^config\.yaml$/,
@@ -115,7 +118,7 @@ export class RunFolder {
   private removeLeftovers(): void {
     for (const name of listed(this.root)) {
       const isTemporary = /\.\d+\.[0-9a-f]{8}\.partial$/.test(name);
-      const isDraft = name.startsWith(`${LOCK}.`) && !isAlive(draftOwner(this.file(name)));
+      const isDraft = name.startsWith(`${LOCK}.`) && !isAlive(draftOwner(this.file(name)) ?? NOBODY);
       if (isTemporary || isDraft) fs.rmSync(this.file(name), { force: true, recursive: true });
     }
   }
@@ -131,16 +134,6 @@ function draftOwner(file: string): number | null {
     return typeof pid === 'number' && host === os.hostname() ? pid : null;
   } catch {
     return null;
-  }
-}
-
-function isAlive(pid: number | null): boolean {
-  if (pid === null) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

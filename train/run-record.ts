@@ -3,10 +3,13 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { BackendInfo } from '../lib/backend';
+import { roundingCircumstances } from '../lib/backend/cpu-flags';
 import type { ModelOptions } from '../lib/config';
 import type { Preprocessing } from '../lib/image/preprocess';
 import { AUXILIARY_KEY, BACKBONE_HASH_KEY, BACKBONE_KEY, OPTIONS_KEY, SPATIAL_HASH_KEY, SPATIAL_KEY } from '../lib/methods/crane/prompts';
+import { NETWORK_KEY, type NetworkRecord } from '../lib/methods/crane/trained-network';
 import { packageVersion } from '../lib/version';
+import { INPUT_KEY } from '../lib/weights/input-rule';
 import type { Dataset, Sample } from '../datasets/dataset';
 import type { FeaturePrecision } from './feature-store';
 import type { TrainingOptions } from './options';
@@ -27,8 +30,10 @@ export interface RunRecord {
     readonly files: string;
   };
   readonly backbone: { readonly name: string; readonly sha256: string };
+  /** What decides the backbone's numbers besides its weights; runs of before this was kept have none. */
+  readonly network?: NetworkRecord;
   /** The second vision model of Crane+; null without one. */
-  readonly spatial: { readonly name: string; readonly sha256: string } | null;
+  readonly spatial: { readonly name: string; readonly sha256: string; readonly network?: object } | null;
   /** Name and values' hash of the prompts that training started from; null where they were drawn from the seed. */
   readonly start: { readonly name: string; readonly sha256: string } | null;
   readonly options: ModelOptions;
@@ -42,8 +47,8 @@ export interface RunRecord {
 }
 
 /** What eight characters of a hash tell apart: runs whose prompts may differ. */
-export function runHash({ auxiliary, backbone, spatial, start, options, preprocessing, precision, training }: RunRecord): string {
-  const parts = { files: auxiliary.files, backbone: backbone.sha256, spatial: spatial?.sha256, start: start?.sha256, options, preprocessing, precision, training };
+export function runHash({ auxiliary, backbone, network, spatial, start, options, preprocessing, precision, training }: RunRecord): string {
+  const parts = { files: auxiliary.files, backbone: backbone.sha256, network, spatial: spatial?.sha256, guide: spatial?.network, start: start?.sha256, options, preprocessing, precision, training };
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8);
 }
 
@@ -76,6 +81,8 @@ export function differences(then: RunRecord, now: RunRecord): string[] {
     const named = (weights: RunRecord['start']): string => (weights === null ? 'none' : `${weights.name} (sha256 ${weights.sha256.slice(0, 8)})`);
     if (then[key]?.sha256 !== now[key]?.sha256) lines.push(`${what}: ${named(then[key])} then, ${named(now[key])} now`);
   }
+  if (then.spatial?.network !== undefined) compare('the spatial model', then.spatial.network, now.spatial?.network);
+  if (then.network !== undefined) compareParts(then.network, now.network ?? {});
   compareParts(then.options, now.options);
   compareParts(then.preprocessing, now.preprocessing);
   compare('precision', then.precision, now.precision);
@@ -93,10 +100,11 @@ export function changedVersions(then: RunRecord, now: RunRecord): string[] {
 
 /** A run as the metadata of its prompts. Holds no time and no place, so that equal runs write equal files. */
 export function promptMetadata(record: RunRecord, epoch: number): Record<string, string> {
-  const { auxiliary, backbone, spatial, start, options, preprocessing, precision, training, versions, commandLine } = record;
+  const { auxiliary, backbone, network, spatial, start, options, preprocessing, precision, training, versions, commandLine } = record;
   return {
     [OPTIONS_KEY]: JSON.stringify(options),
-    'crane.preprocessing': JSON.stringify(preprocessing),
+    [INPUT_KEY]: JSON.stringify(preprocessing),
+    ...(network === undefined ? {} : { [NETWORK_KEY]: JSON.stringify(network) }),
     [AUXILIARY_KEY]: auxiliary.name,
     'crane.auxiliary.categories': auxiliary.categories.join(','),
     'crane.auxiliary.images': String(auxiliary.images),
@@ -114,7 +122,7 @@ export function promptMetadata(record: RunRecord, epoch: number): Record<string,
   };
 }
 
-/** Versions of what computes. */
+/** Versions of what computes, and on what kind of processor. */
 export function versionsInUse(backend: BackendInfo): Record<string, string> {
   return {
     crane: packageVersion(),
@@ -122,6 +130,7 @@ export function versionsInUse(backend: BackendInfo): Record<string, string> {
     tfjs: tf.version_core,
     backend: backend.name,
     ...(backend.tensorflowVersion === null ? {} : { tensorflow: backend.tensorflowVersion }),
+    ...(backend.name === 'tensorflow' ? { processor: roundingCircumstances(backend.threads) } : {}),
   };
 }
 

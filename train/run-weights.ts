@@ -4,6 +4,7 @@ import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from '../lib/methods/c
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from '../lib/methods/crane/build';
 import type { CraneModel } from '../lib/methods/crane/model';
 import { openPrompts, optionsOfPrompts, spatialOfPrompts } from '../lib/methods/crane/prompts';
+import { asPromptsWereTrained } from '../lib/methods/crane/trained-network';
 import { openSpatial, spatialSourceOf, type SpatialWeights } from '../lib/methods/crane/spatial';
 import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { completeTrainingOptions, type TrainingOptions } from './options';
@@ -17,6 +18,8 @@ export interface RunWeights {
   readonly start: PromptCheckpoint | undefined;
   readonly model: ModelOptions;
   readonly training: TrainingOptions;
+  /** What a person should know of them, a sentence each. */
+  readonly notices: readonly string[];
   close(): void;
 }
 
@@ -27,14 +30,23 @@ export interface RunWeights {
 export async function openRunWeights(options: TrainOptions): Promise<RunWeights> {
   const { offline, onProgress, signal } = options;
   const access = { ...(offline === undefined ? {} : { offline }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
-  const backbone = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, { ...access, words: [NORMAL_WORDS, ANOMALOUS_WORDS] });
+  const { activation, heads } = options;
+  const opened = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, {
+    ...access,
+    words: [NORMAL_WORDS, ANOMALOUS_WORDS],
+    ...(activation === undefined ? {} : { activation }),
+    ...(heads === undefined ? {} : { heads }),
+  });
   let spatial: SpatialWeights | undefined;
   const close = (): void => {
     spatial?.close();
-    backbone.close();
+    opened.close();
   };
   try {
     const start = options.prompts === undefined ? undefined : await openPrompts(options.prompts, access);
+    const { backbone, warnings } = start === undefined
+      ? { backbone: opened, warnings: opened.guesses }
+      : await asPromptsWereTrained(opened, start, { activation, referenceImages: options.referenceImages });
     const trained = start && spatialOfPrompts(start);
     const source = spatialSourceOf(options.spatial ?? trained?.weights ?? trained?.family);
     spatial = source && (await openSpatial(source, access));
@@ -44,7 +56,7 @@ export async function openRunWeights(options: TrainOptions): Promise<RunWeights>
     const training = completeTrainingOptions({ ...(start ? sizesOf(start) : {}), ...options.training }, model);
     if (start) refuseOtherSizes(start, training);
     refuseNarrowContext(backbone, model, training);
-    return { backbone, spatial, start, model, training, close };
+    return { backbone, spatial, start, model, training, notices: warnings, close };
   } catch (error) {
     close();
     throw error;

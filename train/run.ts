@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { BackendChoice } from '../lib/backend';
-import type { ModelOptionsInput } from '../lib/config';
+import type { Activation, HeadsChoice, ModelOptionsInput } from '../lib/config';
 import { TrainingError, UsageError } from '../lib/errors';
 import type { SpatialChoice } from '../lib/methods/crane/spatial';
 import type { OnProgress } from '../lib/progress';
@@ -37,6 +37,10 @@ export interface TrainOptions {
   readonly prompts?: string;
   /** The second vision model of Crane+; default: that of `prompts`, where they say it, else none. */
   readonly spatial?: SpatialChoice;
+  /** See `CraneOptions`. Kept with the prompts, which are then used with it as well. */
+  readonly activation?: Activation;
+  /** See `CraneOptions`. */
+  readonly heads?: HeadsChoice;
   readonly model?: Omit<ModelOptionsInput, 'spatial'>;
   readonly training?: TrainingOptionsInput;
   /** Folder for what is written. Default: `checkpoints/runs/<set>-<seed>-<hash>` in the working folder. */

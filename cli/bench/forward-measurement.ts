@@ -193,8 +193,8 @@ class Feed implements AsyncIterable<string> {
 /** For backends whose answers come later: network inputs that lie ready, to scores and maps that have been read. */
 async function measureModelAlone(crane: Crane, { batch, runs, seconds, pictures }: ForwardJob): Promise<number> {
   const { imageSize } = crane.model.options;
-  const { mean, std } = crane.description.preprocessing;
-  const pixels = preprocessImage(await decodeImage(pictures[0] as string), { width: imageSize, height: imageSize, mean, std });
+  const { reference, ...rule } = crane.description.preprocessing;
+  const pixels = preprocessImage(await decodeImage(pictures[0] as string, { reference }), { width: imageSize, height: imageSize, ...rule });
   const images = tf.tidy(() => tf.tile(tf.tensor4d(pixels, [1, imageSize, imageSize, 3]), [batch, 1, 1, 1]));
   const text = crane.model.encodePrompts();
   const taken: number[] = [];

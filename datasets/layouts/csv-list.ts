@@ -1,12 +1,13 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { parseCsv, type CsvRow } from '../csv';
+import { isAnomalousLabel, LABELS_EXPECTED } from '../label-words';
 import { compareText, makeCategory, makeSample, type DatasetProblem, type Sample } from '../sample';
 import { listFiles } from '../listing';
 import { missingMask, type Layout, type LayoutReading } from './layout';
 
 /** Spellings of the columns, compared without blanks, dashes and underscores; the first that is there is taken. */
-const columnNames = {
+export const columnNames = {
   image: ['path', 'image', 'imagepath', 'img', 'imgpath', 'file', 'filename', 'filepath', 'imagefile', 'imagename', 'picture'],
   label: ['label', 'anomaly', 'anomalous', 'isanomaly', 'isanomalous', 'target', 'defective', 'isdefective', 'labelindex', 'y'],
   mask: ['mask', 'maskpath', 'masks', 'groundtruth', 'gt', 'gtpath', 'maskfile', 'segmentation'],
@@ -16,9 +17,6 @@ const columnNames = {
 } as const;
 type Column = keyof typeof columnNames;
 type Columns = Partial<Record<Column, string>>;
-
-const normalWords = new Set(['0', 'normal', 'good', 'ok', 'false', 'no', 'negative', 'healthy', 'free', 'pass', '0.0', '-1']);
-const anomalousWords = new Set(['1', 'anomaly', 'anomalous', 'abnormal', 'defect', 'defective', 'bad', 'ko', 'nok', 'ng', 'true', 'yes', 'positive', 'fail', '1.0']);
 
 /**
  * A list of images: a CSV file with a column for the image and one for its label or its mask, and perhaps its category,
@@ -95,9 +93,9 @@ function readList(file: string, columns: Columns, unnamed: string, problems: Dat
       continue;
     }
     const masks = cell(row, 'mask').split(/[;|]/).map((part) => part.trim()).filter((part) => part !== '');
-    const anomalous = columns.label === undefined ? masks.length > 0 : isAnomalous(cell(row, 'label'));
+    const anomalous = columns.label === undefined ? masks.length > 0 : isAnomalousLabel(cell(row, 'label'));
     if (anomalous === undefined) {
-      problems.push({ kind: 'bad-row', severity: 'error', path: file, message: `${file} line ${row.line}: label "${cell(row, 'label')}"; expected normal or anomaly, 0 or 1, good or bad` });
+      problems.push({ kind: 'bad-row', severity: 'error', path: file, message: `${file} line ${row.line}: label "${cell(row, 'label')}"; expected ${LABELS_EXPECTED}` });
       continue;
     }
     const known = entries.get(image);
@@ -116,11 +114,6 @@ function readList(file: string, columns: Columns, unnamed: string, problems: Dat
   });
   const names = [...new Set(samples.map(({ category }) => category))].sort(compareText);
   return { categories: names.map((name) => makeCategory(name, samples.filter(({ category }) => category === name))), problems, hasMasks };
-}
-
-function isAnomalous(label: string): boolean | undefined {
-  const word = label.toLowerCase();
-  return normalWords.has(word) ? false : anomalousWords.has(word) ? true : undefined;
 }
 
 /** A cell may hold what no file can be called. */

@@ -18,7 +18,7 @@ import { RESULTS_SCHEMA_VERSION, writeResults } from '../results';
 import { writeRowDetails, type BenchmarkResults, type BenchmarkRow, type CorruptionRow, type DomainAverage, type LeftOut, type MatrixStudy } from './benchmark-results';
 import { levelOf, type Corruption } from './corruptions';
 import { studyMatrix, type TrainPrompts } from './matrix';
-import { ModelInspector, type BackboneFile } from './model-files';
+import { ModelInspector, networkOf, type BackboneFile } from './model-files';
 import { ResultStore } from './result-store';
 import { RowRunner, type RowOutcome } from './row-runner';
 
@@ -71,7 +71,7 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<Benchmark
   const { model, out, backend, seed = 111, fresh = false, onProgress, signal } = options;
   removeUnfinished(out);
   const inspector = new ModelInspector({ ...model, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
-  const backbone = await inspector.backbone(model.backbone ?? RECIPE_BACKBONE);
+  const backbone = await inspector.backbone(model.backbone ?? RECIPE_BACKBONE, networkOf(model));
   const store = new ResultStore(path.join(out, 'kept'), fresh);
   const runner = new RowRunner({ store, inspector, backend, seed, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
   try {

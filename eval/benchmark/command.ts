@@ -164,7 +164,7 @@ function studiesFrom({ matrix, epochs, corruptions, strengths, prompts }: Benchm
 
 /** Trains the prompts of a matrix, or finds those of a run that is finished. */
 export const trainPrompts: TrainPrompts = async ({ auxiliary, model: given, epochs, seed, folder, features, onProgress, signal }) => {
-  const { prompts: _, batchSize, onProgress: __, signal: ___, backbone, spatial, backend, offline, referenceImages, ...model } = given;
+  const { prompts: _, batchSize, onProgress: __, signal: ___, backbone, spatial, activation, heads, backend, offline, referenceImages, ...model } = given;
   const run = new RunFolder(folder);
   if (readRunFile(run.record)?.status === 'finished') return run.prompts;
   const { prompts } = await runTraining({
@@ -175,6 +175,8 @@ export const trainPrompts: TrainPrompts = async ({ auxiliary, model: given, epoc
     cache: { folder: features },
     ...(backbone === undefined ? {} : { backbone }),
     ...(spatial === undefined ? {} : { spatial }),
+    ...(activation === undefined ? {} : { activation }),
+    ...(heads === undefined ? {} : { heads }),
     ...(backend === undefined ? {} : { backend }),
     ...(offline === undefined ? {} : { offline }),
     ...(referenceImages === undefined ? {} : { referenceImages }),

@@ -93,7 +93,7 @@ interface TrainingParts {
 async function trainedPrompts(recipe: Recipe, auxiliary: Dataset, given: CraneOptions, { backbone, inspector, options }: TrainingParts): Promise<string> {
   const { out, epochs, seed, train, onProgress, signal } = options;
   const { prompts: _, batchSize, onProgress: __, signal: ___, backbone: name, spatial, backend, offline, referenceImages, ...model } = given;
-  const weights = { backbone: backbone.sha256, spatial: await inspector.spatial(spatial) };
+  const weights = { backbone: backbone.sha256, network: backbone.network, spatial: await inspector.spatial(spatial) };
   const files = auxiliary.categories.map((category) => categoryKey(auxiliary, category).files);
   const key = hashOfValue({ weights, files, model, referenceImages: referenceImages ?? false, epochs, seed });
   return await train({

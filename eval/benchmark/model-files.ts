@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { CraneOptions } from '../../lib/crane';
 import { EMBEDDED_BACKBONE, openBackbone } from '../../lib/methods/crane/backbone';
 import { AUXILIARY_KEY, defaultPrompts, openPrompts, spatialOfPrompts, takesPublishedPrompts } from '../../lib/methods/crane/prompts';
+import { networkRecord } from '../../lib/methods/crane/trained-network';
 import { openSpatial, spatialSourceOf, type SpatialChoice, type SpatialSource } from '../../lib/methods/crane/spatial';
 import type { PromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
 import { canonicalJson } from './canonical-json';
@@ -13,60 +14,89 @@ export interface ModelFiles {
   readonly spatial: { readonly name: string; readonly sha256: string } | null;
 }
 
+export interface InspectedModel {
+  readonly files: ModelFiles;
+  /** What configurations beside the weights, or options, decide of the numbers, and no hash of a file shows. */
+  readonly network: { readonly backbone: object; readonly spatial: object | null };
+}
+
 /** What is known of a backbone without its weights in memory. */
 export interface BackboneFile {
   readonly name: string;
   readonly sha256: string;
   readonly blocks: number;
+  readonly network: object;
   readonly takesPublishedPrompts: boolean;
   /** Name of the prompts used where none are named. @throws UsageError where there are none */
   readonly defaultPrompts: () => string;
 }
 
+interface SpatialFile {
+  readonly name: string;
+  readonly sha256: string;
+  readonly network: object;
+}
+
 type Access = Pick<CraneOptions, 'offline' | 'onProgress' | 'signal'>;
+type Network = Pick<CraneOptions, 'activation' | 'heads'>;
+
+/** What was asked for of a backbone's network. */
+export function networkOf({ activation, heads }: { readonly [K in keyof Network]?: Network[K] | undefined }): Network {
+  return { ...(activation === undefined ? {} : { activation }), ...(heads === undefined ? {} : { heads }) };
+}
 
 /** Says what `Crane.load` would load, without loading it. Each file is read once. */
 export class ModelInspector {
   private readonly access: { offline?: boolean; onProgress?: NonNullable<Access['onProgress']>; signal?: AbortSignal };
   private readonly backbones = new Map<string, Promise<BackboneFile>>();
   private readonly prompts = new Map<string, Promise<PromptCheckpoint>>();
-  private readonly spatials = new Map<string, Promise<{ readonly name: string; readonly sha256: string }>>();
+  private readonly spatials = new Map<string, Promise<SpatialFile>>();
 
   constructor({ offline, onProgress, signal }: Access) {
     this.access = { ...(offline === undefined ? {} : { offline }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
   }
 
+  /** The files alone. @throws as `Crane.load` for names and files */
+  async filesOf(options: CraneOptions): Promise<ModelFiles> {
+    return (await this.inspect(options)).files;
+  }
+
   /** @throws as `Crane.load` for names and files */
-  async filesOf({ backbone: backboneName = EMBEDDED_BACKBONE, prompts: promptsName, spatial: chosen }: CraneOptions): Promise<ModelFiles> {
-    const backbone = await this.backbone(backboneName);
+  async inspect({ backbone: backboneName = EMBEDDED_BACKBONE, prompts: promptsName, spatial: chosen, activation, heads }: CraneOptions): Promise<InspectedModel> {
+    const backbone = await this.backbone(backboneName, networkOf({ activation, heads }));
     const name = promptsName ?? backbone.defaultPrompts();
     const prompts = await once(this.prompts, name, () => openPrompts(name, this.access));
     const trained = spatialOfPrompts(prompts);
+    const spatial = await this.spatial(chosen ?? trained?.weights ?? trained?.family);
     return {
-      backbone: { name: backbone.name, sha256: backbone.sha256 },
-      prompts: { name, sha256: hashOfPrompts(prompts), auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null },
-      spatial: await this.spatial(chosen ?? trained?.weights ?? trained?.family),
+      files: {
+        backbone: { name: backbone.name, sha256: backbone.sha256 },
+        prompts: { name, sha256: hashOfPrompts(prompts), auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null },
+        spatial: spatial && { name: spatial.name, sha256: spatial.sha256 },
+      },
+      network: { backbone: backbone.network, spatial: spatial?.network ?? null },
     };
   }
 
   /** Null for no second vision model. @throws as `openSpatial` */
-  async spatial(choice: SpatialChoice | undefined): Promise<ModelFiles['spatial']> {
+  async spatial(choice: SpatialChoice | undefined): Promise<SpatialFile | null> {
     const source = spatialSourceOf(choice);
     return source === undefined ? null : await once(this.spatials, canonicalJson(source), () => this.readSpatial(source));
   }
 
   /** @throws as `openBackbone` */
-  backbone(name: string): Promise<BackboneFile> {
-    return once(this.backbones, name, () => this.readBackbone(name));
+  backbone(name: string, network: Network = {}): Promise<BackboneFile> {
+    return once(this.backbones, canonicalJson({ name, ...network }), () => this.readBackbone(name, network));
   }
 
-  private async readBackbone(name: string): Promise<BackboneFile> {
-    const backbone = await openBackbone(name, this.access);
+  private async readBackbone(name: string, network: Network): Promise<BackboneFile> {
+    const backbone = await openBackbone(name, { ...this.access, ...network });
     try {
       return {
         name: backbone.name,
         sha256: await backbone.sha256(),
         blocks: backbone.sizes.vision.layers,
+        network: { ...networkRecord(backbone), preprocessing: backbone.preprocessing },
         takesPublishedPrompts: takesPublishedPrompts(backbone),
         defaultPrompts: () => defaultPrompts(backbone),
       };
@@ -75,10 +105,10 @@ export class ModelInspector {
     }
   }
 
-  private async readSpatial(source: SpatialSource): Promise<{ name: string; sha256: string }> {
+  private async readSpatial(source: SpatialSource): Promise<SpatialFile> {
     const weights = await openSpatial(source, this.access);
     try {
-      return { name: weights.name, sha256: await weights.sha256() };
+      return { name: weights.name, sha256: await weights.sha256(), network: weights.network };
     } finally {
       weights.close();
     }

@@ -13,7 +13,7 @@ import { selectImages } from '../report/selection';
 import { canonicalJson } from './canonical-json';
 import { corruptedPicture, CORRUPTIONS_VERSION, type Corruption } from './corruptions';
 import { modelCost, type ModelCost } from './model-cost';
-import type { ModelFiles, ModelInspector } from './model-files';
+import type { InspectedModel, ModelFiles, ModelInspector } from './model-files';
 import { PeakMemory } from './peak-memory';
 import { programHash } from './program-hash';
 import type { ResultStore } from './result-store';
@@ -91,8 +91,9 @@ export class RowRunner {
     const { dataset, options, pictures } = task;
     const { store, inspector, onProgress, signal } = this.parts;
     refuseUnlabelled(dataset);
-    const files = await inspector.filesOf(options);
-    const modelKey = this.modelKey(files, options);
+    const inspected = await inspector.inspect(options);
+    const { files } = inspected;
+    const modelKey = this.modelKey(inspected, options);
     const total = dataset.categories.reduce((sum, { samples }) => sum + samples.length, 0);
     const results: StoredCategory[] = [];
     let [done, resumed] = [0, 0];
@@ -175,7 +176,7 @@ export class RowRunner {
   }
 
   /** All that the model's answers depend on. Names of files do not count, their content does. */
-  private modelKey({ backbone, prompts, spatial }: ModelFiles, given: CraneOptions): object {
+  private modelKey({ files: { backbone, prompts, spatial }, network }: InspectedModel, given: CraneOptions): object {
     const { backbone: _, prompts: __, spatial: ___, backend: ____, offline, onProgress, signal, ...options } = given;
     return {
       program: this.program,
@@ -183,6 +184,7 @@ export class RowRunner {
       backbone: backbone.sha256,
       prompts: prompts.sha256,
       spatial: [spatial?.sha256 ?? null, typeof given.spatial === 'object' ? (given.spatial.heads ?? null) : null],
+      network,
       options,
     };
   }

@@ -1,8 +1,7 @@
 import { CompensatedSum } from './compensated-sum';
 import type { Measured } from './metric-ids';
-import type { PixelRanking, PixelThreshold } from './pixel-ranking';
+import type { PixelThreshold, RankedPixels } from './pixel-ranking';
 import type { Sweep } from './ranking';
-import { keyOfScore } from './score-keys';
 
 /**
  * Area under the per-region overlap curve. The per-region overlap (PRO) of a threshold is the share of each connected
@@ -22,7 +21,7 @@ export class ExactAupro implements Sweep<number, PixelThreshold> {
   private overlap = 0;
 
   /** @param limit false positive rate, above 0 and at most 1 */
-  constructor({ normals }: Pick<PixelRanking, 'normals'>, limit: number) {
+  constructor({ normals }: Pick<RankedPixels, 'normals'>, limit: number) {
     this.end = limit * normals;
   }
 
@@ -55,9 +54,7 @@ const PAPER_STEPS = 200;
  * the reference gives NaN or stops: maps of one value, or all points at one false positive rate.
  */
 export class PaperAupro implements Sweep<Measured, PixelThreshold> {
-  private readonly least: number;
-  private readonly largest: number;
-  /** Keys of the thresholds, ascending: maps are float32, and the reference compares them with a threshold rounded to it. */
+  /** Keys of the thresholds, ascending: the reference compares float32 maps with a threshold rounded to float32. */
   private readonly keys: readonly number[];
   /** Overlap above each of the keys. */
   private readonly overlaps: Float64Array;
@@ -67,12 +64,10 @@ export class PaperAupro implements Sweep<Measured, PixelThreshold> {
 
   /** @param limit false positive rate, above 0 and at most 1 */
   constructor(
-    private readonly ranking: PixelRanking,
+    private readonly ranking: RankedPixels,
     private readonly limit: number,
   ) {
-    this.least = ranking.scoreOfKey(ranking.least);
-    this.largest = ranking.scoreOfKey(ranking.largest);
-    this.keys = evenThresholds(this.least, this.largest).map(keyOfScore);
+    this.keys = evenThresholds(ranking.least, ranking.largest).map((score) => ranking.keyOfThreshold(score));
     this.overlaps = new Float64Array(this.keys.length);
     this.next = this.keys.length - 1;
   }
@@ -84,8 +79,10 @@ export class PaperAupro implements Sweep<Measured, PixelThreshold> {
   }
 
   result(): Measured {
-    const { least, largest, limit, ranking } = this;
+    const { limit, ranking } = this;
+    const { least, largest } = ranking;
     if (least === largest) return { value: null, reason: `all pixels have the same score ${least}` };
+    if (this.keys.length === 0) return { value: null, reason: `there are no ${PAPER_STEPS} thresholds between the scores ${least} and ${largest}` };
     const overlaps = this.overlaps.slice().fill(this.overlap, 0, this.next + 1);
     const points = ranking
       .normalsAbove(this.keys)
@@ -119,11 +116,12 @@ interface SweepPoint {
 
 /**
  * `numpy.arange(least, largest, (largest - least) / 200)`: 200 values, or 201 where rounding makes room for one more,
- * with the step that numpy takes from the first two values.
+ * with the step that numpy takes from the first two values. None where that would stop.
  */
 function evenThresholds(least: number, largest: number): number[] {
-  if (least === largest) return [];
   const step = (largest - least) / PAPER_STEPS;
+  // Of scores that are equal, or next to each other around 0, or farther apart than the largest number.
+  if (step === 0 || !Number.isFinite(step)) return [];
   const actualStep = least + step - least;
   return Array.from({ length: Math.ceil((largest - least) / step) }, (_, index) => least + index * actualStep);
 }

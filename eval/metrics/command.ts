@@ -10,7 +10,7 @@ import { METRIC_TITLES, metricsLegend, metricsTable } from '../metrics-table';
 import { RESULTS_SCHEMA_VERSION, type DatasetResult } from '../results';
 import { meanOverCategories, METRIC_IDS, PIXEL_METRIC_IDS, type MetricId } from './metric-ids';
 import { pairByPath, type Pairs } from './pairing';
-import { openMaps, openMasks } from './score-files';
+import { openMaps, openMasks, type FileSet } from './score-files';
 import { readScoreList } from './score-list';
 import { scoreMaps, type ScoredCategory, type ScoredMaps } from './score-maps';
 
@@ -20,6 +20,7 @@ interface MetricsArguments {
   scores?: string | undefined;
   normalWithoutMask: boolean;
   resize: 'masks' | 'maps';
+  ignoreValue?: string | undefined;
   wholeSet: boolean;
   referenceMeans: boolean;
   json?: string | undefined;
@@ -32,14 +33,15 @@ export const metricsCommand: CommandModule<object, MetricsArguments> = {
   builder: (argv) =>
     withExamples(
       argv
-        .positional('maps', { type: 'string', demandOption: true, describe: 'folder of maps: .npy, .npz, 16-bit PNG, TIFF (also of floating point); larger is more anomalous' })
+        .positional('maps', { type: 'string', demandOption: true, describe: 'folder of maps: .npy, .npz, 16-bit PNG, TIFF (also of float32); larger is more anomalous' })
         .positional('masks', {
           type: 'string',
           demandOption: true,
-          describe: 'folder of masks: anything but 0 is anomalous. Paired by path and name; 000_mask.png belongs to 000.npy. Folders are categories',
+          describe: 'folder of masks: anything above 0 is anomalous. Paired by path and name; 000_mask.png belongs to 000.npy. Folders are categories',
         })
-        .option('scores', { type: 'string', describe: 'CSV of image scores, name,score or name,score,label with label 0 or 1' })
+        .option('scores', { type: 'string', describe: 'CSV of image scores, name,score or name,score,label with label 0 or 1, normal or anomaly, good or bad' })
         .option('normal-without-mask', { type: 'boolean', default: false, describe: 'images without a mask are normal' })
+        .option('ignore-value', { type: 'string', nargs: 1, describe: 'value of masks whose pixels are left out of all pixel metrics and of the regions of AUPRO: -1, nan, 255; several with commas' })
         .option('resize', {
           choices: ['masks', 'maps'] as const,
           default: 'masks' as const,
@@ -51,6 +53,7 @@ export const metricsCommand: CommandModule<object, MetricsArguments> = {
       [
         ['one category, whose normal images have no masks', 'crane metrics maps/bottle mvtec/bottle/ground_truth --normal-without-mask'],
         ['a folder of categories, with image scores', 'crane metrics maps masks --scores scores.csv'],
+        ['masks in which 255 means "not known"', 'crane metrics maps masks --ignore-value 255'],
         ['for programs', 'crane metrics maps.npz masks.npz --json -'],
       ],
     ) as never,
@@ -62,9 +65,10 @@ export const metricsCommand: CommandModule<object, MetricsArguments> = {
 async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: AbortSignal): Promise<number> {
   const began = performance.now();
   const list = args.scores === undefined ? [] : readScoreList(args.scores);
+  const ignoring = ignoredValues(args.ignoreValue);
   const name = path.basename(path.resolve(args.maps)).replace(/\.npz$/i, '');
   const maps = openMaps(args.maps);
-  const masks = openMasks(args.masks);
+  const masks = openMasks(args.masks, ignoring);
   const json = args.json === undefined ? undefined : openJsonLines('--json', args.json);
   try {
     const pairs = pairByPath(maps.files, masks.files, list, name);
@@ -77,7 +81,9 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
     const mean = meanOverCategories(scored.categories.map(({ metrics }) => Object.fromEntries(measured.map((id) => [id, metrics[id]]))), { referenceMeans });
     const result: DatasetResult = { name, categories: scored.categories.map(categoryResult), mean, ...(referenceMeans ? { referenceMeans } : {}), ...(failures.length > 0 ? { failures } : {}) };
     json?.write(asJson(result, scored, (performance.now() - began) / 1000));
-    if (args.json !== '-') process.stdout.write(`${tableText(result, scored)}\n`);
+    const notes = [...notRead(args, maps, masks, pairs), ...ignoredLines(scored, ignoring)];
+    if (args.json !== '-') process.stdout.write(`${tableText(result, scored)}\n${notes.map((note) => `${note}\n`).join('')}`);
+    else notes.forEach((note) => process.stderr.write(`${note}\n`));
     for (const { message } of failures) process.stderr.write(`${message}\n`);
     // Beside the figures, wherever these go: they look like those of the whole set.
     if (failures.length > 0) (args.json === '-' ? process.stderr : process.stdout).write(`${incomplete(scored.categories, failures.length)}\n`);
@@ -87,6 +93,37 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
     maps.close();
     masks.close();
   }
+}
+
+/** @throws UsageError for what is no list of numbers */
+function ignoredValues(text: string | undefined): ReadonlySet<number> {
+  return new Set((text === undefined ? [] : text.split(',')).map((part) => {
+    const word = part.trim().toLowerCase();
+    const value = word === 'nan' ? NaN : /^[+-]?inf(inity)?$/.test(word) ? (word.startsWith('-') ? -Infinity : Infinity) : Number(word || 'none');
+    if (Number.isNaN(value) && word !== 'nan') {
+      throw new UsageError('usage/ignore-value', `--ignore-value ${text}: "${part.trim()}" is no number. Expected a value of masks, such as -1, nan or 255, or several with commas.`, { found: part });
+    }
+    return value;
+  }));
+}
+
+/** What lies in the folders and is not read, so that nobody takes it for scored. */
+function notRead(args: MetricsArguments, maps: FileSet<unknown>, masks: FileSet<unknown>, { pictures }: Pairs): string[] {
+  const told = (place: string, files: readonly string[], why: string): string[] =>
+    files.length === 0 ? [] : [`Not read in ${place}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${why}: ${files[0]}${files.length === 1 ? '' : ', for instance'}.`];
+  const arrays = maps.files.some(({ path: file }) => /\.np[yz](#.*)?$/i.test(file));
+  return [
+    ...told(args.maps, maps.unread, arrays ? 'since maps are read from the arrays beside them' : 'of other kinds'),
+    ...told(args.masks, masks.unread, 'of other kinds'),
+    ...told(args.masks, pictures.map(({ path: file }) => file), 'taken for pictures of the images, since there are masks beside them'),
+  ];
+}
+
+function ignoredLines({ categories }: ScoredMaps, ignoring: ReadonlySet<number>): string[] {
+  if (ignoring.size === 0) return [];
+  const values = [...ignoring].join(', ');
+  const found = categories.filter(({ ignoredPixels }) => ignoredPixels > 0).map(({ name, ignoredPixels }) => `${ignoredPixels} in ${name}`);
+  return [found.length > 0 ? `Pixels left out, since their masks hold ${values}: ${found.join(', ')}.` : `No mask that was counted holds ${values}: --ignore-value left out nothing.`];
 }
 
 /** @throws UsageError since nothing can be scored */
@@ -114,12 +151,13 @@ function categoryResult({ name, images, anomalous, metrics }: ScoredCategory): D
 /** The schema of `results.json`, without a model, and with what only this command knows. */
 function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, seconds: number): unknown {
   const detailed = (category: ScoredCategory): unknown => {
-    const { name, images, anomalous, metrics, reasons, bestF1, notCounted } = category;
+    const { name, images, anomalous, metrics, reasons, bestF1, notCounted, ignoredPixels } = category;
     return {
       ...{ name, images, anomalous, metrics },
       ...(Object.keys(reasons).length > 0 ? { reasons } : {}),
       thresholds: { 'image/f1max': bestF1.image?.threshold ?? null, 'pixel/f1max': bestF1.pixel?.threshold ?? null },
       ...(notCounted > 0 ? { notCounted } : {}),
+      ...(ignoredPixels > 0 ? { ignoredPixels } : {}),
     };
   };
   return {
@@ -171,8 +209,18 @@ function reasonLines(categories: readonly ScoredCategory[]): string[] {
 }
 
 function thresholdLine(categories: readonly ScoredCategory[]): string {
-  const thresholds = categories.map(({ name, bestF1 }) => `${name} ${bestF1.pixel ? Number(bestF1.pixel.threshold.toPrecision(5)) : 'n/a'}`);
+  const thresholds = categories.map(({ name, bestF1 }) => `${name} ${bestF1.pixel ? shortest(bestF1.pixel.threshold) : 'n/a'}`);
   return `Pixel threshold with the best F1 (score at or above it): ${thresholds.join(', ')}.`;
+}
+
+/** As few digits as name this score and no other: of float32 where it is one. */
+function shortest(score: number): number {
+  const isFloat32 = Math.fround(score) === score;
+  for (let digits = 5; digits < 17; digits++) {
+    const rounded = Number(score.toPrecision(digits));
+    if ((isFloat32 ? Math.fround(rounded) : rounded) === score) return rounded;
+  }
+  return score;
 }
 
 function incomplete(categories: readonly ScoredCategory[], failures: number): string {

@@ -1,68 +1,74 @@
 import { imageNameOf } from '../../datasets/mask-names';
+import { pairNames } from '../../datasets/name-pairs';
 import { UsageError } from '../../lib/errors';
-import type { Mask } from '../../lib/image/preprocess';
-import type { ScoreMap } from '../../lib/image/map-file';
+import type { StoredMap } from '../../lib/image/map-file';
 import type { NamedFile } from './score-files';
 import type { ListedImage } from './score-list';
+import type { TruthMask } from './truth-mask';
 
 /** A map with what belongs to it. */
 export interface PairedMap {
-  readonly map: NamedFile<ScoreMap>;
+  readonly map: NamedFile<StoredMap>;
   readonly category: string;
   /** None, one, or several whose union counts. */
-  readonly masks: readonly NamedFile<Mask>[];
+  readonly masks: readonly NamedFile<TruthMask>[];
   readonly listed: ListedImage | undefined;
 }
 
 export interface Pairs {
   /** In the order of the maps. */
   readonly maps: readonly PairedMap[];
-  readonly masksLeftOver: readonly NamedFile<Mask>[];
+  readonly masksLeftOver: readonly NamedFile<TruthMask>[];
+  /** Files among the masks that are taken for pictures of the images, and not read. */
+  readonly pictures: readonly NamedFile<TruthMask>[];
   readonly rowsLeftOver: readonly ListedImage[];
 }
 
 /** Folders that say what lies in them, not which image it belongs to. */
 const ROLES = new Set(['test', 'ground_truth', 'images', 'masks', 'maps', 'anomaly_maps']);
+/** Where there are folders of masks, these beside them hold the images. */
+const MASK_FOLDERS = new Set(['ground_truth', 'masks']);
+const PICTURE_FOLDERS = new Set(['test', 'train', 'images']);
 /** Folders of normal images beside folders of defects. */
 const NORMAL_FOLDERS = new Set(['good', 'normal', 'ok']);
 /** Endings that a map's name has more than its image's. */
 const MAP_ENDING = /[_\- ](anomaly_?map|map|heat_?map|scores?)$/i;
 
 /**
- * Pairs maps with masks and rows of scores by their paths inside their folders, never by position: upper and lower case,
- * suffixes and endings such as `_mask` and `_anomaly_map` make no difference, nor do folders called `test`, `ground_truth`,
- * `images`, `masks` or `maps`; and `kind-000` is `kind/000`, as `crane detect` names its files.
+ * Pairs maps with masks and rows of scores by their paths inside their folders, never by position: suffixes and endings
+ * such as `_mask` and `_anomaly_map` make no difference, nor do upper and lower case where both are not there, nor folders
+ * called `test`, `ground_truth`, `images`, `masks` or `maps`; and `kind-000` is `kind/000`, as `crane detect` names its
+ * files. An exact name wins, and each mask and each row belongs to one map at most (`pairNames`).
  *
  * @param name of the category where no folder says one
- * @throws UsageError `usage/pairing` where two maps, or two rows, have one name
+ * @throws UsageError `usage/pairing` where two maps, two masks or two rows have one name
  */
 export function pairByPath(
-  maps: readonly NamedFile<ScoreMap>[], masks: readonly NamedFile<Mask>[], list: readonly ListedImage[], name: string,
+  maps: readonly NamedFile<StoredMap>[], masks: readonly NamedFile<TruthMask>[], list: readonly ListedImage[], name: string,
 ): Pairs {
-  // Where some are called `000_mask`, a `000` beside them is the image itself.
-  const [ended, plain] = [new Map<string, NamedFile<Mask>[]>(), new Map<string, NamedFile<Mask>[]>()];
-  for (const mask of masks) {
-    const [key, imageKey] = [keyOf(mask.parts), imageKeyOf(mask.parts)];
-    plain.set(key, [...(plain.get(key) ?? []), mask]);
-    if (imageKey !== undefined) ended.set(imageKey, [...(ended.get(imageKey) ?? []), mask]);
-  }
-  const rows = uniqueByKey(list, ({ parts }) => keyOf(parts), ({ name: row, line }) => `${row} (line ${line})`, 'rows of scores');
-  const own = uniqueByKey(maps, ({ parts }) => keyOf(parts), ({ path }) => path, 'maps');
-  const taken = new Set<NamedFile<Mask> | ListedImage>();
+  refuseTwins(maps, ({ path }) => path, 'maps');
+  refuseTwins(list, ({ name: row, line }) => `${row} (line ${line})`, 'rows of scores');
+  const beside = picturesBeside(masks);
+  const candidates = masks.filter((mask) => !beside.has(mask));
+  refuseTwins(candidates, ({ path }) => path, 'masks');
+  const images = maps.map((map) => ({ image: map, name: keyOf(map.parts), bare: keyOf(map.parts).replace(MAP_ENDING, '') }));
+  const found = pairNames(images, candidates.map((mask) => ({ mask, name: keyOf(mask.parts), ended: imageKeyOf(mask.parts) })));
+  const listed = pairNames(images, list.map((row) => ({ mask: row, name: keyOf(row.parts), ended: undefined })));
   const categoryOf = categoriesOf(maps, name);
-  const paired = [...own].map(([key, map]): PairedMap => {
-    const bare = key.replace(MAP_ENDING, '');
-    const found = [key, bare].map((candidate) => ended.get(candidate) ?? plain.get(candidate)).find((some) => some !== undefined) ?? [];
-    const listed = rows.get(key) ?? rows.get(bare);
-    [found, plain.get(key) ?? [], plain.get(bare) ?? []].flat().forEach((mask) => taken.add(mask));
-    if (listed) taken.add(listed);
-    return { map, category: categoryOf(map), masks: found, listed };
-  });
+  const pictures = new Set(found.pictures);
   return {
-    maps: paired,
-    masksLeftOver: masks.filter((mask) => !taken.has(mask)),
-    rowsLeftOver: list.filter((row) => !taken.has(row)),
+    maps: maps.map((map) => ({ map, category: categoryOf(map), masks: found.masksOf.get(map) ?? [], listed: listed.masksOf.get(map)?.[0] })),
+    masksLeftOver: found.leftOver.filter((mask) => !pictures.has(mask)),
+    pictures: masks.filter((mask) => beside.has(mask) || pictures.has(mask)),
+    rowsLeftOver: listed.leftOver,
   };
+}
+
+/** What lies in folders of images, where there are folders of masks as well. */
+function picturesBeside<File extends NamedFile<unknown>>(masks: readonly File[]): ReadonlySet<File> {
+  const liesIn = (folders: ReadonlySet<string>) => ({ parts }: File): boolean => parts.slice(0, -1).some((part) => folders.has(part.toLowerCase()));
+  if (!masks.some(liesIn(MASK_FOLDERS))) return new Set();
+  return new Set(masks.filter(liesIn(PICTURE_FOLDERS)).filter((mask) => !liesIn(MASK_FOLDERS)(mask)));
 }
 
 /** Folders in front of `test` and the like; else the first folder; `name` where there is none or it is a kind of defect. */
@@ -76,9 +82,10 @@ function categoriesOf(maps: readonly NamedFile<unknown>[], name: string): (map: 
   };
 }
 
+/** Folders and name as one, as `crane detect` joins them. */
 function keyOf(parts: readonly string[]): string {
   const told = parts.filter((part, at) => at === parts.length - 1 || !ROLES.has(part.toLowerCase()));
-  return told.join('-').toLowerCase().normalize('NFC');
+  return told.join('-').normalize('NFC');
 }
 
 /** The key of the image that a mask's name is made from; undefined where it has no ending of masks. */
@@ -87,15 +94,14 @@ function imageKeyOf(parts: readonly string[]): string | undefined {
   return name === undefined ? undefined : keyOf([...parts.slice(0, -1), name]);
 }
 
-function uniqueByKey<Item>(items: readonly Item[], keyOfItem: (item: Item) => string, describe: (item: Item) => string, what: string): Map<string, Item> {
+function refuseTwins<Item extends { readonly parts: readonly string[] }>(items: readonly Item[], describe: (item: Item) => string, what: string): void {
   const byKey = new Map<string, Item>();
   for (const item of items) {
-    const key = keyOfItem(item);
+    const key = keyOf(item.parts);
     const twin = byKey.get(key);
     if (twin !== undefined) {
-      throw new UsageError('usage/pairing', `two ${what} have one name: ${describe(twin)} and ${describe(item)}. Keep one of them, or give them different names.`, { key });
+      throw new UsageError('usage/pairing', `two ${what} have one name: ${describe(twin)} and ${describe(item)}. Keep one of them, give them different names, or name a folder that holds nothing but ${what}.`, { key });
     }
     byKey.set(key, item);
   }
-  return byKey;
 }

@@ -3,6 +3,9 @@
  * lower half is stored, so that a normal pixel takes 2 bytes and an anomalous one 4.
  */
 
+import { scoreOfKey } from './score-keys';
+import type { WidePixels } from './sorted-pixels';
+
 export const BUCKETS = 1 << 16;
 export const BUCKET_SHIFT = 16;
 export const LOW_BITS = BUCKETS - 1;
@@ -35,6 +38,20 @@ export interface MapPixels {
   readonly regions: Uint32Array;
   /** Pixels of each region. [regions] */
   readonly areas: Uint32Array;
+}
+
+/** The pixels of a chunk with their scores as float64, which holds each float32 exactly. */
+export function widened({ normal, anomalous, regions, areas }: PixelChunk): WidePixels {
+  return { normal: scoresOf(normal), anomalous: scoresOf(anomalous), regions: Uint32Array.from(regions), areas };
+}
+
+function scoresOf({ lows, starts }: Buckets): Float64Array {
+  const scores = new Float64Array(lows.length);
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    const end = starts[bucket + 1] as number;
+    for (let at = starts[bucket] as number; at < end; at++) scores[at] = scoreOfKey(bucket * BUCKETS + (lows[at] as number));
+  }
+  return scores;
 }
 
 /** Puts the pixels of several maps into buckets; their regions are numbered on. */

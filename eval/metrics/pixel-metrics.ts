@@ -6,10 +6,11 @@ import { connectedComponents } from './connected-components';
 import { precisionRecallCurve, PrecisionRecallSweep, proCurve, proSweep, rocCurve, rocSweep, type Curve } from './curves';
 import { BestF1Sweep, type BestF1 } from './f1-max';
 import { PIXEL_METRIC_IDS, type Measured, type MetricValues, type PixelMetricId } from './metric-ids';
-import { chunkOf, type MapPixels, type PixelChunk } from './pixel-chunk';
-import { PixelRanking } from './pixel-ranking';
+import { chunkOf, widened, type MapPixels, type PixelChunk } from './pixel-chunk';
+import { PixelRanking, type RankedPixels } from './pixel-ranking';
 import { undefinedReason } from './ranking';
-import { isFiniteBits, keyOfBits } from './score-keys';
+import { keyOfBits } from './score-keys';
+import { SortedPixels, type WidePixels } from './sorted-pixels';
 
 /** False positive rate up to which AUPRO is integrated, in the papers and here. */
 const AUPRO_LIMIT = 0.3;
@@ -20,25 +21,28 @@ const CHUNK_PIXELS = 1 << 22;
 /**
  * Collects the anomaly maps of a category, or of a whole set, with their masks, and gives the pixel metrics of spec 2,
  * exact on every pixel. Keeps 2 bytes a normal pixel and 4 an anomalous one (6 where regions are tiny); computing takes a
- * few megabytes more.
+ * few megabytes more. Maps of float64 whose scores float32 would round take 8 and 12, and again as much to compute.
  */
 export class PixelMetrics {
   private chunks: readonly PixelChunk[] = [];
+  /** Maps that float32 would round. */
+  private wide: readonly WidePixels[] = [];
   /** Maps that are in no chunk yet. */
   private pending: MapPixels[] = [];
   private pendingPixels = 0;
   private leastKey = 0xffff_ffff;
   private largestKey = 0;
-  private ranked: PixelRanking | undefined;
+  private ranked: RankedPixels | undefined;
   private measured: Measures | undefined;
   private drawn: DrawnCurves | undefined;
 
   /**
-   * @param map anomaly scores, finite, larger is more anomalous; not kept. [height, width]
+   * @param map anomaly scores, finite where they count, larger is more anomalous; not kept. [height, width]
    * @param mask non-zero where anomalous; not kept. [height, width]
+   * @param ignored non-zero where a pixel counts nowhere, and is in no region; not kept. Default: nowhere. [height, width]
    * @throws MetricError when the sizes disagree or a score is NaN or infinite; the map is then not counted
    */
-  add(map: Float32Array, mask: Uint8Array, width: number, height: number): void {
+  add(map: Float32Array | Float64Array, mask: Uint8Array, width: number, height: number, ignored?: Uint8Array): void {
     if (map.length !== width * height || map.length === 0) {
       throw new MetricError(
         'metric/map-size',
@@ -46,15 +50,27 @@ export class PixelMetrics {
         { width, height, found: map.length },
       );
     }
-    const { labels, areas } = connectedComponents(mask, width, height);
-    const bits = new Int32Array(map.buffer, map.byteOffset, map.length);
-    refuseNotFinite(map, bits, width);
+    if (ignored !== undefined && ignored.length !== map.length) {
+      throw new MetricError('metric/mask-size', `ignored pixels of ${width} x ${height} need ${map.length} values, found ${ignored.length}`, { width, height, found: ignored.length });
+    }
+    const { labels, areas } = connectedComponents(ignored === undefined ? mask : mask.map((value, at) => (ignored[at] === 0 ? value : 0)), width, height);
+    refuseNotFinite(map, ignored, width);
     const anomalousCount = areas.reduce((sum, area) => sum + area, 0);
-    const normal = new Uint32Array(map.length - anomalousCount);
+    const ignoredCount = ignored === undefined ? 0 : ignored.reduce((sum, value) => sum + (value === 0 ? 0 : 1), 0);
+    const pixels = { labels, areas, ignored, normalCount: map.length - anomalousCount - ignoredCount, anomalousCount };
+    const narrow = asFloat32(map, ignored);
+    if (narrow === undefined) this.addWide(map, pixels);
+    else this.addNarrow(narrow, pixels);
+  }
+
+  private addNarrow(map: Float32Array, { labels, areas, ignored, normalCount, anomalousCount }: TruePixels): void {
+    const bits = new Int32Array(map.buffer, map.byteOffset, map.length);
+    const normal = new Uint32Array(normalCount);
     const anomalous = new Uint32Array(anomalousCount);
     const regions = new Uint32Array(anomalousCount);
     let { leastKey, largestKey } = this;
     for (let at = 0, toNormal = 0, toAnomalous = 0; at < bits.length; at++) {
+      if (ignored !== undefined && ignored[at] !== 0) continue;
       const key = keyOfBits(bits[at] as number);
       if (key < leastKey) leastKey = key;
       if (key > largestKey) largestKey = key;
@@ -74,6 +90,24 @@ export class PixelMetrics {
     if (this.pendingPixels >= CHUNK_PIXELS) this.packPending();
   }
 
+  private addWide(map: Float32Array | Float64Array, { labels, areas, ignored, normalCount, anomalousCount }: TruePixels): void {
+    const normal = new Float64Array(normalCount);
+    const anomalous = new Float64Array(anomalousCount);
+    const regions = new Uint32Array(anomalousCount);
+    for (let at = 0, toNormal = 0, toAnomalous = 0; at < map.length; at++) {
+      if (ignored !== undefined && ignored[at] !== 0) continue;
+      const label = labels[at] as number;
+      if (label === 0) {
+        normal[toNormal++] = map[at] as number;
+      } else {
+        anomalous[toAnomalous] = map[at] as number;
+        regions[toAnomalous++] = label - 1;
+      }
+    }
+    this.forget();
+    this.wide = [...this.wide, { normal, anomalous, regions, areas }];
+  }
+
   /**
    * Counts all that another has collected as well: the metrics of a whole set beside those of its categories, without
    * going through the maps again. The pixels are shared, not copied; what the other collects later is its own.
@@ -82,6 +116,7 @@ export class PixelMetrics {
     other.packPending();
     this.forget();
     this.chunks = [...this.chunks, ...other.chunks];
+    this.wide = [...this.wide, ...other.wide];
     this.leastKey = Math.min(this.leastKey, other.leastKey);
     this.largestKey = Math.max(this.largestKey, other.largestKey);
   }
@@ -124,9 +159,11 @@ export class PixelMetrics {
   }
 
   /** The pixels collected so far, ranked: for computations that are not here. */
-  ranking(): PixelRanking {
+  ranking(): RankedPixels {
     // What is pending stays so: chunks of single maps would be mostly tables.
-    this.ranked ??= new PixelRanking([...this.chunks, ...(this.pending.length > 0 ? [chunkOf(this.pending)] : [])], this.leastKey, this.largestKey);
+    const chunks = (): PixelChunk[] => [...this.chunks, ...(this.pending.length > 0 ? [chunkOf(this.pending)] : [])];
+    // One map that float32 would round decides for all, since all are ranked together.
+    this.ranked ??= this.wide.length > 0 ? new SortedPixels([...this.wide, ...chunks().map(widened)]) : new PixelRanking(chunks(), this.leastKey, this.largestKey);
     return this.ranked;
   }
 
@@ -141,7 +178,7 @@ export class PixelMetrics {
     return this.drawn;
   }
 
-  private ifDefined<Result>(compute: (ranking: PixelRanking) => Result): Result | null {
+  private ifDefined<Result>(compute: (ranking: RankedPixels) => Result): Result | null {
     const ranking = this.ranking();
     return undefinedReason(ranking, 'pixel') === undefined ? compute(ranking) : null;
   }
@@ -165,7 +202,7 @@ interface Measures {
 }
 
 /** All metrics in one run through the thresholds. */
-function measure(ranking: PixelRanking): Measures {
+function measure(ranking: RankedPixels): Measures {
   const reason = undefinedReason(ranking, 'pixel');
   if (reason !== undefined) {
     const metrics = Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, { value: null, reason }]));
@@ -200,7 +237,7 @@ interface DrawnCurves {
   readonly pro: Curve | null;
 }
 
-function drawCurves(ranking: PixelRanking): DrawnCurves {
+function drawCurves(ranking: RankedPixels): DrawnCurves {
   const roc = rocSweep(ranking);
   const precisionRecall = new PrecisionRecallSweep(ranking);
   const pro = proSweep(ranking);
@@ -212,10 +249,33 @@ function drawCurves(ranking: PixelRanking): DrawnCurves {
   return { roc: roc.result(), precisionRecall: precisionRecall.result(), pro: pro.result() };
 }
 
-function refuseNotFinite(map: Float32Array, bits: Int32Array, width: number): void {
-  for (let at = 0; at < bits.length; at++) {
-    if (isFiniteBits(bits[at] as number)) continue;
+/** What the mask says of a map's pixels. */
+interface TruePixels {
+  /** 0 for normal pixels, 1.. for the region of anomalous ones. */
+  readonly labels: Uint32Array;
+  readonly areas: Uint32Array;
+  readonly ignored: Uint8Array | undefined;
+  readonly normalCount: number;
+  readonly anomalousCount: number;
+}
+
+/** The same scores as float32; undefined where that would round one. */
+function asFloat32(map: Float32Array | Float64Array, ignored: Uint8Array | undefined): Float32Array | undefined {
+  if (isFloat32(map)) return map;
+  const rounded = Float32Array.from(map);
+  return rounded.every((score, at) => score === map[at] || (ignored !== undefined && ignored[at] !== 0)) ? rounded : undefined;
+}
+
+/** By the width of its elements, since arrays from native code may belong to another realm. */
+function isFloat32(map: Float32Array | Float64Array): map is Float32Array {
+  return map.BYTES_PER_ELEMENT === 4;
+}
+
+function refuseNotFinite(map: Float32Array | Float64Array, ignored: Uint8Array | undefined, width: number): void {
+  for (let at = 0; at < map.length; at++) {
     const score = map[at] as number;
+    // Zero for every number but NaN and infinities.
+    if (score - score === 0 || (ignored !== undefined && ignored[at] !== 0)) continue;
     throw new MetricError(
       'metric/not-finite',
       `the anomaly map holds ${score} at x ${at % width}, y ${Math.floor(at / width)}, which cannot be ranked; ` +

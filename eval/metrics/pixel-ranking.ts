@@ -1,12 +1,27 @@
 import { CompensatedSum } from './compensated-sum';
 import { BUCKETS, BUCKET_SHIFT, LOW_BITS, type Buckets, type PixelChunk } from './pixel-chunk';
 import type { Ranking, Threshold } from './ranking';
-import { scoreOfKey } from './score-keys';
+import { keyOfScore, scoreOfKey } from './score-keys';
 
 /** A threshold of pixels, with the overlap that it reaches. */
 export interface PixelThreshold extends Threshold {
   /** Per-region overlap: the share of each anomalous region that is found, averaged over all regions. 0..1 */
   readonly overlap: number;
+}
+
+/** Pixels in order, with what the sweeps over even thresholds ask for. */
+export interface RankedPixels extends Ranking<PixelThreshold> {
+  /** The lowest score. */
+  readonly least: number;
+  /** The highest score. */
+  readonly largest: number;
+  /** The key of any score, rounded to the precision that the scores are kept in. */
+  keyOfThreshold(score: number): number;
+  /**
+   * How many normal pixels score above each key.
+   * @param keys ascending
+   */
+  normalsAbove(keys: readonly number[]): number[];
 }
 
 /** Buckets with fewer pixels are visited score by score rather than looked through as a whole. */
@@ -17,7 +32,9 @@ const FEW_PIXELS = 2048;
  * different score are counted. Exact, since a bucket has no more than 65536 different scores. It takes one run through
  * the buckets that hold anomalous pixels, and 1 MB.
  */
-export class PixelRanking implements Ranking<PixelThreshold> {
+export class PixelRanking implements RankedPixels {
+  readonly least: number;
+  readonly largest: number;
   readonly normals: number;
   readonly anomalous: number;
   private readonly regions: number;
@@ -26,14 +43,16 @@ export class PixelRanking implements Ranking<PixelThreshold> {
   private readonly anomalousIn = new Uint32Array(BUCKETS);
 
   /**
-   * @param least key of the lowest score
-   * @param largest key of the highest score
+   * @param leastKey of the lowest score
+   * @param largestKey of the highest score
    */
   constructor(
     private readonly chunks: readonly PixelChunk[],
-    readonly least: number,
-    readonly largest: number,
+    leastKey: number,
+    largestKey: number,
   ) {
+    this.least = scoreOfKey(leastKey);
+    this.largest = scoreOfKey(largestKey);
     for (const { normal, anomalous } of chunks) {
       addSizes(this.normalIn, normal);
       addSizes(this.anomalousIn, anomalous);
@@ -82,10 +101,10 @@ export class PixelRanking implements Ranking<PixelThreshold> {
     return scoreOfKey(key);
   }
 
-  /**
-   * How many normal pixels score above each key.
-   * @param keys ascending
-   */
+  keyOfThreshold(score: number): number {
+    return keyOfScore(score);
+  }
+
   normalsAbove(keys: readonly number[]): number[] {
     const above = new Array<number>(keys.length);
     let next = keys.length - 1;

@@ -2,9 +2,10 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { UsageError } from '../../lib/errors';
 import { filesBelow, isImageName } from '../../lib/image/image-files';
-import { mapOfArray, readMap, type ScoreMap } from '../../lib/image/map-file';
+import { mapOfArray, readMap, type StoredMap } from '../../lib/image/map-file';
+import { readNpy, type NpyArray } from '../../lib/image/npy';
 import { NpzFile } from '../../lib/image/npz';
-import { loadMaskAtOwnSize, type Mask } from '../../lib/image/preprocess';
+import { truthOfArray, truthOfPicture, type IgnoredValues, type TruthMask } from './truth-mask';
 
 /** Maps or masks of one folder, with their places in it. */
 export interface NamedFile<Content> {
@@ -17,6 +18,8 @@ export interface NamedFile<Content> {
 
 export interface FileSet<Content> {
   readonly files: readonly NamedFile<Content>[];
+  /** Files in the folder that are of no kind that is read here. */
+  readonly unread: readonly string[];
   /** Of archives that are read from. */
   close(): void;
 }
@@ -26,56 +29,77 @@ const isMapPicture = (name: string): boolean => /\.(png|tiff?)$/i.test(name);
 
 /**
  * Maps of anomaly scores below a folder: `.npy`, `.npz`, PNG and TIFF, as `readMap` reads them. Where there are arrays,
- * pictures are taken for something else, such as heatmaps for people. Scores are float32: of float64 maps they are rounded. Of an NPZ file, one array has the file's name; several have
- * names of their own, as in a folder.
+ * pictures are taken for something else, such as heatmaps for people. Of an NPZ file in a folder, one array has the file's
+ * name; several have names of their own, as in a folder.
  *
  * @param place a folder, or one NPZ file
  * @throws UsageError where it is not there or holds no map
  */
-export function openMaps(place: string): FileSet<ScoreMap> {
-  const names = namesOf(place, (name) => isArray(name) || isMapPicture(name));
+export function openMaps(place: string): FileSet<StoredMap> {
+  const names = namesOf(place);
   const arrays = names.filter(isArray);
-  if (names.length === 0) throw empty(place, 'anomaly map', '.npy, .npz, .png, .tif and .tiff');
-  return openFiles(place, arrays.length > 0 ? arrays : names, readMap, (array) => array);
+  const maps = arrays.length > 0 ? arrays : names.filter(isMapPicture);
+  if (maps.length === 0) throw empty(place, 'anomaly map', '.npy, .npz, .png, .tif and .tiff');
+  return openFiles(place, names, maps, readMap, mapOfArray);
 }
 
 /**
- * Masks below a folder: pictures of any kind, as `loadMaskAtOwnSize` reads them, and arrays, of which anything but 0 is anomalous.
+ * Masks below a folder: pictures of any kind and arrays, as `truthOfPicture` and `truthOfArray` read them.
  *
  * @param place a folder, or one NPZ file
  * @throws UsageError where it is not there or holds no mask
  */
-export function openMasks(place: string): FileSet<Mask> {
-  const names = namesOf(place, (name) => isArray(name) || isImageName(name));
-  if (names.length === 0) throw empty(place, 'mask', 'pictures, .npy and .npz');
-  const ofArray = ({ data, width, height }: ScoreMap): Mask => ({ width, height, data: Uint8Array.from(data, (value) => (value === 0 ? 0 : 1)) });
-  return openFiles(place, names, async (file) => (isArray(file) ? ofArray(await readMap(file)) : loadMaskAtOwnSize(file)), ofArray);
+export function openMasks(place: string, ignoring: IgnoredValues = new Set()): FileSet<TruthMask> {
+  const names = namesOf(place);
+  const masks = names.filter((name) => isArray(name) || isImageName(path.basename(name)));
+  if (masks.length === 0) throw empty(place, 'mask', 'pictures, .npy and .npz');
+  const ofArray = (array: NpyArray, source: string): TruthMask => truthOfArray(array, source, ignoring);
+  return openFiles(place, names, masks, async (file) => (isArray(file) ? ofArray(await readNpy(file), file) : truthOfPicture(file, ignoring)), ofArray);
 }
 
 function openFiles<Content>(
-  place: string, names: readonly string[], read: (file: string) => Promise<Content>, ofArray: (map: ScoreMap) => Content,
+  place: string, names: readonly string[], wanted: readonly string[], read: (file: string) => Promise<Content>, ofArray: (array: NpyArray, source: string) => Content,
 ): FileSet<Content> {
-  const root = isFile(place) ? path.dirname(place) : place;
-  const archives: NpzFile[] = [];
-  const close = (): void => archives.forEach((archive) => archive.close());
+  const lone = isFile(place);
+  const root = lone ? path.dirname(place) : place;
+  const archives = new OpenArchive();
   try {
-    const files = names.flatMap((file): NamedFile<Content>[] => {
+    const files = wanted.flatMap((file): NamedFile<Content>[] => {
       const parts = partsOf(path.relative(root, file));
       if (!/\.npz$/i.test(file)) return [{ parts, path: file, read: () => read(file) }];
-      const archive = new NpzFile(file);
-      archives.push(archive);
-      const single = archive.names.length === 1;
-      return archive.names.map((name) => ({
+      const arrays = archives.at(file).names;
+      const single = !lone && arrays.length === 1;
+      return arrays.map((name) => ({
         // A lone archive stands for the folder.
-        parts: single ? parts : [...(isFile(place) ? [] : parts), ...name.split('/')],
+        parts: single ? parts : [...(lone ? [] : parts), ...name.split('/')],
         path: single ? file : `${file}#${name}`,
-        read: async () => ofArray(mapOfArray(archive.read(name), `${file}#${name}`)),
+        read: async () => ofArray(archives.at(file).read(name), `${file}#${name}`),
       }));
     });
-    return { files, close };
+    const taken = new Set(wanted);
+    return { files, unread: names.filter((name) => !taken.has(name)), close: () => archives.close() };
   } catch (error) {
-    close();
+    archives.close();
     throw error;
+  }
+}
+
+/** Opens one archive at a time: there may be more of them than a process may have open. */
+class OpenArchive {
+  private archive: NpzFile | undefined;
+
+  at(file: string): NpzFile {
+    if (this.archive?.path === file) return this.archive;
+    this.close();
+    // Reading a pipe would wait for ever.
+    if (!isFile(file)) throw new UsageError('usage/no-file', `${file}: not a regular file. Give archives that are files.`, { path: file });
+    this.archive = new NpzFile(file);
+    return this.archive;
+  }
+
+  close(): void {
+    this.archive?.close();
+    this.archive = undefined;
   }
 }
 
@@ -86,9 +110,9 @@ export function partsOf(relative: string): string[] {
   return [...parts, /\.(np[yz]|png|jpe?g|bmp|tiff?|webp)$/i.test(last) ? path.parse(last).name : last];
 }
 
-function namesOf(place: string, wanted: (name: string) => boolean): string[] {
+function namesOf(place: string): string[] {
   if (isFile(place) && /\.npz$/i.test(place)) return [place];
-  if (fs.statSync(place, { throwIfNoEntry: false })?.isDirectory()) return filesBelow(place, wanted);
+  if (fs.statSync(place, { throwIfNoEntry: false })?.isDirectory()) return filesBelow(place, () => true);
   const found = fs.existsSync(place) ? 'a file' : 'nothing';
   throw new UsageError('usage/no-folder', `${place}: a folder or an .npz file was expected, found ${found}. Check the path.`, { path: place });
 }

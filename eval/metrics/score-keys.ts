@@ -4,18 +4,12 @@
  */
 
 const SIGN = 0x8000_0000;
-const EXPONENT = 0x7f80_0000;
 
 /** The key of a score by its bits as a signed number; 0 and -0 have one key. Unsigned 32 bits. */
 export function keyOfBits(bits: number): number {
   // The bits of -0, which is no other score than 0.
   if (bits === (SIGN | 0)) return SIGN;
   return (bits ^ ((bits >> 31) | SIGN)) >>> 0;
-}
-
-/** Whether these are the bits of a number, not of NaN or an infinity. */
-export function isFiniteBits(bits: number): boolean {
-  return (bits & EXPONENT) !== EXPONENT;
 }
 
 /** The float32 score of a key. */

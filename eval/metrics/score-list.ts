@@ -1,5 +1,7 @@
 import * as fs from 'node:fs';
-import { parseCsv } from '../../datasets/csv';
+import { parseCsv, type CsvRow } from '../../datasets/csv';
+import { isAnomalousLabel } from '../../datasets/label-words';
+import { columnNames } from '../../datasets/layouts/csv-list';
 import { UsageError } from '../../lib/errors';
 import { partsOf } from './score-files';
 
@@ -15,36 +17,58 @@ export interface ListedImage {
   readonly anomalous: boolean | undefined;
 }
 
-const LABELS: Readonly<Record<string, boolean>> = {
-  '0': false, normal: false, good: false, false: false,
-  '1': true, anomalous: true, anomaly: true, defect: true, bad: true, true: true,
-};
+/** Spellings of the columns, compared without blanks, dashes and underscores; the first that is there is taken. */
+const COLUMNS = {
+  name: ['name', ...columnNames.image],
+  score: ['score', 'anomalyscore', 'imagescore', 'scores'],
+  label: columnNames.label,
+} as const;
+
+/** A decimal number, and nothing else that JavaScript reads as one. */
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /**
  * Reads image scores from CSV: columns `name` (the map's path inside its folder, with or without suffix), `score` (any finite
- * number; larger is more anomalous) and, if wanted, `label` (0 or 1, also in words).
+ * number; larger is more anomalous) and, if wanted, `label` (0 or 1, also in words), under these names or those of
+ * lists of images.
  * @throws UsageError `usage/scores` naming file, line, what was found and what was expected
  */
 export function readScoreList(file: string): ListedImage[] {
   let text: string;
   try {
+    if (fs.statSync(file, { throwIfNoEntry: false })?.isFile() === false) throw Object.assign(new Error(), { code: 'not a regular file' });
     text = fs.readFileSync(file, 'utf8');
   } catch (error) {
     throw new UsageError('usage/scores', `--scores ${file}: cannot be read (${(error as NodeJS.ErrnoException).code}). Name a CSV file.`, { file }, { cause: error });
   }
   const { columns, rows } = parseCsv(text);
-  const missing = ['name', 'score'].filter((column) => !columns.includes(column));
-  if (missing.length > 0) {
+  const [name, score, label] = [columnOf(columns, 'name', file), columnOf(columns, 'score', file), columnOf(columns, 'label', file)];
+  if (name === undefined || score === undefined) {
+    const missing = [...(name === undefined ? ['name'] : []), ...(score === undefined ? ['score'] : [])];
     throw new UsageError('usage/scores', `--scores ${file}: no column ${missing.join(' and ')}; its first line has ${JSON.stringify(columns.join(', ').slice(0, 60))}. Expected name,score or name,score,label.`, { file, columns });
   }
-  return rows.map(({ line, values }) => {
-    const { name = '', score = '', label = '' } = values;
-    const wrong = (column: string, found: string, expected: string): UsageError =>
-      new UsageError('usage/scores', `--scores ${file}, line ${line}: ${column} "${found}"; expected ${expected}.`, { file, line, found });
-    if (name === '') throw wrong('name', name, 'the name of a map');
-    if (score === '' || !Number.isFinite(Number(score))) throw wrong('score', score, 'a finite number');
-    const anomalous = LABELS[label.toLowerCase()];
-    if (label !== '' && anomalous === undefined) throw wrong('label', label, '0 for normal or 1 for anomalous');
-    return { name, parts: partsOf(name), line, score: Number(score), anomalous };
-  });
+  return rows.map((row) => readRow(row, { name, score, label }, file));
+}
+
+function readRow({ line, values, surplus }: CsvRow, columns: { name: string; score: string; label: string | undefined }, file: string): ListedImage {
+  const wrong = (column: string, found: string, expected: string): UsageError =>
+    new UsageError('usage/scores', `--scores ${file}, line ${line}: ${column} ${JSON.stringify(found)}; expected ${expected}.`, { file, line, found });
+  if (surplus !== undefined) throw wrong('fields behind the last column,', surplus.join(','), 'as many as the first line has; numbers are written with a point, and names that hold the separator in quotes');
+  const [name = '', score = '', label = ''] = [columns.name, columns.score, columns.label].map((column) => (column === undefined ? '' : values[column]));
+  if (name === '') throw wrong('name', name, 'the name of a map');
+  if (!NUMBER.test(score) || !Number.isFinite(Number(score))) throw wrong('score', score, 'a finite number, with a point where it has decimals');
+  const anomalous = isAnomalousLabel(label);
+  if (label !== '' && anomalous === undefined) throw wrong('label', label, '0 for normal or 1 for anomalous, a word such as good or bad, or nothing');
+  return { name, parts: partsOf(name), line, score: Number(score), anomalous };
+}
+
+/** The name in the file of a column. @throws UsageError where the file has it twice */
+function columnOf(columns: readonly string[], wanted: keyof typeof COLUMNS, file: string): string | undefined {
+  const plain = columns.map((column) => column.replace(/[\s_-]/g, ''));
+  const spelling = COLUMNS[wanted].find((candidate) => plain.includes(candidate));
+  if (spelling === undefined) return undefined;
+  if (plain.filter((column) => column === spelling).length > 1) {
+    throw new UsageError('usage/scores', `--scores ${file}: its first line has the column ${spelling} twice. Leave one out.`, { file, columns });
+  }
+  return columns[plain.indexOf(spelling)];
 }

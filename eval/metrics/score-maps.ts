@@ -1,6 +1,5 @@
 import { CraneError, MetricError, UsageError } from '../../lib/errors';
-import type { ScoreMap } from '../../lib/image/map-file';
-import { resizeMask, type Mask } from '../../lib/image/preprocess';
+import type { StoredMap } from '../../lib/image/map-file';
 import { resizeMap } from '../../lib/image/resize-map';
 import type { OnProgress } from '../../lib/progress';
 import type { CategoryResult } from '../results';
@@ -9,6 +8,7 @@ import { ImageMetrics } from './image-metrics';
 import { IMAGE_METRIC_IDS, type MetricId, type MetricValues } from './metric-ids';
 import type { PairedMap } from './pairing';
 import { PixelMetrics } from './pixel-metrics';
+import { resizeTruth, unionOf, type TruthMask } from './truth-mask';
 
 export interface ScoreMapsOptions {
   /** Images without a mask and without a label are normal. Default false: they are refused. */
@@ -29,6 +29,8 @@ export interface ScoredCategory extends CategoryResult {
   readonly bestF1: { readonly image: BestF1 | null; readonly pixel: BestF1 | null };
   /** Images left out because they could not be read or fit nothing. */
   readonly notCounted: number;
+  /** Pixels, at the size that was scored, that their masks leave open; they are in no metric. */
+  readonly ignoredPixels: number;
 }
 
 export interface ScoredMaps {
@@ -42,7 +44,7 @@ const NO_SCORES = 'no image scores were given (--scores)';
 
 /**
  * Scores maps that any program made, category by category, reading each map once. Memory is bounded by one category's
- * pixels, at 2 to 6 bytes each; with `wholeSet` by those of all.
+ * pixels, at 2 to 6 bytes each, or 8 to 12 where maps are float64; with `wholeSet` by those of all.
  *
  * @throws UsageError `usage/no-mask` where images have neither a mask nor a label, and nobody said that they are normal
  */
@@ -79,9 +81,9 @@ export async function scoreMaps(pairs: readonly PairedMap[], options: ScoreMapsO
 }
 
 interface ImageContent {
-  readonly map: ScoreMap;
+  readonly map: StoredMap;
   /** At the size of the map. */
-  readonly mask: Uint8Array;
+  readonly mask: TruthMask;
   readonly anomalous: boolean;
 }
 
@@ -102,27 +104,12 @@ async function readImage({ map, masks, listed }: PairedMap, { resize = 'masks' }
   }
 }
 
-function unionOf(masks: readonly Mask[], source: string): Mask | undefined {
-  const [first, ...others] = masks;
-  if (first === undefined) return undefined;
-  const data = first.data.slice();
-  for (const other of others) {
-    if (other.width !== first.width || other.height !== first.height) {
-      throw new MetricError('metric/mask-size', `${source}: its masks have different sizes, ${first.width} x ${first.height} and ${other.width} x ${other.height}; they must be of one image`);
-    }
-    other.data.forEach((value, at) => {
-      if (value !== 0) data[at] = 1;
-    });
-  }
-  return { ...first, data };
-}
-
-function fit(map: ScoreMap, mask: Mask | undefined, resize: 'masks' | 'maps'): { map: ScoreMap; mask: Uint8Array } {
-  if (mask === undefined) return { map, mask: new Uint8Array(map.width * map.height) };
-  if (mask.width === map.width && mask.height === map.height) return { map, mask: mask.data };
-  if (resize === 'masks') return { map, mask: resizeMask(mask, map.width, map.height) };
+function fit(map: StoredMap, mask: TruthMask | undefined, resize: 'masks' | 'maps'): { map: StoredMap; mask: TruthMask } {
+  if (mask === undefined) return { map, mask: { ...map, data: new Uint8Array(map.width * map.height) } };
+  if (mask.width === map.width && mask.height === map.height) return { map, mask };
+  if (resize === 'masks') return { map, mask: resizeTruth(mask, map.width, map.height) };
   const { width, height } = mask;
-  return { map: { width, height, data: resizeMap(map.data, map.width, map.height, width, height) }, mask: mask.data };
+  return { map: { width, height, data: resizeMap(map.data, map.width, map.height, width, height) }, mask };
 }
 
 /** Image and pixel metrics over the same images. */
@@ -133,6 +120,7 @@ class CollectedMetrics {
   private images = 0;
   private anomalous = 0;
   private notCounted = 0;
+  private ignoredPixels = 0;
 
   constructor(
     private readonly name: string,
@@ -152,7 +140,7 @@ class CollectedMetrics {
       return new MetricError('metric/no-score', `${path}: the list of scores has no row for it. Add one, named after its path in the folder of maps.`, { path });
     }
     try {
-      this.pixel.add(map.data, mask, map.width, map.height);
+      this.pixel.add(map.data, mask.data, map.width, map.height, mask.ignored);
     } catch (error) {
       if (error instanceof MetricError) return new MetricError(error.code, `${path}: ${error.message}`, { ...error.data, path }, { cause: error });
       throw error;
@@ -160,6 +148,7 @@ class CollectedMetrics {
     if (score !== undefined) this.addScore({ score, anomalous });
     this.images++;
     if (anomalous) this.anomalous++;
+    if (mask.ignored) this.ignoredPixels += mask.ignored.reduce((sum, value) => sum + value, 0);
     return undefined;
   }
 
@@ -170,10 +159,11 @@ class CollectedMetrics {
     this.images += other.images;
     this.anomalous += other.anomalous;
     this.notCounted += other.notCounted;
+    this.ignoredPixels += other.ignoredPixels;
   }
 
   result(): ScoredCategory {
-    const { name, image, pixel, images, anomalous, notCounted, withScores } = this;
+    const { name, image, pixel, images, anomalous, notCounted, ignoredPixels, withScores } = this;
     const metrics: MetricValues = { ...image.value(), ...pixel.value() };
     const imageReasons = withScores ? image.reasons() : Object.fromEntries(IMAGE_METRIC_IDS.map((id) => [id, NO_SCORES]));
     return {
@@ -184,6 +174,7 @@ class CollectedMetrics {
       reasons: { ...imageReasons, ...pixel.reasons() },
       bestF1: { image: image.bestF1Threshold(), pixel: pixel.bestF1Threshold() },
       notCounted,
+      ignoredPixels,
     };
   }
 

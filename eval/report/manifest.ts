@@ -28,6 +28,8 @@ ${facts('Run', [
     ['vision encoder', `${vision.layers} blocks of width ${vision.width}, ${vision.heads} heads, patches of ${vision.patchSize} px`],
     ['text encoder', `${text.layers} blocks of width ${text.width}, ${text.heads} heads`],
     ['shared space', `${embedDimension} dimensions`],
+    ['activation', model.activation],
+    ['input', `resized ${preprocessing.resize === 'bicubic' ? 'bicubically' : 'bilinearly'}, mean ${preprocessing.mean.join(', ')}, deviation ${preprocessing.std.join(', ')}`],
     ['images read', preprocessing.reference ? 'as the reference program reads them' : 'with EXIF orientation, 16 bits scaled'],
   ])}${facts(
     'Options',

@@ -30,16 +30,16 @@ export class ClipTextEncoder extends CraneLayer {
   constructor(readonly config: ClipTextConfig) {
     super({ path: '', ...config });
     const { sizes, embedDimension, activation, tokenIds } = config;
-    const { width, heads, layers, contextLength, vocabularySize } = sizes;
+    const { width, heads, layers, contextLength, vocabularySize, hidden, epsilon } = sizes;
     this.rowOfId = tokenIds && new Map(tokenIds.map((id, row) => [id, row]));
     this.tokenTable = this.parameter('token_embedding.weight', [tokenIds?.length ?? vocabularySize, width]);
     this.positionEmbedding = this.parameter('positional_embedding', [contextLength, width]);
     this.blocks = Array.from({ length: layers }, (_, index) =>
       this.own(
-        new BranchingBlock({ ...this.inside(`transformer.resblocks.${index}`), width, heads, activation, causal: true }),
+        new BranchingBlock({ ...this.inside(`transformer.resblocks.${index}`), width, heads, activation, hidden, epsilon, causal: true }),
       ),
     );
-    this.finalNorm = this.own(new LayerNorm({ ...this.inside('ln_final'), width }));
+    this.finalNorm = this.own(new LayerNorm({ ...this.inside('ln_final'), width, ...(epsilon === undefined ? {} : { epsilon }) }));
     this.projection = this.parameter('text_projection', [width, embedDimension]);
   }
 

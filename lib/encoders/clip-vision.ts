@@ -54,13 +54,14 @@ export class ClipVisionEncoder extends CraneLayer {
   constructor(readonly config: ClipVisionConfig) {
     super({ path: 'visual.', ...config });
     const { sizes, embedDimension, activation, attention, eattnBlocks } = config;
-    const { width, heads, layers, patchSize, gridSize } = sizes;
+    const { width, heads, layers, patchSize, gridSize, hidden, epsilon } = sizes;
+    const norm = { width, ...(epsilon === undefined ? {} : { epsilon }) };
     const lastForClass = config.lastBlock !== 'all-tokens';
     const firstDual = layers - eattnBlocks;
     this.embedding = this.own(new PatchEmbedding({ ...this.inside(''), width, patchSize, gridSize }));
-    this.preNorm = this.own(new LayerNorm({ ...this.inside('ln_pre'), width }));
+    this.preNorm = this.own(new LayerNorm({ ...this.inside('ln_pre'), ...norm }));
     this.blocks = Array.from({ length: layers }, (_, index) => {
-      const common = { ...this.inside(`transformer.resblocks.${index}`), width, heads, activation };
+      const common = { ...this.inside(`transformer.resblocks.${index}`), width, heads, activation, hidden, epsilon };
       return this.own(
         index < firstDual
           ? new ResidualBlock(common)
@@ -73,7 +74,7 @@ export class ClipVisionEncoder extends CraneLayer {
       );
     });
     this.dAttn = config.dAttn && this.own(new DAttn({ ...this.inside('d_attn'), ...config.dAttn }));
-    this.postNorm = this.own(new LayerNorm({ ...this.inside('ln_post'), width }));
+    this.postNorm = this.own(new LayerNorm({ ...this.inside('ln_post'), ...norm }));
     this.projection = this.parameter('proj', [width, embedDimension]);
   }
 

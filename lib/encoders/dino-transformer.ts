@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
-import type { CraneLayerConfig } from '../layers/crane-layer';
 import { LayerNorm } from '../layers/layer-norm';
 import { VISION_EPSILON, VisionBlock, type FeedForward } from '../layers/vision-block';
 import { VisionEmbedding, type PositionRule } from '../layers/vision-embedding';
-import { SpatialEncoder } from './spatial-encoder';
+import { SpatialEncoder, type SpatialEncoderConfig } from './spatial-encoder';
 
 /** Sizes of a vision transformer of DINO's or DINOv2's kind, all read off its weights but for the heads. */
 export interface DinoSizes {
@@ -20,9 +19,11 @@ export interface DinoSizes {
   /** Width between the two feed-forward layers. */
   readonly hidden: number;
   readonly layerScale: boolean;
+  /** Added to the variance in layer norms, where it is not 1e-6. */
+  readonly epsilon?: number;
 }
 
-export interface DinoConfig extends CraneLayerConfig {
+export interface DinoConfig extends SpatialEncoderConfig {
   sizes: DinoSizes;
 }
 
@@ -47,15 +48,15 @@ export abstract class DinoTransformer extends SpatialEncoder {
 
   protected constructor(config: DinoConfig, habits: Habits) {
     super(config);
-    const { width, layers, heads, patchSize, gridSize, registers, feedForward, hidden, layerScale } = config.sizes;
+    const { width, layers, heads, patchSize, gridSize, registers, feedForward, hidden, layerScale, epsilon = VISION_EPSILON } = config.sizes;
     this.sizes = config.sizes;
     this.patchSize = patchSize;
     this.channels = width;
     this.embedding = this.own(new VisionEmbedding({ ...this.inside(''), width, patchSize, gridSize, registers, ...habits }));
     this.blocks = Array.from({ length: layers }, (_, index) =>
-      this.own(new VisionBlock({ ...this.inside(`blocks.${index}`), width, heads, feedForward, hidden, layerScale })),
+      this.own(new VisionBlock({ ...this.inside(`blocks.${index}`), width, heads, feedForward, hidden, layerScale, epsilon })),
     );
-    this.norm = this.own(new LayerNorm({ ...this.inside('norm'), width, epsilon: VISION_EPSILON }));
+    this.norm = this.own(new LayerNorm({ ...this.inside('norm'), width, epsilon }));
   }
 
   /** The same as CLIP's. */

@@ -1,10 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../errors';
 import { Convolution } from '../layers/convolution';
-import type { CraneLayerConfig } from '../layers/crane-layer';
 import { LayerNorm } from '../layers/layer-norm';
 import { SAM_EPSILON, SamBlock } from '../layers/sam-block';
-import { SpatialEncoder } from './spatial-encoder';
+import { SpatialEncoder, type SpatialEncoderConfig } from './spatial-encoder';
 
 /** Sizes of SAM's image encoder, all of which its weights tell. */
 export interface SamSizes {
@@ -21,9 +20,11 @@ export interface SamSizes {
   globalBlocks: readonly number[];
   /** Channels of the neck, which are the features; 256 in the published models. */
   channels: number;
+  /** Added to the variance in the layer norms of the blocks, where it is not 1e-6; the neck's is always that. */
+  epsilon?: number;
 }
 
-export interface SamConfig extends CraneLayerConfig {
+export interface SamConfig extends SpatialEncoderConfig {
   sizes: SamSizes;
 }
 
@@ -45,7 +46,7 @@ export class SamEncoder extends SpatialEncoder {
 
   constructor(config: SamConfig) {
     super({ path: 'image_encoder.', ...config });
-    const { width, layers, heads, patchSize, gridSize, windowSize, globalBlocks, channels } = config.sizes;
+    const { width, layers, heads, patchSize, gridSize, windowSize, globalBlocks, channels, epsilon } = config.sizes;
     this.sizes = config.sizes;
     this.patchSize = patchSize;
     this.channels = channels;
@@ -62,6 +63,7 @@ export class SamEncoder extends SpatialEncoder {
           heads,
           windowSize: overall ? 0 : windowSize,
           trainedSide: overall ? gridSize : windowSize,
+          ...(epsilon === undefined ? {} : { epsilon }),
         }),
       );
     });

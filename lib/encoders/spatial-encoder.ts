@@ -1,8 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
-import type { SpatialFamily } from '../config';
-import { CraneLayer } from '../layers/crane-layer';
+import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation, type SpatialFamily } from '../config';
+import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 
 export type { SpatialFamily } from '../config';
+
+export interface SpatialEncoderConfig extends CraneLayerConfig {
+  /** What its images are normalised with; ImageNet's by default, as in all official models. */
+  normalisation?: Normalisation;
+}
 
 /**
  * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2; spec 8.2). It is only
@@ -14,6 +19,13 @@ export abstract class SpatialEncoder extends CraneLayer {
   abstract readonly patchSize: number;
   /** Channels of a patch feature. */
   abstract readonly channels: number;
+  /** What its images are to be normalised with. */
+  readonly normalisation: Normalisation;
+
+  constructor(config: SpatialEncoderConfig) {
+    super(config);
+    this.normalisation = config.normalisation ?? { mean: IMAGENET_MEAN, std: IMAGENET_STD };
+  }
 
   /**
    * Side in pixels of the square input that this encoder takes beside a CLIP input of side `imageSize`: the same for
@@ -23,7 +35,7 @@ export abstract class SpatialEncoder extends CraneLayer {
 
   /**
    * Patch features, not normalised.
-   * @param images `[B, T, T, 3]` with T from `inputSide`, normalised with ImageNet's mean and standard deviation
+   * @param images `[B, T, T, 3]` with T from `inputSide`, normalised as `normalisation` says
    * @returns `[B, rows, columns, C]`; the caller disposes it (or a surrounding `tf.tidy`)
    */
   abstract forward(images: tf.Tensor4D): tf.Tensor4D;
@@ -31,5 +43,10 @@ export abstract class SpatialEncoder extends CraneLayer {
   /** The layer call: `forward`. */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return this.forward((Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor4D);
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    const { mean, std } = this.normalisation;
+    return { ...super.getConfig(), normalisation: { mean: [...mean], std: [...std] } };
   }
 }

@@ -3,13 +3,20 @@ import * as fs from 'node:fs/promises';
 import sharp from 'sharp';
 import { ImageError } from '../errors';
 import { decodeImage } from './decode';
-import { readNpy, type NpyArray } from './npy';
+import { readNpy, type NpyArray, type NpyData } from './npy';
 
 /** A map of scores with its size: float32 [height, width]. */
 export interface ScoreMap {
   readonly width: number;
   readonly height: number;
   readonly data: Float32Array;
+}
+
+/** A map as a file holds it: float64 where float32 would round its scores. [height, width] */
+export interface StoredMap {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Float32Array | Float64Array;
 }
 
 /**
@@ -32,18 +39,20 @@ export async function writeMapPng(file: string, map: Float32Array, width: number
 
 /**
  * Reads a map of anomaly scores: `.npy` of any number type, [height, width] (axes of length 1 before or after are
- * dropped); PNG and integer TIFF of one channel, 8 or 16 bits, scaled to 0..1; floating-point TIFF, values as they are.
+ * dropped); PNG and integer TIFF of one channel, 8 or 16 bits, scaled to 0..1; TIFF of float32, values as they are. No
+ * score is rounded, or the file is refused.
  *
- * @throws ImageError as {@link readNpy} and {@link decodeImage}; `map/shape` where it is not one map
+ * @throws ImageError as {@link readNpy}, {@link mapOfArray} and {@link decodeImage}; `map/shape` where it is not one map;
+ *   `map/precision` for samples that cannot be read as they are; `map/special` for a pipe, a device or a folder
  */
-export async function readMap(file: string): Promise<ScoreMap> {
-  if (path.extname(file).toLowerCase() === '.npy') {
-    return mapOfArray(await readNpy(file), file);
-  }
+export async function readMap(file: string): Promise<StoredMap> {
+  // Reading a pipe would wait for ever.
+  const stat = await fs.stat(file).catch(() => undefined);
+  if (stat?.isFile() === false) throw new ImageError('map/special', `${file}: not a regular file. Save the map to a file of its own.`, { file });
+  if (path.extname(file).toLowerCase() === '.npy') return mapOfArray(await readNpy(file), file);
   const float = await readFloatTiff(file);
   if (float) return float;
-  const decoded = await decodeImage(file, { reference: true });
-  const { mode, width, height, data } = decoded;
+  const { mode, width, height, data } = await decodeImage(file, { reference: true });
   if (mode !== 'L' && mode !== 'I;16' && mode !== '1') {
     throw new ImageError('map/shape', `${file}: a map of one channel expected, found a picture of mode ${mode}. Heatmaps in colour cannot be turned back into scores; save .npy or 16-bit PNG.`, { file, mode });
   }
@@ -54,23 +63,67 @@ export async function readMap(file: string): Promise<ScoreMap> {
 /**
  * An array as a map: [height, width], axes of length 1 before or after dropped.
  * @param source names it in messages
- * @throws ImageError `map/shape` where it is not one map
+ * @throws ImageError `map/shape` where it is not one map; `map/precision` for whole numbers that float64 would round
  */
-export function mapOfArray({ shape, data }: NpyArray, source: string): ScoreMap {
-  const [height, width, ...rest] = shape.length === 2 ? shape : shape.filter((n) => n !== 1);
+export function mapOfArray({ shape, data }: NpyArray, source: string): StoredMap {
+  return { ...mapSize(shape, source), data: exactScores(data, source) };
+}
+
+/**
+ * Width and height of an array that is one map.
+ * @throws ImageError `map/shape` where it is not
+ */
+export function mapSize(shape: readonly number[], source: string): { readonly width: number; readonly height: number } {
+  let [from, to] = [0, shape.length];
+  while (to - from > 2 && shape[from] === 1) from++;
+  while (to - from > 2 && shape[to - 1] === 1) to--;
+  const [height, width, ...rest] = shape.slice(from, to);
   if (height === undefined || width === undefined || rest.length > 0) {
     throw new ImageError('map/shape', `${source}: a map [height, width] expected, found [${shape.join(', ')}]. Save one map per file.`, { file: source, shape });
   }
-  return { width, height, data: data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number | bigint>, Number) };
+  return { width, height };
 }
 
-async function readFloatTiff(file: string): Promise<ScoreMap | undefined> {
-  if (!['.tif', '.tiff'].includes(path.extname(file).toLowerCase())) return undefined;
-  // What cannot be opened here gets its message from decodeImage.
-  const metadata = await sharp(file).metadata().catch(() => undefined);
+/** As float32 where that is each score exactly, else as float64. */
+function exactScores(data: NpyData, source: string): Float32Array | Float64Array {
+  if (data instanceof Float32Array) return data;
+  const scores = data instanceof Float64Array ? data : data instanceof BigInt64Array || data instanceof BigUint64Array ? exactNumbers(data, source) : Float64Array.from(data);
+  return scores.every((score) => Object.is(Math.fround(score), score)) ? Float32Array.from(scores) : scores;
+}
+
+function exactNumbers(data: BigInt64Array | BigUint64Array, source: string): Float64Array {
+  const scores = new Float64Array(data.length);
+  for (const [at, value] of data.entries()) {
+    scores[at] = Number(value);
+    if (BigInt(scores[at]) === value) continue;
+    throw new ImageError('map/precision', `${source}: holds ${value}, which 64-bit floating point would round, and with it the order of the scores. Subtract what the scores have in common, or save them as float64.`, { file: source, value: String(value) });
+  }
+  return scores;
+}
+
+/** @throws ImageError `map/shape` for a TIFF of several pages, of which a decoder would read the first */
+export async function refusePages(file: string): Promise<void> {
+  if (!isTiffName(file)) return;
+  // What cannot be opened here gets its message from whoever reads it.
+  const pages = (await sharp(file).metadata().catch(() => undefined))?.pages ?? 1;
+  if (pages > 1) throw new ImageError('map/shape', `${file}: a TIFF of one page expected, found ${pages}. Save one page per file.`, { file, pages });
+}
+
+async function readFloatTiff(file: string): Promise<StoredMap | undefined> {
+  if (!isTiffName(file)) return undefined;
+  await refusePages(file);
+  // What cannot be opened at all gets its message from decodeImage.
+  const metadata = await sharp(file).metadata().catch((error: Error) => {
+    if (!/samples out of range/.test(error.message)) return undefined;
+    throw new ImageError('map/precision', `${file}: a TIFF whose samples have more than 32 bits, which is not read. Save the scores as .npy.`, { file }, { cause: error });
+  });
   if (metadata?.depth !== 'float' && metadata?.depth !== 'double') return undefined;
   if (metadata.channels !== 1) {
     throw new ImageError('map/shape', `${file}: a map of one channel expected, found ${metadata.channels}`, { file, channels: metadata.channels });
+  }
+  // libvips takes float16 for whole levels of 16 bits.
+  if (metadata.depth === 'double' || metadata.space !== 'b-w') {
+    throw new ImageError('map/precision', `${file}: a TIFF of floating point other than float32, which is not read. Save the scores as .npy.`, { file });
   }
   try {
     const { data, info } = await sharp(file, { failOn: 'error', ignoreIcc: true })
@@ -82,4 +135,8 @@ async function readFloatTiff(file: string): Promise<ScoreMap | undefined> {
   } catch (error) {
     throw new ImageError('image/corrupt', `${file}: damaged or cut off (${(error as Error).message}). Copy or save it again.`, { file }, { cause: error });
   }
+}
+
+function isTiffName(file: string): boolean {
+  return /\.tiff?$/i.test(file);
 }

@@ -126,9 +126,9 @@ export function decodeNpy(bytes: Uint8Array, source: string): NpyArray {
  * The header is a Python literal of three keys. Only what NumPy writes is understood.
  */
 function parseHeader(header: string, source: string): { descr: string; fortran: boolean; shape: number[] } {
-  const descr = /'descr'\s*:\s*(?:'([^']*)'|(\[))/.exec(header);
-  const fortran = /'fortran_order'\s*:\s*(True|False)/.exec(header)?.[1];
-  const tuple = /'shape'\s*:\s*\(([\d\s,L]*)\)/.exec(header)?.[1];
+  const descr = /["']descr["']\s*:\s*(?:["']([^"']*)["']|(\[))/.exec(header);
+  const fortran = /["']fortran_order["']\s*:\s*(True|False)/.exec(header)?.[1];
+  const tuple = /["']shape["']\s*:\s*\(([\d\s,L]*)\)/.exec(header)?.[1];
   if (descr?.[2] !== undefined) {
     throw new ImageError('npy/unsupported', `${source}: a structured array; save its columns as plain arrays`, { source });
   }

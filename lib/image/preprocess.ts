@@ -1,18 +1,13 @@
-import { CLIP_MEAN, CLIP_STD } from '../config';
+import { CLIP_MEAN, CLIP_STD, type InputRule, type ResizeFilter } from '../config';
 import { ImageError } from '../errors';
 import { decodeImage, type DecodeOptions } from './decode';
 import { toRgb, type DecodedImage } from './decoded-image';
 import type { ImageInput } from './input';
 import { premultiply, unpremultiply } from './premultiply';
-import { resizeBicubic, resizeBicubic16, resizeBilinear, resizeNearest } from './resample';
-
-type Triple = readonly [number, number, number];
+import { resize16, resizeBicubic, resizeBilinear, resizeNearest } from './resample';
 
 /** How pictures are made ready for the network. Part of a model's options and stored with its weights as one record. */
-export interface Preprocessing {
-  readonly resize: 'bicubic';
-  readonly mean: Triple;
-  readonly std: Triple;
+export interface Preprocessing extends InputRule {
   /** Whether pictures are decoded as the reference does, see `DecodeOptions.reference`. */
   readonly reference: boolean;
 }
@@ -20,21 +15,23 @@ export interface Preprocessing {
 export const CLIP_PREPROCESSING: Preprocessing = { resize: 'bicubic', mean: CLIP_MEAN, std: CLIP_STD, reference: false };
 
 /**
- * Resizes straight to a size (the aspect is not kept) in the picture's own mode, and converts to colour afterwards: bicubic;
- * alpha premultiplied meanwhile; palette and bilevel pictures by nearest neighbour. spec 1.2
+ * Resizes straight to a size (the aspect is not kept) in the picture's own mode, and converts to colour afterwards: bicubic
+ * unless the weights say otherwise; alpha premultiplied meanwhile; palette and bilevel pictures by nearest neighbour. spec 1.2
  *
+ * @param resize filter for all but palette and bilevel pictures
  * @returns uint8 [height, width, 3]
  */
-export function resizeToRgb(decoded: DecodedImage, width: number, height: number): Uint8Array {
+export function resizeToRgb(decoded: DecodedImage, width: number, height: number, resize: ResizeFilter = 'bicubic'): Uint8Array {
   const { mode, reference, source } = decoded;
-  const data = resizeInMode(decoded, width, height);
+  const data = resizeInMode(decoded, width, height, resize);
   return toRgb({ mode, data, width, height, reference, source });
 }
 
-function resizeInMode(decoded: DecodedImage, toWidth: number, toHeight: number): Uint8Array | Uint16Array {
+function resizeInMode(decoded: DecodedImage, toWidth: number, toHeight: number, filter: ResizeFilter): Uint8Array | Uint16Array {
   const { mode, width, height } = decoded;
   if (width === toWidth && height === toHeight) return decoded.data;
-  if (mode === 'I;16') return resizeBicubic16(decoded.data as Uint16Array, width, height, toWidth, toHeight);
+  if (mode === 'I;16') return resize16(decoded.data as Uint16Array, width, height, toWidth, toHeight, filter);
+  const resize = filter === 'bilinear' ? resizeBilinear : resizeBicubic;
   const data = decoded.data as Uint8Array;
   switch (mode) {
     case '1':
@@ -42,13 +39,13 @@ function resizeInMode(decoded: DecodedImage, toWidth: number, toHeight: number):
     case 'P':
       return resizeNearest(data, width, height, 3, toWidth, toHeight);
     case 'L':
-      return resizeBicubic(data, width, height, 1, toWidth, toHeight);
+      return resize(data, width, height, 1, toWidth, toHeight);
     case 'RGB':
-      return resizeBicubic(data, width, height, 3, toWidth, toHeight);
+      return resize(data, width, height, 3, toWidth, toHeight);
     case 'LA':
     case 'RGBA': {
       const channels = mode === 'LA' ? 2 : 4;
-      const resized = resizeBicubic(premultiply(data, channels), width, height, channels, toWidth, toHeight);
+      const resized = resize(premultiply(data, channels), width, height, channels, toWidth, toHeight);
       return unpremultiply(resized, channels);
     }
   }
@@ -57,15 +54,15 @@ function resizeInMode(decoded: DecodedImage, toWidth: number, toHeight: number):
 /**
  * The network's input for one picture.
  *
- * @param target size in pixels, and the mean and standard deviation to normalise with (0..1, per colour)
+ * @param target size in pixels, and what the weights say of their input; what is left out is CLIP's
  * @returns float32 [height, width, 3]: (value / 255 - mean) / std, in float32 steps as PyTorch takes them
  */
 export function preprocessImage(
   decoded: DecodedImage,
-  target: { readonly width: number; readonly height: number; readonly mean?: Triple; readonly std?: Triple },
+  target: { readonly width: number; readonly height: number } & Partial<InputRule>,
 ): Float32Array<ArrayBuffer> {
-  const { width, height, mean = CLIP_MEAN, std = CLIP_STD } = target;
-  const rgb = resizeToRgb(decoded, width, height);
+  const { width, height, mean = CLIP_MEAN, std = CLIP_STD, resize } = target;
+  const rgb = resizeToRgb(decoded, width, height, resize);
   const [red, green, blue] = [0, 1, 2].map((channel) => normalised(mean[channel] as number, std[channel] as number)) as [
     Float32Array, Float32Array, Float32Array,
   ];

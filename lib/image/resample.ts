@@ -1,3 +1,4 @@
+import type { ResizeFilter } from '../config';
 import { ImageError, UsageError } from '../errors';
 
 /**
@@ -183,22 +184,23 @@ export function resizeBilinear(
 }
 
 /**
- * Bicubic resize of 16-bit grey as Pillow does it on mode I;16, its fault included: where the cubic overshoots 65535, the
- * high byte stays at 255 and the low byte wraps around.
+ * Resize of 16-bit grey as Pillow does it on mode I;16, its fault included: where the cubic overshoots 65535, the high byte
+ * stays at 255 and the low byte wraps around.
  *
  * @param data uint16 samples [height, width]
  * @returns a new array [toHeight, toWidth]
  */
-export function resizeBicubic16(
-  data: Uint16Array, width: number, height: number, toWidth: number, toHeight: number,
+export function resize16(
+  data: Uint16Array, width: number, height: number, toWidth: number, toHeight: number, resize: ResizeFilter = 'bicubic',
 ): Uint16Array {
+  const filter = resize === 'bilinear' ? BILINEAR : BICUBIC;
   checkSizes(data.length, width, height, 1, toWidth, toHeight);
   let current = data;
   if (toWidth !== width) {
-    current = pass16(current, height, width, 1, toWidth, width, toWidth);
+    current = pass16(current, height, width, 1, toWidth, width, toWidth, filter);
   }
   if (toHeight !== height) {
-    current = pass16(current, toWidth, 1, toWidth, toHeight, height, 1);
+    current = pass16(current, toWidth, 1, toWidth, toHeight, height, 1, filter);
   }
   return current === data ? data.slice() : current;
 }
@@ -208,9 +210,9 @@ export function resizeBicubic16(
  * output likewise, lines beginning `outLineStep` apart.
  */
 function pass16(
-  data: Uint16Array, lines: number, lineStep: number, step: number, to: number, from: number, outLineStep: number,
+  data: Uint16Array, lines: number, lineStep: number, step: number, to: number, from: number, outLineStep: number, filter: Filter,
 ): Uint16Array {
-  const { taps, first, count, weights } = coefficients(BICUBIC, from, to);
+  const { taps, first, count, weights } = coefficients(filter, from, to);
   const out = new Uint16Array(lines * to);
   for (let line = 0; line < lines; line++) {
     for (let position = 0; position < to; position++) {

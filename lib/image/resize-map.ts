@@ -5,12 +5,18 @@ import { ImageError, UsageError } from '../errors';
  * `torch.nn.functional.interpolate(mode='bilinear', align_corners=False)` and TensorFlow's `halfPixelCenters`.
  *
  * @param map values [height, width], any range
- * @returns a new array [toHeight, toWidth]; its values stay within the range of the input's
+ * @returns a new array [toHeight, toWidth] of the map's own precision; its values stay within the range of the input's
  * @throws UsageError `map/size` for a size that is no positive integer; ImageError `map/shape` where size and map do not fit
  */
 export function resizeMap(
   map: Float32Array, width: number, height: number, toWidth: number, toHeight: number,
-): Float32Array<ArrayBuffer> {
+): Float32Array<ArrayBuffer>;
+export function resizeMap(
+  map: Float32Array | Float64Array, width: number, height: number, toWidth: number, toHeight: number,
+): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+export function resizeMap(
+  map: Float32Array | Float64Array, width: number, height: number, toWidth: number, toHeight: number,
+): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
   for (const [name, value] of Object.entries({ width, height, toWidth, toHeight })) {
     if (!Number.isInteger(value) || value < 1) throw new UsageError('map/size', `${name} must be a positive integer, found ${value}`, { [name]: value });
   }
@@ -19,7 +25,7 @@ export function resizeMap(
   }
   const columns = neighbours(width, toWidth);
   const rows = neighbours(height, toHeight);
-  const out = new Float32Array(toWidth * toHeight);
+  const out = map.BYTES_PER_ELEMENT === 8 ? new Float64Array(toWidth * toHeight) : new Float32Array(toWidth * toHeight);
   // Enlarged, many rows lie between the same two; in float64, so that nothing is rounded on the way.
   let [above, below] = [new Float64Array(toWidth), new Float64Array(toWidth)];
   let [upper, lower] = [-1, -1];
@@ -43,7 +49,7 @@ interface Neighbours {
 }
 
 /** One row of the map at the width of the output. */
-function stretchRow(map: Float32Array, row: number, { from, first, second, fraction }: Neighbours, out: Float64Array): void {
+function stretchRow(map: Float32Array | Float64Array, row: number, { from, first, second, fraction }: Neighbours, out: Float64Array): void {
   const start = row * from;
   for (let column = 0; column < out.length; column++) {
     const left = map[start + (first[column] as number)] as number;
@@ -52,7 +58,7 @@ function stretchRow(map: Float32Array, row: number, { from, first, second, fract
 }
 
 /** One row of the output. */
-function blendRows(above: Float64Array, below: Float64Array, down: number, out: Float32Array, write: number): void {
+function blendRows(above: Float64Array, below: Float64Array, down: number, out: Float32Array | Float64Array, write: number): void {
   for (let column = 0; column < above.length; column++) {
     const top = above[column] as number;
     out[write + column] = top + ((below[column] as number) - top) * down;

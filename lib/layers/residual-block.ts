@@ -10,6 +10,10 @@ export interface ResidualBlockConfig extends CraneLayerConfig {
   heads: number;
   activation: Activation;
   causal?: boolean;
+  /** Width between the two feed-forward layers; four times `width` by default. */
+  hidden?: number | undefined;
+  /** Of the layer norms; 1e-5 by default. */
+  epsilon?: number | undefined;
 }
 
 /**
@@ -25,11 +29,12 @@ export class ResidualBlock extends CraneLayer {
 
   constructor(protected readonly sizes: ResidualBlockConfig) {
     super(sizes);
-    const { width, heads, activation, causal } = sizes;
-    this.firstNorm = this.own(new LayerNorm({ ...this.inside('.ln_1'), width }));
+    const { width, heads, activation, causal, hidden } = sizes;
+    const norm = { width, ...(sizes.epsilon === undefined ? {} : { epsilon: sizes.epsilon }) };
+    this.firstNorm = this.own(new LayerNorm({ ...this.inside('.ln_1'), ...norm }));
     this.attention = this.own(new MultiHeadAttention({ ...this.inside('.attn'), width, heads, causal: causal ?? false }));
-    this.secondNorm = this.own(new LayerNorm({ ...this.inside('.ln_2'), width }));
-    this.mlp = this.own(new Mlp({ ...this.inside('.mlp'), width, activation }));
+    this.secondNorm = this.own(new LayerNorm({ ...this.inside('.ln_2'), ...norm }));
+    this.mlp = this.own(new Mlp({ ...this.inside('.mlp'), width, activation, ...(hidden === undefined ? {} : { hidden }) }));
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor | tf.Tensor[] {
@@ -45,8 +50,16 @@ export class ResidualBlock extends CraneLayer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const { width, heads, activation, causal } = this.sizes;
-    return { ...super.getConfig(), width, heads, activation, causal: causal ?? false };
+    const { width, heads, activation, causal, hidden, epsilon } = this.sizes;
+    return {
+      ...super.getConfig(),
+      width,
+      heads,
+      activation,
+      causal: causal ?? false,
+      ...(hidden === undefined ? {} : { hidden }),
+      ...(epsilon === undefined ? {} : { epsilon }),
+    };
   }
 }
 tf.serialization.registerClass(ResidualBlock, 'crane');

@@ -8,8 +8,13 @@ import { SamAttention, type SamAttentionConfig } from './sam-attention';
 /** So many tokens go through the MLP at once: 4096 of width 768 would need 350 MB in between. */
 const TOKENS_AT_ONCE = 1024;
 
-/** Of all layer norms in SAM's image encoder. */
+/** Of all layer norms in SAM's image encoder, unless a configuration says otherwise. */
 export const SAM_EPSILON = 1e-6;
+
+export interface SamBlockConfig extends SamAttentionConfig {
+  /** Of the layer norms; 1e-6 by default. */
+  epsilon?: number;
+}
 
 /**
  * A pre-norm transformer block of SAM's image encoder, over tokens that stay on their grid:
@@ -18,18 +23,20 @@ export const SAM_EPSILON = 1e-6;
 export class SamBlock extends CraneLayer {
   static readonly className = 'SamBlock';
   private readonly sizes: Pick<SamAttentionConfig, 'width' | 'heads' | 'windowSize' | 'trainedSide'>;
+  private readonly epsilon: number;
   private readonly firstNorm: LayerNorm;
   private readonly attention: SamAttention;
   private readonly secondNorm: LayerNorm;
   private readonly mlp: Mlp;
 
-  constructor(config: SamAttentionConfig) {
+  constructor(config: SamBlockConfig) {
     super(config);
-    const { width, heads, windowSize, trainedSide } = config;
+    const { width, heads, windowSize, trainedSide, epsilon = SAM_EPSILON } = config;
+    this.epsilon = epsilon;
     this.sizes = { width, heads, windowSize, trainedSide };
-    this.firstNorm = this.own(new LayerNorm({ ...this.inside('.norm1'), width, epsilon: SAM_EPSILON }));
+    this.firstNorm = this.own(new LayerNorm({ ...this.inside('.norm1'), width, epsilon }));
     this.attention = this.own(new SamAttention({ ...this.inside('.attn'), ...this.sizes }));
-    this.secondNorm = this.own(new LayerNorm({ ...this.inside('.norm2'), width, epsilon: SAM_EPSILON }));
+    this.secondNorm = this.own(new LayerNorm({ ...this.inside('.norm2'), width, epsilon }));
     this.mlp = this.own(new Mlp({ ...this.inside('.mlp'), width, activation: 'gelu', names: ['lin1', 'lin2'] }));
   }
 
@@ -50,7 +57,7 @@ export class SamBlock extends CraneLayer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.sizes };
+    return { ...super.getConfig(), ...this.sizes, epsilon: this.epsilon };
   }
 }
 tf.serialization.registerClass(SamBlock, 'crane');

@@ -9,7 +9,7 @@ import { SwiGlu } from './swiglu';
 /** The feed-forward half of a block: two layers with the exact GELU between them, or gated. */
 export type FeedForward = 'mlp' | 'swiglu';
 
-/** The variance's addend in the norms of DINO and DINOv2. HuggingFace's port of DINO has 1e-12, which no feature shows. */
+/** The variance's addend in the norms of DINO and DINOv2. HuggingFace's port of DINO has 1e-12. */
 export const VISION_EPSILON = 1e-6;
 
 export interface VisionBlockConfig extends CraneLayerConfig {
@@ -20,6 +20,8 @@ export interface VisionBlockConfig extends CraneLayerConfig {
   hidden: number;
   /** Whether what each half adds is scaled per channel. */
   layerScale: boolean;
+  /** Of the layer norms; 1e-6 by default. */
+  epsilon?: number;
 }
 
 /**
@@ -37,8 +39,8 @@ export class VisionBlock extends CraneLayer {
 
   constructor(private readonly sizes: VisionBlockConfig) {
     super(sizes);
-    const { width, heads, hidden } = sizes;
-    const norm = (name: string): LayerNorm => this.own(new LayerNorm({ ...this.inside(name), width, epsilon: VISION_EPSILON }));
+    const { width, heads, hidden, epsilon = VISION_EPSILON } = sizes;
+    const norm = (name: string): LayerNorm => this.own(new LayerNorm({ ...this.inside(name), width, epsilon }));
     const scale = (name: string): LayerScale | undefined =>
       sizes.layerScale ? this.own(new LayerScale({ ...this.inside(name), width })) : undefined;
     this.firstNorm = norm('.norm1');
@@ -63,8 +65,8 @@ export class VisionBlock extends CraneLayer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const { width, heads, feedForward, hidden, layerScale } = this.sizes;
-    return { ...super.getConfig(), width, heads, feedForward, hidden, layerScale };
+    const { width, heads, feedForward, hidden, layerScale, epsilon = VISION_EPSILON } = this.sizes;
+    return { ...super.getConfig(), width, heads, feedForward, hidden, layerScale, epsilon };
   }
 }
 tf.serialization.registerClass(VisionBlock, 'crane');

@@ -1,5 +1,5 @@
 import type { NameMapping, StoredParts } from './weight-reader';
-import type { ClipSizes } from '../config';
+import type { ClipSizes, TransformerSizes } from '../config';
 
 /**
  * Names of CLIP's parameters. Canonical are those of OpenAI's state dict; this file says where the other two families
@@ -78,11 +78,11 @@ export function clipParameterShapes(sizes: ClipSizes, tokenRows = sizes.text.voc
     ['visual.proj', [vision.width, embedDimension]],
     ['visual.conv1.weight', [vision.width, 3, vision.patchSize, vision.patchSize]],
     ...normShapes('visual.ln_pre', vision.width),
-    ...blockShapes('visual.transformer.resblocks', vision.layers, vision.width),
+    ...blockShapes('visual.transformer.resblocks', vision),
     ...normShapes('visual.ln_post', vision.width),
     ['token_embedding.weight', [tokenRows, text.width]],
     ['positional_embedding', [text.contextLength, text.width]],
-    ...blockShapes('transformer.resblocks', text.layers, text.width),
+    ...blockShapes('transformer.resblocks', text),
     ...normShapes('ln_final', text.width),
     ['text_projection', [text.width, embedDimension]],
     ['logit_scale', []],
@@ -98,7 +98,7 @@ const linearShapes = (name: string, outputs: number, inputs: number): NamedShape
   [`${name}.bias`, [outputs]],
 ];
 
-function blockShapes(name: string, layers: number, width: number): NamedShape[] {
+function blockShapes(name: string, { layers, width, hidden = 4 * width }: TransformerSizes): NamedShape[] {
   return Array.from({ length: layers }, (_, index): NamedShape[] => {
     const block = `${name}.${index}`;
     return [
@@ -106,8 +106,8 @@ function blockShapes(name: string, layers: number, width: number): NamedShape[] 
       [`${block}.attn.in_proj_bias`, [3 * width]],
       ...linearShapes(`${block}.attn.out_proj`, width, width),
       ...normShapes(`${block}.ln_1`, width),
-      ...linearShapes(`${block}.mlp.c_fc`, 4 * width, width),
-      ...linearShapes(`${block}.mlp.c_proj`, width, 4 * width),
+      ...linearShapes(`${block}.mlp.c_fc`, hidden, width),
+      ...linearShapes(`${block}.mlp.c_proj`, width, hidden),
       ...normShapes(`${block}.ln_2`, width),
     ];
   }).flat();

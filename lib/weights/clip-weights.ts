@@ -1,9 +1,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import type { Activation, ClipSizes } from '../config';
-import { WeightsError } from '../errors';
-import { shownValue } from '../shown-value';
+import { type Activation, ACTIVATIONS, type ClipSizes, type HeadsChoice, type InputRule, type TransformerSizes } from '../config';
+import { UsageError, WeightsError } from '../errors';
+import { type ClipConfiguration, type ClipShapes, huggingFaceConfiguration, openClipConfigPath, openClipConfiguration, type TowerShapes } from './clip-configuration';
+import { clipHeads } from './clip-heads';
 import { CLIP_IGNORABLE, type ClipLayout, huggingFaceNames, openAiNames, TOKEN_IDS } from './clip-keys';
+import { CLIP_INPUT, huggingFaceInput, INPUT_KEY, storedInput } from './input-rule';
 import { openTensors } from './open';
 import type { TensorSource } from './tensor-source';
 import { WeightReader } from './weight-reader';
@@ -14,29 +16,50 @@ export interface ClipWeights {
   readonly sizes: ClipSizes;
   readonly activation: Activation;
   readonly layout: ClipLayout;
+  /** How pictures become the network's input. */
+  readonly input: InputRule;
+  /** Whether the file, or what lies beside it, says so; else it is CLIP's usual one. */
+  readonly saysInput: boolean;
   /** Vocabulary ids of the token table's rows, ascending, where it is not the whole vocabulary. */
   readonly tokenIds?: Int32Array;
   readonly metadata: Readonly<Record<string, string>>;
+  /** What nothing in or beside the file says and was taken for granted, a sentence each. */
+  readonly guesses: readonly string[];
   close(): void;
+}
+
+export interface OpenClipOptions {
+  /** Instead of what the file says: some methods were published with the exact GELU on OpenAI's weights (spec 1.4). */
+  readonly activation?: Activation;
+  /** Instead of what the file says. */
+  readonly heads?: HeadsChoice;
 }
 
 /** Metadata keys under which our own safetensors keep what the shapes do not tell. */
 const METADATA = { layout: 'crane.layout', sizes: 'crane.sizes', activation: 'crane.activation' } as const;
 
-/** Metadata that makes `openClipWeights` restore exactly these sizes and this activation. */
-export function clipMetadata(sizes: ClipSizes, activation: Activation, layout: ClipLayout = 'nano'): Record<string, string> {
-  return { [METADATA.layout]: layout, [METADATA.sizes]: JSON.stringify(sizes), [METADATA.activation]: activation };
+/** Metadata that makes `openClipWeights` restore exactly these sizes, this activation and this input. */
+export function clipMetadata(sizes: ClipSizes, activation: Activation, layout: ClipLayout = 'nano', input: InputRule = CLIP_INPUT): Record<string, string> {
+  const { resize, mean, std } = input;
+  return {
+    [METADATA.layout]: layout,
+    [METADATA.sizes]: JSON.stringify(sizes),
+    [METADATA.activation]: activation,
+    [INPUT_KEY]: JSON.stringify({ resize, mean, std }),
+  };
 }
 
 /**
  * Opens CLIP weights from OpenAI (TorchScript archive or state dict), HuggingFace (`CLIPModel` folder or file),
- * open_clip, or our own, and reads the network's sizes off them (spec 1.1). Heads have 64 channels unless a
- * configuration beside the weights, or metadata inside, says otherwise. Close the result when the network is built.
- * @param options.activation what to use instead of what the file suggests: some methods were published with the exact
- *   GELU on OpenAI's weights (spec 1.4)
- * @throws WeightsError where this is not a CLIP vision transformer with its text tower
+ * open_clip, or our own, and reads the network's sizes off them (spec 1.1). What no tensor tells, such as heads,
+ * activation, epsilon and the input's mean and deviation, is what the options say, else the metadata inside, else the
+ * configuration beside the weights, else as in published networks of that width. Close the result when the network is built.
+ * @throws WeightsError where this is not a CLIP vision transformer with its text tower; `weights/config` naming a field
+ *   of the configuration that cannot be honoured; `weights/heads` where their number cannot be told. UsageError for an
+ *   activation that is none
  */
-export async function openClipWeights(source: string, options: { readonly activation?: Activation } = {}): Promise<ClipWeights> {
+export async function openClipWeights(source: string, options: OpenClipOptions = {}): Promise<ClipWeights> {
+  refuseUnknownActivation(options.activation);
   const tensors = await openTensors(source);
   try {
     const found = findLayout(tensors);
@@ -45,22 +68,89 @@ export async function openClipWeights(source: string, options: { readonly activa
       ignorable: [...CLIP_IGNORABLE, ...(found.prefix === '' ? [] : [outside(found.prefix)]), /^token_embedding\.ids$/],
     });
     const tokenIds = readTokenIds(tensors);
-    const config = readConfig(source, found.layout);
-    const sizes = readSizes(reader, config, tensors.metadata, tokenIds);
-    const activation = options.activation ?? readActivation(source, found.layout, config, tensors.metadata);
+    const shapes = readShapes(reader);
+    const own = ownSizes(tensors.path, tensors.metadata);
+    const stored = { activation: storedActivation(source, tensors.metadata), input: storedInput(tensors.path, tensors.metadata) };
+    // A file of our own says all of it, and a configuration that happens to lie beside it is another's.
+    const isComplete = own !== undefined && stored.activation !== undefined && stored.input !== undefined;
+    const config = isComplete ? undefined : readConfiguration(source, found.layout, shapes);
+    const input = config?.input ?? (isComplete ? undefined : inputBeside(source, found.layout));
+    const said = options.activation ?? stored.activation ?? config?.activation();
+    const activation = said ?? usualActivation(source, found.layout);
     return {
       reader,
-      sizes,
+      sizes: sizesOf(tensors.path, shapes, own, config, options.heads, tokenIds),
       activation,
       layout: found.layout,
+      input: { ...CLIP_INPUT, ...input, ...stored.input },
+      saysInput: input !== undefined || stored.input !== undefined,
       ...(tokenIds ? { tokenIds } : {}),
       metadata: tensors.metadata,
+      guesses: said !== undefined || isOfOpenAi(tensors) ? [] : [guessOf(source, activation)],
       close: () => tensors.close(),
     };
   } catch (error) {
     tensors.close();
     throw error;
   }
+}
+
+/** What callers without types may give. */
+function refuseUnknownActivation(activation: string | undefined): void {
+  if (activation === undefined || ACTIVATIONS.some((one) => one === activation)) return;
+  throw new UsageError('usage/activation', `activation ${JSON.stringify(activation)}: expected ${ACTIVATIONS.join(' or ')}`, { found: activation, expected: ACTIVATIONS });
+}
+
+function readConfiguration(source: string, layout: ClipLayout, shapes: ClipShapes): ClipConfiguration | undefined {
+  if (layout === 'huggingface') return huggingFaceConfiguration(source, shapes);
+  return layout === 'open_clip' ? openClipConfiguration(source, shapes) : undefined;
+}
+
+/** The input where no configuration of the network says it: HuggingFace's, of a folder whose weights may be anyone's. */
+function inputBeside(source: string, layout: ClipLayout): InputRule | undefined {
+  const isTheirs = layout === 'huggingface' || (fs.statSync(source).isDirectory() && !fs.existsSync(openClipConfigPath(source)));
+  return isTheirs ? huggingFaceInput(source) : undefined;
+}
+
+/** OpenAI's own archives, of whose activation there is no doubt. */
+function isOfOpenAi({ format, entries }: TensorSource): boolean {
+  return format === 'torchscript' || ['input_resolution', 'context_length', 'vocab_size'].every((name) => entries.has(name));
+}
+
+function guessOf(source: string, activation: Activation): string {
+  const other = activation === 'gelu' ? 'quick-gelu' : 'gelu';
+  return `Nothing in or beside ${path.basename(source)} says which activation it was trained with; ${activation} is taken; if it was ${other}, set activation to that.`;
+}
+
+function sizesOf(
+  file: string,
+  { embedDimension, vision, text, tokenRows }: ClipShapes,
+  own: ClipSizes | undefined,
+  config: ClipConfiguration | undefined,
+  heads: HeadsChoice = {},
+  tokenIds: Int32Array | undefined,
+): ClipSizes {
+  const [chosenVision, chosenText, alike] = typeof heads === 'number' ? [heads, undefined, heads] : [heads.vision, heads.text, undefined];
+  const tower = (kind: 'vision' | 'text', { width, layers, hidden }: TowerShapes, chosen: number | undefined): TransformerSizes => {
+    const said = chosen ?? own?.[kind].heads ?? config?.[kind].heads;
+    const epsilon = own === undefined ? config?.[kind].epsilon : own[kind].epsilon;
+    return {
+      width,
+      layers,
+      heads: clipHeads(file, kind, width, said, kind === 'text' ? alike : undefined),
+      ...(hidden === 4 * width ? {} : { hidden }),
+      ...(epsilon === undefined || epsilon === CLIP_EPSILON ? {} : { epsilon }),
+    };
+  };
+  return {
+    embedDimension,
+    vision: { ...tower('vision', vision, chosenVision), patchSize: vision.patchSize, gridSize: vision.gridSize },
+    text: {
+      ...tower('text', text, chosenText),
+      contextLength: text.contextLength,
+      vocabularySize: tokenIds ? (own?.text.vocabularySize ?? WHOLE_VOCABULARY) : tokenRows,
+    },
+  };
 }
 
 const outside = (prefix: string): RegExp => new RegExp(`^(?!${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')})`);
@@ -87,9 +177,9 @@ function findLayout(tensors: TensorSource): FoundLayout {
   if (own === 'nano' || own === 'openai' || own === 'open_clip') return { layout: own, prefix, textPrefix };
   // The two families share their names; open_clip's files show it in what is around them.
   const isOpenClip =
-    textPrefix !== '' || prefix !== '' ||
+    textPrefix !== '' ||
     /open_clip|laion|datacomp|commonpool/i.test(path.basename(tensors.path)) ||
-    openClipConfigPath(tensors.path) !== undefined;
+    fs.existsSync(openClipConfigPath(tensors.path));
   return { layout: isOpenClip ? 'open_clip' : 'openai', prefix, textPrefix };
 }
 
@@ -122,71 +212,11 @@ function readTokenIds(tensors: TensorSource): Int32Array | undefined {
   return ids;
 }
 
-/** What a configuration beside the weights says, as far as it matters here. */
-interface ClipConfig {
-  readonly visionHeads?: number;
-  readonly textHeads?: number;
-  readonly activation?: string;
-}
-
-const folderOf = (source: string): string => (fs.statSync(source).isDirectory() ? source : path.dirname(source));
-
-function openClipConfigPath(source: string): string | undefined {
-  const config = path.join(folderOf(source), 'open_clip_config.json');
-  return fs.existsSync(config) ? config : undefined;
-}
-
-function readConfig(source: string, layout: ClipLayout): ClipConfig {
-  if (layout === 'huggingface') {
-    const config = readJson(path.join(folderOf(source), 'config.json'));
-    const vision = section(config, 'vision_config');
-    const text = section(config, 'text_config');
-    const activation = vision['hidden_act'] ?? config['hidden_act'];
-    const textActivation = text['hidden_act'] ?? activation;
-    if (activation !== textActivation) {
-      throw new WeightsError('weights/config', `${source}: the towers have different activations, ${shownValue(activation)} and ${shownValue(textActivation)}; one for both is needed`);
-    }
-    return heads(vision['num_attention_heads'], text['num_attention_heads'], activation);
-  }
-  if (layout === 'open_clip') {
-    const config = section(readJson(openClipConfigPath(source) ?? ''), 'model_cfg');
-    const vision = section(config, 'vision_cfg');
-    const [width, headWidth] = [vision['width'], vision['head_width']];
-    const visionHeads = typeof width === 'number' && typeof headWidth === 'number' ? width / headWidth : undefined;
-    const quick = config['quick_gelu'] === true ? 'quick_gelu' : config['quick_gelu'] === false ? 'gelu' : undefined;
-    return heads(visionHeads, section(config, 'text_cfg')['heads'], quick);
-  }
-  return {};
-}
-
-const heads = (vision: unknown, text: unknown, activation: unknown): ClipConfig => ({
-  ...(typeof vision === 'number' ? { visionHeads: vision } : {}),
-  ...(typeof text === 'number' ? { textHeads: text } : {}),
-  ...(typeof activation === 'string' ? { activation } : {}),
-});
-
-type Json = Readonly<Record<string, unknown>>;
-
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
-const section = (config: Json, key: string): Json => (isObject(config[key]) ? config[key] : {});
-
-function readJson(file: string): Json {
-  if (!fs.existsSync(file)) return {};
-  try {
-    const value: unknown = JSON.parse(fs.readFileSync(file, 'utf8'));
-    if (isObject(value)) return value;
-  } catch {
-    // Reported below together with JSON that is not an object.
-  }
-  throw new WeightsError('weights/config', `${file} is not a JSON object`, { path: file });
-}
-
-function readSizes(reader: WeightReader, config: ClipConfig, metadata: TensorSource['metadata'], tokenIds: Int32Array | undefined): ClipSizes {
-  const own = ownSizes(reader.source.path, metadata);
+function readShapes(reader: WeightReader): ClipShapes {
   const conv = axes(reader, 'visual.conv1.weight', 4);
   const positions = axes(reader, 'visual.positional_embedding', 2)[0];
   const [, embedDimension] = axes(reader, 'visual.proj', 2);
-  const [rows, textWidth] = axes(reader, 'token_embedding.weight', 2);
+  const [tokenRows, textWidth] = axes(reader, 'token_embedding.weight', 2);
   const [contextLength] = axes(reader, 'positional_embedding', 2);
   const [width, colours, patchSize, patchWidth] = conv as readonly [number, number, number, number];
   const gridSize = Math.round(Math.sqrt(positions - 1));
@@ -194,30 +224,22 @@ function readSizes(reader: WeightReader, config: ClipConfig, metadata: TensorSou
     new WeightsError('weights/sizes', `${reader.source.path}: ${reason}`, { path: reader.source.path });
   if (colours !== 3 || patchSize !== patchWidth) throw wrong(`visual.conv1.weight has shape [${conv.join(', ')}]; square patches of three colours are needed`);
   if (gridSize ** 2 + 1 !== positions) throw wrong(`visual.positional_embedding has ${positions} rows, which is not one more than a square grid`);
-  const headsOf = (tower: string, channels: number, said: number | undefined): number => {
-    const count = said ?? channels / 64;
-    if (Number.isInteger(count) && count > 0 && channels % count === 0) return count;
-    throw wrong(`the ${tower} tower has ${channels} channels, which ${count} heads do not divide; a config.json beside the weights can give their number`);
-  };
   return {
     embedDimension,
-    vision: {
-      width,
-      layers: layersBelow(reader, 'visual.transformer.resblocks'),
-      heads: headsOf('vision', width, config.visionHeads ?? own?.vision.heads),
-      patchSize,
-      gridSize,
-    },
-    text: {
-      width: textWidth,
-      layers: layersBelow(reader, 'transformer.resblocks'),
-      heads: headsOf('text', textWidth, config.textHeads ?? own?.text.heads),
-      contextLength,
-      vocabularySize: tokenIds ? (own?.text.vocabularySize ?? WHOLE_VOCABULARY) : rows,
-    },
+    vision: { ...tower(reader, 'visual.transformer.resblocks', width), patchSize, gridSize },
+    text: { ...tower(reader, 'transformer.resblocks', textWidth), contextLength },
+    tokenRows,
   };
 }
 
+function tower(reader: WeightReader, place: string, width: number): TowerShapes {
+  const layers = layersBelow(reader, place);
+  const [hidden] = axes(reader, `${place}.0.mlp.c_fc.weight`, 2);
+  return { width, layers, hidden };
+}
+
+/** CLIP's, of every layer norm (spec 1.1). */
+const CLIP_EPSILON = 1e-5;
 /** CLIP's byte-pair vocabulary (spec 1.5). */
 const WHOLE_VOCABULARY = 49408;
 
@@ -242,18 +264,26 @@ function ownSizes(file: string, metadata: TensorSource['metadata']): ClipSizes |
   try {
     const sizes = JSON.parse(text) as ClipSizes;
     const counts = [sizes.vision.heads, sizes.text.heads, sizes.text.vocabularySize];
-    if (counts.every((count) => Number.isInteger(count) && count > 0)) return sizes;
+    const epsilons = [sizes.vision.epsilon, sizes.text.epsilon].filter((epsilon) => epsilon !== undefined);
+    if (counts.every((count) => Number.isInteger(count) && count > 0) && epsilons.every((epsilon) => Number.isFinite(epsilon) && epsilon > 0)) return sizes;
   } catch {
     // Reported below together with sizes that are not counts.
   }
   throw new WeightsError('weights/config', `${file}: its metadata ${METADATA.sizes} does not describe a CLIP network`, { path: file });
 }
 
-/** OpenAI trained with QuickGELU, open_clip by default with the exact GELU; HuggingFace's default is QuickGELU. */
-function readActivation(source: string, layout: ClipLayout, config: ClipConfig, metadata: TensorSource['metadata']): Activation {
-  const said = metadata[METADATA.activation] ?? config.activation;
+/**
+ * Where nothing says: OpenAI trained with QuickGELU, open_clip by default with the exact GELU; HuggingFace's default is
+ * QuickGELU. What wraps a state dict, such as `module.`, tells of the program that saved it, not of the activation.
+ */
+function usualActivation(source: string, layout: ClipLayout): Activation {
+  return layout === 'open_clip' && !/quick-?gelu/i.test(path.basename(source)) ? 'gelu' : 'quick-gelu';
+}
+
+function storedActivation(source: string, metadata: TensorSource['metadata']): Activation | undefined {
+  const said = metadata[METADATA.activation];
+  if (said === undefined) return undefined;
   if (said === 'quick-gelu' || said === 'quick_gelu') return 'quick-gelu';
   if (said === 'gelu') return 'gelu';
-  if (said !== undefined) throw new WeightsError('weights/config', `${source}: activation ${said} is not known; quick_gelu and gelu are`, { found: said });
-  return layout === 'open_clip' && !/quickgelu|quick-gelu/i.test(path.basename(source)) ? 'gelu' : 'quick-gelu';
+  throw new WeightsError('weights/config', `${source}: its metadata ${METADATA.activation} says ${said}, which is not known; quick-gelu and gelu are`, { found: said });
 }

@@ -1,11 +1,14 @@
-import * as fs from 'node:fs';
-import * as path from 'node:path';
+import type { Normalisation } from '../config';
 import type { DinoSizes } from '../encoders/dino-transformer';
 import { WeightsError } from '../errors';
 import type { ParameterSource } from '../layers/crane-layer';
+import { VISION_EPSILON } from '../layers/vision-block';
 import { DINO_IGNORABLE, type DinoLayout, huggingFaceDinoNames, officialNames } from './dino-keys';
+import { IMAGENET_INPUT, INPUT_KEY, spatialNormalisation, storedNormalisation } from './input-rule';
 import { openTensors } from './open';
 import { parametersOf } from './parameters';
+import { dinoConfiguration } from './spatial-configuration';
+import { SPATIAL_METADATA, storedEpsilon } from './spatial-metadata';
 import type { TensorSource } from './tensor-source';
 import { WeightReader } from './weight-reader';
 
@@ -17,6 +20,8 @@ export interface DinoWeights {
   readonly layout: DinoLayout;
   readonly path: string;
   readonly sizes: DinoSizes;
+  /** What its images are normalised with. */
+  readonly normalisation: Normalisation;
   /** Reads parameters by official name. */
   readonly parameters: ParameterSource;
   /** Checks that nothing of the encoder was left over. @throws WeightsError */
@@ -31,12 +36,14 @@ export interface OpenDinoOptions {
   readonly family?: DinoFamily;
 }
 
-/** Metadata under which our own safetensors keep what the tensors do not tell. */
-const METADATA = { family: 'crane.spatial.family', heads: 'crane.spatial.heads' } as const;
-
-/** Metadata that makes `openDinoWeights` restore this family and number of heads. */
-export function dinoMetadata(family: DinoFamily, sizes: DinoSizes): Record<string, string> {
-  return { [METADATA.family]: family, [METADATA.heads]: String(sizes.heads) };
+/** Metadata that makes `openDinoWeights` restore this family, number of heads, epsilon and input. */
+export function dinoMetadata(family: DinoFamily, { heads, epsilon }: DinoSizes, { mean, std }: Normalisation = IMAGENET_INPUT): Record<string, string> {
+  return {
+    [SPATIAL_METADATA.family]: family,
+    [SPATIAL_METADATA.heads]: String(heads),
+    ...(epsilon === undefined ? {} : { [SPATIAL_METADATA.epsilon]: String(epsilon) }),
+    [INPUT_KEY]: JSON.stringify({ mean, std }),
+  };
 }
 
 /**
@@ -52,7 +59,6 @@ export async function openDinoWeights(source: string, options: OpenDinoOptions =
   const tensors = await openTensors(source);
   try {
     const found = findLayout(tensors);
-    const config = found.layout === 'huggingface' ? readConfig(source) : {};
     const reader = new WeightReader(tensors, {
       mapping:
         found.layout === 'huggingface'
@@ -60,13 +66,23 @@ export async function openDinoWeights(source: string, options: OpenDinoOptions =
           : officialNames(found.prefix, (block) => found.places.get(block) ?? String(block)),
       ignorable: [...DINO_IGNORABLE, ...(found.prefix === '' ? [] : [outside(found.prefix)])],
     });
-    const sizes = readSizes(reader, found, options.heads ?? readHeads(tensors) ?? config.heads);
-    checkConfig(source, config, sizes);
+    const shapes = readShapes(reader, found);
+    // Our own files say all of it.
+    const isOwn = SPATIAL_METADATA.family in tensors.metadata;
+    const isTheirs = found.layout === 'huggingface' && !isOwn;
+    const config = isTheirs ? dinoConfiguration(source, shapes) : undefined;
+    const epsilon = storedEpsilon(tensors) ?? config?.epsilon;
+    const sizes: DinoSizes = {
+      ...shapes,
+      heads: checkedHeads(source, shapes.width, options.heads ?? readHeads(tensors) ?? config?.heads),
+      ...(epsilon === undefined || epsilon === VISION_EPSILON ? {} : { epsilon }),
+    };
     return {
-      family: options.family ?? familyOf(tensors, found, config, sizes),
+      family: options.family ?? familyOf(tensors, found, config?.modelType, sizes),
       layout: found.layout,
       path: source,
       sizes,
+      normalisation: { ...IMAGENET_INPUT, ...(isTheirs ? spatialNormalisation(source) : undefined), ...storedNormalisation(tensors) },
       parameters: parametersOf(reader),
       finish: () => reader.finish(),
       close: () => tensors.close(),
@@ -135,65 +151,22 @@ function notDino(tensors: TensorSource, names: readonly string[]): WeightsError 
   );
 }
 
-/** What HuggingFace's config.json says, as far as it matters here. */
-interface DinoConfigFile {
-  readonly modelType?: string;
-  readonly heads?: number;
-  readonly patchSize?: number;
-  readonly imageSize?: number;
-  readonly activation?: string;
-}
-
-function readConfig(source: string): DinoConfigFile {
-  const file = path.join(fs.statSync(source).isDirectory() ? source : path.dirname(source), 'config.json');
-  if (!fs.existsSync(file)) return {};
-  let config: unknown;
-  try {
-    config = JSON.parse(fs.readFileSync(file, 'utf8'));
-  } catch {
-    // Reported below together with JSON that is not an object.
-  }
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
-    throw new WeightsError('weights/config', `${file} is not a JSON object`, { path: file });
-  }
-  const entries = config as Readonly<Record<string, unknown>>;
-  const [modelType, activation] = [entries['model_type'], entries['hidden_act']];
-  const number = (key: string, name: string): object => (typeof entries[key] === 'number' ? { [name]: entries[key] } : {});
-  return {
-    ...(typeof modelType === 'string' ? { modelType } : {}),
-    ...(typeof activation === 'string' ? { activation } : {}),
-    ...number('num_attention_heads', 'heads'),
-    ...number('patch_size', 'patchSize'),
-    ...number('image_size', 'imageSize'),
-  };
-}
-
-/** A configuration of another network, or of one that computes something else. */
-function checkConfig(source: string, config: DinoConfigFile, sizes: DinoSizes): void {
-  const wrong = (reason: string): WeightsError => new WeightsError('weights/config', `${source}: its config.json ${reason}`, { path: source });
-  if (config.activation !== undefined && config.activation !== 'gelu') throw wrong(`has the activation ${config.activation}; DINO and DINOv2 have gelu`);
-  if (config.patchSize !== undefined && config.patchSize !== sizes.patchSize) throw wrong(`says patches of ${config.patchSize} pixels, but those of the weights have ${sizes.patchSize}`);
-  if (config.imageSize !== undefined && Math.floor(config.imageSize / sizes.patchSize) !== sizes.gridSize) {
-    throw wrong(`says images of ${config.imageSize} pixels, but the weights are made for a grid of ${sizes.gridSize} patches of ${sizes.patchSize}`);
-  }
-}
-
 function readHeads({ metadata, path: file }: TensorSource): number | undefined {
-  const text = metadata[METADATA.heads];
+  const text = metadata[SPATIAL_METADATA.heads];
   if (text === undefined || /^[1-9]\d*$/.test(text)) return text === undefined ? undefined : Number(text);
-  throw new WeightsError('weights/config', `${file}: its metadata ${METADATA.heads} is ${JSON.stringify(text)}, which is no number of heads`, { path: file });
+  throw new WeightsError('weights/config', `${file}: its metadata ${SPATIAL_METADATA.heads} is ${JSON.stringify(text)}, which is no number of heads`, { path: file });
 }
 
-function familyOf(tensors: TensorSource, found: FoundLayout, config: DinoConfigFile, sizes: DinoSizes): DinoFamily {
-  const own = tensors.metadata[METADATA.family];
+function familyOf(tensors: TensorSource, found: FoundLayout, modelType: string | undefined, sizes: DinoSizes): DinoFamily {
+  const own = tensors.metadata[SPATIAL_METADATA.family];
   if (own === 'dinov2' || own === 'dino') return own;
-  if (config.modelType === 'dinov2' || config.modelType === 'dinov2_with_registers') return 'dinov2';
-  if (config.modelType === 'vit') return 'dino';
+  if (modelType === 'dinov2' || modelType === 'dinov2_with_registers') return 'dinov2';
+  if (modelType === 'vit') return 'dino';
   const hasMaskToken = [`${found.prefix}mask_token`, `${found.prefix}embeddings.mask_token`].some((name) => tensors.entries.has(name));
   return sizes.layerScale || sizes.registers > 0 || sizes.feedForward === 'swiglu' || sizes.patchSize === 14 || (hasMaskToken && !found.isVit) ? 'dinov2' : 'dino';
 }
 
-function readSizes(reader: WeightReader, found: FoundLayout, saidHeads: number | undefined): DinoSizes {
+function readShapes(reader: WeightReader, found: FoundLayout): Omit<DinoSizes, 'heads'> {
   const wrong = (reason: string): WeightsError => new WeightsError('weights/sizes', `${reader.source.path}: ${reason}`, { path: reader.source.path });
   const [width, colours, patchSize, patchWidth] = axes(reader, 'patch_embed.proj.weight', 4) as readonly [number, number, number, number];
   const positions = axes(reader, 'pos_embed', 3)[1] as number;
@@ -202,19 +175,10 @@ function readSizes(reader: WeightReader, found: FoundLayout, saidHeads: number |
     throw wrong(`patch_embed.proj.weight has shape [${[width, colours, patchSize, patchWidth].join(', ')}]; square patches of three colours are needed`);
   }
   if (gridSize < 1 || gridSize ** 2 + 1 !== positions) throw wrong(`pos_embed has ${positions} rows, which is not one more than a square grid`);
-  const heads = saidHeads ?? width / 64;
-  if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
-    throw new WeightsError(
-      'weights/heads',
-      `${reader.source.path}: its ${width} channels are not divided by ${heads} heads; give their number (official models have one per 64 channels)`,
-      { path: reader.source.path, width, heads },
-    );
-  }
   const isGated = reader.has('blocks.0.mlp.w12.weight');
   return {
     width,
     layers: found.layers,
-    heads,
     patchSize,
     gridSize,
     registers: reader.has('register_tokens') ? (reader.shapeOf('register_tokens')[1] ?? 0) : 0,
@@ -222,6 +186,16 @@ function readSizes(reader: WeightReader, found: FoundLayout, saidHeads: number |
     hidden: isGated ? (axes(reader, 'blocks.0.mlp.w3.weight', 2)[1] as number) : (axes(reader, 'blocks.0.mlp.fc1.weight', 2)[0] as number),
     layerScale: reader.has('blocks.0.ls1.gamma'),
   };
+}
+
+function checkedHeads(file: string, width: number, said: number | undefined): number {
+  const heads = said ?? width / 64;
+  if (Number.isInteger(heads) && heads >= 1 && width % heads === 0) return heads;
+  throw new WeightsError(
+    'weights/heads',
+    `${file}: its ${width} channels are not divided by ${heads} heads; give their number (official models have one per 64 channels)`,
+    { path: file, width, heads },
+  );
 }
 
 function axes(reader: WeightReader, name: string, count: number): readonly number[] {

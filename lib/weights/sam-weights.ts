@@ -1,8 +1,13 @@
+import type { Normalisation } from '../config';
 import type { SamSizes } from '../encoders/sam';
 import { WeightsError } from '../errors';
 import type { ParameterSource } from '../layers/crane-layer';
+import { SAM_EPSILON } from '../layers/sam-block';
+import { IMAGENET_INPUT, INPUT_KEY, spatialNormalisation, storedNormalisation } from './input-rule';
 import { openTensors } from './open';
 import { parametersOf } from './parameters';
+import { samConfiguration } from './spatial-configuration';
+import { SPATIAL_METADATA, storedEpsilon } from './spatial-metadata';
 import type { TensorSource } from './tensor-source';
 import { type NameMapping, WeightReader } from './weight-reader';
 
@@ -14,11 +19,22 @@ export interface SamWeights {
   readonly layout: SamLayout;
   readonly path: string;
   readonly sizes: SamSizes;
+  /** What its images are normalised with. */
+  readonly normalisation: Normalisation;
   /** Reads parameters by official name, `image_encoder.…`. */
   readonly parameters: ParameterSource;
   /** Checks that nothing of the image encoder was left over. @throws WeightsError */
   finish(): void;
   close(): void;
+}
+
+/** Metadata that makes `openSamWeights` restore this epsilon and input. */
+export function samMetadata({ epsilon }: SamSizes, { mean, std }: Normalisation = IMAGENET_INPUT): Record<string, string> {
+  return {
+    [SPATIAL_METADATA.family]: 'sam',
+    ...(epsilon === undefined ? {} : { [SPATIAL_METADATA.epsilon]: String(epsilon) }),
+    [INPUT_KEY]: JSON.stringify({ mean, std }),
+  };
 }
 
 /**
@@ -33,12 +49,16 @@ export async function openSamWeights(path: string): Promise<SamWeights> {
   try {
     const { layout, prefix } = findLayout(tensors);
     const reader = new WeightReader(tensors, { mapping: namesOf(layout, prefix), ignorable: ignorableBeside(prefix) });
-    const sizes = readSizes(reader, countBlocks(tensors, layout, prefix));
+    const shapes = readSizes(reader, countBlocks(tensors, layout, prefix));
+    const isTheirs = layout === 'huggingface' && !(SPATIAL_METADATA.family in tensors.metadata);
+    const epsilon = storedEpsilon(tensors) ?? (isTheirs ? samConfiguration(path, shapes)?.epsilon : undefined);
+    const sizes: SamSizes = { ...shapes, ...(epsilon === undefined || epsilon === SAM_EPSILON ? {} : { epsilon }) };
     return {
       family: 'sam',
       layout,
       path,
       sizes,
+      normalisation: { ...IMAGENET_INPUT, ...(isTheirs ? spatialNormalisation(path) : undefined), ...storedNormalisation(tensors) },
       parameters: parametersOf(reader),
       finish: () => reader.finish(),
       close: () => tensors.close(),

@@ -24,7 +24,7 @@ async function child(threads: number): Promise<ChildResult> {
   const { stdout } = await promisify(execFile)(process.execPath, ['-r', 'ts-node/register/transpile-only', join(__dirname, 'wasm-child.ts')], {
     cwd: resolve(__dirname, '../..'),
     env: { ...process.env, CRANE_WASM_THREADS: String(threads) },
-    timeout: 50_000,
+    timeout: 500_000,
   });
   return JSON.parse(stdout) as ChildResult;
 }

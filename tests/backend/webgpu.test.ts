@@ -40,11 +40,11 @@ test('the packages that people are told to install are those of package.json', (
     const { stdout } = await promisify(execFile)(process.execPath, ['-r', 'ts-node/register/transpile-only', join(__dirname, 'webgpu-child.ts')], {
       cwd: root,
       env: { ...process.env, ...driver() },
-      timeout: 110_000,
+      timeout: 500_000,
       maxBuffer: 2 ** 28,
     });
     findings = JSON.parse(stdout) as WebgpuFindings;
-  }, 120_000);
+  });
 
   test('has passed the self-check, and says what it computes on', () => {
     expect(findings.info).toMatchObject({ name: 'webgpu', device: expect.any(String) as string, selfCheck: { passed: true } });

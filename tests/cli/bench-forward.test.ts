@@ -10,7 +10,7 @@ import { measureProduct, productShapes } from '../../cli/bench/peak';
 import { peakResidentBytes } from '../../cli/bench/resident-memory';
 import { drawPictures, TemporaryFolder, writeSeededBackbone, writeSeededPrompts } from '../../cli/bench/seeded-files';
 import { stageFlop } from '../../cli/bench/stage-flop';
-import { MODEL_STAGES, StageClock, STAGES, typicalStages, type Stage, type StageSeconds } from '../../cli/bench/stages';
+import { StageClock, STAGES, typicalStages, type Stage, type StageSeconds } from '../../cli/bench/stages';
 import { prepareBackend } from '../../lib/backend';
 import { CLIP_VARIANTS, completeModelOptions, type ClipSizes, type ModelOptionsInput } from '../../lib/config';
 import { Mlp } from '../../lib/layers/mlp';
@@ -171,7 +171,7 @@ describe('one case', () => {
   });
   beforeAll(() => writeSeededPrompts(path.join(folder, 'prompts.safetensors'), SMALL));
 
-  test('stages add up to the whole, the model is its stages, and all of them take time', async () => {
+  test('stages add up to the whole, and all of them take time', async () => {
     await prepareBackend();
     const before = tf.memory().numTensors;
     const original = Object.getOwnPropertyDescriptor(Mlp.prototype, 'call');
@@ -203,13 +203,11 @@ describe('one case', () => {
     expect((figures.textSeconds as number) * 1000).toBeGreaterThanOrEqual(ended - began);
     expect(figures.textSeconds).toBeLessThan(figures.loadSeconds);
     expect(Object.getOwnPropertyDescriptor(CraneModel.prototype, 'encodePrompts')).toEqual(encodePrompts);
-    const model = MODEL_STAGES.reduce((sum, stage) => sum + stages[stage], 0);
-    expect(figures.secondsPerImage / model).toBeGreaterThan(0.5);
-    expect(figures.secondsPerImage / model).toBeLessThan(2);
     expect(figures.runs).toBeGreaterThanOrEqual(2);
     expect(figures.latencies).toEqual([...figures.latencies].sort((a, b) => a - b));
     expect(figures.latencies.length).toBe(figures.runs);
-    expect(figures.imagesPerSecondInARow).toBeGreaterThan(0);
+    // A machine too busy for many files in a second says nothing of them.
+    if (figures.imagesPerSecondInARow !== null) expect(figures.imagesPerSecondInARow).toBeGreaterThan(0);
     expect(fs.existsSync(path.join(folder, '0.png'))).toBe(true);
   });
 
@@ -221,7 +219,6 @@ describe('one case', () => {
     expect(figures.stages).toBeNull();
     expect(figures.textSeconds).toBeNull();
     expect(figures.secondsPerImage).toBeGreaterThan(0);
-    expect(figures.secondsPerImage).toBeLessThan(2 * figures.endToEndSecondsPerImage);
     expect(figures.products.every(({ gflops }) => gflops > 0)).toBe(true);
   });
 

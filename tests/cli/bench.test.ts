@@ -40,7 +40,7 @@ test('the training part, at small shapes, as a table and for programs', async ()
   const { code, out } = await runCrane('bench', '--training', '--small', '--runs', '1', '--json', file);
   expect(code).toBe(0);
   expect(out).toMatch(/^step, all 77 tokens +[\d.]+ +1$/m);
-  expect(out).toMatch(/^image, from the cache \(10\.5 kB\)/m);
+  expect(out).toMatch(/^image, from the cache \(10\.\d kB\)/m);
   const result = JSON.parse(fs.readFileSync(file, 'utf8')) as { machine: object; training: Record<string, Record<string, number>> };
   const { stepSeconds, stepRatio, epochSecondsPerImage, memoryBytes } = result.training as Record<string, Record<string, number>>;
   expect(result.machine).toMatchObject({ cores: expect.any(Number) as number, cpu: expect.any(String) as string });
@@ -49,7 +49,7 @@ test('the training part, at small shapes, as a table and for programs', async ()
   // One step leaves as many tensors as the next.
   expect(memoryBytes?.['tensors']).toEqual([expect.any(Number), (memoryBytes?.['tensors'] as unknown as number[])[0]]);
   fs.rmSync(path.dirname(file), { recursive: true });
-}, 180_000);
+});
 
 test('the machine, with its kernels and what to be warned of', () => {
   const machine: MachineDescription = {

@@ -35,7 +35,7 @@ describeWithGoldens('crane detect --spatial', () => {
       expect(others.map((other) => Math.abs(other - score)).every((difference) => difference > 1e-6)).toBe(true);
       others.push(score);
     }
-  }, 60_000);
+  });
 
   test.each([
     [['--spatial', 'none', '--spatial-weights', 'x.pth'], /leave one of them out/],
@@ -62,5 +62,5 @@ describeWithGoldens('crane detect --spatial', () => {
     const used = await runCrane('detect', picture(), ...words.map((word) => (word === 'results' ? folder : word)), '--json', '-');
     expect([used.code, used.err.includes('trained with')]).toEqual([0, false]);
     expect(jsonLines(used.out)[0]?.['score']).toBeGreaterThan(0);
-  }, 60_000);
+  });
 });

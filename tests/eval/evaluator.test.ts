@@ -86,6 +86,31 @@ describeWithGoldens('sets that are not as they should be', () => {
     expect(mean['image/auroc']).toBe(categories[0]?.metrics['image/auroc']);
   });
 
+  test('a group of defects has the normal images from before its first defect and from after it', async () => {
+    const root = path.join(folder, 'between');
+    // In the order of their names: bent, good, stain.
+    for (const [at, file] of ['bent/0', 'bent/1', 'good/0', 'good/1', 'good/2', 'stain/0', 'stain/1'].entries()) {
+      await picture(path.join(root, 'thing/test', `${file}.png`), 35 * at);
+      const mask = Buffer.alloc(400).fill(255, 20 * at, 20 * at + 150);
+      if (file.startsWith('good')) continue;
+      fs.mkdirSync(path.join(root, 'thing/ground_truth', path.dirname(file)), { recursive: true });
+      await sharp(mask, { raw: { width: 20, height: 20, channels: 1 } }).png().toFile(path.join(root, 'thing/ground_truth', `${file}_mask.png`));
+    }
+    const dataset = await openDataset(root);
+    const [category] = dataset.categories as [(typeof dataset.categories)[number]];
+    const { groups } = await evaluateCategory(crane, dataset, category, { groupOf: (defect) => defect });
+    expect([...groups.keys()]).toEqual(['bent', 'stain']);
+    for (const [group, { images, anomalous, metrics }] of groups) {
+      const alone = { ...category, samples: category.samples.filter(({ anomalous: isAnomalous, defect }) => !isAnomalous || defect === group) };
+      const { evaluation } = await evaluateCategory(crane, dataset, alone);
+      expect([images, anomalous]).toEqual([5, 2]);
+      for (const [id, value] of Object.entries(evaluation.metrics)) {
+        expect([id, value]).toEqual([id, expect.any(Number)]);
+        expect(metrics[id as keyof typeof metrics]).toBeCloseTo(value as number, 2);
+      }
+    }
+  });
+
   test('a category of one class is left out of the means, or counts 0 as in the reference', async () => {
     const root = path.join(folder, 'one-class');
     for (const [category, kind] of [['nut', 'good'], ['nut', 'stain'], ['bolt', 'good']] as const) {
@@ -151,6 +176,35 @@ describeWithGoldens('sets that are not as they should be', () => {
     );
     expect(new Set(direct.map(({ score }) => score)).size).toBe(kept.length);
     expect(evaluation.detectionSeconds).toBeGreaterThan(0);
+  });
+
+  test('a set of which no image can be read is refused, with the first reason', async () => {
+    const root = path.join(folder, 'unreadable');
+    for (const kind of ['good', 'stain']) {
+      fs.mkdirSync(path.join(root, 'thing/test', kind), { recursive: true });
+      fs.writeFileSync(path.join(root, 'thing/test', kind, '000.png'), 'broken');
+    }
+    const dataset = await openDataset(root, { allowIncomplete: true });
+    await expect(evaluate(crane, dataset)).rejects.toThrow(/none of the 2 images of unreadable could be read; the first: .*000\.png: not a picture/);
+  });
+
+  test('the time of a category is that of all its images', async () => {
+    const root = path.join(folder, 'time');
+    for (const index of [0, 1, 2]) await picture(path.join(root, `thing/test/good/00${index}.png`), 60 * index);
+    const dataset = await openDataset(root, { allowIncomplete: true });
+    const times: number[] = [];
+    const { stream } = crane;
+    const spy = jest.spyOn(crane, 'stream').mockImplementation(async function* (...given) {
+      for await (const detection of stream.apply(crane, given)) {
+        times.push(detection.seconds);
+        yield detection;
+      }
+    });
+    const { categories } = await evaluate(crane, dataset);
+    spy.mockRestore();
+    expect(times).toHaveLength(3);
+    expect(Math.min(...times)).toBeGreaterThan(0);
+    expect(categories[0]?.detectionSeconds).toBeCloseTo(times.reduce((sum, seconds) => sum + seconds, 0), 12);
   });
 
   test('a set of normal images only has no metric, and says why', async () => {

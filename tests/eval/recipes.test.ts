@@ -64,6 +64,7 @@ describe('recipes', () => {
     expect(recipeOptions(RECIPES.crane, 'mvtec', { blocks: 8, takesPublishedPrompts: false })).toEqual({ layers: [2, 4, 6, 8], fusion: 'soft', spatial: 'none' });
     expect(recipeOptions(RECIPES['crane-plus'], 'mvtec', { blocks: 8, takesPublishedPrompts: false })).toEqual({ layers: [8], fusion: 'logit' });
     expect(recipeOptions(RECIPES.crane, 'visa', { blocks: 2, takesPublishedPrompts: false }).layers).toEqual([1, 2]);
+    expect(recipeOptions(RECIPES.crane, 'visa', { blocks: 1, takesPublishedPrompts: false }).layers).toEqual([1]);
   });
 
   test('an unknown name says which there are', () => {

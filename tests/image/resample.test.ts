@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { premultiply, unpremultiply } from '../../lib/image/premultiply';
-import { resizeBicubic, resizeBicubic16, resizeBilinear, resizeNearest } from '../../lib/image/resample';
+import { resizeBicubic, resize16, resizeBilinear, resizeNearest } from '../../lib/image/resample';
 import { resizeMap } from '../../lib/image/resize-map';
 
 /** Cubic and triangle filters written out from their definitions, one output pixel at a time, in float64 throughout. */
@@ -118,13 +118,13 @@ describe('8-bit resampling', () => {
 describe('16-bit resampling', () => {
   test('equals the 8-bit one, 257 times as fine', () => {
     const data = Uint8Array.from({ length: 35 }, (_, at) => 60 + ((at * 37) % 120));
-    const wide = resizeBicubic16(Uint16Array.from(data, (value) => value * 257), 7, 5, 4, 9);
+    const wide = resize16(Uint16Array.from(data, (value) => value * 257), 7, 5, 4, 9);
     const narrow = slowResize(data, 7, 5, 4, 9, 'bicubic');
     wide.forEach((value, at) => expect(Math.abs(value / 257 - (narrow[at] as number))).toBeLessThan(0.02));
   });
 
   test('an overshoot wraps the low byte, an undershoot is 0, as in Pillow', () => {
-    const got = resizeBicubic16(Uint16Array.of(0, 0, 65535, 65535), 4, 1, 8, 1);
+    const got = resize16(Uint16Array.of(0, 0, 65535, 65535), 4, 1, 8, 1);
     const high = Array.from(got).filter((value) => value >= 0xff00 && value !== 65535);
     expect(high.length).toBeGreaterThan(0);
     expect(Array.from(got)).toContain(0);

@@ -127,9 +127,11 @@ describe.each([['with events of the file system', true], ['by looking alone, whe
     write('changing.png');
     const { next } = watch({ newOnly: true });
     const pending = next();
-    // Whichever the first look sees of it, the second part is new.
-    setTimeout(() => write('changing.png', 'changed'), 200);
+    // Whichever of these the first look sees, a later one is new.
+    let length = 0;
+    const changes = setInterval(() => write('changing.png', 'x'.repeat(++length)), 200);
     expect(await pending).toBe('changing.png');
+    clearInterval(changes);
     write('new.png');
     expect(await next()).toBe('new.png');
   });
@@ -145,13 +147,12 @@ describe('WatchedFolder', () => {
   });
 
   test('a file that goes before its turn is not waited for', async () => {
-    const { next } = watch({ settle: 300 });
+    const { next, watched } = watch({ settle: 2000 });
     const pending = next();
     const gone = write('gone.png');
-    setTimeout(() => {
-      fs.rmSync(gone);
-      write('stays.png');
-    }, 100);
+    while (watched.waiting === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    fs.rmSync(gone);
+    write('stays.png');
     expect(await pending).toBe('stays.png');
   });
 

@@ -18,11 +18,11 @@ beforeAll(async () => {
 afterAll(() => scratch.remove());
 
 /** A CLIP of a few channels whose token table has `rows` rows. */
-function smallClip(rows: number): string {
+function smallClip(rows: number, more: { readonly hidden?: number; readonly epsilon?: number } = {}): string {
   const sizes: ClipSizes = {
     embedDimension: 8,
-    vision: { width: 8, layers: 2, heads: 2, patchSize: 2, gridSize: 2 },
-    text: { width: 8, layers: 2, heads: 2, contextLength: 24, vocabularySize: rows },
+    vision: { width: 8, layers: 2, heads: 2, patchSize: 2, gridSize: 2, ...more },
+    text: { width: 8, layers: 2, heads: 2, contextLength: 24, vocabularySize: rows, ...more },
   };
   const next = seededNormal('backbone test');
   const tensors = [...clipParameterShapes(sizes)].map(([name, shape]): [string, TensorToWrite] => {
@@ -84,4 +84,19 @@ describe('a backbone of which only some words are wanted', () => {
     whole.close();
     part.close();
   });
+});
+
+test('feed-forward width and epsilon of its own reach the network', async () => {
+  const backbone = await openBackbone(smallClip(49408, { hidden: 20, epsilon: 0.5 }));
+  const model = buildCraneModel(backbone, { prompts: { seed: 3, depth: 2 }, options: { imageSize: 4, layers: [2], eattnBlocks: 1 } });
+  backbone.close();
+  expect(model.vision.weights.filter(({ name }) => /c_fc\.weight/.test(name)).map(({ shape }) => shape)).toEqual([[8, 20], [8, 20]]);
+  // Far below an epsilon of a half, variance hardly counts: doubled tokens come out nearly doubled, instead of the same.
+  const [once, twice] = tf.tidy(() => [1e-3, 2e-3].map((scale) => {
+    const tokens = tf.mul(tf.tensor3d([1, -2, 3, 0, -1, 2, -3, 0], [1, 1, 8]), scale);
+    return model.vision.project(tf.sub(tokens, 0)).dataSync();
+  })) as [Float32Array, Float32Array];
+  const offset = tf.tidy(() => model.vision.project(tf.zeros([1, 1, 8])).dataSync()) as Float32Array;
+  once.forEach((value, at) => expect((twice[at] as number) - (offset[at] as number)).toBeCloseTo(2 * (value - (offset[at] as number)), 4));
+  model.dispose();
 });

@@ -327,7 +327,7 @@ describe('several processes', () => {
   });
 
   test('one that is killed in the middle leaves whole records, and the next goes on after them', async () => {
-    const killed = child(0, 200, 5);
+    const killed = child(0, 200, 50);
     await killed.says('filling');
     while (featureCacheContents(folder).bytes < 3 * BYTES) await new Promise((resolve) => setTimeout(resolve, 10));
     killed.kill();

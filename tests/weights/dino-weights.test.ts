@@ -161,9 +161,9 @@ describe('HuggingFace', () => {
   });
 
   test.each<[string, object, RegExp]>([
-    ['another activation', { hidden_act: 'relu' }, /activation relu; DINO and DINOv2 have gelu/],
-    ['another patch size', { patch_size: 16 }, /patches of 16 pixels, but those of the weights have 14/],
-    ['another grid', { image_size: 518 }, /images of 518 pixels, but the weights are made for a grid of 2 patches of 14/],
+    ['another activation', { hidden_act: 'relu' }, /config\.json: hidden_act is "relu"; expected is "gelu"/],
+    ['another patch size', { patch_size: 16 }, /config\.json: patch_size is 16; expected is 14, as the weights have it/],
+    ['another grid', { image_size: 518 }, /config\.json: image_size is 518; expected is a size for the weights' grid of 2 patches of 14/],
     ['heads that do not divide', { num_attention_heads: 5 }, /12 channels are not divided by 5 heads/],
   ])('%s in the configuration', async (_, change, message) => {
     const error = await weightsError(() => openDinoWeights(write(huggingFace(reg, false), {}, { num_attention_heads: 3, ...change })));

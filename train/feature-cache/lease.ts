@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import { isAlive } from '../../lib/living-process';
 
 /** What a run says of itself, in a file in `leases/`, so that other runs leave its shards alone. */
 interface LeaseContent {
@@ -78,15 +79,6 @@ function readLease(file: string): LeaseContent | null {
     return dead ? null : content;
   } catch {
     return null;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

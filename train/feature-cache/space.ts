@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import * as tf from '@tensorflow/tfjs';
 import type { BackendInfo } from '../../lib/backend';
+import { roundingCircumstances } from '../../lib/backend/cpu-flags';
 import type { ModelOptions } from '../../lib/config';
 import type { Preprocessing } from '../../lib/image/preprocess';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { packageVersion } from '../../lib/version';
 
 /** Counted up whenever the encoder, or what a record holds, changes within a version of the package. */
-const FEATURE_FORMAT = 1;
+const FEATURE_FORMAT = 2;
 
 /** Options that decide what becomes of features, but not the features. All others count, also those of times to come. */
 const NOT_OF_FEATURES: readonly (keyof ModelOptions)[] = ['fusion', 'pooling', 'context', 'contextPosition', 'sigma', 'temperature'];
@@ -32,11 +33,12 @@ export interface FeatureSpace {
 }
 
 /**
- * The space that a model's features are of. Backend and versions count as well, since features differ between them in
- * their last bits, and equal runs are to give equal bytes.
+ * The space that a model's features are of. Backend, processor, threads and versions count as well, since features differ
+ * between them in their last bits, and equal runs are to give equal bytes.
  */
 export function featureSpace({ model, preprocessing, backbone, spatial, backend }: FeatureSource): FeatureSpace {
   const { sizes, activation, eattnBlocks, attention, layerTaps } = model.vision.config;
+  const guide = model.spatial?.getConfig();
   const options = Object.entries(model.options).filter(([name]) => !NOT_OF_FEATURES.includes(name as keyof ModelOptions));
   const description = {
     format: FEATURE_FORMAT,
@@ -45,8 +47,15 @@ export function featureSpace({ model, preprocessing, backbone, spatial, backend 
     spatial,
     options: Object.fromEntries(options.sort(([a], [b]) => (a < b ? -1 : 1))),
     network: { ...sizes, activation, eattnBlocks, attention, layerTaps: layerTaps ?? null },
+    ...(guide === undefined ? {} : { guide: { sizes: guide['sizes'], normalisation: guide['normalisation'] } }),
     preprocessing: { resize: preprocessing.resize, mean: preprocessing.mean, std: preprocessing.std, reference: preprocessing.reference },
-    backend: [backend.name, backend.tensorflowVersion ?? tf.version_core, backend.gpu ? 'gpu' : 'cpu', ...(backend.kernels?.own ? [backend.kernels.instructions] : [])],
+    backend: [
+      backend.name,
+      backend.tensorflowVersion ?? tf.version_core,
+      backend.gpu ? (backend.device ?? 'gpu') : 'cpu',
+      ...(backend.name === 'tensorflow' ? [roundingCircumstances(backend.threads)] : []),
+      ...(backend.kernels?.own ? [backend.kernels.instructions] : []),
+    ],
   };
   return { id: createHash('sha256').update(JSON.stringify(description)).digest('hex').slice(0, 32), description };
 }

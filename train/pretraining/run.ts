@@ -5,7 +5,6 @@ import * as tf from '@tensorflow/tfjs';
 import { GENERATOR_VERSION } from '../../datasets/synthetic/draw';
 import { prepareBackend } from '../../lib/backend';
 import { TrainingError } from '../../lib/errors';
-import { CLIP_MEAN, CLIP_STD } from '../../lib/config';
 import { ClipTokenizer } from '../../lib/prompts/tokenizer';
 import { clipMetadata } from '../../lib/weights/clip-weights';
 import { openTensorsSync } from '../../lib/weights/open';
@@ -105,7 +104,6 @@ export function exportNetwork(target: string, network: NanoNetwork, recipe: Reci
     ...clipMetadata(NANO_SIZES, 'quick-gelu'),
     'crane.format': 'backbone',
     'crane.name': 'nano',
-    'crane.preprocessing': JSON.stringify({ mean: CLIP_MEAN, std: CLIP_STD }),
     'crane.command': `crane pretrain --seed ${recipe.seed} --steps ${recipe.steps}`,
     'crane.recipe': JSON.stringify(recipe),
     'crane.generator': String(GENERATOR_VERSION),

@@ -2,12 +2,12 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../../errors';
 import type { Activation, ClipSizes } from '../../config';
-import { CLIP_PREPROCESSING, type Preprocessing } from '../../image/preprocess';
+import type { Preprocessing } from '../../image/preprocess';
 import type { ParameterSource } from '../../layers/crane-layer';
 import { packageFolder } from '../../package-folder';
 import type { OnProgress } from '../../progress';
 import { ClipTokenizer } from '../../prompts/tokenizer';
-import { openClipWeights } from '../../weights/clip-weights';
+import { openClipWeights, type OpenClipOptions } from '../../weights/clip-weights';
 import { parametersOf } from '../../weights/parameters';
 import { resolveWeights, sha256OfWeights } from '../../weights/weight-cache';
 
@@ -21,11 +21,15 @@ export interface Backbone {
   readonly sizes: ClipSizes;
   readonly activation: Activation;
   readonly preprocessing: Preprocessing;
+  /** Whether the weights, or what lies beside them, say how pictures are made ready; else it is as with any CLIP. */
+  readonly saysInput: boolean;
   readonly tokenizer: ClipTokenizer;
   /** Vocabulary ids of the token table's rows where it is not the whole vocabulary. */
   readonly tokenIds?: readonly number[];
   /** Reads parameters by canonical name. */
   readonly parameters: ParameterSource;
+  /** What nothing in or beside the file says and was taken for granted, a sentence each. */
+  readonly guesses: readonly string[];
   /** Checks that nothing in the file was left over. @throws WeightsError */
   finish(): void;
   /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
@@ -33,7 +37,7 @@ export interface Backbone {
   close(): void;
 }
 
-export interface OpenBackboneOptions {
+export interface OpenBackboneOptions extends OpenClipOptions {
   readonly offline?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
@@ -42,8 +46,6 @@ export interface OpenBackboneOptions {
    * kept: of ViT-L/14's 152 MB a few kB.
    */
   readonly words?: readonly string[];
-  /** Override of the activation that the file suggests (spec 1.4). */
-  readonly activation?: Activation;
 }
 
 /**
@@ -51,9 +53,9 @@ export interface OpenBackboneOptions {
  * @throws UsageError for an unknown name; WeightsError for a file that is not CLIP, or a download that fails
  */
 export async function openBackbone(nameOrPath: string = EMBEDDED_BACKBONE, options: OpenBackboneOptions = {}): Promise<Backbone> {
-  const { activation, words, ...cache } = options;
+  const { activation, heads, words, ...cache } = options;
   const file = nameOrPath === EMBEDDED_BACKBONE ? embeddedFile('nano.safetensors') : await resolveWeights(nameOrPath, 'backbone', cache);
-  const weights = await openClipWeights(file, activation === undefined ? {} : { activation });
+  const weights = await openClipWeights(file, { ...(activation === undefined ? {} : { activation }), ...(heads === undefined ? {} : { heads }) });
   const { reader, sizes } = weights;
   const tokenizer = hasVocabulary(file) ? await ClipTokenizer.fromFolder(file) : ClipTokenizer.embedded();
   const chosen = words && weights.tokenIds === undefined ? tokensOf(words, tokenizer, sizes) : undefined;
@@ -63,9 +65,11 @@ export async function openBackbone(nameOrPath: string = EMBEDDED_BACKBONE, optio
     path: file,
     sizes,
     activation: weights.activation,
-    preprocessing: CLIP_PREPROCESSING,
+    preprocessing: { ...weights.input, reference: false },
+    saysInput: weights.saysInput,
     tokenizer,
     ...(tokenIds === undefined ? {} : { tokenIds: Array.from(tokenIds) }),
+    guesses: weights.guesses,
     parameters: parametersOf(reader, new Map(chosen ? [['token_embedding.weight', chosen]] : [])),
     finish: () => reader.finish([/^(.*\.)?logit_(scale|bias)$/]),
     sha256: () => sha256OfWeights(file),
@@ -95,6 +99,7 @@ function tokensOf(words: readonly string[], tokenizer: ClipTokenizer, { text }: 
   return [...new Set(ids)].filter((id) => id < text.vocabularySize).sort((a, b) => a - b);
 }
 
-function hasVocabulary(file: string): boolean {
+/** Whether a folder brings a tokenizer's vocabulary of its own. */
+export function hasVocabulary(file: string): boolean {
   return ['tokenizer.json', 'vocab.json'].some((name) => fs.existsSync(path.join(file, name)));
 }

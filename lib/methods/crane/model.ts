@@ -123,7 +123,8 @@ export class CraneModel {
   /** Patch features of the second vision model, where there is one. */
   private guideOf(images: tf.Tensor4D): tf.Tensor4D | undefined {
     if (!this.spatial) return undefined;
-    return this.spatial.apply(spatialInput(images, this.normalisation, this.spatial.inputSide(images.shape[1]))) as tf.Tensor4D;
+    const { spatial } = this;
+    return spatial.apply(spatialInput(images, this.normalisation, spatial.inputSide(images.shape[1]), spatial.normalisation)) as tf.Tensor4D;
   }
 
   /** CLIP's patch tokens `[B, n, D]` on the grid of the features, `[B, N, D]`. */

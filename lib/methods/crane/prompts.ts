@@ -1,6 +1,7 @@
 import type { ClipSizes, ModelOptionsInput, SpatialFamily } from '../../config';
 import { CLIP_VARIANTS, modelOptionsSchema } from '../../config';
 import { UsageError } from '../../errors';
+import { CLIP_PREPROCESSING, type Preprocessing } from '../../image/preprocess';
 import type { OnProgress } from '../../progress';
 import { readPromptCheckpoint, type PromptCheckpoint } from '../../weights/prompt-checkpoint';
 import { sha256OfFile } from '../../weights/download';
@@ -65,13 +66,17 @@ export function defaultPrompts(backbone: Backbone): string {
 }
 
 /** Whether a backbone is the paper's network, which the published prompts are for. It may lie in a file of any name. */
-export function takesPublishedPrompts({ sizes, activation }: Pick<Backbone, 'sizes' | 'activation'>): boolean {
+export function takesPublishedPrompts({ sizes, activation, preprocessing }: Pick<Backbone, 'sizes' | 'activation' | 'preprocessing'>): boolean {
   const published = CLIP_VARIANTS[publishedPromptsBackbone];
-  return activation === 'quick-gelu' && JSON.stringify(sortedSizes(sizes)) === JSON.stringify(published && sortedSizes(published));
+  const isClips = JSON.stringify(inputOf(preprocessing)) === JSON.stringify(inputOf(CLIP_PREPROCESSING));
+  return activation === 'quick-gelu' && isClips && JSON.stringify(sortedSizes(sizes)) === JSON.stringify(published && sortedSizes(published));
 }
 
-function sortedSizes({ embedDimension, vision, text }: ClipSizes): readonly number[] {
-  return [embedDimension, vision.width, vision.layers, vision.heads, vision.patchSize, vision.gridSize, text.width, text.layers, text.heads];
+const inputOf = ({ resize, mean, std }: Preprocessing): unknown => [resize, mean, std];
+
+function sortedSizes({ embedDimension, vision, text }: ClipSizes): readonly unknown[] {
+  const ofTowers = [vision, text].flatMap(({ width, layers, heads, hidden, epsilon }) => [width, layers, heads, hidden, epsilon]);
+  return [embedDimension, vision.patchSize, vision.gridSize, ...ofTowers];
 }
 
 function withoutPrompts(backbone: string): UsageError {

@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
-import { SPATIAL_FAMILIES, type SpatialFamily } from '../../config';
+import { type Normalisation, SPATIAL_FAMILIES, type SpatialFamily } from '../../config';
 import { DinoEncoder } from '../../encoders/dino';
 import { Dinov2Encoder } from '../../encoders/dinov2';
 import { SamEncoder } from '../../encoders/sam';
@@ -32,6 +32,8 @@ export interface SpatialWeights {
   /** As it was asked for: a registered name, or the file's or folder's name. */
   readonly name: string;
   readonly path: string;
+  /** What decides the features besides the tensors and is not in the file's hash. */
+  readonly network: { readonly sizes: object; readonly normalisation: Normalisation };
   /** Builds the encoder. @throws WeightsError where the weights are not complete */
   build(onParameter?: (parameter: tf.LayerVariable) => void): SpatialEncoder;
   /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
@@ -85,8 +87,9 @@ export async function openSpatial(source: SpatialSource, options: OpenSpatialOpt
     family: weights.family,
     name: asked === file ? path.basename(file) : asked,
     path: file,
+    network: { sizes: weights.sizes, normalisation: weights.normalisation },
     build: (onParameter) => {
-      const parts = { parameters: weights.parameters, ...(onParameter ? { onParameter } : {}) };
+      const parts = { parameters: weights.parameters, normalisation: weights.normalisation, ...(onParameter ? { onParameter } : {}) };
       const encoder = encoderOf(weights, parts);
       weights.finish();
       return encoder;
@@ -98,7 +101,7 @@ export async function openSpatial(source: SpatialSource, options: OpenSpatialOpt
 
 type OpenWeights = Awaited<ReturnType<typeof openSamWeights>> | Awaited<ReturnType<typeof openDinoWeights>>;
 
-function encoderOf(weights: OpenWeights, parts: Pick<ConstructorParameters<typeof SamEncoder>[0], 'parameters' | 'onParameter'>): SpatialEncoder {
+function encoderOf(weights: OpenWeights, parts: Pick<ConstructorParameters<typeof SamEncoder>[0], 'parameters' | 'normalisation' | 'onParameter'>): SpatialEncoder {
   switch (weights.family) {
     case 'sam':
       return new SamEncoder({ ...parts, sizes: weights.sizes });

@@ -51,7 +51,7 @@ test('all fourteen sets: killed twice and resumed, the same table as unbroken', 
   expect(one?.datasets.flatMap(({ categories }) => categories)).toHaveLength(66);
   // Nothing half-written is left, and the lock of the killed is gone.
   expect(fs.readdirSync(sets.path('killed')).filter((name) => /partial|lock/.test(name))).toEqual([]);
-}, 120_000);
+});
 
 /** All that does not depend on time. */
 function figures(results: BenchmarkResults | undefined): unknown {

@@ -121,4 +121,12 @@ describe('while it runs', () => {
     live.close();
     expect(writes.at(-1)).toBe(`\r\u001b[${lines.length - 1}A\u001b[J`);
   });
+
+  test('on a terminal of very few lines, still the row that is running', () => {
+    let last = '';
+    const live = new LiveTable({ isTTY: true, columns: 60, rows: 4, write: (more) => (last = more) });
+    live.onRows(states('done', 'done', 'done', 'done', 'running', 'waiting', 'waiting'));
+    expect(last.split('\n').filter((line) => /set\d/.test(line))).toHaveLength(3);
+    expect(last).toMatch(/set4 +running/);
+  });
 });

@@ -3,6 +3,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { PixelMetrics } from '../../../eval/metrics/pixel-metrics';
+import { openMaps } from '../../../eval/metrics/score-files';
 import type { DatasetResult } from '../../../eval/results';
 import { writeMapPng } from '../../../lib/image/map-file';
 import { encodeNpy, writeNpy } from '../../../lib/image/npy';
@@ -277,4 +278,140 @@ test('pictures beside arrays are not taken for maps', async () => {
   const { code, out } = await runCrane('metrics', maps, masks, '--normal-without-mask', '--json', '-');
   expect(code).toBe(0);
   expect(byName(parse(out), 'nut').images).toBe(3);
+});
+
+describe('what masks leave open', () => {
+  async function run(...more: string[]): Promise<{ code: number; out: string; err: string }> {
+    const scores = [0.9, 0.8, 0.1, 0.2, 0.3, 0.95];
+    await place('open/maps', 'a.npy', (file) => writeNpy(file, Float32Array.from(scores), [2, 3]));
+    // The highest score lies on the pixel of -1, which would count as a defect, or as normal.
+    await place('open/masks', 'a.npy', (file) => writeNpy(file, Int8Array.of(1, 1, 0, 0, 0, -1), [2, 3]));
+    return runCrane('metrics', path.join(folder, 'open/maps'), path.join(folder, 'open/masks'), ...more);
+  }
+
+  test('is refused by name', async () => {
+    const { code, err } = await run();
+    expect(code).toBe(1);
+    expect(err).toMatch(/masks\/a\.npy: this mask holds -1 at x 2, y 1; .* say --ignore-value -1\./);
+  });
+
+  test.each([['--ignore-value', '-1'], ['--ignore-value', '-1,nan'], ['--ignore-value=-1']])('or is in no metric, counted and said: %s %s', async (...option) => {
+    const { code, out } = await run(...option, '--whole-set', '--json', '-');
+    expect(code).toBe(0);
+    const set = parse(out);
+    expect(set.categories[0]).toMatchObject({ images: 1, ignoredPixels: 1, metrics: { 'pixel/auroc': 1, 'pixel/ap': 1, 'pixel/aupro/exact@0.3': 1 } });
+    expect(set.wholeSet).toMatchObject({ ignoredPixels: 1 });
+    expect((await run(...option)).out).toMatch(/^Pixels left out, since their masks hold -1(, NaN)?: 1 in maps\.$/m);
+  });
+
+  test('where no mask holds the value, that is said', async () => {
+    const [maps, masks] = await writeSet('nothing-open', 'npy');
+    const { code, out } = await runCrane('metrics', maps, masks, '--normal-without-mask', '--ignore-value', '127');
+    expect([code, /No mask that was counted holds 127/.test(out)]).toEqual([0, true]);
+  });
+
+  test.each([['x', /"x" is no number/], ['1,', /"" is no number/]])('a value that is no number is refused: %s', async (value, message) => {
+    const { code, err } = await run('--ignore-value', value);
+    expect([code, message.test(err)]).toEqual([2, true]);
+  });
+
+  test('maps are brought to the size of such masks, or masks to that of maps', async () => {
+    const half = Float32Array.of(1, 0);
+    await place('open-sizes/maps', 'a.npy', (file) => writeNpy(file, half, [1, 2]));
+    await place('open-sizes/masks', 'a.npy', (file) => writeNpy(file, Float32Array.of(1, 1, 0, NaN, 1, 1, 0, NaN), [2, 4]));
+    for (const [resize, ignored] of [['masks', 0], ['maps', 2]] as const) {
+      const { out } = await runCrane('metrics', path.join(folder, 'open-sizes/maps'), path.join(folder, 'open-sizes/masks'), '--ignore-value', 'nan', '--resize', resize, '--json', '-');
+      expect(parse(out).categories[0]).toMatchObject({ images: 1, anomalous: 1, metrics: { 'pixel/auroc': 1 } });
+      expect((parse(out).categories[0] as { ignoredPixels?: number }).ignoredPixels ?? 0).toBe(ignored);
+    }
+  });
+});
+
+test('float64 maps that float32 would round are ranked as they are, resized too', async () => {
+  const mask = Uint8Array.from({ length: 64 }, (_, at) => (at % 8 < 3 && at < 24 ? 1 : 0));
+  await place('wide/maps', 'a.npy', (file) => writeNpy(file, Float64Array.from(mask, (inside) => 1 + 1e-12 * inside), [8, 8]));
+  await place('wide/masks', 'a.png', (file) => grey(mask, 8, 8).png().toFile(file));
+  const large = Uint8Array.from({ length: 256 }, (_, at) => mask[Math.floor(at / 32) * 8 + Math.floor((at % 16) / 2)] as number);
+  await place('wide/large', 'a.png', (file) => grey(large, 16, 16).png().toFile(file));
+  const all = { 'pixel/auroc': 1, 'pixel/ap': 1, 'pixel/f1max': 1, 'pixel/aupro/exact@0.3': 1 };
+  const { code, out } = await runCrane('metrics', path.join(folder, 'wide/maps'), path.join(folder, 'wide/masks'), '--json', '-');
+  expect([code, parse(out).mean]).toEqual([0, expect.objectContaining(all)]);
+  expect(parse(out).categories[0]?.thresholds['pixel/f1max']).toBe(1 + 1e-12);
+  expect((await runCrane('metrics', path.join(folder, 'wide/maps'), path.join(folder, 'wide/masks'))).out).toContain('maps 1.000000000001.');
+  const resized = await runCrane('metrics', path.join(folder, 'wide/maps'), path.join(folder, 'wide/large'), '--resize', 'maps', '--json', '-');
+  expect(parse(resized.out).mean['pixel/auroc']).toBeGreaterThan(0.99);
+});
+
+test('one map called as the mask of another', async () => {
+  const block = (first: number): Uint8Array => Uint8Array.from({ length: 16 }, (_, at) => (at >= first && at < first + 4 ? 1 : 0));
+  for (const [name, mask] of [['board', block(0)], ['board_label', block(8)], ['plain', new Uint8Array(16)]] as const) {
+    await place('twins/maps', `${name}.npy`, (file) => writeNpy(file, Float32Array.from(mask), [4, 4]));
+    await place('twins/masks', `${name}.png`, (file) => grey(mask, 4, 4).png().toFile(file));
+  }
+  const [maps, masks] = [path.join(folder, 'twins/maps'), path.join(folder, 'twins/masks')];
+  const both = await runCrane('metrics', maps, masks, '--json', '-');
+  expect([both.code, parse(both.out).mean]).toEqual([0, expect.objectContaining({ 'pixel/auroc': 1, 'pixel/ap': 1 })]);
+  fs.rmSync(path.join(maps, 'board_label.npy'));
+  const one = await runCrane('metrics', maps, masks, '--json', '-');
+  expect([one.code, parse(one.out).mean['pixel/auroc']]).toEqual([1, 1]);
+  expect(one.err).toMatch(/board_label\.png: no map belongs to this mask/);
+});
+
+test('labels in words, and categories and images called as built-in properties', async () => {
+  const names = ['__proto__/constructor', '__proto__/toString', 'constructor/__proto__', 'constructor/valueOf'];
+  for (const [at, name] of names.entries()) {
+    await place('built-in/maps', `${name}.npy`, (file) => writeNpy(file, Float32Array.of(at % 2, 0), [1, 2]));
+    await place('built-in/masks', `${name}.npy`, (file) => writeNpy(file, Uint8Array.of(at % 2, 0), [1, 2]));
+  }
+  const scores = path.join(folder, 'built-in/scores.csv');
+  fs.writeFileSync(scores, `\uFEFFname;score;label\r\n${names.map((name, at) => `${name};0.${at};${['ok', 'ng', '0.0', '1.0'][at]}\r\n`).join('')}`);
+  const run = (...more: string[]): ReturnType<typeof runCrane> => runCrane('metrics', path.join(folder, 'built-in/maps'), path.join(folder, 'built-in/masks'), '--scores', scores, ...more);
+  const { code, out } = await run('--json', '-');
+  expect(code).toBe(0);
+  const set = parse(out);
+  expect(set.categories.map(({ name, images, anomalous, metrics }) => [name, images, anomalous, metrics['image/auroc'], metrics['pixel/auroc']])).toEqual([['__proto__', 2, 1, 1, 1], ['constructor', 2, 1, 1, 1]]);
+  expect((await run('--whole-set')).out).toMatch(/^__proto__ +2 +1 +100\.0 /m);
+});
+
+test('what is not read is said', async () => {
+  const [maps, masks] = await writeSet('unread', 'npy');
+  await place('unread/maps', 'nut/scratch/0.png', (file) => sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } }).png().toFile(file));
+  await place('unread/maps', 'nut/scratch/0.txt', (file) => fs.promises.writeFile(file, 'x'));
+  await place('unread/masks', 'nut/scratch/0.json', (file) => fs.promises.writeFile(file, '{}'));
+  await place('unread/masks', 'nut/scratch/0.png', (file) => grey(new Uint8Array(width * height).fill(1)).png().toFile(file));
+  const { code, out } = await runCrane('metrics', maps, masks, '--normal-without-mask');
+  expect(code).toBe(0);
+  expect(out).toMatch(/^Not read in .*maps: 2 files, since maps are read from the arrays beside them: .*0\.png, for instance\.$/m);
+  expect(out).toMatch(/^Not read in .*masks: 1 file, of other kinds: .*0\.json\.$/m);
+  expect(out).toMatch(/^Not read in .*masks: 1 file, taken for pictures of the images, since there are masks beside them: .*0\.png\.$/m);
+  const json = await runCrane('metrics', maps, masks, '--normal-without-mask', '--json', '-');
+  expect(json.err).toMatch(/^Not read in /m);
+  expect(byName(parse(json.out), 'nut').metrics).toMatchObject(expected('nut') as object);
+});
+
+test('archives of one array each are paired by the names of their arrays', async () => {
+  await place('lone', 'maps.npz', (file) => fs.promises.writeFile(file, zip([{ name: 'a.npy', content: encodeNpy(Float32Array.of(1, 0), [1, 2]) }])));
+  await place('lone', 'masks.npz', (file) => fs.promises.writeFile(file, zip([{ name: 'a.npy', content: encodeNpy(Uint8Array.of(1, 0), [1, 2]) }])));
+  const { code, out } = await runCrane('metrics', path.join(folder, 'lone/maps.npz'), path.join(folder, 'lone/masks.npz'), '--json', '-');
+  expect([code, parse(out).mean['pixel/auroc']]).toEqual([0, 1]);
+});
+
+test('more archives than a process may have open, some of several arrays', async () => {
+  const count = 40;
+  for (let at = 0; at < count; at++) {
+    const arrays = (values: [string, Buffer][]): Buffer => zip(values.map(([name, content]) => ({ name: `${name}.npy`, content })));
+    const map = (value: number): Buffer => encodeNpy(Float32Array.of(value, 0), [1, 2]);
+    const mask = encodeNpy(Uint8Array.of(1, 0), [1, 2]);
+    await place('many/maps', `${at}.npz`, (file) => fs.promises.writeFile(file, arrays(at % 2 ? [['only', map(at)]] : [['a', map(1)], ['b', map(2)]])));
+    await place('many/masks', `${at}.npz`, (file) => fs.promises.writeFile(file, arrays(at % 2 ? [['other', mask]] : [['b', mask], ['a', mask]])));
+  }
+  const { code, out } = await runCrane('metrics', path.join(folder, 'many/maps'), path.join(folder, 'many/masks'), '--whole-set', '--json', '-');
+  expect([code, parse(out).wholeSet?.images, parse(out).wholeSet?.metrics['pixel/auroc']]).toEqual([0, 60, 1]);
+  if (process.platform !== 'linux') return;
+  const handles = (): number => fs.readdirSync('/proc/self/fd').length;
+  const before = handles();
+  const maps = openMaps(path.join(folder, 'many/maps'));
+  for (const file of maps.files) await file.read();
+  expect(handles() - before).toBeLessThan(5);
+  maps.close();
 });

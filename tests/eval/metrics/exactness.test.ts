@@ -218,6 +218,19 @@ test('more regions than 16 bits can number keep their own areas', () => {
   expect(metrics.value()['pixel/aupro/exact@0.3']).toBeCloseTo(found + (1 - found) * 0.15, 12);
 });
 
+test('as many regions as 16 bits can number, and one more', () => {
+  for (const count of [65536, 65537]) {
+    // The first region has two pixels, all others one; the last is found at once, all others with the normal pixels.
+    const width = 2 * count + 1;
+    const mask = Uint8Array.from({ length: width }, (_, at) => (at === 0 || (at % 2 === 1 && at < width) ? 1 : 0));
+    const map = new Float32Array(width);
+    map[mask.lastIndexOf(1)] = 1;
+    const metrics = new PixelMetrics();
+    metrics.add(map, mask, width, 1);
+    expect(metrics.value()['pixel/aupro/exact@0.3']).toBeCloseTo(1 / count + (1 - 1 / count) * 0.15, 12);
+  }
+});
+
 test('a sum keeps what each addition loses, in either order', () => {
   const sumOf = (terms: readonly number[]): number => {
     const sum = new CompensatedSum();
@@ -277,6 +290,16 @@ describe('curves of pixels', () => {
     });
     expect(metrics.rocCurve(1000)).toMatchObject({ x: close([none, none, two, four, five, five, all]), y: close([0, 0.25, 0.25, 0.5, 0.5, 1, 1]) });
     expect(metrics.precisionRecallCurve(1000)).toEqual({ x: [0, 0.25, 0.5, 1], y: close([1, 1, 2 / 6, 4 / 9]), thresholds: [Infinity, 9, 5, 2] });
+  });
+
+  test('of which too many are left out at even steps of the way', () => {
+    // Ten anomalous pixels one after another, then a normal one: the way up is the first half, of five steps.
+    const metrics = metricsOf([{ width: 11, height: 1, scores: [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0], mask: [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0] }]);
+    expect(metrics.rocCurve(12)).toEqual({
+      x: [0, 0, 0, 0, 0, 0, 1],
+      y: [0, 0.2, 0.4, 0.6, 0.8, 1, 1],
+      thresholds: [Infinity, 9, 7, 5, 3, 1, -Infinity],
+    });
   });
 
   test('drawn without a number of points are those of the default number, and follow what is added', () => {

@@ -37,6 +37,30 @@ describe('maps and masks belong together', () => {
     const result = pairs(['7.npy', '8.npy'], ['7.png', '7_mask.png', '7_mask_2.png', '8.png', '9_mask.png']);
     expect(told(result)).toEqual({ '7.npy': '7_mask.png 7_mask_2.png', '8.npy': '8.png' });
     expect(result.masksLeftOver.map(({ path }) => path)).toEqual(['9_mask.png']);
+    expect(result.pictures.map(({ path }) => path)).toEqual(['7.png']);
+  });
+
+  test.each([
+    ['an exact name wins', ['board.npy', 'board_label.npy', 'plain.npy'], ['board.png', 'board_label.png', 'plain.png'], ['board.png', 'board_label.png', 'plain.png'], ''],
+    ['a mask whose map is lost goes to no other', ['board.npy', 'plain.npy'], ['board.png', 'board_label.png', 'plain.png'], ['board.png', 'plain.png'], 'board_label.png'],
+    ['two maps of one image do not share a mask', ['road.npy', 'road_map.npy'], ['road.png'], ['road.png', ''], ''],
+    ['and an exact name wins among them', ['road.npy', 'road_map.npy'], ['road_map.png'], ['', 'road_map.png'], ''],
+    ['case tells names apart where both are there', ['A.npy', 'a.npy'], ['a.png', 'A.png'], ['A.png', 'a.png'], ''],
+    ['one name in two folders', ['x/1.npy', 'y/1.npy'], ['y/1.png', 'x/1.png'], ['x/1.png', 'y/1.png'], ''],
+    ['names of built-in properties', ['__proto__/constructor.npy', 'toString.npy'], ['__proto__/constructor.png', 'toString_mask.png'], ['__proto__/constructor.png', 'toString_mask.png'], ''],
+  ])('each mask to one map at most: %s', (_, maps, masks, expected, left) => {
+    const result = pairs(maps, masks);
+    expect(told(result)).toEqual(Object.fromEntries(maps.map((map, at) => [map, expected[at]])));
+    expect(result.masksLeftOver.map(({ path }) => path).join(' ')).toBe(left);
+  });
+
+  test('where there are folders of masks, what lies in folders of images is no mask, not even of a normal image', () => {
+    const result = pairs(['broken/0.npy', 'good/0.npy'], ['ground_truth/broken/0.png', 'test/broken/0.png', 'test/good/0.png', 'train/good/1.png']);
+    expect(told(result)).toEqual({ 'broken/0.npy': 'ground_truth/broken/0.png', 'good/0.npy': '' });
+    // Masks of one's own data lie below test, and without folders of masks, the folders say nothing.
+    expect(told(pairs(['nut/bent/0.npy'], ['test/nut/masks/bent/0_mask.png', 'test/nut/bent/0.png']))).toEqual({ 'nut/bent/0.npy': 'test/nut/masks/bent/0_mask.png' });
+    expect(told(pairs(['broken/0.npy', 'good/0.npy'], ['test/broken/0.png', 'images/good/0.png']))).toEqual({ 'broken/0.npy': 'test/broken/0.png', 'good/0.npy': 'images/good/0.png' });
+    expect([result.masksLeftOver, result.pictures.map(({ path }) => path)]).toEqual([[], ['test/broken/0.png', 'test/good/0.png', 'train/good/1.png']]);
   });
 
   test('rows of scores are found in the same ways, and those left over are told', () => {
@@ -45,7 +69,15 @@ describe('maps and masks belong together', () => {
     expect(result.rowsLeftOver.map(({ line }) => line)).toEqual([4]);
   });
 
-  test('two maps or two rows of one name are refused', () => {
+  test('each row belongs to one map at most, and an exact name wins', () => {
+    const result = pairs(['a.npy', 'a_map.npy', 'b_map.npy', 'B2.npy', 'b2.npy'], [], ['a_map', 'b', 'b2', 'B2']);
+    expect(result.maps.map(({ listed }) => listed?.name)).toEqual([undefined, 'a_map', 'b', 'B2', 'b2']);
+    expect(result.rowsLeftOver).toEqual([]);
+  });
+
+  test('two maps, two masks or two rows of one name are refused', () => {
+    expect(() => pairs(['1.npy'], ['1.png', '1.npy'])).toThrow(/two masks have one name: 1.png and 1.npy/);
+    expect(() => pairs(['a/1.npy'], ['a-1.png', 'a/1.png'])).toThrow(/two masks have one name: a-1.png and a\/1.png/);
     expect(() => pairs(['a/1.npy', 'a/test/1.npy'], [])).toThrow(UsageError);
     expect(() => pairs(['a/1.npy', 'a/test/1.npy'], [])).toThrow(/two maps have one name: a\/1.npy and a\/test\/1.npy/);
     expect(() => pairs(['1.npy'], [], ['1.png', '1.jpg'])).toThrow(/two rows of scores have one name: 1.png \(line 2\) and 1.jpg \(line 3\)/);
@@ -58,6 +90,8 @@ describe('categories', () => {
     ['the first folder', ['nut/1.npy', 'bolt/scratch/1.npy'], ['nut', 'bolt']],
     ['what stands before test', ['metal/nut/test/good/1.npy', 'bolt/test/1.npy', 'test/bad/1.npy'], ['metal/nut', 'bolt', 'set']],
     ['one, where folders are kinds of defects', ['good/1.npy', 'scratch/2.npy'], ['set', 'set']],
+    ['one, where the normal ones are called otherwise', ['scratch/2.npy', 'OK/1.npy'], ['set', 'set']],
+    ['one, however they are called', ['normal/1.npy', 'scratch/2.npy'], ['set', 'set']],
   ])('are %s', (_, maps, expected) => {
     expect(categories(...maps)).toEqual(expected);
   });

@@ -129,17 +129,20 @@ export function slowExactAupro(maps: readonly SlowMap[], limit: number): number 
   return areaUpTo([[0, 0], ...points], limit) / limit;
 }
 
-/** The sweep of spec 2, threshold by threshold. NaN where it gives nothing. */
-export function slowPaperAupro(maps: readonly SlowMap[], limit: number): number {
+/**
+ * The sweep of spec 2, threshold by threshold. NaN where it gives nothing.
+ * @param rounded thresholds in the precision of the maps
+ */
+export function slowPaperAupro(maps: readonly SlowMap[], limit: number, rounded: (threshold: number) => number = Math.fround): number {
   const { regions, normal } = scoresByRegion(maps);
   const scores = maps.flatMap((map) => map.scores);
   const least = scores.reduce((a, b) => Math.min(a, b));
   const largest = scores.reduce((a, b) => Math.max(a, b));
   const step = (largest - least) / 200;
-  if (step === 0) return NaN;
+  if (step === 0 || !Number.isFinite(step)) return NaN;
   const kept: CurvePoint[] = [];
   for (let index = 0; index < Math.ceil((largest - least) / step); index++) {
-    const threshold = Math.fround(least + index * (least + step - least));
+    const threshold = rounded(least + index * (least + step - least));
     const isCalled = (score: number) => score > threshold;
     const rate = normal.filter(isCalled).length / normal.length;
     if (rate < limit) kept.push([rate, meanOverlap(regions, isCalled)]);

@@ -66,6 +66,7 @@ export const description: ModelDescription = {
     vision: { width: 128, layers: 6, heads: 2, patchSize: 14, gridSize: 4 },
     text: { width: 64, layers: 4, heads: 1, contextLength: 77, vocabularySize: 49408 },
   },
+  activation: 'quick-gelu',
   options: {
     imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5, attention: 'qq+kk+vv', fusion: 'soft', pooling: true, context: false,
     contextPosition: 'pad_suffix', sigma: 4, temperature: 0.07, spatial: 'none', spatialOnly: false, dattnBeta: 1.2, dattnGamma: 3,

@@ -49,6 +49,12 @@ test('of very many categories the hardest are shown, in their own order', () => 
   expect(selection.categories.map(({ category }) => category.name)).toEqual(categories.filter((_, index) => index % 5 !== 0).map(({ name }) => name));
 });
 
+test('and those without an image AUROC last', () => {
+  const categories = Array.from({ length: 50 }, (_, index) => categoryOf(`c${index}`, [0.5], index % 5 === 0 ? [] : [0.9]));
+  const names = selectImages(evaluationOf(categories)).categories.map(({ category }) => category.name);
+  expect(names).toEqual(categories.filter((_, index) => index % 5 !== 0).map(({ name }) => name));
+});
+
 test('the threshold with the best F1; none where there is one class only', () => {
   // From 0.6 on: 2 of 3 found, no false alarm, F1 0.8; from 0.3 on: 3 found, 1 false alarm, F1 0.857.
   expect(imageThreshold(categoryOf('gear', [0.1, 0.4], [0.3, 0.6, 0.7]))).toBe(0.3);

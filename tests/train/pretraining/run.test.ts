@@ -65,7 +65,7 @@ test('a run that was stopped and resumed equals one that was not', async () => {
   whole.network.dispose();
   second.network.dispose();
   expect(tf.memory().numTensors).toBe(before);
-}, 180_000);
+});
 
 test('a state of another recipe is refused; more steps are not while the learning rate is level', async () => {
   (await pretrain(options('whole'))).network.dispose();
@@ -78,7 +78,7 @@ test('a state of another recipe is refused; more steps are not while the learnin
   expect(longer.finished).toBe(true);
   expect(losses('longer')).toHaveLength(7);
   longer.network.dispose();
-}, 180_000);
+});
 
 test('the exported file is loaded by both encoders under the canonical names, and gives the same features', async () => {
   const { network } = await pretrain(options('whole'));
@@ -104,4 +104,4 @@ test('the exported file is loaded by both encoders under the canonical names, an
   });
   source.close();
   [vision, text, network].forEach((part) => part.dispose());
-}, 120_000);
+});

@@ -1,0 +1,121 @@
+import { type Activation, ACTIVATIONS, type ClipSizes, type InputRule } from '../../config';
+import { WeightsError } from '../../errors';
+import { ConfigurationFields, parseJsonObject } from '../../weights/configuration';
+import { CLIP_INPUT, storedInput } from '../../weights/input-rule';
+import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
+import type { Backbone } from './backbone';
+import { BACKBONE_HASH_KEY } from './prompts';
+
+/** Metadata key under which prompts keep, as JSON, what of the backbone's network its file alone may not tell. */
+export const NETWORK_KEY = 'crane.network';
+
+/** What decides a backbone's numbers besides its tensors. */
+export interface NetworkRecord {
+  readonly activation: Activation;
+  /** Attention heads of the vision and of the text tower. */
+  readonly heads: readonly [vision: number, text: number];
+  /** Of the layer norms of the two. */
+  readonly epsilon: readonly [vision: number, text: number];
+}
+
+export function networkRecord({ activation, sizes: { vision, text } }: { readonly activation: Activation; readonly sizes: ClipSizes }): NetworkRecord {
+  return { activation, heads: [vision.heads, text.heads], epsilon: [vision.epsilon ?? 1e-5, text.epsilon ?? 1e-5] };
+}
+
+/** What the caller asks for, which goes before all that is stored. */
+export interface ChosenNetwork {
+  readonly activation?: Activation | undefined;
+  readonly referenceImages?: boolean | undefined;
+}
+
+export interface NetworkAsTrained {
+  readonly backbone: Backbone;
+  /** A sentence for each thing in which prompts and weights do not agree. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The backbone as these prompts know it. Prompts learn what features look like, and preprocessing and activation change
+ * that, so what they were trained with is used, where they say it and nothing else is asked for.
+ *
+ * Where they were trained on other weights, which have a preprocessing of their own, that one is used if the prompts name
+ * only CLIP's usual one, as those of any ordinary CLIP do.
+ * @throws WeightsError `weights/prompts-preprocessing` where prompts of other weights name an unusual preprocessing and
+ *   these weights name another; `weights/prompts-network` for prompts of these weights with other heads or another
+ *   epsilon; both with both shown. `weights/config` for metadata that make no sense
+ */
+export async function asPromptsWereTrained(backbone: Backbone, prompts: PromptCheckpoint, chosen: ChosenNetwork): Promise<NetworkAsTrained> {
+  const warnings: string[] = [];
+  const { reference = false, ...stored } = storedInput('the prompts', prompts.metadata) ?? {};
+  const trained = storedNetwork(prompts.metadata);
+  const ofWeights: InputRule = backbone.preprocessing;
+  const ofPrompts: InputRule = { ...ofWeights, ...stored };
+  const isInputShared = shownInput(ofPrompts) === shownInput(ofWeights);
+  const areSameWeights = (isInputShared && trained === undefined) || prompts.metadata[BACKBONE_HASH_KEY] === undefined
+    ? undefined
+    : prompts.metadata[BACKBONE_HASH_KEY] === (await backbone.sha256());
+  let input = ofPrompts;
+  if (!isInputShared) {
+    const isForeign = areSameWeights !== true && backbone.saysInput;
+    if (isForeign && shownInput(ofPrompts) !== shownInput(CLIP_INPUT)) {
+      throw new WeightsError(
+        'weights/prompts-preprocessing',
+        `the prompts were trained on pictures made ready with ${shownInput(ofPrompts)}, but the weights of ${backbone.name}, which are others than those of the training, ask for ${shownInput(ofWeights)}; ` +
+          'use the backbone that the prompts were trained with, or train prompts with this one',
+        { found: ofPrompts, expected: ofWeights },
+      );
+    }
+    input = isForeign ? ofWeights : ofPrompts;
+    warnings.push(
+      `The prompts were trained on pictures made ready with ${shownInput(ofPrompts)}, and the weights of ${backbone.name} ask for ${shownInput(ofWeights)}; ` +
+        `${isForeign ? 'the latter is used, and scores may mean little' : 'the former is used'}.`,
+    );
+  }
+  const activation = chosen.activation ?? (areSameWeights ? trained?.activation : undefined) ?? backbone.activation;
+  if (areSameWeights && trained !== undefined) {
+    refuseOtherNetwork(backbone, trained);
+    if (trained.activation !== undefined && trained.activation !== activation) {
+      warnings.push(`The prompts were trained with the activation ${trained.activation}, but are used with ${activation}; scores may mean little.`);
+    }
+  }
+  // What was a guess is known now.
+  const isKnown = chosen.activation !== undefined || (areSameWeights && trained?.activation !== undefined);
+  return {
+    backbone: { ...backbone, preprocessing: { ...input, reference: chosen.referenceImages ?? reference }, activation },
+    warnings: [...(isKnown ? [] : backbone.guesses), ...warnings],
+  };
+}
+
+function refuseOtherNetwork(backbone: Backbone, trained: Partial<NetworkRecord>): void {
+  const used = networkRecord(backbone);
+  for (const name of ['heads', 'epsilon'] as const) {
+    const before = trained[name];
+    if (before === undefined || JSON.stringify(before) === JSON.stringify(used[name])) continue;
+    throw new WeightsError(
+      'weights/prompts-network',
+      `the prompts were trained with ${name} ${before.join(' and ')} (vision and text tower), but ${backbone.name} has ${used[name].join(' and ')}; ` +
+        `${name === 'heads' ? 'set heads to those' : 'use the configuration of the training'}, or train prompts anew`,
+      { option: name, found: used[name], expected: before },
+    );
+  }
+}
+
+const shownInput = ({ resize, mean, std }: InputRule): string => `mean ${mean.join(', ')} and deviation ${std.join(', ')}, resized ${resize === 'bicubic' ? 'bicubically' : 'bilinearly'}`;
+
+function storedNetwork(metadata: Readonly<Record<string, string>>): Partial<NetworkRecord> | undefined {
+  const text = metadata[NETWORK_KEY];
+  if (text === undefined) return undefined;
+  const fields = new ConfigurationFields('the prompts', NETWORK_KEY, parseJsonObject(text, `the prompts' metadata ${NETWORK_KEY}`));
+  const pair = (name: string): readonly [number, number] | undefined => {
+    const value = fields.value(name);
+    if (value === undefined) return undefined;
+    const numbers = Array.isArray(value) ? value.filter((one): one is number => typeof one === 'number' && one > 0) : [];
+    if (numbers.length !== 2) throw fields.refusal(name, 'two numbers above 0');
+    return numbers as unknown as readonly [number, number];
+  };
+  const [heads, epsilon] = [pair('heads'), pair('epsilon')];
+  fields.only('activation', ...ACTIVATIONS);
+  const activation = ACTIVATIONS.find((one) => one === fields.value('activation'));
+  fields.finish();
+  return { ...(activation === undefined ? {} : { activation }), ...(heads === undefined ? {} : { heads }), ...(epsilon === undefined ? {} : { epsilon }) };
+}
