@@ -29,11 +29,18 @@ export function readJsonObject(file: string): Json | undefined {
 export function parseJsonObject(text: string, name: string): Json {
   try {
     const value: unknown = JSON.parse(text);
-    if (isObject(value)) return value;
+    if (isObject(value) && !isDeeperThan(value, DEEPEST)) return value;
   } catch {
     // Reported below together with JSON that is not an object.
   }
-  throw new WeightsError('weights/config', `${name} is not a JSON object`, { path: name });
+  throw new WeightsError('weights/config', `${name} is not a JSON object of at most ${DEEPEST} levels`, { path: name });
+}
+
+/** No configuration is deeper; values are compared and shown by functions that call themselves for each level. */
+const DEEPEST = 64;
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  return typeof value === 'object' && value !== null && (levels === 0 || Object.values(value).some((member) => isDeeperThan(member, levels - 1)));
 }
 
 /** Says that something is not set: an unknown field with such a value switches nothing on. */

@@ -266,11 +266,12 @@ const layer = (place: string, ...names: readonly string[]): Record<string, Tenso
 /** A tiny CLIP as far as opening it looks. */
 const huggingFace = written((file) => writeSafetensors(file, {
   'vision_model.embeddings.patch_embedding.weight': matrix(64, 3, 2, 2), 'vision_model.embeddings.class_embedding': matrix(64), 'vision_model.embeddings.position_embedding.weight': matrix(5, 64),
+  'vision_model.encoder.layers.0.mlp.fc1.weight': matrix(256, 64), 'text_model.encoder.layers.0.mlp.fc1.weight': matrix(256, 64),
   'visual_projection.weight': matrix(8, 64), 'text_projection.weight': matrix(8, 64), 'text_model.embeddings.token_embedding.weight': matrix(9, 64), 'text_model.embeddings.position_embedding.weight': matrix(7, 64),
   ...layer('vision_model.encoder.layers.0', 'layer_norm1.weight', 'layer_norm1.bias'), ...layer('text_model.encoder.layers.0', 'layer_norm1.weight', 'layer_norm1.bias'),
 }));
 const openClip = written((file) => writeSafetensors(file, {
-  'visual.conv1.weight': matrix(64, 3, 2, 2), 'visual.class_embedding': matrix(64), 'visual.positional_embedding': matrix(5, 64), 'visual.proj': matrix(64, 8), text_projection: matrix(64, 8),
+  'visual.conv1.weight': matrix(64, 3, 2, 2), 'visual.class_embedding': matrix(64), 'visual.positional_embedding': matrix(5, 64), 'visual.proj': matrix(64, 8), 'visual.transformer.resblocks.0.mlp.c_fc.weight': matrix(256, 64), 'transformer.resblocks.0.mlp.c_fc.weight': matrix(256, 64), text_projection: matrix(64, 8),
   'token_embedding.weight': matrix(9, 64), positional_embedding: matrix(7, 64), ...layer('visual.transformer.resblocks.0', 'ln_1.weight'), ...layer('transformer.resblocks.0', 'ln_1.weight'),
 }));
 
