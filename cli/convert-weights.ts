@@ -9,12 +9,14 @@ import { ANOMALOUS_WORDS, NORMAL_WORDS } from '../lib/methods/crane/build';
 import { NETWORK_KEY } from '../lib/methods/crane/trained-network';
 import { clipMetadata, openClipWeights, type OpenClipOptions } from '../lib/weights/clip-weights';
 import { dinoMetadata, openDinoWeights } from '../lib/weights/dino-weights';
+import { elementCount, isInteger } from '../lib/weights/elements';
 import { INPUT_KEY } from '../lib/weights/input-rule';
 import { openTensorsSync } from '../lib/weights/open';
 import { readPromptCheckpoint, referenceBuffers, writePromptCheckpoint, writeReferencePrompts, type PromptCheckpoint, type ReferenceBuffers } from '../lib/weights/prompt-checkpoint';
 import { openSamWeights, samMetadata } from '../lib/weights/sam-weights';
 import { writeSafetensors, type TensorToWrite } from '../lib/weights/safetensors';
-import type { TensorEntry, TensorSource } from '../lib/weights/tensor-source';
+import type { LeftOut, TensorEntry, TensorSource } from '../lib/weights/tensor-source';
+import { TorchCheckpointSource } from '../lib/weights/torch-checkpoint';
 import { resolveWeights } from '../lib/weights/weight-cache';
 
 export const storedTypes = ['keep', 'float32', 'float16', 'bfloat16'] as const;
@@ -32,21 +34,27 @@ export interface ConvertOptions {
   readonly onProgress?: OnProgress;
 }
 
+/** What was written, and what of the source was not. */
 export interface Converted {
-  /** How many were written. */
   readonly tensors: number;
   /** Length of the file written. */
   readonly bytes: number;
   /** What a person should know of it, a sentence each. */
   readonly notes: readonly string[];
+  /** Tensors of kinds that are not read, and objects of other programs; see `TensorSource.leftOut`. */
+  readonly leftOut: readonly LeftOut[];
+  /** How many whole values that are no tensors were not written, such as an epoch. */
+  readonly values: number;
 }
 
 /**
  * Writes weights in another format; the suffix of `to` decides which. Prompts go to our `.safetensors` or the reference
  * program's `.pth` (spec 8.6); anything else to `.safetensors`, tensor by tensor, under the names that it has.
  *
+ * The file appears whole or not at all.
+ *
  * @throws UsageError for another suffix, a file that is there, a backbone as `.pth`, or a missing `backbone`;
- *   WeightsError where a file cannot be read
+ *   WeightsError where a file cannot be read, or a value does not fit the type that it is to be stored in
  */
 export async function convertWeights(from: string, to: string, options: ConvertOptions = {}): Promise<Converted> {
   const suffix = /\.(safetensors|pth)$/i.exec(to)?.[1]?.toLowerCase();
@@ -73,7 +81,14 @@ export async function convertWeights(from: string, to: string, options: ConvertO
   }
   const written = openTensorsSync(to);
   written.close();
-  return { tensors: written.entries.size, bytes: fs.statSync(to).size, notes };
+  return {
+    tensors: written.entries.size,
+    bytes: fs.statSync(to).size,
+    notes,
+    leftOut: [...source.leftOut.values()],
+    // Archives of TorchScript hold flags of every module, which no one put there.
+    values: source instanceof TorchCheckpointSource && source.format !== 'torchscript' ? source.plain.size : 0,
+  };
 }
 
 function holdsPrompts(source: TensorSource): boolean {
@@ -179,7 +194,9 @@ function writeAll(source: TensorSource, to: string, metadata: Readonly<Record<st
     options.onProgress?.({ kind: 'advance', task, done: ++done, total });
     return data;
   };
-  const tensors: Record<string, TensorToWrite> = {};
+  refuseSpread(source);
+  // Without a prototype, so that any name is only a name.
+  const tensors = Object.create(null) as Record<string, TensorToWrite>;
   for (const entry of source.entries.values()) {
     const { name, shape } = entry;
     const dtype = storedType(entry, options.dtype ?? 'keep');
@@ -190,9 +207,27 @@ function writeAll(source: TensorSource, to: string, metadata: Readonly<Record<st
   options.onProgress?.({ kind: 'done', task });
 }
 
+/** How often the values of a file may repeat in what is written: weights that are shared do, a single value spread over a huge shape must not. */
+const MOST_REPEATED = 8;
+const ALWAYS_WRITTEN = 2 ** 30;
+
+function refuseSpread(source: TensorSource): void {
+  const values = [...source.entries.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const stored = storedBytes(source.path);
+  if (4 * values <= Math.max(4 * MOST_REPEATED * stored, ALWAYS_WRITTEN)) return;
+  throw new WeightsError('weights/limit', `${source.path} has ${stored} bytes, but the shapes of its tensors take ${values} values: it spreads a few over many, and is not written out`, { path: source.path, values, stored });
+}
+
+/** Length of a file, or of all in a folder. */
+function storedBytes(place: string): number {
+  const stat = fs.statSync(place);
+  if (!stat.isDirectory()) return stat.size;
+  return fs.readdirSync(place).reduce((sum, name) => sum + (fs.statSync(path.join(place, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+}
+
 /** Integers stay integers, whatever type is asked for the numbers. */
 function storedType(entry: TensorEntry, wanted: StoredType): TensorToWrite['dtype'] {
-  if (!/float/.test(entry.dtype)) return 'int32';
+  if (isInteger(entry.dtype)) return 'int32';
   if (wanted !== 'keep') return wanted;
   return entry.dtype === 'float16' || entry.dtype === 'bfloat16' ? entry.dtype : 'float32';
 }

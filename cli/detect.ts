@@ -1,9 +1,9 @@
-import * as fs from 'node:fs';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { Crane } from '../lib/crane';
 import { UsageError } from '../lib/errors';
-import { imagesBelow } from '../lib/image/image-files';
-import { failedRow, formsFrom, savedRow, type Row, type SavingArguments } from './detection-row';
+import { isFolder, noImages, walkImages } from '../lib/image/image-files';
+import { PICTURE_BYTES } from '../lib/memory-budget';
+import { failedRow, formsFrom, savedRow, savingBytes, type Row, type SavingArguments } from './detection-row';
 import { withExamples } from './examples';
 import { interruptible } from './interrupt';
 import { isUrl, MAP_FORMS, planMapFiles, type MapFile } from './map-files';
@@ -121,7 +121,7 @@ async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrde
     report({ kind: 'advance', task: 'detect', done: rows.count, total });
   };
   report({ kind: 'start', task: 'detect', total, unit: 'images' });
-  const saves = new SideTasks(SAVES_AT_ONCE);
+  const saves = new SideTasks(SAVES_AT_ONCE, PICTURE_BYTES);
   let finished = false;
   try {
     inputs.forEach(({ source, error }, place) => {
@@ -136,7 +136,7 @@ async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrde
     );
     for await (const detection of stream) {
       const place = placeOf(detection.source);
-      await saves.start(detection.source, async () => settle(place, await savedRow(detection, files?.[place] ?? [], args)));
+      await saves.start(detection.source, async () => settle(place, await savedRow(detection, files?.[place] ?? [], args)), savingBytes(detection));
       if (signal.aborted) break;
     }
     await saves.finish();
@@ -173,13 +173,11 @@ class RowsInOrder {
 /** A folder stands for the images below it; anything else for itself. */
 function expand(given: string): Input[] {
   if (given === '') throw new UsageError('usage/empty-path', 'one of the images is an empty text; a path, a folder or a URL was expected', {});
-  if (isUrl(given) || !fs.statSync(given, { throwIfNoEntry: false })?.isDirectory()) return [{ source: given }];
-  try {
-    return imagesBelow(given).map((source) => ({ source }));
-  } catch (error) {
-    if (error instanceof UsageError) return [{ source: given, error: error.message }];
-    return [{ source: given, error: `${given}: cannot be read (${(error as NodeJS.ErrnoException).code}). Check the rights on the folder.` }];
-  }
+  if (isUrl(given) || !isFolder(given)) return [{ source: given }];
+  const { images, unreadable } = walkImages(given);
+  const failed = unreadable.map(({ folder, code }) => ({ source: folder, error: `${folder}: cannot be read (${code}). Check the rights on the folder.` }));
+  if (images.length + failed.length > 0) return [...images.map((source) => ({ source })), ...failed];
+  return [{ source: given, error: noImages(given).message }];
 }
 
 function printTable(rows: readonly Row[], { out }: DetectArguments): void {

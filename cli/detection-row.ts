@@ -10,6 +10,9 @@ export interface SavingArguments {
   perImageScale: boolean;
 }
 
+/** Codes of the system that concern every file. */
+const NOTHING_CAN_BE_WRITTEN = new Set<unknown>(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
+
 /** One line of `--json`. Where an image failed, `error` says why and what is not known is null. */
 export interface Row {
   readonly path: string;
@@ -25,6 +28,11 @@ export function failedRow(source: string, error: string): Row {
   return { path: source, score: null, width: null, height: null, seconds: null, files: [], error };
 }
 
+/** What saving an image's maps holds in memory: the map itself, the picture, and what is drawn. */
+export function savingBytes({ width, height }: Detection): number {
+  return 16 * width * height;
+}
+
 /** Saves the maps of one image and says what there is to say about it. @throws where nothing can be written any more */
 export async function savedRow({ source, score, width, height, seconds, map }: Detection, files: readonly MapFile[], args: SavingArguments): Promise<Row> {
   const row = { path: source, score, width, height, seconds };
@@ -35,8 +43,8 @@ export async function savedRow({ source, score, width, height, seconds, map }: D
     });
     return { ...row, files: written };
   } catch (error) {
-    // A picture that has gone meanwhile is its own failure; a full disk is everybody's.
-    if (!(error instanceof ImageError) || error.code === 'map/unwritable') throw error;
+    // A picture that has gone meanwhile, or a name that a disk does not take, is its own failure; a full disk is everybody's.
+    if (!(error instanceof ImageError) || NOTHING_CAN_BE_WRITTEN.has(error.data['code'])) throw error;
     return { ...row, files: [], error: error.message };
   }
 }

@@ -1,4 +1,3 @@
-import * as fs from 'node:fs';
 import { parse } from 'yaml';
 import type { Argv } from 'yargs';
 import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
@@ -9,6 +8,7 @@ import {
 import type { CraneOptions } from '../lib/crane';
 import type { SpatialChoice } from '../lib/methods/crane/spatial';
 import { UsageError } from '../lib/errors';
+import { FileRefusal, readRegularFileSync } from '../lib/regular-file';
 
 /** What `modelOptions` adds to a command's arguments. */
 export interface ModelArguments {
@@ -75,14 +75,18 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .group('config', 'Run:') as unknown as Argv<T & ModelArguments>;
 }
 
+/** Bytes of an options file. */
+const LARGEST_CONFIG = 2 ** 20;
+
 /** Reads an options file. Keys are option names, with or without dashes. */
 function readConfig(file: string): Record<string, unknown> {
   let text: string;
   try {
-    text = fs.readFileSync(file, 'utf8');
+    text = readRegularFileSync(file, LARGEST_CONFIG).toString('utf8');
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const reason = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a folder, a YAML or JSON file was expected' : `cannot be read (${code})`;
+    if (!(error instanceof FileRefusal)) throw error;
+    const { reason: why, found } = error;
+    const reason = why === 'kind' ? `is ${found}, a YAML or JSON file was expected` : why === 'size' ? `has ${found}; options take ${LARGEST_CONFIG} at most` : found;
     throw new UsageError('usage/config', `--config ${file}: ${reason}`, { file });
   }
   let content: unknown;

@@ -4,22 +4,33 @@
  */
 export class SideTasks {
   private readonly running = new Map<string, Promise<void>>();
+  private bytes = 0;
   private failure: { readonly error: unknown } | undefined;
 
-  /** @param most how many tasks run at once */
-  constructor(private readonly most: number) {}
+  /**
+   * @param most how many tasks run at once
+   * @param mostBytes what they hold in memory together; one that holds more runs alone
+   */
+  constructor(private readonly most: number, private readonly mostBytes = Infinity) {}
 
   /**
-   * Starts a task, once there is room for it.
+   * Starts a task, once there is room for it. One that holds more than all may together is waited for.
+   * @param bytes what it holds in memory
    * @throws what an earlier task threw
    */
-  async start(key: string, task: () => Promise<void>): Promise<void> {
-    while (this.running.size >= this.most || this.running.has(key)) await Promise.race(this.running.values());
+  async start(key: string, task: () => Promise<void>, bytes = 0): Promise<void> {
+    const isFull = (): boolean => this.running.size >= this.most || this.bytes + bytes > this.mostBytes;
+    while ((this.running.size > 0 && isFull()) || this.running.has(key)) await Promise.race(this.running.values());
     this.throwFailure();
+    this.bytes += bytes;
     const done = task()
       .catch((error: unknown) => void (this.failure ??= { error }))
-      .finally(() => this.running.delete(key));
+      .finally(() => {
+        this.running.delete(key);
+        this.bytes -= bytes;
+      });
     this.running.set(key, done);
+    if (bytes > this.mostBytes) await done;
   }
 
   /**

@@ -7,6 +7,7 @@ import { evaluateToFolder, tableText } from '../eval/command';
 import { resultsOf, type DatasetResult } from '../eval/results';
 import { BACKEND_CHOICES, prepareBackend, type BackendChoice } from '../lib/backend';
 import { Crane } from '../lib/crane';
+import { readFrame } from '../lib/image/decode';
 import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import { train } from '../train/training-run';
 import { interruptible } from './interrupt';
@@ -108,7 +109,7 @@ async function writeOverlays(crane: Crane, { categories }: Dataset, folder: stri
   });
   for await (const { source, map, score } of crane.stream(chosen.keys())) {
     const { category, defect, maskPath } = chosen.get(source) as Sample;
-    const mask = maskPath === null ? {} : { mask: await loadMaskAtOwnSize(maskPath) };
+    const mask = maskPath === null ? {} : { mask: await loadMaskAtOwnSize(maskPath, { image: await readFrame(source) }) };
     await map.save(path.join(folder, `${category}-${defect}.png`), { score, ...mask });
   }
 }

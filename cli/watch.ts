@@ -1,6 +1,7 @@
 import { Crane, type CraneOptions } from '../lib/crane';
 import { WatchedFolder } from '../lib/image/watched-folder';
-import { failedRow, formsFrom, savedRow, type Row, type SavingArguments } from './detection-row';
+import { PICTURE_BYTES } from '../lib/memory-budget';
+import { failedRow, formsFrom, savedRow, savingBytes, type Row, type SavingArguments } from './detection-row';
 import { interruptible } from './interrupt';
 import { MirroredMapFiles } from './map-files';
 import { openJsonLines, prepareFile, prepareFolder, say } from './output';
@@ -66,7 +67,7 @@ interface Scoring {
 }
 
 async function scoreArrivals(crane: Crane, watched: WatchedFolder, account: Account, { args, names, signal }: Scoring): Promise<void> {
-  const saves = new SideTasks(SAVES_AT_ONCE);
+  const saves = new SideTasks(SAVES_AT_ONCE, PICTURE_BYTES);
   const stream = crane.stream(watched, {
     keepPictures: names !== undefined,
     onFailure: ({ input, error }) => {
@@ -82,7 +83,7 @@ async function scoreArrivals(crane: Crane, watched: WatchedFolder, account: Acco
     await saves.start(source, async () => {
       const row = await savedRow(detection, names?.filesOf(source) ?? [], args);
       account.add({ ...row, latency: age === undefined ? null : (age + performance.now() - scored) / 1000 });
-    });
+    }, savingBytes(detection));
     if (signal.aborted) break;
   }
   await saves.finish();

@@ -4,7 +4,7 @@ import { ACTIVATIONS, type Activation } from '../lib/config';
 import { UsageError } from '../lib/errors';
 import { registeredWeights, registeredWeightsOf, type RegisteredWeights } from '../lib/weights/registry';
 import type { OpenClipOptions } from '../lib/weights/clip-weights';
-import type { TensorSource } from '../lib/weights/tensor-source';
+import { describeLeftOut, type TensorSource } from '../lib/weights/tensor-source';
 import { cachedWeightsPath, fetchWeights, isCached, weightsFolder } from '../lib/weights/weight-cache';
 import { convertWeights, storedTypes, type StoredType } from './convert-weights';
 import { headsFrom } from './model-options';
@@ -108,14 +108,16 @@ const convertCommand: CommandModule<object, NetworkOptions & { from: string; to:
     withNetwork(yargs)
       .positional('from', { type: 'string', demandOption: true, describe: 'Any file that "weights inspect" reads' })
       .positional('to', { type: 'string', demandOption: true, describe: 'File to write; its suffix decides the format' })
-      .option('dtype', { choices: storedTypes, default: 'keep' as StoredType, describe: 'Type of the numbers in a .safetensors file; keep: as they are, double precision as float32; prompts are float32' })
+      .option('dtype', { choices: storedTypes, default: 'keep' as StoredType, describe: 'Type of the numbers in a .safetensors file; keep: as they are, double precision as float32; prompts are float32. Values that it cannot hold are refused' })
       .option('backbone', { type: 'string', describe: 'Name or file of the backbone of the prompts; needed for .pth where the source has the prompts alone' })
       .option('force', { type: 'boolean', default: false, describe: 'Replace a file that is there' }),
   handler: async ({ from, to, dtype, backbone, force, ...network }) => {
     if (path.resolve(from) === path.resolve(to)) throw new UsageError('usage/same-file', `${from} cannot be written over itself: give another name to write to`, { from, to });
-    const { tensors, bytes, notes } = await convertWeights(from, to, { dtype, force, network: networkFrom(network), ...(backbone !== undefined && { backbone }), onProgress: createProgressReporter(process.stderr) });
+    const { tensors, bytes, notes, leftOut, values } = await convertWeights(from, to, { dtype, force, network: networkFrom(network), ...(backbone !== undefined && { backbone }), onProgress: createProgressReporter(process.stderr) });
     print(`${to}: ${tensors} tensors, ${formatBytes(bytes)}`);
     notes.forEach(print);
+    if (leftOut.length > 0) print(`Not written, since only plain tensors are: ${describeLeftOut(new Map(leftOut.map((entry) => [entry.name, entry])))}`);
+    if (values > 0) print(`Not written, since they are no tensors: ${values} value${values === 1 ? '' : 's'} such as settings or counters`);
   },
 };
 
@@ -141,7 +143,7 @@ function sizeOf({ kind, bytes }: RegisteredWeights): string {
 
 function describeSource(source: TensorSource): object {
   const tensors = [...source.entries.values()].map(({ name, dtype, shape }) => ({ name, dtype, shape }));
-  return { path: source.path, format: source.format, metadata: source.metadata, parameters: countParameters(source), tensors };
+  return { path: source.path, format: source.format, metadata: source.metadata, parameters: countParameters(source), tensors, leftOut: [...source.leftOut.values()].map(({ name, kind }) => ({ name, kind })) };
 }
 
 function countParameters(source: TensorSource): number {
@@ -152,6 +154,7 @@ function printSource(source: TensorSource): void {
   const metadata = Object.entries(source.metadata);
   print(`${source.path}\n${source.format}, ${source.entries.size} tensors, ${countParameters(source).toLocaleString('en')} values\n`);
   print(formatTable([{ title: 'name' }, { title: 'type' }, { title: 'shape' }], [...source.entries.values()].map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`])));
+  if (source.leftOut.size > 0) print(`\nLeft out, since only plain tensors are read: ${describeLeftOut(source.leftOut)}`);
   if (metadata.length === 0) return;
   print('\nStored with them:');
   // Whole model options fit on a line, pages of JSON do not.

@@ -1,5 +1,7 @@
+import { ImageError } from '../lib/errors';
 import { decodeImage } from '../lib/image/decode';
 import { loadMaskAtOwnSize } from '../lib/image/preprocess';
+import { MemoryBudget, type MemoryClaim } from '../lib/memory-budget';
 import type { OnProgress } from '../lib/progress';
 import { fakeRecordOf } from './fakes/fake-record';
 import { findRegisteredDataset, type ExpectedCounts } from './registry';
@@ -33,10 +35,13 @@ export async function checkDataset(dataset: Dataset, onProgress?: OnProgress): P
   onProgress?.({ kind: 'start', task, total: samples.length, unit: 'images' });
   const found: DatasetProblem[] = [];
   const queue = [...samples];
+  const memory = new MemoryBudget();
+  const told = new Map<Note, number>();
   let done = 0;
   const worker = async (): Promise<void> => {
     for (let sample = queue.shift(); sample !== undefined; sample = queue.shift()) {
-      found.push(...(await checkSample(sample)));
+      const next = sample;
+      found.push(...(await memory.run((claim) => checkSample(next, claim, (note) => told.set(note, (told.get(note) ?? 0) + 1)))));
       onProgress?.({ kind: 'advance', task, done: ++done, total: samples.length });
     }
   };
@@ -56,7 +61,7 @@ export async function checkDataset(dataset: Dataset, onProgress?: OnProgress): P
       ...countSamples([category]),
     })),
     problems: [...dataset.problems, ...compareCounts(dataset), ...found],
-    notes: notesOn(dataset),
+    notes: [...notesOn(dataset), ...[...told].sort().map(([note, images]) => `${images} image${images === 1 ? '' : 's'} ${NOTES[note]}`)],
   };
 }
 
@@ -70,11 +75,20 @@ function notesOn({ categories, hasLabels, hasMasks }: Dataset): string[] {
   return notes;
 }
 
-async function checkSample(sample: Sample): Promise<DatasetProblem[]> {
-  const image = await attempt(() => decodeImage(sample.imagePath));
+/** What is no fault of an image, and is to be known. */
+const NOTES = {
+  pages: 'of several pages or frames: the first of each is read.',
+  turned: 'turned by EXIF orientation, with a mask: masks lie as the pixels of the image file do, unless their size or a tag of their own says that they are upright.',
+} as const;
+type Note = keyof typeof NOTES;
+
+async function checkSample(sample: Sample, memory: MemoryClaim, tell: (note: Note) => void): Promise<DatasetProblem[]> {
+  const image = await attempt(() => decodeImage(sample.imagePath, { memory }));
   if (image instanceof Error) return [unreadable(sample.imagePath, image)];
+  if (image.pages !== undefined) tell('pages');
   if (sample.maskPath === null) return [];
-  const mask = await attempt(() => loadMaskAtOwnSize(sample.maskPath as string));
+  if (image.orientation > 1) tell('turned');
+  const mask = await attempt(() => loadMaskAtOwnSize(sample.maskPath as string, { memory, image }));
   if (mask instanceof Error) return [unreadable(sample.maskPath, mask)];
   const problems: DatasetProblem[] = [];
   if (mask.width !== image.width || mask.height !== image.height) {
@@ -100,7 +114,8 @@ async function attempt<T>(body: () => Promise<T>): Promise<T | Error> {
 }
 
 function unreadable(file: string, error: Error): DatasetProblem {
-  return { kind: 'unreadable', severity: 'error', path: file, message: error.message };
+  const kind = error instanceof ImageError && error.code === 'image/mask-shape' ? 'mask-size' : 'unreadable';
+  return { kind, severity: 'error', path: file, message: error.message };
 }
 
 /** Of a drawn stand-in: what was drawn. */

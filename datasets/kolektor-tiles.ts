@@ -4,6 +4,7 @@ import sharp from 'sharp';
 import { ImageError } from '../lib/errors';
 import { decodeImage } from '../lib/image/decode';
 import { toRgb, type DecodedImage } from '../lib/image/decoded-image';
+import { loadMaskAtOwnSize, type Mask } from '../lib/image/preprocess';
 import type { OnProgress } from '../lib/progress';
 import { writeMask } from './mask-content';
 import { testSplit } from './random-state';
@@ -45,8 +46,8 @@ export async function writeTiles(parts: readonly Part[], folder: string, onProgr
   const normal: Tile[] = [];
   const anomalous: Tile[] = [];
   for (const part of parts) {
-    const label = await decodeImage(part.label).catch(unreadable(part.label, problems));
-    if (label !== undefined) THIRDS.forEach((third) => (cut(label, third).data.some((value) => value !== 0) ? anomalous : normal).push({ part, third }));
+    const label = await loadMaskAtOwnSize(part.label).catch(unreadable(part.label, problems));
+    if (label !== undefined) THIRDS.forEach((third) => (cut(label, third).data.includes(1) ? anomalous : normal).push({ part, third }));
     step();
   }
 
@@ -56,12 +57,12 @@ export async function writeTiles(parts: readonly Part[], folder: string, onProgr
     const [good, defective] = [ofPart(chosen), ofPart(anomalous)];
     const image = good.length + defective.length > 0 ? await decodeImage(part.image).catch(unreadable(part.image, problems)) : undefined;
     if (image !== undefined) {
-      const label = await decodeImage(part.label);
+      const label = await loadMaskAtOwnSize(part.label);
       if (label.width !== image.width || label.height !== image.height) problems.push(otherSize(part, image, label));
       for (const third of good) await writePicture(path.join(places.good, `${part.name}_${third}.png`), cut(image, third));
       for (const third of defective) {
         await writePicture(path.join(places.defect, `${part.name}_${third}.png`), cut(image, third));
-        await writeMask(path.join(places.masks, `${part.name}_${third}_mask.png`), marked(cut(label, third)));
+        await writeMask(path.join(places.masks, `${part.name}_${third}_mask.png`), cut(label, third));
       }
     }
     step();
@@ -71,21 +72,11 @@ export async function writeTiles(parts: readonly Part[], folder: string, onProgr
 }
 
 /** Rows height * third / 3 to height * (third + 1) / 3, both rounded down, as the script's whole-number division does. */
-function cut(picture: DecodedImage, third: number): DecodedImage {
+function cut<Picture extends Pick<DecodedImage, 'width' | 'height' | 'data'>>(picture: Picture, third: number): Picture {
   const { width, height, data } = picture;
   const [from, to] = [third, third + 1].map((count) => Math.floor((height * count) / 3)) as [number, number];
   const row = data.length / height;
   return { ...picture, width, height: to - from, data: data.slice(from * row, to * row) };
-}
-
-/** 1 where any channel is not 0. */
-function marked({ width, height, data }: DecodedImage): { width: number; height: number; data: Uint8Array } {
-  const channels = data.length / (width * height);
-  const mask = new Uint8Array(width * height);
-  data.forEach((value, at) => {
-    if (value !== 0) mask[Math.floor(at / channels)] = 1;
-  });
-  return { width, height, data: mask };
 }
 
 /** Grey stays grey; everything else becomes colour. */
@@ -104,6 +95,6 @@ function unreadable(file: string, problems: DatasetProblem[]): (error: unknown) 
   };
 }
 
-function otherSize({ image, label }: Part, { width, height }: DecodedImage, found: DecodedImage): DatasetProblem {
+function otherSize({ image, label }: Part, { width, height }: DecodedImage, found: Mask): DatasetProblem {
   return { kind: 'mask-size', severity: 'error', path: label, message: `${label} is ${found.width}x${found.height}, its image ${image} ${width}x${height}` };
 }

@@ -2,7 +2,10 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import sharp from 'sharp';
 import { CraneError } from '../lib/errors';
+import { readFrame } from '../lib/image/decode';
+import { inverseOrientation, turn } from '../lib/image/orientation';
 import { loadMaskAtOwnSize, type Mask } from '../lib/image/preprocess';
+import { MemoryBudget } from '../lib/memory-budget';
 import { derivedFolder } from './derived-folder';
 import { stem } from './listing';
 import type { Category, DatasetProblem, Sample } from './sample';
@@ -26,8 +29,8 @@ export async function settleMasks(root: string, categories: readonly Category[],
 async function joinMasks(root: string, categories: readonly Category[]): Promise<Settled> {
   const several = categories.flatMap(({ samples }) => samples.filter(({ maskParts }) => maskParts !== undefined));
   if (several.length === 0) return { categories, problems: [] };
-  const sources = several.flatMap(({ maskParts = [] }) => maskParts);
-  const { folder, problems } = await derivedFolder(root, 'masks-1', sources, async (draft) => {
+  const sources = several.flatMap(({ imagePath, maskParts = [] }) => [imagePath, ...maskParts]);
+  const { folder, problems } = await derivedFolder(root, 'masks-2', sources, async (draft) => {
     const failures: DatasetProblem[] = [];
     for (const [index, sample] of several.entries()) {
       const union = await unionOf(sample).catch(problemOf(sample, failures));
@@ -52,18 +55,21 @@ function nameOf({ imagePath }: Sample, index: number): string {
   return `${String(index).padStart(6, '0')}-${stem(imagePath)}_mask.png`;
 }
 
+/** The union lies as the image's file does, as masks do. */
 async function unionOf({ imagePath, maskParts = [] }: Sample): Promise<Mask> {
-  const [first, ...rest] = await Promise.all(maskParts.map((part) => loadMaskAtOwnSize(part)));
-  const { width, height, data } = first as Mask;
-  const union = Uint8Array.from(data);
-  for (const [index, part] of rest.entries()) {
-    if (part.width !== width || part.height !== height) {
-      const found = `${maskParts[0]} is ${width}x${height}, ${maskParts[index + 1]} ${part.width}x${part.height}`;
+  const image = await readFrame(imagePath);
+  let union: Mask | undefined;
+  for (const part of maskParts) {
+    const mask = await loadMaskAtOwnSize(part, { image });
+    union ??= { ...mask, data: new Uint8Array(mask.data.length) };
+    const { width, height, data } = union;
+    if (mask.width !== width || mask.height !== height) {
+      const found = `${maskParts[0]} is ${width}x${height}, ${part} ${mask.width}x${mask.height}`;
       throw new CraneError('dataset/mask-size', `the masks of ${imagePath} differ in size, so they cannot be joined: ${found}`);
     }
-    for (let at = 0; at < union.length; at++) if (part.data[at] === 1) union[at] = 1;
+    for (let at = 0; at < data.length; at++) if (mask.data[at] === 1) data[at] = 1;
   }
-  return { width, height, data: union };
+  return turn(union as Mask, inverseOrientation(image.orientation));
 }
 
 /** Turns a failure into a complaint about the sample; what is no failure of a picture passes through. */
@@ -87,10 +93,12 @@ const concurrency = 4;
 /** An unreadable mask leaves its image anomalous; opening it again will say why. */
 async function labelByMasks(categories: readonly Category[]): Promise<readonly Category[]> {
   const empty = new Set<Sample>();
+  const budget = new MemoryBudget();
   const queue = categories.flatMap(({ samples }) => samples.filter(({ maskPath }) => maskPath !== null));
   const worker = async (): Promise<void> => {
     for (let sample = queue.shift(); sample !== undefined; sample = queue.shift()) {
-      const mask = await loadMaskAtOwnSize(sample.maskPath as string).catch(() => undefined);
+      const file = sample.maskPath as string;
+      const mask = await budget.run((memory) => loadMaskAtOwnSize(file, { memory })).catch(() => undefined);
       if (mask !== undefined && !mask.data.includes(1)) empty.add(sample);
     }
   };

@@ -3,6 +3,7 @@ import type { Crane } from '../lib/crane';
 import type { Detection } from '../lib/detection';
 import { DatasetError } from '../lib/errors';
 import type { ImageInput } from '../lib/image/input';
+import { readFrame } from '../lib/image/decode';
 import { preprocessMask } from '../lib/image/preprocess';
 import type { OnProgress } from '../lib/progress';
 import type { CategoryEvaluation, Evaluation, GroupEvaluation, ScoredImage } from './evaluation';
@@ -109,6 +110,7 @@ export async function evaluateCategory(
     }
   }
   const stream = crane.stream(inputs(), {
+    wholeBatches: true,
     onFailure: ({ input, error }) => {
       const [failed] = waiting.splice(waiting.findIndex((item) => item.input === input), 1);
       fail(failed?.sample.imagePath ?? String(input), error);
@@ -186,7 +188,9 @@ class CategoryMetrics {
   async add(sample: Sample, { score, map, seconds }: Detection, reference: boolean): Promise<void> {
     const native = map.native as { data: Float32Array; width: number; height: number };
     const unknown = sample.anomalous && sample.maskPath === null;
-    const mask = unknown ? null : await preprocessMask(sample.anomalous ? (sample.maskPath ?? undefined) : undefined, native, { reference });
+    const maskPath = sample.anomalous ? (sample.maskPath ?? undefined) : undefined;
+    const image = maskPath === undefined || reference ? undefined : await readFrame(sample.imagePath);
+    const mask = unknown ? null : await preprocessMask(maskPath, native, { reference, image });
     this.whole.add(sample.anomalous, score, native, mask);
     const group = sample.anomalous ? this.groupOf?.(sample.defect) : undefined;
     if (!sample.anomalous && this.groupOf) {
@@ -194,9 +198,9 @@ class CategoryMetrics {
       this.groups.forEach((measures) => measures.add(false, score, native, mask));
     }
     if (group !== undefined) this.ofGroup(group, native.data.length).add(true, score, native, mask);
-    const { imagePath: path, defect, anomalous, maskPath } = sample;
+    const { imagePath: path, defect, anomalous } = sample;
     this.detectionSeconds += seconds;
-    this.scores.push({ path, defect, anomalous, maskPath, score });
+    this.scores.push({ path, defect, anomalous, maskPath: sample.maskPath, score });
   }
 
   /** A group begins with the normal images that were seen before its first defect. */

@@ -12,6 +12,7 @@ import { describeInput, type ImageInput } from './image/input';
 import type { ScoreMap } from './image/map-file';
 import { preprocessImage, type Preprocessing } from './image/preprocess';
 import { resizeMap } from './image/resize-map';
+import type { MemoryClaim } from './memory-budget';
 import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from './methods/crane/backbone';
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from './methods/crane/build';
 import {
@@ -29,6 +30,7 @@ import { asPromptsWereTrained } from './methods/crane/trained-network';
 import { openSpatial, spatialSourceOf, type OpenSpatialOptions, type SpatialChoice, type SpatialWeights } from './methods/crane/spatial';
 import type { CraneModel } from './methods/crane/model';
 import type { OnProgress } from './progress';
+import { StreamMemory } from './stream-memory';
 import { isOffline } from './weights/download';
 import type { PromptCheckpoint } from './weights/prompt-checkpoint';
 
@@ -87,10 +89,16 @@ export interface StreamOptions {
   /** Called for an image that cannot be scored, which is then left out; without it the error ends the stream. */
   readonly onFailure?: (failure: Failure) => void;
   /**
-   * Keeps each picture with its map, so that an overlay need not decode it again, nor find it changed; as many pictures are
-   * in memory then as there are maps. Default false.
+   * Keeps each picture with its map, so that an overlay need not decode it again, nor find it changed; pictures that take more
+   * than 512 MiB together are decoded again all the same. Default false.
    */
   readonly keepPictures?: boolean;
+  /**
+   * Waits until a batch is full while the source goes on, so that equal inputs are scored in equal batches, and repeated runs
+   * give equal bytes on one machine. For sources that end: a feed that pauses would hold up what has come. Default true for
+   * folders and lists, else false.
+   */
+  readonly wholeBatches?: boolean;
 }
 
 /** An image that could not be read, or whose scores are no numbers. */
@@ -107,6 +115,16 @@ interface Prepared {
   readonly width: number;
   readonly height: number;
   readonly picture: () => RgbImage | Promise<RgbImage>;
+  /** Bytes of the picture where it is kept, else 0. */
+  readonly kept: number;
+}
+
+/** What the network said of one image, and its share of the time that the batch took, in seconds. */
+interface ScoredImage {
+  readonly prepared: Prepared;
+  readonly score: number;
+  readonly native: ScoreMap;
+  readonly share: number;
 }
 
 /** Larger batches are no faster, and a stream's first score would come later. The reference's batches are as large. */
@@ -206,8 +224,8 @@ export class Crane {
 
   /**
    * Scores images as they come, in their order: those of a folder and the folders below it, of a list, of a generator, or
-   * of a feed that never ends. The next images are decoded while the model runs; a feed that pauses is scored up to what
-   * has arrived.
+   * of a feed that never ends. The next images are decoded while the model runs, as many at once as take less than 512 MiB
+   * together, a larger one alone; a feed that pauses is scored up to what has arrived.
    * @throws as `detect`, unless `onFailure` takes the images that cannot be scored
    */
   async *stream(
@@ -215,30 +233,33 @@ export class Crane {
     options: StreamOptions = {},
   ): AsyncGenerator<Detection, void, undefined> {
     this.assertUsable();
-    const { onFailure, keepPictures = false } = options;
+    const { onFailure, keepPictures = false, wholeBatches = typeof source === 'string' || Array.isArray(source) } = options;
     const batchSize = options.batchSize === undefined ? this.batchSize : checkedBatchSize(options.batchSize);
     const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
     const waiting: Promise<Prepared | Failure>[] = [];
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
+    const memory = new StreamMemory(keepPictures);
     let since = performance.now();
     try {
       while (next !== undefined || waiting.length > 0) {
-        const arrived = next && (waiting.length === 0 ? await next : await Promise.race([next, nothingYet()]));
+        const waits = waiting.length === 0 || (wholeBatches && waiting.length < batchSize);
+        const arrived = next && (waits ? await next : await Promise.race([next, nothingYet()]));
         if (arrived?.done) next = undefined;
         else if (arrived) {
           const { value } = arrived;
           // Time that a feed lets pass is not the image's.
           if (waiting.length === 0) since = performance.now();
-          waiting.push(this.prepare(value, keepPictures).catch((error: Error) => ({ input: value, error })));
+          waiting.push(memory.reading((claim) => this.prepare(value, memory, claim)).catch((error: Error) => ({ input: value, error })));
           next = handled(iterator.next());
           // Half of what is decoded waits for its turn while the other half is scored.
           if (waiting.length < 2 * batchSize) continue;
         }
-        if (waiting.length === 0) continue;
-        yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), since, onFailure);
+        if (waiting.length === 0 || (waiting.length < batchSize && wholeBatches && next !== undefined)) continue;
+        yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), since, memory, onFailure);
         since = performance.now();
       }
     } finally {
+      memory.leave();
       // A feed that is waiting for its next image would answer only after that image came.
       if (next !== undefined) void iterator.return?.()?.catch(() => undefined);
     }
@@ -247,6 +268,7 @@ export class Crane {
   private async *scoreBatch(
     batch: readonly (Prepared | Failure)[],
     since: number,
+    memory: StreamMemory,
     onFailure: StreamOptions['onFailure'],
   ): AsyncGenerator<Detection, void, undefined> {
     const fail = (failure: Failure): void => {
@@ -259,31 +281,42 @@ export class Crane {
       else ready.push(item);
     }
     if (ready.length === 0) return;
-    for (const outcome of await this.scorePrepared(ready, since)) {
-      if ('error' in outcome) fail(outcome);
-      else yield outcome;
+    for (const scored of await this.scorePrepared(ready, since)) {
+      const { width, height, kept } = scored.prepared;
+      // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
+      const claim = await memory.forMap(width, height);
+      try {
+        const outcome = this.detection(scored);
+        if ('error' in outcome) fail(outcome);
+        else yield outcome;
+      } finally {
+        claim.release();
+        memory.drop(kept);
+      }
     }
   }
 
   /** Decodes and resizes an image for the network. */
-  private async prepare(input: DetectInput, keepPicture: boolean): Promise<Prepared> {
+  private async prepare(input: DetectInput, stream: StreamMemory, memory: MemoryClaim): Promise<Prepared> {
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
     const { reference, ...rule } = this.description.preprocessing;
     const reading = { reference, offline: this.offline };
-    const decoded = await decodeImage(image, reading);
+    const decoded = await decodeImage(image, { ...reading, memory });
     const { imageSize } = this.model.options;
     const { width, height } = decoded;
+    const kept = stream.keep(decoded);
     return {
       input,
       source: describeInput(image),
       pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule }),
       width,
       height,
-      picture: keepPicture ? kept(decoded) : async () => rgbOf(await decodeImage(image, reading)),
+      picture: kept > 0 ? keeping(decoded) : async () => rgbOf(await decodeImage(image, reading)),
+      kept,
     };
   }
 
-  private async scorePrepared(batch: readonly Prepared[], since: number): Promise<(Detection | Failure)[]> {
+  private async scorePrepared(batch: readonly Prepared[], since: number): Promise<ScoredImage[]> {
     this.assertUsable();
     const side = this.model.options.imageSize;
     const { scores, maps } = tf.tidy(() => {
@@ -300,11 +333,11 @@ export class Crane {
     return batch.map((prepared, index) => {
       const score = values[0][index] as number;
       const native = Float32Array.from(values[1].slice(index * side * side, (index + 1) * side * side));
-      return this.detection(prepared, score, { data: native, width: side, height: side }, share);
+      return { prepared, score, native: { data: native, width: side, height: side }, share };
     });
   }
 
-  private detection(prepared: Prepared, score: number, native: ScoreMap, share: number): Detection | Failure {
+  private detection({ prepared, score, native, share }: ScoredImage): Detection | Failure {
     const { input, source, width, height, picture } = prepared;
     if (!Number.isFinite(score) || !native.data.every(Number.isFinite)) {
       const message = `${source}: its score or map holds values that are no numbers; check the weights and the prompts`;
@@ -340,7 +373,7 @@ function rgbOf(decoded: DecodedImage): RgbImage {
 }
 
 /** A function of its own, so that no other holds the samples in memory. */
-function kept(decoded: DecodedImage): () => RgbImage {
+function keeping(decoded: DecodedImage): () => RgbImage {
   return () => rgbOf(decoded);
 }
 

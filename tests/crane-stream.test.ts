@@ -59,6 +59,24 @@ describeWithGoldens('Crane.stream', () => {
     encode.mockRestore();
   });
 
+  test.each([[true, [3, 3, 1]], [false, [1, 1, 1, 1, 1, 1, 1]]] as const)('whole batches: %s, of images that come one by one', async (wholeBatches, sizes) => {
+    let given = 0;
+    async function* feed(): AsyncGenerator<string> {
+      for (let count = 0; count < 7; count++) {
+        do await new Promise((resolve) => setTimeout(resolve, 5));
+        while (!wholeBatches && given < count); // what waits for whole batches would wait for ever
+        yield picture();
+      }
+    }
+    const forward = jest.spyOn(crane.model, 'forward');
+    for await (const { score } of crane.stream(feed(), { batchSize: 3, wholeBatches })) {
+      expect(score).toBeGreaterThan(0);
+      given++;
+    }
+    expect(forward.mock.calls.map(([images]) => images.shape[0])).toEqual(sizes);
+    forward.mockRestore();
+  });
+
   test('a picture that is kept can be laid under its map when its file has gone', async () => {
     for (const keepPictures of [true, false]) {
       const file = inFolder('part.png');

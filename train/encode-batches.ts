@@ -2,10 +2,11 @@ import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import { TrainingError } from '../lib/errors';
 import type { Preprocessing } from '../lib/image/preprocess';
+import { MemoryBudget } from '../lib/memory-budget';
 import type { CraneModel } from '../lib/methods/crane/model';
 import type { Sample } from '../datasets/sample';
 import type { EncodedImage } from './encoded-image';
-import { decodeSample, readSample, type NetworkInput, type SampleContent } from './network-input';
+import { decodeSample, readSample, type NetworkInput, type SampleIdentity } from './network-input';
 
 /** Images that are decoded at once, while those before them are encoded. */
 const LARGEST_BATCH = 16;
@@ -18,7 +19,7 @@ export interface EncodeBatchesOptions<Entry> {
    * then an image has features that are equal to the last bit whatever else is encoded.
    */
   readonly together: boolean;
-  readonly onImage: (entry: Entry, image: EncodedImage, content: SampleContent) => Promise<void>;
+  readonly onImage: (entry: Entry, image: EncodedImage, identity: SampleIdentity) => Promise<void>;
   /** Told of a sample that cannot be read or decoded; throws where that is the end. */
   readonly onFailure: (entry: Entry, error: unknown) => void;
   readonly signal?: AbortSignal | undefined;
@@ -26,11 +27,11 @@ export interface EncodeBatchesOptions<Entry> {
 
 interface Decoded<Entry> extends NetworkInput {
   readonly entry: Entry;
-  readonly content: SampleContent;
+  readonly identity: SampleIdentity;
 }
 
 /**
- * Runs the frozen encoder over samples; the next ones are decoded meanwhile.
+ * Runs the frozen encoder over samples; the next ones are decoded meanwhile, as many at once as the memory budget takes.
  * @throws TrainingError `training/features` for features that are not finite; what the callbacks throw; the signal's reason
  */
 export async function encodeBatches<Entry extends { readonly sample: Sample }>(
@@ -39,12 +40,15 @@ export async function encodeBatches<Entry extends { readonly sample: Sample }>(
   { preprocessing, together, onImage, onFailure, signal }: EncodeBatchesOptions<Entry>,
 ): Promise<void> {
   const size = Math.min(LARGEST_BATCH, model.imagesAtOnce);
+  const memory = new MemoryBudget();
   const load = (from: number): Promise<PromiseSettledResult<Decoded<Entry>>[]> =>
     Promise.allSettled(
-      entries.slice(from, from + size).map(async (entry) => {
-        const content = await readSample(entry.sample);
-        return { entry, content, ...(await decodeSample(entry.sample, content.contents, model.options.imageSize, preprocessing)) };
-      }),
+      entries.slice(from, from + size).map((entry) =>
+        memory.run(async (claim) => {
+          const { contents, ...identity } = await readSample(entry.sample, claim);
+          return { entry, identity, ...(await decodeSample(entry.sample, contents, model.options.imageSize, preprocessing, claim)) };
+        }),
+      ),
     );
   let next = load(0);
   for (let from = 0; from < entries.length; from += size) {
@@ -60,10 +64,10 @@ export async function encodeBatches<Entry extends { readonly sample: Sample }>(
       await setImmediate();
       signal?.throwIfAborted();
       const features = await encodeBatch(model, batch);
-      for (const [index, { entry, mask, content }] of batch.entries()) {
+      for (const [index, { entry, mask, identity }] of batch.entries()) {
         const { global, patches } = features[index] as Omit<EncodedImage, 'mask'>;
         refuseNotFinite(entry.sample.imagePath, [global, ...patches]);
-        await onImage(entry, { global, patches, mask }, content);
+        await onImage(entry, { global, patches, mask }, identity);
       }
     }
   }

@@ -1,15 +1,15 @@
 import * as os from 'node:os';
 import { formatBytes } from '../lib/bytes';
 import { CraneError, ImageError, TrainingError } from '../lib/errors';
+import { MemoryBudget } from '../lib/memory-budget';
 import type { CraneModel } from '../lib/methods/crane/model';
-import { narrowToHalf } from '../lib/weights/half';
 import type { Sample } from '../datasets/sample';
 import { encodeBatches } from './encode-batches';
-import { anomalousShares, packedBytes, packImage, unpackImage, type EncodedImage, type EncodedSizes } from './encoded-image';
+import { anomalousShares, packedBytes, packImage, unpackImage, halvesOf, type EncodedImage, type EncodedSizes } from './encoded-image';
 import { FeatureCache } from './feature-cache/feature-cache';
 import { featureKey, featureSpace, type FeatureSpace } from './feature-cache/space';
 import type { CacheUse, EncodeOptions, FeaturePrecision } from './feature-store';
-import { decodeSample, readSample, type SampleContent } from './network-input';
+import { decodeSample, readSample, type SampleIdentity } from './network-input';
 import { lossPerPatch } from './trainer';
 
 /** Features together below this are kept in memory. */
@@ -110,9 +110,9 @@ class Encoding {
       const missing = await this.readCached(cache, entries, keep);
       if (missing.length > 0) {
         await cache.fill(bytes, async () => {
-          await this.encode(missing.filter(({ key }) => !cache.has(key)), async (entry, image, content) => {
+          await this.encode(missing.filter(({ key }) => !cache.has(key)), async (entry, image, identity) => {
             // The file may have changed since it was hashed.
-            entry.key = featureKey(space, content.recipe, content.hashes);
+            entry.key = featureKey(space, identity.recipe, identity.hashes);
             const packed = packImage(image);
             await cache.append(entry.key, packed);
             keep(entry.key, unpackImage(new Uint8Array(packed), this.sizes) as EncodedImage);
@@ -157,12 +157,13 @@ class Encoding {
   /** Hashes all files; those that cannot be read are left out. */
   private async identify(samples: readonly Sample[], space: FeatureSpace): Promise<Entry[]> {
     const entries: Entry[] = [];
+    const memory = new MemoryBudget();
     for (let from = 0; from < samples.length; from += FILES_AT_ONCE) {
       this.signal?.throwIfAborted();
       const found = await Promise.all(
         samples.slice(from, from + FILES_AT_ONCE).map(async (sample): Promise<Entry | { sample: Sample; error: unknown }> => {
           try {
-            const { recipe, hashes } = await readSample(sample);
+            const { recipe, hashes } = await memory.run((claim) => readSample(sample, claim));
             return { sample, key: featureKey(space, recipe, hashes) };
           } catch (error) {
             return { sample, error };
@@ -197,12 +198,12 @@ class Encoding {
     }
   }
 
-  private encode(entries: readonly Entry[], onImage: (entry: Entry, image: EncodedImage, content: SampleContent) => Promise<void>): Promise<void> {
+  private encode(entries: readonly Entry[], onImage: (entry: Entry, image: EncodedImage, identity: SampleIdentity) => Promise<void>): Promise<void> {
     return encodeBatches(this.model, entries, {
       preprocessing: this.options.preprocessing,
       together: this.dependsOnBatch,
-      onImage: async (entry, image, content) => {
-        await onImage(entry, image, content);
+      onImage: async (entry, image, identity) => {
+        await onImage(entry, image, identity);
         this.encoded += 1;
         this.advance();
       },
@@ -244,7 +245,7 @@ class Encoding {
 }
 
 function asHalves(image: EncodedImage): EncodedImage {
-  return { ...image, patches: image.patches.map((set) => (set instanceof Float32Array ? narrowToHalf(set) : set)) };
+  return { ...image, patches: image.patches.map(halvesOf) };
 }
 
 function refuseTooLarge(bytes: number, images: number): void {

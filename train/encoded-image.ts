@@ -1,4 +1,5 @@
-import { narrowToHalf, widenHalf } from '../lib/weights/half';
+import { TrainingError } from '../lib/errors';
+import { narrowToHalf, overflowOf, widenHalf } from '../lib/weights/half';
 
 /** Everything that training needs of one image. */
 export interface EncodedImage {
@@ -22,9 +23,26 @@ export function packedBytes({ width, patches, sets, imageSize }: EncodedSizes): 
   return 4 * width + 2 * sets * patches * width + Math.ceil(imageSize ** 2 / 8);
 }
 
+/**
+ * Patch features as halves, bit patterns; those that are so already as they are.
+ * @throws TrainingError `training/precision` where one lies beyond float16
+ */
+export function halvesOf(features: Float32Array | Uint16Array): Uint16Array {
+  if (features instanceof Uint16Array) return features;
+  const overflow = overflowOf(features, 'float16');
+  if (overflow) {
+    throw new TrainingError(
+      'training/precision',
+      `a patch feature is ${overflow.value}, beyond the largest float16, ${overflow.largest}: features of this backbone cannot be kept in half precision; set precision to float32`,
+      { value: overflow.value, largest: overflow.largest },
+    );
+  }
+  return narrowToHalf(features);
+}
+
 /** An encoded image as bytes: the global feature in float32, patch features in float16, one bit per pixel of the mask. */
 export function packImage({ global, patches, mask }: EncodedImage): Uint8Array {
-  const halves = patches.map((set) => (set instanceof Float32Array ? narrowToHalf(set) : set));
+  const halves = patches.map(halvesOf);
   const bits = new Uint8Array(Math.ceil(mask.length / 8));
   for (let index = 0; index < mask.length; index++) {
     if (mask[index] !== 0) bits[index >> 3] = (bits[index >> 3] as number) | (1 << (index & 7));

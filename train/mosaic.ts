@@ -1,6 +1,7 @@
 import type { Sample } from '../datasets/dataset';
 import { decodeImage } from '../lib/image/decode';
 import { preprocessImage, preprocessMask, type Preprocessing } from '../lib/image/preprocess';
+import type { MemoryClaim } from '../lib/memory-budget';
 import { seededUniform } from '../lib/weights/seeded';
 import { naming, type ComposedSample, type NetworkInput } from './network-input';
 import type { TrainingOptions } from './options';
@@ -58,12 +59,13 @@ export function mosaicOf(tiles: readonly Sample[]): Mosaic {
     tiles,
     files: tiles.flatMap(({ imagePath, maskPath }) => [imagePath, maskPath]),
     recipe: 'mosaic 2 x 2',
-    compose: (contents, size, preprocessing) => compose(tiles, contents, size, preprocessing),
+    compose: (contents, size, preprocessing, memory) => compose(tiles, contents, size, preprocessing, memory),
   };
 }
 
 /** Each picture is resized to its quarter, which comes to resizing the pasted four; quarters of an odd side differ by a pixel. */
-async function compose(tiles: readonly Sample[], contents: readonly (Uint8Array | null)[], size: number, { reference, ...rule }: Preprocessing): Promise<NetworkInput> {
+async function compose(tiles: readonly Sample[], contents: readonly (Uint8Array | null)[], size: number, { reference, ...rule }: Preprocessing, memory?: MemoryClaim): Promise<NetworkInput> {
+  const reading = { reference, ...(memory ? { memory } : {}) };
   const pixels = new Float32Array(size * size * 3);
   const mask = new Uint8Array(size * size);
   const half = Math.floor(size / 2);
@@ -71,9 +73,9 @@ async function compose(tiles: readonly Sample[], contents: readonly (Uint8Array 
     const [left, top] = [index % 2 === 0 ? 0 : half, index < 2 ? 0 : half];
     const target = { width: left === 0 ? half : size - half, height: top === 0 ? half : size - half };
     const [image, truth] = [contents[2 * index] as Uint8Array, contents[2 * index + 1] ?? null];
-    const decoded = await naming(imagePath, image, () => decodeImage(image, { reference }));
+    const decoded = await naming(imagePath, image, () => decodeImage(image, reading));
     const ofTile = preprocessImage(decoded, { ...target, ...rule });
-    const maskOfTile = truth === null ? undefined : await naming(maskPath as string, truth, () => preprocessMask(truth, target, { reference }));
+    const maskOfTile = truth === null ? undefined : await naming(maskPath as string, truth, () => preprocessMask(truth, target, { ...reading, image: decoded }));
     for (let row = 0; row < target.height; row++) {
       const at = (top + row) * size + left;
       pixels.set(ofTile.subarray(row * target.width * 3, (row + 1) * target.width * 3), at * 3);

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import * as fs from 'node:fs';
 import type { Sample } from '../datasets/sample';
 import { ImageError } from '../lib/errors';
 import { decodeImage } from '../lib/image/decode';
+import { readBytes } from '../lib/image/input';
 import { preprocessImage, preprocessMask, type Preprocessing } from '../lib/image/preprocess';
+import type { MemoryClaim } from '../lib/memory-budget';
 
 /** One image and its mask as the network and the loss take them. */
 export interface NetworkInput {
@@ -21,15 +22,19 @@ export interface ComposedSample extends Sample {
   /** What is made of the files, in words that are equal only where the same is made: `mosaic 1, order 2013`. Not empty. */
   readonly recipe: string;
   /** @param contents of the files, in their order */
-  compose(contents: readonly (Uint8Array | null)[], size: number, preprocessing: Preprocessing): Promise<NetworkInput>;
+  compose(contents: readonly (Uint8Array | null)[], size: number, preprocessing: Preprocessing, memory?: MemoryClaim): Promise<NetworkInput>;
 }
 
-/** What a sample is made from, and what its features are known by. */
-export interface SampleContent {
-  readonly contents: readonly (Uint8Array | null)[];
+/** What a sample's features are known by. */
+export interface SampleIdentity {
   readonly recipe: string;
   /** sha256 of each file's bytes. */
   readonly hashes: readonly (string | null)[];
+}
+
+/** What a sample is made from. */
+export interface SampleContent extends SampleIdentity {
+  readonly contents: readonly (Uint8Array | null)[];
 }
 
 function isComposed(sample: Sample): sample is ComposedSample {
@@ -38,11 +43,12 @@ function isComposed(sample: Sample): sample is ComposedSample {
 
 /**
  * Reads a sample's files.
+ * @param memory is asked for what they take
  * @throws ImageError `image/not-found`, `image/unreadable`
  */
-export async function readSample(sample: Sample): Promise<SampleContent> {
+export async function readSample(sample: Sample, memory?: MemoryClaim): Promise<SampleContent> {
   const files = isComposed(sample) ? sample.files : [sample.imagePath, sample.maskPath];
-  const contents = await Promise.all(files.map(async (file) => (file === null ? null : await readFile(file))));
+  const contents = await Promise.all(files.map(async (file) => (file === null ? null : await readBytes(file, memory ? { memory } : {}))));
   return {
     contents,
     recipe: isComposed(sample) ? sample.recipe : '',
@@ -53,19 +59,21 @@ export async function readSample(sample: Sample): Promise<SampleContent> {
 /**
  * Decodes what `readSample` read.
  * @param size S, side of the network input in pixels
+ * @param memory is asked for what the pixels take
  * @throws ImageError for a picture or mask that cannot be decoded
  */
-export async function decodeSample(sample: Sample, contents: SampleContent['contents'], size: number, preprocessing: Preprocessing): Promise<NetworkInput> {
-  if (isComposed(sample)) return sample.compose(contents, size, preprocessing);
+export async function decodeSample(sample: Sample, contents: SampleContent['contents'], size: number, preprocessing: Preprocessing, memory?: MemoryClaim): Promise<NetworkInput> {
+  if (isComposed(sample)) return sample.compose(contents, size, preprocessing, memory);
   const [image, mask] = contents as [Uint8Array, Uint8Array | null];
   const { reference, ...rule } = preprocessing;
   const target = { width: size, height: size };
-  const decoded = await naming(sample.imagePath, image, () => decodeImage(image, { reference }));
+  const reading = { reference, ...(memory ? { memory } : {}) };
+  const decoded = await naming(sample.imagePath, image, () => decodeImage(image, reading));
   return {
     pixels: preprocessImage(decoded, { ...target, ...rule }),
     mask: mask === null
       ? await preprocessMask(undefined, target)
-      : await naming(sample.maskPath as string, mask, () => preprocessMask(mask, target, { reference })),
+      : await naming(sample.maskPath as string, mask, () => preprocessMask(mask, target, { ...reading, image: decoded })),
   };
 }
 
@@ -77,15 +85,5 @@ export async function naming<T>(file: string, bytes: Uint8Array, decode: () => P
     if (!(error instanceof ImageError)) throw error;
     const unnamed = `a buffer of ${bytes.byteLength} bytes`;
     throw new ImageError(error.code, error.message.replace(unnamed, () => file), { ...error.data, source: file }, { cause: error.cause });
-  }
-}
-
-async function readFile(file: string): Promise<Uint8Array> {
-  try {
-    return await fs.promises.readFile(file);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw new ImageError('image/not-found', `${file}: no such file; it was there when the set was listed`, { source: file }, { cause: error });
-    throw new ImageError('image/unreadable', `${file}: cannot be read (${code}). Check the rights on the file.`, { source: file, code }, { cause: error });
   }
 }

@@ -107,7 +107,7 @@ class OpenArchive {
 export function partsOf(relative: string): string[] {
   const parts = relative.split(/[\\/]/).filter((part) => part !== '' && part !== '.');
   const last = parts.pop() ?? '';
-  return [...parts, /\.(np[yz]|png|jpe?g|bmp|tiff?|webp)$/i.test(last) ? path.parse(last).name : last];
+  return [...parts, /\.(np[yz]|png|jpe?g|bmp|tiff?|webp|gif|avif)$/i.test(last) ? path.parse(last).name : last];
 }
 
 function namesOf(place: string): string[] {

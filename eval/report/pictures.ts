@@ -4,7 +4,7 @@ import type { Detection } from '../../lib/detection';
 import { decodeImage } from '../../lib/image/decode';
 import { toRgb, type RgbImage } from '../../lib/image/decoded-image';
 import { renderOverlay } from '../../lib/image/heatmap';
-import { loadMaskAtOwnSize, type Mask } from '../../lib/image/preprocess';
+import { loadMaskAtOwnSize, type Mask, type MaskOptions } from '../../lib/image/preprocess';
 import type { OnProgress } from '../../lib/progress';
 import type { ScoredImage } from '../evaluation';
 import { PICTURE_KINDS, type Selection } from './selection';
@@ -51,7 +51,7 @@ export async function renderThumbnails(crane: Crane, { categories }: Selection, 
 async function thumbnailsOf({ source, map }: Detection, { maskPath }: ScoredImage, reference: boolean): Promise<Thumbnails> {
   const decoded = await decodeImage(source, { reference });
   const picture = await shrink({ width: decoded.width, height: decoded.height, data: toRgb(decoded) });
-  const mask = maskPath === null ? undefined : await readableMask(maskPath);
+  const mask = maskPath === null ? undefined : await readableMask(maskPath, { reference, image: decoded });
   const scores = map.native ?? { data: map, width: map.width, height: map.height };
   const overlay = await renderOverlay(scores, picture, { colorBar: false, ...(mask ? { mask } : {}) });
   const { width, height } = picture;
@@ -72,8 +72,8 @@ async function shrink({ width, height, data }: RgbImage): Promise<RgbImage> {
 }
 
 /** A picture without its contour is worth more than no report. */
-async function readableMask(file: string): Promise<Mask | undefined> {
-  return loadMaskAtOwnSize(file).catch(() => undefined);
+async function readableMask(file: string, options: MaskOptions): Promise<Mask | undefined> {
+  return loadMaskAtOwnSize(file, options).catch(() => undefined);
 }
 
 /** The colours of an overlay over grey, from 0 to 1: what the pictures of a page have in common. */

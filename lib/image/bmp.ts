@@ -7,13 +7,15 @@ export interface BmpImage {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
+  /** Of a palette picture: which colour each pixel has, [height, width]. */
+  readonly indices?: Uint8Array;
 }
 
 const RAW = 0;
 const BIT_FIELDS = 3;
 const ALPHA_BIT_FIELDS = 6;
 
-interface BmpHeader {
+export interface BmpHeader {
   readonly width: number;
   readonly height: number;
   readonly bottomUp: boolean;
@@ -21,10 +23,6 @@ interface BmpHeader {
   readonly palette: Uint8Array;
   readonly masks: { readonly red: number; readonly green: number; readonly blue: number; readonly alpha: number };
   readonly pixels: number;
-}
-
-export function isBmp(bytes: Uint8Array): boolean {
-  return bytes.length >= 26 && bytes[0] === 0x42 && bytes[1] === 0x4d;
 }
 
 /**
@@ -36,7 +34,7 @@ export function isBmp(bytes: Uint8Array): boolean {
  * @throws ImageError `image/corrupt`, `image/unsupported` (run-length compression), `image/too-many-pixels`
  */
 export function decodeBmp(bytes: Uint8Array, source: string, maxPixels: number): BmpImage {
-  const header = readHeader(bytes, source);
+  const header = readBmpHeader(bytes, source);
   const { width, height, bits, bottomUp } = header;
   if (width * height > maxPixels) {
     throw new ImageError('image/too-many-pixels', `${source}: ${width} x ${height} pixels, the limit is ${maxPixels}. Shrink it or raise maxPixels.`, { source, width, height, maxPixels });
@@ -51,7 +49,8 @@ export function decodeBmp(bytes: Uint8Array, source: string, maxPixels: number):
   return bits <= 8 ? readIndexed(header, bytes, rowStart, source) : readDirect(header, view, rowStart);
 }
 
-function readHeader(bytes: Uint8Array, source: string): BmpHeader {
+/** @throws ImageError `image/corrupt`, `image/unsupported` */
+export function readBmpHeader(bytes: Uint8Array, source: string): BmpHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const pixels = view.getUint32(10, true);
   const size = view.getUint32(14, true);
@@ -101,6 +100,7 @@ function readIndexed(header: BmpHeader, bytes: Uint8Array, rowStart: (row: numbe
   const mode = !grey ? 'P' : bits === 1 ? '1' : 'L';
   const channels = grey ? 1 : 3;
   const data = new Uint8Array(width * height * channels);
+  const indices = new Uint8Array(grey ? 0 : width * height);
   let write = 0;
   for (let row = 0; row < height; row++) {
     const start = rowStart(row);
@@ -108,10 +108,11 @@ function readIndexed(header: BmpHeader, bytes: Uint8Array, rowStart: (row: numbe
       const bit = column * bits;
       const index = ((bytes[start + (bit >> 3)] as number) >> (8 - bits - (bit & 7))) & last;
       if (index >= colours) throw corrupt(source, `a pixel has colour ${index}, its palette ends at ${colours - 1}`);
+      if (!grey) indices[row * width + column] = index;
       for (let channel = 0; channel < channels; channel++) data[write++] = palette[index * 3 + channel] as number;
     }
   }
-  return { mode, width, height, data };
+  return { mode, width, height, data, ...(grey ? {} : { indices }) };
 }
 
 /** Whether colour n is the grey n (of two colours: black and white, in this order). */

@@ -1,30 +1,17 @@
-import sharp, { type Metadata, type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { ImageError, UsageError } from '../errors';
-import { decodeBmp, isBmp } from './bmp';
-import { CHANNELS, type DecodedImage, type PixelMode } from './decoded-image';
-import { describeInput, isBytes, isRawPixels, isSharp, readBytes, type ImageInput, type RawPixels, type ReadLimits } from './input';
-import { readPngHeader } from './png-header';
-import { isJpegTiff } from './tiff-header';
+import { decodeBmp, readBmpHeader } from './bmp';
+import { CHANNELS, type DecodedImage, type ImageFrame, type PixelMode } from './decoded-image';
+import { isLossy, kindOf } from './file-kind';
+import { describeInput, isBytes, isRawPixels, isSharp, readBytes, type ImageInput, type RawPixels } from './input';
+import { checkPixels, corrupt, DEFAULT_MAX_PIXELS, openPicture, pipelineOf, reasonOf, type DecodeOptions, type PictureFile } from './picture-file';
 
-export interface DecodeOptions extends ReadLimits {
-  /**
-   * Read as the reference program does: EXIF orientation ignored, 16-bit samples clipped at 255. By default orientation
-   * is applied and 16 bits are scaled. Default false.
-   */
-  readonly reference?: boolean;
-  /** Largest width x height. Default 268 402 689 (16383 squared). */
-  readonly maxPixels?: number;
-}
-
-export const DEFAULT_MAX_PIXELS = 16383 ** 2;
-
-const FORMATS = ['png', 'jpeg', 'webp', 'tiff', 'gif', 'heif'] as const;
-const FORMAT_NAMES = 'PNG, JPEG, WebP, TIFF, GIF, AVIF or BMP';
+export { DEFAULT_MAX_PIXELS, type DecodeOptions } from './picture-file';
 
 /**
- * Decodes a picture into its own mode, as Pillow would: grey stays grey, palettes stay palettes, 16-bit grey stays 16 bit.
- * PNG, JPEG, WebP, TIFF, AVIF, uncompressed BMP, first frame of GIF; JPEG at full size, without shrink-on-load. Embedded colour
- * profiles are ignored, as in the reference.
+ * Decodes a picture into its own mode, as Pillow would: grey stays grey, palettes stay palettes, inks stay inks, 16-bit grey
+ * stays 16 bit. PNG, JPEG, WebP, TIFF, AVIF, uncompressed BMP, GIF; of several pages or frames the first; JPEG at full size,
+ * without shrink-on-load. Embedded colour profiles are ignored, as in the reference.
  *
  * @returns samples [height, width, channels], with EXIF orientation applied unless `reference`
  * @throws ImageError naming the picture: `image/not-found`, `image/unreadable`, `image/empty`, `image/too-large`,
@@ -40,90 +27,88 @@ export async function decodeImage(input: ImageInput, options: DecodeOptions = {}
     throw new UsageError('image/input', `a picture was expected (path, URL, bytes, sharp instance or raw pixels), found ${source}`, { found: source });
   }
   const bytes = await readBytes(input, options);
-  return decodeBytes(bytes, source, options);
+  if (kindOf(bytes) === 'bmp') return decodeBitmap(bytes, source, options);
+  const picture = await openPicture(bytes, source, options);
+  await options.memory?.grow(pixelBytes(picture));
+  return decodePicture(picture, options.reference ?? false);
 }
 
-async function decodeBytes(bytes: Uint8Array, source: string, options: DecodeOptions): Promise<DecodedImage> {
-  const reference = options.reference ?? false;
-  const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
-  if (isBmp(bytes)) return { ...decodeBmp(bytes, source, maxPixels), reference, source };
+/**
+ * How a picture file is shown, from its header alone.
+ * @throws ImageError as {@link decodeImage}
+ */
+export async function readFrame(input: string | URL | Uint8Array, options: DecodeOptions = {}): Promise<ImageFrame> {
+  const source = describeInput(input);
+  const bytes = await readBytes(input, options);
+  if (kindOf(bytes) === 'bmp') {
+    const { width, height } = readBmpHeader(bytes, source);
+    return { width, height, orientation: 1 };
+  }
+  const { metadata, orientation } = await openPicture(bytes, source, options);
+  const [width, height] = orientation > 4 ? [metadata.height, metadata.width] : [metadata.width, metadata.height];
+  return { width, height, orientation };
+}
 
-  const pipeline = sharp(bytes, {
-    // Truncated and broken data is an error, as in Pillow; harmless warnings of the codecs are not.
-    failOn: 'error',
-    // Checked below, where the message can say what was found. The codecs' own safety limits stay on.
-    limitInputPixels: false,
-    ignoreIcc: true,
-  });
-  const metadata = await pipeline.metadata().catch((error: unknown) => {
-    throw unreadable(source, bytes, error);
-  });
-  checkFormat(metadata, source, maxPixels);
+async function decodeBitmap(bytes: Uint8Array, source: string, { reference = false, maxPixels = DEFAULT_MAX_PIXELS, memory }: DecodeOptions): Promise<DecodedImage> {
+  const header = readBmpHeader(bytes, source);
+  checkPixels(header.width, header.height, source, maxPixels);
+  await memory?.grow(header.width * header.height * 4);
+  const { mode, width, height, data } = decodeBmp(bytes, source, maxPixels);
+  return { mode, width, height, data, reference, orientation: 1, source };
+}
 
-  const mode = modeOf(metadata, bytes);
+/** What decoding takes at once: the samples, and a copy in which they are turned or sorted. */
+export function pixelBytes({ metadata: { width, height, channels = 3, depth } }: PictureFile): number {
+  return 2 * width * height * Math.max(3, channels) * (depth === 'uchar' || depth === 'char' ? 1 : depth === 'ushort' || depth === 'short' ? 2 : 8);
+}
+
+async function decodePicture({ bytes, source, metadata, mode, alphaAt, kind, orientation, pages }: PictureFile, reference: boolean): Promise<DecodedImage> {
+  if (metadata.depth !== 'uchar' && metadata.depth !== 'ushort') {
+    throw new ImageError('image/unsupported', `${source}: its samples are of the type "${metadata.depth ?? 'unknown'}"; pictures of 8 or 16 bits are read. Convert it to one of these, so that it is clear which value is white.`, { source, depth: metadata.depth });
+  }
+  const pipeline = pipelineOf(bytes);
   // Pillow turns a TIFF by its orientation tag while loading; other formats it leaves lying.
-  if (!reference || metadata.format === 'tiff') pipeline.autoOrient();
-  const wide = mode === 'I;16';
+  const turned = !reference || kind === 'tiff';
+  if (turned) pipeline.autoOrient();
+  const wide = mode === 'I;16' || (mode === 'CMYK' && metadata.depth === 'ushort');
   const grey = mode === 'L' || mode === '1';
+  // Inks would be turned into colours by a profile, and back.
+  if (mode === 'CMYK') pipeline.pipelineColourspace('cmyk');
   const { data, info } = await pipeline
-    .toColourspace(wide ? 'grey16' : grey ? 'b-w' : 'srgb')
+    .toColourspace(mode === 'CMYK' ? 'cmyk' : wide ? 'grey16' : grey ? 'b-w' : 'srgb')
     .raw({ depth: wide ? 'ushort' : 'uchar' })
     .toBuffer({ resolveWithObject: true })
     .catch((error: unknown) => {
-      throw unreadable(source, bytes, error);
+      throw corrupt(source, error);
     });
   const samples = wide ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2) : plain(data);
+  // Grey comes as three equal colours beside alpha.
+  const spread = mode === 'LA' ? info.channels - (metadata.channels ?? info.channels) : 0;
+  const picked = pickChannels(samples, info.channels, mode, alphaAt + spread);
   return {
     mode,
     width: info.width,
     height: info.height,
-    data: pickChannels(samples, info.channels, mode),
+    data: mode === 'CMYK' && wide ? Uint8Array.from(picked, (value) => value >> 8) : picked,
     reference,
+    orientation: turned ? orientation : 1,
     source,
-    ...(metadata.format === 'jpeg' || isJpegTiff(bytes) ? { lossy: true } : {}),
+    ...(isLossy(kind, bytes) ? { lossy: true } : {}),
+    ...(pages > 1 ? { pages } : {}),
   };
 }
 
-/** The mode that Pillow would open the picture in. */
-function modeOf(metadata: Metadata, bytes: Uint8Array): PixelMode {
-  const header = readPngHeader(bytes);
-  if (header) {
-    switch (header.colour) {
-      // A colour declared transparent does not make an alpha channel, here and in the other cases without "alpha".
-      case 'grey':
-        return header.depth === 1 ? '1' : header.depth === 16 ? 'I;16' : 'L';
-      case 'palette':
-        return 'P';
-      case 'grey-alpha':
-        return 'LA';
-      case 'rgba':
-        return 'RGBA';
-      case 'rgb':
-        return 'RGB';
-    }
-  }
-  if (metadata.isPalette === true || metadata.format === 'gif') return 'P';
-  const alpha = metadata.hasAlpha === true;
-  const channels = (metadata.channels ?? 3) - (alpha ? 1 : 0);
-  if (channels === 1 && (metadata.space === 'b-w' || metadata.space === 'grey16')) {
-    if (metadata.depth === 'ushort') return alpha ? 'LA' : 'I;16';
-    if (alpha) return 'LA';
-    return metadata.bitsPerSample === 1 ? '1' : 'L';
-  }
-  return alpha ? 'RGBA' : 'RGB';
-}
-
-/** From what the decoder gave (1 to 4 channels) to the channels of the mode. */
-function pickChannels<Samples extends Uint8Array | Uint16Array>(data: Samples, found: number, mode: PixelMode): Samples {
+/** From what the decoder gave to the channels of the mode. */
+function pickChannels<Samples extends Uint8Array | Uint16Array>(data: Samples, found: number, mode: PixelMode, alphaAt: number): Samples {
   const wanted = CHANNELS[mode];
   if (found === wanted) return data;
   const pixels = data.length / found;
   const out = (data.BYTES_PER_ELEMENT === 2 ? new Uint16Array(pixels * wanted) : new Uint8Array(pixels * wanted)) as Samples;
-  const alphaAt = mode === 'LA' || mode === 'RGBA' ? wanted - 1 : -1;
+  const places = Array.from({ length: wanted }, (_, channel) => Math.min(channel, found - 1));
+  if (mode === 'LA' || mode === 'RGBA') places[wanted - 1] = Math.min(alphaAt, found - 1);
   for (let pixel = 0; pixel < pixels; pixel++) {
     for (let channel = 0; channel < wanted; channel++) {
-      const from = channel === alphaAt ? found - 1 : Math.min(channel, found - 1);
-      out[pixel * wanted + channel] = data[pixel * found + from] as number;
+      out[pixel * wanted + channel] = data[pixel * found + (places[channel] as number)] as number;
     }
   }
   return out;
@@ -154,54 +139,10 @@ function wrapRaw(input: RawPixels, source: string, options: DecodeOptions): Deco
     );
   }
   checkPixels(width, height, source, options.maxPixels ?? DEFAULT_MAX_PIXELS);
-  return { mode, width, height, data: plain(data), reference: options.reference ?? false, source };
+  return { mode, width, height, data: plain(data), reference: options.reference ?? false, orientation: 1, source };
 }
 
 /** The same memory as a Uint8Array of this realm, whether it came as Buffer or clamped array. */
 function plain(data: Uint8Array | Uint8ClampedArray): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
-function checkFormat(metadata: Metadata, source: string, maxPixels: number): void {
-  const { format, width = 0, height = 0, depth, compression } = metadata;
-  if (!(FORMATS as readonly string[]).includes(format ?? '')) {
-    throw new ImageError('image/unsupported', `${source}: a file of the kind "${format ?? 'unknown'}"; ${FORMAT_NAMES} is read. Convert it to PNG.`, { source, format });
-  }
-  if (format === 'heif' && compression !== 'av1') {
-    throw new ImageError('image/unsupported', `${source}: a HEIC picture (${compression ?? 'unknown'} compression), whose codec is not free; ${FORMAT_NAMES} is read. Convert it to JPEG or PNG.`, { source, format, compression });
-  }
-  if (depth !== 'uchar' && depth !== 'ushort') {
-    throw new ImageError('image/unsupported', `${source}: its samples are of the type "${depth ?? 'unknown'}"; pictures of 8 or 16 bits are read. Convert it to one of these, so that it is clear which value is white.`, { source, depth });
-  }
-  checkPixels(width, height, source, maxPixels);
-}
-
-function checkPixels(width: number, height: number, source: string, maxPixels: number): void {
-  if (width * height > maxPixels) {
-    throw new ImageError('image/too-many-pixels', `${source}: ${width} x ${height} pixels, the limit is ${maxPixels}. Shrink it or raise maxPixels.`, { source, width, height, maxPixels });
-  }
-}
-
-function unreadable(source: string, bytes: Uint8Array, error: unknown): ImageError {
-  const reason = reasonOf(error);
-  if (/unsupported image format/i.test(reason)) {
-    return new ImageError(
-      'image/unknown-format',
-      `${source}: not a picture that can be read, it ${beginning(bytes)}. ${FORMAT_NAMES} was expected.`,
-      { source },
-      { cause: error },
-    );
-  }
-  return new ImageError('image/corrupt', `${source}: damaged or cut off (${reason}). Copy or export it again.`, { source, reason }, { cause: error });
-}
-
-/** The first line of what libvips says; it repeats itself. */
-function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
-}
-
-function beginning(bytes: Uint8Array): string {
-  const head = bytes.subarray(0, 16);
-  const text = Buffer.from(head).toString('latin1');
-  return /^[\x20-\x7e\s]+$/.test(text) ? `begins with the text ${JSON.stringify(text)}` : `begins with the bytes ${Buffer.from(head).toString('hex')}`;
 }

@@ -1,27 +1,37 @@
 import { ImageError } from '../errors';
+import { multiply255 } from './premultiply';
 
 /**
  * How a picture keeps its samples, under Pillow's names: bilevel, grey, grey with alpha, palette, colour, colour with
- * alpha, 16-bit grey. The mode decides how a picture is resampled, see spec 1.2.
+ * alpha, inks (255 is full ink), 16-bit grey. The mode decides how a picture is resampled, see spec 1.2.
  */
-export type PixelMode = '1' | 'L' | 'LA' | 'P' | 'RGB' | 'RGBA' | 'I;16';
+export type PixelMode = '1' | 'L' | 'LA' | 'P' | 'RGB' | 'RGBA' | 'CMYK' | 'I;16';
 
 /** How many samples a pixel has. Palette pictures are kept expanded to their colours. */
 export const CHANNELS: Readonly<Record<PixelMode, number>> = {
-  '1': 1, L: 1, LA: 2, P: 3, RGB: 3, RGBA: 4, 'I;16': 1,
+  '1': 1, L: 1, LA: 2, P: 3, RGB: 3, RGBA: 4, CMYK: 4, 'I;16': 1,
 };
 
-/** A picture in memory: rows from the top, samples interleaved, [height, width, channels of the mode]. */
-export interface DecodedImage {
-  readonly mode: PixelMode;
+/** How a picture file is shown. */
+export interface ImageFrame {
+  /** As shown: turned as the orientation says. */
   readonly width: number;
   readonly height: number;
+  /** The EXIF tag by which the file's pixels are turned, 1 (not at all) to 8. */
+  readonly orientation: number;
+}
+
+/** A picture in memory: rows from the top, samples interleaved, [height, width, channels of the mode]. */
+export interface DecodedImage extends ImageFrame {
+  readonly mode: PixelMode;
   /** 0..255 (bilevel: 0 or 255); 0..65535 in a Uint16Array for 'I;16'. */
   readonly data: Uint8Array | Uint16Array;
   /** Read as the reference program reads: 16-bit samples above 255 count as white instead of being scaled. */
   readonly reference: boolean;
-  /** Whether the file was a JPEG, or a TIFF packed as one, whose samples are near what was drawn and not equal to it. */
+  /** Whether the file keeps samples that are near what was drawn and not equal to it, as JPEG does. */
   readonly lossy?: boolean;
+  /** How many pictures the file holds, where it is not one: pages of TIFF, frames of GIF and WebP. This is the first. */
+  readonly pages?: number;
   /** Where it came from, for messages: a path, a URL, "a buffer of 12 bytes", "raw pixels". */
   readonly source: string;
 }
@@ -51,6 +61,7 @@ export function toRgb(image: Pick<DecodedImage, 'mode' | 'data' | 'reference' | 
     );
   }
   if ((mode === 'RGB' || mode === 'P') && data.BYTES_PER_ELEMENT === 1) return data as Uint8Array;
+  if (mode === 'CMYK') return inksToRgb(data);
   const grey = channels < 3;
   const bytes = mode === 'I;16' ? narrow(data, image.reference) : data;
   const out = new Uint8Array(width * height * 3);
@@ -58,6 +69,16 @@ export function toRgb(image: Pick<DecodedImage, 'mode' | 'data' | 'reference' | 
     out[write] = bytes[read] as number;
     out[write + 1] = bytes[grey ? read : read + 1] as number;
     out[write + 2] = bytes[grey ? read : read + 2] as number;
+  }
+  return out;
+}
+
+/** Pillow's conversion of inks: what cyan, magenta and yellow leave of what black leaves. */
+function inksToRgb(data: ArrayLike<number>): Uint8Array {
+  const out = new Uint8Array((data.length / 4) * 3);
+  for (let read = 0, write = 0; write < out.length; read += 4, write += 3) {
+    const left = 255 - (data[read + 3] as number);
+    for (let ink = 0; ink < 3; ink++) out[write + ink] = left - multiply255(data[read + ink] as number, left);
   }
   return out;
 }

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import { UsageError } from '../errors';
 
 /** Suffixes that count as pictures, in lower case. */
-export const imageSuffixes: readonly string[] = ['.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp'];
+export const imageSuffixes: readonly string[] = ['.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.gif', '.avif'];
 
 export function isImageName(name: string): boolean {
   return !isHidden(name) && imageSuffixes.includes(path.extname(name).toLowerCase());
@@ -11,47 +11,80 @@ export function isImageName(name: string): boolean {
 
 /** Pictures directly in a folder, sorted; hidden files skipped, links followed. Empty where the folder is not there. */
 export function listImages(folder: string): string[] {
-  return listEntries(folder, (entry) => isImageName(entry.name) && !isFolder(folder, entry));
+  return listEntries(folder, (entry) => isImageName(entry.name) && !leadsToFolder(folder, entry));
 }
 
 /** Folders directly in a folder, sorted; hidden ones skipped, links followed. */
 export function listFolders(folder: string): string[] {
-  return listEntries(folder, (entry) => !isHidden(entry.name) && isFolder(folder, entry));
+  return listEntries(folder, (entry) => !isHidden(entry.name) && leadsToFolder(folder, entry));
 }
 
 /** Files directly in a folder, sorted, hidden ones as well. */
 export function listFiles(folder: string): string[] {
-  return listEntries(folder, (entry) => !isFolder(folder, entry));
+  return listEntries(folder, (entry) => !leadsToFolder(folder, entry));
+}
+
+/** Files below a folder, and the folders that could not be looked into. */
+export interface Walk {
+  readonly files: readonly string[];
+  readonly unreadable: readonly { readonly folder: string; readonly code: string }[];
 }
 
 /**
  * Pictures in a folder and the folders below it, in a fixed order.
- * @throws UsageError where it is no folder, or holds no picture
+ * @throws UsageError where it is no folder, or holds no picture, or one that is below it cannot be read
  */
 export function imagesBelow(folder: string): string[] {
   const found = filesBelow(folder, isImageName);
   if (found.length > 0) return found;
-  throw new UsageError('usage/empty-folder', `${folder}: no images in this folder or below it; looked for ${imageSuffixes.join(', ')}`, { folder });
+  throw noImages(folder);
+}
+
+/** As {@link imagesBelow}, but naming folders that cannot be read beside the pictures of the others. @throws UsageError where it is no folder */
+export function walkImages(folder: string): { readonly images: readonly string[]; readonly unreadable: Walk['unreadable'] } {
+  const { files, unreadable } = walk(folder, isImageName);
+  return { images: files, unreadable };
+}
+
+/** The error for a folder without images. */
+export function noImages(folder: string): UsageError {
+  return new UsageError('usage/empty-folder', `${folder}: no images in this folder or below it; looked for ${imageSuffixes.join(', ')}`, { folder });
 }
 
 /**
  * Files in a folder and the folders below it whose names are wanted, in a fixed order; hidden ones skipped, links followed.
- * @throws UsageError where it is no folder
+ * @throws UsageError where it is no folder, or one that is below it cannot be read
  */
 export function filesBelow(folder: string, wanted: (name: string) => boolean): string[] {
-  if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+  const { files, unreadable } = walk(folder, wanted);
+  const [first] = unreadable;
+  if (first) throw new UsageError('usage/unreadable-folder', `${first.folder}: cannot be read (${first.code}). Check the rights on the folder.`, { ...first });
+  return [...files];
+}
+
+function walk(folder: string, wanted: (name: string) => boolean): Walk {
+  if (!isFolder(folder)) {
     throw new UsageError('usage/no-folder', `${folder}: a folder of images was expected; one image alone is scored with detect`, { folder });
   }
   const visited = new Set<string>();
-  const collect = (below: string): string[] => {
-    // A link may lead back to where it stands.
-    const real = fs.realpathSync(below);
-    if (visited.has(real)) return [];
-    visited.add(real);
-    const files = listEntries(below, (entry) => !isHidden(entry.name) && wanted(entry.name) && !isFolder(below, entry));
-    return [...files, ...listFolders(below).flatMap(collect)];
+  const files: string[] = [];
+  const unreadable: { folder: string; code: string }[] = [];
+  const visit = (below: string): void => {
+    try {
+      // A link may lead back to where it stands.
+      const real = fs.realpathSync(below);
+      if (visited.has(real)) return;
+      visited.add(real);
+      files.push(...listEntries(below, (entry) => !isHidden(entry.name) && wanted(entry.name) && !leadsToFolder(below, entry)));
+      listFolders(below).forEach(visit);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === undefined) throw error;
+      unreadable.push({ folder: below, code });
+    }
   };
-  return collect(folder);
+  visit(folder);
+  return { files, unreadable };
 }
 
 function listEntries(folder: string, wanted: (entry: fs.Dirent) => boolean): string[] {
@@ -73,7 +106,15 @@ export function isHidden(name: string): boolean {
   return name.startsWith('.') || name === '__MACOSX' || name === 'Thumbs.db';
 }
 
-function isFolder(parent: string, entry: fs.Dirent): boolean {
-  if (!entry.isSymbolicLink()) return entry.isDirectory();
-  return fs.statSync(path.join(parent, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false;
+function leadsToFolder(parent: string, entry: fs.Dirent): boolean {
+  return entry.isSymbolicLink() ? isFolder(path.join(parent, entry.name)) : entry.isDirectory();
+}
+
+/** Whether a path is a folder or leads to one; a link to itself, or a name too long, does not. */
+export function isFolder(place: string): boolean {
+  try {
+    return fs.statSync(place).isDirectory();
+  } catch {
+    return false;
+  }
 }

@@ -2,6 +2,8 @@ import * as fs from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Sharp } from 'sharp';
 import { ImageError } from '../errors';
+import type { MemoryClaim } from '../memory-budget';
+import { FileRefusal, readRegularFile } from '../regular-file';
 
 /** Pixels that a program already has: uint8 [height, width, channels], rows from the top, 1 (grey) to 4 (RGBA) channels. */
 export interface RawPixels {
@@ -25,6 +27,8 @@ export interface ReadLimits {
   readonly timeout?: number;
   /** Refuse downloads. Default false. */
   readonly offline?: boolean;
+  /** Asked for what a file takes before it is read, and for what its pixels take before they are decoded. */
+  readonly memory?: MemoryClaim;
 }
 
 const FILE_LIMIT = 2 ** 30;
@@ -99,22 +103,23 @@ function asUrl(input: string | URL): URL | undefined {
   return /^(file|https?|data|ftp):/i.test(input) && URL.canParse(input) ? new URL(input) : undefined;
 }
 
-async function readFile(path: string, limits: ReadLimits): Promise<Uint8Array> {
-  const maxBytes = limits.maxBytes ?? FILE_LIMIT;
+async function readFile(path: string, { maxBytes = FILE_LIMIT, memory }: ReadLimits): Promise<Uint8Array> {
+  // How large it is decides what to wait for; what it is, and whether it is there, is told below.
+  await memory?.grow((await fs.stat(path).catch(() => undefined))?.size ?? 0);
   try {
-    const stat = await fs.stat(path);
-    if (stat.isDirectory()) {
-      throw new ImageError('image/unreadable', `${path}: is a folder, a picture file was expected. Name the files in it one by one.`, { source: path });
-    }
-    if (stat.size > maxBytes) throw tooLarge(path, stat.size, maxBytes);
-    return await fs.readFile(path);
+    return await readRegularFile(path, maxBytes);
   } catch (error) {
-    if (error instanceof ImageError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new ImageError('image/not-found', `${path}: no such file. Check the path; it is taken relative to ${process.cwd()}.`, { source: path }, { cause: error });
+    if (!(error instanceof FileRefusal)) throw error;
+    const { reason, found } = error;
+    if (reason === 'size') throw tooLarge(path, error.bytes, maxBytes);
+    if (reason === 'kind') {
+      const advice = found === 'a folder' ? 'Name the files in it one by one.' : 'It is not opened, since it may never end.';
+      throw new ImageError('image/unreadable', `${path}: is ${found}, a picture file was expected. ${advice}`, { source: path });
     }
-    throw new ImageError('image/unreadable', `${path}: cannot be read (${code ?? String(error)}). Check the rights on the file.`, { source: path, code }, { cause: error });
+    if (reason === 'ENOENT' || reason === 'ENOTDIR') {
+      throw new ImageError('image/not-found', `${path}: ${found}. Check the path; it is taken relative to ${process.cwd()}.`, { source: path }, { cause: error.cause });
+    }
+    throw new ImageError('image/unreadable', `${path}: ${found}. Check the file and the rights on it.`, { source: path, code: reason }, { cause: error.cause });
   }
 }
 

@@ -4,7 +4,7 @@
  */
 
 /** round(a * b / 255) for a and b in 0..255, without a division. */
-function multiply255(a: number, b: number): number {
+export function multiply255(a: number, b: number): number {
   const product = a * b + 128;
   return ((product >> 8) + product) >> 8;
 }

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { UsageError } from '../errors';
 import { FileArrivals, type FileStamp } from './file-arrivals';
-import { isHidden, isImageName } from './image-files';
+import { isFolder, isHidden, isImageName } from './image-files';
 
 export interface WatchOptions {
   /** Leaves out the images that are there already, until they change. Default false. */
@@ -252,10 +252,6 @@ export class WatchedFolder implements AsyncIterable<string> {
 
 function stampOf({ size, mtimeMs }: fs.Stats): FileStamp {
   return { size, modified: mtimeMs };
-}
-
-function isFolder(link: string): boolean {
-  return fs.statSync(link, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function realPath(place: string): string {

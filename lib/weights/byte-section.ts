@@ -75,16 +75,3 @@ export function subsection(section: ByteSection, start: number, size: number): B
     },
   };
 }
-
-/** Bytes that are already in memory, such as a small inflated record. */
-export function memorySection(bytes: Uint8Array): ByteSection {
-  return {
-    size: bytes.byteLength,
-    readInto(offset, target) {
-      if (!(offset >= 0) || !(offset + target.byteLength <= bytes.byteLength)) {
-        throw new WeightsError('weights/truncated', `bytes ${offset} to ${offset + target.byteLength} of ${bytes.byteLength}`);
-      }
-      target.set(bytes.subarray(offset, offset + target.byteLength));
-    },
-  };
-}

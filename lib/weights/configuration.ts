@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../errors';
+import { parseJson, readJsonFile } from './json-file';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -11,36 +12,31 @@ export const folderOf = (source: string): string => (fs.statSync(source).isDirec
 
 /**
  * A JSON object beside weights; undefined where there is no such file.
- * @throws WeightsError `weights/config` for a file that holds no JSON object
+ * @throws WeightsError `weights/config` for a file that holds no JSON object, and what `readJsonFile` throws
  */
 export function readJsonObject(file: string): Json | undefined {
-  let text: string;
-  try {
-    text = fs.readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new WeightsError('weights/config', `${file} cannot be read (${code}); it would say how the weights beside it are to be used`, { path: file }, { cause: error });
-  }
-  return parseJsonObject(text, file);
+  if (isAbsent(file)) return undefined;
+  const value = readJsonFile(file);
+  if (isObject(value)) return value;
+  throw notAnObject(file);
 }
+
+/** Whatever else hinders reading is for the reader to name. */
+function isAbsent(file: string): boolean {
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
+}
+
+const notAnObject = (name: string): WeightsError => new WeightsError('weights/config', `${name} is not a JSON object`, { path: name });
 
 /** @param name what the text is, for the message. @throws WeightsError `weights/config` */
 export function parseJsonObject(text: string, name: string): Json {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isObject(value) && !isDeeperThan(value, DEEPEST)) return value;
-  } catch {
-    // Reported below together with JSON that is not an object.
-  }
-  throw new WeightsError('weights/config', `${name} is not a JSON object of at most ${DEEPEST} levels`, { path: name });
-}
-
-/** No configuration is deeper; values are compared and shown by functions that call themselves for each level. */
-const DEEPEST = 64;
-
-function isDeeperThan(value: unknown, levels: number): boolean {
-  return typeof value === 'object' && value !== null && (levels === 0 || Object.values(value).some((member) => isDeeperThan(member, levels - 1)));
+  const value = parseJson(Buffer.from(text), () => notAnObject(name));
+  if (isObject(value)) return value;
+  throw notAnObject(name);
 }
 
 /** Says that something is not set: an unknown field with such a value switches nothing on. */

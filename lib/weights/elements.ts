@@ -4,7 +4,7 @@ import type { ElementType } from './tensor-source';
 
 export const BYTES_PER_ELEMENT: Readonly<Record<ElementType, number>> = {
   float64: 8, float32: 4, float16: 2, bfloat16: 2,
-  int64: 8, int32: 4, int16: 2, int8: 1, uint8: 1, bool: 1,
+  int64: 8, int32: 4, int16: 2, int8: 1, uint64: 8, uint32: 4, uint16: 2, uint8: 1, bool: 1,
 };
 
 export const isInteger = (dtype: ElementType): boolean => !/float/.test(dtype);
@@ -27,14 +27,16 @@ export function isShape(shape: readonly unknown[]): shape is readonly number[] {
 type Numbers = Float32Array | Float64Array;
 
 /** Little-endian elements as a typed array over the same memory; `bytes` must start at a multiple of 8. */
-function elementsOf(bytes: Uint8Array, dtype: ElementType): ArrayLike<number> | BigInt64Array | Uint16Array {
+function elementsOf(bytes: Uint8Array, dtype: ElementType): ArrayLike<number> | BigInt64Array | BigUint64Array | Uint16Array {
   const { buffer, byteOffset } = bytes;
   const length = bytes.byteLength / BYTES_PER_ELEMENT[dtype];
   switch (dtype) {
     case 'float64': return new Float64Array(buffer, byteOffset, length);
     case 'float32': return new Float32Array(buffer, byteOffset, length);
-    case 'float16': case 'bfloat16': return new Uint16Array(buffer, byteOffset, length);
+    case 'float16': case 'bfloat16': case 'uint16': return new Uint16Array(buffer, byteOffset, length);
     case 'int64': return new BigInt64Array(buffer, byteOffset, length);
+    case 'uint64': return new BigUint64Array(buffer, byteOffset, length);
+    case 'uint32': return new Uint32Array(buffer, byteOffset, length);
     case 'int32': return new Int32Array(buffer, byteOffset, length);
     case 'int16': return new Int16Array(buffer, byteOffset, length);
     case 'int8': return new Int8Array(buffer, byteOffset, length);
@@ -42,35 +44,63 @@ function elementsOf(bytes: Uint8Array, dtype: ElementType): ArrayLike<number> | 
   }
 }
 
+/** Largest magnitude below which float32, or float64, holds every integer. */
+const EXACT_INTEGERS = { single: 2 ** 24, double: 2 ** 53 } as const;
+
 /**
- * Converts little-endian elements to float32 (or float64, in which every type but int64 is exact) into `target` from
- * index `at` on.
+ * Converts little-endian elements to float32 or float64, into `target` from index `at` on.
+ * @throws WeightsError `weights/range` for integers that `target` cannot hold exactly, and for float64 beyond all float32
  */
-export function decodeNumbers(bytes: Uint8Array, dtype: ElementType, target: Numbers, at: number): void {
+export function decodeNumbers(bytes: Uint8Array, dtype: ElementType, target: Numbers, at: number, name: string): void {
   const elements = elementsOf(bytes, dtype);
+  const isSingle = target instanceof Float32Array;
   if (dtype === 'float16' || dtype === 'bfloat16') {
     const widen = dtype === 'float16' ? widenHalf : widenBrainFloat;
-    if (target instanceof Float32Array) {
+    if (isSingle) {
       widen(elements as Uint16Array, target, at);
     } else {
       const single = new Float32Array(elements.length);
       widen(elements as Uint16Array, single);
       target.set(single, at);
     }
-  } else if (elements instanceof BigInt64Array) {
+    return;
+  }
+  if (elements instanceof BigInt64Array || elements instanceof BigUint64Array) {
     for (let index = 0; index < elements.length; index++) target[at + index] = Number(elements[index]);
   } else {
     target.set(elements as ArrayLike<number>, at);
+  }
+  if (dtype === 'float64' && isSingle) refuseOverflow(elements as Float64Array, target, at, name);
+  if (/64$|32$/.test(dtype) && isInteger(dtype)) refuseRounded(elements, target, at, name);
+}
+
+function refuseOverflow(elements: Float64Array, target: Numbers, at: number, name: string): void {
+  const index = elements.findIndex((value, place) => Number.isFinite(value) && !Number.isFinite(target[at + place]));
+  if (index < 0) return;
+  throw new WeightsError('weights/range', `${name}: ${elements[index]} at element ${at + index} lies beyond the largest float32, 3.4e38, which is what is computed in`, {
+    tensor: name, element: at + index, value: elements[index],
+  });
+}
+
+function refuseRounded(elements: ArrayLike<number> | BigInt64Array | BigUint64Array, target: Numbers, at: number, name: string): void {
+  const [exact, type] = target instanceof Float32Array ? [EXACT_INTEGERS.single, 'float32'] : [EXACT_INTEGERS.double, 'float64'];
+  for (let index = 0; index < elements.length; index++) {
+    const held = target[at + index] as number;
+    // Multiples of large powers of two are exact beyond the bound too.
+    if (Math.abs(held) < exact || BigInt(held) === BigInt(elements[index] as number | bigint)) continue;
+    throw new WeightsError('weights/range', `${name}: the integer ${elements[index]} at element ${at + index} is none that ${type} can hold`, {
+      tensor: name, element: at + index, value: String(elements[index]),
+    });
   }
 }
 
 /**
  * Converts little-endian elements of an integer type into `target` from index `at` on.
- * @throws WeightsError where an int64 does not fit 32 bits
+ * @throws WeightsError where one does not fit 32 bits with a sign
  */
 export function decodeIntegers(bytes: Uint8Array, dtype: ElementType, target: Int32Array, at: number, name: string): void {
   const elements = elementsOf(bytes, dtype);
-  if (!(elements instanceof BigInt64Array)) {
+  if (!/64$|^uint32$/.test(dtype)) {
     target.set(elements as ArrayLike<number>, at);
     return;
   }

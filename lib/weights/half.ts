@@ -36,7 +36,28 @@ export function widenBrainFloat(values: Uint16Array, target: Float32Array, at = 
   for (let index = 0; index < values.length; index++) bits[at + index] = (values[index] as number) << 16;
 }
 
-/** Bit patterns of the nearest halves; beyond 65519 the result is infinite. */
+/** The largest value of each type, and the magnitude from which on the nearest one is infinity. */
+const RANGE = {
+  float16: { largest: 65504, tooLarge: 65520 },
+  bfloat16: { largest: 2 ** 128 - 2 ** 120, tooLarge: 2 ** 128 - 2 ** 119 },
+} as const;
+
+/** A finite value that a narrower type has no place for. */
+export interface Overflow {
+  readonly index: number;
+  readonly value: number;
+  /** The largest value of the narrower type. */
+  readonly largest: number;
+}
+
+/** The first finite value that narrowing would make infinite; undefined where there is none. */
+export function overflowOf(values: Float32Array, dtype: 'float16' | 'bfloat16'): Overflow | undefined {
+  const { largest, tooLarge } = RANGE[dtype];
+  const index = values.findIndex((value) => Math.abs(value) >= tooLarge && Number.isFinite(value));
+  return index < 0 ? undefined : { index, value: values[index] as number, largest };
+}
+
+/** Bit patterns of the nearest halves; see `overflowOf` for what lies beyond them. Beyond 65519 the result is infinite. */
 export function narrowToHalf(values: Float32Array): Uint16Array {
   const bits = bitsOf(values);
   const halves = new Uint16Array(values.length);

@@ -3,13 +3,16 @@ import { WeightsError } from '../errors';
 import type { ByteSection } from './byte-section';
 import { BYTES_PER_ELEMENT, decodeIntegers, decodeNumbers, elementCount, isInteger } from './elements';
 import { ReusedBytes } from './reused-bytes';
-import type { ElementType, TensorEntry, TensorSource } from './tensor-source';
+import { shownName } from './shown-name';
+import { describeLeftOut, type ElementType, type LeftOut, type TensorEntry, type TensorSource } from './tensor-source';
 
 /** A tensor and where its elements lie: a view over a storage, with strides and offset counted in elements. */
 export interface LocatedTensor extends TensorEntry {
   readonly storage: ByteSection;
   readonly offset: number;
   readonly strides: readonly number[];
+  /** Whether its values are those stored with the other sign; of floating point types only. */
+  readonly negated?: boolean;
 }
 
 /** Strides of a row-major tensor without gaps. */
@@ -36,6 +39,9 @@ const CHUNK_BYTES = 1 << 20;
 /** Expanded views hold more values than their storage; more than this is taken for an attack. */
 const LARGEST_EXPANDED_VIEW = 1 << 24;
 
+/** No tensor of any network here has more; a file of holes could ask for terabytes. */
+const LARGEST_TENSOR = 2 ** 29;
+
 /**
  * The part that all formats share: each tensor has a place in a storage, and is converted when it is asked for.
  */
@@ -49,8 +55,18 @@ export class LocatedTensorSource implements TensorSource {
     private readonly tensors: ReadonlyMap<string, LocatedTensor>,
     readonly metadata: Readonly<Record<string, string>>,
     private readonly closeFile: () => void,
+    readonly leftOut: ReadonlyMap<string, LeftOut> = new Map(),
   ) {
     this.entries = tensors;
+    if (tensors.size > 0 || leftOut.size === 0) return;
+    const found = [...leftOut.values()].slice(0, 8);
+    const object = found.find(({ isTensor }) => !isTensor);
+    throw new WeightsError(
+      object ? 'weights/unsafe-pickle' : 'weights/dtype',
+      `${path} holds no tensor that can be read, but ${describeLeftOut(leftOut)}` +
+        (object ? '; making objects as Python does could run code. Save a plain state dict, such as model.state_dict(), or convert it to safetensors' : '; read are plain tensors of floating point numbers and integers'),
+      { path, leftOut: found, ...(object && { global: object.kind }) },
+    );
   }
 
   read(name: string): Float32Array {
@@ -58,12 +74,13 @@ export class LocatedTensorSource implements TensorSource {
   }
 
   readRows(name: string, rows: readonly number[]): Float32Array {
-    const { dtype, shape, strides, storage, offset } = this.find(name);
+    const { dtype, shape, strides, storage, offset, negated = false } = this.find(name);
     const [count = 0, columns = 0] = shape;
     if (shape.length !== 2 || rows.some((row) => !Number.isInteger(row) || row < 0 || row >= count)) {
-      throw new WeightsError('weights/shape', `${this.path}: ${name} of shape [${shape.join(', ')}] does not have the rows ${rows.join(', ')}`, { tensor: name, shape, rows });
+      throw new WeightsError('weights/shape', `${this.place(name)} of shape [${shape.join(', ')}] does not have the rows ${rows.join(', ')}`, { tensor: name, shape, rows });
     }
-    if (!isRowMajor(shape, strides)) {
+    if (rows.length * columns > LARGEST_TENSOR) throw this.tooLarge(name);
+    if (negated || !isRowMajor(shape, strides)) {
       const all = this.read(name);
       return Float32Array.from({ length: rows.length * columns }, (_, at) => all[(rows[Math.floor(at / columns)] as number) * columns + (at % columns)] as number);
     }
@@ -83,7 +100,7 @@ export class LocatedTensorSource implements TensorSource {
       });
     }
     const values = new Float32Array(rows.length * columns);
-    decodeNumbers(stored, dtype, values, 0);
+    decodeNumbers(stored, dtype, values, 0, this.place(name));
     return values;
   }
 
@@ -94,21 +111,21 @@ export class LocatedTensorSource implements TensorSource {
   readIntegers(name: string): Int32Array {
     const { dtype } = this.find(name);
     if (!isInteger(dtype)) {
-      throw new WeightsError('weights/dtype', `${this.path}: ${name} holds ${dtype} values, but integers were asked for`, { tensor: name, dtype });
+      throw new WeightsError('weights/dtype', `${this.place(name)} holds ${dtype} values, but integers were asked for`, { tensor: name, dtype });
     }
     return this.convert(
       name,
       (count) => new Int32Array(count),
-      (bytes, type, target, at) => decodeIntegers(bytes, type, target, at, name),
+      decodeIntegers,
     );
   }
 
   readStored(name: string, target: ReusedBytes): Uint8Array | undefined {
-    const { dtype, shape, strides, storage, offset } = this.find(name);
+    const { dtype, shape, strides, storage, offset, negated = false } = this.find(name);
     const width = BYTES_PER_ELEMENT[dtype];
     const length = elementCount(shape) * width;
     // A view over more than is stored is refused with an explanation where it is converted.
-    if (length === 0 || length > storage.size || !isRowMajor(shape, strides)) return undefined;
+    if (negated || length === 0 || length > storage.size || length / width > LARGEST_TENSOR || !isRowMajor(shape, strides)) return undefined;
     const bytes = target.take(length);
     this.readChecked(name, offset * width, length, (start, count) => bytes.subarray(start, start + count));
     return bytes;
@@ -121,13 +138,25 @@ export class LocatedTensorSource implements TensorSource {
   private find(name: string): LocatedTensor {
     const tensor = this.tensors.get(name);
     if (tensor) return tensor;
-    throw new WeightsError('weights/missing', `${this.path} has no tensor named ${name}`, { path: this.path, tensor: name });
+    const left = this.leftOut.get(name);
+    if (left) throw new WeightsError('weights/dtype', `${this.path}: ${shownName(name)} is there but not read (${left.kind}); save it as a plain tensor of numbers`, { path: this.path, tensor: name, kind: left.kind });
+    throw new WeightsError('weights/missing', `${this.path} has no tensor named ${shownName(name)}`, { path: this.path, tensor: name });
+  }
+
+  private tooLarge(name: string): WeightsError {
+    const { shape, strides } = this.find(name);
+    return new WeightsError('weights/limit', `${this.place(name)} of shape [${shape.join(', ')}] takes up more than ${LARGEST_TENSOR} values, as no network's tensor here does`, { tensor: name, shape, strides });
+  }
+
+  /** The tensor and its file, for a message. */
+  private place(name: string): string {
+    return `${this.path}: ${shownName(name)}`;
   }
 
   private convert<T extends Float32Array | Float64Array | Int32Array>(
     name: string,
     allocate: (count: number) => T,
-    decode: (bytes: Uint8Array, dtype: ElementType, target: T, at: number) => void,
+    decode: (bytes: Uint8Array, dtype: ElementType, target: T, at: number, place: string) => void,
   ): T {
     const tensor = this.find(name);
     const { dtype, shape, strides, storage } = tensor;
@@ -137,9 +166,12 @@ export class LocatedTensorSource implements TensorSource {
     if (count > Math.max(storage.size / width, LARGEST_EXPANDED_VIEW)) {
       throw new WeightsError(
         'weights/limit',
-        `${this.path}: ${name} spreads ${storage.size / width} stored values over ${count}; save it as a plain tensor`,
+        `${this.place(name)} spreads ${storage.size / width} stored values over ${count}; save it as a plain tensor`,
         { tensor: name, shape, strides },
       );
+    }
+    if (count > LARGEST_TENSOR || reach(shape, strides) >= LARGEST_TENSOR) {
+      throw this.tooLarge(name);
     }
     const contiguous = isRowMajor(shape, strides);
     const spanned = contiguous ? count : reach(shape, strides) + 1;
@@ -149,8 +181,9 @@ export class LocatedTensorSource implements TensorSource {
       this.readChecked(name, tensor.offset * width, bytes.length, (start, length) => bytes.subarray(start, start + length));
     } else {
       const piece = (_: number, length: number): Uint8Array => this.chunk.take(length);
-      this.readChecked(name, tensor.offset * width, spanned * width, piece, (bytes, start) => decode(bytes, dtype, values, start / width));
+      this.readChecked(name, tensor.offset * width, spanned * width, piece, (bytes, start) => decode(bytes, dtype, values, start / width, this.place(name)));
     }
+    if (tensor.negated) for (let index = 0; index < values.length; index++) values[index] = -(values[index] as number);
     return contiguous ? values : gather(values, shape, strides, allocate(count));
   }
 
@@ -176,7 +209,7 @@ export class LocatedTensorSource implements TensorSource {
       use(bytes, start);
     }
     if (expected === undefined || checksum === expected) return;
-    throw new WeightsError('weights/checksum', `${this.path}: the values of ${name} do not match their checksum; the file is damaged`, {
+    throw new WeightsError('weights/checksum', `${this.path}: the values of ${shownName(name)} do not match their checksum; the file is damaged`, {
       path: this.path,
       tensor: name,
     });

@@ -2,8 +2,10 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../errors';
 import { RandomAccessFile, readBytes } from './byte-section';
+import { readJsonFile } from './json-file';
 import { openSafetensors } from './safetensors';
 import { ShardedTensorSource } from './sharded';
+import { shownName } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { LEGACY_START, openTorchLegacy, openTorchZip } from './torch-checkpoint';
 
@@ -24,9 +26,10 @@ export function openTensorsSync(source: string): TensorSource {
   try {
     stats = fs.statSync(source);
   } catch (cause) {
+    const isLoop = (cause as NodeJS.ErrnoException).code === 'ELOOP';
     throw new WeightsError(
       'weights/not-found',
-      `there is no weights file or folder ${JSON.stringify(source)} that can be read (working folder ${process.cwd()})`,
+      `there is no weights file or folder ${JSON.stringify(source)} that can be read (${isLoop ? 'it is a link that leads back to itself' : `working folder ${process.cwd()}`})`,
       { path: source },
       { cause },
     );
@@ -82,27 +85,28 @@ function openFolder(folder: string): TensorSource {
   return found.endsWith('.json') ? openShards(folder, found) : openFile(path.join(folder, found));
 }
 
+/** All are open at once. */
+const MOST_SHARDS = 500;
+
 /** A model cut into several files, with an index `{ weight_map: { tensor: file } }`. */
 function openShards(folder: string, index: string): TensorSource {
   const indexPath = path.join(folder, index);
   const invalid = (reason: string): WeightsError => new WeightsError('weights/format', `${indexPath}: ${reason}`, { path: indexPath });
-  let map: unknown;
-  try {
-    map = (JSON.parse(fs.readFileSync(indexPath, 'utf8')) as { weight_map?: unknown } | null)?.weight_map;
-  } catch {
-    throw invalid('the index is not JSON');
-  }
+  const content = readJsonFile(indexPath);
+  const map: unknown = typeof content === 'object' && content !== null && 'weight_map' in content ? content.weight_map : undefined;
   if (typeof map !== 'object' || map === null || Array.isArray(map)) throw invalid('the index has no weight_map');
   const shardOf = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {
     if (typeof file !== 'string' || /[\\/\0]|^\.*$/.test(file)) {
-      throw invalid(`tensor ${name} lies in ${JSON.stringify(file)}, which is not a file of this folder`);
+      throw invalid(`tensor ${shownName(name)} lies in ${shownName(JSON.stringify(file))}, which is not a file of this folder`);
     }
     shardOf.set(name, file);
   }
+  const files = new Set(shardOf.values());
+  if (files.size === 0 || files.size > MOST_SHARDS) throw invalid(`the index names ${files.size} files; 1 to ${MOST_SHARDS} are read`);
   const opened = new Map<string, TensorSource>();
   try {
-    for (const file of new Set(shardOf.values())) opened.set(file, openFile(path.join(folder, file)));
+    for (const file of files) opened.set(file, openFile(path.join(folder, file)));
     return new ShardedTensorSource(folder, shardOf, opened);
   } catch (error) {
     for (const source of opened.values()) source.close();

@@ -1,41 +1,13 @@
 import { WeightsError } from '../errors';
+import { PickleBudget } from './pickle-budget';
+import { PickleDict, PickleGlobal, PickleInstance, PickleOpaque, type PickleValue } from './pickle-values';
+import { shownName } from './shown-name';
 
 /**
  * A reader of Python pickles that runs nothing. It keeps the stack and the memo of Python's own machine, but knows only
  * the opcodes that build plain values, and hands every global, call and persistent id to a caller that decides by name.
  * Source: Python's Lib/pickletools.py, protocols 2 to 5.
  */
-export type PickleValue =
-  | null | boolean | number | bigint | string | Uint8Array
-  | readonly PickleValue[]
-  | PickleDict
-  | PickleGlobal
-  | PickleInstance
-  | PickleForeign;
-
-export type PickleKey = string | number | bigint | boolean | null;
-export class PickleDict extends Map<PickleKey, PickleValue> {}
-
-/** A name that the pickle refers to, allowed by the caller. Calling it never leaves this library. */
-export class PickleGlobal {
-  constructor(
-    readonly name: string,
-    /** What `name(*args)` stands for; absent where only the name itself means something. */
-    readonly call?: (args: readonly PickleValue[]) => PickleValue,
-    /** True for classes whose instances are a bag of attributes, as in TorchScript archives. */
-    readonly isClass = false,
-  ) {}
-}
-
-/** An object of an allowed class: its attributes, none of its behaviour. */
-export class PickleInstance {
-  readonly attributes = new PickleDict();
-  constructor(readonly className: string) {}
-}
-
-/** Base of values that a caller makes from persistent ids and calls, such as tensors. */
-export abstract class PickleForeign {}
-
 export interface PickleWorld {
   /** The meaning of a global, or undefined to refuse it. */
   readonly global: (name: string) => PickleGlobal | undefined;
@@ -44,11 +16,20 @@ export interface PickleWorld {
 
 const MOST_STEPS = 20_000_000;
 const LARGEST_STACK = 1_000_000;
-const LARGEST_MEMO = 2_000_000;
+/** How many keys of nested dictionaries a message gives. */
+const DEEPEST_SHOWN = 8;
+/** More than any computation counts to; as long as those that torch.save's own loader takes. */
+const LONGEST_INTEGER = 255;
 
-/** Reads one pickle from `bytes`. @returns its value and where it ended @throws WeightsError */
-export function readPickle(bytes: Uint8Array, world: PickleWorld, start = 0): { value: PickleValue; end: number } {
-  return new PickleReader(bytes, world, start).run();
+/**
+ * Reads one pickle from `bytes`.
+ * @param start where it begins
+ * @param budget what its values may take; pickles of one file share one
+ * @returns its value and where it ended
+ * @throws WeightsError naming the entry in which the fault lies, where that can be told
+ */
+export function readPickle(bytes: Uint8Array, world: PickleWorld, start = 0, budget = new PickleBudget()): { value: PickleValue; end: number } {
+  return new PickleReader(bytes, world, start, budget).run();
 }
 
 class PickleReader {
@@ -64,6 +45,7 @@ class PickleReader {
     private readonly bytes: Uint8Array,
     private readonly world: PickleWorld,
     private at: number,
+    private readonly budget: PickleBudget,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -76,10 +58,20 @@ class PickleReader {
         if (this.stack.length > 0 || this.marks.length > 0) throw this.invalid('it ends with values left over');
         return { value, end: this.at };
       }
-      this.execute(opcode);
+      this.executeAt(opcode);
       if (this.stack.length + this.parked + this.marks.length > LARGEST_STACK) throw this.invalid('its stack grows without end', 'weights/limit');
     }
     throw this.invalid(`it takes more than ${MOST_STEPS} steps`, 'weights/limit');
+  }
+
+  private executeAt(opcode: number): void {
+    try {
+      this.execute(opcode);
+    } catch (error) {
+      const entry = error instanceof WeightsError && error.data['entry'] === undefined ? this.entry() : '';
+      if (!(error instanceof WeightsError) || entry === '') throw error;
+      throw new WeightsError(error.code, `${shownName(entry)}: ${error.message}`, { ...error.data, entry }, { cause: error });
+    }
   }
 
   private execute(opcode: number): void {
@@ -93,6 +85,7 @@ class PickleReader {
         this.length(8);
         return;
       case 0x28: // MARK
+        this.budget.list(0);
         this.marks.push(this.stack);
         this.parked += this.stack.length;
         this.stack = [];
@@ -112,7 +105,7 @@ class PickleReader {
       case 0x4d: this.push(this.unsigned(2)); return; // BININT2
       case 0x8a: this.push(this.long(this.unsigned(1))); return; // LONG1
       case 0x8b: this.push(this.long(this.length(4))); return; // LONG4
-      case 0x47: this.push(this.view.getFloat64(this.advance(8), false)); return; // BINFLOAT
+      case 0x47: this.push(this.double()); return; // BINFLOAT
 
       case 0x58: this.push(this.text(this.length(4))); return; // BINUNICODE
       case 0x8c: this.push(this.text(this.unsigned(1))); return; // SHORT_BINUNICODE
@@ -122,20 +115,25 @@ class PickleReader {
       case 0x42: this.push(this.raw(this.length(4))); return; // BINBYTES
       case 0x43: this.push(this.raw(this.unsigned(1))); return; // SHORT_BINBYTES
       case 0x8e: this.push(this.raw(this.length(8))); return; // BINBYTES8
+      case 0x96: this.push(this.raw(this.length(8))); return; // BYTEARRAY8
 
-      case 0x5d: this.push([]); return; // EMPTY_LIST
+      case 0x5d: this.push(this.list([])); return; // EMPTY_LIST
       case 0x61: this.append([this.pop()]); return; // APPEND
       case 0x65: this.append(this.popMark()); return; // APPENDS
-      case 0x6c: this.push(this.popMark()); return; // LIST
-      case 0x29: this.push([]); return; // EMPTY_TUPLE
-      case 0x74: this.push(this.popMark()); return; // TUPLE
-      case 0x85: this.push([this.pop()]); return; // TUPLE1
-      case 0x86: this.push(this.popMany(2)); return; // TUPLE2
-      case 0x87: this.push(this.popMany(3)); return; // TUPLE3
-      case 0x7d: this.push(new PickleDict()); return; // EMPTY_DICT
-      case 0x64: this.push(this.fill(new PickleDict(), this.popMark())); return; // DICT
+      case 0x6c: this.push(this.list(this.popMark())); return; // LIST
+      case 0x29: this.push(this.list([])); return; // EMPTY_TUPLE
+      case 0x74: this.push(this.list(this.popMark())); return; // TUPLE
+      case 0x85: this.push(this.list([this.pop()])); return; // TUPLE1
+      case 0x86: this.push(this.list(this.popMany(2))); return; // TUPLE2
+      case 0x87: this.push(this.list(this.popMany(3))); return; // TUPLE3
+      case 0x7d: this.push(this.dict()); return; // EMPTY_DICT
+      case 0x64: { const pairs = this.popMark(); this.push(this.fill(this.dict(), pairs)); return; } // DICT
       case 0x73: { const pair = this.popMany(2); this.fill(this.top(), pair); return; } // SETITEM
       case 0x75: { const pairs = this.popMark(); this.fill(this.top(), pairs); return; } // SETITEMS
+      // No tensor stands in a set, since tensors are compared by identity.
+      case 0x8f: this.push(this.opaque('set')); return; // EMPTY_SET
+      case 0x90: { const items = this.popMark(); this.append(items); return; } // ADDITEMS
+      case 0x91: { this.popMark(); this.push(this.opaque('frozenset')); return; } // FROZENSET
 
       case 0x71: this.memorize(this.unsigned(1)); return; // BINPUT
       case 0x72: this.memorize(this.unsigned(4)); return; // LONG_BINPUT
@@ -152,19 +150,21 @@ class PickleReader {
       }
       case 0x52: { const [callee, args] = this.popMany(2); this.reduce(callee, args); return; } // REDUCE
       case 0x81: { const [callee, args] = this.popMany(2); this.construct(callee, args); return; } // NEWOBJ
+      case 0x92: { const [callee, args] = this.popMany(3); this.construct(callee, args); return; } // NEWOBJ_EX
       case 0x62: { const state = this.pop(); this.build(this.top(), state); return; } // BUILD
-      case 0x51: this.push(this.world.persistent(this.pop())); return; // BINPERSID
+      case 0x51: this.push(this.persistent(this.pop())); return; // BINPERSID
       default:
-        throw this.invalid(`it uses opcode 0x${opcode.toString(16).padStart(2, '0')}, which no plain checkpoint needs`, 'weights/unsafe-pickle');
+        throw this.invalid(`it uses opcode 0x${opcode.toString(16).padStart(2, '0')}, which torch.save does not write with its default protocol`, 'weights/unsafe-pickle');
     }
   }
 
   private global(name: string): void {
+    this.budget.dict();
     const found = this.world.global(name);
     if (!found) {
       throw new WeightsError(
         'weights/unsafe-pickle',
-        `the checkpoint refers to ${name}, which is refused: loading it as Python does could run code. ` +
+        `the checkpoint refers to ${shownName(name)}, which is refused: loading it as Python does could run code. ` +
           'Save a plain state dict (names to tensors) or convert it to safetensors',
         { global: name },
       );
@@ -174,10 +174,14 @@ class PickleReader {
 
   private reduce(callee: PickleValue | undefined, args: PickleValue | undefined): void {
     if (!(callee instanceof PickleGlobal) || !callee.call || !Array.isArray(args)) throw this.invalid('a call of something that cannot be called');
-    this.push(callee.call(args as readonly PickleValue[]));
+    this.budget.dict();
+    const value = callee.call(args as readonly PickleValue[]);
+    if (value instanceof PickleDict) this.budget.items(value.size);
+    this.push(value);
   }
 
   private construct(callee: PickleValue | undefined, args: PickleValue | undefined): void {
+    this.budget.dict();
     if (callee instanceof PickleGlobal && callee.isClass) this.push(new PickleInstance(callee.name));
     else this.reduce(callee, args);
   }
@@ -185,8 +189,9 @@ class PickleReader {
   private build(target: PickleValue, state: PickleValue): void {
     if (target instanceof PickleInstance) {
       if (!(state instanceof PickleDict)) throw this.invalid(`the state of ${target.className} is not a set of attributes`);
+      this.budget.items(state.size);
       for (const [key, value] of state) target.attributes.set(key, value);
-    } else if (!(target instanceof PickleDict)) {
+    } else if (!(target instanceof PickleDict || target instanceof PickleOpaque)) {
       // An OrderedDict carries attributes such as `_metadata`, which say nothing about tensors.
       throw this.invalid('a state for a value that has none');
     }
@@ -194,22 +199,22 @@ class PickleReader {
 
   private append(values: readonly PickleValue[]): void {
     const list = this.top();
+    if (list instanceof PickleOpaque) return;
+    this.budget.list(values.length);
     if (!Array.isArray(list)) throw this.invalid('an append to something that is not a list');
     for (const value of values) (list as PickleValue[]).push(value);
   }
 
   private fill(target: PickleValue, pairs: readonly PickleValue[]): PickleValue {
+    if (target instanceof PickleOpaque) return target;
     if (!(target instanceof PickleDict) || pairs.length % 2 !== 0) throw this.invalid('an item set on something that is not a dictionary');
-    for (let index = 0; index < pairs.length; index += 2) {
-      const key = pairs[index] as PickleValue;
-      if (typeof key === 'object' && key !== null) throw this.invalid('a dictionary key that is neither text nor a number');
-      target.set(key, pairs[index + 1] as PickleValue);
-    }
+    this.budget.items(pairs.length / 2);
+    for (let index = 0; index < pairs.length; index += 2) target.set(pairs[index] as PickleValue, pairs[index + 1] as PickleValue);
     return target;
   }
 
   private memorize(key: number): void {
-    if (this.memo.size >= LARGEST_MEMO) throw this.invalid(`it memorizes more than ${LARGEST_MEMO} values`, 'weights/limit');
+    this.budget.memo();
     this.memo.set(key, this.top());
   }
 
@@ -222,6 +227,31 @@ class PickleReader {
   /** A method, so that the value is computed before the stack is looked up: closing a mark swaps stacks. */
   private push(value: PickleValue): void {
     this.stack.push(value);
+  }
+
+  private list(values: PickleValue[]): PickleValue[] {
+    this.budget.list(values.length);
+    return values;
+  }
+
+  private dict(): PickleDict {
+    this.budget.dict();
+    return new PickleDict();
+  }
+
+  private opaque(what: string): PickleOpaque {
+    this.budget.list(0);
+    return new PickleOpaque(what);
+  }
+
+  private persistent(id: PickleValue): PickleValue {
+    this.budget.dict();
+    return this.world.persistent(id);
+  }
+
+  private double(): number {
+    this.budget.number();
+    return this.view.getFloat64(this.advance(8), false);
   }
 
   private top(): PickleValue {
@@ -261,22 +291,27 @@ class PickleReader {
 
   /** A two's complement integer, as a plain number where that is exact. */
   private long(length: number): number | bigint {
-    if (length > 1024) throw this.invalid(`an integer of ${length} bytes`, 'weights/limit');
+    if (length > LONGEST_INTEGER) throw this.invalid(`an integer of ${length} bytes`, 'weights/limit');
     const start = this.advance(length);
-    let value = 0n;
-    for (let index = length - 1; index >= 0; index--) value = (value << 8n) | BigInt(this.bytes[start + index] as number);
-    if (length > 0) value = BigInt.asIntN(8 * length, value);
+    if (length === 0) return 0;
+    // Beside its bytes, what is made on the way.
+    this.budget.dict();
+    const digits = Buffer.from(this.bytes.subarray(start, start + length)).reverse().toString('hex');
+    const value = BigInt.asIntN(8 * length, BigInt(`0x${digits}`));
     return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   }
 
   private text(length: number): string {
     const start = this.advance(length);
+    this.budget.bytes(2 * length);
     return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, length).toString('utf8');
   }
 
+  /** Shares the memory of the pickle. */
   private raw(length: number): Uint8Array {
     const start = this.advance(length);
-    return this.bytes.slice(start, start + length);
+    this.budget.dict();
+    return this.bytes.subarray(start, start + length);
   }
 
   private line(): string {
@@ -294,6 +329,20 @@ class PickleReader {
     }
     this.at = start + length;
     return start;
+  }
+
+  /** The keys of the dictionaries that stand open, joined with dots: in which entry the reader is, as far as the stack tells. */
+  private entry(): string {
+    const levels = [...this.marks, this.stack];
+    const keys = levels.flatMap((level, index) => {
+      // A dictionary of a single item is filled without a mark, its key on top of it.
+      const single = level.findIndex((value, at) => value instanceof PickleDict && value.size === 0 && typeof level[at + 1] === 'string');
+      const outer = single < 0 ? level : level.slice(0, single);
+      const marked = levels[index - 1]?.at(-1) instanceof PickleDict;
+      // Behind the mark keys and values alternate.
+      return [marked ? outer.findLast((value, at) => at % 2 === 0 && typeof value === 'string') : undefined, level[single + 1]].slice(0, single < 0 ? 1 : 2);
+    });
+    return keys.filter((key) => typeof key === 'string').slice(-DEEPEST_SHOWN).join('.');
   }
 
   private invalid(reason: string, code = 'weights/format'): WeightsError {

@@ -5,6 +5,7 @@ import { rowMajorStrides } from './located-tensors';
 import { openTensors } from './open';
 import { type PickledTensor, pickleStateDict } from './pickle-writer';
 import { type TensorToWrite, writeSafetensors } from './safetensors';
+import { shownName } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { writeTorchArchive } from './torch-archive-writer';
 import { WeightReader } from './weight-reader';
@@ -47,8 +48,10 @@ export async function readPromptCheckpoint(file: string): Promise<PromptCheckpoi
 }
 
 function readFrom(source: TensorSource): PromptCheckpoint {
-  const [normal, anomalous, deepName] = namesIn(source);
-  const reader = new WeightReader(source, { ignorable: [DERIVED] });
+  const { prefix, normal, anomalous, deepName } = namesIn(source);
+  // Beside the module that learns, training checkpoints hold its optimizer and more.
+  const outside = prefix === '' ? [] : [new RegExp(`^(?!${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')})`)];
+  const reader = new WeightReader(source, { ignorable: [DERIVED, ...outside] });
   const shape = reader.shapeOf(normal);
   const [contextTokens = 0, width = 0] = shape.slice(-2);
   const count = elementCount(shape);
@@ -85,19 +88,19 @@ export function isFinitePrompts({ contextNormal, contextAnomalous, deep }: Promp
 }
 
 /** The names of both contexts and of the deep tokens, ours or the reference's below any prefix. */
-function namesIn(source: TensorSource): readonly [string, string, (index: number) => string] {
-  if (source.entries.has(NORMAL)) return [NORMAL, ANOMALOUS, (index) => `deep.${index}`];
+function namesIn(source: TensorSource): { prefix: string; normal: string; anomalous: string; deepName: (index: number) => string } {
+  if (source.entries.has(NORMAL)) return { prefix: '', normal: NORMAL, anomalous: ANOMALOUS, deepName: (index) => `deep.${index}` };
   const found = [...source.entries.keys()].find((name) => /(^|\.)ctx_pos$/.test(name));
   if (found === undefined) {
     throw new WeightsError(
       'weights/not-prompts',
       `${source.path} holds no trained prompts: neither ${NORMAL} nor prompt_learner.ctx_pos is among its ${source.entries.size} tensors ` +
-        `(such as ${[...source.entries.keys()].slice(0, 3).join(', ')})`,
+        `(such as ${[...source.entries.keys()].slice(0, 3).map(shownName).join(', ')})`,
       { path: source.path },
     );
   }
   const prefix = found.slice(0, -'ctx_pos'.length);
-  return [found, `${prefix}ctx_neg`, (index) => `${prefix}compound_prompts_text.${index}`];
+  return { prefix, normal: found, anomalous: `${prefix}ctx_neg`, deepName: (index) => `${prefix}compound_prompts_text.${index}` };
 }
 
 /** Writes trained prompts as safetensors (float32). `metadata` is stored along with what the checkpoint carries already. */

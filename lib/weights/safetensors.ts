@@ -2,9 +2,11 @@ import { writeFileAtomicallySync, type Append } from '../atomic-file';
 import { WeightsError } from '../errors';
 import { RandomAccessFile, readBytes, subsection } from './byte-section';
 import { BYTES_PER_ELEMENT, elementCount, isShape } from './elements';
-import { narrowToBrainFloat, narrowToHalf } from './half';
+import { narrowToBrainFloat, narrowToHalf, overflowOf } from './half';
+import { LARGEST_JSON, parseJson } from './json-file';
 import { LocatedTensorSource, type LocatedTensor, rowMajorStrides } from './located-tensors';
-import type { ElementType, TensorSource } from './tensor-source';
+import { shownName } from './shown-name';
+import type { ElementType, LeftOut, TensorSource } from './tensor-source';
 
 /**
  * safetensors: eight bytes of header length, a JSON header that gives each tensor its type, shape and byte range, then
@@ -12,11 +14,12 @@ import type { ElementType, TensorSource } from './tensor-source';
  */
 const ELEMENT_TYPES: ReadonlyMap<unknown, ElementType> = new Map([
   ['F64', 'float64'], ['F32', 'float32'], ['F16', 'float16'], ['BF16', 'bfloat16'],
-  ['I64', 'int64'], ['I32', 'int32'], ['I16', 'int16'], ['I8', 'int8'], ['U8', 'uint8'], ['BOOL', 'bool'],
+  ['I64', 'int64'], ['I32', 'int32'], ['I16', 'int16'], ['I8', 'int8'],
+  ['U64', 'uint64'], ['U32', 'uint32'], ['U16', 'uint16'], ['U8', 'uint8'], ['BOOL', 'bool'],
 ]);
 
-/** A header of this size would describe hundreds of thousands of tensors. */
-const LARGEST_HEADER = 25_000_000;
+/** Enough for a message to tell types by. */
+const LONGEST_TYPE = 40;
 
 interface Range {
   readonly name: string;
@@ -31,46 +34,42 @@ export function openSafetensors(file: RandomAccessFile): TensorSource {
 
   if (file.size < 8) throw invalid(`it has ${file.size} bytes, and the header length alone takes 8`);
   const headerLength = Number(Buffer.from(readBytes(file, 0, 8)).readBigUInt64LE(0));
-  if (headerLength > LARGEST_HEADER) throw invalid(`its header claims ${headerLength} bytes; at most ${LARGEST_HEADER} are read`);
+  if (headerLength > LARGEST_JSON) throw invalid(`its header claims ${headerLength} bytes; at most ${LARGEST_JSON} are read`);
   if (headerLength > file.size - 8) {
     throw invalid(`its header claims ${headerLength} bytes, but only ${file.size - 8} follow; the file is truncated`);
   }
-  let header: unknown;
-  try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(readBytes(file, 8, headerLength)));
-  } catch {
-    throw invalid('its header is not JSON');
-  }
+  const header = parseJson(readBytes(file, 8, headerLength), (reason) => invalid(`its header ${reason}`));
   if (!isRecord(header)) throw invalid('its header is not a JSON object');
 
   const dataStart = 8 + headerLength;
   const dataLength = file.size - dataStart;
   const tensors = new Map<string, LocatedTensor>();
+  const leftOut = new Map<string, LeftOut>();
   const ranges: Range[] = [];
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') continue;
-    if (!isRecord(entry)) throw invalid(`tensor ${name} is not described by an object`, { tensor: name });
-    const dtype = ELEMENT_TYPES.get(entry['dtype']);
-    if (!dtype) {
-      throw invalid(`tensor ${name} has the type ${JSON.stringify(entry['dtype'])}; read are ${[...ELEMENT_TYPES.keys()].join(', ')}`, { tensor: name });
-    }
+    const wrong = (reason: string, data: Readonly<Record<string, unknown>> = {}): WeightsError => invalid(`tensor ${shownName(name)} ${reason}`, { tensor: name, ...data });
+    if (!isRecord(entry)) throw wrong('is not described by an object');
+    const type = entry['dtype'];
+    if (typeof type !== 'string') throw wrong(`has the type ${shownName(JSON.stringify(type) ?? 'undefined')}; read are ${[...ELEMENT_TYPES.keys()].join(', ')}`);
     const shape = entry['shape'];
-    if (!Array.isArray(shape) || !isShape(shape)) throw invalid(`tensor ${name} has a shape that cannot be`, { tensor: name, shape });
+    if (!Array.isArray(shape) || !isShape(shape)) throw wrong('has a shape that cannot be', { shape });
     const offsets = entry['data_offsets'];
     const [begin, end] = (Array.isArray(offsets) && offsets.length === 2 ? offsets : []) as readonly unknown[];
-    if (!isOffset(begin) || !isOffset(end)) throw invalid(`tensor ${name} has byte offsets that cannot be`, { tensor: name });
-    const needed = elementCount(shape) * BYTES_PER_ELEMENT[dtype];
-    if (end - begin !== needed) {
-      throw invalid(`tensor ${name} of shape [${shape.join(', ')}] and type ${dtype} takes ${needed} bytes, but ${end - begin} are given`, { tensor: name });
+    if (!isOffset(begin) || !isOffset(end)) throw wrong('has byte offsets that cannot be');
+    const dtype = ELEMENT_TYPES.get(type);
+    const needed = dtype === undefined ? end - begin : elementCount(shape) * BYTES_PER_ELEMENT[dtype];
+    if (end - begin !== needed || needed < 0) throw wrong(`of shape [${shape.join(', ')}] and type ${dtype ?? shownName(type)} takes ${needed} bytes, but ${end - begin} are given`);
+    if (end > dataLength) throw wrong(`ends at byte ${end}, but only ${dataLength} bytes of data are there; the file is truncated`);
+    ranges.push({ name: shownName(name), begin, end });
+    if (dtype === undefined) {
+      leftOut.set(name, { name, kind: `tensor of type ${JSON.stringify(type.slice(0, LONGEST_TYPE))}`, isTensor: true });
+      continue;
     }
-    if (end > dataLength) {
-      throw invalid(`tensor ${name} ends at byte ${end}, but only ${dataLength} bytes of data are there; the file is truncated`, { tensor: name });
-    }
-    ranges.push({ name, begin, end });
     tensors.set(name, { name, dtype, shape, storage: subsection(file, dataStart + begin, end - begin), offset: 0, strides: rowMajorStrides(shape) });
   }
   refuseOverlapsAndHoles(ranges, dataLength, invalid);
-  return new LocatedTensorSource(file.path, 'safetensors', tensors, metadataOf(header, invalid), () => file.close());
+  return new LocatedTensorSource(file.path, 'safetensors', tensors, metadataOf(header, invalid), () => file.close(), leftOut);
 }
 
 function refuseOverlapsAndHoles(ranges: Range[], dataLength: number, invalid: (reason: string) => WeightsError): void {
@@ -89,7 +88,7 @@ function metadataOf(header: Readonly<Record<string, unknown>>, invalid: (reason:
   if (!isRecord(found)) throw invalid('its metadata is not an object of strings');
   const metadata: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [key, value] of Object.entries(found)) {
-    if (typeof value !== 'string') throw invalid(`its metadata entry ${key} is not a string`);
+    if (typeof value !== 'string') throw invalid(`its metadata entry ${shownName(key)} is not a string`);
     metadata[key] = value;
   }
   return metadata;
@@ -108,12 +107,16 @@ export type TensorToWrite =
 /** Values, or how to get them when their turn comes, so that a large file is converted tensor by tensor. */
 export type Lazy<T> = T | (() => T);
 
+/** Where the format keeps texts, among the names of the tensors. */
+const METADATA = '__metadata__';
+
 const TYPE_NAMES = { float32: 'F32', float16: 'F16', bfloat16: 'BF16', int32: 'I32' } as const;
 
 /**
  * Writes a safetensors file. It appears at `target` complete or not at all: it is written beside, flushed, and renamed.
  * @param metadata strings kept in the header, such as model options and how the weights were made
- * @throws WeightsError where a tensor's data does not fill its shape, or the file cannot be written
+ * @throws WeightsError where a tensor's data does not fill its shape, a finite value would become infinite in the type that
+ *   it is stored in, a name is the format's own, or the file cannot be written
  */
 export function writeSafetensors(
   target: string,
@@ -124,8 +127,10 @@ export function writeSafetensors(
   const ordered = Object.entries(tensors).sort(
     ([nameA, a], [nameB, b]) => BYTES_PER_ELEMENT[b.dtype] - BYTES_PER_ELEMENT[a.dtype] || (nameA < nameB ? -1 : 1),
   );
-  const header: Record<string, unknown> = {};
-  if (Object.keys(metadata).length > 0) header['__metadata__'] = metadata;
+  // Without a prototype, so that any name is only a name.
+  const header = Object.create(null) as Record<string, unknown>;
+  if (Object.hasOwn(tensors, METADATA)) throw new WeightsError('weights/name', `a tensor named ${METADATA} cannot be stored: safetensors keeps its metadata there`, { tensor: METADATA });
+  if (Object.keys(metadata).length > 0) header[METADATA] = metadata;
   let end = 0;
   for (const [name, { dtype, shape }] of ordered) {
     const begin = end;
@@ -148,7 +153,18 @@ function encode(name: string, tensor: TensorToWrite): Uint8Array {
   const values = typeof tensor.data === 'function' ? tensor.data() : tensor.data;
   const wanted = elementCount(tensor.shape);
   if (values.length !== wanted) {
-    throw new WeightsError('weights/shape', `${name}: ${values.length} values given for shape [${tensor.shape.join(', ')}], which holds ${wanted}`, { tensor: name });
+    throw new WeightsError('weights/shape', `${shownName(name)}: ${values.length} values given for shape [${tensor.shape.join(', ')}], which holds ${wanted}`, { tensor: name });
+  }
+  if (tensor.dtype === 'float16' || tensor.dtype === 'bfloat16') {
+    const overflow = overflowOf(values as Float32Array, tensor.dtype);
+    if (overflow) {
+      throw new WeightsError(
+        'weights/range',
+        `${shownName(name)}: the value ${overflow.value} at element ${overflow.index} lies beyond the largest ${tensor.dtype}, ${overflow.largest}, and would become infinite; ` +
+          `store it as float32${tensor.dtype === 'float16' ? ' or bfloat16' : ''}`,
+        { tensor: name, element: overflow.index, value: overflow.value, dtype: tensor.dtype },
+      );
+    }
   }
   const stored =
     tensor.dtype === 'float16' ? narrowToHalf(values as Float32Array)

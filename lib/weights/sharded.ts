@@ -1,12 +1,14 @@
 import { WeightsError } from '../errors';
 import type { ReusedBytes } from './reused-bytes';
-import type { TensorEntry, TensorSource } from './tensor-source';
+import { shownName } from './shown-name';
+import type { LeftOut, TensorEntry, TensorSource } from './tensor-source';
 
 /** Several files that together hold one model. */
 export class ShardedTensorSource implements TensorSource {
   readonly entries: ReadonlyMap<string, TensorEntry>;
   readonly format: TensorSource['format'];
   readonly metadata: Readonly<Record<string, string>>;
+  readonly leftOut: ReadonlyMap<string, LeftOut>;
 
   /**
    * @param shardOf which file holds a tensor
@@ -20,10 +22,13 @@ export class ShardedTensorSource implements TensorSource {
     const [first] = shards.values();
     this.format = first?.format ?? 'safetensors';
     this.metadata = first?.metadata ?? {};
-    this.entries = new Map([...shardOf].map(([name, file]) => {
+    this.leftOut = new Map([...shards.values()].flatMap(({ leftOut }) => [...leftOut]));
+    this.entries = new Map([...shardOf].flatMap(([name, file]) => {
       const entry = shards.get(file)?.entries.get(name);
-      if (!entry) throw new WeightsError('weights/missing', `${path}: the index says that ${file} holds ${name}, but it does not`, { tensor: name, file });
-      return [name, entry];
+      // The index names what the shard cannot read, too.
+      if (!entry && this.leftOut.has(name)) return [];
+      if (!entry) throw new WeightsError('weights/missing', `${path}: the index says that ${shownName(file)} holds ${shownName(name)}, but it does not`, { tensor: name, file });
+      return [[name, entry] as const];
     }));
   }
 
@@ -53,7 +58,7 @@ export class ShardedTensorSource implements TensorSource {
 
   private holder(name: string): TensorSource {
     const shard = this.shards.get(this.shardOf.get(name) ?? '');
-    if (!shard) throw new WeightsError('weights/missing', `${this.path} has no tensor named ${name}`, { path: this.path, tensor: name });
+    if (!shard) throw new WeightsError('weights/missing', `${this.path} has no tensor named ${shownName(name)}`, { path: this.path, tensor: name });
     return shard;
   }
 }

@@ -1,14 +1,21 @@
 import { WeightsError } from '../errors';
 import { type ByteSection, type RandomAccessFile, readBytes, subsection } from './byte-section';
-import { BYTES_PER_ELEMENT } from './elements';
+import { type Checkpoint, flattenCheckpoint } from './checkpoint-entries';
 import { type LocatedTensor, LocatedTensorSource } from './located-tensors';
-import { type PickleValue, PickleDict, readPickle } from './pickle';
-import type { TensorSource } from './tensor-source';
-import { type Checkpoint, flattenCheckpoint, type PlainValue, torchWorld } from './torch-values';
+import { readPickle } from './pickle';
+import { PickleBudget } from './pickle-budget';
+import { PickleDict, type PickleValue } from './pickle-values';
+import { shownName } from './shown-name';
+import type { LeftOut, TensorSource } from './tensor-source';
+import { type TorchWorld, torchWorld } from './torch-values';
 import { ZipArchive } from './zip';
 
 /** A pickle describes tensors, it does not hold them: those of the largest published models have under 2 MB. */
 const LARGEST_PICKLE = 32 << 20;
+/** "little" or "big". */
+const LARGEST_BYTE_ORDER = 64;
+/** Storages that were compressed by hand, together: more than any network here, and no disk is filled by writing them. */
+const MOST_INFLATED = 2 ** 33;
 
 /** A torch checkpoint, with the values stored beside its tensors. */
 export class TorchCheckpointSource extends LocatedTensorSource {
@@ -17,10 +24,11 @@ export class TorchCheckpointSource extends LocatedTensorSource {
     format: TensorSource['format'],
     tensors: ReadonlyMap<string, LocatedTensor>,
     /** Values that are not tensors, such as `epoch`, by dotted name. */
-    readonly plain: ReadonlyMap<string, PlainValue>,
+    readonly plain: ReadonlyMap<string, PickleValue>,
+    leftOut: ReadonlyMap<string, LeftOut>,
     close: () => void,
   ) {
-    super(path, format, tensors, {}, close);
+    super(path, format, tensors, {}, close, leftOut);
   }
 }
 
@@ -37,16 +45,20 @@ export function openTorchZip(file: RandomAccessFile): TorchCheckpointSource {
     const entry = archive.entries.get(`${root}${name}`);
     return entry && archive.section(entry);
   };
-  const small = (name: string): Uint8Array | undefined => {
+  const small = (name: string, largest: number): Uint8Array | undefined => {
     const entry = archive.entries.get(`${root}${name}`);
-    return entry && archive.contents(entry, LARGEST_PICKLE);
+    return entry && archive.contents(entry, largest);
   };
-  const byteOrder = small('byteorder');
+  const inflated = [...archive.entries.values()].reduce((sum, { deflated, size }) => sum + (deflated ? size : 0), 0);
+  if (inflated > MOST_INFLATED) {
+    throw new WeightsError('weights/limit', `${file.path} is compressed and would inflate to ${inflated} bytes; save it without compression`, { path: file.path, inflated });
+  }
+  const byteOrder = small('byteorder', LARGEST_BYTE_ORDER);
   if (byteOrder && Buffer.from(byteOrder).toString('latin1').trim() !== 'little') {
     throw new WeightsError('weights/byte-order', `${file.path} was saved on a big-endian machine; save it again on a little-endian one`, { path: file.path });
   }
   const isScript = archive.entries.has(`${root}constants.pkl`);
-  const pickle = small('data.pkl') as Uint8Array;
+  const pickle = small('data.pkl', LARGEST_PICKLE) as Uint8Array;
   const checkpoint = withPath(file.path, () => flattenCheckpoint(readPickle(pickle, torchWorld({ scriptClasses: isScript })).value));
   const sections = new Map<string, ByteSection | undefined>();
   const sectionOf = (key: string): ByteSection | undefined => {
@@ -82,39 +94,40 @@ export function openTorchLegacy(file: RandomAccessFile): TorchCheckpointSource {
   return withPath(file.path, () => {
     const head = readBytes(file, 0, Math.min(file.size, LARGEST_PICKLE));
     const world = torchWorld({ scriptClasses: false });
+    const budget = new PickleBudget();
     let at = 0;
     const next = (): PickleValue => {
-      const { value, end } = readPickle(head, world, at);
+      const { value, end } = readPickle(head, world, at, budget);
       at = end;
       return value;
     };
     const [magic, protocol, machine, values, order] = [next(), next(), next(), next(), next()];
     if (magic !== LEGACY_MAGIC || protocol !== 1001) {
-      throw new WeightsError('weights/format', `a magic number or protocol ${String(protocol)} that is not known; 1001 is read`);
+      throw new WeightsError('weights/format', `a magic number or protocol ${typeof protocol === 'number' ? protocol : `of type ${typeof protocol}`} that is not known; 1001 is read`);
     }
     if (!(machine instanceof PickleDict) || machine.get('little_endian') !== true) {
       throw new WeightsError('weights/byte-order', 'it was saved on a big-endian machine; save it again on a little-endian one');
     }
     const checkpoint = flattenCheckpoint(values);
-    return sourceOf(file, 'torch-legacy', checkpoint, legacyStorages(file, at, order, checkpoint));
+    return sourceOf(file, 'torch-legacy', checkpoint, legacyStorages(file, at, order, world));
   });
 }
 
-function legacyStorages(file: RandomAccessFile, start: number, order: PickleValue, checkpoint: Checkpoint): (key: string) => ByteSection | undefined {
-  const storages = new Map([...checkpoint.tensors.values()].map(({ storage }) => [storage.key, storage]));
+function legacyStorages(file: RandomAccessFile, start: number, order: PickleValue, { storages }: TorchWorld): (key: string) => ByteSection | undefined {
   const sections = new Map<string, ByteSection>();
   if (!Array.isArray(order)) throw new WeightsError('weights/format', 'its list of storages is not a list');
   let at = start;
   for (const key of order as readonly PickleValue[]) {
     const storage = typeof key === 'string' ? storages.get(key) : undefined;
     if (!storage || sections.has(storage.key)) throw new WeightsError('weights/format', 'it lists a storage twice, or one that no tensor uses');
+    const { bytes: size } = storage;
+    if (size === undefined) throw new WeightsError('weights/format', `a storage of type ${shownName(storage.type)}, of unknown size, lies before others; save it again with a current PyTorch`);
     const count = Number(Buffer.from(readBytes(file, at, 8)).readBigInt64LE(0));
-    const size = storage.count * BYTES_PER_ELEMENT[storage.dtype];
     if (count !== storage.count) {
-      throw new WeightsError('weights/format', `storage ${storage.key} has ${count} values, but ${storage.count} are announced`);
+      throw new WeightsError('weights/format', `storage ${shownName(storage.key)} has ${count} values, but ${storage.count} are announced`);
     }
     if (at + 8 + size > file.size) {
-      throw new WeightsError('weights/truncated', `storage ${storage.key} ends at byte ${at + 8 + size} of a file of ${file.size}`);
+      throw new WeightsError('weights/truncated', `storage ${shownName(storage.key)} ends at byte ${at + 8 + size} of a file of ${file.size}`);
     }
     sections.set(storage.key, subsection(file, at + 8, size));
     at += 8 + size;
@@ -131,7 +144,7 @@ function sourceOf(
 ): TorchCheckpointSource {
   return withPath(file.path, () => {
     const tensors = new Map([...checkpoint.tensors].map(([name, tensor]) => [name, tensor.locate(name, sectionOf(tensor.storage.key))]));
-    return new TorchCheckpointSource(file.path, format, tensors, checkpoint.plain, () => file.close());
+    return new TorchCheckpointSource(file.path, format, tensors, checkpoint.plain, checkpoint.leftOut, () => file.close());
   });
 }
 
@@ -140,7 +153,7 @@ function withPath<T>(path: string, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    if (!(error instanceof WeightsError)) throw error;
+    if (!(error instanceof WeightsError) || error.data['path'] === path) throw error;
     throw new WeightsError(error.code, `${path}: ${error.message}`, { ...error.data, path }, { cause: error });
   }
 }

@@ -1,5 +1,6 @@
 import { WeightsError } from '../errors';
 import { elementCount } from './elements';
+import { shownName } from './shown-name';
 import type { TensorSource } from './tensor-source';
 
 /** Which stored tensors make up one that a network asks for: joined along the first axis, then perhaps transposed. */
@@ -16,6 +17,10 @@ export interface WeightReaderOptions {
   /** Stored tensors that no network asks for and that are no mistake, such as `position_ids`. */
   readonly ignorable?: readonly RegExp[];
 }
+
+/** Names are compared character by character: only with those of about their length, and not with all of a huge file. */
+const FARTHEST = 40;
+const MOST_COMPARED = 3000;
 
 const sameName: NameMapping = (path) => ({ from: [path] });
 const showShape = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
@@ -96,11 +101,13 @@ export class WeightReader {
    */
   finish(ignorable: readonly RegExp[] = []): void {
     const allowed = [...this.ignorable, ...ignorable];
-    const left = [...this.source.entries.values()].filter(
-      ({ name }) => !this.taken.has(name) && !allowed.some((pattern) => pattern.test(name)),
-    );
+    const unread = [...this.source.leftOut.values()].filter(({ isTensor }) => isTensor);
+    const left = [
+      ...[...this.source.entries.values()].map(({ name, shape }) => ({ name, shown: showShape(shape) })),
+      ...unread.map(({ name, kind }) => ({ name, shown: `(${kind})` })),
+    ].filter(({ name }) => !this.taken.has(name) && !allowed.some((pattern) => pattern.test(name)));
     if (left.length === 0) return;
-    const shown = left.slice(0, 8).map(({ name, shape }) => `${name} ${showShape(shape)}`).join(', ');
+    const shown = left.slice(0, 8).map((tensor) => `${shownName(tensor.name)} ${tensor.shown}`).join(', ');
     throw new WeightsError(
       'weights/surplus',
       `${this.source.path} holds ${left.length} tensors that this network has no place for: ${shown}${left.length > 8 ? ', …' : ''}`,
@@ -135,6 +142,12 @@ export class WeightReader {
   }
 
   private missing(path: string, name: string, wanted: readonly number[] | undefined): never {
+    const left = this.source.leftOut.get(name);
+    if (left) {
+      throw new WeightsError('weights/dtype', `${this.source.path}: ${this.spell(path)} is there but not read (${left.kind}); save it as a plain tensor of numbers`, {
+        path: this.source.path, tensor: path, stored: name, kind: left.kind,
+      });
+    }
     throw new WeightsError(
       'weights/missing',
       `${this.source.path} lacks ${this.spell(path)}${wanted ? ` of shape ${showShape(wanted)}` : ''}${this.nearest(name)}`,
@@ -149,12 +162,13 @@ export class WeightReader {
 
   private nearest(name: string): string {
     const ranked = [...this.source.entries.values()]
-      .filter((entry) => entry.name !== name)
+      .filter((entry) => entry.name !== name && Math.abs(entry.name.length - name.length) <= FARTHEST)
+      .slice(0, MOST_COMPARED)
       .map((entry) => ({ entry, distance: editDistance(name, entry.name) }))
       .sort((a, b) => a.distance - b.distance)
       .slice(0, 3);
     if (ranked.length === 0) return '';
-    return `. Nearest names: ${ranked.map(({ entry }) => `${entry.name} ${showShape(entry.shape)}`).join(', ')}`;
+    return `. Nearest names: ${ranked.map(({ entry }) => `${shownName(entry.name)} ${showShape(entry.shape)}`).join(', ')}`;
   }
 }
 

@@ -1,6 +1,7 @@
 import * as zlib from 'node:zlib';
 import { WeightsError } from '../errors';
-import { type ByteSection, memorySection, type RandomAccessFile, readBytes, subsection } from './byte-section';
+import { type ByteSection, type RandomAccessFile, readBytes, subsection } from './byte-section';
+import { shownName } from './shown-name';
 
 /**
  * The directory of a zip archive, as much of the format as PyTorch writes and people re-pack: stored entries of any
@@ -37,6 +38,8 @@ const LARGEST_INFLATED = 64 << 20;
 /** An open zip archive over a file. */
 export class ZipArchive {
   readonly entries: ReadonlyMap<string, ZipEntry>;
+  /** The content that was inflated last: storages are read piece by piece, but one after the other. */
+  private inflated: { readonly entry: ZipEntry; readonly bytes: Uint8Array } | undefined;
 
   /** Reads the directory and checks every entry's place. @throws WeightsError */
   constructor(private readonly file: RandomAccessFile) {
@@ -45,40 +48,63 @@ export class ZipArchive {
     this.refuseOverlaps(directoryStart);
   }
 
-  /** The content of an entry for random access. A deflated one is inflated as a whole. @throws WeightsError */
+  /**
+   * The content of an entry for random access. A deflated one is inflated as a whole when it is first read, and again where
+   * another one was read in between. @throws WeightsError, from reading too
+   */
   section(entry: ZipEntry): ByteSection {
-    if (entry.deflated) return memorySection(this.inflate(entry));
-    const section = subsection(this.file, entry.dataStart, entry.size);
-    return entry.crc === NO_CHECKSUM ? section : { ...section, checksum: entry.crc };
+    if (!entry.deflated) {
+      const section = subsection(this.file, entry.dataStart, entry.size);
+      return entry.crc === NO_CHECKSUM ? section : { ...section, checksum: entry.crc };
+    }
+    this.refuseLarge(entry);
+    return {
+      size: entry.size,
+      readInto: (offset, target) => {
+        if (!(offset >= 0) || !(offset + target.byteLength <= entry.size)) {
+          throw new WeightsError('weights/truncated', `bytes ${offset} to ${offset + target.byteLength} of ${entry.size}`);
+        }
+        if (this.inflated?.entry !== entry) {
+          this.inflated = undefined;
+          this.inflated = { entry, bytes: this.inflate(entry) };
+        }
+        target.set(this.inflated.bytes.subarray(offset, offset + target.byteLength));
+      },
+    };
   }
 
   /** The whole content of a small entry, its checksum verified. @throws WeightsError */
   contents(entry: ZipEntry, largest: number): Uint8Array {
     if (entry.size > largest) {
-      throw this.invalid(`${entry.name} has ${entry.size} bytes; at most ${largest} are read`, 'weights/limit');
+      throw this.invalid(`${shownName(entry.name)} has ${entry.size} bytes; at most ${largest} are read`, 'weights/limit');
     }
-    if (entry.deflated) return this.inflate(entry);
+    if (entry.deflated) return new Uint8Array(this.inflate(entry));
     return this.checked(entry, readBytes(this.file, entry.dataStart, entry.size));
   }
 
+  private refuseLarge(entry: ZipEntry): void {
+    if (entry.size <= LARGEST_INFLATED) return;
+    throw this.invalid(`${shownName(entry.name)} is compressed and would inflate to ${entry.size} bytes; save it without compression`, 'weights/limit');
+  }
+
   private inflate(entry: ZipEntry): Uint8Array {
-    if (entry.size > LARGEST_INFLATED) {
-      throw this.invalid(`${entry.name} is compressed and would inflate to ${entry.size} bytes; save it without compression`, 'weights/limit');
-    }
+    this.refuseLarge(entry);
     const packed = readBytes(this.file, entry.dataStart, entry.compressedSize);
     try {
-      const bytes = zlib.inflateRawSync(packed, { maxOutputLength: Math.max(entry.size, 1) });
-      if (bytes.length === entry.size) return this.checked(entry, new Uint8Array(bytes));
+      // One piece for all of it, which is then not put together from many.
+      const chunkSize = Math.max(entry.size + 1, zlib.constants.Z_MIN_CHUNK);
+      const bytes = zlib.inflateRawSync(packed, { maxOutputLength: Math.max(entry.size, 1), chunkSize });
+      if (bytes.length === entry.size) return this.checked(entry, bytes);
     } catch (error) {
       if (error instanceof WeightsError) throw error;
       // Else reported below together with the case of a wrong length.
     }
-    throw this.invalid(`${entry.name} does not inflate to the ${entry.size} bytes that the directory gives`);
+    throw this.invalid(`${shownName(entry.name)} does not inflate to the ${entry.size} bytes that the directory gives`);
   }
 
   private checked(entry: ZipEntry, bytes: Uint8Array): Uint8Array {
     if (entry.crc === NO_CHECKSUM || zlib.crc32(bytes) === entry.crc) return bytes;
-    throw this.invalid(`${entry.name} does not match its checksum; the file is damaged`, 'weights/checksum');
+    throw this.invalid(`${shownName(entry.name)} does not match its checksum; the file is damaged`, 'weights/checksum');
   }
 
   private findDirectory(): { directoryStart: number; directorySize: number; count: number } {
@@ -128,17 +154,17 @@ export class ZipArchive {
       const rawName = directory.subarray(at + 46, at + 46 + nameLength);
       const name = rawName.toString('utf8');
       this.refusePathTricks(name);
-      if (entries.has(name)) throw this.invalid(`it has two entries named ${name}`);
-      if ((flags & 0x2041) !== 0) throw this.invalid(`${name} is encrypted`);
-      if (method !== 0 && method !== 8) throw this.invalid(`${name} is packed with method ${method}; stored and deflated entries are read`);
+      if (entries.has(name)) throw this.invalid(`it has two entries named ${shownName(name)}`);
+      if ((flags & 0x2041) !== 0) throw this.invalid(`${shownName(name)} is encrypted`);
+      if (method !== 0 && method !== 8) throw this.invalid(`${shownName(name)} is packed with method ${method}; stored and deflated entries are read`);
       const [entrySize, compressedSize, headerStart] = this.sizes(
         directory.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength),
         [directory.readUInt32LE(at + 24), directory.readUInt32LE(at + 20), directory.readUInt32LE(at + 42)],
         name,
       );
-      if (method === 0 && entrySize !== compressedSize) throw this.invalid(`${name} is stored with two different sizes`);
+      if (method === 0 && entrySize !== compressedSize) throw this.invalid(`${shownName(name)} is stored with two different sizes`);
       const dataStart = this.dataStart(headerStart, rawName, start);
-      if (dataStart + compressedSize > start) throw this.invalid(`${name} reaches into the directory`);
+      if (dataStart + compressedSize > start) throw this.invalid(`${shownName(name)} reaches into the directory`);
       entries.set(name, { name, size: entrySize, compressedSize, deflated: method === 8, crc: directory.readUInt32LE(at + 16), dataStart, link: isLink(directory, at) });
       at = next;
     }
@@ -157,7 +183,7 @@ export class ZipArchive {
         let field = at + 4;
         for (const index of [0, 1, 2] as const) {
           if (values[index] !== 0xffffffff) continue;
-          if (field + 8 > end) throw this.invalid(`${name} has a damaged ZIP64 field`);
+          if (field + 8 > end) throw this.invalid(`${shownName(name)} has a damaged ZIP64 field`);
           values[index] = this.whole(extra.readBigUInt64LE(field));
           field += 8;
         }
@@ -168,18 +194,18 @@ export class ZipArchive {
   }
 
   private dataStart(headerStart: number, rawName: Buffer, directoryStart: number): number {
-    if (headerStart + 30 + rawName.length > directoryStart) throw this.invalid(`${rawName.toString('utf8')} lies outside of the file`);
+    if (headerStart + 30 + rawName.length > directoryStart) throw this.invalid(`${shownName(rawName.toString('utf8'))} lies outside of the file`);
     const header = Buffer.from(readBytes(this.file, headerStart, 30 + rawName.length).buffer);
     const sameName = header.readUInt16LE(26) === rawName.length && header.subarray(30).equals(rawName);
     if (header.readUInt32LE(0) !== LOCAL_HEADER || !sameName) {
-      throw this.invalid(`${rawName.toString('utf8')} is not where the directory says`);
+      throw this.invalid(`${shownName(rawName.toString('utf8'))} is not where the directory says`);
     }
     return headerStart + 30 + rawName.length + header.readUInt16LE(28);
   }
 
   private refusePathTricks(name: string): void {
     const tricky = name === '' || name.startsWith('/') || /[\\\0]|^[A-Za-z]:/.test(name) || name.split('/').includes('..');
-    if (tricky) throw this.invalid(`its entry ${JSON.stringify(name)} points outside of the archive`, 'weights/unsafe');
+    if (tricky) throw this.invalid(`its entry ${JSON.stringify(name.slice(0, 100))} points outside of the archive`, 'weights/unsafe');
   }
 
   private refuseOverlaps(directoryStart: number): void {
@@ -189,7 +215,7 @@ export class ZipArchive {
       const next = ordered[index + 1];
       const limit = next ? next.dataStart - 30 - Buffer.byteLength(next.name) : directoryStart;
       if (entry.dataStart + entry.compressedSize > limit) {
-        throw this.invalid(`${entry.name} overlaps ${next?.name ?? 'the directory'}`);
+        throw this.invalid(`${shownName(entry.name)} overlaps ${next ? shownName(next.name) : 'the directory'}`);
       }
     });
   }

@@ -5,6 +5,7 @@ import * as path from 'node:path';
 import { convertWeights } from '../../cli/convert-weights';
 import { openClipWeights } from '../../lib/weights/clip-weights';
 import { openTensorsSync } from '../../lib/weights/open';
+import { op, pickle, tensor, torchZip } from '../weights/archives';
 import { describeWithGoldens, goldenPath, testEachGolden, testWithGoldens } from '../goldens';
 
 let folder: string;
@@ -86,5 +87,60 @@ describeWithGoldens('converting', () => {
     expect(fs.readFileSync(there, 'utf8')).toBe('mine');
     await convertWeights(from, there, { force: true });
     expect(content(there)).toEqual(content(from));
+  });
+});
+
+describe('values that the type asked for cannot hold', () => {
+  const source = (content: Uint8Array, type: string, count: number): string => {
+    const file = path.join(folder, 'source.pt');
+    const view = tensor({ type, count, shape: [count], strides: [1] });
+    fs.writeFileSync(file, torchZip(pickle(op.code('}'), op.text('blocks.weight'), view, op.code('s')), [{ name: 'x/data/0', content }]));
+    return file;
+  };
+  const floats = (...values: number[]): string => source(Buffer.from(Float32Array.from(values).buffer), 'FloatStorage', values.length);
+  const target = (): string => path.join(folder, 'out.safetensors');
+
+  test.each<['float16' | 'bfloat16', number[], RegExp]>([
+    ['float16', [1, 65519, -1e5], /^blocks\.weight: the value -100000 at element 2 lies beyond the largest float16, 65504, and would become infinite; store it as float32 or bfloat16$/],
+    ['bfloat16', [3.3e38, 3.4e38], /^blocks\.weight: the value 3\.3\d*e\+38 at element 1 lies beyond the largest bfloat16, 3\.38\d*e\+38/],
+  ])('%s: refused with name and value, and nothing is written', async (dtype, values, message) => {
+    await expect(convertWeights(floats(...values), target(), { dtype })).rejects.toMatchObject({ code: 'weights/range', message: expect.stringMatching(message) as string });
+    expect(fs.readdirSync(folder)).toEqual(['source.pt']);
+  });
+
+  test('infinities and numbers that are none stay what they are, and large ones fit bfloat16', async () => {
+    await convertWeights(floats(Infinity, -Infinity, NaN, 65519), target(), { dtype: 'float16' });
+    const narrow = openTensorsSync(target());
+    expect([...narrow.read('blocks.weight')]).toEqual([Infinity, -Infinity, NaN, 65504]);
+    narrow.close();
+    await convertWeights(floats(1e5), target(), { dtype: 'bfloat16', force: true });
+    const brain = openTensorsSync(target());
+    // 100000 / 2^9 = 195.3, of which bfloat16 keeps 195.
+    expect([...brain.read('blocks.weight')]).toEqual([195 * 512]);
+    brain.close();
+  });
+
+  test('float64 beyond float32 is refused by name; smaller values are rounded', async () => {
+    await expect(convertWeights(source(Buffer.from(Float64Array.of(0.1, -1e39).buffer), 'DoubleStorage', 2), target())).rejects.toMatchObject({
+      code: 'weights/range', message: expect.stringMatching(/source\.pt: blocks\.weight: -1e\+39 at element 1 lies beyond the largest float32/) as string,
+    });
+    await convertWeights(source(Buffer.from(Float64Array.of(0.1, Infinity).buffer), 'DoubleStorage', 2), target());
+    const read = openTensorsSync(target());
+    expect([...read.read('blocks.weight')]).toEqual([Math.fround(0.1), Infinity]);
+    read.close();
+  });
+
+  test('integers that float32 or 32 bits cannot hold are refused, others are exact', () => {
+    const integers = (...values: bigint[]): ReturnType<typeof openTensorsSync> => openTensorsSync(source(Buffer.from(BigInt64Array.from(values).buffer), 'LongStorage', values.length));
+    const name = 'blocks.weight';
+    const exact = integers(2n ** 24n, -(2n ** 24n), 2n ** 40n);
+    expect([...exact.read(name)]).toEqual([2 ** 24, -(2 ** 24), 2 ** 40]);
+    const odd = integers(5n, 2n ** 24n + 1n);
+    expect(() => odd.read(name)).toThrow(/blocks\.weight: the integer 16777217 at element 1 is none that float32 can hold/);
+    expect([...odd.readDoubles(name)]).toEqual([5, 2 ** 24 + 1]);
+    const vast = integers(2n ** 53n + 1n);
+    expect(() => vast.readDoubles(name)).toThrow(/9007199254740993 at element 0 is none that float64 can hold/);
+    expect(() => vast.readIntegers(name)).toThrow(/does not fit a 32-bit integer/);
+    for (const opened of [exact, odd, vast]) opened.close();
   });
 });

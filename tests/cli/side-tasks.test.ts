@@ -66,3 +66,22 @@ test('a task that fails is told at the next start, and at the end; the others ar
   await end('b');
   await finished;
 });
+
+test('no more than some bytes are held at once, and one task that holds more is waited for, alone', async () => {
+  const { log, task, end } = tasks();
+  const side = new SideTasks(8, 100);
+  await side.start('a', task('a'), 60);
+  const second = side.start('b', task('b'), 60);
+  await end('a');
+  await second;
+  let through = false;
+  const large = side.start('large', task('large'), 500).then(() => (through = true));
+  await end('b');
+  expect(log).toEqual(['a starts', 'a ends', 'b starts', 'b ends', 'large starts']);
+  expect(through).toBe(false);
+  await end('large');
+  await large;
+  await side.start('c', task('c'), 1);
+  await end('c');
+  await side.finish();
+});

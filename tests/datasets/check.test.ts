@@ -22,7 +22,7 @@ test('every file is opened and what is wrong is named', async () => {
   const found = report.problems.map((problem) => [problem.kind, problem.severity, path.relative(root, problem.path)]);
   expect(found).toEqual([
     ['empty-mask', 'warning', 'nut/ground_truth/bent/1_mask.png'],
-    ['mask-size', 'warning', 'nut/ground_truth/bent/2_mask.png'],
+    ['mask-size', 'error', 'nut/ground_truth/bent/2_mask.png'],
     ['unreadable', 'error', 'nut/ground_truth/bent/3_mask.png'],
     ['unreadable', 'error', 'nut/test/bent/4.png'],
     ['unreadable', 'error', 'nut/test/good/1.png'],

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { deflateSync, crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { ImageError, UsageError } from '../../lib/errors';
@@ -12,6 +11,8 @@ import { decodeImage } from '../../lib/image/decode';
 import { toRgb } from '../../lib/image/decoded-image';
 import type { ImageInput } from '../../lib/image/input';
 import { loadMaskAtOwnSize, preprocessMask } from '../../lib/image/preprocess';
+import { png } from './png';
+import { tiff } from './tiff';
 
 let folder: string;
 beforeAll(() => {
@@ -32,30 +33,6 @@ async function failure(input: unknown, options = {}): Promise<ImageError> {
   );
   expect(error).toBeInstanceOf(ImageError);
   return error as ImageError;
-}
-
-/** A PNG written by hand, so that any depth, colour type and palette can be had. `rows` are packed samples. */
-function png(header: { width: number; height: number; depth: number; colour: number }, rows: number[][], extra: Record<string, number[]> = {}): Buffer {
-  const chunk = (type: string, body: Buffer): Buffer => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(body.length);
-    const content = Buffer.concat([Buffer.from(type, 'latin1'), body]);
-    const sum = Buffer.alloc(4);
-    sum.writeUInt32BE(crc32(content));
-    return Buffer.concat([length, content, sum]);
-  };
-  const ihdr = Buffer.alloc(13);
-  ihdr.writeUInt32BE(header.width, 0);
-  ihdr.writeUInt32BE(header.height, 4);
-  ihdr[8] = header.depth;
-  ihdr[9] = header.colour;
-  return Buffer.concat([
-    Buffer.from('89504e470d0a1a0a', 'hex'),
-    chunk('IHDR', ihdr),
-    ...Object.entries(extra).map(([type, body]) => chunk(type, Buffer.from(body))),
-    chunk('IDAT', deflateSync(Buffer.from(rows.flatMap((row) => [0, ...row])))),
-    chunk('IEND', Buffer.alloc(0)),
-  ]);
 }
 
 const gradient = (width: number, height: number, channels: number): Buffer =>
@@ -243,29 +220,9 @@ describe('files that cannot be read', () => {
   });
 
   test('floating-point pictures have no white and are refused', async () => {
-    expect((await failure(floatTiff(2, 2, [0, 0.5, 1, 2]))).code).toBe('image/unsupported');
+    expect((await failure(tiff({ width: 2, height: 2, data: Float32Array.of(0, 0.5, 1, 2), format: 3 }))).code).toBe('image/unsupported');
   });
 });
-
-/** A little-endian float32 TIFF of one strip. */
-function floatTiff(width: number, height: number, values: number[]): Buffer {
-  const tags: [number, number, number, number][] = [
-    [256, 3, 1, width], [257, 3, 1, height], [258, 3, 1, 32], [259, 3, 1, 1], [262, 3, 1, 1],
-    [273, 4, 1, 8], [277, 3, 1, 1], [278, 3, 1, height], [279, 4, 1, values.length * 4], [339, 3, 1, 3],
-  ];
-  const data = Buffer.from(Float32Array.from(values).buffer);
-  const head = Buffer.from([0x49, 0x49, 42, 0, 0, 0, 0, 0]);
-  head.writeUInt32LE(8 + data.length, 4);
-  const directory = Buffer.alloc(2 + tags.length * 12 + 4);
-  directory.writeUInt16LE(tags.length, 0);
-  tags.forEach(([tag, type, count, value], at) => {
-    directory.writeUInt16LE(tag, 2 + at * 12);
-    directory.writeUInt16LE(type, 4 + at * 12);
-    directory.writeUInt32LE(count, 6 + at * 12);
-    directory.writeUInt32LE(value, 10 + at * 12);
-  });
-  return Buffer.concat([head, data, directory]);
-}
 
 /** A BMP whose pixel data counts up byte by byte, behind an optional palette. */
 function bmp(width: number, height: number, bits: number, compression: number, palette: number[] = [], body?: number[]): Buffer {

@@ -36,7 +36,7 @@ function fromDecoded(item: (typeof cases)[number], mode: PixelMode): DecodedImag
   } else if (mode === '1') {
     samples = samples.map((value) => (value > 0 ? 255 : 0)) as Uint8Array;
   }
-  return { mode, width, height, data: samples, reference: true, source: item.id };
+  return { mode, width, height, data: samples, reference: true, orientation: 1, source: item.id };
 }
 
 describeWithGoldens('pictures, as the reference reads them', () => {

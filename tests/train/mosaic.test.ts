@@ -91,7 +91,7 @@ describe('what a mosaic holds', () => {
   });
 
   test('other tiles are other features', async () => {
-    const [one, other] = await Promise.all([mosaicOf([tile(0), tile(1), tile(2), tile(3)]), mosaicOf([tile(1), tile(0), tile(2), tile(3)])].map(readSample));
+    const [one, other] = await Promise.all([mosaicOf([tile(0), tile(1), tile(2), tile(3)]), mosaicOf([tile(1), tile(0), tile(2), tile(3)])].map((sample) => readSample(sample)));
     expect(one?.recipe).not.toBe('');
     expect(one?.hashes).not.toEqual(other?.hashes);
   });

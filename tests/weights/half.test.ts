@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { narrowToBrainFloat, narrowToHalf, widenBrainFloat, widenHalf } from '../../lib/weights/half';
+import { narrowToBrainFloat, narrowToHalf, overflowOf, widenBrainFloat, widenHalf } from '../../lib/weights/half';
 
 /** The value of a half by its definition, with arithmetic instead of bit patterns. */
 function halfByDefinition(bits: number): number {
@@ -89,4 +89,18 @@ test('values are widened into the middle of an array', () => {
   widenHalf(Uint16Array.of(0x3c00), target, 2);
   widenBrainFloat(Uint16Array.of(0x4000), target, 3);
   expect([...target]).toEqual([9, 9, 1, 2]);
+});
+
+test.each<['float16' | 'bfloat16', number, number]>([
+  // The largest value that still rounds to the largest one of the type, and the next float32.
+  ['float16', 65519.99609375, 65520],
+  ['bfloat16', 2 ** 128 - 2 ** 119 - 2 ** 104, 2 ** 128 - 2 ** 119],
+])('%s: overflow begins where the nearest value is infinite', (dtype, fits, tooLarge) => {
+  const infinite = (value: number): boolean => {
+    const bits = (dtype === 'float16' ? narrowToHalf : narrowToBrainFloat)(Float32Array.of(value))[0] as number;
+    return bits === (dtype === 'float16' ? 0x7c00 : 0x7f80);
+  };
+  expect([infinite(fits), infinite(tooLarge)]).toEqual([false, true]);
+  expect(overflowOf(Float32Array.of(0, fits, -fits, Infinity, -Infinity, NaN), dtype)).toBeUndefined();
+  expect(overflowOf(Float32Array.of(0, Infinity, -tooLarge, tooLarge), dtype)).toMatchObject({ index: 2, value: Math.fround(-tooLarge) });
 });

@@ -13,7 +13,7 @@ function readsAll(file: string, tensors = Infinity): boolean {
     source = openTensorsSync(file);
     let read = 0;
     for (const name of source.entries.keys()) {
-      if (read++ < tensors) source.read(name);
+      if (read++ < tensors) source.readDoubles(name);
     }
     return true;
   } catch (error) {

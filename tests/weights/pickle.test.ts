@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { openTensors } from '../../lib/weights/open';
-import { PickleDict, PickleGlobal, readPickle } from '../../lib/weights/pickle';
+import { readPickle } from '../../lib/weights/pickle';
+import { PickleDict, PickleGlobal } from '../../lib/weights/pickle-values';
 import { op, pickle, scratchFolder, tensor, torchZip, uint32, weightsError } from './archives';
 
 const scratch = scratchFolder();
@@ -66,14 +67,13 @@ describe('attacks', () => {
   });
 
   test.each([
-    ['INST', 'i'], ['OBJ', 'o'], ['EXT1', '\x82'], ['PERSID', 'P'], ['NEWOBJ_EX', '\x92'], ['text INT', 'I'], ['GET', 'g'],
-    ['BYTEARRAY8', '\x96'], ['NEXT_BUFFER', '\x97'],
+    ['INST', 'i'], ['OBJ', 'o'], ['EXT1', '\x82'], ['PERSID', 'P'], ['text INT', 'I'], ['GET', 'g'], ['NEXT_BUFFER', '\x97'],
   ])('opcode %s is refused', async (_, code) => {
     expect((await refuse(pickle(op.code(code)))).code).toBe('weights/unsafe-pickle');
   });
 
   test('an allowed class cannot be called, nor a plain value', async () => {
-    expect((await refuseFile(pickle(op.global('torch', 'FloatStorage'), op.code(')R')))).message).toContain('cannot be called');
+    expect((await refuseFile(pickle(op.global('argparse', 'Namespace'), op.code(')R')))).message).toContain('cannot be called');
     expect((await refuse(pickle(op.text('x'), op.code(')R')))).message).toContain('cannot be called');
   });
 
@@ -81,8 +81,8 @@ describe('attacks', () => {
     ['lists inside lists', Buffer.concat([...Array.from({ length: 5000 }, () => op.code(']')), ...Array.from({ length: 4999 }, () => op.code('a'))])],
     ['a list inside itself', op.code(']q\x00h\x00a')],
     ['a dictionary inside itself', Buffer.concat([op.code('}q\x00'), op.text('x'), op.code('h\x00s')])],
-    ['shared lists that spell out 2^60 values', Buffer.concat([
-      op.code('(]q\x00'), ...Array.from({ length: 59 }, (_, level) => Buffer.concat([op.code(']'), Buffer.of(0x71, level + 1), op.code('('), Buffer.of(0x68, level, 0x68, level), op.code('e')])), op.code('t'),
+    ['shared lists that spell out 2^59 tensors', Buffer.concat([
+      op.code('(]q\x00'), tensor({}), op.code('a'), ...Array.from({ length: 59 }, (_, level) => Buffer.concat([op.code(']'), Buffer.of(0x71, level + 1), op.code('('), Buffer.of(0x68, level, 0x68, level), op.code('e')])), op.code('t'),
     ])],
   ])('%s end', async (_, body) => {
     expect((await refuseFile(pickle(body))).code).toBe('weights/limit');
@@ -114,7 +114,7 @@ describe('attacks', () => {
   });
 
   test.each([
-    'h\x05', '0', 'e', 't', '\x85', 's', 'u', 'b', 'R', '2', 'Na', 'NNb', '1', '}Ns', '](NNu', '}]Ns', 'NN', '(', '\x80\x09', '\x81', 'N\x71',
+    'h\x05', '0', 'e', 't', '\x85', 's', 'u', 'b', 'R', '2', 'Na', 'NNb', '1', '}Ns', '](NNu', '](NNs', 'NN', '\x90', '\x91', '\x92', '\x96', '(', '\x80\x09', '\x81', 'N\x71',
   ])('nonsense %j', async (code) => {
     expect(['weights/format', 'weights/truncated']).toContain((await refuse(pickle(op.code(code)))).code);
   });
@@ -126,7 +126,7 @@ describe('attacks', () => {
 });
 
 test('random opcodes give a value or a WeightsError', () => {
-  const known = [...'(012NJKMXTUBC]aetl)}dsuqrhjcRbQ.\x85\x86\x87\x88\x89\x8a\x8c\x93\x94\x95\x81'].map((letter) => letter.charCodeAt(0));
+  const known = [...'(012NJKMXTUBC]aetl)}dsuqrhjcRbQ.\x85\x86\x87\x88\x89\x8a\x8c\x8f\x90\x91\x92\x93\x94\x95\x96\x81'].map((letter) => letter.charCodeAt(0));
   const code = fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...known) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 255 }) });
   fc.assert(
     fc.property(fc.array(code, { minLength: 1, maxLength: 60 }), (codes) => {

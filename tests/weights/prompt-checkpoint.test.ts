@@ -9,7 +9,8 @@ import {
 } from '../../lib/weights/prompt-checkpoint';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
 import { writeTorchArchive } from '../../lib/weights/torch-archive-writer';
-import { flattenCheckpoint, torchWorld } from '../../lib/weights/torch-values';
+import { flattenCheckpoint } from '../../lib/weights/checkpoint-entries';
+import { torchWorld } from '../../lib/weights/torch-values';
 import { ZipArchive } from '../../lib/weights/zip';
 import { describeWithGoldens, golden, goldenPath, goldenTokenIds, testEachGolden, testWithGoldens } from '../goldens';
 import { expectSameValues, scratchFolder, weightsError } from './archives';
@@ -197,4 +198,12 @@ test('buffers that do not fit are refused and nothing is written', async () => {
   const error = await weightsError(() => writeReferencePrompts(place('never.pth'), finite, { normal: buffers, anomalous: buffers }));
   expect(error.message).toContain('token_suffix_pos: 5 values given for shape [1, 1, 6, 3]');
   expect(fs.existsSync(place('never.pth'))).toBe(false);
+});
+
+test('what stands beside the module that learns does not stop its prompts; what stands in it does', async () => {
+  const prompts = { 'prompt_learner.ctx_pos': one([1, 1, 2, 3]), 'prompt_learner.ctx_neg': one([1, 1, 2, 3]) };
+  writeSafetensors(place('training.safetensors'), { ...prompts, 'optimizer.state.0.exp_avg': one([2, 3]) });
+  expect(await readPromptCheckpoint(place('training.safetensors'))).toMatchObject({ contextTokens: 2, width: 3 });
+  writeSafetensors(place('training.safetensors'), { ...prompts, 'prompt_learner.gate': one([1]) });
+  expect((await weightsError(() => readPromptCheckpoint(place('training.safetensors')))).code).toBe('weights/surplus');
 });

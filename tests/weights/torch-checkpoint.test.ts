@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { openTensors, openTensorsSync } from '../../lib/weights/open';
+import { PickleDict, type PickleValue } from '../../lib/weights/pickle-values';
 import { TorchCheckpointSource } from '../../lib/weights/torch-checkpoint';
 import { describeWithGoldens, golden, goldenPath, hasGolden, testEachGolden, testWithGoldens } from '../goldens';
 import { checkpoint, expectSameValues, op, pickle, type PickledView, scratchFolder, tensor, torchZip, weightsError } from './archives';
@@ -11,6 +12,12 @@ let counter = 0;
 const save = (content: Uint8Array): string => scratch.file(`checkpoint-${counter++}.pth`, content);
 const load = (content: Uint8Array): TorchCheckpointSource => openTensorsSync(save(content)) as TorchCheckpointSource;
 const refuse = (content: Uint8Array): ReturnType<typeof weightsError> => weightsError(() => openTensors(save(content)));
+
+/** Dictionaries as objects. */
+function plainly(value: PickleValue): unknown {
+  if (value instanceof PickleDict) return Object.fromEntries([...value].map(([key, member]) => [key, plainly(member)]));
+  return Array.isArray(value) ? (value as readonly PickleValue[]).map(plainly) : value;
+}
 
 interface Zoo {
   readonly meta: Record<string, unknown>;
@@ -26,9 +33,11 @@ describeWithGoldens('checkpoints that PyTorch wrote', () => {
       expect(source.entries.get(`zoo.${name}`)).toMatchObject({ dtype, shape });
       const wanted = values.map((value) => (value === 'inf' ? Infinity : Number(value)));
       expect([name, ...source.readDoubles(`zoo.${name}`)]).toEqual([name, ...wanted]);
-      expect([name, ...source.read(`zoo.${name}`)]).toEqual([name, ...wanted.map(Math.fround)]);
+      // 1e300 and 2^31 - 1 are no float32.
+      if (name === 'f64' || name === 'i32') expect((await weightsError(() => source.read(`zoo.${name}`))).code).toBe('weights/range');
+      else expect([name, ...source.read(`zoo.${name}`)]).toEqual([name, ...wanted.map(Math.fround)]);
     }
-    expect(Object.fromEntries(source.plain)).toEqual({ meta: zoo.meta });
+    expect(plainly(new PickleDict([...source.plain]))).toEqual({ meta: zoo.meta });
     expect([...source.readIntegers('zoo.i32')]).toEqual([-2147483648, 2147483647]);
     expect([...source.readIntegers('zoo.flag')]).toEqual([1, 0, 1]);
     expect((await weightsError(() => source.readIntegers('zoo.i64'))).message).toContain('1099511627776');

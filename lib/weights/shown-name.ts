@@ -1,0 +1,8 @@
+/** Longer texts are cut where a message shows them. */
+const LONGEST_SHOWN = 100;
+
+/** A name out of a file, for a message: quoted where it holds anything but letters, digits and usual signs, and cut. */
+export function shownName(name: string): string {
+  const cut = name.length > LONGEST_SHOWN ? `${name.slice(0, LONGEST_SHOWN)}…` : name;
+  return /^[\w.:/@+\- \u2026]*$/.test(cut) && cut !== '' ? cut : JSON.stringify(cut);
+}
