@@ -4,6 +4,7 @@ import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import { MemoryBudget, type MemoryClaim } from '../lib/memory-budget';
 import type { OnProgress } from '../lib/progress';
 import { fakeRecordOf } from './fakes/fake-record';
+import { describeReading } from './dataset';
 import { findRegisteredDataset, type ExpectedCounts } from './registry';
 import { compareText, countSamples, type Dataset, type DatasetCounts, type DatasetProblem, type Sample } from './sample';
 
@@ -12,6 +13,10 @@ export interface DatasetReport {
   readonly root: string;
   readonly layout: string;
   readonly hasMasks: boolean;
+  /** What was read, in one line. */
+  readonly reading: string;
+  /** Pictures, lists and labels in the folder that are not part of the set as it is read. */
+  readonly leftOut: readonly string[];
   readonly counts: DatasetCounts;
   /** Images that the whole set has; null where no figure is known for this layout. */
   readonly expected: ExpectedCounts | null;
@@ -53,6 +58,8 @@ export async function checkDataset(dataset: Dataset, onProgress?: OnProgress): P
     root: dataset.root,
     layout: dataset.layout,
     hasMasks: dataset.hasMasks,
+    reading: describeReading(dataset),
+    leftOut: dataset.leftOut,
     counts: countSamples(dataset.categories),
     expected: expectedCounts(dataset),
     categories: dataset.categories.map((category) => ({

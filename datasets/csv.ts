@@ -1,6 +1,7 @@
 /** One row of a CSV file by column name, with the number of its first line for messages. */
 export interface CsvRow {
   readonly line: number;
+  /** Without a prototype, since a column may be called `constructor`. */
   readonly values: Readonly<Record<string, string>>;
   /** Fields behind the last column, such as what a comma for the decimal point cuts off; absent where there are none. */
   readonly surplus?: readonly string[];
@@ -17,7 +18,7 @@ export function parseCsv(text: string): { readonly columns: readonly string[]; r
   const columns = (header?.fields ?? []).map((field) => field.toLowerCase());
   const rows = records.map(({ line, fields }) => ({
     line,
-    values: Object.fromEntries(columns.map((column, index) => [column, fields[index] ?? ''])),
+    values: Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(columns.map((column, index) => [column, fields[index] ?? '']))),
     ...(fields.slice(columns.length).some((field) => field !== '') ? { surplus: fields.slice(columns.length) } : {}),
   }));
   return { columns, rows };

@@ -1,68 +1,124 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { DatasetError, UsageError } from '../lib/errors';
-import type { OnProgress } from '../lib/progress';
-import { dataFolder, findDatasetFolder, presentDatasets } from './data-folder';
 import { fakeRecordOf } from './fakes/fake-record';
-import { layouts } from './layouts';
+import { realPath, statOf, type CountedFile } from './inventory';
 import { bareFolderLayout } from './layouts/bare-folder';
-import { csvFileLayout } from './layouts/csv-list';
-import type { Layout } from './layouts/layout';
-import { listFolders, stem } from './listing';
 import { settleMasks } from './mask-content';
-import { findRegisteredDataset, registeredDatasetOfFolder, registeredDatasets, type RegisteredDataset } from './registry';
-import type { Category, Dataset, DatasetProblem, Sample } from './sample';
+import type { RegisteredDataset } from './registry';
+import { countSamples, type Category, type Dataset, type DatasetProblem, type Sample } from './sample';
+import { surveyDataset, type Survey, type SurveyOptions } from './survey';
 
+export { absentDataset } from './locate';
 export type { Category, Dataset, DatasetCounts, DatasetProblem, Sample } from './sample';
 export { countSamples } from './sample';
 
-export interface OpenDatasetOptions {
-  /** Folder that registered names are looked for in. Default: `dataFolder()`. */
-  readonly dataFolder?: string;
+export interface OpenDatasetOptions extends SurveyOptions {
   /** Only these categories, in the set's own order. Default: all. */
   readonly categories?: readonly string[];
   /** Open a set with errors, such as missing masks, and leave them in `problems`. Default false. */
   readonly allowIncomplete?: boolean;
-  /** Take a folder of pictures without labels as well. Default false. */
-  readonly allowUnlabelled?: boolean;
-  /** Hears of work that some sets need once, such as cutting KolektorSDD into tiles. */
-  readonly onProgress?: OnProgress;
 }
 
 /**
- * Opens the test split of a registered set, of any folder in a known layout, or of a CSV list. Only names are read;
- * pictures are opened by whoever wants them (or by `checkDataset`). Where the set itself lies in a folder in the folder,
- * as archives unpack, that one is taken.
+ * Opens the test split of a registered set, of any folder in a known layout, or of a CSV list. The layout that explains
+ * most files is taken. Only names and lists are read, and masks where they alone say what an image is; pictures are opened
+ * by whoever wants them (or by `checkDataset`). Where the set itself lies in a folder in the folder, as archives unpack,
+ * that one is taken.
  *
  * @throws DatasetError `dataset/absent` (registered, not on disk), `dataset/folder-missing`, `dataset/layout`,
- *   `dataset/incomplete`; UsageError `dataset/category` for a category that the set has not
+ *   `dataset/incomplete`; UsageError `dataset/category` for a category that the set has not, `dataset/unknown-layout`
  */
 export async function openDataset(nameOrFolder: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
-  const located = locate(nameOrFolder, options.dataFolder ?? dataFolder());
-  const { root, layout } = located.layout === undefined ? layoutOf(located.root, located.entry, options) : { root: located.root, layout: located.layout };
-  const entry = located.entry ?? (root === located.root ? undefined : registeredDatasetOfFolder(path.basename(root)));
-  const reading = await layout.read(root, {
-    category: entry?.categories.length === 1 ? (entry.categories[0] as string) : null,
-    expectMasks: entry?.hasMasks ?? true,
-    registered: entry !== undefined,
-    ...(options.onProgress && { onProgress: options.onProgress }),
-  });
-  const once = countOnce(root, chooseCategories(reading.categories, options.categories, root));
+  const survey = surveyDataset(nameOrFolder, options);
+  const { root, entry, reading } = survey;
+  const derived = (await reading.derive?.()) ?? { categories: reading.categories, problems: [] };
+  const there = onlyFiles(chooseCategories(derived.categories, options.categories, root));
+  const once = countOnce(root, there.categories);
   const settled = await settleMasks(root, once.categories, reading.labelledByMasks !== true);
   const { categories } = settled;
-  const problems = [...standIn(root), ...unlabelled(root, layout), ...reading.problems, ...once.problems, ...settled.problems, ...absentCategories(reading.categories, entry, root)];
+  const found = [...survey.problems, ...reading.problems, ...derived.problems, ...there.problems, ...once.problems, ...settled.problems];
+  const problems = [
+    ...standIn(root), ...unlabelled(root, survey.layout), ...withoutEffect(survey, options), ...found, ...leftOver(survey.folder, survey.leftOut, found),
+    ...absentCategories(derived.categories, entry, root),
+  ];
   const errors = problems.filter((problem) => problem.severity === 'error');
-  if (errors.length > 0 && !options.allowIncomplete) throw incomplete(root, errors);
+  if (errors.length > 0 && !options.allowIncomplete) throw incomplete(root, errors, reading.labelledByMasks === true);
   return {
-    name: entry?.name ?? located.name,
+    name: survey.name,
     root,
     kind: entry?.kind ?? 'unknown',
-    layout: layout.name,
+    layout: survey.layout,
     hasMasks: reading.hasMasks,
-    hasLabels: layout !== bareFolderLayout,
+    hasLabels: survey.layout !== bareFolderLayout.name,
     categories,
+    leftOut: survey.leftOut.map(({ path: file }) => file),
     problems,
   };
+}
+
+/**
+ * What was read of a set, in one line: `masks-beside layout: 1344 images, 392 with masks; 2 files are not part of it`.
+ * Masks of normal images, which mark nothing, are not counted.
+ */
+export function describeReading({ layout, categories, hasMasks, hasLabels, leftOut }: Pick<Dataset, 'layout' | 'categories' | 'hasMasks' | 'hasLabels' | 'leftOut'>): string {
+  const samples = categories.flatMap((category) => category.samples);
+  const { images, anomalous } = countSamples(categories);
+  const masked = samples.filter((sample) => sample.anomalous && sample.hasMask).length;
+  const parts = [`${images} image${images === 1 ? '' : 's'}`];
+  if (hasLabels && (!hasMasks || masked !== anomalous)) parts.push(`${anomalous} anomalous`);
+  parts.push(!hasLabels ? 'no labels' : hasMasks ? `${masked} with masks` : 'no masks');
+  return `${layout} layout: ${parts.join(', ')}${leftOut.length === 0 ? '' : `; ${partOfIt(leftOut.length)}`}`;
+}
+
+function partOfIt(count: number): string {
+  return count === 1 ? '1 file is not part of it' : `${count} files are not part of it`;
+}
+
+/** Files that nothing was said of yet, by the folder that they lie in. */
+function leftOver(folder: string, leftOut: readonly CountedFile[], said: readonly DatasetProblem[]): DatasetProblem[] {
+  const named = new Set(said.map((problem) => problem.path));
+  const files = leftOut.filter(({ path: file }) => !named.has(file));
+  if (files.length === 0) return [];
+  const count = (kind: CountedFile['kind'], one: string, more: string): string[] => {
+    const of = files.filter((file) => file.kind === kind).length;
+    return of === 0 ? [] : [`${of} ${of === 1 ? one : more}`];
+  };
+  const counts = [...count('picture', 'picture', 'pictures'), ...count('list', 'list or label', 'lists or labels')].join(' and ');
+  const message = `${partOfIt(files.length)} (${counts}), in ${folder}: ${placesOf(folder, files).join(', ')}`;
+  return [{ kind: 'left-out', severity: 'warning', path: folder, message }];
+}
+
+const shownPlaces = 6;
+
+/** Names of single files, and folders of several with how many. */
+function placesOf(root: string, files: readonly CountedFile[]): string[] {
+  const byFolder = new Map<string, string[]>();
+  for (const { path: file } of files) byFolder.set(path.dirname(file), [...(byFolder.get(path.dirname(file)) ?? []), file]);
+  const places = [...byFolder].flatMap(([folder, inside]) => (inside.length <= 2 ? inside.map((file) => path.relative(root, file)) : [`${path.relative(root, folder) || '.'}${path.sep} (${inside.length})`]));
+  return places.length <= shownPlaces ? places : [...places.slice(0, shownPlaces - 1), `and ${places.length - shownPlaces + 1} more places`];
+}
+
+/** What is no file, such as a pipe or a link to nothing, would never end or never begin to be read. */
+function onlyFiles(categories: readonly Category[]): { categories: readonly Category[]; problems: DatasetProblem[] } {
+  const problems: DatasetProblem[] = [];
+  const isFile = (file: string): boolean => {
+    const stat = statOf(file);
+    if (stat?.isFile()) return true;
+    const what = stat === undefined ? 'a link that leads nowhere' : stat.isFIFO() ? 'a named pipe' : 'not a file';
+    problems.push({ kind: 'unreadable', severity: 'error', path: file, message: `${file} is ${what} and is left out; a picture was expected` });
+    return false;
+  };
+  const kept = categories.map((category) => ({
+    ...category,
+    samples: category.samples.filter(({ imagePath }) => isFile(imagePath)).map((sample): Sample => {
+      const { maskParts, ...rest } = sample;
+      const masks = (maskParts ?? [sample.maskPath]).filter((mask) => mask !== null && isFile(mask));
+      if (masks.length === (maskParts?.length ?? (sample.maskPath === null ? 0 : 1))) return sample;
+      // A part of a union that is lost leaves the union unknown.
+      return { ...rest, maskPath: null, hasMask: false };
+    }),
+  }));
+  return { categories: kept, problems };
 }
 
 /** A fake set lies under the name of a real one; nobody should take its figures for those. */
@@ -73,94 +129,22 @@ function standIn(root: string): DatasetProblem[] {
 }
 
 /** A set that lost a folder may look like a plain folder of images, so that this is never taken in silence. */
-function unlabelled(root: string, layout: Layout): DatasetProblem[] {
-  if (layout !== bareFolderLayout) return [];
+function unlabelled(root: string, layout: string): DatasetProblem[] {
+  if (layout !== bareFolderLayout.name) return [];
   return [{ kind: 'unlabelled-image', severity: 'warning', path: root, message: `${root} is in no known layout: its pictures are taken as they are, without labels` }];
 }
 
-interface Located {
-  readonly root: string;
-  readonly entry: RegisteredDataset | undefined;
-  /** What it is called where it is not registered. */
-  readonly name: string;
-  /** Set where a file was named, which says how it is to be read. */
-  readonly layout?: Layout;
-}
-
-/** A registered name means the set in the data folder; `./name` means the folder. */
-function locate(nameOrFolder: string, data: string): Located {
-  const named = findRegisteredDataset(nameOrFolder);
-  if (named !== undefined) {
-    const folder = findDatasetFolder(named, data);
-    if (folder === undefined) throw absentDataset(named, data);
-    return { root: folder, entry: named, name: named.name };
-  }
-  const root = path.resolve(nameOrFolder);
-  const stat = fs.statSync(root, { throwIfNoEntry: false });
-  if (stat?.isDirectory()) return { root, entry: registeredDatasetOfFolder(path.basename(root)), name: path.basename(root) };
-  const list = stat?.isFile() && /\.(csv|tsv)$/i.test(root) ? csvFileLayout(root) : undefined;
-  if (list?.fits(root)) return { root: path.dirname(root), entry: undefined, name: stem(root), layout: list };
-  if (list !== undefined) throw new DatasetError('dataset/layout', `${root} has no columns for an image and for its label or mask. Expected ${list.looksFor}.`, { path: root });
-  const names = registeredDatasets.map((entry) => entry.name);
-  const found = stat === undefined ? 'is neither a registered set nor a folder' : 'is a file, not a folder';
-  throw new DatasetError('dataset/folder-missing', `"${nameOrFolder}" ${found}. Give a folder (looked at ${root}), or one of: ${names.join(', ')}.`, { path: root, names });
-}
-
-/** Says all that a person needs to get the set. */
-export function absentDataset(entry: RegisteredDataset, data: string): DatasetError {
-  const present = presentDatasets(data).map((item) => item.name);
-  const place = path.join(data, entry.folders[0] ?? entry.name);
-  const where = `${entry.title} is not in ${data}.`;
-  const fetching = entry.archives.length > 0 ? `\n  or: crane datasets fetch ${entry.name} --accept-license` : '';
-  const here = `Sets present: ${present.length > 0 ? present.join(', ') : 'none'}.`;
-  const message =
-    entry.kind === 'drawn'
-      ? `${where}\n  It is drawn, not downloaded: crane datasets synthesize\n  ${here}`
-      : `${where}\n  Get it from: ${entry.source}${fetching}\n  Licence: ${entry.licence}\n  Size: ${entry.downloadSize ?? 'not known'}\n  Unpack to: ${place} (or name another folder with CRANE_DATA, or give the path of the set)\n  ${here}`;
-  return new DatasetError('dataset/absent', message, { name: entry.name, source: entry.source, licence: entry.licence, place, present });
-}
-
-function layoutOf(folder: string, entry: RegisteredDataset | undefined, options: OpenDatasetOptions): { root: string; layout: Layout } {
-  const preferred = (entry?.layouts ?? []).flatMap((name) => layouts.filter((layout) => layout.name === name));
-  const tried = [...preferred, ...layouts.filter((layout) => !preferred.includes(layout))];
-  const fitting = (root: string): { root: string; layout: Layout } | undefined => {
-    const layout = tried.find((candidate) => candidate.fits(root));
-    return layout && { root, layout };
-  };
-  const found = fitting(folder) ?? nested(folder, entry, fitting);
-  if (found !== undefined) return found;
-  if (options.allowUnlabelled && bareFolderLayout.fits(folder)) return { root: folder, layout: bareFolderLayout };
-  const looked = tried.map((candidate) => `  ${candidate.name}: ${candidate.looksFor}`).join('\n');
-  const children = fs.readdirSync(folder).sort();
-  const has = children.length === 0 ? 'it is empty' : `it has ${children.slice(0, 8).join(', ')}${children.length > 8 ? `, and ${children.length - 8} more` : ''}`;
-  throw new DatasetError('dataset/layout', `${folder} is in no known layout: ${has}. Looked for:\n${looked}`, { path: folder, children: children.slice(0, 50) });
-}
-
-/** Archives unpack to folders in folders: so deep they are looked into, and no wider, since any folder may be named. */
-const NESTED_FOLDERS = 3;
-const MOST_FOLDERS = 300;
-
-/** The only folder below that fits, at the least depth at which any does; among several, the one that is called as the set. */
-function nested<Fit extends { root: string }>(folder: string, entry: RegisteredDataset | undefined, fitting: (root: string) => Fit | undefined): Fit | undefined {
-  let level = [folder];
-  for (let depth = 1; depth <= NESTED_FOLDERS; depth++) {
-    level = level.flatMap(listFolders);
-    if (level.length > MOST_FOLDERS) return undefined;
-    const found = level.flatMap((root) => fitting(root) ?? []);
-    if (found.length === 0) continue;
-    const called = found.find(({ root }) => entry !== undefined && registeredDatasetOfFolder(path.basename(root)) === entry);
-    if (called !== undefined || found.length === 1) return called ?? found[0];
-    const roots = found.map(({ root }) => root);
-    throw new DatasetError('dataset/layout', `${folder} is in no known layout, but ${roots.length} folders in it are: ${roots.slice(0, 5).join(', ')}. Give one of them.`, { path: folder, nested: roots });
-  }
-  return undefined;
+/** Where there are no masks, the folders or a list say what an image is. */
+function withoutEffect({ root, layout, reading }: Survey, { normalWithoutMask = false }: OpenDatasetOptions): DatasetProblem[] {
+  if (!normalWithoutMask || reading.hasMasks || layout === bareFolderLayout.name) return [];
+  return [{ kind: 'ambiguous', severity: 'warning', path: root, message: `that images without a mask are normal changes nothing in ${root}: there are no masks, and its folders or its list say what its images are` }];
 }
 
 /** A link may lead to images that are in the set already: each file counts once, under the name that is no link. */
 function countOnce(root: string, categories: readonly Category[]): { categories: readonly Category[]; problems: DatasetProblem[] } {
   const ways = new Map<string, Sample[]>();
   for (const sample of categories.flatMap(({ samples }) => samples)) {
-    const real = fs.realpathSync.native(sample.imagePath);
+    const real = realPath(sample.imagePath) ?? sample.imagePath;
     ways.set(real, [...(ways.get(real) ?? []), sample]);
   }
   const again = new Set([...ways].flatMap(([real, samples]) => {
@@ -194,12 +178,14 @@ function absentCategories(found: readonly Category[], entry: RegisteredDataset |
   return [{ kind: 'missing-category', severity: 'warning', path: root, message }];
 }
 
-function incomplete(root: string, errors: readonly DatasetProblem[]): DatasetError {
+function incomplete(root: string, errors: readonly DatasetProblem[], labelledByMasks: boolean): DatasetError {
   const shown = errors.slice(0, 5).map((problem) => `  ${problem.message}`);
   const more = errors.length > 5 ? `\n  and ${errors.length - 5} more: crane datasets check ${root}` : '';
+  const onlyDefects = labelledByMasks && errors.some(({ kind }) => kind === 'missing-mask');
+  const normal = onlyDefects ? ' Where images without a mask are normal, say so (--normal-without-mask).' : '';
   return new DatasetError(
     'dataset/incomplete',
-    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or go on without what is missing (--allow-incomplete).`,
+    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or go on without what is missing (--allow-incomplete).${normal}`,
     { path: root, problems: errors.length, missing: errors.map((problem) => problem.path) },
   );
 }

@@ -5,7 +5,11 @@ import * as path from 'node:path';
  * as tiles, lie in the cache folder and go by their name alone.
  */
 export function pathInSet(root: string, file: string): string {
+  return isInside(root, file) ? path.relative(root, file).split(path.sep).join('/') : path.basename(file);
+}
+
+/** Whether a path is that of the folder, or of something in it, as it is written; links are not looked at. */
+export function isInside(root: string, file: string): boolean {
   const relative = path.relative(root, file);
-  const outside = relative === '..' || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative);
-  return outside ? path.basename(file) : relative.split(path.sep).join('/');
+  return relative !== '..' && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative);
 }

@@ -25,7 +25,7 @@ export interface Category {
 export interface DatasetProblem {
   readonly kind:
     | 'missing-folder' | 'missing-mask' | 'stray-mask' | 'missing-image' | 'missing-category' | 'left-out' | 'duplicate'
-    | 'drawn' | 'unlabelled-image' | 'bad-row' | 'count' | 'unreadable' | 'mask-size' | 'empty-mask' | 'filled-mask';
+    | 'drawn' | 'ambiguous' | 'unlabelled-image' | 'bad-row' | 'count' | 'unreadable' | 'boxes' | 'mask-size' | 'empty-mask' | 'filled-mask';
   /** Errors keep a set from being scored in full; warnings do not. */
   readonly severity: 'error' | 'warning';
   /** File or folder that it is about. */
@@ -46,6 +46,8 @@ export interface Dataset {
   /** False for a plain folder of images, which can be scored but not evaluated. */
   readonly hasLabels: boolean;
   readonly categories: readonly Category[];
+  /** Pictures, lists and labels in the folder that are not part of the set as it is read. */
+  readonly leftOut: readonly string[];
   readonly problems: readonly DatasetProblem[];
 }
 

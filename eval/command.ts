@@ -4,8 +4,9 @@ import { withExamples } from '../cli/examples';
 import { interruptible } from '../cli/interrupt';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from '../cli/model-options';
 import { prepareFile, prepareFolder } from '../cli/output';
+import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../cli/set-options';
 import { createProgressReporter } from '../cli/progress-bar';
-import { openDataset, type Dataset } from '../datasets/dataset';
+import { describeReading, openDataset, type Dataset } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { isUnseen } from '../datasets/synthetic';
 import { removeLeftovers } from '../lib/atomic-file';
@@ -21,8 +22,8 @@ import { RECIPE_NAMES, RECIPES, type RecipeName } from './recipes';
 import { writeReport } from './report/write-report';
 import { resultsOf, writeResults, type DatasetResult } from './results';
 
-interface EvalArguments extends ModelArguments {
-  dataset: string;
+interface EvalArguments extends ModelArguments, SetArguments {
+  dataset?: string | undefined;
   categories?: string[] | undefined;
   recipe?: RecipeName | undefined;
   out?: string | undefined;
@@ -40,8 +41,7 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
   builder: (argv) =>
     withExamples(
       modelOptions(
-        argv
-          .option('dataset', { type: 'string', demandOption: true, describe: 'a registered name or a folder', group: 'Evaluation:' })
+        setOptions(argv.option('dataset', { type: 'string', describe: 'a registered name or a folder (required)', group: 'Evaluation:' }), 'Evaluation:')
           .option('categories', { type: 'string', array: true, describe: 'only these categories', group: 'Evaluation:' })
           .option('recipe', { choices: RECIPE_NAMES, describe: "the paper's options and prompts for the set; those given by hand stay", group: 'Evaluation:' })
           .option('out', { type: 'string', defaultDescription: 'results/SET', describe: 'folder for results.json and report.html', group: 'Evaluation:' })
@@ -68,12 +68,14 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
       ],
     ) as never,
   handler: async (args) => {
+    if (showedLayouts(args)) return;
     process.exitCode = await interruptible((signal) => runEvaluation(args, signal));
   },
 };
 
 async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: AbortSignal): Promise<number> {
   const onProgress = createProgressReporter(process.stderr);
+  if (args.dataset === undefined) throw new UsageError('usage/arguments', 'Missing required argument: dataset. Name the set to score: --dataset with a registered name or a folder. See `crane eval --help`.');
   const options = craneOptionsFrom(args);
   if (args.out !== undefined) prepareFolder('--out', args.out);
   if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
@@ -82,8 +84,11 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
     allowIncomplete: args.allowIncomplete,
     // So that a plain folder of images is told from no set at all.
     allowUnlabelled: true,
+    onProgress,
+    ...setOptionsFrom(args),
     ...(args.categories === undefined ? {} : { categories: args.categories.flatMap((names) => names.split(',')) }),
   });
+  process.stderr.write(`${describeReading(dataset)}\n`);
   dataset.problems.forEach(({ message }) => process.stderr.write(`${message}\n`));
   const given = { ...options, onProgress, signal };
   const crane = await Crane.load(args.recipe === undefined ? given : await completeByRecipe(RECIPES[args.recipe], dataset.name, given));

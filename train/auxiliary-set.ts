@@ -8,6 +8,10 @@ import { selectSamples, type Selection, type Stratum } from './selection';
 export interface OpenAuxiliaryOptions {
   /** Only these categories, each of which at least one set has. Default: all. */
   readonly categories?: readonly string[] | undefined;
+  /** Name of the layout that the sets are read by. Default: for each the one that explains most files. */
+  readonly layout?: string | undefined;
+  /** Images without a mask are normal, where only masks say which are anomalous. Default false. */
+  readonly normalWithoutMask?: boolean | undefined;
   readonly onProgress?: OnProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -25,14 +29,14 @@ export interface AuxiliarySet {
  * @throws DatasetError for a set that is not there, with where to get it, or that is incomplete or empty; UsageError for
  *   a set named twice, or a category that none has
  */
-export async function openAuxiliarySet(namesOrFolders: readonly string[], { categories, onProgress, signal }: OpenAuxiliaryOptions = {}): Promise<AuxiliarySet> {
+export async function openAuxiliarySet(namesOrFolders: readonly string[], { categories, layout, normalWithoutMask, onProgress, signal }: OpenAuxiliaryOptions = {}): Promise<AuxiliarySet> {
   if (namesOrFolders.length === 0) {
     throw new UsageError('training/no-auxiliary', 'no auxiliary set is named; give a registered name or a folder (--aux), or several');
   }
   const datasets: Dataset[] = [];
   for (const nameOrFolder of namesOrFolders) {
     await ensureSynthetic(nameOrFolder, { ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
-    const dataset = await openDataset(nameOrFolder);
+    const dataset = await openDataset(nameOrFolder, { layout, normalWithoutMask, onProgress });
     if (datasets.some(({ root, name }) => root === dataset.root || name === dataset.name)) {
       throw new UsageError('training/auxiliary-twice', `the auxiliary set ${dataset.name} (${dataset.root}) is named twice, or has the name of another; rename its folder, or leave it out`, { name: dataset.name });
     }

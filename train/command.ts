@@ -4,6 +4,7 @@ import { withExamples } from '../cli/examples';
 import { INTERRUPTED, interruptible } from '../cli/interrupt';
 import { batchSizeFrom, headsFrom, modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../cli/model-options';
 import { createProgressReporter } from '../cli/progress-bar';
+import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../cli/set-options';
 import { formatTable } from '../cli/table';
 import type { BackendChoice } from '../lib/backend';
 import { parseBytes } from '../lib/bytes';
@@ -12,7 +13,7 @@ import { spatialSourceOf, type SpatialChoice } from '../lib/methods/crane/spatia
 import { configOf, shellWord } from './config';
 import { runTraining, type TrainingResult, type TrainOptions } from './run';
 
-interface TrainArguments extends Omit<ModelArguments, 'backend' | 'seed' | 'offline' | 'referenceImages'> {
+interface TrainArguments extends Omit<ModelArguments, 'backend' | 'seed' | 'offline' | 'referenceImages'>, SetArguments {
   aux?: string | undefined;
   categories?: string[] | undefined;
   epochs?: number | undefined;
@@ -59,8 +60,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
   builder: (argv) =>
     withExamples(
       modelOptions(
-        argv
-          .option('aux', { type: 'string', describe: 'auxiliary set: a registered name or a folder; several with commas', group: IMAGES })
+        setOptions(argv.option('aux', { type: 'string', describe: 'auxiliary set: a registered name or a folder; several with commas', group: IMAGES }), IMAGES)
           .option('categories', { type: 'string', array: true, describe: 'only these categories of it', group: IMAGES })
           .option('portion', { type: 'number', defaultDescription: '1', describe: 'share of each category, normal and anomalous alike', group: IMAGES })
           .option('k-shot', { type: 'number', defaultDescription: '0, all', describe: 'images of each category, half of them anomalous', group: IMAGES })
@@ -106,6 +106,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
       ],
     ) as never,
   handler: async (args) => {
+    if (showedLayouts(args)) return;
     if (args.printConfig) process.stdout.write(await configOf(trainOptionsFrom(args)));
     else await interruptible((signal) => runCommand(args, signal));
   },
@@ -149,6 +150,8 @@ function trainOptionsFrom(args: ArgumentsCamelCase<TrainArguments>): TrainOption
   return defined<TrainOptions>({
     auxiliary: args.aux?.split(',').map((name) => name.trim()),
     categories: args.categories?.flatMap((names) => names.split(',')),
+    layout: setOptionsFrom(args).layout,
+    normalWithoutMask: args.normalWithoutMask,
     backbone,
     prompts,
     activation,

@@ -46,7 +46,7 @@ export function commandOf(options: TrainOptions, model: ModelOptions, training: 
 type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
 function optionEntries(options: Loose<TrainOptions>, model: ModelOptions, training: TrainingOptions): (readonly [string, unknown])[] {
-  const { auxiliary = [], categories, backbone = EMBEDDED_BACKBONE, prompts, activation, heads, spatial, out, cache } = options;
+  const { auxiliary = [], categories, layout, normalWithoutMask, backbone = EMBEDDED_BACKBONE, prompts, activation, heads, spatial, out, cache } = options;
   const { pooling: _, ...trainingOptions } = training;
   const source = spatialSourceOf(spatial);
   const modelOptions = Object.entries(model).filter(([name]) => {
@@ -56,6 +56,8 @@ function optionEntries(options: Loose<TrainOptions>, model: ModelOptions, traini
   const entries: readonly (readonly [string, unknown])[] = [
     ['aux', typeof auxiliary === 'string' ? [auxiliary] : auxiliary],
     ['categories', categories],
+    ['layout', layout],
+    ['normal-without-mask', normalWithoutMask],
     ['backbone', backbone],
     ['prompts', prompts],
     ['activation', activation],

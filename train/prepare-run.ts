@@ -9,6 +9,7 @@ import { commandOf } from './config';
 import type { TrainOptions } from './run';
 import { hashOfFiles, versionsInUse, type RunRecord } from './run-record';
 import { buildModel, openRunWeights, type RunWeights } from './run-weights';
+import { describeReading } from '../datasets/dataset';
 import type { Selection } from './selection';
 
 /** A run that can begin: its images are chosen, its model is built. */
@@ -26,9 +27,12 @@ export interface PreparedRun {
  * @throws as `runTraining`, for sets, options and weights
  */
 export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
-  const { auxiliary = [], categories, onProgress, onNotice, signal } = options;
-  const set = await openAuxiliarySet(typeof auxiliary === 'string' ? [auxiliary] : auxiliary, { categories, onProgress, signal });
-  set.datasets.forEach(({ problems }) => problems.forEach(({ message }) => onNotice?.(message)));
+  const { auxiliary = [], categories, layout, normalWithoutMask, onProgress, onNotice, signal } = options;
+  const set = await openAuxiliarySet(typeof auxiliary === 'string' ? [auxiliary] : auxiliary, { categories, layout, normalWithoutMask, onProgress, signal });
+  for (const dataset of set.datasets) {
+    onNotice?.(`${dataset.name}: ${describeReading(dataset)}`);
+    dataset.problems.forEach(({ message }) => onNotice?.(message));
+  }
   const backend = await prepareBackend(options.backend ?? 'auto');
   if (backend.warning !== null) onNotice?.(backend.warning);
   const weights = await openRunWeights(options);

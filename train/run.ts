@@ -31,6 +31,10 @@ export interface TrainOptions {
   readonly auxiliary?: string | readonly string[];
   /** Only these categories. Default: all. */
   readonly categories?: readonly string[];
+  /** Name of the layout that the sets are read by, such as `images-masks`. Default: for each the one that explains most files. */
+  readonly layout?: string;
+  /** Images without a mask are normal, where only masks say which are anomalous. Default false: the set is not complete then. */
+  readonly normalWithoutMask?: boolean;
   /** `nano` (embedded, the default), a registered name, or a file or folder. */
   readonly backbone?: string;
   /** Prompts to go on from; by default fresh ones are drawn from the seed. */

@@ -1,16 +1,20 @@
 import type { CommandModule } from 'yargs';
 import { withExamples } from '../../cli/examples';
 import { createProgressReporter } from '../../cli/progress-bar';
+import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../../cli/set-options';
 import { formatTable } from '../../cli/table';
 import { checkDataset, type DatasetReport } from '../check';
 import { dataFolder, presentDatasets } from '../data-folder';
 import { openDataset } from '../dataset';
+import { surveyDataset, type Survey } from '../survey';
 import type { DatasetProblem } from '../sample';
+import { dryRunJson, printDryRun } from './dry-run';
 import { expectedText, print, withJson, type JsonOption } from './print';
 
-interface CheckArguments extends JsonOption {
+interface CheckArguments extends JsonOption, SetArguments {
   set?: string | undefined;
   categories?: string[] | undefined;
+  dryRun: boolean;
 }
 
 export const checkCommand: CommandModule<object, CheckArguments> = {
@@ -18,18 +22,28 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
   describe: 'Open every file of the test split of a set, match every mask, count, and list what is wrong',
   builder: (yargs) =>
     withExamples(
-      withJson(yargs)
+      setOptions(withJson(yargs), 'Options:')
         .positional('set', { type: 'string', describe: 'Registered name, folder or CSV list; without it, every set in the data folder' })
-        .option('categories', { type: 'string', array: true, describe: 'Only these categories' }) as never,
-      [['a set in the data folder', 'crane datasets check mvtec'], ['any folder in a known layout', 'crane datasets check sets/castings'], ['for programs', 'crane datasets check visa --json']],
+        .option('categories', { type: 'string', array: true, describe: 'Only these categories' })
+        .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would be read as what, without opening a picture' }) as never,
+      [['a set in the data folder', 'crane datasets check mvtec'], ['any folder in a known layout', 'crane datasets check sets/castings'], ['what would be read as what', 'crane datasets check sets/castings --dry-run'], ['for programs', 'crane datasets check visa --json']],
     ) as never,
-  handler: async ({ set, json, categories }) => {
+  handler: async (args) => {
+    const { set, json, categories, dryRun } = args;
+    if (showedLayouts(args)) return;
+    const how = { allowUnlabelled: true, ...setOptionsFrom(args) };
     const sets = set === undefined ? presentDatasets().map(({ name }) => name) : [set];
     if (sets.length === 0) return print(`No set is in ${dataFolder()}. "crane datasets list" says what there is and how to get it.`);
+    if (dryRun) {
+      const surveys = sets.map((name) => surveyDataset(name, how));
+      if (json) print(JSON.stringify(set === undefined ? surveys.map(dryRunJson) : dryRunJson(surveys[0] as Survey), null, 2));
+      else surveys.forEach(printDryRun);
+      return;
+    }
     const onProgress = createProgressReporter(process.stderr, { json });
     const reports: DatasetReport[] = [];
     for (const name of sets) {
-      const dataset = await openDataset(name, { allowIncomplete: true, allowUnlabelled: true, onProgress, ...(categories && { categories }) });
+      const dataset = await openDataset(name, { ...how, allowIncomplete: true, onProgress, ...(categories && { categories }) });
       const report = await checkDataset(dataset, onProgress);
       reports.push(report);
       if (!json) printReport(report);
@@ -44,7 +58,7 @@ const shownProblems = 20;
 
 function printReport(report: DatasetReport): void {
   print(`${report.name}: ${report.root}`);
-  print(`Layout ${report.layout}${report.hasMasks ? '' : '; no masks'}\n`);
+  print(`${report.reading}\n`);
   const cells = (name: string, counts: DatasetReport['counts']): string[] => [name, ...[counts.images, counts.normal, counts.anomalous, counts.masks].map(String)];
   const rows = report.categories.map((category) => [...cells(category.name, category), shortList(category.defects)]);
   const sum = report.categories.length > 1 ? [null, cells('all', report.counts)] : [];

@@ -23,8 +23,10 @@ export type FakeRecord = Readonly<z.infer<typeof fakeRecord>>;
 
 /** The record of a drawn stand-in; undefined for every other folder. */
 export function fakeRecordOf(root: string): FakeRecord | undefined {
+  const file = path.join(root, fakeRecordFile);
   try {
-    return fakeRecord.parse(JSON.parse(fs.readFileSync(path.join(root, fakeRecordFile), 'utf8')));
+    // A pipe of that name would never be read to its end.
+    return fs.statSync(file).isFile() ? fakeRecord.parse(JSON.parse(fs.readFileSync(file, 'utf8'))) : undefined;
   } catch {
     return undefined;
   }

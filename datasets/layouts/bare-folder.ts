@@ -1,13 +1,13 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { makeCategory, makeSample } from '../sample';
+import { realPath } from '../inventory';
 import { listFolders, listImages } from '../listing';
 import type { Layout } from './layout';
 
 /** Any folder that has pictures somewhere in it, without labels: it can be scored, not evaluated or trained on. */
 export const bareFolderLayout: Layout = {
   name: 'bare-folder',
-  looksFor: 'pictures',
+  looksFor: 'pictures, in folders or not, without labels: they can be scored (crane detect), not evaluated',
   fits: (root) => imagesUnder(root).length > 0,
   read(root) {
     const name = path.basename(root);
@@ -18,7 +18,7 @@ export const bareFolderLayout: Layout = {
 
 /** Links to folders are followed, and each folder is entered once, however many links lead to it. */
 function imagesUnder(folder: string, entered = new Set<string>()): string[] {
-  const real = fs.realpathSync(folder);
+  const real = realPath(folder) ?? folder;
   if (entered.has(real)) return [];
   entered.add(real);
   return [...listImages(folder), ...listFolders(folder).flatMap((child) => imagesUnder(child, entered))];

@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import { makeCategory, makeSample, type Category, type DatasetProblem, type Sample } from '../sample';
+import { filesUnder } from '../inventory';
 import { childFolder, listFolders, listImages } from '../listing';
 import { listMasks, pairByName } from '../mask-names';
 import { missingMask, type Layout, type LayoutHints } from './layout';
@@ -12,7 +13,7 @@ export const craneCustomLayout: Layout = {
   read(root, hints) {
     const problems: DatasetProblem[] = [];
     const categories = categoryFolders(root).map((folder) => readCategory(folder, hints, problems));
-    return { categories, problems, hasMasks: hints.expectMasks };
+    return { categories, problems, hasMasks: hints.expectMasks, others: filesUnder(childFolder(root, 'train')) };
   },
 };
 

@@ -1,9 +1,11 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { parseCsv, type CsvRow } from '../csv';
+import { statOf } from '../inventory';
 import { isAnomalousLabel, LABELS_EXPECTED } from '../label-words';
+import { readListFile } from '../list-file';
 import { compareText, makeCategory, makeSample, type DatasetProblem, type Sample } from '../sample';
 import { listFiles } from '../listing';
+import { isInside } from '../path-in-set';
 import { missingMask, type Layout, type LayoutReading } from './layout';
 
 /** Spellings of the columns, compared without blanks, dashes and underscores; the first that is there is taken. */
@@ -16,7 +18,7 @@ export const columnNames = {
   split: ['split', 'set', 'phase', 'subset', 'fold'],
 } as const;
 type Column = keyof typeof columnNames;
-type Columns = Partial<Record<Column, string>>;
+type Columns = ReadonlyMap<Column, string>;
 
 /**
  * A list of images: a CSV file with a column for the image and one for its label or its mask, and perhaps its category,
@@ -31,7 +33,7 @@ export const csvListLayout: Layout = {
     const [list, ...others] = listsIn(root);
     const { file, columns } = list as List;
     const problems: DatasetProblem[] = others.map((other) => ({ kind: 'left-out', severity: 'warning', path: other.file, message: `${other.file} is left out: ${file} is read` }));
-    return readList(file, columns, hints.category ?? path.basename(root), problems);
+    return readList(file, columns, hints.category ?? path.basename(root), problems, (place) => isInside(root, place));
   },
 };
 
@@ -42,7 +44,7 @@ interface List {
 
 /** One list, named by a person, whatever else lies beside it. */
 export function csvFileLayout(file: string): Layout {
-  return { ...csvListLayout, fits: () => listOf(file) !== undefined, read: (_, hints) => readList(file, listOf(file)?.columns ?? {}, hints.category ?? path.basename(file, path.extname(file)), []) };
+  return { ...csvListLayout, fits: () => listOf(file) !== undefined, read: (_, hints) => readList(file, listOf(file)?.columns ?? new Map(), hints.category ?? path.basename(file, path.extname(file)), [], () => true) };
 }
 
 /** Lists that can be read; one called after the test split, or after labels, comes first. */
@@ -55,17 +57,12 @@ function listsIn(root: string): List[] {
 /** What a file's header says; undefined for one that is no list of images. */
 function listOf(file: string): List | undefined {
   const columns = columnsOf(parseCsv(readHeader(file)).columns);
-  return columns.image !== undefined && (columns.label ?? columns.mask) !== undefined ? { file, columns } : undefined;
+  return columns.has('image') && (columns.has('label') || columns.has('mask')) ? { file, columns } : undefined;
 }
 
+/** Empty for what is no file, such as a pipe: it is no list then. */
 function readHeader(file: string): string {
-  const handle = fs.openSync(file, 'r');
-  try {
-    const bytes = Buffer.alloc(4096);
-    return bytes.toString('utf8', 0, fs.readSync(handle, bytes)).split(/\r?\n/, 1)[0] ?? '';
-  } finally {
-    fs.closeSync(handle);
-  }
+  return statOf(file)?.isFile() === true ? (readListFile(file, 4096).split(/\r?\n/, 1)[0] ?? '') : '';
 }
 
 function columnsOf(header: readonly string[]): Columns {
@@ -74,26 +71,27 @@ function columnsOf(header: readonly string[]): Columns {
     const spelling = columnNames[column].find((name) => plain.has(name));
     return spelling === undefined ? [] : [[column, plain.get(spelling) as string]];
   });
-  return Object.fromEntries(found);
+  return new Map(found);
 }
 
-function readList(file: string, columns: Columns, unnamed: string, problems: DatasetProblem[]): LayoutReading {
-  const { rows } = parseCsv(fs.readFileSync(file, 'utf8'));
-  const cell = (row: CsvRow, column: Column): string => row.values[columns[column] ?? ''] ?? '';
+/** @param allowed which places a list may name: a list that comes with a set has no business elsewhere */
+function readList(file: string, columns: Columns, unnamed: string, problems: DatasetProblem[], allowed: (place: string) => boolean): LayoutReading {
+  const { rows } = parseCsv(readListFile(file));
+  const cell = (row: CsvRow, column: Column): string => row.values[columns.get(column) ?? ''] ?? '';
   const splits = new Set(rows.map((row) => cell(row, 'split').toLowerCase()));
   const wanted = splits.has('test') ? rows.filter((row) => cell(row, 'split').toLowerCase() === 'test') : rows;
   const hasMasks = rows.some((row) => cell(row, 'mask') !== '');
   const entries = new Map<string, { image: string; category: string; defect: string | null; masks: string[]; row: CsvRow }>();
   for (const row of wanted) {
     const listed = cell(row, 'image');
-    const image = resolveListed(file, listed);
+    const image = resolveListed(file, listed, allowed);
     if (listed === '' || image === undefined) {
-      const message = `${file} line ${row.line} ${listed === '' ? 'names no image' : `names ${listed}, and there is no such file beside the list`}`;
+      const message = `${file} line ${row.line} ${listed === '' ? 'names no image' : `names ${listed}, and there is no such file beside the list${allowed(path.resolve(path.dirname(file), listed)) ? '' : '; what lies outside of the set is read where the list itself is named'}`}`;
       problems.push({ kind: listed === '' ? 'bad-row' : 'missing-image', severity: 'error', path: file, message });
       continue;
     }
     const masks = cell(row, 'mask').split(/[;|]/).map((part) => part.trim()).filter((part) => part !== '');
-    const anomalous = columns.label === undefined ? masks.length > 0 : isAnomalousLabel(cell(row, 'label'));
+    const anomalous = !columns.has('label') ? masks.length > 0 : isAnomalousLabel(cell(row, 'label'));
     if (anomalous === undefined) {
       problems.push({ kind: 'bad-row', severity: 'error', path: file, message: `${file} line ${row.line}: label "${cell(row, 'label')}"; expected ${LABELS_EXPECTED}` });
       continue;
@@ -102,30 +100,23 @@ function readList(file: string, columns: Columns, unnamed: string, problems: Dat
     const defect = anomalous ? cell(row, 'defect') || 'anomaly' : null;
     const entry = known ?? { image, category: cell(row, 'category') || unnamed, defect, masks: [], row };
     for (const mask of masks) {
-      const found = resolveListed(file, mask);
+      const found = resolveListed(file, mask, allowed);
       if (found === undefined) problems.push(missingMask(image, `${mask}, which line ${row.line} of ${file} names`));
       else entry.masks.push(found);
     }
     entries.set(image, { ...entry, defect: entry.defect ?? defect });
   }
+  const unread = (wanted === rows ? [] : rows.filter((row) => cell(row, 'split').toLowerCase() !== 'test')).flatMap((row) => [cell(row, 'image'), cell(row, 'mask')]);
+  const others = [file, ...unread.flatMap((listed) => resolveListed(file, listed, allowed) ?? [])];
   const samples = [...entries.values()].map((entry): Sample => {
     if (hasMasks && entry.defect !== null && entry.masks.length === 0 && cell(entry.row, 'mask') === '') problems.push(missingMask(entry.image, `a mask in line ${entry.row.line} of ${file}`));
     return makeSample(entry.category, entry.image, entry.defect, [...new Set(entry.masks)]);
   });
   const names = [...new Set(samples.map(({ category }) => category))].sort(compareText);
-  return { categories: names.map((name) => makeCategory(name, samples.filter(({ category }) => category === name))), problems, hasMasks };
+  return { categories: names.map((name) => makeCategory(name, samples.filter(({ category }) => category === name))), problems, hasMasks, others };
 }
 
-/** A cell may hold what no file can be called. */
-function isFile(place: string): boolean {
-  try {
-    return fs.statSync(place).isFile();
-  } catch {
-    return false;
-  }
-}
-
-function resolveListed(list: string, listed: string): string | undefined {
+function resolveListed(list: string, listed: string, allowed: (place: string) => boolean): string | undefined {
   const file = path.resolve(path.dirname(list), listed.replaceAll('\\', path.sep === '/' ? '/' : '\\'));
-  return listed !== '' && isFile(file) ? file : undefined;
+  return listed !== '' && allowed(file) && statOf(file)?.isFile() ? file : undefined;
 }

@@ -1,6 +1,7 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { makeCategory, makeSample, type Category, type DatasetProblem } from '../sample';
+import { filesUnder } from '../inventory';
+import { readListFile } from '../list-file';
 import { childFile, childFolder, listFolders, listImages } from '../listing';
 import { pairByName } from '../mask-names';
 import { missingMask, type Layout } from './layout';
@@ -15,7 +16,9 @@ export const dagmLayout: Layout = {
   fits: (root) => testFolders(root).length > 0,
   read(root) {
     const problems: DatasetProblem[] = [];
-    return { categories: testFolders(root).map(({ name, test }) => readClass(name, test, problems)), problems, hasMasks: true };
+    const classes = testFolders(root);
+    const others = classes.flatMap(({ test }) => [childFile(childFolder(test, 'Label') as string, 'Labels.txt') ?? [], filesUnder(childFolder(path.dirname(test), 'Train'))].flat());
+    return { categories: classes.map(({ name, test }) => readClass(name, test, problems)), problems, hasMasks: true, others };
   },
 };
 
@@ -47,6 +50,6 @@ function readClass(name: string, test: string, problems: DatasetProblem[]): Cate
 function namedDefective(label: string): ReadonlySet<string> {
   const list = childFile(label, 'Labels.txt');
   if (list === undefined) return new Set();
-  const rows = fs.readFileSync(list, 'utf8').split(/\r?\n/).map((line) => line.trim().split(/\s+/));
+  const rows = readListFile(list).split(/\r?\n/).map((line) => line.trim().split(/\s+/));
   return new Set(rows.filter((fields) => fields[1] === '1' && fields[2] !== undefined).map((fields) => (fields[2] as string).toLowerCase()));
 }

@@ -1,6 +1,7 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { parseCsv } from '../csv';
+import { statOf } from '../inventory';
+import { readListFile } from '../list-file';
 import { makeCategory, makeSample, type DatasetProblem, type Sample } from '../sample';
 import { childFile, childFolder, listFolders, listImages, stem } from '../listing';
 import type { Layout } from './layout';
@@ -11,7 +12,7 @@ const labelColumn = 'hemorrhage';
 export const headctLayout: Layout = {
   name: 'headct',
   looksFor: 'labels.csv (id, hemorrhage) with head_ct/NNN.png (HeadCT)',
-  fits: (root) => childFile(root, 'labels.csv') !== undefined && imagesOf(root).length > 0,
+  fits: (root) => speaksOfIt(root) && imagesOf(root).length > 0,
   read(root, hints) {
     const name = hints.category ?? path.basename(root);
     const problems: DatasetProblem[] = [];
@@ -26,9 +27,16 @@ export const headctLayout: Layout = {
     for (const [id, image] of images) {
       if (!labels.has(id)) problems.push({ kind: 'unlabelled-image', severity: 'warning', path: image, message: `${image} has no row in labels.csv and is left out` });
     }
-    return { categories: [makeCategory(name, samples)], problems, hasMasks: false };
+    return { categories: [makeCategory(name, samples)], problems, hasMasks: false, others: [childFile(root, 'labels.csv') as string] };
   },
 };
+
+/** Other sets have a labels.csv as well: its column or the folder of images tells. */
+function speaksOfIt(root: string): boolean {
+  const list = childFile(root, 'labels.csv');
+  if (list === undefined || statOf(list)?.isFile() !== true) return false;
+  return childFolder(root, 'head_ct') !== undefined || parseCsv(readListFile(list, 4096)).columns.includes(labelColumn);
+}
 
 /** The archive has the folder once or twice, one in the other. */
 function imagesOf(root: string): string[] {
@@ -39,7 +47,7 @@ function imagesOf(root: string): string[] {
 
 function readLabels(csv: string, problems: DatasetProblem[]): Map<string, boolean> {
   const labels = new Map<string, boolean>();
-  const { columns, rows } = parseCsv(fs.readFileSync(csv, 'utf8'));
+  const { columns, rows } = parseCsv(readListFile(csv));
   if (!columns.includes('id') || !columns.includes(labelColumn)) {
     problems.push({ kind: 'bad-row', severity: 'error', path: csv, message: `${csv} has the columns ${columns.join(', ')}; expected id and ${labelColumn}` });
     return labels;

@@ -1,8 +1,9 @@
 import * as path from 'node:path';
 import { derivedFolder } from '../derived-folder';
 import { writeTiles, type Part } from '../kolektor-tiles';
+import { statOf } from '../inventory';
 import { listFolders, listImages, stem } from '../listing';
-import { makeCategory, type DatasetProblem } from '../sample';
+import { makeCategory, makeSample, type DatasetProblem } from '../sample';
 import { missingMask, type Layout } from './layout';
 import { mvtecLayout } from './mvtec';
 
@@ -17,20 +18,27 @@ export const kolektorLayout: Layout = {
   name: 'kolektor',
   looksFor: 'kosNN/PartM.jpg with kosNN/PartM_label.bmp (KolektorSDD)',
   fits: (root) => partsOf(root).parts.length > 0,
-  async read(root, hints) {
+  read(root, hints) {
     const { parts, problems } = partsOf(root);
-    const sources = parts.flatMap(({ image, label }) => [image, label]);
-    const tiles = await derivedFolder(root, 'tiles-1', sources, (draft) => writeTiles(parts, path.join(draft, 'SDD'), hints.onProgress));
-    const { categories } = await mvtecLayout.read(tiles.folder, hints);
-    const samples = categories.flatMap((category) => category.samples);
-    return { categories: [makeCategory('SDD', samples)], problems: [...problems, ...tiles.problems], hasMasks: true };
+    return {
+      // Until they are cut, whole parts, whose labels say which thirds are anomalous.
+      categories: [makeCategory('SDD', parts.map(({ image, label }) => makeSample('SDD', image, 'defect', [label])))],
+      problems,
+      hasMasks: true,
+      derive: async () => {
+        const sources = parts.flatMap(({ image, label }) => [image, label]);
+        const tiles = await derivedFolder(root, 'tiles-1', sources, (draft) => writeTiles(parts, path.join(draft, 'SDD'), hints.onProgress));
+        const samples = mvtecLayout.read(tiles.folder, hints).categories.flatMap((category) => category.samples);
+        return { categories: [makeCategory('SDD', samples)], problems: tiles.problems };
+      },
+    };
   },
 };
 
 function partsOf(root: string): { parts: Part[]; problems: DatasetProblem[] } {
   const problems: DatasetProblem[] = [];
   const parts = listFolders(root).filter((folder) => /^kos\d+$/i.test(path.basename(folder))).flatMap((folder) => {
-    const files = listImages(folder);
+    const files = listImages(folder).filter((file) => statOf(file)?.isFile() === true);
     const labels = new Map(files.map((file) => [stem(file).toLowerCase(), file]));
     return files.filter((file) => /^part\d+$/i.test(stem(file))).flatMap((image): Part[] => {
       const label = labels.get(`${stem(image).toLowerCase()}_label`);

@@ -1,10 +1,12 @@
 import * as path from 'node:path';
 import { makeCategory, makeSample, type DatasetProblem, type Sample } from '../sample';
+import { filesUnder } from '../inventory';
 import { childFolder, listFolders, listImages, stem } from '../listing';
 import { imageNameOf, pairByName } from '../mask-names';
+import { isSplit, testSplitOf, type Split } from '../splits';
 import { missingMask, type Layout } from './layout';
 
-const normalFolder = /(^|[_\- ])(free|good|ok|normal)$/i;
+const normalFolder = /(^|[_\- ])(free|good|ok|normal|no)$/i;
 
 /** Pictures of a folder, told into images and masks. */
 interface Beside {
@@ -18,8 +20,9 @@ interface Beside {
 /**
  * Each mask beside its image: `NAME_mask.png` beside `NAME.png` (or `_label`, `_GT`, …), or `a.png` beside `a.jpg`
  * (magnetic tiles), in one folder for each condition, such as `MT_Crack/Imgs` and `MT_Free/Imgs`, or all in one folder.
- * Folders called free, good, ok or normal hold normal images, others anomalous ones. In a single folder, the set's own or
- * its `test`, an image is normal that has no mask, or whose mask marks nothing (as in KolektorSDD2).
+ * Folders called free, good, ok, normal or no hold normal images, others anomalous ones. In a single folder, the set's own or
+ * its `test`, an image is normal that has no mask, or whose mask marks nothing (as in KolektorSDD2). Of these ways the one
+ * that reads most pictures is taken.
  */
 export const masksBesideLayout: Layout = {
   name: 'masks-beside',
@@ -30,26 +33,35 @@ export const masksBesideLayout: Layout = {
     const problems: DatasetProblem[] = [];
     const folders = foldersOf(root);
     const samples = folders.flatMap((folder) => readFolder(name, folder, problems));
-    return { categories: [makeCategory(name, samples)], problems, hasMasks: true, labelledByMasks: folders[0]?.condition === null };
+    const isTest = folders[0]?.condition === null && folders[0].folder !== root;
+    const others = isTest ? splitsOf(root).others.flatMap(filesUnder) : [];
+    return { categories: [makeCategory(name, samples)], problems, hasMasks: true, labelledByMasks: folders[0]?.condition === null, others };
   },
 };
 
-/** The set's own folder or its test split; else those in it that have a pair, and folders of normal images beside them. */
+/** The set's own folder, its test split, or those in it that have a pair with folders of normal images beside them: whichever has most pictures. */
 function foldersOf(root: string): Beside[] {
-  for (const folder of [root, childFolder(root, 'test')]) {
-    const single = folder === undefined ? undefined : tellApart(null, folder);
-    if (single !== undefined && single.masks.length > 0) return [single];
-  }
-  const below = listFolders(root).map((folder) => tellApart(path.basename(folder), childFolder(folder, 'Imgs') ?? folder));
-  if (!below.some(({ masks }) => masks.length > 0)) return [];
-  return below.filter(({ condition, images, masks }) => masks.length > 0 || (images.length > 0 && normalFolder.test(condition as string)));
+  const single = [[root], splitsOf(root).test].map((folders) => folders.map((folder) => tellApart(null, folder)));
+  const below = listFolders(root).filter((folder) => !isSplit(folder)).map((folder) => tellApart(path.basename(folder), childFolder(folder, 'Imgs') ?? folder));
+  const conditions = below.filter(({ condition, images, masks }) => masks.length > 0 || (images.length > 0 && normalFolder.test(condition as string)));
+  const ways = [...single, conditions].filter((folders) => folders.some(({ masks }) => masks.length > 0));
+  return ways.reduce((best: Beside[], way) => (picturesIn(way) > picturesIn(best) ? way : best), []);
+}
+
+/** Folders that are called test, train and the like. */
+function splitsOf(root: string): Split<string> {
+  return testSplitOf(listFolders(root).filter(isSplit), (folder) => path.basename(folder));
+}
+
+function picturesIn(folders: readonly Beside[]): number {
+  return folders.reduce((sum, { images, masks }) => sum + images.length + masks.length, 0);
 }
 
 /** By the endings of masks' names; where no name has one, a PNG beside a JPEG of its name is the mask. */
 function tellApart(condition: string | null, folder: string): Beside {
   const files = listImages(folder);
-  const names = new Set(files.map((file) => stem(file).toLowerCase()));
-  const isNamedMask = (file: string): boolean => names.has(imageNameOf(file)?.toLowerCase() ?? '');
+  const names = new Set(files.map((file) => stem(file).toLowerCase().normalize('NFC')));
+  const isNamedMask = (file: string): boolean => names.has(imageNameOf(file)?.toLowerCase().normalize('NFC') ?? '');
   if (files.some(isNamedMask)) return { condition, folder, images: files.filter((file) => imageNameOf(file) === undefined), masks: files.filter((file) => imageNameOf(file) !== undefined) };
   const photographs = files.filter((file) => /\.jpe?g$/i.test(file));
   const photographed = new Set(photographs.map(stem));

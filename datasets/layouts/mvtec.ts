@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import { makeCategory, makeSample, type Category, type DatasetProblem, type Sample } from '../sample';
-import { childFolder, listFolders, listImages } from '../listing';
+import { filesUnder } from '../inventory';
+import { childFile, childFolder, listFolders, listImages } from '../listing';
 import { listMasks, pairByName } from '../mask-names';
 import { missingMask, type Layout, type LayoutHints } from './layout';
 
@@ -21,9 +22,17 @@ export const mvtecLayout: Layout = {
     const problems: DatasetProblem[] = foldersWithoutTest(root);
     const categories = categoryFolders(root).map((folder) => readCategory(folder, hints, problems));
     const hasMasks = hints.expectMasks || categories.some((category) => category.samples.some((sample) => sample.hasMask));
-    return { categories, problems, hasMasks };
+    return { categories, problems, hasMasks, others: categoryFolders(root).flatMap(othersOf) };
   },
 };
+
+/** Images for training and validation, masks of normal images, and MVTec LOCO's description of its defects. */
+function othersOf(folder: string): string[] {
+  const truth = childFolder(folder, ...truthFolders);
+  const masksOfNormal = truth === undefined ? [] : listFolders(truth).filter((group) => normalFolders.has(path.basename(group).toLowerCase()));
+  const beside = ['train', 'validation'].flatMap((name) => childFolder(folder, name) ?? []);
+  return [...[...beside, ...masksOfNormal].flatMap(filesUnder), ...[childFile(folder, 'defects_config.json') ?? []].flat()];
+}
 
 function categoryFolders(root: string): string[] {
   if (isCategory(root)) return [root];

@@ -1,9 +1,11 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { parseCsv, type CsvRow } from '../csv';
+import { filesUnder, statOf } from '../inventory';
+import { readListFile } from '../list-file';
 import { compareText, makeCategory, makeSample, type Category, type DatasetProblem, type Sample } from '../sample';
 import { childFile, childFolder, listFolders, listImages } from '../listing';
 import { pairByName } from '../mask-names';
+import { isInside } from '../path-in-set';
 import { missingMask, type Layout, type LayoutReading } from './layout';
 
 const splitFile = 'split_csv/1cls.csv';
@@ -39,37 +41,41 @@ function splitCsvOf(root: string): string | undefined {
 
 function readSplit(root: string, csv: string): LayoutReading {
   const problems: DatasetProblem[] = [];
-  const { columns: found, rows } = parseCsv(fs.readFileSync(csv, 'utf8'));
+  const { columns: found, rows } = parseCsv(readListFile(csv));
   const absent = columns.filter((column) => !found.includes(column));
   if (absent.length > 0) {
     const message = `${csv} has the columns ${found.join(', ')}; ${absent.join(', ')} ${absent.length === 1 ? 'is' : 'are'} missing`;
     return { categories: [], problems: [{ kind: 'bad-row', severity: 'error', path: csv, message }], hasMasks: true };
   }
+  const others = [...filesUnder(childFolder(root, 'split_csv')), ...imageFolders(root).flatMap(({ category }) => childFile(path.join(root, category), 'image_anno.csv') ?? [])];
   const byCategory = new Map<string, Sample[]>();
   for (const row of rows) {
-    if (row.values['split'] !== 'test') continue;
+    if (row.values['split'] !== 'test') {
+      others.push(...['image', 'mask'].map((column) => row.values[column] ?? '').filter((listed) => listed !== '').map((listed) => path.join(root, listed)));
+      continue;
+    }
     const sample = readRow(root, csv, row, problems);
     if (sample) byCategory.set(sample.category, [...(byCategory.get(sample.category) ?? []), sample]);
   }
   const names = [...byCategory.keys()].sort(compareText);
-  return { categories: names.map((name) => makeCategory(name, byCategory.get(name) ?? [])), problems, hasMasks: true };
+  return { categories: names.map((name) => makeCategory(name, byCategory.get(name) ?? [])), problems, hasMasks: true, others };
 }
 
 function readRow(root: string, csv: string, row: CsvRow, problems: DatasetProblem[]): Sample | undefined {
-  const { object = '', label = '', image = '', mask = '' } = row.values;
+  const [object, label, image, mask] = ['object', 'label', 'image', 'mask'].map((column) => row.values[column] ?? '') as [string, string, string, string];
   if (object === '' || image === '' || !['normal', 'anomaly'].includes(label)) {
     const message = `${csv} line ${row.line}: object "${object}", label "${label}", image "${image}"; expected a name, normal or anomaly, and a path`;
     problems.push({ kind: 'bad-row', severity: 'error', path: csv, message });
     return undefined;
   }
   const imagePath = path.join(root, image);
-  if (!fs.existsSync(imagePath)) {
-    problems.push({ kind: 'missing-image', severity: 'error', path: imagePath, message: `${csv} line ${row.line} names ${imagePath}, which is not there` });
+  if (!isInside(root, imagePath) || statOf(imagePath) === undefined) {
+    problems.push({ kind: 'missing-image', severity: 'error', path: imagePath, message: `${csv} line ${row.line} names ${imagePath}, which is not there, or not in the set` });
     return undefined;
   }
   if (label === 'normal') return makeSample(object, imagePath, null, []);
   const maskPath = mask === '' ? null : path.join(root, mask);
-  const there = maskPath !== null && fs.existsSync(maskPath);
+  const there = maskPath !== null && isInside(root, maskPath) && statOf(maskPath) !== undefined;
   if (!there) problems.push(missingMask(imagePath, maskPath ?? `the column "mask" of ${csv}`));
   return makeSample(object, imagePath, 'anomaly', there ? [maskPath] : []);
 }

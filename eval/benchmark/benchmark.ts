@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { openDataset, type Dataset } from '../../datasets/dataset';
+import { describeReading, openDataset, type Dataset } from '../../datasets/dataset';
 import { ensureSynthetic } from '../../datasets/ensure-synthetic';
 import { findRegisteredDataset } from '../../datasets/registry';
 import type { BackendInfo } from '../../lib/backend';
@@ -40,6 +40,10 @@ export interface BenchmarkOptions {
   /** Measure everything again. Default false. */
   readonly fresh?: boolean;
   readonly allowIncomplete?: boolean;
+  /** Name of the layout that all sets are read by. Default: for each the one that explains most files. */
+  readonly layout?: string;
+  /** Images without a mask are normal, where only masks say which are anomalous. Default false. */
+  readonly normalWithoutMask?: boolean;
   /** Score degraded pictures as well. */
   readonly corruptions?: readonly Corruption[];
   /** Train prompts on each set and use them on each other. */
@@ -47,6 +51,8 @@ export interface BenchmarkOptions {
   readonly onProgress?: OnProgress;
   /** Called whenever a row begins or ends. */
   readonly onRows?: (rows: readonly RowState[]) => void;
+  /** Called with what was read of each set, a line each. */
+  readonly onNotice?: (message: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -122,7 +128,7 @@ class Benchmark {
       this.matrix = await studyMatrix(
         { runner: this.runner, inspector: this.inspector, backbone: this.backbone },
         {
-          recipes, sets, model: this.options.model, out, seed, epochs: matrix.epochs, train: matrix.train,
+          recipes, sets, model: this.options.model, out, seed, epochs: matrix.epochs, train: matrix.train, normalWithoutMask: this.options.normalWithoutMask,
           onCell: (study) => {
             this.matrix = study;
             this.save(false);
@@ -176,11 +182,12 @@ class Benchmark {
   private async open(name: string): Promise<Dataset | CraneError> {
     const known = this.opened.get(name);
     if (known) return known;
-    const { onProgress, signal, allowIncomplete = false } = this.options;
+    const { onProgress, onNotice, signal, allowIncomplete = false, layout, normalWithoutMask } = this.options;
     let found: Dataset | CraneError;
     try {
       await ensureSynthetic(name, { ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
-      found = await openDataset(name, { allowIncomplete });
+      found = await openDataset(name, { allowIncomplete, layout, normalWithoutMask, onProgress });
+      onNotice?.(`${found.name}: ${describeReading(found)}`);
     } catch (error) {
       if (!(error instanceof CraneError) || signal?.aborted) throw error;
       found = error;
@@ -205,7 +212,7 @@ class Benchmark {
       ...(failures.length > 0 ? { failures } : {}),
       ...(dataset.problems.length > 0 ? { problems: dataset.problems.map(({ message }) => message) } : {}),
       published,
-      comparable: published !== null && dataset.problems.length === 0 && isComparable(recipe, dataset.name, { backbone: this.backbone, given: this.options.model, used: model }),
+      comparable: published !== null && dataset.problems.every(({ kind }) => kind === 'left-out') && isComparable(recipe, dataset.name, { backbone: this.backbone, given: this.options.model, used: model }),
       model,
       files,
       cost,

@@ -5,6 +5,7 @@ import { describeMachine } from '../../cli/bench/machine';
 import { INTERRUPTED, interruptible } from '../../cli/interrupt';
 import { craneOptionsFrom, modelOptions, type ModelArguments } from '../../cli/model-options';
 import { prepareFile, prepareFolder } from '../../cli/output';
+import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../../cli/set-options';
 import { prepareBackend } from '../../lib/backend';
 import { CraneError, UsageError } from '../../lib/errors';
 import { withFileLock } from '../../lib/file-lock';
@@ -24,7 +25,7 @@ import { LiveTable } from './live-table';
 import type { TrainPrompts } from './matrix';
 import { accuracyTables, corruptionLegend, corruptionTable, costTable, matrixTables } from './tables';
 
-interface BenchmarkArguments extends ModelArguments {
+interface BenchmarkArguments extends ModelArguments, SetArguments {
   datasets: string[];
   recipes: string[];
   out: string;
@@ -47,8 +48,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
   builder: (argv) =>
     withExamples(
       modelOptions(
-        argv
-          .option('datasets', { type: 'string', array: true, default: ['all'], describe: 'registered names or folders, with commas; all means the fourteen of the paper', group })
+        setOptions(argv.option('datasets', { type: 'string', array: true, default: ['all'], describe: 'registered names or folders, with commas; all means the fourteen of the paper', group }), group)
           .option('recipes', { type: 'string', array: true, default: ['crane', 'crane-plus'], describe: 'crane, crane-plus, crane-plus-reproduce', group })
           .option('out', { type: 'string', default: path.join('results', 'benchmark'), describe: 'folder for results.json and the reports; a run that was stopped goes on there', group })
           .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group })
@@ -69,6 +69,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
       ],
     ) as never,
   handler: async (args) => {
+    if (showedLayouts(args)) return;
     process.exitCode = await interruptible((signal) => benchmark(args, signal));
   },
 };
@@ -96,9 +97,11 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
     pictures: args.pictures,
     fresh: args.fresh,
     allowIncomplete: args.allowIncomplete,
+    ...setOptionsFrom(args),
     ...studies,
     onProgress: live.onProgress,
     onRows: live.onRows,
+    onNotice: live.onNotice,
     signal,
   };
   const onWait = (): void => void process.stderr.write(`Another benchmark is at work in ${out}; waiting for it.\n`);
@@ -163,13 +166,15 @@ function studiesFrom({ matrix, epochs, corruptions, strengths, prompts }: Benchm
 }
 
 /** Trains the prompts of a matrix, or finds those of a run that is finished. */
-export const trainPrompts: TrainPrompts = async ({ auxiliary, model: given, epochs, seed, folder, features, onProgress, signal }) => {
+export const trainPrompts: TrainPrompts = async ({ auxiliary, layout, normalWithoutMask, model: given, epochs, seed, folder, features, onProgress, signal }) => {
   const { prompts: _, batchSize, onProgress: __, signal: ___, backbone, spatial, activation, heads, backend, offline, referenceImages, ...model } = given;
   const run = new RunFolder(folder);
   if (readRunFile(run.record)?.status === 'finished') return run.prompts;
   const { prompts } = await runTraining({
     auxiliary,
+    layout,
     model,
+    ...(normalWithoutMask === undefined ? {} : { normalWithoutMask }),
     training: { seed, epochs },
     resume: folder,
     cache: { folder: features },

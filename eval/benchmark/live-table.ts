@@ -37,6 +37,13 @@ export class LiveTable {
     else this.writeNewLines();
   };
 
+  /** A line that stays, above the table. */
+  readonly onNotice = (message: string): void => {
+    this.close();
+    this.stream.write(`${message}\n`);
+    if (this.stream.isTTY && this.states.length > 0) this.draw();
+  };
+
   /** Leaves the terminal as a plain command would: the table is cleared away, since the final tables follow. */
   close(): void {
     if (this.linesDrawn > 0) this.stream.write(`${this.toTop()}\u001b[J`);

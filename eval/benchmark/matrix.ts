@@ -14,6 +14,9 @@ import { categoryKey, type RowRunner } from './row-runner';
 export interface TrainingRequest {
   /** Folder of the auxiliary set. */
   readonly auxiliary: string;
+  /** Layout that it was read by. */
+  readonly layout: string;
+  readonly normalWithoutMask?: boolean | undefined;
   readonly model: CraneOptions;
   readonly epochs: number;
   readonly seed: number;
@@ -39,6 +42,8 @@ export interface MatrixOptions {
   readonly epochs: number;
   readonly seed: number;
   readonly train: TrainPrompts;
+  /** As the sets were opened. */
+  readonly normalWithoutMask?: boolean | undefined;
   /** Called after each cell, so that what is known can be saved. */
   readonly onCell?: (study: MatrixStudy) => void;
   readonly onProgress?: OnProgress;
@@ -91,13 +96,15 @@ interface TrainingParts {
 
 /** The file of the prompts of a recipe, trained now or in an earlier run: the folder's name says all that they depend on. */
 async function trainedPrompts(recipe: Recipe, auxiliary: Dataset, given: CraneOptions, { backbone, inspector, options }: TrainingParts): Promise<string> {
-  const { out, epochs, seed, train, onProgress, signal } = options;
+  const { out, epochs, seed, train, normalWithoutMask, onProgress, signal } = options;
   const { prompts: _, batchSize, onProgress: __, signal: ___, backbone: name, spatial, backend, offline, referenceImages, ...model } = given;
   const weights = { backbone: backbone.sha256, network: backbone.network, spatial: await inspector.spatial(spatial) };
   const files = auxiliary.categories.map((category) => categoryKey(auxiliary, category).files);
   const key = hashOfValue({ weights, files, model, referenceImages: referenceImages ?? false, epochs, seed });
   return await train({
     auxiliary: auxiliary.root,
+    layout: auxiliary.layout,
+    normalWithoutMask,
     model: given,
     epochs,
     seed,

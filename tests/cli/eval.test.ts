@@ -103,6 +103,43 @@ describeWithGoldens('crane eval', () => {
     expect([code, out]).toEqual([2, '']);
   });
 
+  test('what was read is said in one line; --layout decides; a set is asked for', async () => {
+    const { err } = await evaluate(goldenPath('e2e/dataset'));
+    expect(err).toMatch(/^meta-json layout: 10 images, 5 with masks$/m);
+    const forced = await evaluate(goldenPath('e2e/dataset'), { options: ['--layout', 'mvtec', '--categories', 'button'] });
+    expect(forced.err).toMatch(/^mvtec layout: 4 images, 2 with masks; 1 file is not part of it$/m);
+    expect(await runCrane('eval')).toMatchObject({ code: 2, err: expect.stringContaining('Missing required argument: dataset') as string });
+  });
+
+  test('masks only for the defects: refused, or normal with --normal-without-mask', async () => {
+    const set = inFolder('defects-only');
+    const copy = (from: string, to: string): void => fs.cpSync(goldenPath(`e2e/dataset/button/${from}`), path.join(set, to));
+    ['000', '002'].forEach((name) => copy(`test/good/${name}.png`, `images/${name}.png`));
+    ['001', '003'].forEach((name) => copy(`test/fault/${name}.png`, `images/${name}.png`));
+    ['001', '003'].forEach((name) => copy(`ground_truth/fault/${name}_mask.png`, `masks/${name}.png`));
+    const refused = await evaluate(set);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toMatch(/000\.png is anomalous and has no mask[^]*--normal-without-mask/);
+    const { code, out, err } = await evaluate(set, { options: ['--normal-without-mask'] });
+    expect(code).toBe(0);
+    expect(err).toMatch(/^images-masks layout: 4 images, 2 with masks$/m);
+    expect(out).toMatch(/^defects-only +4 +2 +75\.0 +83\.3 +80\.0/m);
+  });
+
+  test('a category called __proto__ is scored like any other, with its report', async () => {
+    const set = inFolder('prototype');
+    fs.cpSync(goldenPath('e2e/dataset'), set, { recursive: true });
+    const list = path.join(set, 'meta.json');
+    const renamed = fs.readFileSync(list, 'utf8').replaceAll('"button"', '"__proto__"').replaceAll('"weave"', '"constructor"').replaceAll('"fault"', '"toString"');
+    fs.writeFileSync(list, renamed);
+    const { code, out } = await evaluate(set, { options: ['--report'] });
+    expect(code).toBe(0);
+    expect(out).toMatch(/^__proto__ +4 +2 +75\.0/m);
+    const { datasets } = JSON.parse(fs.readFileSync(inFolder('out', 'results.json'), 'utf8')) as Results;
+    expect(datasets[0]?.categories.map(({ name, images }) => [name, images])).toEqual([['__proto__', 4], ['constructor', 6]]);
+    expect(fs.readFileSync(inFolder('out', 'report.html'), 'utf8')).toContain('__proto__');
+  });
+
   test('a place that cannot be written is refused before the work', async () => {
     fs.writeFileSync(inFolder('file'), '');
     for (const options of [['--json', inFolder('file', 'x.json')], ['--json', folder]]) {

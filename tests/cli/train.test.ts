@@ -37,14 +37,14 @@ const UNUSUAL = [
   '--epochs', '2', '--learning-rate', '0.002', '--betas', '0.5,0.99', '--seed', '7', '--context-probability', '0.5', '--context-tokens', '6',
   '--deep-tokens', '2', '--depth', '2', '--pixel-weight', '0.5', '--image-weight', '0.3', '--image-temperature', '0.02', '--pixel-temperature', '0.08',
   '--interpolation', 'bilinear', '--portion', '0.9', '--mosaic-rate', '0.3', '--validate', '0.2', '--no-round-gradients', '--layers', '2,3', '--eattn-blocks', '1',
-  '--attention', 'qq+kk', '--no-pooling', '--context-position', 'pad_prefix', '--fusion', 'logit', '--sigma', '3', '--categories', 'plate', '--precision', 'float32',
+  '--attention', 'qq+kk', '--no-pooling', '--context-position', 'pad_prefix', '--fusion', 'logit', '--sigma', '3', '--categories', 'plate', '--precision', 'float32', '--layout', 'mvtec', '--normal-without-mask',
 ];
 
 test('prints a config of all options that runs the same, and a command that does', async () => {
   expect((await trainHere(...UNUSUAL, '--out', inFolder('words'))).code).toBe(0);
   const { code, out } = await trainHere(...UNUSUAL, '--print-config');
   expect(code).toBe(0);
-  expect(parse(out)).toMatchObject({ aux: [set], epochs: 2, betas: [0.5, 0.99], layers: [2, 3], pooling: false, 'mosaic-rate': 0.3, 'context-position': 'pad_prefix', cache: true });
+  expect(parse(out)).toMatchObject({ aux: [set], epochs: 2, betas: [0.5, 0.99], layers: [2, 3], pooling: false, 'mosaic-rate': 0.3, 'context-position': 'pad_prefix', cache: true, layout: 'mvtec', 'normal-without-mask': true });
   fs.writeFileSync(inFolder('config.yaml'), out);
   expect((await runCrane('train', '--config', inFolder('config.yaml'), '--out', inFolder('config'))).code).toBe(0);
   expect(prompts('config')).toBe(prompts('words'));

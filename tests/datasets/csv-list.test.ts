@@ -27,7 +27,7 @@ test.each([
 
 test('labels alone; masks alone; kinds of defects; no category', async () => {
   const labelled = await open('image,label\np/1.png,ok\np/3.png,ko\n');
-  expect(labelled).toMatchObject({ hasMasks: false, problems: [] });
+  expect(labelled).toMatchObject({ hasMasks: false, problems: [{ kind: 'left-out', message: expect.stringContaining('3 files are not part of it') as string }] });
   expect(lines(labelled)).toEqual(['set - p/1.png', 'set anomaly p/3.png']);
   expect(lines(await open('image,mask,defect_type\np/1.png,,\np/3.png,m/3.png,scratch\n'))).toEqual(['set - p/1.png', 'set scratch p/3.png < m/3.png']);
 });
@@ -58,7 +58,9 @@ test('a list that is named itself, from anywhere; lists of other things are none
   // Of several in a folder the one for the test split is taken, and the others are named.
   const folder = await openDataset(root);
   expect(lines(folder)).toEqual(['set anomaly p/3.png']);
-  expect(folder.problems).toMatchObject([{ kind: 'left-out', path: path.join(root, 'one.csv') }]);
+  expect(folder.problems).toMatchObject([{ kind: 'left-out', path: path.join(root, 'one.csv') }, { kind: 'left-out', path: root }]);
+  expect(folder.leftOut.map((file) => path.relative(root, file))).toEqual(['one.csv', 'times.csv', 'm/2.png', 'm/3.png', 'p/1.png', 'p/2 ü.PNG']);
+  expect(named.leftOut).toEqual([]);
   await expect(openDataset(path.join(root, 'times.csv'))).rejects.toThrow(/times\.csv has no columns for an image and for its label or mask/);
   fs.rmSync(path.join(root, 'one.csv'));
   fs.rmSync(path.join(root, 'test_labels.csv'));

@@ -102,6 +102,6 @@ test('lost labels, unreadable files and labels of another size are named, at eve
   for (let call = 0; call < 2; call++) {
     await expect(openDataset(root)).rejects.toThrow(/Part0\.jpg has no label Part0_label\.bmp and is left out[\s\S]*Part1_label\.bmp: not a picture/);
     const dataset = await openDataset(root, { allowIncomplete: true });
-    expect(dataset.problems.map(({ kind, path: file }) => `${kind} ${path.basename(file)}`)).toEqual(['missing-mask Part0.jpg', 'unreadable Part1_label.bmp', 'unreadable Part2.jpg', 'mask-size Part3_label.bmp']);
+    expect(dataset.problems.map(({ kind, path: file }) => `${kind} ${path.basename(file)}`)).toEqual(['ambiguous set', 'missing-mask Part0.jpg', 'unreadable Part1_label.bmp', 'unreadable Part2.jpg', 'mask-size Part3_label.bmp']);
   }
 });

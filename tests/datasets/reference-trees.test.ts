@@ -37,7 +37,8 @@ describe('as distributed, with what else lies there', () => {
     const root = makeTree(['PNG/Original/1.png', 'PNG/Ground Truth/1.png', 'TIF/Original/1.tif', 'TIF/Ground Truth/1.tif', 'metadata.csv'], 'CVC-ClinicDB');
     const dataset = await openDataset(root);
     expect(lines(dataset)).toEqual(['colon anomaly PNG/Original/1.png < PNG/Ground Truth/1.png']);
-    expect(dataset.problems).toMatchObject([{ kind: 'left-out', severity: 'warning', path: path.join(root, 'TIF') }]);
+    expect(dataset.leftOut.map((file) => path.relative(root, file))).toEqual(['metadata.csv', 'TIF/Ground Truth/1.tif', 'TIF/Original/1.tif']);
+    expect(dataset.problems).toMatchObject([{ kind: 'left-out', severity: 'warning', path: root, message: expect.stringContaining('3 files are not part of it (2 pictures and 1 list or label)') as string }]);
   });
 
   test('VisA without its list, and with the list of the reference', async () => {

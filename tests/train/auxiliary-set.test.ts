@@ -49,6 +49,19 @@ test('without masks there is no pixel loss, and that is said, with the set', asy
   expect(chooseSamples(set, training({ pixelWeight: 0 })).training).toHaveLength(22);
 });
 
+test('how the sets are read is decided by whoever opens them', async () => {
+  const defects = path.join(folder, 'defects');
+  fs.cpSync(path.join(plates, 'plate/test/good'), path.join(defects, 'images'), { recursive: true });
+  const [spot] = fs.readdirSync(path.join(plates, 'plate/test/spot')) as [string];
+  fs.cpSync(path.join(plates, 'plate/test/spot', spot), path.join(defects, 'images', `spot-${spot}`));
+  const [mask] = fs.readdirSync(path.join(plates, 'plate/ground_truth/spot')) as [string];
+  fs.cpSync(path.join(plates, 'plate/ground_truth/spot', mask), path.join(defects, 'masks', `spot-${spot}`));
+  await expect(openAuxiliarySet([defects])).rejects.toMatchObject({ code: 'dataset/incomplete' });
+  const { strata } = await openAuxiliarySet([defects], { normalWithoutMask: true });
+  expect(strata.map(({ name, samples }) => [name, samples.length])).toEqual([['defects/defects/normal', 5], ['defects/defects/anomalous', 1]]);
+  await expect(openAuxiliarySet([plates], { layout: 'visa' })).rejects.toThrow(/does not have the layout visa/);
+});
+
 test('a choice that leaves nothing to learn from is refused', async () => {
   const set = await openAuxiliarySet([lungs]);
   expect(() => chooseSamples(set, training({ portion: 0.4 }))).toThrow(expect.objectContaining({ code: 'training/nothing-chosen', message: expect.stringContaining('0.4') as string }));

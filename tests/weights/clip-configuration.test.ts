@@ -104,7 +104,7 @@ describe('open_clip_config.json', () => {
   test('numbers that JSON does not have are no configuration', async () => {
     const folder = ofOpenClip({});
     fs.writeFileSync(path.join(folder, 'open_clip_config.json'), '{"model_cfg": {}, "preprocess_cfg": {"mean": [NaN, 0, 0]}}');
-    expect((await weightsError(() => openClipWeights(folder))).message).toContain('is not a JSON object');
+    expect((await weightsError(() => openClipWeights(folder))).message).toContain('is not JSON');
   });
 });
 

@@ -174,7 +174,7 @@ describe('HuggingFace', () => {
     const place = write(huggingFace(reg, false), {}, []);
     expect((await weightsError(() => openDinoWeights(place))).code).toBe('weights/config');
     fs.writeFileSync(path.join(place, 'config.json'), '{');
-    expect((await weightsError(() => openDinoWeights(place))).message).toContain('is not a JSON object');
+    expect((await weightsError(() => openDinoWeights(place))).message).toContain('is not JSON');
   });
 });
 

@@ -52,7 +52,9 @@ const resumedOf = ({ states }: Outcome): Record<string, number> => Object.fromEn
 const undated = (results: BenchmarkResults): BenchmarkResults => ({ ...results, run: { ...results.run, date: '' } });
 
 test('a row is what eval computes, with its recipe, costs and the printed figures', async () => {
-  const { results, states } = await run('plain');
+  const notices: string[] = [];
+  const { results, states } = await run('plain', { onNotice: (message) => notices.push(message) });
+  expect(notices).toEqual(['btad: mvtec layout: 12 images, 6 with masks', 'headct: headct layout: 4 images, 2 anomalous, no masks', 'isic: images-masks layout: 4 images, 4 with masks']);
   expect(states.map(({ name, status }) => [name, status])).toEqual([['btad', 'done'], ['headct', 'done'], ['isic', 'done']]);
   expect(results.datasets.map(({ name, domain, images, anomalous }) => [name, domain, images, anomalous])).toEqual([
     ['btad', 'industrial', 12, expect.any(Number)], ['headct', 'medical', 4, 2], ['isic', 'medical', 4, 4],

@@ -38,6 +38,23 @@ const listedSets = [
   { files: visaFiles, list: 'set/split_csv/1cls.csv', table: visaList, words: [...(visaList[0] as string[]), ...(visaList[2] as string[]), 'normal', 'train', '.', '..', 'a/Data'] },
 ];
 
+const coco = jsonOf({
+  images: [{ id: 1, file_name: '1.png', width: 9, height: 7 }, { id: 2, file_name: '2.png', width: 9, height: 7 }, { id: 'c', file_name: '3.png' }],
+  annotations: [
+    { id: 1, image_id: 1, category_id: 1, segmentation: [[1, 1, 5, 1, 5, 4, 1, 4], [6, 5, 8, 5, 8, 6]], bbox: [1, 1, 4, 3], area: 12, iscrowd: 0 },
+    { id: 2, image_id: 2, category_id: 2, segmentation: { size: [7, 9], counts: [10, 20, 33] }, iscrowd: 1 }, { id: 3, image_id: 2, category_id: 1, segmentation: { size: [7, 9], counts: ':D1' } },
+  ],
+  categories: [{ id: 1, name: 'scratch' }, { id: 2, name: 'dent' }],
+});
+const cocoWords = ['images', 'annotations', 'categories', 'id', 'image_id', 'category_id', 'file_name', 'segmentation', 'size', 'counts', 'bbox', 'width', 'height', 'name', 'good', '1.png', '2.png', '../1.png', 'PPYo', '~~~~~~', 'oooooooooo0'];
+const labelMe = jsonOf({ version: '5', shapes: [{ label: 'scratch', points: [[1, 1], [5, 1], [5, 4]], shape_type: 'polygon' }, { label: 'dent', points: [[6, 5], [8, 6]], shape_type: 'polygon' }], imagePath: '1.png', imageWidth: 9, imageHeight: 7 });
+const labelMeWords = ['shapes', 'label', 'points', 'shape_type', 'polygon', 'rectangle', 'circle', 'mask', 'imageWidth', 'imageHeight', 'good', 'flags'];
+const yoloRows = [['0 0.1 0.1 0.5 0.1 0.5 0.5'], ['1 0.5 0.75 1 0.75 1 1 0.5 1'], ['0 0.5 0.5 0.2 0.2']];
+const yoloWords = ['0 0 0 1 0 1 1', '0 0.5 0.5 0.2 0.2', '-1 0 0 1 0 1 1', '0 1e308 1e308 -1e308 0 1 1', '99999999999 0 0 1 0 1 1', '0 nan nan nan nan', '0', '', '0 . . . . . .', `0${' 0.1 0.9'.repeat(2000)}`, '0 1e999 0 1 0 1 1'];
+const yoloNames = ['names: [scratch, dent]', 'names:\n  0: scratch\n  1: good', 'names: {__proto__: x, 0: y}', 'names: &a [*a]', 'names: 5', '&a [&b [*a, *b]]', 'names: !!js/function x', 'names: [a, a, a', '\0', 'names: !!binary x', '? ? ? :', `names: ${'['.repeat(2000)}`, 'a: &a [x, x, x]\nb: &b [*a, *a, *a]\nnames: [*b, *b]', 'names: 2001-01-01', 'test: ../../etc', '--- x\n--- y'];
+const outlined = pictures('1.png', '2.png', '3.png');
+const yoloFiles = pictures('images/1.png', 'images/2.png');
+
 const scores = [['name', 'score', 'label'], ['a/1', '0.5', '0'], ['a/2.png', '0.9', '1'], ['b/3', '-1e3', 'anomaly']];
 const scoreWords = ['name', 'score', 'label', 'a/1', 'b/3', '0', '1', '0.5', 'NaN', 'Infinity', '1e999', '-0', '0x10', 'good', 'anomalous', 'ok', 'ng', '1.0', '  1', '1,5', '9'.repeat(400)];
 
@@ -67,6 +84,26 @@ export const datasetTargets: readonly Target[] = [
     name: 'fake-record', group: 'datasets',
     seeds: [{ ...listFiles, 'set/list.csv': listBytes, 'set/fake.json': Buffer.from(textOf(fakeRecord)) }],
     mutate: (random) => ({ ...listFiles, 'set/list.csv': listBytes, 'set/fake.json': mutateJson(random, fakeRecord, fakeWords) }),
+    read: openSet,
+  },
+  {
+    name: 'coco', group: 'datasets',
+    seeds: [{ ...outlined, 'set/annotations/test.json': Buffer.from(textOf(coco)) }],
+    mutate: (random) => ({ ...outlined, 'set/annotations/test.json': mutateJson(random, coco, cocoWords) }),
+    read: openSet,
+  },
+  {
+    name: 'labelme', group: 'datasets',
+    seeds: [{ ...outlined, 'set/1.json': Buffer.from(textOf(labelMe)) }],
+    mutate: (random) => ({ ...outlined, 'set/1.json': mutateJson(random, labelMe, labelMeWords) }),
+    read: openSet,
+  },
+  {
+    name: 'yolo', group: 'datasets',
+    seeds: [{ ...yoloFiles, 'set/labels/1.txt': text(yoloRows.slice(0, 2)), 'set/labels/2.txt': Buffer.from(''), 'set/data.yaml': Buffer.from(yoloNames[0] as string) }],
+    mutate: (random) => ({
+      ...yoloFiles, 'set/labels/1.txt': mutateTable(random, yoloRows, yoloWords), 'set/labels/2.txt': Buffer.from(random.pick(yoloWords)), 'set/data.yaml': Buffer.from(random.pick(yoloNames)),
+    }),
     read: openSet,
   },
   {

@@ -42,7 +42,7 @@ function readTensors(source: TensorSource): void {
       } catch (error) {
         // Integers are asked for of any tensor here, and refused of some.
         if (!(error instanceof WeightsError)) throw error;
-        if (error.code !== 'weights/dtype') refused ??= error;
+        if (error.code !== 'weights/dtype' && error.code !== 'weights/range') refused ??= error;
       }
     }
     if (refused) throw refused;
