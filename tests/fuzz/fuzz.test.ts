@@ -37,7 +37,7 @@ test('a short run over every kind of file: only errors of our own come out, and 
   const codes = new Set(tallies.flatMap(({ refused }) => [...refused.keys()]));
   for (const code of [
     'weights/format', 'weights/truncated', 'weights/unsafe-pickle', 'weights/unsafe', 'weights/config', 'weights/missing', 'image/corrupt', 'image/unsupported', 'npy/unsupported', 'npy/corrupt', 'map/shape',
-    'dataset/archive', 'dataset/archive-unsafe', 'dataset/meta-json', 'usage/scores',
+    'dataset/archive', 'dataset/archive-unsafe', 'dataset/list', 'usage/scores',
   ]) expect([...codes]).toContain(code);
 }, LONG);
 

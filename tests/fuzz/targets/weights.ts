@@ -2,7 +2,8 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../../../lib/errors';
 import { optionsOfPrompts } from '../../../lib/methods/crane/prompts';
-import { openClipWeights } from '../../../lib/weights/clip-weights';
+import { clipMetadata, openClipWeights } from '../../../lib/weights/clip-weights';
+import { storedInput } from '../../../lib/weights/input-rule';
 import { openTensorsSync } from '../../../lib/weights/open';
 import { readPromptCheckpoint, writePromptCheckpoint, writeReferencePrompts, type PromptCheckpoint } from '../../../lib/weights/prompt-checkpoint';
 import { ReusedBytes } from '../../../lib/weights/reused-bytes';
@@ -70,7 +71,9 @@ const matrix = (...shape: readonly number[]): TensorToWrite => ({ dtype: 'float3
 
 const prompts: PromptCheckpoint = {
   contextNormal: values(16), contextAnomalous: values(16), deep: [values(16), values(16)], width: 8, contextTokens: 2, deepTokens: 2, depth: 3,
-  metadata: { 'crane.options': JSON.stringify({ imageSize: 70, layers: [2, 4], eattnBlocks: 5, spatial: 'dinov2' }), 'crane.auxiliary': 'visa', 'crane.backbone.sha256': 'ab'.repeat(32) },
+  metadata: { 'crane.options': JSON.stringify({ imageSize: 70, layers: [2, 4], eattnBlocks: 5, spatial: 'dinov2' }), 'crane.auxiliary': 'visa', 'crane.backbone.sha256': 'ab'.repeat(32),
+    'crane.preprocessing': JSON.stringify({ resize: 'bicubic', mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5], reference: false }),
+  },
 };
 const buffers = { prefix: values(8), suffix: values(8 * 4), tokens: Int32Array.of(1, 2, 3, 4, 5, 6, 7) };
 
@@ -192,8 +195,15 @@ function safetensors(header: Uint8Array, data: Uint8Array, claimed = BigInt(head
   return Buffer.concat([length, header, data]);
 }
 
+/** Tensors are left alone, since places that do not fit each other are refused before metadata are looked at. */
+function withMetadata(random: Random, header: Json, words: readonly string[]): Buffer {
+  const members = header.kind === 'object' ? header.members : [];
+  const texts = members.map(([key, member]) => `${JSON.stringify(key)}:${key === '__metadata__' ? mutateJson(random, member, words).toString() : textOf(member)}`);
+  return Buffer.from(`{${texts.join()}}`);
+}
+
 function mutateSafetensors(random: Random, { header, data }: SafetensorsSeed, words: readonly string[]): Buffer {
-  const json = random.chance(0.9) ? mutateJson(random, header, words) : Buffer.from(textOf(header));
+  const json = random.chance(0.3) ? withMetadata(random, header, words) : random.chance(0.9) ? mutateJson(random, header, words) : Buffer.from(textOf(header));
   const behind = random.chance(0.15) ? disturbBytes(random, data) : data;
   return random.chance(0.05) ? safetensors(json, behind, fieldValue(random, 8, BigInt(json.length))) : safetensors(json, behind);
 }
@@ -220,6 +230,7 @@ const sizes = {
 async function readPrompts(file: string): Promise<void> {
   const read = await readPromptCheckpoint(file);
   optionsOfPrompts(read, sizes, 'none');
+  storedInput(file, read.metadata);
 }
 
 const promptsTorch: Target = {
@@ -233,6 +244,7 @@ const promptsTorch: Target = {
 const promptTensors = parseSafetensors(written((file) => writePromptCheckpoint(file, prompts)));
 const promptWords = [
   'context.normal', 'context.anomalous', 'deep.0', 'deep.1', 'deep.2', 'crane.options', 'crane.auxiliary', 'crane.format', '__metadata__', 'shape', 'data_offsets', 'dtype', 'F32', 'F16', 'I32',
+  'crane.preprocessing', '{"mean":[1e999,0,"1"],"std":[0,0,0]}', '{"resize":{"a":[]}}', `{"std":${'['.repeat(9000)}${']'.repeat(9000)}}`,
   '{"layers":{"length":3}}', '{"imageSize":1e999}', '{"__proto__":{"polluted":1}}', '{"spatial":"constructor"}', '{"layers":[[[]]]}', '[', 'null', '{"eattnBlocks":-1,"imageSize":"70"}',
 ];
 
@@ -270,10 +282,10 @@ const huggingFace = written((file) => writeSafetensors(file, {
   'visual_projection.weight': matrix(8, 64), 'text_projection.weight': matrix(8, 64), 'text_model.embeddings.token_embedding.weight': matrix(9, 64), 'text_model.embeddings.position_embedding.weight': matrix(7, 64),
   ...layer('vision_model.encoder.layers.0', 'layer_norm1.weight', 'layer_norm1.bias'), ...layer('text_model.encoder.layers.0', 'layer_norm1.weight', 'layer_norm1.bias'),
 }));
-const openClip = written((file) => writeSafetensors(file, {
+const clipTensors = {
   'visual.conv1.weight': matrix(64, 3, 2, 2), 'visual.class_embedding': matrix(64), 'visual.positional_embedding': matrix(5, 64), 'visual.proj': matrix(64, 8), 'visual.transformer.resblocks.0.mlp.c_fc.weight': matrix(256, 64), 'transformer.resblocks.0.mlp.c_fc.weight': matrix(256, 64), text_projection: matrix(64, 8),
   'token_embedding.weight': matrix(9, 64), positional_embedding: matrix(7, 64), ...layer('visual.transformer.resblocks.0', 'ln_1.weight'), ...layer('transformer.resblocks.0', 'ln_1.weight'),
-}));
+};
 
 interface ConfiguredModel {
   readonly weights: Files;
@@ -293,7 +305,7 @@ const models: readonly ConfiguredModel[] = [
     words: ['hidden_act', 'num_attention_heads', 'vision_config', 'text_config', 'quick_gelu', 'gelu', 'layer_norm_eps', 'image_size'],
   },
   {
-    weights: { 'open_clip_model.safetensors': openClip },
+    weights: { 'open_clip_model.safetensors': written((file) => writeSafetensors(file, clipTensors)) },
     config: 'open_clip_config.json',
     json: jsonOf({
       model_cfg: { embed_dim: 8, quick_gelu: true, vision_cfg: { width: 64, head_width: 64, patch_size: 2, image_size: 4 }, text_cfg: { width: 64, heads: 1, context_length: 7 } },
@@ -311,14 +323,30 @@ const clipConfig: Target = {
     const { weights, config, json, words } = random.pick(models);
     return { ...weights, [config]: mutateJson(random, json, words) };
   },
-  async read(folder) {
-    const weights = await openClipWeights(folder);
-    try {
-      weights.reader.take('visual.class_embedding', [64]);
-    } finally {
-      weights.close();
-    }
-  },
+  read: openClip,
 };
 
-export const weightTargets: readonly Target[] = [torchPickle, torchArchive, torchLegacy, safetensorsTarget, promptsTorch, promptsSafetensors, sharded, clipConfig];
+async function openClip(place: string): Promise<void> {
+  const weights = await openClipWeights(place);
+  try {
+    weights.reader.take('visual.class_embedding', [64]);
+  } finally {
+    weights.close();
+  }
+}
+
+const own = parseSafetensors(written((file) => writeSafetensors(file, clipTensors, clipMetadata(sizes, 'gelu'))));
+const ownWords = [
+  'crane.layout', 'crane.sizes', 'crane.activation', 'crane.preprocessing', 'nano', 'openai', 'gelu', '[]', 'null', '{"vision":{"heads":0},"text":{}}', '{"vision":null}', '{"mean":[0,0,0],"std":[1,1,1],"resize":"bilinear"}',
+  `{"std":${'['.repeat(9000)}${']'.repeat(9000)}}`, '{"vision":{"heads":1,"epsilon":-1},"text":{"heads":1,"vocabularySize":9}}', ...Object.keys(clipTensors),
+];
+
+const clipMetadataTarget: Target = {
+  name: 'clip-metadata',
+  group: 'weights',
+  seeds: [one('nano.safetensors', safetensors(Buffer.from(textOf(own.header)), own.data))],
+  mutate: (random) => one('nano.safetensors', mutateSafetensors(random, own, ownWords)),
+  read: (folder) => openClip(path.join(folder, 'nano.safetensors')),
+};
+
+export const weightTargets: readonly Target[] = [torchPickle, torchArchive, torchLegacy, safetensorsTarget, promptsTorch, promptsSafetensors, sharded, clipConfig, clipMetadataTarget];
