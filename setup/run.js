@@ -2,7 +2,7 @@
 /**
  * Sets up what is missing, then runs a tool of the checkout in this same process:
  *
- * usage: node setup/run.js crane ARGUMENTS… | jest ARGUMENTS…
+ * usage: node setup/run.js crane ARGUMENTS… | jest ARGUMENTS… | fuzz ARGUMENTS…
  *
  * npm skips pre- and post-scripts where `ignore-scripts` is on, so the scripts of package.json call this themselves.
  */
@@ -13,6 +13,7 @@ const ROOT = path.resolve(__dirname, '..');
 const TOOLS = {
   crane: path.join(ROOT, 'bin', 'crane.js'),
   jest: path.join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js'),
+  fuzz: path.join(ROOT, 'tests', 'fuzz', 'start.js'),
 };
 
 async function main([tool, ...args]) {

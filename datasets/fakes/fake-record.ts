@@ -1,29 +1,32 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { z } from 'zod';
 
 /** The file that marks a set as a drawn stand-in. */
 export const fakeRecordFile = 'fake.json';
 
-/** What it says. */
-export interface FakeRecord {
+const fakeRecord = z.object({
   /** Registered name of the real set. */
-  readonly fakeOf: string;
-  readonly generator: number;
-  readonly seed: number;
-  readonly imagesPerCategory: number;
-  readonly imageSize: number;
-  readonly form: string;
+  fakeOf: z.string(),
+  generator: z.number(),
+  seed: z.number(),
+  imagesPerCategory: z.number(),
+  imageSize: z.number(),
+  form: z.string(),
   /** Images of the test split. */
-  readonly normal: number;
-  readonly anomalous: number;
-}
+  normal: z.number(),
+  anomalous: z.number(),
+});
+
+/** What it says. */
+export type FakeRecord = Readonly<z.infer<typeof fakeRecord>>;
 
 /** The record of a drawn stand-in; undefined for every other folder. */
 export function fakeRecordOf(root: string): FakeRecord | undefined {
   const file = path.join(root, fakeRecordFile);
   try {
     // A pipe of that name would never be read to its end.
-    return fs.statSync(file).isFile() ? (JSON.parse(fs.readFileSync(file, 'utf8')) as FakeRecord) : undefined;
+    return fs.statSync(file).isFile() ? fakeRecord.parse(JSON.parse(fs.readFileSync(file, 'utf8'))) : undefined;
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../errors';
-import { readJsonFile } from './json-file';
+import { parseJson, readJsonFile } from './json-file';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -34,12 +34,8 @@ const notAnObject = (name: string): WeightsError => new WeightsError('weights/co
 
 /** @param name what the text is, for the message. @throws WeightsError `weights/config` */
 export function parseJsonObject(text: string, name: string): Json {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isObject(value)) return value;
-  } catch {
-    // Reported below together with JSON that is not an object.
-  }
+  const value = parseJson(Buffer.from(text), () => notAnObject(name));
+  if (isObject(value)) return value;
   throw notAnObject(name);
 }
 
