@@ -38,5 +38,5 @@ describe('drawn maps', () => {
 test('a number of maps that is none is refused', async () => {
   const { code, err } = await runCrane('bench', '--metrics', '--maps', '-1');
   expect(code).toBe(2);
-  expect(err).toMatch(/--maps -1: expected a whole number of 0 or more/);
+  expect(err).toMatch(/--maps -1: expected a whole number, 0 or more/);
 });

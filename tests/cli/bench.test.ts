@@ -18,7 +18,7 @@ const sizes: ClipSizes = {
 
 test('wrong numbers are wrong use', async () => {
   const wrong = await runCrane('bench', '--training', '--runs', '0');
-  expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('--runs 0: expected a whole number of 1 or more')]);
+  expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('--runs 0: expected a whole number, 1 or more')]);
 });
 
 test('the steps that are compared compute the same', async () => {
