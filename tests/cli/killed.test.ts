@@ -4,6 +4,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { openTensorsSync } from '../../lib/weights/open';
 import { seededUniform } from '../../lib/weights/seeded';
+import { FakeData } from '../eval/benchmark/fake-data';
 import { writeSmallBackbone, writeSmallSet } from '../train/tiny-files';
 
 /** More for a long look: `CRANE_KILLS=20 npx jest tests/cli/killed.test.ts`. */
@@ -62,7 +63,7 @@ function expectWhole(root: string): void {
     else if (file.endsWith('.html')) expect(fs.readFileSync(file, 'utf8').trimEnd().endsWith('</html>')).toBe(true);
     else if (/\.(safetensors|pth)$/.test(file)) openTensorsSync(file).close();
     else if (file.endsWith('.png')) expect(fs.readFileSync(file).subarray(-8, -4).toString('latin1')).toBe('IEND');
-    else expect(file).toMatch(/\.partial$|\.csv$|\.md$/);
+    else expect(file).toMatch(/\.(partial|csv|md)$|\/\.lock(\.[\w-]+)?$/);
   }
 }
 
@@ -80,7 +81,7 @@ async function survives(argv: readonly string[], out: string, whole: number): Pr
   const { code, output } = await run(argv);
   expect([code, output]).toEqual([0, expect.any(String)]);
   expectWhole(out);
-  expect(filesBelow(out).filter((file) => file.endsWith('.partial'))).toEqual([]);
+  expect(filesBelow(out).filter((file) => /\.partial$|\/\.lock/.test(file))).toEqual([]);
   return output;
 }
 
@@ -97,6 +98,25 @@ test('crane eval, killed while it computes and while it writes: no torn file, an
   expect(filesBelow(killed).map((file) => path.relative(killed, file))).toEqual(filesBelow(unbroken).map((file) => path.relative(unbroken, file)));
   const figures = (out: string): unknown => (JSON.parse(fs.readFileSync(path.join(out, 'results.json'), 'utf8')) as { datasets: unknown }).datasets;
   expect(figures(killed)).toEqual(figures(unbroken));
+});
+
+test('crane benchmark, killed likewise: what is kept is whole, and the last run ends as if nothing had been', async () => {
+  const sets = new FakeData();
+  await sets.write(['btad', 'dagm'], { imagesPerCategory: 2, imageSize: 32 });
+  try {
+    const benchmarkTo = (out: string): string[] =>
+      ['benchmark', '--datasets', 'btad,dagm', '--recipes', 'crane', '--backbone', 'nano', '--image-size', '32', '--no-pictures', '--out', out];
+    const [unbroken, killed] = ['benchmark', 'benchmark-killed'].map((name) => path.join(folder, name)) as [string, string];
+    const { code, milliseconds, output } = await run(benchmarkTo(unbroken));
+    expect([code, output]).toEqual([0, expect.any(String)]);
+    await survives(benchmarkTo(killed), killed, milliseconds);
+    const figures = (out: string): unknown =>
+      (JSON.parse(fs.readFileSync(path.join(out, 'results.json'), 'utf8')) as { datasets: { name: string; categories: unknown; mean: unknown }[] })
+        .datasets.map(({ name, categories, mean }) => ({ name, categories, mean }));
+    expect(figures(killed)).toEqual(figures(unbroken));
+  } finally {
+    sets.remove();
+  }
 });
 
 test('crane weights convert, killed likewise: the file is there whole or not at all', async () => {

@@ -6,7 +6,7 @@ import * as path from 'node:path';
 import { WeightsError } from '../../lib/errors';
 import type { Progress } from '../../lib/progress';
 import { download, type DownloadOptions } from '../../lib/weights/download';
-import { answerWell, breakOff, serve, type LocalServer } from './local-server';
+import { answerWell, breakOff, serve, writeAndBreak, type LocalServer } from './local-server';
 
 const content = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, index) => (index * 31 + (index >> 8) * 7) & 255));
 const sha256 = createHash('sha256').update(content).digest('hex');
@@ -127,7 +127,7 @@ test('a length that the server does not keep to is an error, not a short file', 
     const start = Number(/(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
     if (start > 0) return response.destroy();
     response.writeHead(200, { 'content-length': content.length, etag: '"a"' });
-    response.write(half, () => setTimeout(() => response.destroy(), 20));
+    writeAndBreak(response, half);
     return undefined;
   });
   const error = await failure(download(server.url, file, { ...quick, sha256: null, size: null }));
