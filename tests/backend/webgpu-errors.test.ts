@@ -42,7 +42,7 @@ describe('failOnDeviceErrors', () => {
     gpu.fail('Out of memory.\n - While calling CreateBuffer');
     gpu.fail('Invalid buffer');
     for (let times = 0; times < 2; times++) {
-      await expect(gpu.read()).rejects.toMatchObject({ code: 'backend/device', message: expect.stringMatching(/cannot be trusted: Out of memory\. Use a smaller --batch-size/) as string });
+      await expect(gpu.read()).rejects.toMatchObject({ code: 'backend/device', message: expect.stringMatching(/cannot be trusted: Out of memory\. Use a smaller `batchSize`/) as string });
     }
     await expect(gpu.read()).rejects.toBeInstanceOf(BackendError);
     expect(gpu.preventDefault).toHaveBeenCalledTimes(2);
