@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { peakResidentBytes } from '../../cli/bench/resident-memory';
 import { CraneError } from '../../lib/errors';
 import { Breach, type Files, type Target } from './target';
 import type { Workspace } from './workspace';
@@ -82,7 +83,10 @@ function firstFreeDescriptor(): number {
 export const LONGEST_MILLISECONDS = 2000;
 export const MOST_GROWTH = 200 << 20;
 
-/** Memory above the start, of which the system keeps the highest mark, so that no moment is missed. */
+/**
+ * Memory above the start, of which the system keeps the highest mark, so that no moment is missed. The mark of `getrusage`
+ * would begin with that of the process that started this one, which may be much higher.
+ */
 export class MemoryWatch {
   private start: number;
   private readonly kept: number;
@@ -90,13 +94,13 @@ export class MemoryWatch {
   constructor() {
     collectGarbage();
     forgetHighest();
-    this.start = highest();
+    this.start = peakResidentBytes();
     this.kept = inUse();
   }
 
   /** The highest mark above the start, in bytes. */
   growth(): number {
-    return highest() - this.start;
+    return peakResidentBytes() - this.start;
   }
 
   /** Bytes in use above the start once garbage is collected. */
@@ -105,8 +109,6 @@ export class MemoryWatch {
     return inUse() - this.kept;
   }
 }
-
-const highest = (): number => process.resourceUsage().maxRSS * 1024;
 
 function inUse(): number {
   const { heapUsed, external } = process.memoryUsage();
