@@ -60,7 +60,7 @@ async function load(options: NativeLoadOptions): Promise<void> {
   // On a GPU: float32 that is float32, not 10 bits of it, and memory as it is needed, not all of it at once.
   process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
   process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
-  restoreRemovedUtilities();
+  replaceOldUtilities();
   try {
     await import(NATIVE_PACKAGE);
     registerPlainMatMul();
@@ -69,11 +69,11 @@ async function load(options: NativeLoadOptions): Promise<void> {
   }
 }
 
-/** tfjs-node 4.22 calls two functions that Node 23 removed; the fix was merged upstream but never released. */
-function restoreRemovedUtilities(): void {
+/** tfjs-node 4.22 calls two functions that Node 22 warns of and Node 23 removed; the fix was merged upstream but never released. */
+function replaceOldUtilities(): void {
   const target: { isNullOrUndefined?: (value: unknown) => boolean; isArray?: (value: unknown) => boolean } = util;
-  target.isNullOrUndefined ??= (value) => value === null || value === undefined;
-  target.isArray ??= (value) => Array.isArray(value);
+  target.isNullOrUndefined = (value) => value === null || value === undefined;
+  target.isArray = (value) => Array.isArray(value);
 }
 
 /** What TensorFlow reads as well; 0 and words are its own to decide about. */
