@@ -196,3 +196,12 @@ describe('prompts are used as they were trained', () => {
     expect(JSON.parse(gone.metadata['crane.network'] as string)).toMatchObject({ activation: 'gelu' });
   });
 });
+
+test.each<[string, RegExp]>([
+  ['nonsense', /metadata crane\.options is not a JSON object/],
+  ['{"attention":"nope"}', /metadata crane\.options cannot be honoured: `attention` "nope": expected one of qq\+kk\+vv/],
+  ['{"imageSize":"big"}', /`imageSize` "big": expected a number/],
+])('options of the training that are none are refused, not passed over: %s', async (options, message) => {
+  const prompts = await promptsSaying({ 'crane.options': options });
+  expect((await weightsError(() => Crane.load({ prompts }))).message).toMatch(message);
+});
