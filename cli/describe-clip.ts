@@ -40,7 +40,7 @@ function inWords({ vision, text, embedDimension }: ClipSizes, activation: Activa
     `text tower ${towerInWords(text)}, ${text.contextLength} tokens`,
     `shared space of ${embedDimension}`,
     `activation ${activation}`,
-    `pictures resized to a square ${resize === 'bicubic' ? 'bicubically' : 'bilinearly'}, mean ${mean.join(', ')}, deviation ${std.join(', ')}`,
+    `images resized to a square ${resize === 'bicubic' ? 'bicubically' : 'bilinearly'}, mean ${mean.join(', ')}, deviation ${std.join(', ')}`,
   ].join('; ');
 }
 
