@@ -11,19 +11,20 @@ export interface DeclaredOptions {
 }
 
 /**
- * `--json -` as `--json=-`: the parser takes a lone dash for a thing of its own, or drops it.
+ * `--json -` as `--json=-`, since the parser takes a lone dash for a thing of its own, or drops it; and names after `--` so
+ * that they begin with no dash, since it gives those to no command.
  * @throws UsageError for a dash that belongs to no option: no command reads standard input
  */
 export function joinDashes(argv: readonly string[]): string[] {
-  const end = argv.indexOf('--');
+  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
   const joined: string[] = [];
-  for (const [index, word] of argv.entries()) {
+  for (const [index, word] of argv.slice(0, end).entries()) {
     const before = argv[index - 1];
-    if (word !== '-' || (end >= 0 && index > end)) joined.push(word);
+    if (word !== '-') joined.push(word);
     else if (before !== undefined && /^--[^=]+$/.test(before)) joined[joined.length - 1] = `${before}=-`;
     else throw new UsageError('usage/dash', 'A lone "-" means standard output after an option, as in --json -; standard input is not read. Give files, folders or URLs.', {});
   }
-  return joined;
+  return [...joined, ...argv.slice(end + 1).map((name) => (name.startsWith('-') ? `./${name}` : name))];
 }
 
 /**

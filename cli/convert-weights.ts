@@ -7,7 +7,7 @@ import { ClipTokenizer } from '../lib/prompts/tokenizer';
 import { hasVocabulary } from '../lib/methods/crane/backbone';
 import { ANOMALOUS_WORDS, NORMAL_WORDS } from '../lib/methods/crane/build';
 import { NETWORK_KEY } from '../lib/methods/crane/trained-network';
-import { clipMetadata, openClipWeights, type OpenClipOptions } from '../lib/weights/clip-weights';
+import { clipMetadata, openClipWeights, type OpenClipOptions, refuseIncompleteClip } from '../lib/weights/clip-weights';
 import { dinoMetadata, openDinoWeights } from '../lib/weights/dino-weights';
 import { elementCount, isInteger } from '../lib/weights/elements';
 import { INPUT_KEY } from '../lib/weights/input-rule';
@@ -54,7 +54,7 @@ export interface Converted {
  * The file appears whole or not at all.
  *
  * @throws UsageError for another suffix, a file that is there, a backbone as `.pth`, or a missing `backbone`;
- *   WeightsError where a file cannot be read, or a value does not fit the type that it is to be stored in
+ *   for another type than float32 for prompts; WeightsError where a file cannot be read, a CLIP is incomplete, or a value does not fit the type that it is to be stored in
  */
 export async function convertWeights(from: string, to: string, options: ConvertOptions = {}): Promise<Converted> {
   const suffix = /\.(safetensors|pth)$/i.exec(to)?.[1]?.toLowerCase();
@@ -65,6 +65,7 @@ export async function convertWeights(from: string, to: string, options: ConvertO
   const source = openTensorsSync(from);
   try {
     if (holdsPrompts(source)) {
+      refuseTypeOfPrompts(options.dtype);
       const checkpoint = await readPromptCheckpoint(from);
       if (suffix === 'pth') notes.push(...lostWithMetadata(checkpoint));
       if (suffix === 'pth') writeReferencePrompts(to, checkpoint, await buffersFor(source, checkpoint, options.backbone));
@@ -89,6 +90,11 @@ export async function convertWeights(from: string, to: string, options: ConvertO
     // Archives of TorchScript hold flags of every module, which no one put there.
     values: source instanceof TorchCheckpointSource && source.format !== 'torchscript' ? source.plain.size : 0,
   };
+}
+
+function refuseTypeOfPrompts(dtype: StoredType = 'keep'): void {
+  if (dtype === 'keep' || dtype === 'float32') return;
+  throw new UsageError('usage/dtype', `--dtype ${dtype}: prompts are stored as float32; leave the option out`, { found: dtype });
 }
 
 function holdsPrompts(source: TensorSource): boolean {
@@ -147,7 +153,11 @@ interface StoredMetadata {
 async function metadataOf(from: string, source: TensorSource, network: OpenClipOptions = {}): Promise<StoredMetadata> {
   const clip = await unlessOther(() => openClipWeights(from, network), 'weights/not-clip');
   if (clip !== undefined) {
-    clip.close();
+    try {
+      refuseIncompleteClip(clip);
+    } finally {
+      clip.close();
+    }
     await refuseOtherVocabulary(from);
     return { metadata: { ...source.metadata, ...clipMetadata(clip.sizes, clip.activation, clip.layout, clip.input) }, guesses: clip.guesses };
   }

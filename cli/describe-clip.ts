@@ -1,6 +1,6 @@
 import type { Activation, ClipSizes, InputRule, TransformerSizes } from '../lib/config';
 import { WeightsError } from '../lib/errors';
-import { openClipWeights, type OpenClipOptions } from '../lib/weights/clip-weights';
+import { finishClip, openClipWeights, type OpenClipOptions, refuseIncompleteClip } from '../lib/weights/clip-weights';
 
 /** What a file holds for `--backbone`, in words and for programs. */
 export interface ClipDescription {
@@ -19,7 +19,12 @@ export interface ClipDescription {
 export async function describeClip(file: string, options: OpenClipOptions): Promise<ClipDescription | { readonly problem: string } | undefined> {
   try {
     const weights = await openClipWeights(file, options);
-    weights.close();
+    try {
+      refuseIncompleteClip(weights);
+      finishClip(weights.reader);
+    } finally {
+      weights.close();
+    }
     const { sizes, activation, input, guesses } = weights;
     return { sizes, activation, input, guesses, text: inWords(sizes, activation, input) };
   } catch (error) {
@@ -35,7 +40,7 @@ function inWords({ vision, text, embedDimension }: ClipSizes, activation: Activa
     `text tower ${towerInWords(text)}, ${text.contextLength} tokens`,
     `shared space of ${embedDimension}`,
     `activation ${activation}`,
-    `pictures resized to a square ${resize === 'bicubic' ? 'bicubically' : 'bilinearly'}, mean ${mean.join(', ')}, deviation ${std.join(', ')}`,
+    `images resized to a square ${resize === 'bicubic' ? 'bicubically' : 'bilinearly'}, mean ${mean.join(', ')}, deviation ${std.join(', ')}`,
   ].join('; ');
 }
 

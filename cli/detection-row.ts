@@ -62,7 +62,7 @@ export function formsFrom(args: SavingArguments): SavedForm[] {
     throw new UsageError('usage/out', `--save ${save} says what to write, but not where: add --out FOLDER`, {});
   }
   if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
-    throw new UsageError('usage/threshold', `--threshold ${threshold}: anomaly maps hold values from 0 to 1, so a number in that range was expected`, { found: threshold });
+    throw new UsageError('usage/threshold', `--threshold ${threshold}: expected a number from 0 to 1, as anomaly maps hold`, { found: threshold });
   }
   if (forms.includes('mask') && threshold === undefined) {
     throw new UsageError('usage/threshold', '--save mask needs --threshold T, between 0 and 1: pixels at or above it are white', {});

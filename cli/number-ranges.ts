@@ -1,4 +1,5 @@
 import { UsageError } from '../lib/errors';
+import { MOST_EPOCHS } from '../train/most-epochs';
 
 /** What a number of an option may be, in words and as a test. */
 interface Range {
@@ -28,8 +29,8 @@ const RANGES: Readonly<Record<string, Range>> = {
   'dattn-gamma': number('more than 0, such as 3', (value) => value > 0),
   'batch-size': whole(1),
   seed: whole(0),
-  threshold: number('anomaly maps hold values from 0 to 1, so a number in that range', (value) => value >= 0 && value <= 1),
-  epochs: whole(1),
+  threshold: number('a number from 0 to 1, as anomaly maps hold', (value) => value >= 0 && value <= 1),
+  epochs: whole(1, MOST_EPOCHS, `1 to ${MOST_EPOCHS}`),
   portion: number('a share above 0, 1 at most', (value) => value > 0 && value <= 1),
   'k-shot': number('a whole number, 2 or more, or 0 for all', (value) => Number.isInteger(value) && value >= 0 && value !== 1),
   'mosaic-rate': share,

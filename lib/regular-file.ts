@@ -85,10 +85,11 @@ function refuseOthers(stat: fs.Stats): void {
 function refusalOf(error: unknown, path: string): FileRefusal {
   if (error instanceof FileRefusal) return error;
   const code = (error as NodeJS.ErrnoException).code ?? String(error);
-  return new FileRefusal(code, describe(code, path), { cause: error });
+  return new FileRefusal(code, whyUnreadable(code, path), { cause: error });
 }
 
-function describe(code: string, path: string): string {
+/** What the system's code says of a file that was not read, in words. */
+export function whyUnreadable(code: string, path: string): string {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':

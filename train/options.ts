@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ModelOptions } from '../lib/config';
 import { PROMPT_SIZES } from '../lib/methods/crane/build';
 import { optionsError } from '../lib/option-errors';
+import { MOST_EPOCHS } from './most-epochs';
 
 /** How prompts are trained. Defaults are those of the reference's training program (spec 8.5, 10.6). */
 export const trainingOptionsSchema = z.object({
@@ -9,7 +10,7 @@ export const trainingOptionsSchema = z.object({
   /** Adam's decay rates of the first and second moment. */
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.6, 0.999]),
   batchSize: z.int().positive().default(8),
-  epochs: z.int().positive().default(5),
+  epochs: z.int().positive().max(MOST_EPOCHS).default(5),
   /** Decides the starting prompts, the order of images, and which batches see image context. */
   seed: z.int().nonnegative().default(111),
   /** Temperature of the image similarity; sharper than when scoring. */

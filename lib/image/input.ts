@@ -164,7 +164,7 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
   } catch (error) {
     if (error instanceof ImageError) throw error;
     if (error instanceof RefusedUrl) {
-      throw new ImageError('image/url', `${source}: not downloaded: ${error.message}; or give a file.`, { source, reason: error.reason }, { cause: error });
+      throw new ImageError('image/url', `${source}: not downloaded: ${error.message}. Or give a file.`, { source, reason: error.reason }, { cause: error });
     }
     throw new ImageError('image/download', `${source}: cannot be downloaded (${signal.aborted ? `no complete answer within ${timeout / 1000} s` : reasonOf(error)}). Check the address and the network, or give a file.`, { source }, { cause: error });
   }

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { WeightsError } from '../errors';
+import { whyUnreadable } from '../regular-file';
 
 /** A run of bytes that can be read in any order: a whole file, a part of one, or memory. */
 export interface ByteSection {
@@ -31,7 +32,8 @@ export class RandomAccessFile implements ByteSection {
       this.size = fs.fstatSync(this.descriptor).size;
     } catch (cause) {
       this.close();
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const { code, message } = cause as NodeJS.ErrnoException;
+      const reason = code === undefined ? message : whyUnreadable(code, path);
       throw new WeightsError('weights/unreadable', `cannot open ${path}: ${reason}`, { path }, { cause });
     }
   }

@@ -163,7 +163,7 @@ export function huggingFaceConfiguration(source: string, shapes: ClipShapes): Cl
   text.same('max_position_embeddings', shapes.text.contextLength);
   text.ignore(['vocab_size']);
   // A text's feature is taken where its largest id stands: CLIP's end token, or a vocabulary's last. 2 says the same in older files.
-  text.only('eos_token_id', 49407, 2, shapes.tokenRows - 1);
+  text.only('eos_token_id', ...new Set([49407, 2, shapes.tokenRows - 1]));
   const activations = [vision, text].map((tower) => tower.text('hidden_act') ?? HUGGINGFACE_USUAL.hidden_act) as [string, string];
   return {
     vision: huggingFaceTower(vision, shapes.vision, 12),

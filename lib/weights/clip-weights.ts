@@ -4,9 +4,10 @@ import { type Activation, ACTIVATIONS, type ClipSizes, type HeadsChoice, type In
 import { UsageError, WeightsError } from '../errors';
 import { type ClipConfiguration, type ClipShapes, huggingFaceConfiguration, openClipConfigPath, openClipConfiguration, type TowerShapes } from './clip-configuration';
 import { clipHeads } from './clip-heads';
-import { CLIP_IGNORABLE, type ClipLayout, huggingFaceNames, openAiNames, TOKEN_IDS } from './clip-keys';
+import { CLIP_IGNORABLE, type ClipLayout, clipParameterShapes, huggingFaceNames, openAiNames, TOKEN_IDS } from './clip-keys';
 import { CLIP_INPUT, huggingFaceInput, INPUT_KEY, storedInput } from './input-rule';
 import { openTensors } from './open';
+import { heldInstead, shownName } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { WeightReader } from './weight-reader';
 
@@ -95,6 +96,23 @@ export async function openClipWeights(source: string, options: OpenClipOptions =
   }
 }
 
+/** Beside the parameters; scoring uses temperatures of its own. */
+const OF_TRAINING = /^(.*\.)?logit_(scale|bias)$/;
+
+/**
+ * Checks by names and shapes, without reading values, that every parameter of the network is there.
+ * @throws WeightsError `weights/missing`, `weights/shape` or `weights/dtype` naming the tensor
+ */
+export function refuseIncompleteClip({ reader, sizes }: Pick<ClipWeights, 'reader' | 'sizes'>): void {
+  const [tokenRows] = reader.shapeOf('token_embedding.weight');
+  for (const [name, shape] of clipParameterShapes(sizes, tokenRows)) if (!OF_TRAINING.test(name)) reader.locate(name, shape);
+}
+
+/** Checks that everything was used but what only training needs. @throws WeightsError `weights/surplus` */
+export function finishClip(reader: WeightReader): void {
+  reader.finish([OF_TRAINING]);
+}
+
 /** What callers without types may give. */
 function refuseUnknownActivation(activation: string | undefined): void {
   if (activation === undefined || ACTIVATIONS.some((one) => one === activation)) return;
@@ -108,8 +126,7 @@ function readConfiguration(source: string, layout: ClipLayout, shapes: ClipShape
 
 /** The input where no configuration of the network says it: HuggingFace's, of a folder whose weights may be anyone's. */
 function inputBeside(source: string, layout: ClipLayout): InputRule | undefined {
-  const isTheirs = layout === 'huggingface' || (fs.statSync(source).isDirectory() && !fs.existsSync(openClipConfigPath(source)));
-  return isTheirs ? huggingFaceInput(source) : undefined;
+  return layout === 'huggingface' || fs.statSync(source).isDirectory() ? huggingFaceInput(source) : undefined;
 }
 
 /** OpenAI's own archives, of whose activation there is no doubt. */
@@ -165,12 +182,14 @@ interface FoundLayout {
 
 function findLayout(tensors: TensorSource): FoundLayout {
   const names = [...tensors.entries.keys()];
-  const prefixBefore = (ending: string): string | undefined =>
-    names.filter((name) => name === ending || name.endsWith(`.${ending}`)).map((name) => name.slice(0, -ending.length))[0];
+  const prefixesBefore = (ending: string): readonly string[] =>
+    names.filter((name) => name === ending || name.endsWith(`.${ending}`)).map((name) => name.slice(0, -ending.length));
 
-  const huggingFace = prefixBefore('vision_model.embeddings.patch_embedding.weight');
+  const [ofHuggingFace, ofOthers] = [prefixesBefore('vision_model.embeddings.patch_embedding.weight'), prefixesBefore('visual.conv1.weight')];
+  refuseSeveral(tensors.path, [...ofHuggingFace, ...ofOthers]);
+  const [huggingFace] = ofHuggingFace;
   if (huggingFace !== undefined) return { layout: 'huggingface', prefix: huggingFace, textPrefix: '' };
-  const prefix = prefixBefore('visual.conv1.weight');
+  const [prefix] = ofOthers;
   if (prefix === undefined || !tensors.entries.has(`${prefix}visual.class_embedding`)) throw notClip(tensors, names);
   const textPrefix = tensors.entries.has(`${prefix}text.token_embedding.weight`) ? 'text.' : '';
   const own = tensors.metadata[METADATA.layout];
@@ -183,13 +202,20 @@ function findLayout(tensors: TensorSource): FoundLayout {
   return { layout: isOpenClip ? 'open_clip' : 'openai', prefix, textPrefix };
 }
 
+/** Such as a model and the running mean of its weights: which of them is meant, nothing tells. */
+function refuseSeveral(file: string, prefixes: readonly string[]): void {
+  if (prefixes.length < 2) return;
+  const places = prefixes.slice(0, 8).map((prefix) => (prefix === '' ? 'the top' : shownName(prefix))).join(', ');
+  throw new WeightsError('weights/several', `${file} holds ${prefixes.length} CLIPs (at ${places}); save the one that is meant alone`, { path: file, prefixes });
+}
+
 function notClip(tensors: TensorSource, names: readonly string[]): WeightsError {
   const why =
     names.some((name) => /visual\.layer1\./.test(name)) ? 'it is a CLIP with a ResNet; Crane needs one with a vision transformer'
     : names.some((name) => /visual\.trunk\./.test(name)) ? 'its vision tower comes from timm, whose names are not read'
     : names.some((name) => /prompt_learner\./.test(name)) ? 'it holds trained prompts; give it as prompts, not as backbone'
     : names.some((name) => /(^|\.)blocks\.0\.attn\.qkv\.weight$/.test(name)) ? 'it is a DINO or SAM encoder; give it as spatial weights'
-    : `found are ${names.length} tensors such as ${names.slice(0, 3).join(', ')}`;
+    : heldInstead(names);
   return new WeightsError(
     'weights/not-clip',
     `${tensors.path} is no CLIP vision transformer: visual.conv1.weight and visual.class_embedding (OpenAI, open_clip) or vision_model.… (HuggingFace) were expected, but ${why}`,

@@ -21,10 +21,10 @@ export function readJsonObject(file: string): Json | undefined {
   throw notAnObject(file);
 }
 
-/** Whatever else hinders reading is for the reader to name. */
+/** Whatever else hinders reading, such as a link to nothing, is for the reader to name. */
 function isAbsent(file: string): boolean {
   try {
-    return fs.statSync(file, { throwIfNoEntry: false }) === undefined;
+    return fs.lstatSync(file, { throwIfNoEntry: false }) === undefined;
   } catch {
     return false;
   }
@@ -96,9 +96,9 @@ export class ConfigurationFields {
 
   /** @throws WeightsError `weights/config` for what is no whole number of 1 or more */
   count(name: string): number | undefined {
-    const value = this.positive(name);
-    if (value === undefined || Number.isInteger(value)) return value;
-    throw this.refusal(name, 'a whole number');
+    const value = this.value(name);
+    if (value === undefined || (typeof value === 'number' && Number.isSafeInteger(value) && value > 0)) return value;
+    throw this.refusal(name, 'a whole number, 1 or more');
   }
 
   /** Refuses every value but these. Left out, a field has the first of them. @throws WeightsError `weights/config` */
@@ -145,7 +145,7 @@ export class ConfigurationFields {
   /** That a field has a value which cannot be honoured. */
   refusal(name: string, expected: string): WeightsError {
     const value = this.fields[name];
-    return new WeightsError('weights/config', `${this.file}: ${this.spell(name)} is ${shown(value)}; expected is ${expected}`, {
+    return new WeightsError('weights/config', `${this.file}: ${this.spell(name)} is ${shown(value)}; expected ${expected}`, {
       path: this.file, field: this.spell(name), found: value, expected,
     });
   }

@@ -9,6 +9,7 @@ import { openTensors } from './open';
 import { parametersOf } from './parameters';
 import { dinoConfiguration } from './spatial-configuration';
 import { SPATIAL_METADATA, storedEpsilon } from './spatial-metadata';
+import { heldInstead } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { WeightReader } from './weight-reader';
 
@@ -143,7 +144,7 @@ function notDino(tensors: TensorSource, names: readonly string[]): WeightsError 
     : any(/rope_embed\.|storage_tokens$/) ? 'it is DINOv3, which is another network'
     : any(/(^|\.)layer1\.0\.conv1\.weight$/) ? 'it is a ResNet; a vision transformer is needed'
     : any(/(^|\.)reg_token$/) ? 'its names are those of timm, which are not read; the official file or HuggingFace\'s is needed'
-    : `found are ${names.length} tensors such as ${names.slice(0, 3).join(', ')}`;
+    : heldInstead(names);
   return new WeightsError(
     'weights/not-dino',
     `${tensors.path} is no DINO or DINOv2 encoder: cls_token and patch_embed.proj.weight (official) or embeddings.cls_token and embeddings.patch_embeddings.projection.weight (HuggingFace) were expected, but ${why}`,

@@ -5,7 +5,7 @@ import { rowMajorStrides } from './located-tensors';
 import { openTensors } from './open';
 import { type PickledTensor, pickleStateDict } from './pickle-writer';
 import { type TensorToWrite, writeSafetensors } from './safetensors';
-import { shownName } from './shown-name';
+import { heldInstead, shownName } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { writeTorchArchive } from './torch-archive-writer';
 import { WeightReader } from './weight-reader';
@@ -90,12 +90,14 @@ export function isFinitePrompts({ contextNormal, contextAnomalous, deep }: Promp
 /** The names of both contexts and of the deep tokens, ours or the reference's below any prefix. */
 function namesIn(source: TensorSource): { prefix: string; normal: string; anomalous: string; deepName: (index: number) => string } {
   if (source.entries.has(NORMAL)) return { prefix: '', normal: NORMAL, anomalous: ANOMALOUS, deepName: (index) => `deep.${index}` };
-  const found = [...source.entries.keys()].find((name) => /(^|\.)ctx_pos$/.test(name));
+  const [found, ...others] = [...source.entries.keys()].filter((name) => /(^|\.)ctx_pos$/.test(name));
+  if (others.length > 0) {
+    throw new WeightsError('weights/several', `${source.path} holds ${others.length + 1} sets of prompts (${[found, ...others].slice(0, 8).map((name) => shownName(name ?? '')).join(', ')}); save the one that is meant alone`, { path: source.path });
+  }
   if (found === undefined) {
     throw new WeightsError(
       'weights/not-prompts',
-      `${source.path} holds no trained prompts: neither ${NORMAL} nor prompt_learner.ctx_pos is among its ${source.entries.size} tensors ` +
-        `(such as ${[...source.entries.keys()].slice(0, 3).map(shownName).join(', ')})`,
+      `${source.path} holds no trained prompts: neither ${NORMAL} nor prompt_learner.ctx_pos is there, but ${heldInstead([...source.entries.keys()])}`,
       { path: source.path },
     );
   }

@@ -8,6 +8,7 @@ import { openTensors } from './open';
 import { parametersOf } from './parameters';
 import { samConfiguration } from './spatial-configuration';
 import { SPATIAL_METADATA, storedEpsilon } from './spatial-metadata';
+import { heldInstead } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { type NameMapping, WeightReader } from './weight-reader';
 
@@ -95,7 +96,7 @@ function notSam(tensors: TensorSource): WeightsError {
     : any(/(^|\.)cls_token$|embeddings\.cls_token$/) ? 'it has a class token, as DINO and DINOv2 have; name it as dino or dinov2'
     : any(/(^|\.)visual\.|(^|\.)vision_model\./) ? 'it is CLIP; give it as backbone'
     : any(/prompt_learner\./) ? 'it holds trained prompts; give it as prompts'
-    : `found are ${names.length} tensors such as ${names.slice(0, 3).join(', ')}`;
+    : heldInstead(names);
   return new WeightsError(
     'weights/not-sam',
     `${tensors.path} has no image encoder of Segment Anything: image_encoder.blocks.0.attn.rel_pos_h (official) or vision_encoder.layers.0.attn.rel_pos_h (HuggingFace) were expected, but ${why}`,

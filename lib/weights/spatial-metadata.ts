@@ -10,5 +10,5 @@ export function storedEpsilon({ metadata, path: file }: TensorSource): number | 
   if (text === undefined) return undefined;
   const value = Number(text);
   if (Number.isFinite(value) && value > 0) return value;
-  throw new WeightsError('weights/config', `${file}: its metadata ${SPATIAL_METADATA.epsilon} is ${JSON.stringify(text)}; expected is a number above 0`, { path: file });
+  throw new WeightsError('weights/config', `${file}: its metadata ${SPATIAL_METADATA.epsilon} is ${JSON.stringify(text)}; expected a number above 0`, { path: file });
 }

@@ -110,7 +110,7 @@ export class WeightReader {
     const shown = left.slice(0, 8).map((tensor) => `${shownName(tensor.name)} ${tensor.shown}`).join(', ');
     throw new WeightsError(
       'weights/surplus',
-      `${this.source.path} holds ${left.length} tensors that this network has no place for: ${shown}${left.length > 8 ? ', …' : ''}`,
+      `${this.source.path} holds ${left.length === 1 ? 'a tensor' : `${left.length} tensors`} that this network has no place for: ${shown}${left.length > 8 ? ', …' : ''}`,
       { path: this.source.path, tensors: left.map(({ name }) => name) },
     );
   }

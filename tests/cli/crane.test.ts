@@ -60,7 +60,7 @@ describe('command lines', () => {
 describe('arguments', () => {
   test('a dash stays with its option, and alone it is refused', () => {
     expect(joinDashes(['eval', '--json', '-', 'x'])).toEqual(['eval', '--json=-', 'x']);
-    expect(joinDashes(['a', '--', '--json', '-'])).toEqual(['a', '--', '--json', '-']);
+    expect(joinDashes(['a', '--', '--json', '-'])).toEqual(['a', './--json', './-']);
     expect(() => joinDashes(['detect', '-', 'x.png'])).toThrow(UsageError);
   });
 

@@ -61,7 +61,7 @@ test('weights inspect says what is computed with a CLIP, and what was a guess', 
   const file = clipFile('bare.pt', 64, 'module.');
   const { code, out } = await runCrane('weights', 'inspect', file);
   expect(code).toBe(0);
-  expect(out).toMatch(/CLIP: vision tower of 1 block of 64 channels in 1 head, .*activation quick-gelu; pictures resized to a square bicubically, mean 0\.48145466/);
+  expect(out).toMatch(/CLIP: vision tower of 1 block of 64 channels in 1 head, .*activation quick-gelu; images resized to a square bicubically, mean 0\.48145466/);
   expect(out).toMatch(/Nothing in or beside bare\.pt says which activation/);
   const { clip } = JSON.parse((await runCrane('weights', 'inspect', file, '--activation', 'gelu', '--json')).out) as { clip: object };
   expect(clip).toMatchObject({ activation: 'gelu', guesses: [], sizes: { vision: { heads: 1 } } });

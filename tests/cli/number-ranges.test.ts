@@ -13,13 +13,14 @@ import { Crane } from '../../lib/crane';
 import { runCrane } from './run-crane';
 
 test.each([
-  [['train', '--aux', 'nowhere', '--epochs', '0'], '--epochs 0: expected a whole number, 1 or more'],
+  [['train', '--aux', 'nowhere', '--epochs', '0'], '--epochs 0: expected a whole number, 1 to 10000'],
   [['train', '--aux', 'nowhere', '--k-shot', '1'], '--k-shot 1: expected a whole number, 2 or more, or 0 for all'],
   [['train', '--aux', 'nowhere', '--validate', '0.6'], '--validate 0.6: expected a share from 0 to 0.5'],
   [['train', '--aux', 'nowhere', '--learning-rate', '0'], '--learning-rate 0: expected a number above 0'],
-  [['start', '--epochs', '1.5'], '--epochs 1.5: expected a whole number, 1 or more'],
+  [['start', '--epochs', '1.5'], '--epochs 1.5: expected a whole number, 1 to 10000'],
+  [['train', '--aux', 'nowhere', '--epochs', '1e9'], '--epochs 1000000000: expected a whole number, 1 to 10000'],
   [['start', '--seed=-1'], '--seed -1: expected a whole number, 0 or more'],
-  [['benchmark', '--matrix', '--epochs', '0'], '--epochs 0: expected a whole number, 1 or more'],
+  [['benchmark', '--matrix', '--epochs', '0'], '--epochs 0: expected a whole number, 1 to 10000'],
   [['datasets', 'synthesize', '--images-per-category', '0'], '--images-per-category 0: expected a whole number, 1 or more'],
   [['pretrain', '--folder', '/dev/null/x', '--out', '/dev/null/x', '--steps', '0'], '--steps 0: expected a whole number, 1 or more'],
   [['detect', 'x.png', '--image-size', '9000'], '--image-size 9000: expected a whole number, pixels from 1 to 8192'],

@@ -315,7 +315,7 @@ describe('downloads', () => {
 
   test('a machine of a private network is asked only where that is allowed', async () => {
     const error = await failure(`${base}/ok.png`);
-    expect([error.code, error.message]).toEqual(['image/url', `${base}/ok.png: not downloaded: 127.0.0.1 is not a public address; machines of a private network are asked only with \`allowPrivateUrls: true\`; or give a file.`]);
+    expect([error.code, error.message]).toEqual(['image/url', `${base}/ok.png: not downloaded: 127.0.0.1 is not a public address; machines of a private network are asked only with \`allowPrivateUrls: true\`. Or give a file.`]);
   });
 
   test('refused, broken off, too long, too slow, no server, another protocol', async () => {

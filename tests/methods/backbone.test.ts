@@ -100,3 +100,14 @@ test('feed-forward width and epsilon of its own reach the network', async () => 
   once.forEach((value, at) => expect((twice[at] as number) - (offset[at] as number)).toBeCloseTo(2 * (value - (offset[at] as number)), 4));
   model.dispose();
 });
+
+test.each(['contextTokens', 'deepTokens'])('fresh prompts longer than the text encoder takes are refused before they are made: %s', async (option) => {
+  const backbone = await openBackbone(smallClip(49408));
+  try {
+    expect(() => buildCraneModel(backbone, { prompts: { seed: 3, [option]: 1e9 } })).toThrow(
+      new RegExp(`^\`${option}\` 1000000000: the text encoder of clip-49408\\.safetensors takes 24 tokens, words included; expected fewer$`),
+    );
+  } finally {
+    backbone.close();
+  }
+});

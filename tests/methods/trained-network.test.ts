@@ -82,7 +82,7 @@ describe('the configuration of a backbone decides its input', () => {
     expect(ofHalf.score).toBeCloseTo(await scoreByHand(HALF, HALF), 5);
     expect(Math.abs(ofHalf.score - ofPlain.score)).toBeGreaterThan(0.001);
     expect(ofHalf.description.preprocessing).toEqual({ resize: 'bicubic', mean: HALF, std: HALF, reference: false });
-    expect(ofHalf.description.warnings).toContainEqual(expect.stringMatching(/mean 0\.48145466.*of half ask for mean 0\.5, 0\.5, 0\.5.*the latter is used/));
+    expect(ofHalf.description.warnings).toContainEqual(expect.stringMatching(/mean 0\.48145466.*of half call for mean 0\.5, 0\.5, 0\.5.*the latter is used/));
   });
 
   test("HuggingFace's too, and a converted file computes the same", async () => {
@@ -125,7 +125,7 @@ describe('prompts are used as they were trained', () => {
     const { score, description } = await scored({ prompts });
     expect(score).toBeCloseTo(await scoreByHand([0, 0, 0], [1, 1, 1]), 5);
     expect(description.preprocessing.mean).toEqual([0, 0, 0]);
-    expect(description.warnings).toEqual([expect.stringMatching(/made ready with mean 0, 0, 0 and deviation 1, 1, 1.*ask for mean 0\.48145466.*the former is used/)]);
+    expect(description.warnings).toEqual([expect.stringMatching(/prepared with mean 0, 0, 0 and deviation 1, 1, 1.*call for mean 0\.48145466.*the former is used/)]);
   });
 
   test('on other weights that ask for another input, they are refused with both shown', async () => {
@@ -195,4 +195,13 @@ describe('prompts are used as they were trained', () => {
     const gone = await readPromptCheckpoint(await train(plain, { prompts: ofGelu }));
     expect(JSON.parse(gone.metadata['crane.network'] as string)).toMatchObject({ activation: 'gelu' });
   });
+});
+
+test.each<[string, RegExp]>([
+  ['nonsense', /metadata crane\.options is not a JSON object/],
+  ['{"attention":"nope"}', /metadata crane\.options cannot be honoured: `attention` "nope": expected one of qq\+kk\+vv/],
+  ['{"imageSize":"big"}', /`imageSize` "big": expected a number/],
+])('options of the training that are none are refused, not passed over: %s', async (options, message) => {
+  const prompts = await promptsSaying({ 'crane.options': options });
+  expect((await weightsError(() => Crane.load({ prompts }))).message).toMatch(message);
 });

@@ -35,6 +35,23 @@ async function opened<T>(source: string, read: (weights: ClipWeights) => T, opti
 const CLIP = { mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711] };
 const HALF = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
 
+test("open_clip's configuration without a word of the input leaves that to HuggingFace's file beside it, one with a word does not", async () => {
+  const beside = { image_mean: HALF.mean, image_std: HALF.std };
+  const folder = (config: object): string => nanoFolder(fresh(), openClip, { 'open_clip_config.json': config, 'preprocessor_config.json': beside });
+  await opened(folder({ model_cfg: nanoModel }), ({ input, saysInput }) => expect([input, saysInput]).toEqual([{ resize: 'bicubic', ...HALF }, true]));
+  await opened(folder({ model_cfg: nanoModel, preprocess_cfg: CLIP }), ({ input }) => expect(input).toEqual({ resize: 'bicubic', ...CLIP }));
+});
+
+test('a configuration that is a link to nothing, or to itself, is not taken for none', async () => {
+  const dangling = ofHuggingFace(nanoHuggingFace);
+  fs.rmSync(path.join(dangling, 'config.json'));
+  fs.symlinkSync('nowhere', path.join(dangling, 'config.json'));
+  expect((await weightsError(() => openClipWeights(dangling))).message).toMatch(/cannot open .*config\.json: a link to a file that is not there$/);
+  fs.rmSync(path.join(dangling, 'config.json'));
+  fs.symlinkSync('config.json', path.join(dangling, 'config.json'));
+  expect((await weightsError(() => openClipWeights(dangling))).message).toMatch(/cannot open .*config\.json: a link that leads back to itself$/);
+});
+
 describe('open_clip_config.json', () => {
   const withModel = (change: object): object => ({ model_cfg: { ...nanoModel, ...change } });
   const withVision = (change: object): object => withModel({ vision_cfg: { ...nanoModel.vision_cfg, ...change } });
@@ -59,14 +76,14 @@ describe('open_clip_config.json', () => {
   });
 
   test.each<[object, RegExp]>([
-    [withText({ no_causal_mask: true }), /model_cfg\.text_cfg\.no_causal_mask is true; expected is false/],
-    [withText({ pool_type: 'last' }), /text_cfg\.pool_type is "last"; expected is "argmax"/],
+    [withText({ no_causal_mask: true }), /model_cfg\.text_cfg\.no_causal_mask is true; expected false/],
+    [withText({ pool_type: 'last' }), /text_cfg\.pool_type is "last"; expected "argmax"/],
     [withText({ hf_model_name: 'roberta-base' }), /hf_model_name is "roberta-base"/],
     [withText({ hf_tokenizer_name: 'facebook/xlm-v-base' }), /hf_tokenizer_name is "facebook\/xlm-v-base"/],
     [withText({ embed_cls: true }), /embed_cls/],
     [withText({ proj_type: 'none' }), /proj_type/],
     [withText({ proj_bias: true }), /proj_bias/],
-    [withText({ layers: 12 }), /text_cfg\.layers is 12; expected is 3/],
+    [withText({ layers: 12 }), /text_cfg\.layers is 12; expected 3/],
     [withText({ act_kwargs: { approximate: 'tanh' } }), /text_cfg\.act_kwargs is \{"approximate":"tanh"\}/],
     [withVision({ pool_type: 'avg' }), /vision_cfg\.pool_type is "avg"/],
     [withVision({ no_ln_pre: true }), /no_ln_pre is true/],
@@ -76,25 +93,25 @@ describe('open_clip_config.json', () => {
     [withVision({ qk_norm: true }), /qk_norm is true/],
     [withVision({ scaled_cosine_attn: true }), /scaled_cosine_attn/],
     [withVision({ pos_embed_type: 'none' }), /pos_embed_type/],
-    [withVision({ mlp_ratio: 2 }), /mlp_ratio is 2; expected is 4/],
-    [withVision({ image_size: 224 }), /image_size is 224; expected is 112/],
-    [withVision({ norm_kwargs: { eps: 0 } }), /vision_cfg\.norm_kwargs\.eps is 0; expected is a number above 0/],
+    [withVision({ mlp_ratio: 2 }), /mlp_ratio is 2; expected 4/],
+    [withVision({ image_size: 224 }), /image_size is 224; expected 112/],
+    [withVision({ norm_kwargs: { eps: 0 } }), /vision_cfg\.norm_kwargs\.eps is 0; expected a number above 0/],
     [withVision({ norm_kwargs: { elementwise_affine: true } }), /norm_kwargs\.elementwise_affine is true; the field is not known/],
     [withVision({ timm_model_name: 'vit_base' }), /timm_model_name/],
     [withVision({ some_new_trick: 3 }), /vision_cfg\.some_new_trick is 3; the field is not known here/],
     [withModel({ multimodal_cfg: { width: 512 } }), /multimodal_cfg/],
-    [withModel({ embed_dim: 512 }), /embed_dim is 512; expected is 128/],
-    [withModel({ quick_gelu: 'yes' }), /quick_gelu is "yes"; expected is true or false/],
-    [withPreprocess({ mean: [] }), /preprocess_cfg\.mean is \[\]; expected is three finite numbers/],
+    [withModel({ embed_dim: 512 }), /embed_dim is 512; expected 128/],
+    [withModel({ quick_gelu: 'yes' }), /quick_gelu is "yes"; expected true or false/],
+    [withPreprocess({ mean: [] }), /preprocess_cfg\.mean is \[\]; expected three finite numbers/],
     [withPreprocess({ mean: [0.5, 0.5] }), /mean is \[0\.5,0\.5\]/],
     [withPreprocess({ mean: ['0.5', 0.5, 0.5] }), /mean/],
-    [withPreprocess({ std: [0.5, 0, 0.5] }), /std is \[0\.5,0,0\.5\]; expected is three numbers above 0/],
+    [withPreprocess({ std: [0.5, 0, 0.5] }), /std is \[0\.5,0,0\.5\]; expected three numbers above 0/],
     [withPreprocess({ std: 0 }), /std is 0/],
-    [withPreprocess({ resize_mode: 'longest' }), /resize_mode is "longest"; expected is "shortest" or "squash"/],
+    [withPreprocess({ resize_mode: 'longest' }), /resize_mode is "longest"; expected "shortest" or "squash"/],
     [withPreprocess({ interpolation: 'nearest' }), /interpolation is "nearest"/],
     [withPreprocess({ mode: 'L' }), /mode is "L"/],
     [{ something: 1 }, /neither model_cfg nor vision_cfg/],
-    [{ model_cfg: 3 }, /model_cfg is 3; expected is an object/],
+    [{ model_cfg: 3 }, /model_cfg is 3; expected an object/],
   ])('%j is refused by name', async (config, message) => {
     const error = await weightsError(() => openClipWeights(ofOpenClip(config)));
     expect(error.message).toMatch(message);
@@ -169,16 +186,16 @@ describe("HuggingFace's folder", () => {
 
   test.each<[object, object | undefined, RegExp]>([
     [withText({ eos_token_id: 0 }), undefined, /text_config\.eos_token_id is 0/],
-    [withText({ num_hidden_layers: 2 }), undefined, /num_hidden_layers is 2; expected is 3/],
+    [withText({ num_hidden_layers: 2 }), undefined, /num_hidden_layers is 2; expected 3/],
     [withText({ hidden_act: 'gelu' }), undefined, /different activations, quick_gelu and gelu/],
     [withVision({ layer_norm_eps: -1 }), undefined, /vision_config\.layer_norm_eps is -1/],
-    [withVision({ intermediate_size: 256 }), undefined, /intermediate_size is 256; expected is 512/],
+    [withVision({ intermediate_size: 256 }), undefined, /intermediate_size is 256; expected 512/],
     [withVision({ pruned_heads: { 0: [1] } }), undefined, /pruned_heads/],
     [withVision({ use_rope: true }), undefined, /vision_config\.use_rope is true; the field is not known/],
     [{ ...nanoHuggingFace, model_type: 'siglip' }, undefined, /model_type is "siglip"/],
     [{ ...nanoHuggingFace, projection_dim: 512 }, undefined, /projection_dim is 512/],
     [nanoHuggingFace, { image_std: [0, 1, 1] }, /preprocessor_config\.json: image_std is \[0,1,1\]/],
-    [nanoHuggingFace, { resample: 1 }, /resample is 1; expected is 3 \(bicubic\) or 2/],
+    [nanoHuggingFace, { resample: 1 }, /resample is 1; expected 3 \(bicubic\) or 2/],
     [nanoHuggingFace, { do_resize: false }, /do_resize is false/],
     [nanoHuggingFace, { do_pad: true }, /do_pad is true/],
     [nanoHuggingFace, { size: { longest_edge: 112 } }, /size is \{"longest_edge":112\}/],

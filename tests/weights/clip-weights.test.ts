@@ -129,7 +129,7 @@ describeWithGoldens('the same network in four files', () => {
   testEachGolden([
     ['prompts_tiny.pth', /give it as prompts/],
     ['vfm_dinov2_f16.pth', /DINO or SAM/],
-    ['formats.safetensors', /found are 4 tensors/],
+    ['formats.safetensors', /it holds 4 tensors/],
   ], '%s is no CLIP', async (file, message) => {
     const error = await weightsError(() => openClipWeights(goldenPath(file)));
     expect(error.code).toBe('weights/not-clip');

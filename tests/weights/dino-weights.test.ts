@@ -161,9 +161,9 @@ describe('HuggingFace', () => {
   });
 
   test.each<[string, object, RegExp]>([
-    ['another activation', { hidden_act: 'relu' }, /config\.json: hidden_act is "relu"; expected is "gelu"/],
-    ['another patch size', { patch_size: 16 }, /config\.json: patch_size is 16; expected is 14, as the weights have it/],
-    ['another grid', { image_size: 518 }, /config\.json: image_size is 518; expected is a size for the weights' grid of 2 patches of 14/],
+    ['another activation', { hidden_act: 'relu' }, /config\.json: hidden_act is "relu"; expected "gelu"/],
+    ['another patch size', { patch_size: 16 }, /config\.json: patch_size is 16; expected 14, as the weights have it/],
+    ['another grid', { image_size: 518 }, /config\.json: image_size is 518; expected a size for the weights' grid of 2 patches of 14/],
     ['heads that do not divide', { num_attention_heads: 5 }, /12 channels are not divided by 5 heads/],
   ])('%s in the configuration', async (_, change, message) => {
     const error = await weightsError(() => openDinoWeights(write(huggingFace(reg, false), {}, { num_attention_heads: 3, ...change })));
@@ -228,7 +228,7 @@ describe('what cannot be used', () => {
     ['a ResNet', extra('layer1.0.conv1.weight', 1), 'weights/not-dino', /it is a ResNet/],
     ['prompts', extra('prompt_learner.ctx_pos', 1), 'weights/not-dino', /it holds trained prompts/],
     ['timm', { ...extra('reg_token', 1), ...extra('patch_embed.proj.weight', 1) }, 'weights/not-dino', /names are those of timm/],
-    ['anything else', extra('weight', 1), 'weights/not-dino', /found are 1 tensors such as weight/],
+    ['anything else', extra('weight', 1), 'weights/not-dino', /it holds 1 tensor, weight/],
     ['no position embedding', without('pos_embed'), 'weights/missing', /lacks pos_embed/],
     ['no blocks', Object.fromEntries(Object.entries(renamed(reg)).filter(([key]) => !key.startsWith('blocks.'))), 'weights/missing', /lacks blocks\.0\.mlp\.fc1\.weight/],
     ['a grid that is not square', instead('pos_embed', 1, 7, 12), 'weights/sizes', /7 rows, which is not one more than a square grid/],

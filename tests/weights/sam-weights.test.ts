@@ -158,7 +158,7 @@ describe('files that are something else', () => {
     ['clip_tiny.safetensors', /CLIP; give it as backbone/],
     ['clip_tiny_hf.safetensors', /CLIP; give it as backbone/],
     ['prompts_tiny.pth', /give it as prompts/],
-    ['formats.safetensors', /found are 4 tensors such as/],
+    ['formats.safetensors', /it holds 4 tensors, such as/],
   ], '%s', async (file, message) => {
     const error = await weightsError(() => openSamWeights(goldenPath(file)));
     expect(error.code).toBe('weights/not-sam');

@@ -78,13 +78,13 @@ describe("DINOv2's and DINO's configurations", () => {
   });
 
   test.each<[object, object, RegExp]>([
-    [{ qkv_bias: false }, {}, /qkv_bias is false; expected is true/],
-    [{ use_swiglu_ffn: true }, {}, /use_swiglu_ffn is true; expected is false, as the weights have it/],
-    [{ num_register_tokens: 0 }, {}, /num_register_tokens is 0; expected is 4/],
+    [{ qkv_bias: false }, {}, /qkv_bias is false; expected true/],
+    [{ use_swiglu_ffn: true }, {}, /use_swiglu_ffn is true; expected false, as the weights have it/],
+    [{ num_register_tokens: 0 }, {}, /num_register_tokens is 0; expected 4/],
     [{ hidden_act: 'relu' }, {}, /hidden_act is "relu"/],
-    [{ layer_norm_eps: 0 }, {}, /layer_norm_eps is 0; expected is a number above 0/],
-    [{ num_hidden_layers: 1 }, {}, /num_hidden_layers is 1; expected is 2/],
-    [{ mlp_ratio: 2 }, {}, /mlp_ratio is 2; expected is 4/],
+    [{ layer_norm_eps: 0 }, {}, /layer_norm_eps is 0; expected a number above 0/],
+    [{ num_hidden_layers: 1 }, {}, /num_hidden_layers is 1; expected 2/],
+    [{ mlp_ratio: 2 }, {}, /mlp_ratio is 2; expected 4/],
     [{ interpolate_antialias: false }, {}, /interpolate_antialias is false/],
     [{ model_type: 'vit_mae' }, {}, /model_type is "vit_mae"/],
     [{ use_rope: true }, {}, /use_rope is true; the field is not known/],
@@ -150,8 +150,8 @@ describe("SAM's configuration", () => {
   test.each<[object, RegExp]>([
     [withVision({ qkv_bias: false }), /vision_config\.qkv_bias is false/],
     [withVision({ use_rel_pos: false }), /use_rel_pos is false/],
-    [withVision({ window_size: 14 }), /window_size is 14; expected is 3/],
-    [withVision({ global_attn_indexes: [0] }), /global_attn_indexes is \[0\]; expected is \[1\]/],
+    [withVision({ window_size: 14 }), /window_size is 14; expected 3/],
+    [withVision({ global_attn_indexes: [0] }), /global_attn_indexes is \[0\]; expected \[1\]/],
     [withVision({ hidden_act: 'relu' }), /hidden_act is "relu"/],
     [{ ...publishedSam, model_type: 'sam_hq' }, /model_type is "sam_hq"/],
   ])('%j is refused by name', async (config, message) => {

@@ -7,7 +7,7 @@ import type { ParameterSource } from '../../layers/crane-layer';
 import { packageFolder } from '../../package-folder';
 import type { OnProgress } from '../../progress';
 import { ClipTokenizer } from '../../prompts/tokenizer';
-import { openClipWeights, type OpenClipOptions } from '../../weights/clip-weights';
+import { finishClip, openClipWeights, type OpenClipOptions } from '../../weights/clip-weights';
 import { parametersOf } from '../../weights/parameters';
 import { resolveWeights, sha256OfWeights } from '../../weights/weight-cache';
 
@@ -72,7 +72,7 @@ export async function openBackbone(nameOrPath: string = EMBEDDED_BACKBONE, optio
     ...(tokenIds === undefined ? {} : { tokenIds: Array.from(tokenIds) }),
     guesses: weights.guesses,
     parameters: parametersOf(reader, new Map(chosen ? [['token_embedding.weight', chosen]] : [])),
-    finish: () => reader.finish([/^(.*\.)?logit_(scale|bias)$/]),
+    finish: () => finishClip(reader),
     sha256: () => sha256OfWeights(file),
     close: () => weights.close(),
   };

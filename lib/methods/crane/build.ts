@@ -3,7 +3,7 @@ import { completeModelOptions, type ModelOptions, type ModelOptionsInput } from 
 import { ClipTextEncoder } from '../../encoders/clip-text';
 import { ClipVisionEncoder, type ClipVisionConfig } from '../../encoders/clip-vision';
 import type { SpatialEncoder } from '../../encoders/spatial-encoder';
-import { WeightsError } from '../../errors';
+import { UsageError, WeightsError } from '../../errors';
 import type { ParameterSource } from '../../layers/crane-layer';
 import { LearnablePrompts } from '../../prompts/learnable-prompts';
 import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
@@ -75,6 +75,7 @@ export function buildCraneModel(backbone: Backbone, { prompts, spatial, options:
       { found: depth, expected: sizes.text.layers },
     );
   }
+  if (fresh) refuseLongPrompts({ contextTokens, deepTokens }, backbone);
   const made: tf.LayerVariable[] = [];
   const onParameter = (parameter: tf.LayerVariable): void => void made.push(parameter);
   try {
@@ -137,4 +138,17 @@ function promptValues(prompts: PromptCheckpoint): ParameterSource {
     if (path === 'ctx_neg') return tf.tensor(prompts.contextAnomalous, shape);
     return tf.tensor(prompts.deep[Number(path.split('.').pop())] as Float32Array, shape);
   };
+}
+
+/**
+ * Says before anything is made of them that fresh prompts are longer than any text can be.
+ * @throws UsageError naming the option
+ */
+function refuseLongPrompts(tokens: Readonly<Record<'contextTokens' | 'deepTokens', number>>, { name, sizes }: Backbone): void {
+  for (const [option, found] of Object.entries(tokens)) {
+    if (found < sizes.text.contextLength) continue;
+    throw new UsageError('usage/prompts', `\`${option}\` ${found}: the text encoder of ${name} takes ${sizes.text.contextLength} tokens, words included; expected fewer`, {
+      option, found, limit: sizes.text.contextLength,
+    });
+  }
 }

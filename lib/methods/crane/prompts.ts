@@ -1,8 +1,10 @@
 import type { ClipSizes, ModelOptionsInput, SpatialFamily } from '../../config';
 import { CLIP_VARIANTS, modelOptionsSchema } from '../../config';
-import { UsageError } from '../../errors';
+import { UsageError, WeightsError } from '../../errors';
 import { CLIP_PREPROCESSING, type Preprocessing } from '../../image/preprocess';
+import { optionsError } from '../../option-errors';
 import type { OnProgress } from '../../progress';
+import { parseJsonObject } from '../../weights/configuration';
 import { readPromptCheckpoint, type PromptCheckpoint } from '../../weights/prompt-checkpoint';
 import { sha256OfFile } from '../../weights/download';
 import { findRegisteredWeights, publishedPromptsBackbone, registeredWeights } from '../../weights/registry';
@@ -112,20 +114,18 @@ export function spatialOfPrompts(prompts: PromptCheckpoint): { readonly family: 
   return spatial && { family: spatial, weights: prompts.metadata[SPATIAL_KEY] };
 }
 
+/** @throws WeightsError `weights/config` for options that are none: the network of the training is not known then */
 function storedOptions({ metadata }: PromptCheckpoint): ModelOptionsInput {
-  const written = parseJson(metadata[OPTIONS_KEY] ?? '');
+  const text = metadata[OPTIONS_KEY];
+  if (text === undefined) return {};
+  const written = parseJsonObject(text, `the prompts' metadata ${OPTIONS_KEY}`);
   const parsed = modelOptionsSchema.partial().safeParse(written);
-  if (!parsed.success) return {};
+  if (!parsed.success) {
+    const reason = optionsError(parsed.error.issues, written).message;
+    throw new WeightsError('weights/config', `the prompts' metadata ${OPTIONS_KEY} cannot be honoured: ${reason}`, { found: text });
+  }
   // The schema's defaults say nothing about prompts whose file leaves an option out, but without a word of a second
   // vision model there was none.
-  const kept = Object.entries(parsed.data).filter(([key]) => key === 'spatial' || key in (written as object));
+  const kept = Object.entries(parsed.data).filter(([key]) => key === 'spatial' || Object.hasOwn(written, key));
   return Object.fromEntries(kept) as ModelOptionsInput;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

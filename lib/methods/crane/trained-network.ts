@@ -60,14 +60,14 @@ export async function asPromptsWereTrained(backbone: Backbone, prompts: PromptCh
     if (isForeign && shownInput(ofPrompts) !== shownInput(CLIP_INPUT)) {
       throw new WeightsError(
         'weights/prompts-preprocessing',
-        `the prompts were trained on pictures made ready with ${shownInput(ofPrompts)}, but the weights of ${backbone.name}, which are others than those of the training, ask for ${shownInput(ofWeights)}; ` +
+        `the prompts were trained on images prepared with ${shownInput(ofPrompts)}, but the weights of ${backbone.name}, which are others than those of the training, call for ${shownInput(ofWeights)}; ` +
           'use the backbone that the prompts were trained with, or train prompts with this one',
         { found: ofPrompts, expected: ofWeights },
       );
     }
     input = isForeign ? ofWeights : ofPrompts;
     warnings.push(
-      `The prompts were trained on pictures made ready with ${shownInput(ofPrompts)}, and the weights of ${backbone.name} ask for ${shownInput(ofWeights)}; ` +
+      `The prompts were trained on images prepared with ${shownInput(ofPrompts)}, and the weights of ${backbone.name} call for ${shownInput(ofWeights)}; ` +
         `${isForeign ? 'the latter is used, and scores may mean little' : 'the former is used'}.`,
     );
   }
