@@ -98,7 +98,8 @@ test('a cache folder that cannot be had is named in a sentence', async () => {
   try {
     const { code, err } = await runCrane('weights', 'fetch', 'crane-visa', '--offline');
     expect(code).toBe(1);
-    expect(err).toMatch(/^\S+crane-visa-epoch-5\.pth: a file is in the place of a folder \(ENOTDIR\)\. Check the place/);
+    // Node 20 stumbles over it earlier than Node 22.
+    expect(err).toMatch(/^(\S+crane-visa-epoch-5\.pth: a file is in the place of a folder|nothing can be written to \S+weights) \(ENOTDIR\)\. (Check the place|Choose another folder: CRANE_CACHE)/);
   } finally {
     if (before === undefined) delete process.env['CRANE_CACHE'];
     else process.env['CRANE_CACHE'] = before;
