@@ -80,3 +80,17 @@ test('from https it is not redirected to http', async () => {
     spy.mockRestore();
   }
 });
+
+test('ten redirects are followed, an eleventh is not', async () => {
+  server.removeAllListeners('request');
+  server.on('request', ({ url = '/' }: http.IncomingMessage, response: http.ServerResponse) => {
+    const left = Number(url.slice(1));
+    asked.push(url);
+    if (left === 0) response.end('picture');
+    else response.writeHead(302, { location: `/${left - 1}` }).end();
+  });
+  expect(await textOf(await requestWeb(`${base}/10`, { allowPrivateUrls: true }))).toBe('picture');
+  asked = [];
+  await expect(requestWeb(`${base}/11`, { allowPrivateUrls: true })).rejects.toMatchObject({ reason: 'redirects' });
+  expect(asked).toHaveLength(11);
+});
