@@ -230,7 +230,7 @@ describeWithGoldens('Crane, from file to map', () => {
     const prompts = await readPromptCheckpoint(goldenPath('prompts_tiny.pth'));
     writePromptCheckpoint(file, prompts, { 'crane.backbone': 'elsewhere', 'crane.backbone.sha256': 'ab'.repeat(32), 'crane.auxiliary': 'castings' });
     const crane = await Crane.load({ ...tiny(), prompts: file });
-    expect(crane.description.warnings).toEqual([expect.stringMatching(/other weights \(elsewhere, sha256 abababababab/)]);
+    expect(crane.description.warnings).toContainEqual(expect.stringMatching(/other weights \(elsewhere, sha256 abababababab/));
     expect(crane.description.auxiliary).toBe('castings');
     crane.dispose();
   });

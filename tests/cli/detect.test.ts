@@ -54,7 +54,7 @@ describeWithGoldens('crane detect', () => {
     expect(rows[0]).toMatchObject({ width: 93, height: 71 });
     expect(fs.readdirSync(out).sort()).toEqual(rows.flatMap((row) => row['files'] as string[]).map((file) => path.basename(file)).sort());
     expect(fs.readdirSync(out)).toEqual(expect.arrayContaining(['a-x.npy', 'b-x.npy', 'ünï 漢.png']));
-    expect(err).toMatch(/^detect: 5 images\n/);
+    expect(err).toMatch(/^detect: 5 images$/m);
     expect(err).not.toContain('\u001b');
   });
 
