@@ -129,6 +129,7 @@ async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrde
   report({ kind: 'start', task: 'detect', total, unit: 'images' });
   const saves = new SideTasks(SAVES_AT_ONCE, PICTURE_BYTES);
   let finished = false;
+  let ofPages = 0;
   try {
     inputs.forEach(({ source, error }, place) => {
       if (error !== undefined) settle(place, failedRow(source, error));
@@ -142,6 +143,7 @@ async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrde
     );
     for await (const detection of stream) {
       const place = placeOf(detection.source);
+      if (detection.pages !== undefined) ofPages++;
       await saves.start(detection.source, async () => settle(place, await savedRow(detection, files?.[place] ?? [], args)), savingBytes(detection));
       if (signal.aborted) break;
     }
@@ -149,6 +151,7 @@ async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrde
     if (signal.aborted) return;
     report({ kind: 'done', task: 'detect' });
     finished = true;
+    if (ofPages > 0) say(ofPages === 1 ? '1 image has several pages or frames; the first is scored' : `${ofPages} images have several pages or frames; the first of each is scored`);
   } finally {
     // What follows starts on a line of its own.
     if (!finished) say('', '');

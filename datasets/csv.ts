@@ -8,12 +8,12 @@ export interface CsvRow {
 }
 
 /**
- * Reads CSV text with a header: quoted fields with doubled quotes, commas and line ends in them; CRLF; a byte order
- * mark; blanks around names and values (HeadCT's header is `id, hemorrhage`); column names in lower case; empty lines
+ * Reads CSV text with a header: quoted fields with doubled quotes, commas and line ends in them; CRLF, or CR alone; a byte
+ * order mark; blanks around names and values (HeadCT's header is `id, hemorrhage`); column names in lower case; empty lines
  * skipped. The separator is the comma, or the semicolon or tab where the header has that and no comma.
  */
 export function parseCsv(text: string): { readonly columns: readonly string[]; readonly rows: readonly CsvRow[] } {
-  const content = text.replace(/^\uFEFF/, '');
+  const content = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
   const [header, ...records] = splitRecords(content, separatorOf(content));
   const columns = (header?.fields ?? []).map((field) => field.toLowerCase());
   const rows = records.map(({ line, fields }) => ({

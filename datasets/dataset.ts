@@ -38,7 +38,7 @@ export async function openDataset(nameOrFolder: string, options: OpenDatasetOpti
   const { categories } = settled;
   const found = [...survey.problems, ...reading.problems, ...derived.problems, ...there.problems, ...once.problems, ...settled.problems];
   const problems = [
-    ...standIn(root), ...unlabelled(root, survey.layout), ...withoutEffect(survey, options), ...found, ...leftOver(survey.folder, survey.leftOut, found),
+    ...standIn(root), ...unlabelled(root, survey.layout), ...withoutEffect(survey, options), ...found, ...leftOver(survey.folder, survey.leftOut, found), ...takenForLost(root, reading, found),
     ...absentCategories(derived.categories, entry, root),
   ];
   const errors = problems.filter((problem) => problem.severity === 'error');
@@ -138,6 +138,14 @@ function unlabelled(root: string, layout: string): DatasetProblem[] {
 function withoutEffect({ root, layout, reading }: Survey, { normalWithoutMask = false }: OpenDatasetOptions): DatasetProblem[] {
   if (!normalWithoutMask || reading.hasMasks || layout === bareFolderLayout.name) return [];
   return [{ kind: 'ambiguous', severity: 'warning', path: root, message: `that images without a mask are normal changes nothing in ${root}: there are no masks, and its folders or its list say what its images are` }];
+}
+
+/** Only masks say which images are anomalous, so that those without one may as well be normal. */
+function takenForLost(root: string, { labelledByMasks, hasMasks }: Survey['reading'], found: readonly DatasetProblem[]): DatasetProblem[] {
+  const lost = found.filter(({ kind }) => kind === 'missing-mask').length;
+  if (labelledByMasks !== true || !hasMasks || lost === 0) return [];
+  const images = lost === 1 ? '1 image without a mask counts as anomalous, its mask as lost' : `${lost} images without a mask count as anomalous, their masks as lost`;
+  return [{ kind: 'ambiguous', severity: 'warning', path: root, message: `${images}; where such images are normal, say so (\`normalWithoutMask: true\`)` }];
 }
 
 /** A link may lead to images that are in the set already: each file counts once, under the name that is no link. */

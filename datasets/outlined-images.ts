@@ -75,7 +75,7 @@ function boxedOnly({ image, label, boxes }: OutlinedImage): DatasetProblem {
 }
 
 function labelledByBoxes(root: string): DatasetProblem {
-  return { kind: 'boxes', severity: 'warning', path: root, message: `${root} marks defects by boxes, which say that an image is anomalous and not which pixels are: it is read as labels per image, without masks` };
+  return { kind: 'boxes', severity: 'warning', path: root, message: `${root} has no outline that can be read: boxes say that an image is anomalous and not which pixels are, so the set is read as labels per image, without masks` };
 }
 
 function withoutLabel(root: string, images: readonly OutlinedImage[]): DatasetProblem[] {

@@ -120,6 +120,7 @@ interface Prepared {
   readonly pixels: Float32Array; // [S, S, 3]
   readonly width: number;
   readonly height: number;
+  readonly pages: number | undefined;
   readonly picture: () => RgbImage | Promise<RgbImage>;
   /** Bytes of the picture where it is kept, else 0. */
   readonly kept: number;
@@ -310,7 +311,7 @@ export class Crane {
     const reading = { reference, ...this.reach };
     const decoded = await decodeImage(image, { ...reading, memory });
     const { imageSize } = this.model.options;
-    const { width, height } = decoded;
+    const { width, height, pages } = decoded;
     const kept = stream.keep(decoded);
     return {
       input,
@@ -318,6 +319,7 @@ export class Crane {
       pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule }),
       width,
       height,
+      pages,
       picture: kept > 0 ? keeping(decoded) : async () => rgbOf(await decodeImage(image, reading)),
       kept,
     };
@@ -345,7 +347,7 @@ export class Crane {
   }
 
   private detection({ prepared, score, native, share }: ScoredImage): Detection | Failure {
-    const { input, source, width, height, picture } = prepared;
+    const { input, source, width, height, pages, picture } = prepared;
     if (!Number.isFinite(score) || !native.data.every(Number.isFinite)) {
       const message = `${source}: its score or map holds values that are no numbers; check the weights and the prompts`;
       return { input, error: new WeightsError('weights/not-finite', message, { source, score }) };
@@ -353,7 +355,7 @@ export class Crane {
     const start = performance.now();
     const data = resizeMap(native.data, native.width, native.height, width, height);
     const map = new AnomalyMap({ data, width, height, source: picture, native });
-    return { source, score, map, width, height, seconds: share + (performance.now() - start) / 1000 };
+    return { source, score, map, width, height, seconds: share + (performance.now() - start) / 1000, ...(pages === undefined ? {} : { pages }) };
   }
 
   /** Releases the model's tensors. Detections that were made stay usable. A second call does nothing. */

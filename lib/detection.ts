@@ -16,4 +16,6 @@ export interface Detection {
    * beside the scoring of images before it is not counted again.
    */
   readonly seconds: number;
+  /** How many pictures the file holds, where it is not one: pages of TIFF, frames of GIF and WebP. The first was scored. */
+  readonly pages?: number;
 }

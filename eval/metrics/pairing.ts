@@ -46,11 +46,11 @@ const MAP_ENDING = /[_\- ](anomaly_?map|map|heat_?map|scores?)$/i;
 export function pairByPath(
   maps: readonly NamedFile<StoredMap>[], masks: readonly NamedFile<TruthMask>[], list: readonly ListedImage[], name: string,
 ): Pairs {
-  refuseTwins(maps, ({ path }) => path, 'maps');
-  refuseTwins(list, ({ name: row, line }) => `${row} (line ${line})`, 'rows of scores');
+  refuseTwins(maps, ({ path }) => path, 'maps', A_FOLDER_OF_THEIR_OWN);
+  refuseTwins(list, ({ name: row, line }) => `${row} (line ${line})`, 'rows of scores', '');
   const beside = picturesBeside(masks);
   const candidates = masks.filter((mask) => !beside.has(mask));
-  refuseTwins(candidates, ({ path }) => path, 'masks');
+  refuseTwins(candidates, ({ path }) => path, 'masks', A_FOLDER_OF_THEIR_OWN);
   const images = maps.map((map) => ({ image: map, name: keyOf(map.parts), bare: keyOf(map.parts).replace(MAP_ENDING, '') }));
   const found = pairNames(images, candidates.map((mask) => ({ mask, name: keyOf(mask.parts), ended: imageKeyOf(mask.parts) })));
   const listed = pairNames(images, list.map((row) => ({ mask: row, name: keyOf(row.parts), ended: undefined })));
@@ -94,13 +94,15 @@ function imageKeyOf(parts: readonly string[]): string | undefined {
   return name === undefined ? undefined : keyOf([...parts.slice(0, -1), name]);
 }
 
-function refuseTwins<Item extends { readonly parts: readonly string[] }>(items: readonly Item[], describe: (item: Item) => string, what: string): void {
+const A_FOLDER_OF_THEIR_OWN = ', or name a folder that holds nothing else';
+
+function refuseTwins<Item extends { readonly parts: readonly string[] }>(items: readonly Item[], describe: (item: Item) => string, what: string, advice: string): void {
   const byKey = new Map<string, Item>();
   for (const item of items) {
     const key = keyOf(item.parts);
     const twin = byKey.get(key);
     if (twin !== undefined) {
-      throw new UsageError('usage/pairing', `two ${what} have one name: ${describe(twin)} and ${describe(item)}. Keep one of them, give them different names, or name a folder that holds nothing but ${what}.`, { key });
+      throw new UsageError('usage/pairing', `two ${what} have one name: ${describe(twin)} and ${describe(item)}. Keep one of them, or give them different names${advice}.`, { key });
     }
     byKey.set(key, item);
   }

@@ -1,8 +1,8 @@
-import * as fs from 'node:fs';
 import { parseCsv, type CsvRow } from '../../datasets/csv';
 import { isAnomalousLabel } from '../../datasets/label-words';
 import { columnNames } from '../../datasets/layouts/csv-list';
-import { UsageError } from '../../lib/errors';
+import { readListFile } from '../../datasets/list-file';
+import { DatasetError, UsageError } from '../../lib/errors';
 import { partsOf } from './score-files';
 
 /** What a list says of one image. */
@@ -36,10 +36,10 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 export function readScoreList(file: string): ListedImage[] {
   let text: string;
   try {
-    if (fs.statSync(file, { throwIfNoEntry: false })?.isFile() === false) throw Object.assign(new Error(), { code: 'not a regular file' });
-    text = fs.readFileSync(file, 'utf8');
+    text = readListFile(file);
   } catch (error) {
-    throw new UsageError('usage/scores', `\`scores: '${file}'\`: cannot be read (${(error as NodeJS.ErrnoException).code}). Name a CSV file.`, { file }, { cause: error });
+    if (!(error instanceof DatasetError)) throw error;
+    throw new UsageError('usage/scores', `\`scores: '${file}'\`: ${error.message}. Name a CSV file.`, { file }, { cause: error });
   }
   const { columns, rows } = parseCsv(text);
   const [name, score, label] = [columnOf(columns, 'name', file), columnOf(columns, 'score', file), columnOf(columns, 'label', file)];
@@ -47,6 +47,7 @@ export function readScoreList(file: string): ListedImage[] {
     const missing = [...(name === undefined ? ['name'] : []), ...(score === undefined ? ['score'] : [])];
     throw new UsageError('usage/scores', `\`scores: '${file}'\`: no column ${missing.join(' and ')}; its first line has ${JSON.stringify(columns.join(', ').slice(0, 60))}. Expected name,score or name,score,label.`, { file, columns });
   }
+  if (rows.length === 0) throw new UsageError('usage/scores', `\`scores: '${file}'\`: has no line below its first, the names of its columns. Expected a line for each map.`, { file });
   return rows.map((row) => readRow(row, { name, score, label }, file));
 }
 

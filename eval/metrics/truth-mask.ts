@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { ImageError, MetricError } from '../../lib/errors';
 import { decodeImage } from '../../lib/image/decode';
-import { mapSize, refusePages } from '../../lib/image/map-file';
+import { mapSize } from '../../lib/image/map-file';
 import type { NpyArray } from '../../lib/image/npy';
 import { loadMaskAtOwnSize, resizeMask, type Mask } from '../../lib/image/preprocess';
 import { resizeBilinear } from '../../lib/image/resample';
@@ -46,11 +46,10 @@ export function truthOfArray({ shape, data }: NpyArray, source: string, ignoring
 /**
  * A picture as a mask, as `loadMaskAtOwnSize` reads it, with its levels of `ignoring` left open: 0 to 255, or 0 to 65535
  * in grey of 16 bits; in colour, where red, green and blue all have that level.
- * @throws ImageError as `loadMaskAtOwnSize`, and `map/shape` for a TIFF of several pages; MetricError `metric/mask-value`
- *   for pictures that do not keep their levels, where some are ignored
+ * @throws ImageError as `loadMaskAtOwnSize`; MetricError `metric/mask-value` for pictures that do not keep their levels, where
+ *   some are ignored
  */
 export async function truthOfPicture(file: string, ignoring: IgnoredValues): Promise<TruthMask> {
-  await refusePages(file);
   const mask = await loadMaskAtOwnSize(file);
   if (![...ignoring].some((value) => Number.isInteger(value) && value >= 0)) return mask;
   const { mode, data, width, height, lossy } = await decodeImage(file);

@@ -4,6 +4,7 @@ import sharp from 'sharp';
 import { ImageError } from '../errors';
 import { decodeImage } from './decode';
 import { readNpy, type NpyArray, type NpyData } from './npy';
+import { readTiffHeader } from './tiff-header';
 
 /** A map of scores with its size: float32 [height, width]. */
 export interface ScoreMap {
@@ -101,19 +102,14 @@ function exactNumbers(data: BigInt64Array | BigUint64Array, source: string): Flo
   return scores;
 }
 
-/** @throws ImageError `map/shape` for a TIFF of several pages, of which a decoder would read the first */
-export async function refusePages(file: string): Promise<void> {
-  if (!isTiffName(file)) return;
-  // What cannot be opened here gets its message from whoever reads it.
-  const pages = (await sharp(file).metadata().catch(() => undefined))?.pages ?? 1;
-  if (pages > 1) throw new ImageError('map/shape', `${file}: a TIFF of one page expected, found ${pages}. Save one page per file.`, { file, pages });
-}
-
 async function readFloatTiff(file: string): Promise<StoredMap | undefined> {
-  if (!isTiffName(file)) return undefined;
-  await refusePages(file);
+  if (!/\.tiff?$/i.test(file)) return undefined;
   // What cannot be opened at all gets its message from decodeImage.
-  const metadata = await sharp(file).metadata().catch((error: Error) => {
+  const bytes = await fs.readFile(file).catch(() => undefined);
+  if (bytes === undefined) return undefined;
+  const pages = readTiffHeader(bytes)?.pages ?? 1;
+  if (pages > 1) throw new ImageError('map/shape', `${file}: a TIFF of one page expected, found ${pages}. Save one page per file.`, { file, pages });
+  const metadata = await sharp(bytes).metadata().catch((error: Error) => {
     if (!/samples out of range/.test(error.message)) return undefined;
     throw new ImageError('map/precision', `${file}: a TIFF whose samples have more than 32 bits, which is not read. Save the scores as .npy.`, { file }, { cause: error });
   });
@@ -126,7 +122,9 @@ async function readFloatTiff(file: string): Promise<StoredMap | undefined> {
     throw new ImageError('map/precision', `${file}: a TIFF of floating point other than float32, which is not read. Save the scores as .npy.`, { file });
   }
   try {
-    const { data, info } = await sharp(file, { failOn: 'error', ignoreIcc: true })
+    const { data, info } = await sharp(bytes, { failOn: 'error', ignoreIcc: true })
+      // As TIFF of whole numbers is turned by its own tag.
+      .autoOrient()
       .toColourspace('b-w')
       .raw({ depth: 'float' })
       .toBuffer({ resolveWithObject: true });
@@ -135,8 +133,4 @@ async function readFloatTiff(file: string): Promise<StoredMap | undefined> {
   } catch (error) {
     throw new ImageError('image/corrupt', `${file}: damaged or cut off (${(error as Error).message}). Copy or save it again.`, { file }, { cause: error });
   }
-}
-
-function isTiffName(file: string): boolean {
-  return /\.tiff?$/i.test(file);
 }

@@ -4,9 +4,11 @@ import type { AddressInfo } from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
+import sharp from 'sharp';
 import { prepareBackend } from '../../lib/backend';
 import { readNpy } from '../../lib/image/npy';
 import { describeWithGoldens, expectClose, golden, goldenPath, tinyBackbone } from '../goldens';
+import { plainTiff } from '../image/float-tiff';
 import { jsonLines, runCrane } from './run-crane';
 
 let folder: string;
@@ -231,6 +233,20 @@ describeWithGoldens('crane detect', () => {
       expect(code).toBe(2);
     }
     expect(fs.readFileSync(image)).toEqual(fs.readFileSync(goldenPath('images/rgb.png')));
+  });
+
+  test('images of several pages or frames are counted in one line', async () => {
+    const frames = inFolder('pages', 'frames.webp');
+    fs.mkdirSync(path.dirname(frames), { recursive: true });
+    const stacked = Buffer.concat([Buffer.alloc(8 * 8 * 3, 90), Buffer.alloc(8 * 8 * 3, 180)]);
+    await sharp(stacked, { raw: { width: 8, height: 16, channels: 3, pageHeight: 8 } }).webp({ lossless: true }).toFile(frames);
+    const pages = inFolder('pages', 'pages.tif');
+    fs.writeFileSync(pages, plainTiff(8, 8, new Uint8Array(64).fill(99), 1, 3));
+    const { code, err } = await runCrane('detect', frames, pages, goldenPath('images/rgb.png'), ...tiny(), '--json', '-');
+    expect(code).toBe(0);
+    expect(err.match(/.*pages or frames.*/g)).toEqual(['2 images have several pages or frames; the first of each is scored']);
+    const one = await runCrane('detect', pages, ...tiny(), '--json', '-');
+    expect(one.err).toContain('\n1 image has several pages or frames; the first is scored\n');
   });
 
   test('weights that do not fit, by name', async () => {

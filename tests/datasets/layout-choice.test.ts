@@ -208,6 +208,16 @@ describe('masks only for the defects', () => {
     expect(dataset.categories[0]?.samples.map(({ imagePath, anomalous, defect }) => [path.basename(imagePath), anomalous, defect])).toEqual([['1.png', true, 'anomaly'], ['2.png', false, 'good'], ['3.png', false, 'good']]);
   });
 
+  test('where images without a mask go on as anomalous, that is said', async () => {
+    const { problems, categories } = await openDataset(await tree(files), { allowIncomplete: true });
+    expect(problems.filter(({ kind }) => kind === 'ambiguous').map(({ severity, message }) => [severity, message])).toEqual([
+      ['warning', '1 image without a mask counts as anomalous, its mask as lost; where such images are normal, say so (`normalWithoutMask: true`)'],
+    ]);
+    expect(categories[0]?.samples.map(({ anomalous }) => anomalous)).toEqual([true, true, false]);
+    const folders = await openDataset(await tree({ 'nut/test/good/0.png': 'image', 'nut/test/bent/1.png': 'image', 'nut/test/bent/2.png': 'image', 'nut/ground_truth/bent/1.png': 'mask' }), { allowIncomplete: true });
+    expect(folders.problems.map(({ kind }) => kind)).toEqual(['missing-mask']);
+  });
+
   test('it changes nothing where a folder says that an image is anomalous', async () => {
     const root = await tree({ 'nut/test/good/0.png': 'image', 'nut/test/bent/1.png': 'image', 'nut/test/bent/2.png': 'image', 'nut/ground_truth/bent/1.png': 'mask' });
     await expect(openDataset(root, { normalWithoutMask: true })).rejects.toThrow(/bent\/2\.png is anomalous and has no mask/);

@@ -138,7 +138,7 @@ describe('images-masks', () => {
     const root = makeTree(['images/1.png', 'images/2.png', 'images/3.png', 'masks/1.png', 'masks/3.png', 'masks/4.png']);
     const dataset = await openDataset(root, { allowIncomplete: true });
     expect(lines(dataset).map((line) => line.split(' < ')[1])).toEqual(['masks/1.png', undefined, 'masks/3.png']);
-    expect(dataset.problems.map((problem) => problem.kind).sort()).toEqual(['missing-mask', 'stray-mask']);
+    expect(dataset.problems.map((problem) => problem.kind).sort()).toEqual(['ambiguous', 'missing-mask', 'stray-mask']);
   });
 });
 

@@ -74,6 +74,22 @@ describe('TIFF maps', () => {
     await expect(read('pages.tiff', content)).rejects.toThrow(/pages\.tiff: a TIFF of one page expected, found [23]/);
   });
 
+  test('a reduction of the map in the same file is no page of its own', async () => {
+    const bytes = plainTiff(2, 1, Float32Array.of(1, 2), 3, 2);
+    // The rows of a strip, 1, in the second directory become "reduced resolution", 1.
+    bytes.writeUInt16LE(254, bytes.lastIndexOf(Buffer.from([278 & 255, 278 >> 8, 3, 0])));
+    expect(Array.from((await read('reduced.tif', bytes)).data)).toEqual([1, 2]);
+  });
+
+  test.each([['float32', Float32Array.of(0, 1, 0.5), 3, [0.5, 1, 0]], ['8 bits', Uint8Array.of(0, 255, 51), 1, [Math.fround(0.2), 1, 0]]])('of %s are turned by their own tag', async (_, samples, format, right) => {
+    const bytes = plainTiff(3, 1, samples, format);
+    // One row in a strip is the rule without a tag; in its place: upside down.
+    const rows = bytes.indexOf(Buffer.from([278 & 255, 278 >> 8, 3, 0]));
+    bytes.writeUInt16LE(274, rows);
+    bytes.writeUInt32LE(3, rows + 8);
+    expect(await read('turned.tif', bytes)).toMatchObject({ width: 3, height: 1, data: Float32Array.from(right) });
+  });
+
   test.each([
     ['float64', plainTiff(2, 1, Float64Array.of(1, 2), 3), /more than 32 bits|float64/],
     ['float16, which is not kept', plainTiff(2, 1, Uint16Array.of(0x3c00, 0x3555), 3), /floating point other than float32/],

@@ -80,7 +80,7 @@ describe('maps and masks belong together', () => {
     expect(() => pairs(['a/1.npy'], ['a-1.png', 'a/1.png'])).toThrow(/two masks have one name: a-1.png and a\/1.png/);
     expect(() => pairs(['a/1.npy', 'a/test/1.npy'], [])).toThrow(UsageError);
     expect(() => pairs(['a/1.npy', 'a/test/1.npy'], [])).toThrow(/two maps have one name: a\/1.npy and a\/test\/1.npy/);
-    expect(() => pairs(['1.npy'], [], ['1.png', '1.jpg'])).toThrow(/two rows of scores have one name: 1.png \(line 2\) and 1.jpg \(line 3\)/);
+    expect(() => pairs(['1.npy'], [], ['1.png', '1.jpg'])).toThrow(/two rows of scores have one name: 1.png \(line 2\) and 1.jpg \(line 3\)\. Keep one of them, or give them different names\.$/);
   });
 });
 

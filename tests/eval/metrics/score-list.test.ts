@@ -32,11 +32,17 @@ test.each([
   ['a byte order mark, CRLF and quotes', '\uFEFFname,score,label\r\n"a",0.5,1\r\n'],
   ['semicolons', 'name;score;label\na;0.5;1\n'],
   ['tabs', 'name\tscore\tlabel\na\t0.5\t1'],
+  ['line ends of CR alone', 'name,score,label\ra,0.5,1\r'],
   ['other case and order, and more columns', 'Label, Category ,SCORE,Name\nng,x,5e-1,a\n'],
   ['the columns of lists of images', 'image_path,anomalous,defect,score\na,true,scratch,.5\n'],
   ['the columns that programs write', 'path,category,defect,anomalous,score\na.png,x,good,1,+0.5\n'],
 ])('%s', (_, text) => {
   expect(read(text)).toEqual([{ name: expect.stringMatching(/^a(\.png)?$/) as string, parts: ['a'], line: 2, score: 0.5, anomalous: true }]);
+});
+
+test('UTF-16, as spreadsheets write it', () => {
+  fs.writeFileSync(file, Buffer.from('\uFEFFname\tscore\tlabel\r\nGerät\t0.5\tgood\r\n', 'utf16le'));
+  expect(readScoreList(file)).toEqual([{ name: 'Gerät', parts: ['Gerät'], line: 2, score: 0.5, anomalous: false }]);
 });
 
 test('names and columns of built-in properties are like any others', () => {
@@ -46,6 +52,7 @@ test('names and columns of built-in properties are like any others', () => {
 test.each([
   ['no column of scores', 'name,value\na,1\n', /no column score; its first line has "name, value"/],
   ['nothing', '', /no column name and score/],
+  ['a header alone', 'name,score\n', /has no line below its first/],
   ['a score that is none', 'name,score\na,1\nb,high\n', /line 3: score "high"; expected a finite number/],
   ['no score', 'name,score\na,\n', /line 2: score ""/],
   ['NaN', 'name,score\na,NaN\n', /line 2: score "NaN"/],
@@ -68,5 +75,5 @@ test.each([
 });
 
 test('a file that is not there is refused', () => {
-  expect(() => readScoreList(path.join(folder, 'none.csv'))).toThrow(/none.csv'`: cannot be read \(ENOENT\)/);
+  expect(() => readScoreList(path.join(folder, 'none.csv'))).toThrow(/none.csv'`: \S*none.csv cannot be read: it is not a file/);
 });

@@ -70,7 +70,7 @@ describe('masks as pictures', () => {
   });
 
   test('a TIFF of several pages is refused', async () => {
-    await expect(read(plainTiff(2, 1, Uint8Array.of(0, 255), 1, 2), 'f.tif')).rejects.toThrow(/f\.tif: a TIFF of one page expected, found 2/);
+    await expect(read(plainTiff(2, 1, Uint8Array.of(0, 255), 1, 2), 'f.tif')).rejects.toThrow(/f\.tif: holds 2 pictures; a mask is one/);
   });
 });
 
