@@ -13,7 +13,7 @@ export interface CsvRow {
  * skipped. The separator is the comma, or the semicolon or tab where the header has that and no comma.
  */
 export function parseCsv(text: string): { readonly columns: readonly string[]; readonly rows: readonly CsvRow[] } {
-  const content = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
+  const content = text.replace(/^\uFEFF/, '');
   const [header, ...records] = splitRecords(content, separatorOf(content));
   const columns = (header?.fields ?? []).map((field) => field.toLowerCase());
   const rows = records.map(({ line, fields }) => ({
@@ -25,7 +25,7 @@ export function parseCsv(text: string): { readonly columns: readonly string[]; r
 }
 
 function separatorOf(text: string): string {
-  const header = text.split('\n', 1)[0] as string;
+  const header = text.split(/[\r\n]/, 1)[0] as string;
   return [',', ';', '\t'].find((separator) => header.includes(separator)) ?? ',';
 }
 
@@ -44,7 +44,8 @@ function splitRecords(text: string, separator: string): { line: number; fields: 
   };
   for (let at = 0; at < text.length; at++) {
     const char = text[at] as string;
-    if (char === '\n') line++;
+    const endsLine = char === '\n' || (char === '\r' && text[at + 1] !== '\n');
+    if (endsLine) line++;
     if (quoted) {
       if (char !== '"') field += char;
       else if (text[at + 1] === '"') field += text[++at];
@@ -55,7 +56,7 @@ function splitRecords(text: string, separator: string): { line: number; fields: 
     } else if (char === separator) {
       fields.push(field.trim());
       field = '';
-    } else if (char === '\n') {
+    } else if (endsLine) {
       endRecord();
       startLine = line;
     } else {
