@@ -13,7 +13,7 @@ export interface CountedFile {
 }
 
 /** Endings of pictures that are not read here: they count, so that a set in such a format is not lost in silence. */
-const otherPictures = new Set(['.gif', '.avif', '.heic', '.heif', '.jp2', '.jxl', '.pgm', '.ppm', '.pbm', '.pnm', '.exr', '.dcm', '.nii', '.npy', '.npz', '.tga', '.pcx', '.jfif', '.jpe']);
+const otherPictures = new Set(['.heic', '.heif', '.jp2', '.jxl', '.pgm', '.ppm', '.pbm', '.pnm', '.exr', '.dcm', '.nii', '.npy', '.npz', '.tga', '.pcx', '.jfif', '.jpe']);
 /** Endings of files that say something of pictures. */
 const lists = new Set(['.csv', '.tsv', '.json', '.jsonl', '.txt', '.xml', '.yaml', '.yml', '.mat', '.xlsx', '.pkl', '.parquet']);
 /** What accompanies any set and says nothing of single images. */

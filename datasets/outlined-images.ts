@@ -1,8 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import sharp from 'sharp';
 import { ImageError } from '../lib/errors';
-import { decodeImage, DEFAULT_MAX_PIXELS } from '../lib/image/decode';
+import { DEFAULT_MAX_PIXELS, readFrame } from '../lib/image/decode';
+import type { ImageFrame } from '../lib/image/decoded-image';
 import type { OnProgress } from '../lib/progress';
 import { derivedFolder } from './derived-folder';
 import { statOf } from './inventory';
@@ -136,13 +136,7 @@ async function maskOf({ image, label, size, outlines }: OutlinedImage, problems:
 }
 
 /** As the pixels lie in the file. @throws ImageError */
-async function sizeOfFile(file: string): Promise<{ width: number; height: number; orientation: number }> {
-  try {
-    const { width, height, orientation = 1 } = await sharp(file, { limitInputPixels: false }).metadata();
-    return { width, height, orientation };
-  } catch {
-    // Of a kind that only the decoder knows, such as BMP; or of none, which the decoder names.
-    const { width, height } = await decodeImage(file);
-    return { width, height, orientation: 1 };
-  }
+async function sizeOfFile(file: string): Promise<ImageFrame> {
+  const { width, height, orientation } = await readFrame(file);
+  return orientation > 4 ? { width: height, height: width, orientation } : { width, height, orientation };
 }

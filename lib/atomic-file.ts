@@ -59,11 +59,20 @@ const TEMPORARY = /\.(\d+)\.([0-9a-f]{3})[0-9a-f]{5}\.partial$/;
  * @param name only temporary files of this name, directly in the folder; default: all, in the folders below it too
  */
 export function removeLeftovers(folder: string, name?: string): void {
-  if (!fs.existsSync(folder)) return;
-  for (const entry of fs.readdirSync(folder, { recursive: name === undefined, withFileTypes: true })) {
+  for (const entry of entriesOf(folder)) {
+    if (name === undefined && entry.isDirectory()) removeLeftovers(path.join(folder, entry.name));
     const [ending, pid, machine] = TEMPORARY.exec(entry.name) ?? [];
     if (ending === undefined || !entry.isFile() || machine !== machineTag() || isAlive(Number(pid))) continue;
-    if (name === undefined || entry.name === `${beginningOf(name)}${ending}`) removeQuietly(path.join(entry.parentPath, entry.name));
+    if (name === undefined || entry.name === `${beginningOf(name)}${ending}`) removeQuietly(path.join(folder, entry.name));
+  }
+}
+
+/** Of a folder that is not there, or may not be looked into, none: nobody's writing depends on it. */
+function entriesOf(folder: string): fs.Dirent[] {
+  try {
+    return fs.readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
   }
 }
 

@@ -35,6 +35,9 @@ export const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
 
 type Triple = readonly [number, number, number];
 
+/** What CLIP's layer norms add to the variance (spec 1.1). */
+export const CLIP_EPSILON = 1e-5;
+
 /** What is taken from red, green and blue (0 to 1), and what the rest is divided by. */
 export interface Normalisation {
   readonly mean: Triple;

@@ -20,9 +20,9 @@ function foundAt(input: unknown, path: readonly PropertyKey[]): string {
 function expectedBy(issue: Issue): string {
   switch (issue.code) {
     case 'too_small':
-      return `${issue.origin === 'array' ? 'a list, its entries ' : ''}${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}`;
+      return `${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${entriesOf(issue.origin, issue.minimum)}`;
     case 'too_big':
-      return `${issue.origin === 'array' ? 'a list, its entries ' : ''}${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}`;
+      return `${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${entriesOf(issue.origin, issue.maximum)}`;
     case 'invalid_value':
       return `one of ${issue.values.map(String).join(', ')}`;
     case 'invalid_type':
@@ -30,6 +30,10 @@ function expectedBy(issue: Issue): string {
     default:
       return issue.message;
   }
+}
+
+function entriesOf(origin: string, count: number | bigint): string {
+  return origin !== 'array' ? '' : Number(count) === 1 ? ' entry' : ' entries';
 }
 
 const KINDS: Readonly<Record<string, string>> = { number: 'a number', int: 'a whole number', boolean: 'true or false', array: 'a list', tuple: 'a list', string: 'a text' };

@@ -92,4 +92,18 @@ describe('what killed writers have left', () => {
     expect(fs.readdirSync(folder).sort()).toEqual([alive, elsewhere, 'deep', 'download.partial', 'notes.1.partial'].sort());
     removeLeftovers(path.join(folder, 'absent'));
   });
+
+  test('a folder below that may not be looked into keeps nobody from working', () => {
+    const mine = leftBy(path.join(folder, 'a.json'));
+    fs.mkdirSync(path.join(folder, 'closed'));
+    const real = jest.requireActual<typeof fs>('node:fs');
+    const { readdirSync } = real;
+    const closed = jest.spyOn(real, 'readdirSync').mockImplementation(((place: fs.PathLike, ...rest: []) => {
+      if (String(place).endsWith('closed')) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
+      return readdirSync(place, ...rest);
+    }) as typeof fs.readdirSync);
+    removeLeftovers(folder);
+    closed.mockRestore();
+    expect(fs.existsSync(path.join(folder, mine))).toBe(false);
+  });
 });

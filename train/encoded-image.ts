@@ -33,7 +33,7 @@ export function halvesOf(features: Float32Array | Uint16Array): Uint16Array {
   if (overflow) {
     throw new TrainingError(
       'training/precision',
-      `a patch feature is ${overflow.value}, beyond the largest float16, ${overflow.largest}: features of this backbone cannot be kept in half precision; set precision to float32`,
+      `a patch feature is ${overflow.value}, beyond the largest float16, ${overflow.largest}: features of this backbone cannot be kept in half precision; train with \`precision: 'float32'\``,
       { value: overflow.value, largest: overflow.largest },
     );
   }

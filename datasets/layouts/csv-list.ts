@@ -62,7 +62,7 @@ function listOf(file: string): List | undefined {
 
 /** Empty for what is no file, such as a pipe: it is no list then. */
 function readHeader(file: string): string {
-  return statOf(file)?.isFile() === true ? (readListFile(file, 4096).split(/\r?\n/, 1)[0] ?? '') : '';
+  return statOf(file)?.isFile() === true ? (readListFile(file, 4096).split(/[\r\n]/, 1)[0] ?? '') : '';
 }
 
 function columnsOf(header: readonly string[]): Columns {

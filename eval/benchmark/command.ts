@@ -176,7 +176,7 @@ function studiesFrom({ matrix, epochs, corruptions, strengths, prompts }: Benchm
 
 /** Trains the prompts of a matrix, or finds those of a run that is finished. */
 export const trainPrompts: TrainPrompts = async ({ auxiliary, layout, normalWithoutMask, model: given, epochs, seed, folder, features, onProgress, signal }) => {
-  const { prompts: _, batchSize, onProgress: __, signal: ___, backbone, spatial, activation, heads, backend, offline, referenceImages, ...model } = given;
+  const { prompts: _, batchSize, onProgress: __, signal: ___, backbone, spatial, activation, heads, backend, offline, allowPrivateUrls, referenceImages, ...model } = given;
   const run = new RunFolder(folder);
   if (readRunFile(run.record)?.status === 'finished') return run.prompts;
   const { prompts } = await runTraining({
@@ -193,6 +193,7 @@ export const trainPrompts: TrainPrompts = async ({ auxiliary, layout, normalWith
     ...(heads === undefined ? {} : { heads }),
     ...(backend === undefined ? {} : { backend }),
     ...(offline === undefined ? {} : { offline }),
+    ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
     ...(referenceImages === undefined ? {} : { referenceImages }),
     ...(onProgress ? { onProgress } : {}),
     ...(signal ? { signal } : {}),

@@ -41,7 +41,7 @@ export class LiveTable {
   /** A line that stays, above the table. */
   readonly onNotice = (message: string): void => {
     this.close();
-    this.stream.write(`${message}\n`);
+    this.stream.write(`${shownInLine(message)}\n`);
     if (this.stream.isTTY && this.states.length > 0) this.draw();
   };
 

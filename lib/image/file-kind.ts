@@ -20,7 +20,7 @@ export function kindOf(bytes: Uint8Array): FileKind | undefined {
   return bytes.length >= 26 && text(0, 2) === 'BM' ? 'bmp' : undefined;
 }
 
-/** Compressions of TIFF that give back the samples as they were, by number. WebP and JPEG XL may, and do not say. */
+/** Compressions of TIFF, by number, that do not give back the samples as they were. WebP and JPEG XL may, and do not say. */
 const LOSSY_TIFF = [6, 7, 33003, 33004, 33005, 34712, 34887, 34892, 50001, 50002, 52546];
 
 /**

@@ -1,5 +1,5 @@
 import * as path from 'node:path';
-import type { Activation, InputRule } from '../config';
+import { type Activation, CLIP_EPSILON, type InputRule } from '../config';
 import { WeightsError } from '../errors';
 import { ConfigurationFields, folderOf, isObject, readJsonObject } from './configuration';
 import { HUGGINGFACE_NEUTRAL } from './huggingface-fields';
@@ -34,8 +34,6 @@ export interface ClipConfiguration {
   readonly activation: () => Activation;
   readonly input: InputRule | undefined;
 }
-
-const CLIP_EPSILON = 1e-5;
 
 export function openClipConfigPath(source: string): string {
   return path.join(folderOf(source), 'open_clip_config.json');

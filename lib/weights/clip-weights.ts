@@ -1,12 +1,13 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { type Activation, ACTIVATIONS, type ClipSizes, type HeadsChoice, type InputRule, type TransformerSizes } from '../config';
+import { type Activation, ACTIVATIONS, CLIP_EPSILON, type ClipSizes, type HeadsChoice, type InputRule, type TransformerSizes } from '../config';
 import { UsageError, WeightsError } from '../errors';
 import { type ClipConfiguration, type ClipShapes, huggingFaceConfiguration, openClipConfigPath, openClipConfiguration, type TowerShapes } from './clip-configuration';
 import { clipHeads } from './clip-heads';
 import { CLIP_IGNORABLE, type ClipLayout, clipParameterShapes, huggingFaceNames, openAiNames, TOKEN_IDS } from './clip-keys';
 import { CLIP_INPUT, huggingFaceInput, INPUT_KEY, storedInput } from './input-rule';
 import { openTensors } from './open';
+import { outside } from './name-patterns';
 import { heldInstead, shownName } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { WeightReader } from './weight-reader';
@@ -66,7 +67,7 @@ export async function openClipWeights(source: string, options: OpenClipOptions =
     const found = findLayout(tensors);
     const reader = new WeightReader(tensors, {
       mapping: found.layout === 'huggingface' ? huggingFaceNames(found.prefix) : openAiNames(found.prefix, found.textPrefix),
-      ignorable: [...CLIP_IGNORABLE, ...(found.prefix === '' ? [] : [outside(found.prefix)]), /^token_embedding\.ids$/],
+      ignorable: [...CLIP_IGNORABLE, ...outside(found.prefix), /^token_embedding\.ids$/],
     });
     const tokenIds = readTokenIds(tensors);
     const shapes = readShapes(reader);
@@ -170,8 +171,6 @@ function sizesOf(
   };
 }
 
-const outside = (prefix: string): RegExp => new RegExp(`^(?!${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')})`);
-
 interface FoundLayout {
   readonly layout: ClipLayout;
   /** What stands before all names, such as `state_dict.module.` in training checkpoints. */
@@ -264,8 +263,6 @@ function tower(reader: WeightReader, place: string, width: number): TowerShapes 
   return { width, layers, hidden };
 }
 
-/** CLIP's, of every layer norm (spec 1.1). */
-const CLIP_EPSILON = 1e-5;
 /** CLIP's byte-pair vocabulary (spec 1.5). */
 const WHOLE_VOCABULARY = 49408;
 

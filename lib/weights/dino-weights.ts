@@ -9,6 +9,7 @@ import { openTensors } from './open';
 import { parametersOf } from './parameters';
 import { dinoConfiguration } from './spatial-configuration';
 import { SPATIAL_METADATA, storedEpsilon } from './spatial-metadata';
+import { outside } from './name-patterns';
 import { heldInstead } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { WeightReader } from './weight-reader';
@@ -65,7 +66,7 @@ export async function openDinoWeights(source: string, options: OpenDinoOptions =
         found.layout === 'huggingface'
           ? huggingFaceDinoNames(found.prefix, found.isVit)
           : officialNames(found.prefix, (block) => found.places.get(block) ?? String(block)),
-      ignorable: [...DINO_IGNORABLE, ...(found.prefix === '' ? [] : [outside(found.prefix)])],
+      ignorable: [...DINO_IGNORABLE, ...outside(found.prefix)],
     });
     const shapes = readShapes(reader, found);
     // Our own files say all of it.
@@ -104,9 +105,6 @@ interface FoundLayout {
   /** Of HuggingFace's two sets of names the one that DINO was ported to. */
   readonly isVit: boolean;
 }
-
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-const outside = (prefix: string): RegExp => new RegExp(`^(?!${escaped(prefix)})`);
 
 /** Class token and patch projection, under the names of each layout. */
 const MARKS = [

@@ -10,7 +10,7 @@ export const IMAGENET_INPUT: Normalisation = { mean: IMAGENET_MEAN, std: IMAGENE
 /** Metadata key of what weights and prompts say of a network's input, as JSON. */
 export const INPUT_KEY = 'crane.preprocessing';
 
-type Triple = readonly [number, number, number];
+type Triple = Normalisation['mean'];
 
 /** One number for all colours, or three. @throws WeightsError `weights/config` */
 function triple(fields: ConfigurationFields, name: string, isLegal: (value: number) => boolean, expected: string): Triple | undefined {

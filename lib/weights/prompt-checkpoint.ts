@@ -5,6 +5,7 @@ import { rowMajorStrides } from './located-tensors';
 import { openTensors } from './open';
 import { type PickledTensor, pickleStateDict } from './pickle-writer';
 import { type TensorToWrite, writeSafetensors } from './safetensors';
+import { outside } from './name-patterns';
 import { heldInstead, shownName } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { writeTorchArchive } from './torch-archive-writer';
@@ -50,8 +51,7 @@ export async function readPromptCheckpoint(file: string): Promise<PromptCheckpoi
 function readFrom(source: TensorSource): PromptCheckpoint {
   const { prefix, normal, anomalous, deepName } = namesIn(source);
   // Beside the module that learns, training checkpoints hold its optimizer and more.
-  const outside = prefix === '' ? [] : [new RegExp(`^(?!${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')})`)];
-  const reader = new WeightReader(source, { ignorable: [DERIVED, ...outside] });
+  const reader = new WeightReader(source, { ignorable: [DERIVED, ...outside(prefix)] });
   const shape = reader.shapeOf(normal);
   const [contextTokens = 0, width = 0] = shape.slice(-2);
   const count = elementCount(shape);

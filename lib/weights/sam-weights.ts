@@ -8,6 +8,7 @@ import { openTensors } from './open';
 import { parametersOf } from './parameters';
 import { samConfiguration } from './spatial-configuration';
 import { SPATIAL_METADATA, storedEpsilon } from './spatial-metadata';
+import { literal, outside } from './name-patterns';
 import { heldInstead } from './shown-name';
 import type { TensorSource } from './tensor-source';
 import { type NameMapping, WeightReader } from './weight-reader';
@@ -127,11 +128,10 @@ function namesOf(layout: SamLayout, prefix: string): NameMapping {
 /** The rest of SAM, and whatever a training checkpoint keeps outside the network. */
 function ignorableBeside(prefix: string): RegExp[] {
   const around = prefix.replace(/(image_encoder|vision_encoder)\.$/, '');
-  const escaped = around.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   return [
-    new RegExp(`^${escaped}(prompt_encoder|mask_decoder|shared_image_embedding)\\.`),
-    new RegExp(`^${escaped}pixel_(mean|std)$`),
-    ...(around === '' ? [] : [new RegExp(`^(?!${escaped})`)]),
+    new RegExp(`^${literal(around)}(prompt_encoder|mask_decoder|shared_image_embedding)\\.`),
+    new RegExp(`^${literal(around)}pixel_(mean|std)$`),
+    ...outside(around),
   ];
 }
 

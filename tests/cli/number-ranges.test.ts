@@ -47,6 +47,7 @@ test('calls of the library name their options at once, each with what was found'
     code: 'usage/options',
     message: expect.stringMatching(/^`betas\.1` 1: expected less than 1\n`epochs` 0: expected (more than 0|at least 1)$|^`epochs` 0: expected (more than 0|at least 1)[^]*`betas\.1` 1: expected less than 1$/),
   });
+  await expect(runTraining({ auxiliary: 'nowhere', model: { layers: [] } })).rejects.toMatchObject({ message: '`layers` []: expected at least 1 entry' });
   await expect(runTraining({ auxiliary: 'nowhere', model: { sigma: -1 } })).rejects.toMatchObject({ message: '`sigma` -1: expected at least 0' });
   await expect(Crane.load({ backbone: 'nowhere.pt', prompts: 'nowhere.pth', imageSize: 1.5 })).rejects.toMatchObject({ message: '`imageSize` 1.5: expected a whole number' });
   await expect(Crane.load({ backbone: 'nowhere.pt', prompts: 'nowhere.pth', fusion: 'hard' as never })).rejects.toMatchObject({ message: '`fusion` "hard": expected one of soft, logit' });

@@ -18,6 +18,7 @@ test.each([
   ['plain names', 'path,label,mask,category\np/1.png,0,,nut\np/2 ü.PNG,1,m/2.png,nut\np/3.png,1,m/3.png,bolt\n'],
   ['other names, order, quotes, CRLF', 'Mask Path;Object;Image_Path;IS_ANOMALY\r\n;nut;"p/1.png";false\r\nm/2.png;nut;./p/2 ü.PNG;TRUE\r\nm\\3.png;bolt;p\\3.png;yes\r\n'],
   ['words, tabs, another column', 'filename\tcls_name\ttarget\tgt\tnote\np/1.png\tnut\tGood\t\tx\np/2 ü.PNG\tnut\tdefective\tm/2.png\t\np/3.png\tbolt\tNG\tm/3.png\n'],
+  ['lines that end with CR alone', 'path,label,mask,category\rp/1.png,0,,nut\rp/2 ü.PNG,1,m/2.png,nut\rp/3.png,1,m/3.png,bolt\r'],
   ['a split', 'image,split,label,mask,class\np/1.png,test,normal,,nut\np/2 ü.PNG,Test,anomaly,m/2.png,nut\np/3.png,test,anomaly,m/3.png,bolt\np/1.png,train,maybe,,nut\n'],
 ])('%s', async (_, text) => {
   const dataset = await open(text);

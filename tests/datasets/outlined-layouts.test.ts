@@ -72,6 +72,14 @@ describe('yolo', () => {
     expect((await read(await openDataset(root, { allowIncomplete: true })))[0]).toBe(text.includes('crack') ? 'a.jpg anomaly+class 0' : 'a.jpg class 0');
   });
 
+  test('a drawing that is called as a picture is no picture, and no mask is drawn for it', async () => {
+    const drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="6" height="4"><rect width="6" height="4"/></svg>';
+    const outline = '0 0 0 0.5 0 0.5 0.5 0 0.5\n';
+    const root = makeTree({ 'images/a.png': drawing, 'labels/a.txt': outline, 'images/b.jpg': await picture(), 'labels/b.txt': outline });
+    const { problems } = await openDataset(root, { allowIncomplete: true });
+    expect(problems).toContainEqual(expect.objectContaining({ kind: 'unreadable', path: path.join(root, 'images/a.png'), message: expect.stringContaining('a drawing (SVG)') as string }));
+  });
+
   test('a picture that is to be turned is refused, since nothing says whether it was when it was drawn on', async () => {
     const root = makeTree({ 'images/a.jpg': await picture(6), 'labels/a.txt': '0 0 0 1 0 1 1\n' });
     await expect(openDataset(root)).rejects.toThrow(/EXIF orientation 6.*save the picture turned/);

@@ -1,4 +1,4 @@
-import { type Activation, ACTIVATIONS, type ClipSizes, type InputRule } from '../../config';
+import { type Activation, ACTIVATIONS, CLIP_EPSILON, type ClipSizes, type InputRule } from '../../config';
 import { WeightsError } from '../../errors';
 import { ConfigurationFields, parseJsonObject } from '../../weights/configuration';
 import { CLIP_INPUT, storedInput } from '../../weights/input-rule';
@@ -19,7 +19,7 @@ export interface NetworkRecord {
 }
 
 export function networkRecord({ activation, sizes: { vision, text } }: { readonly activation: Activation; readonly sizes: ClipSizes }): NetworkRecord {
-  return { activation, heads: [vision.heads, text.heads], epsilon: [vision.epsilon ?? 1e-5, text.epsilon ?? 1e-5] };
+  return { activation, heads: [vision.heads, text.heads], epsilon: [vision.epsilon ?? CLIP_EPSILON, text.epsilon ?? CLIP_EPSILON] };
 }
 
 /** What the caller asks for, which goes before all that is stored. */

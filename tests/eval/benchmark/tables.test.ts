@@ -102,6 +102,12 @@ describe('while it runs', () => {
     ]);
   });
 
+  test('what was read of a set is a line of its own, and acts on no terminal', () => {
+    let text = '';
+    new LiveTable({ write: (more) => (text += more) }).onNotice('a\u001b[31m: mvtec layout: 3 images');
+    expect(text).toBe('a\\x1b[31m: mvtec layout: 3 images\n');
+  });
+
   test('on a terminal, a table in its place that never outgrows it, and nothing left at the end', () => {
     const writes: string[] = [];
     const live = new LiveTable({ isTTY: true, columns: 60, rows: 12, write: (more) => writes.push(more) });
