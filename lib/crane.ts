@@ -13,27 +13,17 @@ import type { ScoreMap } from './image/map-file';
 import { preprocessImage, type Preprocessing } from './image/preprocess';
 import { resizeMap } from './image/resize-map';
 import type { MemoryClaim } from './memory-budget';
-import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from './methods/crane/backbone';
+import { EMBEDDED_BACKBONE, openBackbone } from './methods/crane/backbone';
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from './methods/crane/build';
-import {
-  AUXILIARY_KEY,
-  BACKBONE_HASH_KEY,
-  BACKBONE_KEY,
-  defaultPrompts,
-  openPrompts,
-  optionsOfPrompts,
-  refuseWithoutPrompts,
-  SPATIAL_HASH_KEY,
-  spatialOfPrompts,
-} from './methods/crane/prompts';
-import { asPromptsWereTrained } from './methods/crane/trained-network';
-import { openSpatial, spatialSourceOf, type OpenSpatialOptions, type SpatialChoice, type SpatialWeights } from './methods/crane/spatial';
 import type { CraneModel } from './methods/crane/model';
+import { openSpatialFor, warningsAboutBackbone, warningsAboutSpatial } from './methods/crane/prompt-origin';
+import { AUXILIARY_KEY, defaultPrompts, openPrompts, optionsOfPrompts, refuseWithoutPrompts } from './methods/crane/prompts';
+import type { SpatialChoice, SpatialWeights } from './methods/crane/spatial';
+import { asPromptsWereTrained } from './methods/crane/trained-network';
 import type { OnProgress } from './progress';
 import { StreamMemory } from './stream-memory';
 import { allowsPrivateUrls } from './web/request';
 import { isOffline } from './weights/download';
-import type { PromptCheckpoint } from './weights/prompt-checkpoint';
 
 /** An image in any form that `detect` takes: besides those of `ImageInput`, a tensor `[H, W, 3]` (int32 0 to 255, or
  * float32 0 to 1). */
@@ -408,48 +398,6 @@ function handled<T>(promise: Promise<T>): Promise<T> {
 function checkedBatchSize(batchSize: number): number {
   if (Number.isInteger(batchSize) && batchSize > 0) return batchSize;
   throw new UsageError('usage/batch-size', `batch size ${batchSize}: expected a whole number of 1 or more`, { found: batchSize });
-}
-
-/** Prompts mean something only with the weights that they were trained on. */
-async function warningsAboutBackbone({ metadata }: PromptCheckpoint, backbone: Backbone): Promise<string[]> {
-  const wanted = metadata[BACKBONE_HASH_KEY];
-  if (wanted === undefined || wanted === (await backbone.sha256())) return [];
-  const made = metadata[BACKBONE_KEY] ?? 'another backbone';
-  return [`The prompts were trained on other weights (${made}, sha256 ${wanted.slice(0, 12)}…) than those of ${backbone.name}; scores may mean little.`];
-}
-
-/** The second vision model that was chosen, or else the one that the prompts were trained with. */
-async function openSpatialFor(prompts: PromptCheckpoint, chosen: SpatialChoice | undefined, access: OpenSpatialOptions): Promise<SpatialWeights | undefined> {
-  const trained = spatialOfPrompts(prompts);
-  const source = spatialSourceOf(chosen ?? trained?.weights ?? trained?.family);
-  if (source === undefined) return undefined;
-  try {
-    return await openSpatial(source, access);
-  } catch (error) {
-    if (chosen !== undefined || !(error instanceof UsageError)) throw error;
-    throw new UsageError(
-      'usage/spatial-missing',
-      `the prompts were trained with ${trained?.family} of ${trained?.weights ?? 'unnamed weights'}, which is not here; ` +
-        "give it with `spatial.weights`, or do without: `spatial: 'none'`",
-      { family: trained?.family, weights: trained?.weights },
-      { cause: error },
-    );
-  }
-}
-
-/** Prompts learn what the features look like, and a second vision model changes that. */
-async function warningsAboutSpatial(prompts: PromptCheckpoint, used: SpatialWeights | undefined): Promise<string[]> {
-  const trained = spatialOfPrompts(prompts);
-  if (trained === undefined) return [];
-  const family = used?.family ?? 'none';
-  if (trained.family !== family) {
-    return [`The prompts were trained with \`spatial: '${trained.family}'\`, but are used with \`spatial: '${family}'\`; scores may mean little.`];
-  }
-  const wanted = prompts.metadata[SPATIAL_HASH_KEY];
-  if (used === undefined || wanted === undefined || wanted === (await used.sha256())) return [];
-  return [
-    `The prompts were trained with other weights of ${family} (${trained.weights ?? 'unnamed'}, sha256 ${wanted.slice(0, 12)}…) than ${used.name}; scores may mean little.`,
-  ];
 }
 
 async function pixelsOf(tensor: tf.Tensor3D): Promise<ImageInput> {

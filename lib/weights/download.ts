@@ -5,6 +5,7 @@ import { makeFolderSync } from '../make-folder';
 import { WeightsError } from '../errors';
 import type { OnProgress } from '../progress';
 import { RefusedUrl, requestWeb, type WebAnswer } from '../web/request';
+import { IdleWatch, Pace } from './transfer-watch';
 
 export interface DownloadOptions {
   /** Lower-case hex that the whole file must have; null or absent: only the length is verified. */
@@ -377,67 +378,6 @@ class Transfer {
         resolve();
       }
     });
-  }
-}
-
-/** Aborts when nothing was heard for a while, or when the caller aborts. */
-class IdleWatch {
-  private readonly controller = new AbortController();
-  private readonly forward = (): void => this.controller.abort(this.outer?.reason);
-  private timer: NodeJS.Timeout;
-
-  constructor(
-    private readonly milliseconds: number,
-    private readonly outer: AbortSignal | undefined,
-  ) {
-    this.timer = this.arm();
-    outer?.addEventListener('abort', this.forward, { once: true });
-    if (outer?.aborted) this.forward();
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  touch(): void {
-    clearTimeout(this.timer);
-    this.timer = this.arm();
-  }
-
-  stop(): void {
-    clearTimeout(this.timer);
-    this.outer?.removeEventListener('abort', this.forward);
-  }
-
-  private arm(): NodeJS.Timeout {
-    return setTimeout(() => this.controller.abort(new Error(`nothing was heard for ${this.milliseconds / 1000} s`)), this.milliseconds);
-  }
-}
-
-/** Whether bytes come fast enough. */
-class Pace {
-  private since = performance.now();
-  private bytes = 0;
-
-  constructor(
-    private readonly leastSpeed: number,
-    private readonly window: number,
-  ) {}
-
-  count(bytes: number): void {
-    this.bytes += bytes;
-  }
-
-  /** @returns undefined where all is well, or what came in the time looked at */
-  tooSlow(): { readonly bytes: number; readonly expected: number; readonly seconds: number } | undefined {
-    const { bytes } = this;
-    const now = performance.now();
-    const seconds = (now - this.since) / 1000;
-    if (seconds * 1000 < this.window) return undefined;
-    const expected = Math.ceil(this.leastSpeed * seconds);
-    if (bytes < expected) return { bytes, expected, seconds };
-    [this.since, this.bytes] = [now, 0];
-    return undefined;
   }
 }
 
