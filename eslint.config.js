@@ -1,7 +1,22 @@
 'use strict';
 const tseslint = require('typescript-eslint');
 
-const NODE_GLOBALS = ['require', 'module', 'exports', 'process', 'console', '__dirname', '__filename', 'Buffer', 'URL', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'fetch'];
+const NODE_GLOBALS = [
+  'require',
+  'module',
+  'exports',
+  'process',
+  'console',
+  '__dirname',
+  '__filename',
+  'Buffer',
+  'URL',
+  'setTimeout',
+  'clearTimeout',
+  'setInterval',
+  'clearInterval',
+  'fetch',
+];
 
 /** Rules for every file: what is a mistake, not what is taste. */
 const mistakes = {
@@ -18,10 +33,25 @@ const mistakes = {
 };
 
 module.exports = tseslint.config(
-  { ignores: ['node_modules/', 'dist/', 'dist.*.tmp/', 'coverage/', '.native/', '.cache/', 'results/', 'datasets/data/', 'checkpoints/runs/'] },
+  {
+    ignores: [
+      'node_modules/',
+      'dist/',
+      'dist.*.tmp/',
+      'coverage/',
+      '.native/',
+      '.cache/',
+      'results/',
+      'datasets/data/',
+      'checkpoints/runs/',
+    ],
+  },
   {
     files: ['**/*.js'],
-    languageOptions: { sourceType: 'commonjs', globals: Object.fromEntries(NODE_GLOBALS.map((name) => [name, 'readonly'])) },
+    languageOptions: {
+      sourceType: 'commonjs',
+      globals: Object.fromEntries(NODE_GLOBALS.map((name) => [name, 'readonly'])),
+    },
     rules: { ...mistakes, 'no-undef': 'error', 'no-unused-vars': ['error', { argsIgnorePattern: '^_' }] },
   },
   {
@@ -34,7 +64,10 @@ module.exports = tseslint.config(
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true },
+      ],
       // Only CommonJS can load what may not be there; its result is `unknown` until it is looked at.
       '@typescript-eslint/no-require-imports': 'off',
       '@typescript-eslint/await-thenable': 'error',
@@ -46,14 +79,22 @@ module.exports = tseslint.config(
     files: ['lib/**/*.ts'],
     rules: {
       'no-console': 'error',
-      'no-restricted-properties': ['error', { object: 'process', property: 'exit', message: 'Throw an error; the commands set the exit code.' }],
-      'no-restricted-imports': ['error', { paths: ['yargs'], patterns: ['**/train/**', '**/eval/**', '**/datasets/**', '**/cli/**'] }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'exit', message: 'Throw an error; the commands set the exit code.' },
+      ],
+      'no-restricted-imports': [
+        'error',
+        { paths: ['yargs'], patterns: ['**/train/**', '**/eval/**', '**/datasets/**', '**/cli/**'] },
+      ],
     },
   },
   {
     // The public names: training is one of them, and is loaded when it is called.
     files: ['lib/index.ts'],
-    rules: { 'no-restricted-imports': ['error', { paths: ['yargs'], patterns: ['**/eval/**', '**/datasets/**', '**/cli/**'] }] },
+    rules: {
+      'no-restricted-imports': ['error', { paths: ['yargs'], patterns: ['**/eval/**', '**/datasets/**', '**/cli/**'] }],
+    },
   },
   {
     files: ['datasets/**/*.ts'],

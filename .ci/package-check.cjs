@@ -5,7 +5,9 @@ const { Crane, train } = require('crane-tfjs');
 async function main() {
   if (typeof Crane?.load !== 'function') throw new Error('require gives no Crane with load()');
   const sharp = require('sharp');
-  const picture = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#808080' } }).png().toBuffer();
+  const picture = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#808080' } })
+    .png()
+    .toBuffer();
   const crane = await Crane.load();
   const { score, map } = await crane.detect(picture);
   crane.dispose();

@@ -16,7 +16,9 @@ nodeModule.enableCompileCache?.();
 // A reader that closes early, such as `| head`, ends the command without a complaint; what else goes wrong is said.
 process.stdout.on('error', (error) => {
   if (error.code === 'EPIPE') process.exit(0);
-  process.stderr.write(`Standard output cannot be written (${error.code ?? error.message}), so the results are not complete. Check the space left where it goes to.\n`);
+  process.stderr.write(
+    `Standard output cannot be written (${error.code ?? error.message}), so the results are not complete. Check the space left where it goes to.\n`,
+  );
   process.exit(1);
 });
 // There is no other place to complain to.

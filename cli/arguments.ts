@@ -22,7 +22,12 @@ export function joinDashes(argv: readonly string[]): string[] {
     const before = argv[index - 1];
     if (word !== '-') joined.push(word);
     else if (before !== undefined && /^--[^=]+$/.test(before)) joined[joined.length - 1] = `${before}=-`;
-    else throw new UsageError('usage/dash', 'A lone "-" means standard output after an option, as in --json -; standard input is not read. Give files, folders or URLs.', {});
+    else
+      throw new UsageError(
+        'usage/dash',
+        'A lone "-" means standard output after an option, as in --json -; standard input is not read. Give files, folders or URLs.',
+        {},
+      );
   }
   return [...joined, ...argv.slice(end + 1).map((name) => (name.startsWith('-') ? `./${name}` : name))];
 }
@@ -32,19 +37,33 @@ export function joinDashes(argv: readonly string[]): string[] {
  * @param argv as typed, for the messages
  * @throws UsageError naming the option, what was found and what was expected
  */
-export function checkArguments(args: Readonly<Record<string, unknown>>, declared: DeclaredOptions, argv: readonly string[]): void {
+export function checkArguments(
+  args: Readonly<Record<string, unknown>>,
+  declared: DeclaredOptions,
+  argv: readonly string[],
+): void {
   for (const [name, value] of Object.entries(args)) {
     if (name === '_' || name === '--' || declared.array.includes(name) || !(name in declared.key)) continue;
     if (value === undefined && !argv.includes(`--${name}`)) continue;
     if (Array.isArray(value)) {
-      throw new UsageError('usage/repeated', `--${name} is given ${value.length} times (${value.join(', ')}). Give it once; a list is written with commas.`, { option: name, found: value });
+      throw new UsageError(
+        'usage/repeated',
+        `--${name} is given ${value.length} times (${value.join(', ')}). Give it once; a list is written with commas.`,
+        { option: name, found: value },
+      );
     }
     if (declared.number.includes(name) && (typeof value !== 'number' || Number.isNaN(value))) {
-      throw new UsageError('usage/number', `--${name}${typed(name, argv)}: a number was expected.`, { option: name, found: value });
+      throw new UsageError('usage/number', `--${name}${typed(name, argv)}: a number was expected.`, {
+        option: name,
+        found: value,
+      });
     }
     if (declared.number.includes(name) && typeof value === 'number') checkRange(name, value);
     if (declared.string.includes(name) && (value === '' || typeof value !== 'string')) {
-      throw new UsageError('usage/value', `--${name} needs a value after it. See --help.`, { option: name, found: value });
+      throw new UsageError('usage/value', `--${name} needs a value after it. See --help.`, {
+        option: name,
+        found: value,
+      });
     }
   }
 }
@@ -67,11 +86,14 @@ export function unknownOption(message: string, declared: DeclaredOptions, argv: 
   const known = Object.keys(declared.key).filter((name) => !/[A-Z]/.test(name) && !/^\$|^_$/.test(name));
   const spelt = [...new Set(unknown.map((name) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)))];
   const parts = spelt.map((name) => {
-    const wasTyped = argv.some((word) => word.replace(/^-+/, '').replace(/^no-/, '').split('=')[0]?.toLowerCase() === name.toLowerCase());
+    const wasTyped = argv.some(
+      (word) => word.replace(/^-+/, '').replace(/^no-/, '').split('=')[0]?.toLowerCase() === name.toLowerCase(),
+    );
     const isWord = argv.includes(name);
     const hint = isWord ? undefined : nearestName(name, known);
     const dashes = isWord ? '' : name.length === 1 ? '-' : '--';
-    const place = wasTyped || isWord || !argv.some((word) => word.startsWith('--config')) ? '' : ' in the --config file';
+    const place =
+      wasTyped || isWord || !argv.some((word) => word.startsWith('--config')) ? '' : ' in the --config file';
     return `${dashes}${name}${place}${hint === undefined ? '' : ` (did you mean --${hint}?)`}`;
   });
   const what = unknown.every((name) => argv.includes(name)) ? 'argument' : 'option';

@@ -8,7 +8,11 @@ interface CacheArguments {
   readonly json: boolean;
 }
 
-const json = { type: 'boolean', default: false, describe: 'One JSON value on standard output instead of text' } as const;
+const json = {
+  type: 'boolean',
+  default: false,
+  describe: 'One JSON value on standard output instead of text',
+} as const;
 
 const showCommand: CommandModule<object, CacheArguments> = {
   command: ['show', '$0'],
@@ -16,14 +20,27 @@ const showCommand: CommandModule<object, CacheArguments> = {
   builder: { json },
   handler: (args) => {
     const folder = featureFolder();
-    const spaces = featureSpaces(folder).map(({ used, ...space }) => ({ ...space, used: new Date(used).toISOString() }));
+    const spaces = featureSpaces(folder).map(({ used, ...space }) => ({
+      ...space,
+      used: new Date(used).toISOString(),
+    }));
     const bytes = spaces.reduce((sum, space) => sum + space.bytes, 0);
     if (args.json) return printJson({ folder, bytes, spaces });
     print(`${folder}: ${formatBytes(bytes)} of features of images, kept for the next training on them`);
     if (spaces.length === 0) return;
-    const rows = spaces.map((space) => [path.basename(space.folder).slice(0, 8), ...encoderOf(space.description), formatBytes(space.bytes), space.used.slice(0, 16).replace('T', ' ')]);
+    const rows = spaces.map((space) => [
+      path.basename(space.folder).slice(0, 8),
+      ...encoderOf(space.description),
+      formatBytes(space.bytes),
+      space.used.slice(0, 16).replace('T', ' '),
+    ]);
     const columns = ['folder', 'backbone', 'image size', 'guide', 'size', 'last used (UTC)'];
-    print(`\n${formatTable(columns.map((title) => ({ title, align: title.endsWith('size') ? 'right' : 'left' })), rows)}`);
+    print(
+      `\n${formatTable(
+        columns.map((title) => ({ title, align: title.endsWith('size') ? 'right' : 'left' })),
+        rows,
+      )}`,
+    );
     print('\nWhat is not used for longest goes first where --cache-size is reached; `crane cache clear` removes all.');
   },
 };
@@ -35,7 +52,9 @@ const clearCommand: CommandModule<object, CacheArguments> = {
   handler: async (args) => {
     const { removed, kept } = await clearFeatureCache();
     if (args.json) return printJson({ removed, kept });
-    print(`${formatBytes(removed)} removed${kept > 0 ? `; ${formatBytes(kept)} stay, since a training uses them` : ''}`);
+    print(
+      `${formatBytes(removed)} removed${kept > 0 ? `; ${formatBytes(kept)} stay, since a training uses them` : ''}`,
+    );
   },
 };
 
@@ -49,6 +68,9 @@ export const cacheCommand: CommandModule = {
 
 /** Backbone, image size and second vision model of a space. */
 function encoderOf(description: Readonly<Record<string, unknown>> | null): string[] {
-  const { backbone = '?', options = {} } = (description ?? {}) as { backbone?: string; options?: { imageSize?: number; spatial?: string } };
+  const { backbone = '?', options = {} } = (description ?? {}) as {
+    backbone?: string;
+    options?: { imageSize?: number; spatial?: string };
+  };
   return [`sha256 ${backbone.slice(0, 8)}`, String(options.imageSize ?? '?'), options.spatial ?? '?'];
 }

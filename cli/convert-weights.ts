@@ -12,7 +12,14 @@ import { dinoMetadata, openDinoWeights } from '../lib/weights/dino-weights';
 import { elementCount, isInteger } from '../lib/weights/elements';
 import { INPUT_KEY } from '../lib/weights/input-rule';
 import { openTensorsSync } from '../lib/weights/open';
-import { readPromptCheckpoint, referenceBuffers, writePromptCheckpoint, writeReferencePrompts, type PromptCheckpoint, type ReferenceBuffers } from '../lib/weights/prompt-checkpoint';
+import {
+  readPromptCheckpoint,
+  referenceBuffers,
+  writePromptCheckpoint,
+  writeReferencePrompts,
+  type PromptCheckpoint,
+  type ReferenceBuffers,
+} from '../lib/weights/prompt-checkpoint';
 import { openSamWeights, samMetadata } from '../lib/weights/sam-weights';
 import { writeSafetensors, type TensorToWrite } from '../lib/weights/safetensors';
 import type { LeftOut, TensorEntry, TensorSource } from '../lib/weights/tensor-source';
@@ -58,8 +65,16 @@ export interface Converted {
  */
 export async function convertWeights(from: string, to: string, options: ConvertOptions = {}): Promise<Converted> {
   const suffix = /\.(safetensors|pth)$/i.exec(to)?.[1]?.toLowerCase();
-  if (suffix === undefined) throw new UsageError('usage/suffix', `${to} has no suffix that can be written: expected .safetensors, or .pth for prompts`, { to });
-  if (fs.existsSync(to) && !options.force) throw new UsageError('usage/exists', `${to} is there already. Give another name, or --force to replace it.`, { to });
+  if (suffix === undefined)
+    throw new UsageError(
+      'usage/suffix',
+      `${to} has no suffix that can be written: expected .safetensors, or .pth for prompts`,
+      { to },
+    );
+  if (fs.existsSync(to) && !options.force)
+    throw new UsageError('usage/exists', `${to} is there already. Give another name, or --force to replace it.`, {
+      to,
+    });
   removeLeftovers(path.dirname(path.resolve(to)), path.basename(to));
   const notes: string[] = [];
   const source = openTensorsSync(from);
@@ -68,10 +83,15 @@ export async function convertWeights(from: string, to: string, options: ConvertO
       refuseTypeOfPrompts(options.dtype);
       const checkpoint = await readPromptCheckpoint(from);
       if (suffix === 'pth') notes.push(...lostWithMetadata(checkpoint));
-      if (suffix === 'pth') writeReferencePrompts(to, checkpoint, await buffersFor(source, checkpoint, options.backbone));
+      if (suffix === 'pth')
+        writeReferencePrompts(to, checkpoint, await buffersFor(source, checkpoint, options.backbone));
       else writePromptCheckpoint(to, checkpoint);
     } else if (suffix === 'pth') {
-      throw new UsageError('usage/suffix', `${from} holds no prompts, and only prompts are written as .pth: give a name that ends in .safetensors`, { from, to });
+      throw new UsageError(
+        'usage/suffix',
+        `${from} holds no prompts, and only prompts are written as .pth: give a name that ends in .safetensors`,
+        { from, to },
+      );
     } else {
       const { metadata, guesses } = await metadataOf(from, source, options.network);
       notes.push(...guesses);
@@ -94,7 +114,9 @@ export async function convertWeights(from: string, to: string, options: ConvertO
 
 function refuseTypeOfPrompts(dtype: StoredType = 'keep'): void {
   if (dtype === 'keep' || dtype === 'float32') return;
-  throw new UsageError('usage/dtype', `--dtype ${dtype}: prompts are stored as float32; leave the option out`, { found: dtype });
+  throw new UsageError('usage/dtype', `--dtype ${dtype}: prompts are stored as float32; leave the option out`, {
+    found: dtype,
+  });
 }
 
 function holdsPrompts(source: TensorSource): boolean {
@@ -102,8 +124,14 @@ function holdsPrompts(source: TensorSource): boolean {
 }
 
 /** Parts of a `.pth` that follow from the backbone: taken from the file where it has them, else from the backbone. */
-async function buffersFor(source: TensorSource, checkpoint: PromptCheckpoint, backbone: string | undefined): Promise<{ normal: ReferenceBuffers; anomalous: ReferenceBuffers }> {
-  const prefix = [...source.entries.keys()].find((name) => name.endsWith('token_prefix_pos'))?.slice(0, -'token_prefix_pos'.length);
+async function buffersFor(
+  source: TensorSource,
+  checkpoint: PromptCheckpoint,
+  backbone: string | undefined,
+): Promise<{ normal: ReferenceBuffers; anomalous: ReferenceBuffers }> {
+  const prefix = [...source.entries.keys()]
+    .find((name) => name.endsWith('token_prefix_pos'))
+    ?.slice(0, -'token_prefix_pos'.length);
   if (prefix !== undefined) {
     const stored = (state: string): ReferenceBuffers => ({
       prefix: source.read(`${prefix}token_prefix_${state}`),
@@ -113,14 +141,22 @@ async function buffersFor(source: TensorSource, checkpoint: PromptCheckpoint, ba
     return { normal: stored('pos'), anomalous: stored('neg') };
   }
   if (backbone === undefined) {
-    throw new UsageError('usage/backbone', `a .pth file also stores the backbone's embeddings of the fixed words, and ${source.path} has only the prompts: name the backbone with --backbone`, { path: source.path });
+    throw new UsageError(
+      'usage/backbone',
+      `a .pth file also stores the backbone's embeddings of the fixed words, and ${source.path} has only the prompts: name the backbone with --backbone`,
+      { path: source.path },
+    );
   }
   const clip = await openClipWeights(await resolveWeights(backbone, 'backbone'));
   try {
     const embedding = embeddingRows(clip, checkpoint.width, backbone);
     const placeholders = Array.from({ length: checkpoint.contextTokens }, () => 'X').join(' ');
     const of = (words: string): ReferenceBuffers =>
-      referenceBuffers(ClipTokenizer.embedded().tokenize(`${placeholders} ${words}`, { contextLength: clip.sizes.text.contextLength }), checkpoint.contextTokens, embedding);
+      referenceBuffers(
+        ClipTokenizer.embedded().tokenize(`${placeholders} ${words}`, { contextLength: clip.sizes.text.contextLength }),
+        checkpoint.contextTokens,
+        embedding,
+      );
     return { normal: of('object.'), anomalous: of('damaged object.') };
   } finally {
     clip.close();
@@ -128,15 +164,28 @@ async function buffersFor(source: TensorSource, checkpoint: PromptCheckpoint, ba
 }
 
 /** Rows of the backbone's token table by vocabulary id, `[width]` each. */
-function embeddingRows(clip: Awaited<ReturnType<typeof openClipWeights>>, width: number, backbone: string): (id: number) => Float32Array {
+function embeddingRows(
+  clip: Awaited<ReturnType<typeof openClipWeights>>,
+  width: number,
+  backbone: string,
+): (id: number) => Float32Array {
   const [rows = 0, found = 0] = clip.reader.shapeOf('token_embedding.weight');
   if (found !== width) {
-    throw new WeightsError('weights/shape', `the prompts are ${width} wide and ${backbone} embeds words in ${found}: it is not the backbone that they were trained on`, { expected: width, found });
+    throw new WeightsError(
+      'weights/shape',
+      `the prompts are ${width} wide and ${backbone} embeds words in ${found}: it is not the backbone that they were trained on`,
+      { expected: width, found },
+    );
   }
   const table = clip.reader.take('token_embedding.weight', [rows, width]);
   return (id) => {
     const row = clip.tokenIds ? clip.tokenIds.indexOf(id) : id;
-    if (row < 0 || row >= rows) throw new WeightsError('weights/vocabulary', `${backbone} has no embedding for token ${id}, which every prompt needs`, { token: id });
+    if (row < 0 || row >= rows)
+      throw new WeightsError(
+        'weights/vocabulary',
+        `${backbone} has no embedding for token ${id}, which every prompt needs`,
+        { token: id },
+      );
     return table.slice(row * width, (row + 1) * width);
   };
 }
@@ -159,11 +208,18 @@ async function metadataOf(from: string, source: TensorSource, network: OpenClipO
       clip.close();
     }
     await refuseOtherVocabulary(from);
-    return { metadata: { ...source.metadata, ...clipMetadata(clip.sizes, clip.activation, clip.layout, clip.input) }, guesses: clip.guesses };
+    return {
+      metadata: { ...source.metadata, ...clipMetadata(clip.sizes, clip.activation, clip.layout, clip.input) },
+      guesses: clip.guesses,
+    };
   }
   const dino = await unlessOther(() => openDinoWeights(from), 'weights/not-dino', 'weights/heads');
   dino?.close();
-  if (dino !== undefined) return { metadata: { ...source.metadata, ...dinoMetadata(dino.family, dino.sizes, dino.normalisation) }, guesses: [] };
+  if (dino !== undefined)
+    return {
+      metadata: { ...source.metadata, ...dinoMetadata(dino.family, dino.sizes, dino.normalisation) },
+      guesses: [],
+    };
   const sam = await unlessOther(() => openSamWeights(from), 'weights/not-sam');
   sam?.close();
   return { metadata: { ...source.metadata, ...(sam && samMetadata(sam.sizes, sam.normalisation)) }, guesses: [] };
@@ -183,27 +239,47 @@ async function unlessOther<T>(open: () => Promise<T>, ...codes: readonly string[
 async function refuseOtherVocabulary(from: string): Promise<void> {
   if (!hasVocabulary(from)) return;
   const [theirs, ours] = [await ClipTokenizer.fromFolder(from), ClipTokenizer.embedded()];
-  const tokens = (tokenizer: ClipTokenizer): string => JSON.stringify([tokenizer.startToken, tokenizer.endToken, ...[NORMAL_WORDS, ANOMALOUS_WORDS].map((words) => [...tokenizer.encode(words)])]);
+  const tokens = (tokenizer: ClipTokenizer): string =>
+    JSON.stringify([
+      tokenizer.startToken,
+      tokenizer.endToken,
+      ...[NORMAL_WORDS, ANOMALOUS_WORDS].map((words) => [...tokenizer.encode(words)]),
+    ]);
   if (tokens(theirs) === tokens(ours)) return;
-  throw new WeightsError('weights/vocabulary', `${from} has a vocabulary of its own, which a single file cannot carry; use the folder as it is`, { path: from });
+  throw new WeightsError(
+    'weights/vocabulary',
+    `${from} has a vocabulary of its own, which a single file cannot carry; use the folder as it is`,
+    { path: from },
+  );
 }
 
 /** The reference's files have no place for what prompts say of themselves. */
 function lostWithMetadata({ metadata }: PromptCheckpoint): string[] {
   const kept = [INPUT_KEY, NETWORK_KEY, 'crane.options'].filter((key) => key in metadata);
-  return kept.length === 0 ? [] : [`The .pth file cannot keep what the prompts say of themselves (${kept.join(', ')}): give the same options where it is used.`];
+  return kept.length === 0
+    ? []
+    : [
+        `The .pth file cannot keep what the prompts say of themselves (${kept.join(', ')}): give the same options where it is used.`,
+      ];
 }
 
-function writeAll(source: TensorSource, to: string, metadata: Readonly<Record<string, string>>, options: ConvertOptions): void {
+function writeAll(
+  source: TensorSource,
+  to: string,
+  metadata: Readonly<Record<string, string>>,
+  options: ConvertOptions,
+): void {
   const task = 'convert';
   const total = source.entries.size;
   options.onProgress?.({ kind: 'start', task, total, unit: 'steps' });
   let done = 0;
-  const counted = <T>(read: () => T): (() => T) => () => {
-    const data = read();
-    options.onProgress?.({ kind: 'advance', task, done: ++done, total });
-    return data;
-  };
+  const counted =
+    <T>(read: () => T): (() => T) =>
+    () => {
+      const data = read();
+      options.onProgress?.({ kind: 'advance', task, done: ++done, total });
+      return data;
+    };
   refuseSpread(source);
   // Without a prototype, so that any name is only a name.
   const tensors = Object.create(null) as Record<string, TensorToWrite>;
@@ -211,7 +287,9 @@ function writeAll(source: TensorSource, to: string, metadata: Readonly<Record<st
     const { name, shape } = entry;
     const dtype = storedType(entry, options.dtype ?? 'keep');
     tensors[name] =
-      dtype === 'int32' ? { dtype, shape, data: counted(() => source.readIntegers(name)) } : { dtype, shape, data: counted(() => source.read(name)) };
+      dtype === 'int32'
+        ? { dtype, shape, data: counted(() => source.readIntegers(name)) }
+        : { dtype, shape, data: counted(() => source.read(name)) };
   }
   writeSafetensors(to, tensors, metadata);
   options.onProgress?.({ kind: 'done', task });
@@ -225,14 +303,20 @@ function refuseSpread(source: TensorSource): void {
   const values = [...source.entries.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const stored = storedBytes(source.path);
   if (4 * values <= Math.max(4 * MOST_REPEATED * stored, ALWAYS_WRITTEN)) return;
-  throw new WeightsError('weights/limit', `${source.path} has ${stored} bytes, but the shapes of its tensors take ${values} values: it spreads a few over many, and is not written out`, { path: source.path, values, stored });
+  throw new WeightsError(
+    'weights/limit',
+    `${source.path} has ${stored} bytes, but the shapes of its tensors take ${values} values: it spreads a few over many, and is not written out`,
+    { path: source.path, values, stored },
+  );
 }
 
 /** Length of a file, or of all in a folder. */
 function storedBytes(place: string): number {
   const stat = fs.statSync(place);
   if (!stat.isDirectory()) return stat.size;
-  return fs.readdirSync(place).reduce((sum, name) => sum + (fs.statSync(path.join(place, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+  return fs
+    .readdirSync(place)
+    .reduce((sum, name) => sum + (fs.statSync(path.join(place, name), { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
 /** Integers stay integers, whatever type is asked for the numbers. */

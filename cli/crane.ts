@@ -83,7 +83,13 @@ const SUBCOMMANDS: readonly Subcommand[] = [
 ];
 
 /** Errors that say that the command line names something that is not there or not of the kind. */
-const WRONG_USE = new Set(['dataset/folder-missing', 'dataset/absent', 'dataset/layout', 'dataset/unlabelled', 'backend/unknown']);
+const WRONG_USE = new Set([
+  'dataset/folder-missing',
+  'dataset/absent',
+  'dataset/layout',
+  'dataset/unlabelled',
+  'backend/unknown',
+]);
 
 /**
  * Runs one command line.
@@ -110,15 +116,28 @@ function exitCodeOf(error: unknown): number {
 
 async function parserFor(argv: readonly string[]): Promise<Argv> {
   const asked = argv[0];
-  if (asked !== undefined && !asked.startsWith('-') && !SUBCOMMANDS.some(({ name }) => name === asked)) throw unknownCommand(asked);
+  if (asked !== undefined && !asked.startsWith('-') && !SUBCOMMANDS.some(({ name }) => name === asked))
+    throw unknownCommand(asked);
   const parser: Argv = yargs([...argv])
     .scriptName('crane')
     .locale('en')
-    .usage('$0 <command> [options]\n\nZero-shot anomaly detection: finds defects in images of things it has never seen.')
+    .usage(
+      '$0 <command> [options]\n\nZero-shot anomaly detection: finds defects in images of things it has never seen.',
+    )
     .version(packageVersion())
-    .option('verbose', { type: 'boolean', default: false, global: true, describe: 'TensorFlow log lines, and stack traces of errors' })
+    .option('verbose', {
+      type: 'boolean',
+      default: false,
+      global: true,
+      describe: 'TensorFlow log lines, and stack traces of errors',
+    })
     .option('offline', { type: 'boolean', default: false, global: true, describe: 'Use no network' })
-    .option('allow-private-urls', { type: 'boolean', default: false, global: true, describe: 'Download from machines of private networks too' })
+    .option('allow-private-urls', {
+      type: 'boolean',
+      default: false,
+      global: true,
+      describe: 'Download from machines of private networks too',
+    })
     .middleware((args) => {
       if (args.offline) process.env['CRANE_OFFLINE'] = '1';
       if (args.allowPrivateUrls) process.env['CRANE_ALLOW_PRIVATE_URLS'] = '1';
@@ -131,7 +150,9 @@ async function parserFor(argv: readonly string[]): Promise<Argv> {
     .wrap(Math.min(100, process.stdout.columns || 80))
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
-      throw error !== undefined && error.name !== 'YError' ? error : wrongArguments(error?.message ?? message, parser, argv);
+      throw error !== undefined && error.name !== 'YError'
+        ? error
+        : wrongArguments(error?.message ?? message, parser, argv);
     });
   for (const { name, describe, load } of SUBCOMMANDS) {
     parser.command(name === asked ? asModule(await load()) : { command: name, describe, handler: () => undefined });
@@ -143,7 +164,11 @@ function unknownCommand(asked: string): UsageError {
   const known = SUBCOMMANDS.map(({ name }) => name);
   const near = nearestName(asked, known);
   const hint = near === undefined ? '' : ` Did you mean "${near}"?`;
-  return new UsageError('usage/command', `There is no command "${asked}".${hint} The commands are ${known.join(', ')}.`, { found: asked, expected: known });
+  return new UsageError(
+    'usage/command',
+    `There is no command "${asked}".${hint} The commands are ${known.join(', ')}.`,
+    { found: asked, expected: known },
+  );
 }
 
 function wrongArguments(found: string | null, parser: Argv, argv: readonly string[]): UsageError {
@@ -151,7 +176,10 @@ function wrongArguments(found: string | null, parser: Argv, argv: readonly strin
   if (/^Not enough non-option arguments/.test(message)) message = 'Something is missing after the command.';
   if (/^Invalid JSON config file/.test(message)) message = '--config needs the name of one YAML or JSON file after it.';
   const command = argv.slice(0, 1).filter((word) => !word.startsWith('-'));
-  return new UsageError('usage/arguments', `${message.trimEnd()}\nSee \`${['crane', ...command, '--help'].join(' ')}\`.`);
+  return new UsageError(
+    'usage/arguments',
+    `${message.trimEnd()}\nSee \`${['crane', ...command, '--help'].join(' ')}\`.`,
+  );
 }
 
 /** yargs has this, but its types do not tell. */
@@ -176,7 +204,9 @@ function systemSentence(error: unknown): string | undefined {
   const { code, syscall, path: file } = error as NodeJS.ErrnoException;
   if (code === undefined || syscall === undefined || file === undefined) return undefined;
   const reason = SYSTEM_REASONS[code];
-  return reason === undefined ? undefined : `${shownInLine(file)}: ${reason} (${code}). Check the place, its rights and the space left; CRANE_CACHE names another cache folder, CRANE_DATA another folder for sets.`;
+  return reason === undefined
+    ? undefined
+    : `${shownInLine(file)}: ${reason} (${code}). Check the place, its rights and the space left; CRANE_CACHE names another cache folder, CRANE_DATA another folder for sets.`;
 }
 
 const SYSTEM_REASONS: Readonly<Record<string, string>> = {

@@ -16,7 +16,10 @@ export interface ClipDescription {
  * Says which CLIP a file or folder holds and how it is used; undefined for files of anything else. A file that looks like
  * one but cannot be used gives the reason instead.
  */
-export async function describeClip(file: string, options: OpenClipOptions): Promise<ClipDescription | { readonly problem: string } | undefined> {
+export async function describeClip(
+  file: string,
+  options: OpenClipOptions,
+): Promise<ClipDescription | { readonly problem: string } | undefined> {
   try {
     const weights = await openClipWeights(file, options);
     try {
@@ -33,7 +36,11 @@ export async function describeClip(file: string, options: OpenClipOptions): Prom
   }
 }
 
-function inWords({ vision, text, embedDimension }: ClipSizes, activation: Activation, { resize, mean, std }: InputRule): string {
+function inWords(
+  { vision, text, embedDimension }: ClipSizes,
+  activation: Activation,
+  { resize, mean, std }: InputRule,
+): string {
   const side = vision.patchSize * vision.gridSize;
   return [
     `CLIP: vision tower ${towerInWords(vision)}, patches of ${vision.patchSize} px, made for ${vision.gridSize} x ${vision.gridSize} of them (${side} px)`,
@@ -45,6 +52,9 @@ function inWords({ vision, text, embedDimension }: ClipSizes, activation: Activa
 }
 
 function towerInWords({ layers, width, heads, hidden, epsilon }: TransformerSizes): string {
-  const unusual = [...(hidden === undefined ? [] : [`${hidden} channels between its feed-forward layers`]), ...(epsilon === undefined ? [] : [`epsilon ${epsilon}`])];
+  const unusual = [
+    ...(hidden === undefined ? [] : [`${hidden} channels between its feed-forward layers`]),
+    ...(epsilon === undefined ? [] : [`epsilon ${epsilon}`]),
+  ];
   return `of ${layers} block${layers === 1 ? '' : 's'} of ${width} channels in ${heads} head${heads === 1 ? '' : 's'}${unusual.length > 0 ? ` (${unusual.join(', ')})` : ''}`;
 }

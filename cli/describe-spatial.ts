@@ -17,7 +17,9 @@ export interface SpatialDescription {
  * Says which vision model a file or folder holds and of which sizes; undefined for files of anything else. A file that
  * looks like one but is not whole gives the reason instead.
  */
-export async function describeSpatial(file: string): Promise<SpatialDescription | { readonly problem: string } | undefined> {
+export async function describeSpatial(
+  file: string,
+): Promise<SpatialDescription | { readonly problem: string } | undefined> {
   const openings = [
     { open: () => openDinoWeights(file), headsAreKnown: true },
     { open: () => openDinoWeights(file, { heads: 1 }), headsAreKnown: false },
@@ -28,10 +30,16 @@ export async function describeSpatial(file: string): Promise<SpatialDescription 
       const weights = await open();
       weights.close();
       const { heads, ...sizes } = weights.sizes;
-      return { family: weights.family, sizes: headsAreKnown ? { heads, ...sizes } : sizes, normalisation: weights.normalisation, text: inWords(weights, headsAreKnown) };
+      return {
+        family: weights.family,
+        sizes: headsAreKnown ? { heads, ...sizes } : sizes,
+        normalisation: weights.normalisation,
+        text: inWords(weights, headsAreKnown),
+      };
     } catch (error) {
       if (!(error instanceof WeightsError)) throw error;
-      if (!['weights/not-dino', 'weights/not-sam', 'weights/heads'].includes(error.code)) return { problem: error.message };
+      if (!['weights/not-dino', 'weights/not-sam', 'weights/heads'].includes(error.code))
+        return { problem: error.message };
     }
   }
   return undefined;
@@ -45,7 +53,9 @@ function unusual({ sizes: { epsilon }, normalisation: { mean, std } }: DinoWeigh
 
 function inWords(weights: DinoWeights | SamWeights, headsAreKnown: boolean): string {
   const { width, layers, heads, patchSize, gridSize } = weights.sizes;
-  const inHeads = headsAreKnown ? `${heads} head${heads === 1 ? '' : 's'}` : 'a number of heads that the file does not say';
+  const inHeads = headsAreKnown
+    ? `${heads} head${heads === 1 ? '' : 's'}`
+    : 'a number of heads that the file does not say';
   const common = `${layers} blocks of ${width} channels in ${inHeads}, patches of ${patchSize} px, made for ${gridSize} x ${gridSize} of them (${gridSize * patchSize} px)${unusual(weights)}`;
   if (weights.family === 'sam') {
     const { windowSize, globalBlocks, channels } = weights.sizes;

@@ -39,19 +39,57 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
     withExamples(
       modelOptions(
         argv
-          .positional('images', { type: 'string', array: true, default: [], defaultDescription: 'none', describe: 'images, folders, patterns or URLs' })
-          .option('watch', { type: 'string', describe: 'folder whose images are scored as they arrive, until Ctrl-C', group: 'Detection:' })
-          .option('new-only', { type: 'boolean', describe: 'with --watch: leave out the images that are there already', group: 'Detection:' })
+          .positional('images', {
+            type: 'string',
+            array: true,
+            default: [],
+            defaultDescription: 'none',
+            describe: 'images, folders, patterns or URLs',
+          })
+          .option('watch', {
+            type: 'string',
+            describe: 'folder whose images are scored as they arrive, until Ctrl-C',
+            group: 'Detection:',
+          })
+          .option('new-only', {
+            type: 'boolean',
+            describe: 'with --watch: leave out the images that are there already',
+            group: 'Detection:',
+          })
           .option('out', { type: 'string', describe: 'folder for maps and overlays', group: 'Detection:' })
-          .option('save', { type: 'string', defaultDescription: 'overlay', describe: `what to write to --out: any of ${MAP_FORMS.join(',')}`, group: 'Detection:' })
-          .option('threshold', { type: 'number', describe: 'anomaly threshold, 0 to 1: for masks and contours', group: 'Detection:' })
-          .option('per-image-scale', { type: 'boolean', default: false, describe: "colours from each map's own least to greatest", group: 'Detection:' })
-          .option('json', { type: 'string', describe: 'file for one JSON object per image, - for standard output', group: 'Detection:' }),
+          .option('save', {
+            type: 'string',
+            defaultDescription: 'overlay',
+            describe: `what to write to --out: any of ${MAP_FORMS.join(',')}`,
+            group: 'Detection:',
+          })
+          .option('threshold', {
+            type: 'number',
+            describe: 'anomaly threshold, 0 to 1: for masks and contours',
+            group: 'Detection:',
+          })
+          .option('per-image-scale', {
+            type: 'boolean',
+            default: false,
+            describe: "colours from each map's own least to greatest",
+            group: 'Detection:',
+          })
+          .option('json', {
+            type: 'string',
+            describe: 'file for one JSON object per image, - for standard output',
+            group: 'Detection:',
+          }),
       ),
       [
         ['score one image and write an overlay', 'crane detect part.png --out results'],
-        ['a whole folder, with maps and scores for programs', 'crane detect line-3/ --out results --save overlay,npy --json scores.jsonl'],
-        ['a folder that a camera writes to, the model kept warm', 'crane detect --watch incoming/ --out results --json -'],
+        [
+          'a whole folder, with maps and scores for programs',
+          'crane detect line-3/ --out results --save overlay,npy --json scores.jsonl',
+        ],
+        [
+          'a folder that a camera writes to, the model kept warm',
+          'crane detect --watch incoming/ --out results --json -',
+        ],
       ],
     ) as never,
   handler: async (args) => {
@@ -64,19 +102,20 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
   if (watches(args)) return watch(args, options);
   const forms = formsFrom(args);
   const inputs = args.images.flatMap(expand);
-  if (inputs.every(({ error }) => error !== undefined)) throw new UsageError('usage/empty-folder', inputs.map(({ error }) => error).join('\n'), {});
+  if (inputs.every(({ error }) => error !== undefined))
+    throw new UsageError('usage/empty-folder', inputs.map(({ error }) => error).join('\n'), {});
   if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
   let files: MapFile[][] | undefined;
   if (args.out !== undefined) {
     prepareFolder('--out', args.out);
-    files = planMapFiles(inputs.map(({ source }) => source), args.out, forms);
+    files = planMapFiles(
+      inputs.map(({ source }) => source),
+      args.out,
+      forms,
+    );
   }
   return interruptible(async (signal) => {
-    const crane = await Crane.load({
-      ...options,
-      onProgress: createProgressReporter(process.stderr),
-      signal,
-    });
+    const crane = await Crane.load({ ...options, onProgress: createProgressReporter(process.stderr), signal });
     const lines = args.json === undefined ? undefined : openJsonLines('--json', args.json);
     try {
       crane.description.warnings.forEach((warning) => say(warning));
@@ -97,11 +136,19 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
 function watches(args: DetectArguments): args is DetectArguments & { watch: string } {
   if (args.watch !== undefined) {
     if (args.images.length === 0) return true;
-    throw new UsageError('usage/watch', `--watch ${args.watch} scores what arrives in that folder; leave out ${args.images.join(', ')}, or the option.`, { watch: args.watch, images: args.images });
+    throw new UsageError(
+      'usage/watch',
+      `--watch ${args.watch} scores what arrives in that folder; leave out ${args.images.join(', ')}, or the option.`,
+      { watch: args.watch, images: args.images },
+    );
   }
   if (args.newOnly === true) throw new UsageError('usage/watch', '--new-only belongs to --watch DIR.', {});
   if (args.images.length > 0) return false;
-  throw new UsageError('usage/arguments', 'Something is missing after the command: images, folders or URLs, or --watch DIR.\nSee `crane detect --help`.', {});
+  throw new UsageError(
+    'usage/arguments',
+    'Something is missing after the command: images, folders or URLs, or --watch DIR.\nSee `crane detect --help`.',
+    {},
+  );
 }
 
 interface Scoring {
@@ -112,7 +159,12 @@ interface Scoring {
 }
 
 /** Scores all inputs; one that fails is named and the rest go on. Ends early where the signal says so. */
-async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrder, { files, args, signal }: Scoring): Promise<void> {
+async function scoreAll(
+  crane: Crane,
+  inputs: readonly Input[],
+  rows: RowsInOrder,
+  { files, args, signal }: Scoring,
+): Promise<void> {
   const report = createProgressReporter(process.stderr);
   const total = inputs.length;
   // The same image may be given twice, so a source has a queue of places.
@@ -144,14 +196,23 @@ async function scoreAll(crane: Crane, inputs: readonly Input[], rows: RowsInOrde
     for await (const detection of stream) {
       const place = placeOf(detection.source);
       if (detection.pages !== undefined) ofPages++;
-      await saves.start(detection.source, async () => settle(place, await savedRow(detection, files?.[place] ?? [], args)), savingBytes(detection));
+      await saves.start(
+        detection.source,
+        async () => settle(place, await savedRow(detection, files?.[place] ?? [], args)),
+        savingBytes(detection),
+      );
       if (signal.aborted) break;
     }
     await saves.finish();
     if (signal.aborted) return;
     report({ kind: 'done', task: 'detect' });
     finished = true;
-    if (ofPages > 0) say(ofPages === 1 ? '1 image has several pages or frames; the first is scored' : `${ofPages} images have several pages or frames; the first of each is scored`);
+    if (ofPages > 0)
+      say(
+        ofPages === 1
+          ? '1 image has several pages or frames; the first is scored'
+          : `${ofPages} images have several pages or frames; the first of each is scored`,
+      );
   } finally {
     // What follows starts on a line of its own.
     if (!finished) say('', '');
@@ -171,7 +232,11 @@ class RowsInOrder {
 
   put(place: number, row: Row): void {
     this.waiting.set(place, row);
-    for (let next = this.waiting.get(this.emitted.length); next !== undefined; next = this.waiting.get(this.emitted.length)) {
+    for (
+      let next = this.waiting.get(this.emitted.length);
+      next !== undefined;
+      next = this.waiting.get(this.emitted.length)
+    ) {
       this.waiting.delete(this.emitted.length);
       this.emitted.push(next);
       this.emit(next);
@@ -181,16 +246,30 @@ class RowsInOrder {
 
 /** A folder stands for the images below it, a pattern for what it matches; anything else for itself. */
 function expand(given: string): Input[] {
-  if (given === '') throw new UsageError('usage/empty-path', 'one of the images is an empty text; a path, a folder or a URL was expected', {});
+  if (given === '')
+    throw new UsageError(
+      'usage/empty-path',
+      'one of the images is an empty text; a path, a folder or a URL was expected',
+      {},
+    );
   if (isUrl(given)) return [{ source: given }];
   if (isPattern(given) && !fs.existsSync(given)) {
     const found = expandPattern(given);
-    if (found.length === 0) return [{ source: given, error: `${given}: no file has this name, and as a pattern it matches none. Check the path; it is taken relative to ${process.cwd()}.` }];
+    if (found.length === 0)
+      return [
+        {
+          source: given,
+          error: `${given}: no file has this name, and as a pattern it matches none. Check the path; it is taken relative to ${process.cwd()}.`,
+        },
+      ];
     return found.flatMap(expand);
   }
   if (!isFolder(given)) return [{ source: given }];
   const { images, unreadable } = walkImages(given);
-  const failed = unreadable.map(({ folder, code }) => ({ source: folder, error: `${folder}: cannot be read (${code}). Check the rights on the folder.` }));
+  const failed = unreadable.map(({ folder, code }) => ({
+    source: folder,
+    error: `${folder}: cannot be read (${code}). Check the rights on the folder.`,
+  }));
   if (images.length + failed.length > 0) return [...images.map((source) => ({ source })), ...failed];
   return [{ source: given, error: noImages(given).message }];
 }

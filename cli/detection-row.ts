@@ -35,7 +35,11 @@ export function savingBytes({ width, height }: Detection): number {
 }
 
 /** Saves the maps of one image and says what there is to say about it. @throws where nothing can be written any more */
-export async function savedRow({ source, score, width, height, seconds, map }: Detection, files: readonly MapFile[], args: SavingArguments): Promise<Row> {
+export async function savedRow(
+  { source, score, width, height, seconds, map }: Detection,
+  files: readonly MapFile[],
+  args: SavingArguments,
+): Promise<Row> {
   const row = { path: source, score, width, height, seconds };
   try {
     const written = await saveMapFiles(map, files, {
@@ -56,16 +60,28 @@ export function formsFrom(args: SavingArguments): SavedForm[] {
   const forms = [...new Set(save.split(',').map((part) => part.trim()))];
   const unknown = forms.filter((form) => !(MAP_FORMS as readonly string[]).includes(form));
   if (unknown.length > 0) {
-    throw new UsageError('usage/save', `--save ${save}: "${unknown.join('", "')}" is not known; choose among ${MAP_FORMS.join(', ')}`, { unknown });
+    throw new UsageError(
+      'usage/save',
+      `--save ${save}: "${unknown.join('", "')}" is not known; choose among ${MAP_FORMS.join(', ')}`,
+      { unknown },
+    );
   }
   if (args.save !== undefined && out === undefined) {
     throw new UsageError('usage/out', `--save ${save} says what to write, but not where: add --out FOLDER`, {});
   }
   if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
-    throw new UsageError('usage/threshold', `--threshold ${threshold}: expected a number from 0 to 1, as anomaly maps hold`, { found: threshold });
+    throw new UsageError(
+      'usage/threshold',
+      `--threshold ${threshold}: expected a number from 0 to 1, as anomaly maps hold`,
+      { found: threshold },
+    );
   }
   if (forms.includes('mask') && threshold === undefined) {
-    throw new UsageError('usage/threshold', '--save mask needs --threshold T, between 0 and 1: pixels at or above it are white', {});
+    throw new UsageError(
+      'usage/threshold',
+      '--save mask needs --threshold T, between 0 and 1: pixels at or above it are white',
+      {},
+    );
   }
   return forms as SavedForm[];
 }

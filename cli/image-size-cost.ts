@@ -16,14 +16,21 @@ const PRODUCT_SIDE = 1024;
  * What a large image size costs, in a sentence for people before the run; undefined for usual sizes. The estimates leave the
  * second vision model out.
  */
-export async function imageSizeCost({ sizes, options, backend }: Pick<ModelDescription, 'sizes' | 'options' | 'backend'>): Promise<string | undefined> {
+export async function imageSizeCost({
+  sizes,
+  options,
+  backend,
+}: Pick<ModelDescription, 'sizes' | 'options' | 'backend'>): Promise<string | undefined> {
   const usual = completeModelOptions({}, sizes).imageSize;
   const flop = (imageSize: number): number => flopPerImage({ sizes, options: { ...options, imageSize } }).total;
   const ratio = flop(options.imageSize) / flop(usual);
   if (ratio < WORTH_TELLING) return undefined;
   const memory = forwardBytes(sizes, options.imageSize);
   // In plain JavaScript even the measurement would take long.
-  const seconds = backend.name === 'cpu' ? '' : `about ${duration((1000 * flop(options.imageSize)) / (SHARE_OF_PRODUCT * (await flopPerSecond())))} and `;
+  const seconds =
+    backend.name === 'cpu'
+      ? ''
+      : `about ${duration((1000 * flop(options.imageSize)) / (SHARE_OF_PRODUCT * (await flopPerSecond())))} and `;
   return (
     `Image size ${options.imageSize}: ${seconds}${formatBytes(memory)} of memory for each image, ${shortNumber(ratio)} times the time ` +
     `and ${shortNumber(memory / forwardBytes(sizes, usual))} times the memory of the usual ${usual}.`

@@ -8,7 +8,10 @@ export const INTERRUPTED = 'cli/interrupted';
  * once.
  * @param signals what stops it besides; services are stopped by SIGTERM
  */
-export async function interruptible<T>(run: (signal: AbortSignal) => Promise<T>, signals: readonly NodeJS.Signals[] = []): Promise<T> {
+export async function interruptible<T>(
+  run: (signal: AbortSignal) => Promise<T>,
+  signals: readonly NodeJS.Signals[] = [],
+): Promise<T> {
   const controller = new AbortController();
   const interrupt = (): void => controller.abort(new CraneError(INTERRUPTED, 'Stopped.'));
   const heard: NodeJS.Signals[] = ['SIGINT', ...signals];

@@ -31,7 +31,8 @@ export function planMapFiles(sources: readonly string[], folder: string, forms: 
     const name = proposed[index] as string;
     let files = filesNamed(name, folder, forms);
     // Upper and lower case are one name on many disks.
-    for (let twin = 2; files.some(({ file }) => taken.has(file.toLowerCase())); twin++) files = filesNamed(`${name}-${twin}`, folder, forms);
+    for (let twin = 2; files.some(({ file }) => taken.has(file.toLowerCase())); twin++)
+      files = filesNamed(`${name}-${twin}`, folder, forms);
     files.forEach(({ file }) => taken.add(file.toLowerCase()));
     planned.set(identity, files);
   });
@@ -50,10 +51,18 @@ export class MirroredMapFiles {
   private readonly owners = new Map<string, string>();
 
   /** @throws UsageError `usage/overwrite` where files could replace images, or be taken for images */
-  constructor(private readonly folder: string, private readonly out: string, private readonly forms: readonly SavedForm[]) {
+  constructor(
+    private readonly folder: string,
+    private readonly out: string,
+    private readonly forms: readonly SavedForm[],
+  ) {
     const place = path.relative(identityOf(out), identityOf(folder));
     if (place === '' || (!place.startsWith('..') && !path.isAbsolute(place))) {
-      throw new UsageError('usage/overwrite', `--out ${out}: the watched folder is ${place === '' ? 'the same' : 'inside it'}, so results would lie among the images. Name another folder.`, { folder, out });
+      throw new UsageError(
+        'usage/overwrite',
+        `--out ${out}: the watched folder is ${place === '' ? 'the same' : 'inside it'}, so results would lie among the images. Name another folder.`,
+        { folder, out },
+      );
     }
   }
 
@@ -62,7 +71,8 @@ export class MirroredMapFiles {
     const below = path.dirname(path.relative(this.folder, source));
     const folder = path.join(this.out, below);
     let files = filesNamed(stemOf(source), folder, this.forms);
-    for (let twin = 2; files.some(({ file }) => this.isOthers(file, source)); twin++) files = filesNamed(`${stemOf(source)}-${twin}`, folder, this.forms);
+    for (let twin = 2; files.some(({ file }) => this.isOthers(file, source)); twin++)
+      files = filesNamed(`${stemOf(source)}-${twin}`, folder, this.forms);
     for (const { file } of files) this.owners.set(file.toLowerCase(), source);
     for (const name of this.owners.keys()) {
       if (this.owners.size <= NAMES_REMEMBERED) break;
@@ -78,7 +88,11 @@ export class MirroredMapFiles {
 }
 
 /** Writes the planned files of one map. @throws as `AnomalyMap.save` */
-export async function saveMapFiles(map: AnomalyMap, files: readonly MapFile[], drawing: Omit<SaveMapOptions, 'as'>): Promise<string[]> {
+export async function saveMapFiles(
+  map: AnomalyMap,
+  files: readonly MapFile[],
+  drawing: Omit<SaveMapOptions, 'as'>,
+): Promise<string[]> {
   for (const { form, file } of files) {
     if (form === 'npy') await map.saveNative(file);
     else await map.save(file, { as: form, ...drawing });
@@ -114,7 +128,11 @@ function refuseOverwriting(files: readonly MapFile[], identities: ReadonlySet<st
   const real = identityOf(folder);
   const lost = files.find(({ file }) => identities.has(path.join(real, path.basename(file))));
   if (lost === undefined) return;
-  throw new UsageError('usage/overwrite', `--out ${folder}: the ${lost.form} ${lost.file} would replace an image of that name. Name another folder.`, { file: lost.file });
+  throw new UsageError(
+    'usage/overwrite',
+    `--out ${folder}: the ${lost.form} ${lost.file} would replace an image of that name. Name another folder.`,
+    { file: lost.file },
+  );
 }
 
 /**
@@ -142,7 +160,10 @@ function nameOf(place: string, depth: number): string {
 /** The folders and the stem of a source, fit to be names of files. */
 function partsOf(source: string): string[] {
   const file = isUrl(source) ? pathOfUrl(source) : source;
-  const folders = path.dirname(file).split(/[\\/]/).filter((part) => /[^.]/.test(part));
+  const folders = path
+    .dirname(file)
+    .split(/[\\/]/)
+    .filter((part) => /[^.]/.test(part));
   return [...folders, stemOf(file) || 'image'].map((part) => part.replaceAll(/[\\/:*?"<>|\0]/g, '_'));
 }
 

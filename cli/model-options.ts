@@ -2,8 +2,20 @@ import { parse } from 'yaml';
 import type { Argv } from 'yargs';
 import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
 import {
-  ACTIVATIONS, ATTENTION_TYPES, CONTEXT_POSITIONS, DATTN_MEANS, FUSIONS, SPATIAL_FAMILIES,
-  type Activation, type AttentionType, type ContextPosition, type DAttnMean, type Fusion, type HeadsChoice, type ModelOptionsInput, type SpatialFamily,
+  ACTIVATIONS,
+  ATTENTION_TYPES,
+  CONTEXT_POSITIONS,
+  DATTN_MEANS,
+  FUSIONS,
+  SPATIAL_FAMILIES,
+  type Activation,
+  type AttentionType,
+  type ContextPosition,
+  type DAttnMean,
+  type Fusion,
+  type HeadsChoice,
+  type ModelOptionsInput,
+  type SpatialFamily,
 } from '../lib/config';
 import type { CraneOptions } from '../lib/crane';
 import type { SpatialChoice } from '../lib/methods/crane/spatial';
@@ -42,27 +54,81 @@ export interface ModelArguments {
 /** Options that name the model: the same for every command that loads one. */
 export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
   return argv
-    .option('backbone', { type: 'string', describe: 'nano (embedded), a registered name, or a file or folder', group: 'Model:' })
+    .option('backbone', {
+      type: 'string',
+      describe: 'nano (embedded), a registered name, or a file or folder',
+      group: 'Model:',
+    })
     .option('prompts', { type: 'string', describe: 'a registered name such as crane-visa, or a file', group: 'Model:' })
-    .option('activation', { choices: ACTIVATIONS, describe: "the backbone's, whatever its file says or leaves open", group: 'Model:' })
-    .option('heads', { type: 'string', describe: "the backbone's attention heads where its file does not say: of the vision tower, or of both as in 16,12", group: 'Model:' })
+    .option('activation', {
+      choices: ACTIVATIONS,
+      describe: "the backbone's, whatever its file says or leaves open",
+      group: 'Model:',
+    })
+    .option('heads', {
+      type: 'string',
+      describe:
+        "the backbone's attention heads where its file does not say: of the vision tower, or of both as in 16,12",
+      group: 'Model:',
+    })
     .option('image-size', { type: 'number', describe: 'side of the network input in pixels', group: 'Model:' })
-    .option('layers', { type: 'string', describe: 'blocks that give anomaly maps, such as 6,12,18,24', group: 'Model:' })
-    .option('eattn-blocks', { type: 'number', describe: 'how many of the last blocks have the refined path', group: 'Model:' })
+    .option('layers', {
+      type: 'string',
+      describe: 'blocks that give anomaly maps, such as 6,12,18,24',
+      group: 'Model:',
+    })
+    .option('eattn-blocks', {
+      type: 'number',
+      describe: 'how many of the last blocks have the refined path',
+      group: 'Model:',
+    })
     .option('attention', { choices: ATTENTION_TYPES, describe: 'what E-Attn correlates', group: 'Model:' })
     .option('fusion', { choices: FUSIONS, describe: 'average probabilities (soft) or logits', group: 'Model:' })
     .option('pooling', { type: 'boolean', describe: 'score-based pooling of patch tokens', group: 'Model:' })
     .option('context', { type: 'boolean', describe: 'condition prompts on the image when scoring', group: 'Model:' })
-    .option('context-position', { choices: CONTEXT_POSITIONS, describe: 'where the image enters the prompts', group: 'Model:' })
-    .option('sigma', { type: 'number', describe: 'Gaussian over the map, in pixels of the network input', group: 'Model:' })
-    .option('spatial', { choices: ['none', ...SPATIAL_FAMILIES] as const, describe: 'vision model that guides D-Attn (Crane+)', group: 'Model:' })
-    .option('spatial-weights', { type: 'string', describe: 'its weights: a registered name, or a file or folder', group: 'Model:' })
-    .option('spatial-heads', { type: 'number', describe: 'its attention heads, where they are not 64 channels wide', group: 'Model:' })
+    .option('context-position', {
+      choices: CONTEXT_POSITIONS,
+      describe: 'where the image enters the prompts',
+      group: 'Model:',
+    })
+    .option('sigma', {
+      type: 'number',
+      describe: 'Gaussian over the map, in pixels of the network input',
+      group: 'Model:',
+    })
+    .option('spatial', {
+      choices: ['none', ...SPATIAL_FAMILIES] as const,
+      describe: 'vision model that guides D-Attn (Crane+)',
+      group: 'Model:',
+    })
+    .option('spatial-weights', {
+      type: 'string',
+      describe: 'its weights: a registered name, or a file or folder',
+      group: 'Model:',
+    })
+    .option('spatial-heads', {
+      type: 'number',
+      describe: 'its attention heads, where they are not 64 channels wide',
+      group: 'Model:',
+    })
     .option('spatial-only', { type: 'boolean', describe: "leave E-Attn's features out", group: 'Model:' })
-    .option('dattn-beta', { type: 'number', describe: 'D-Attn cuts below this multiple of the mean similarity', group: 'Model:' })
+    .option('dattn-beta', {
+      type: 'number',
+      describe: 'D-Attn cuts below this multiple of the mean similarity',
+      group: 'Model:',
+    })
     .option('dattn-gamma', { type: 'number', describe: 'how sharply D-Attn prefers similar patches', group: 'Model:' })
-    .option('dattn-mean', { choices: DATTN_MEANS, describe: 'mean over each image, or over the batch as in the reference', group: 'Model:' })
-    .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes', group: 'Run:' })
+    .option('dattn-mean', {
+      choices: DATTN_MEANS,
+      describe: 'mean over each image, or over the batch as in the reference',
+      group: 'Model:',
+    })
+    .option('backend', {
+      choices: BACKEND_CHOICES,
+      default: 'auto' as BackendChoice,
+      describe: 'what computes',
+      group: 'Run:',
+    })
     .option('batch-size', { type: 'number', describe: 'images at a time', group: 'Run:' })
     .option('seed', { type: 'number', default: 111, describe: 'start of every random stream', group: 'Run:' })
     .option('reference-images', {
@@ -86,7 +152,12 @@ function readConfig(file: string): Record<string, unknown> {
   } catch (error) {
     if (!(error instanceof FileRefusal)) throw error;
     const { reason: why, found } = error;
-    const reason = why === 'kind' ? `is ${found}, a YAML or JSON file was expected` : why === 'size' ? `has ${found}; options take ${LARGEST_CONFIG} at most` : found;
+    const reason =
+      why === 'kind'
+        ? `is ${found}, a YAML or JSON file was expected`
+        : why === 'size'
+          ? `has ${found}; options take ${LARGEST_CONFIG} at most`
+          : found;
     throw new UsageError('usage/config', `--config ${file}: ${reason}`, { file });
   }
   let content: unknown;
@@ -99,22 +170,50 @@ function readConfig(file: string): Record<string, unknown> {
     throw new UsageError('usage/config', `--config ${file}: expected options as "name: value" lines`, { file });
   }
   return Object.fromEntries(
-    Object.entries(content).map(([key, value]): [string, unknown] => [key, Array.isArray(value) ? value.join(',') : isListOfOne(key, value) ? String(value) : value]),
+    Object.entries(content).map(([key, value]): [string, unknown] => [
+      key,
+      Array.isArray(value) ? value.join(',') : isListOfOne(key, value) ? String(value) : value,
+    ]),
   );
 }
 
 /** Options that take several numbers, of which a file may write one without quotes. */
-const isListOfOne = (key: string, value: unknown): boolean => typeof value === 'number' && ['layers', 'heads'].includes(key);
+const isListOfOne = (key: string, value: unknown): boolean =>
+  typeof value === 'number' && ['layers', 'heads'].includes(key);
 
 /**
  * The model options among a command's arguments; what was not given is left out.
  * @throws UsageError for layers that are no numbers; what depends on the backbone is checked when that is loaded
  */
 export function modelOptionsFrom(args: ModelArguments): Omit<ModelOptionsInput, 'spatial'> {
-  const { imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, spatialOnly, dattnBeta, dattnGamma, dattnMean } = args;
+  const {
+    imageSize,
+    eattnBlocks,
+    attention,
+    fusion,
+    pooling,
+    context,
+    contextPosition,
+    sigma,
+    spatialOnly,
+    dattnBeta,
+    dattnGamma,
+    dattnMean,
+  } = args;
   const given = {
-    imageSize, eattnBlocks, attention, fusion, pooling, context, contextPosition, sigma, layers: layersFrom(args.layers),
-    spatialOnly, dattnBeta, dattnGamma, dattnMean,
+    imageSize,
+    eattnBlocks,
+    attention,
+    fusion,
+    pooling,
+    context,
+    contextPosition,
+    sigma,
+    layers: layersFrom(args.layers),
+    spatialOnly,
+    dattnBeta,
+    dattnGamma,
+    dattnMean,
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as ModelOptionsInput;
 }
@@ -123,7 +222,9 @@ function layersFrom(text: string | undefined): number[] | undefined {
   if (text === undefined) return undefined;
   const parts = text.split(',').map((part) => part.trim());
   if (!parts.every((part) => /^[1-9]\d*$/.test(part))) {
-    throw new UsageError('usage/layers', `--layers ${text}: expected block numbers from 1, such as 6,12,18,24`, { found: text });
+    throw new UsageError('usage/layers', `--layers ${text}: expected block numbers from 1, such as 6,12,18,24`, {
+      found: text,
+    });
   }
   return parts.map(Number);
 }
@@ -134,12 +235,20 @@ function layersFrom(text: string | undefined): number[] | undefined {
  */
 export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArguments): SpatialChoice | undefined {
   if (spatial === 'none' && (spatialWeights !== undefined || spatialHeads !== undefined)) {
-    throw new UsageError('usage/spatial', '--spatial none takes no --spatial-weights and no --spatial-heads; leave one of them out', { spatialWeights, spatialHeads });
+    throw new UsageError(
+      'usage/spatial',
+      '--spatial none takes no --spatial-weights and no --spatial-heads; leave one of them out',
+      { spatialWeights, spatialHeads },
+    );
   }
   if (spatial === 'none') return 'none';
   if (spatial === undefined && spatialWeights === undefined) {
     if (spatialHeads === undefined) return undefined;
-    throw new UsageError('usage/spatial', '--spatial-heads says something of the model that --spatial or --spatial-weights names; give one of them', { spatialHeads });
+    throw new UsageError(
+      'usage/spatial',
+      '--spatial-heads says something of the model that --spatial or --spatial-weights names; give one of them',
+      { spatialHeads },
+    );
   }
   return { model: spatial, weights: spatialWeights, heads: spatialHeads };
 }
@@ -150,9 +259,15 @@ export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArgu
  */
 export function headsFrom({ heads }: Pick<ModelArguments, 'heads'>): HeadsChoice | undefined {
   if (heads === undefined) return undefined;
-  const parts = String(heads).split(',').map((part) => part.trim());
+  const parts = String(heads)
+    .split(',')
+    .map((part) => part.trim());
   if (parts.length > 2 || parts.every((part) => part === '') || !parts.every((part) => /^([1-9]\d*)?$/.test(part))) {
-    throw new UsageError('usage/heads', `--heads ${heads}: expected attention heads of the vision tower, such as 16, or of vision and text tower, such as 16,12`, { found: heads });
+    throw new UsageError(
+      'usage/heads',
+      `--heads ${heads}: expected attention heads of the vision tower, such as 16, or of vision and text tower, such as 16,12`,
+      { found: heads },
+    );
   }
   const [vision, text] = parts.map((part) => (part === '' ? undefined : Number(part)));
   return parts.length === 1 ? vision : { vision, text };

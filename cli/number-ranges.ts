@@ -14,14 +14,21 @@ const whole = (least: number, greatest = Number.MAX_SAFE_INTEGER, expected = `${
   expected: `a whole number, ${expected}`,
   holds: (value) => Number.isInteger(value) && value >= least && value <= greatest,
 });
-const number = (expected: string, holds: (value: number) => boolean): Range => ({ expected, holds: (value) => Number.isFinite(value) && holds(value) });
+const number = (expected: string, holds: (value: number) => boolean): Range => ({
+  expected,
+  holds: (value) => Number.isFinite(value) && holds(value),
+});
 const positive = number('a number above 0', (value) => value > 0);
 const weight = number('a number, 0 or more', (value) => value >= 0);
 const share = number('a number from 0 to 1', (value) => value >= 0 && value <= 1);
 
 /** By option; those of one name mean the same in all commands. */
 const RANGES: Readonly<Record<string, Range>> = {
-  'image-size': whole(1, LARGEST_IMAGE_SIZE, `pixels from 1 to ${LARGEST_IMAGE_SIZE}, a multiple of the backbone's patch size`),
+  'image-size': whole(
+    1,
+    LARGEST_IMAGE_SIZE,
+    `pixels from 1 to ${LARGEST_IMAGE_SIZE}, a multiple of the backbone's patch size`,
+  ),
   'eattn-blocks': whole(0, undefined, 'blocks, 0 or more'),
   sigma: number('0 (no smoothing) or more', (value) => value >= 0),
   'spatial-heads': whole(1),
@@ -32,7 +39,10 @@ const RANGES: Readonly<Record<string, Range>> = {
   threshold: number('a number from 0 to 1, as anomaly maps hold', (value) => value >= 0 && value <= 1),
   epochs: whole(1, MOST_EPOCHS, `1 to ${MOST_EPOCHS}`),
   portion: number('a share above 0, 1 at most', (value) => value > 0 && value <= 1),
-  'k-shot': number('a whole number, 2 or more, or 0 for all', (value) => Number.isInteger(value) && value >= 0 && value !== 1),
+  'k-shot': number(
+    'a whole number, 2 or more, or 0 for all',
+    (value) => Number.isInteger(value) && value >= 0 && value !== 1,
+  ),
   'mosaic-rate': share,
   validate: number('a share from 0 to 0.5', (value) => value >= 0 && value <= 0.5),
   'learning-rate': positive,

@@ -8,15 +8,74 @@ import type { ScoreMapsOptions } from '../eval/metrics/score-maps';
 import { shellWord } from '../train/shell-word';
 
 /** Options of the library's calls that the commands have as well. */
-type ApiOption = keyof CraneOptions | keyof TrainOptions | keyof TrainingOptionsInput | keyof FetchOptions | keyof OpenDatasetOptions | keyof EvaluateOptions | keyof ScoreMapsOptions;
+type ApiOption =
+  | keyof CraneOptions
+  | keyof TrainOptions
+  | keyof TrainingOptionsInput
+  | keyof FetchOptions
+  | keyof OpenDatasetOptions
+  | keyof EvaluateOptions
+  | keyof ScoreMapsOptions;
 
 /** Those of the same name, with dashes. */
 export const SAME_NAMES = [
-  'backbone', 'prompts', 'imageSize', 'layers', 'eattnBlocks', 'attention', 'fusion', 'pooling', 'context', 'contextPosition', 'sigma', 'spatial', 'spatialOnly',
-  'dattnBeta', 'dattnGamma', 'dattnMean', 'backend', 'batchSize', 'seed', 'offline', 'allowPrivateUrls', 'referenceImages', 'categories', 'epochs', 'learningRate', 'betas',
-  'contextProbability', 'pixelWeight', 'imageWeight', 'imageTemperature', 'pixelTemperature', 'interpolation', 'contextTokens', 'deepTokens', 'depth', 'portion',
-  'kShot', 'mosaicRate', 'roundGradients', 'validate', 'out', 'resume', 'overwrite', 'saveEvery', 'saveFrequency', 'cache', 'precision', 'keepArchives', 'acceptLicense',
-  'allowIncomplete', 'referenceMeans', 'normalWithoutMask', 'layout', 'activation', 'heads', 'resize', 'wholeSet',
+  'backbone',
+  'prompts',
+  'imageSize',
+  'layers',
+  'eattnBlocks',
+  'attention',
+  'fusion',
+  'pooling',
+  'context',
+  'contextPosition',
+  'sigma',
+  'spatial',
+  'spatialOnly',
+  'dattnBeta',
+  'dattnGamma',
+  'dattnMean',
+  'backend',
+  'batchSize',
+  'seed',
+  'offline',
+  'allowPrivateUrls',
+  'referenceImages',
+  'categories',
+  'epochs',
+  'learningRate',
+  'betas',
+  'contextProbability',
+  'pixelWeight',
+  'imageWeight',
+  'imageTemperature',
+  'pixelTemperature',
+  'interpolation',
+  'contextTokens',
+  'deepTokens',
+  'depth',
+  'portion',
+  'kShot',
+  'mosaicRate',
+  'roundGradients',
+  'validate',
+  'out',
+  'resume',
+  'overwrite',
+  'saveEvery',
+  'saveFrequency',
+  'cache',
+  'precision',
+  'keepArchives',
+  'acceptLicense',
+  'allowIncomplete',
+  'referenceMeans',
+  'normalWithoutMask',
+  'layout',
+  'activation',
+  'heads',
+  'resize',
+  'wholeSet',
 ] as const satisfies readonly ApiOption[];
 
 /** Those of another name, and parts of options that are options of their own. */
@@ -29,7 +88,10 @@ export const OTHER_NAMES: Readonly<Record<string, string>> = {
   ignoring: 'ignore-value',
 };
 
-const FLAGS: ReadonlyMap<string, string> = new Map([...SAME_NAMES.map((name) => [name, dashed(name)] as const), ...Object.entries(OTHER_NAMES)]);
+const FLAGS: ReadonlyMap<string, string> = new Map([
+  ...SAME_NAMES.map((name) => [name, dashed(name)] as const),
+  ...Object.entries(OTHER_NAMES),
+]);
 
 /**
  * A message of the library as the command line says it. The library writes options as `` `imageSize` `` and, with a value, as

@@ -32,7 +32,10 @@ export function prepareFile(option: string, file: string): void {
   makeFolder(option, path.dirname(path.resolve(file)));
   removeLeftovers(path.dirname(path.resolve(file)), path.basename(file));
   if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UsageError('usage/output', `${option} ${file}: is a folder; the name of a file was expected.`, { option, path: file });
+    throw new UsageError('usage/output', `${option} ${file}: is a folder; the name of a file was expected.`, {
+      option,
+      path: file,
+    });
   }
 }
 
@@ -60,7 +63,12 @@ export function openJsonLines(option: string, target: string): LineWriter {
       try {
         fs.writeSync(file, `${JSON.stringify(value)}\n`);
       } catch (error) {
-        throw new CraneError('usage/output', `${option} ${target}: cannot be written (${codeOf(error)}). Check the space left.`, { path: target }, { cause: error });
+        throw new CraneError(
+          'usage/output',
+          `${option} ${target}: cannot be written (${codeOf(error)}). Check the space left.`,
+          { path: target },
+          { cause: error },
+        );
       }
     },
     close: () => fs.closeSync(file),
@@ -85,7 +93,12 @@ export function say(message: string, end = '\n'): void {
 function unwritable(option: string, place: string, error: unknown): UsageError {
   const code = codeOf(error);
   const what = code === 'EEXIST' || code === 'ENOTDIR' ? 'a file is in its place' : `cannot be written (${code})`;
-  return new UsageError('usage/output', `${option} ${place}: ${what}. Name another place.`, { option, path: place, code }, { cause: error });
+  return new UsageError(
+    'usage/output',
+    `${option} ${place}: ${what}. Name another place.`,
+    { option, path: place, code },
+    { cause: error },
+  );
 }
 
 function codeOf(error: unknown): string {

@@ -31,7 +31,15 @@ export function createProgressReporter(stream: ProgressStream, options: Progress
   return (progress) => {
     const time = now();
     if (progress.kind === 'start') {
-      const run: Run = { unit: progress.unit, total: progress.total, started: time, done: 0, before: progress.done ?? 0, shownAt: time, shownTenth: 0 };
+      const run: Run = {
+        unit: progress.unit,
+        total: progress.total,
+        started: time,
+        done: 0,
+        before: progress.done ?? 0,
+        shownAt: time,
+        shownTenth: 0,
+      };
       runs.set(progress.task, run);
     }
     const run = runs.get(progress.task);
@@ -70,7 +78,8 @@ function showJson(stream: ProgressStream, progress: Progress, run: Run, time: nu
 
 function showLine(stream: ProgressStream, progress: Progress, run: Run, time: number): void {
   if (progress.kind === 'start') stream.write(`${progress.task}: ${amount(run.total, run.unit)}\n`);
-  else if (progress.kind === 'done') stream.write(`${progress.task}: done in ${duration(time - run.started)}${values(run)}\n`);
+  else if (progress.kind === 'done')
+    stream.write(`${progress.task}: done in ${duration(time - run.started)}${values(run)}\n`);
   else if (isDue(run, time)) stream.write(`${progress.task}: ${fraction(run)}${values(run)}\n`);
 }
 
@@ -106,7 +115,10 @@ function barLine(task: string, run: Run, time: number, columns: number): string 
 function fraction(run: Run): string {
   if (run.total <= 0) return amount(run.done, run.unit);
   const percent = `${Math.floor((run.done / run.total) * 100)} %`;
-  const counts = run.unit === 'bytes' ? `${formatBytes(run.done)} of ${formatBytes(run.total)}` : `${run.done} of ${amount(run.total, run.unit)}`;
+  const counts =
+    run.unit === 'bytes'
+      ? `${formatBytes(run.done)} of ${formatBytes(run.total)}`
+      : `${run.done} of ${amount(run.total, run.unit)}`;
   return `${percent}, ${counts}`;
 }
 
@@ -123,7 +135,9 @@ function amount(count: number, unit: Run['unit']): string {
 }
 
 function values(run: Run): string {
-  const shown = Object.entries(run.values ?? {}).map(([name, value]) => `${name} ${Number.isFinite(value) ? Number(value.toPrecision(4)) : value}`);
+  const shown = Object.entries(run.values ?? {}).map(
+    ([name, value]) => `${name} ${Number.isFinite(value) ? Number(value.toPrecision(4)) : value}`,
+  );
   return shown.length > 0 ? `  ${shown.join('  ')}` : '';
 }
 

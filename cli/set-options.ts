@@ -13,12 +13,24 @@ export interface SetArguments {
 /** Options that say how a set of images is read: the same for every command that reads one. */
 export function setOptions<T>(argv: Argv<T>, group: string): Argv<T & SetArguments> {
   return argv
-    .option('layout', { type: 'string', defaultDescription: 'the one that explains most files', describe: 'how the set lies on disk; list names the layouts', group })
-    .option('normal-without-mask', { type: 'boolean', describe: 'images without a mask are normal, where only masks say which are not', group }) as unknown as Argv<T & SetArguments>;
+    .option('layout', {
+      type: 'string',
+      defaultDescription: 'the one that explains most files',
+      describe: 'how the set lies on disk; list names the layouts',
+      group,
+    })
+    .option('normal-without-mask', {
+      type: 'boolean',
+      describe: 'images without a mask are normal, where only masks say which are not',
+      group,
+    }) as unknown as Argv<T & SetArguments>;
 }
 
 /** What was given, as `openDataset` takes it. @throws UsageError for a layout that there is not */
-export function setOptionsFrom({ layout, normalWithoutMask }: SetArguments): { layout?: string; normalWithoutMask?: boolean } {
+export function setOptionsFrom({ layout, normalWithoutMask }: SetArguments): {
+  layout?: string;
+  normalWithoutMask?: boolean;
+} {
   return {
     ...(layout === undefined ? {} : { layout: layoutNamed(layout).name }),
     ...(normalWithoutMask === undefined ? {} : { normalWithoutMask }),

@@ -11,7 +11,10 @@ export class SideTasks {
    * @param most how many tasks run at once
    * @param mostBytes what they hold in memory together; one that holds more runs alone
    */
-  constructor(private readonly most: number, private readonly mostBytes = Infinity) {}
+  constructor(
+    private readonly most: number,
+    private readonly mostBytes = Infinity,
+  ) {}
 
   /**
    * Starts a task, once there is room for it. One that holds more than all may together is waited for.

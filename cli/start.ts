@@ -33,7 +33,11 @@ export const startCommand: CommandModule<object, StartArguments> = {
   describe: 'Train on one set, find defects in another, write a report: all on embedded data',
   builder: (argv) =>
     argv
-      .option('out', { type: 'string', default: path.join('results', 'start'), describe: 'folder for prompts, heatmaps and report' })
+      .option('out', {
+        type: 'string',
+        default: path.join('results', 'start'),
+        describe: 'folder for prompts, heatmaps and report',
+      })
       .option('seed', { type: 'number', default: 111, describe: 'start of every random stream' })
       .option('epochs', { type: 'number', default: 5, describe: 'passes over the auxiliary set' })
       .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes' }),
@@ -108,7 +112,8 @@ async function writeOverlays(crane: Crane, { categories }: Dataset, folder: stri
   });
   for await (const { source, map, score } of crane.stream(chosen.keys())) {
     const { category, defect, maskPath } = chosen.get(source) as Sample;
-    const mask = maskPath === null ? {} : { mask: await loadMaskAtOwnSize(maskPath, { image: await readFrame(source) }) };
+    const mask =
+      maskPath === null ? {} : { mask: await loadMaskAtOwnSize(maskPath, { image: await readFrame(source) }) };
     await map.save(path.join(folder, `${category}-${defect}.png`), { score, ...mask });
   }
 }

@@ -20,10 +20,13 @@ export function formatTable(
   rows: readonly (readonly string[] | null)[],
   style: TableStyle = 'plain',
 ): string {
-  const clean = (cell: string): string => shownInLine(style === 'markdown' ? cell.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ') : cell);
+  const clean = (cell: string): string =>
+    shownInLine(style === 'markdown' ? cell.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ') : cell);
   const titles = columns.map((column) => clean(column.title));
   const cells = rows.map((row) => row && columns.map((_, index) => clean(row[index] ?? '')));
-  const widths = columns.map((_, index) => Math.max(3, ...[titles, ...cells].map((row) => (row ? displayWidth(row[index] as string) : 0))));
+  const widths = columns.map((_, index) =>
+    Math.max(3, ...[titles, ...cells].map((row) => (row ? displayWidth(row[index] as string) : 0))),
+  );
   const line = (row: readonly string[]): string => {
     const padded = row.map((cell, index) => pad(cell, widths[index] as number, columns[index]?.align ?? 'left'));
     return style === 'markdown' ? `| ${padded.join(' | ')} |` : padded.join('  ').trimEnd();
@@ -41,7 +44,12 @@ export function displayWidth(text: string): number {
   let width = 0;
   for (const char of text.normalize('NFC')) {
     if (/\p{Mark}|\p{Format}|\p{Control}/u.test(char)) continue;
-    width += /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(char) ? 2 : 1;
+    width +=
+      /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(
+        char,
+      )
+        ? 2
+        : 1;
   }
   return width;
 }

@@ -38,29 +38,32 @@ export async function watch(args: WatchArguments, options: CraneOptions): Promis
   const names = out === undefined ? undefined : new MirroredMapFiles(folder, out, forms);
   if (json !== undefined && json !== '-') prepareFile('--json', json);
   if (out !== undefined) prepareFolder('--out', out);
-  return interruptible(async (signal) => {
-    signal.addEventListener('abort', () => watched.stop());
-    const crane = await Crane.load({ ...options, onProgress: createProgressReporter(process.stderr), signal });
-    const lines = json === undefined ? undefined : openJsonLines('--json', json);
-    const account = new Account((row) => {
-      lines?.write(row);
-      if (json !== '-') print(lineOf(row));
-      if (row.error !== undefined) say(withNamesInLine(row.error, [row.path]));
-    });
-    try {
-      crane.description.warnings.forEach((warning) => say(warning));
-      const cost = await imageSizeCost(crane.description);
-      if (cost !== undefined) say(cost);
-      say(`Watching ${folder}${newOnly ? ' for new images' : ''}; Ctrl-C ends.`);
-      await scoreArrivals(crane, watched, account, { args, names, signal });
-    } finally {
-      watched.stop();
-      lines?.close();
-      crane.dispose();
-    }
-    say(account.summary(watched.waiting));
-    return account.failed > 0 ? 1 : 0;
-  }, ['SIGTERM']);
+  return interruptible(
+    async (signal) => {
+      signal.addEventListener('abort', () => watched.stop());
+      const crane = await Crane.load({ ...options, onProgress: createProgressReporter(process.stderr), signal });
+      const lines = json === undefined ? undefined : openJsonLines('--json', json);
+      const account = new Account((row) => {
+        lines?.write(row);
+        if (json !== '-') print(lineOf(row));
+        if (row.error !== undefined) say(withNamesInLine(row.error, [row.path]));
+      });
+      try {
+        crane.description.warnings.forEach((warning) => say(warning));
+        const cost = await imageSizeCost(crane.description);
+        if (cost !== undefined) say(cost);
+        say(`Watching ${folder}${newOnly ? ' for new images' : ''}; Ctrl-C ends.`);
+        await scoreArrivals(crane, watched, account, { args, names, signal });
+      } finally {
+        watched.stop();
+        lines?.close();
+        crane.dispose();
+      }
+      say(account.summary(watched.waiting));
+      return account.failed > 0 ? 1 : 0;
+    },
+    ['SIGTERM'],
+  );
 }
 
 interface Scoring {
@@ -70,7 +73,12 @@ interface Scoring {
   readonly signal: AbortSignal;
 }
 
-async function scoreArrivals(crane: Crane, watched: WatchedFolder, account: Account, { args, names, signal }: Scoring): Promise<void> {
+async function scoreArrivals(
+  crane: Crane,
+  watched: WatchedFolder,
+  account: Account,
+  { args, names, signal }: Scoring,
+): Promise<void> {
   const saves = new SideTasks(SAVES_AT_ONCE, PICTURE_BYTES);
   const stream = crane.stream(watched, {
     keepPictures: names !== undefined,
@@ -84,10 +92,14 @@ async function scoreArrivals(crane: Crane, watched: WatchedFolder, account: Acco
     const { source } = detection;
     const age = watched.ageOf(source);
     const scored = performance.now();
-    await saves.start(source, async () => {
-      const row = await savedRow(detection, names?.filesOf(source) ?? [], args);
-      account.add({ ...row, latency: age === undefined ? null : (age + performance.now() - scored) / 1000 });
-    }, savingBytes(detection));
+    await saves.start(
+      source,
+      async () => {
+        const row = await savedRow(detection, names?.filesOf(source) ?? [], args);
+        account.add({ ...row, latency: age === undefined ? null : (age + performance.now() - scored) / 1000 });
+      },
+      savingBytes(detection),
+    );
     if (signal.aborted) break;
   }
   await saves.finish();
@@ -114,7 +126,10 @@ class Account {
     const parts = [`Stopped after ${scored} image${scored === 1 ? '' : 's'}`];
     if (failed > 0) parts.push(`${failed} failed`);
     if (waiting > 0) parts.push(`${waiting} still waiting in the folder`);
-    if (latencies.length > 0) parts.push(`from arrival to result ${milliseconds(quantile(latencies, 0.5))} (p50), ${milliseconds(quantile(latencies, 0.95))} (p95)`);
+    if (latencies.length > 0)
+      parts.push(
+        `from arrival to result ${milliseconds(quantile(latencies, 0.5))} (p50), ${milliseconds(quantile(latencies, 0.95))} (p95)`,
+      );
     return `${parts.join('; ')}.`;
   }
 }

@@ -17,24 +17,47 @@ interface JsonOption {
 }
 
 const withJson = <T>(yargs: Argv<T>): Argv<T & JsonOption> =>
-  yargs.option('json', { type: 'boolean', default: false, describe: 'One JSON value on standard output instead of text' });
+  yargs.option('json', {
+    type: 'boolean',
+    default: false,
+    describe: 'One JSON value on standard output instead of text',
+  });
 
 const listCommand: CommandModule<object, JsonOption> = {
   command: 'list',
   describe: 'Files that can be fetched by name, and which are here',
   builder: (yargs) => withJson(yargs),
   handler: ({ json }) => {
-    const entries = registeredWeights.map((entry) => ({ ...entry, path: cachedWeightsPath(entry), present: isCached(entry) }));
+    const entries = registeredWeights.map((entry) => ({
+      ...entry,
+      path: cachedWeightsPath(entry),
+      present: isCached(entry),
+    }));
     if (json) return printJson({ folder: weightsFolder(), weights: entries }, 2);
     print(`Folder: ${weightsFolder()}\n`);
-    print(formatTable(
-      [{ title: 'name' }, { title: 'kind' }, { title: 'size', align: 'right' }, { title: 'sha256' }, { title: 'what' }, { title: 'here' }],
-      entries.map((entry) => [
-        entry.name, entry.kind, sizeOf(entry),
-        entry.sha256?.slice(0, 8) ?? 'not known', entry.about, entry.present ? 'present' : '-',
-      ]),
-    ));
-    print('\nFiles whose sha256 is not known are verified by length of the answer only.\ndinov2, dino and sam alone mean dinov2_vitb14_reg4, dino_vitb8 and sam_vit_b, as in the paper.');
+    print(
+      formatTable(
+        [
+          { title: 'name' },
+          { title: 'kind' },
+          { title: 'size', align: 'right' },
+          { title: 'sha256' },
+          { title: 'what' },
+          { title: 'here' },
+        ],
+        entries.map((entry) => [
+          entry.name,
+          entry.kind,
+          sizeOf(entry),
+          entry.sha256?.slice(0, 8) ?? 'not known',
+          entry.about,
+          entry.present ? 'present' : '-',
+        ]),
+      ),
+    );
+    print(
+      '\nFiles whose sha256 is not known are verified by length of the answer only.\ndinov2, dino and sam alone mean dinov2_vitb14_reg4, dino_vitb8 and sam_vit_b, as in the paper.',
+    );
   },
 };
 
@@ -42,7 +65,12 @@ const fetchCommand: CommandModule<object, JsonOption & { names: string[] }> = {
   command: 'fetch <names..>',
   describe: 'Download files by name into the cache folder; broken downloads go on where they stopped',
   builder: (yargs) =>
-    withJson(yargs).positional('names', { type: 'string', array: true, demandOption: true, describe: 'Names of "weights list", such as ViT-L/14@336px, crane-visa or dinov2' }) as Argv<JsonOption & { names: string[] }>,
+    withJson(yargs).positional('names', {
+      type: 'string',
+      array: true,
+      demandOption: true,
+      describe: 'Names of "weights list", such as ViT-L/14@336px, crane-visa or dinov2',
+    }) as Argv<JsonOption & { names: string[] }>,
   handler: async ({ names, json }) => {
     const entries = names.map((name) => registeredWeightsOf(name));
     const onProgress = createProgressReporter(process.stderr, { json });
@@ -74,7 +102,11 @@ interface NetworkOptions {
 const withNetwork = <T>(yargs: Argv<T>): Argv<T & NetworkOptions> =>
   yargs
     .option('activation', { choices: ACTIVATIONS, describe: 'Of a backbone, whatever its file says or leaves open' })
-    .option('heads', { type: 'string', describe: "A backbone's attention heads, where its file does not say: of the vision tower, or of both as in 16,12" }) as Argv<T & NetworkOptions>;
+    .option('heads', {
+      type: 'string',
+      describe:
+        "A backbone's attention heads, where its file does not say: of the vision tower, or of both as in 16,12",
+    }) as Argv<T & NetworkOptions>;
 
 function networkFrom({ activation, heads: text }: NetworkOptions): OpenClipOptions {
   const heads = headsFrom({ heads: text });
@@ -83,8 +115,14 @@ function networkFrom({ activation, heads: text }: NetworkOptions): OpenClipOptio
 
 const inspectCommand: CommandModule<object, JsonOption & NetworkOptions & { file: string }> = {
   command: 'inspect <file>',
-  describe: 'Say what a weights file holds: names, types and shapes of its tensors, and of a CLIP or a vision model what is computed with them',
-  builder: (yargs) => withNetwork(withJson(yargs)).positional('file', { type: 'string', demandOption: true, describe: 'safetensors, .pt, .pth, .bin, TorchScript, or a HuggingFace folder' }),
+  describe:
+    'Say what a weights file holds: names, types and shapes of its tensors, and of a CLIP or a vision model what is computed with them',
+  builder: (yargs) =>
+    withNetwork(withJson(yargs)).positional('file', {
+      type: 'string',
+      demandOption: true,
+      describe: 'safetensors, .pt, .pth, .bin, TorchScript, or a HuggingFace folder',
+    }),
   handler: async ({ file, json, ...network }) => {
     const { openTensors } = await import('../lib/weights/open');
     const { describeClip } = await import('./describe-clip');
@@ -95,31 +133,68 @@ const inspectCommand: CommandModule<object, JsonOption & NetworkOptions & { file
       const spatial = await describeSpatial(file);
       if (json) return printJson({ ...describeSource(source), clip: clip ?? null, spatial: spatial ?? null }, 2);
       printSource(source);
-      if (clip !== undefined) print(`\n${'text' in clip ? [`${clip.text}.`, ...clip.guesses].join('\n') : `No CLIP that can be used: ${clip.problem}`}`);
-      if (spatial !== undefined) print(`\n${'text' in spatial ? `${spatial.text}. Use: --spatial ${spatial.family} --spatial-weights ${file}` : `No vision model that can be used: ${spatial.problem}`}`);
+      if (clip !== undefined)
+        print(
+          `\n${'text' in clip ? [`${clip.text}.`, ...clip.guesses].join('\n') : `No CLIP that can be used: ${clip.problem}`}`,
+        );
+      if (spatial !== undefined)
+        print(
+          `\n${'text' in spatial ? `${spatial.text}. Use: --spatial ${spatial.family} --spatial-weights ${file}` : `No vision model that can be used: ${spatial.problem}`}`,
+        );
     } finally {
       source.close();
     }
   },
 };
 
-const convertCommand: CommandModule<object, NetworkOptions & { from: string; to: string; dtype: StoredType; backbone: string | undefined; force: boolean }> = {
+const convertCommand: CommandModule<
+  object,
+  NetworkOptions & { from: string; to: string; dtype: StoredType; backbone: string | undefined; force: boolean }
+> = {
   command: 'convert <from> <to>',
   describe: 'Write prompts as .safetensors or .pth, or a backbone as .safetensors',
   builder: (yargs) =>
     withNetwork(yargs)
       .positional('from', { type: 'string', demandOption: true, describe: 'Any file that "weights inspect" reads' })
-      .positional('to', { type: 'string', demandOption: true, describe: 'File to write; its suffix decides the format' })
-      .option('dtype', { choices: storedTypes, default: 'keep' as StoredType, describe: 'Type of the numbers in a .safetensors file; keep: as they are, double precision as float32; prompts are float32. Values that it cannot hold are refused' })
-      .option('backbone', { type: 'string', describe: 'Name or file of the backbone of the prompts; needed for .pth where the source has the prompts alone' })
+      .positional('to', {
+        type: 'string',
+        demandOption: true,
+        describe: 'File to write; its suffix decides the format',
+      })
+      .option('dtype', {
+        choices: storedTypes,
+        default: 'keep' as StoredType,
+        describe:
+          'Type of the numbers in a .safetensors file; keep: as they are, double precision as float32; prompts are float32. Values that it cannot hold are refused',
+      })
+      .option('backbone', {
+        type: 'string',
+        describe: 'Name or file of the backbone of the prompts; needed for .pth where the source has the prompts alone',
+      })
       .option('force', { type: 'boolean', default: false, describe: 'Replace a file that is there' }),
   handler: async ({ from, to, dtype, backbone, force, ...network }) => {
-    if (path.resolve(from) === path.resolve(to)) throw new UsageError('usage/same-file', `${from} cannot be written over itself: give another name to write to`, { from, to });
-    const { tensors, bytes, notes, leftOut, values } = await convertWeights(from, to, { dtype, force, network: networkFrom(network), ...(backbone !== undefined && { backbone }), onProgress: createProgressReporter(process.stderr) });
+    if (path.resolve(from) === path.resolve(to))
+      throw new UsageError('usage/same-file', `${from} cannot be written over itself: give another name to write to`, {
+        from,
+        to,
+      });
+    const { tensors, bytes, notes, leftOut, values } = await convertWeights(from, to, {
+      dtype,
+      force,
+      network: networkFrom(network),
+      ...(backbone !== undefined && { backbone }),
+      onProgress: createProgressReporter(process.stderr),
+    });
     print(`${to}: ${tensors} tensors, ${formatBytes(bytes)}`);
     notes.forEach(print);
-    if (leftOut.length > 0) print(`Not written, since only plain tensors are: ${describeLeftOut(new Map(leftOut.map((entry) => [entry.name, entry])))}`);
-    if (values > 0) print(`Not written, since they are no tensors: ${values} value${values === 1 ? '' : 's'} such as settings or counters`);
+    if (leftOut.length > 0)
+      print(
+        `Not written, since only plain tensors are: ${describeLeftOut(new Map(leftOut.map((entry) => [entry.name, entry])))}`,
+      );
+    if (values > 0)
+      print(
+        `Not written, since they are no tensors: ${values} value${values === 1 ? '' : 's'} such as settings or counters`,
+      );
   },
 };
 
@@ -145,7 +220,14 @@ function sizeOf({ kind, bytes }: RegisteredWeights): string {
 
 function describeSource(source: TensorSource): object {
   const tensors = [...source.entries.values()].map(({ name, dtype, shape }) => ({ name, dtype, shape }));
-  return { path: source.path, format: source.format, metadata: source.metadata, parameters: countParameters(source), tensors, leftOut: [...source.leftOut.values()].map(({ name, kind }) => ({ name, kind })) };
+  return {
+    path: source.path,
+    format: source.format,
+    metadata: source.metadata,
+    parameters: countParameters(source),
+    tensors,
+    leftOut: [...source.leftOut.values()].map(({ name, kind }) => ({ name, kind })),
+  };
 }
 
 function countParameters(source: TensorSource): number {
@@ -154,11 +236,23 @@ function countParameters(source: TensorSource): number {
 
 function printSource(source: TensorSource): void {
   const metadata = Object.entries(source.metadata);
-  print(`${source.path}\n${source.format}, ${source.entries.size} tensors, ${countParameters(source).toLocaleString('en')} values\n`);
-  print(formatTable([{ title: 'name' }, { title: 'type' }, { title: 'shape' }], [...source.entries.values()].map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`])));
-  if (source.leftOut.size > 0) print(`\nLeft out, since only plain tensors are read: ${describeLeftOut(source.leftOut)}`);
+  print(
+    `${source.path}\n${source.format}, ${source.entries.size} tensors, ${countParameters(source).toLocaleString('en')} values\n`,
+  );
+  print(
+    formatTable(
+      [{ title: 'name' }, { title: 'type' }, { title: 'shape' }],
+      [...source.entries.values()].map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(', ')}]`]),
+    ),
+  );
+  if (source.leftOut.size > 0)
+    print(`\nLeft out, since only plain tensors are read: ${describeLeftOut(source.leftOut)}`);
   if (metadata.length === 0) return;
   print('\nStored with them:');
   // Whole model options fit on a line, pages of JSON do not.
-  metadata.forEach(([name, value]) => print(`  ${name}: ${value.length > 300 ? `${value.slice(0, 300)}… (${value.length} characters; --json shows all)` : value}`));
+  metadata.forEach(([name, value]) =>
+    print(
+      `  ${name}: ${value.length > 300 ? `${value.slice(0, 300)}… (${value.length} characters; --json shows all)` : value}`,
+    ),
+  );
 }

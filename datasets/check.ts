@@ -6,7 +6,14 @@ import type { OnProgress } from '../lib/progress';
 import { fakeRecordOf } from './fakes/fake-record';
 import { describeReading } from './dataset';
 import { findRegisteredDataset, type ExpectedCounts } from './registry';
-import { compareText, countSamples, type Dataset, type DatasetCounts, type DatasetProblem, type Sample } from './sample';
+import {
+  compareText,
+  countSamples,
+  type Dataset,
+  type DatasetCounts,
+  type DatasetProblem,
+  type Sample,
+} from './sample';
 
 export interface DatasetReport {
   readonly name: string;
@@ -46,7 +53,9 @@ export async function checkDataset(dataset: Dataset, onProgress?: OnProgress): P
   const worker = async (): Promise<void> => {
     for (let sample = queue.shift(); sample !== undefined; sample = queue.shift()) {
       const next = sample;
-      found.push(...(await memory.run((claim) => checkSample(next, claim, (note) => told.set(note, (told.get(note) ?? 0) + 1)))));
+      found.push(
+        ...(await memory.run((claim) => checkSample(next, claim, (note) => told.set(note, (told.get(note) ?? 0) + 1)))),
+      );
       onProgress?.({ kind: 'advance', task, done: ++done, total: samples.length });
     }
   };
@@ -64,20 +73,29 @@ export async function checkDataset(dataset: Dataset, onProgress?: OnProgress): P
     expected: expectedCounts(dataset),
     categories: dataset.categories.map((category) => ({
       name: category.name,
-      defects: [...new Set(category.samples.filter((sample) => sample.anomalous).map((sample) => sample.defect))].sort(compareText),
+      defects: [...new Set(category.samples.filter((sample) => sample.anomalous).map((sample) => sample.defect))].sort(
+        compareText,
+      ),
       ...countSamples([category]),
     })),
     problems: [...dataset.problems, ...compareCounts(dataset), ...found],
-    notes: [...notesOn(dataset), ...[...told].sort().map(([note, images]) => `${images} image${images === 1 ? '' : 's'} ${NOTES[note]}`)],
+    notes: [
+      ...notesOn(dataset),
+      ...[...told].sort().map(([note, images]) => `${images} image${images === 1 ? '' : 's'} ${NOTES[note]}`),
+    ],
   };
 }
 
 function notesOn({ categories, hasLabels, hasMasks }: Dataset): string[] {
-  if (!hasLabels) return ['Nothing says which images are anomalous: they can be scored (crane detect), not evaluated or trained on.'];
+  if (!hasLabels)
+    return ['Nothing says which images are anomalous: they can be scored (crane detect), not evaluated or trained on.'];
   const { images, normal, anomalous } = countSamples(categories);
   if (images === 0) return [];
-  const notes = hasMasks ? [] : ['No masks: pixel metrics are not defined, and prompts are trained on image labels alone (`pixelWeight: 0`).'];
-  if (normal === 0) notes.push(`Every image is anomalous: image metrics are not defined${hasMasks ? '; pixel metrics are' : ''}.`);
+  const notes = hasMasks
+    ? []
+    : ['No masks: pixel metrics are not defined, and prompts are trained on image labels alone (`pixelWeight: 0`).'];
+  if (normal === 0)
+    notes.push(`Every image is anomalous: image metrics are not defined${hasMasks ? '; pixel metrics are' : ''}.`);
   if (anomalous === 0) notes.push('No image is anomalous: no metric is defined, and prompts cannot be trained on it.');
   return notes;
 }
@@ -85,7 +103,8 @@ function notesOn({ categories, hasLabels, hasMasks }: Dataset): string[] {
 /** What is no fault of an image, and is to be known. */
 const NOTES = {
   pages: 'of several pages or frames: the first of each is read.',
-  turned: 'turned by EXIF orientation, with a mask: masks lie as the pixels of the image file do, unless their size or a tag of their own says that they are upright.',
+  turned:
+    'turned by EXIF orientation, with a mask: masks lie as the pixels of the image file do, unless their size or a tag of their own says that they are upright.',
 } as const;
 type Note = keyof typeof NOTES;
 
@@ -104,10 +123,20 @@ async function checkSample(sample: Sample, memory: MemoryClaim, tell: (note: Not
   }
   const marks = mask.data.includes(1);
   if (sample.anomalous && !marks) {
-    problems.push({ kind: 'empty-mask', severity: 'warning', path: sample.maskPath, message: `${sample.maskPath} marks nothing, though its image is anomalous` });
+    problems.push({
+      kind: 'empty-mask',
+      severity: 'warning',
+      path: sample.maskPath,
+      message: `${sample.maskPath} marks nothing, though its image is anomalous`,
+    });
   }
   if (!sample.anomalous && marks) {
-    problems.push({ kind: 'filled-mask', severity: 'warning', path: sample.maskPath, message: `${sample.maskPath} marks a defect, though its image is normal` });
+    problems.push({
+      kind: 'filled-mask',
+      severity: 'warning',
+      path: sample.maskPath,
+      message: `${sample.maskPath} marks a defect, though its image is normal`,
+    });
   }
   return problems;
 }

@@ -51,12 +51,14 @@ export interface ChoiceOptions {
 export function chooseLayout(folder: string, options: ChoiceOptions): LayoutChoice {
   const { only, entry } = options;
   const preferred = (entry?.layouts ?? []).flatMap((name) => layouts.filter((layout) => layout.name === name));
-  const tried = only === undefined ? [...preferred, ...layouts.filter((layout) => !preferred.includes(layout))] : [only];
+  const tried =
+    only === undefined ? [...preferred, ...layouts.filter((layout) => !preferred.includes(layout))] : [only];
   const here = tried.filter((layout) => layout.fits(folder));
   const search = new Search(folder, options);
   const own = here.flatMap((layout) => search.candidate(folder, layout));
   // A folder that has a list of its own, be it damaged, is the set itself.
-  const enough = search.failure !== undefined || own.some((candidate) => search.explainsHalf(candidate) || hasFaultyList(candidate));
+  const enough =
+    search.failure !== undefined || own.some((candidate) => search.explainsHalf(candidate) || hasFaultyList(candidate));
   const below = enough || only === bareFolderLayout ? [] : search.below(tried);
   // A stable sort: of equals, the first that was tried.
   const candidates = [...own, ...below].sort((a, b) => b.score - a.score);
@@ -80,7 +82,10 @@ class Search {
   private readonly failures: DatasetProblem[] = [];
   private inventory: readonly CountedFile[] | undefined;
 
-  constructor(private readonly folder: string, private readonly options: ChoiceOptions) {}
+  constructor(
+    private readonly folder: string,
+    private readonly options: ChoiceOptions,
+  ) {}
 
   /** None where a list of it cannot be read: another layout may do without. */
   candidate(root: string, layout: Layout): Candidate[] {
@@ -112,11 +117,21 @@ class Search {
       if (level.length > MOST_FOLDERS) return [];
       const found = level.filter((root) => tried.some((layout) => layout.fits(root)));
       if (found.length === 0) continue;
-      const called = found.find((root) => entry !== undefined && registeredDatasetOfFolder(path.basename(root)) === entry);
+      const called = found.find(
+        (root) => entry !== undefined && registeredDatasetOfFolder(path.basename(root)) === entry,
+      );
       if (called === undefined && found.length > 1) {
         const sets = `${found.length} folders in it are: ${found.slice(0, 5).join(', ')}. Give one of them.`;
-        this.failures.push({ kind: 'left-out', severity: 'warning', path: this.folder, message: `most of ${this.folder} is in no known layout, but ${sets}` });
-        this.failure ??= new DatasetError('dataset/layout', `${this.folder} is in no known layout, but ${sets}`, { path: this.folder, nested: found });
+        this.failures.push({
+          kind: 'left-out',
+          severity: 'warning',
+          path: this.folder,
+          message: `most of ${this.folder} is in no known layout, but ${sets}`,
+        });
+        this.failure ??= new DatasetError('dataset/layout', `${this.folder} is in no known layout, but ${sets}`, {
+          path: this.folder,
+          nested: found,
+        });
         return [];
       }
       const root = called ?? (found[0] as string);
@@ -129,9 +144,16 @@ class Search {
     const own = keysOf(chosen);
     const agreeing = candidates.filter((candidate) => sameKeys(keysOf(candidate), own));
     // A list that says the same as the folders do is no stranger among them.
-    const known = new Set(agreeing.flatMap(({ reading }) => [...explainedFiles(reading), ...(reading.others ?? []).flatMap((file) => realPath(file) ?? [])]));
+    const known = new Set(
+      agreeing.flatMap(({ reading }) => [
+        ...explainedFiles(reading),
+        ...(reading.others ?? []).flatMap((file) => realPath(file) ?? []),
+      ]),
+    );
     const leftOut = this.files().filter(({ real }) => !known.has(real));
-    const rivals = candidates.filter((candidate) => candidate !== chosen && candidate.score === chosen.score && !agreeing.includes(candidate));
+    const rivals = candidates.filter(
+      (candidate) => candidate !== chosen && candidate.score === chosen.score && !agreeing.includes(candidate),
+    );
     return { chosen, candidates, leftOut, problems: [...this.failures, ...tie(chosen, rivals)] };
   }
 
@@ -141,7 +163,9 @@ class Search {
 }
 
 function hasFaultyList({ reading }: Candidate): boolean {
-  return reading.problems.some(({ kind, severity }) => severity === 'error' && (kind === 'bad-row' || kind === 'missing-image'));
+  return reading.problems.some(
+    ({ kind, severity }) => severity === 'error' && (kind === 'bad-row' || kind === 'missing-image'),
+  );
 }
 
 function samplesOf({ categories }: LayoutReading): Sample[] {
@@ -150,19 +174,33 @@ function samplesOf({ categories }: LayoutReading): Sample[] {
 
 /** Files of the test split, without links. */
 function explainedFiles(reading: LayoutReading): string[] {
-  const named = samplesOf(reading).flatMap(({ imagePath, maskPath, maskParts }) => [imagePath, ...(maskParts ?? (maskPath === null ? [] : [maskPath]))]);
+  const named = samplesOf(reading).flatMap(({ imagePath, maskPath, maskParts }) => [
+    imagePath,
+    ...(maskParts ?? (maskPath === null ? [] : [maskPath])),
+  ]);
   return [...named, ...(reading.labels ?? [])].flatMap((file) => realPath(file) ?? []);
 }
 
 /** Anomalous images without the mask that they should have, and whatever else is an error. */
 function wanting(reading: LayoutReading): number {
-  const unmasked = reading.hasMasks ? samplesOf(reading).filter(({ anomalous, hasMask }) => anomalous && !hasMask).length : 0;
-  return unmasked + reading.problems.filter(({ kind, severity }) => severity === 'error' && kind !== 'missing-mask' && kind !== 'missing-folder').length;
+  const unmasked = reading.hasMasks
+    ? samplesOf(reading).filter(({ anomalous, hasMask }) => anomalous && !hasMask).length
+    : 0;
+  return (
+    unmasked +
+    reading.problems.filter(
+      ({ kind, severity }) => severity === 'error' && kind !== 'missing-mask' && kind !== 'missing-folder',
+    ).length
+  );
 }
 
 /** What a reading says of each image. */
 function keysOf({ reading }: Candidate): ReadonlySet<string> {
-  return new Set(samplesOf(reading).map(({ imagePath, maskPath, anomalous }) => [realPath(imagePath) ?? imagePath, (anomalous && maskPath && realPath(maskPath)) || '-', anomalous].join('\n')));
+  return new Set(
+    samplesOf(reading).map(({ imagePath, maskPath, anomalous }) =>
+      [realPath(imagePath) ?? imagePath, (anomalous && maskPath && realPath(maskPath)) || '-', anomalous].join('\n'),
+    ),
+  );
 }
 
 function sameKeys(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
@@ -179,9 +217,15 @@ function tie({ root, layout, explains }: Candidate, rivals: readonly Candidate[]
 function noLayout(folder: string, tried: readonly Layout[]): DatasetError {
   const looked = tried.map((candidate) => `  ${candidate.name}: ${candidate.looksFor}`).join('\n');
   const children = fs.readdirSync(folder).sort();
-  const has = children.length === 0 ? 'it is empty' : `it has ${children.slice(0, 8).join(', ')}${children.length > 8 ? `, and ${children.length - 8} more` : ''}`;
+  const has =
+    children.length === 0
+      ? 'it is empty'
+      : `it has ${children.slice(0, 8).join(', ')}${children.length > 8 ? `, and ${children.length - 8} more` : ''}`;
   const not = tried.length === 1 ? `does not have the layout ${tried[0]?.name}` : 'is in no known layout';
-  return new DatasetError('dataset/layout', `${folder} ${not}: ${has}. Looked for:\n${looked}`, { path: folder, children: children.slice(0, 50) });
+  return new DatasetError('dataset/layout', `${folder} ${not}: ${has}. Looked for:\n${looked}`, {
+    path: folder,
+    children: children.slice(0, 50),
+  });
 }
 
 /** The layout of this name, upper or lower case, the plain folder of images among them. @throws UsageError `dataset/unknown-layout` */
@@ -189,5 +233,8 @@ export function layoutNamed(name: string): Layout {
   const found = [...layouts, bareFolderLayout].find((layout) => layout.name === name.toLowerCase());
   if (found !== undefined) return found;
   const names = [...layouts, bareFolderLayout].map((layout) => layout.name);
-  throw new UsageError('dataset/unknown-layout', `there is no layout "${name}"; there are: ${names.join(', ')}`, { name, names });
+  throw new UsageError('dataset/unknown-layout', `there is no layout "${name}"; there are: ${names.join(', ')}`, {
+    name,
+    names,
+  });
 }

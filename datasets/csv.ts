@@ -18,7 +18,10 @@ export function parseCsv(text: string): { readonly columns: readonly string[]; r
   const columns = (header?.fields ?? []).map((field) => field.toLowerCase());
   const rows = records.map(({ line, fields }) => ({
     line,
-    values: Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(columns.map((column, index) => [column, fields[index] ?? '']))),
+    values: Object.assign(
+      Object.create(null) as Record<string, string>,
+      Object.fromEntries(columns.map((column, index) => [column, fields[index] ?? ''])),
+    ),
     ...(fields.slice(columns.length).some((field) => field !== '') ? { surplus: fields.slice(columns.length) } : {}),
   }));
   return { columns, rows };

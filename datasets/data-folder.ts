@@ -19,7 +19,11 @@ export function dataFolder(environment: NodeJS.ProcessEnv = process.env): string
 /** The folder of a registered set under the data folder; undefined where it is not there. */
 export function findDatasetFolder(entry: RegisteredDataset, folder: string = dataFolder()): string | undefined {
   const bundles = bundleFolders.flatMap((name) => childFolder(folder, name) ?? []);
-  const places = [folder, ...bundles, ...bundles.flatMap((bundle) => bundleFolders.flatMap((name) => childFolder(bundle, name) ?? []))];
+  const places = [
+    folder,
+    ...bundles,
+    ...bundles.flatMap((bundle) => bundleFolders.flatMap((name) => childFolder(bundle, name) ?? [])),
+  ];
   for (const place of places) {
     const found = childFolder(place, ...entry.folders);
     if (found !== undefined) return found;

@@ -36,9 +36,21 @@ export async function openDataset(nameOrFolder: string, options: OpenDatasetOpti
   const once = countOnce(root, there.categories);
   const settled = await settleMasks(root, once.categories, reading.labelledByMasks !== true);
   const { categories } = settled;
-  const found = [...survey.problems, ...reading.problems, ...derived.problems, ...there.problems, ...once.problems, ...settled.problems];
+  const found = [
+    ...survey.problems,
+    ...reading.problems,
+    ...derived.problems,
+    ...there.problems,
+    ...once.problems,
+    ...settled.problems,
+  ];
   const problems = [
-    ...standIn(root), ...unlabelled(root, survey.layout), ...withoutEffect(survey, options), ...found, ...leftOver(survey.folder, survey.leftOut, found), ...takenForLost(root, reading, found),
+    ...standIn(root),
+    ...unlabelled(root, survey.layout),
+    ...withoutEffect(survey, options),
+    ...found,
+    ...leftOver(survey.folder, survey.leftOut, found),
+    ...takenForLost(root, reading, found),
     ...absentCategories(derived.categories, entry, root),
   ];
   const errors = problems.filter((problem) => problem.severity === 'error');
@@ -60,7 +72,13 @@ export async function openDataset(nameOrFolder: string, options: OpenDatasetOpti
  * What was read of a set, in one line: `masks-beside layout: 1344 images, 392 with masks; 2 files are not part of it`.
  * Masks of normal images, which mark nothing, are not counted.
  */
-export function describeReading({ layout, categories, hasMasks, hasLabels, leftOut }: Pick<Dataset, 'layout' | 'categories' | 'hasMasks' | 'hasLabels' | 'leftOut'>): string {
+export function describeReading({
+  layout,
+  categories,
+  hasMasks,
+  hasLabels,
+  leftOut,
+}: Pick<Dataset, 'layout' | 'categories' | 'hasMasks' | 'hasLabels' | 'leftOut'>): string {
   const samples = categories.flatMap((category) => category.samples);
   const { images, anomalous } = countSamples(categories);
   const masked = samples.filter((sample) => sample.anomalous && sample.hasMask).length;
@@ -83,7 +101,10 @@ function leftOver(folder: string, leftOut: readonly CountedFile[], said: readonl
     const of = files.filter((file) => file.kind === kind).length;
     return of === 0 ? [] : [`${of} ${of === 1 ? one : more}`];
   };
-  const counts = [...count('picture', 'picture', 'pictures'), ...count('list', 'list or label', 'lists or labels')].join(' and ');
+  const counts = [
+    ...count('picture', 'picture', 'pictures'),
+    ...count('list', 'list or label', 'lists or labels'),
+  ].join(' and ');
   const message = `${partOfIt(files.length)} (${counts}), in ${folder}: ${placesOf(folder, files).join(', ')}`;
   return [{ kind: 'left-out', severity: 'warning', path: folder, message }];
 }
@@ -93,9 +114,16 @@ const shownPlaces = 6;
 /** Names of single files, and folders of several with how many. */
 function placesOf(root: string, files: readonly CountedFile[]): string[] {
   const byFolder = new Map<string, string[]>();
-  for (const { path: file } of files) byFolder.set(path.dirname(file), [...(byFolder.get(path.dirname(file)) ?? []), file]);
-  const places = [...byFolder].flatMap(([folder, inside]) => (inside.length <= 2 ? inside.map((file) => path.relative(root, file)) : [`${path.relative(root, folder) || '.'}${path.sep} (${inside.length})`]));
-  return places.length <= shownPlaces ? places : [...places.slice(0, shownPlaces - 1), `and ${places.length - shownPlaces + 1} more places`];
+  for (const { path: file } of files)
+    byFolder.set(path.dirname(file), [...(byFolder.get(path.dirname(file)) ?? []), file]);
+  const places = [...byFolder].flatMap(([folder, inside]) =>
+    inside.length <= 2
+      ? inside.map((file) => path.relative(root, file))
+      : [`${path.relative(root, folder) || '.'}${path.sep} (${inside.length})`],
+  );
+  return places.length <= shownPlaces
+    ? places
+    : [...places.slice(0, shownPlaces - 1), `and ${places.length - shownPlaces + 1} more places`];
 }
 
 /** What is no file, such as a pipe or a link to nothing, would never end or never begin to be read. */
@@ -105,18 +133,25 @@ function onlyFiles(categories: readonly Category[]): { categories: readonly Cate
     const stat = statOf(file);
     if (stat?.isFile()) return true;
     const what = stat === undefined ? 'a link that leads nowhere' : stat.isFIFO() ? 'a named pipe' : 'not a file';
-    problems.push({ kind: 'unreadable', severity: 'error', path: file, message: `${file} is ${what} and is left out; a picture was expected` });
+    problems.push({
+      kind: 'unreadable',
+      severity: 'error',
+      path: file,
+      message: `${file} is ${what} and is left out; a picture was expected`,
+    });
     return false;
   };
   const kept = categories.map((category) => ({
     ...category,
-    samples: category.samples.filter(({ imagePath }) => isFile(imagePath)).map((sample): Sample => {
-      const { maskParts, ...rest } = sample;
-      const masks = (maskParts ?? [sample.maskPath]).filter((mask) => mask !== null && isFile(mask));
-      if (masks.length === (maskParts?.length ?? (sample.maskPath === null ? 0 : 1))) return sample;
-      // A part of a union that is lost leaves the union unknown.
-      return { ...rest, maskPath: null, hasMask: false };
-    }),
+    samples: category.samples
+      .filter(({ imagePath }) => isFile(imagePath))
+      .map((sample): Sample => {
+        const { maskParts, ...rest } = sample;
+        const masks = (maskParts ?? [sample.maskPath]).filter((mask) => mask !== null && isFile(mask));
+        if (masks.length === (maskParts?.length ?? (sample.maskPath === null ? 0 : 1))) return sample;
+        // A part of a union that is lost leaves the union unknown.
+        return { ...rest, maskPath: null, hasMask: false };
+      }),
   }));
   return { categories: kept, problems };
 }
@@ -125,58 +160,119 @@ function onlyFiles(categories: readonly Category[]): { categories: readonly Cate
 function standIn(root: string): DatasetProblem[] {
   const record = fakeRecordOf(root);
   if (record === undefined) return [];
-  return [{ kind: 'drawn', severity: 'warning', path: root, message: `${root} is a drawn stand-in of ${record.fakeOf}: its figures say nothing about the real set` }];
+  return [
+    {
+      kind: 'drawn',
+      severity: 'warning',
+      path: root,
+      message: `${root} is a drawn stand-in of ${record.fakeOf}: its figures say nothing about the real set`,
+    },
+  ];
 }
 
 /** A set that lost a folder may look like a plain folder of images, so that this is never taken in silence. */
 function unlabelled(root: string, layout: string): DatasetProblem[] {
   if (layout !== bareFolderLayout.name) return [];
-  return [{ kind: 'unlabelled-image', severity: 'warning', path: root, message: `${root} is in no known layout: its pictures are taken as they are, without labels` }];
+  return [
+    {
+      kind: 'unlabelled-image',
+      severity: 'warning',
+      path: root,
+      message: `${root} is in no known layout: its pictures are taken as they are, without labels`,
+    },
+  ];
 }
 
 /** Where there are no masks, the folders or a list say what an image is. */
-function withoutEffect({ root, layout, reading }: Survey, { normalWithoutMask = false }: OpenDatasetOptions): DatasetProblem[] {
+function withoutEffect(
+  { root, layout, reading }: Survey,
+  { normalWithoutMask = false }: OpenDatasetOptions,
+): DatasetProblem[] {
   if (!normalWithoutMask || reading.hasMasks || layout === bareFolderLayout.name) return [];
-  return [{ kind: 'ambiguous', severity: 'warning', path: root, message: `that images without a mask are normal changes nothing in ${root}: there are no masks, and its folders or its list say what its images are` }];
+  return [
+    {
+      kind: 'ambiguous',
+      severity: 'warning',
+      path: root,
+      message: `that images without a mask are normal changes nothing in ${root}: there are no masks, and its folders or its list say what its images are`,
+    },
+  ];
 }
 
 /** Only masks say which images are anomalous, so that those without one may as well be normal. */
-function takenForLost(root: string, { labelledByMasks, hasMasks }: Survey['reading'], found: readonly DatasetProblem[]): DatasetProblem[] {
+function takenForLost(
+  root: string,
+  { labelledByMasks, hasMasks }: Survey['reading'],
+  found: readonly DatasetProblem[],
+): DatasetProblem[] {
   const lost = found.filter(({ kind }) => kind === 'missing-mask').length;
   if (labelledByMasks !== true || !hasMasks || lost === 0) return [];
-  const images = lost === 1 ? '1 image without a mask counts as anomalous, its mask as lost' : `${lost} images without a mask count as anomalous, their masks as lost`;
-  return [{ kind: 'ambiguous', severity: 'warning', path: root, message: `${images}; where such images are normal, say so (\`normalWithoutMask: true\`)` }];
+  const images =
+    lost === 1
+      ? '1 image without a mask counts as anomalous, its mask as lost'
+      : `${lost} images without a mask count as anomalous, their masks as lost`;
+  return [
+    {
+      kind: 'ambiguous',
+      severity: 'warning',
+      path: root,
+      message: `${images}; where such images are normal, say so (\`normalWithoutMask: true\`)`,
+    },
+  ];
 }
 
 /** A link may lead to images that are in the set already: each file counts once, under the name that is no link. */
-function countOnce(root: string, categories: readonly Category[]): { categories: readonly Category[]; problems: DatasetProblem[] } {
+function countOnce(
+  root: string,
+  categories: readonly Category[],
+): { categories: readonly Category[]; problems: DatasetProblem[] } {
   const ways = new Map<string, Sample[]>();
   for (const sample of categories.flatMap(({ samples }) => samples)) {
     const real = realPath(sample.imagePath) ?? sample.imagePath;
     ways.set(real, [...(ways.get(real) ?? []), sample]);
   }
-  const again = new Set([...ways].flatMap(([real, samples]) => {
-    const kept = samples.find(({ imagePath }) => imagePath === real) ?? samples[0];
-    return samples.filter((sample) => sample !== kept);
-  }));
+  const again = new Set(
+    [...ways].flatMap(([real, samples]) => {
+      const kept = samples.find(({ imagePath }) => imagePath === real) ?? samples[0];
+      return samples.filter((sample) => sample !== kept);
+    }),
+  );
   if (again.size === 0) return { categories, problems: [] };
   const [example] = again;
   const message = `${again.size} image${again.size === 1 ? ' is' : 's are'} reached twice, by links or lists, and count${again.size === 1 ? 's' : ''} once: ${example?.imagePath}`;
-  const remaining = categories.map((category) => ({ ...category, samples: category.samples.filter((sample) => !again.has(sample)) }));
-  return { categories: remaining.filter(({ samples }, index) => samples.length > 0 || categories[index]?.samples.length === 0), problems: [{ kind: 'duplicate', severity: 'warning', path: root, message }] };
+  const remaining = categories.map((category) => ({
+    ...category,
+    samples: category.samples.filter((sample) => !again.has(sample)),
+  }));
+  return {
+    categories: remaining.filter(({ samples }, index) => samples.length > 0 || categories[index]?.samples.length === 0),
+    problems: [{ kind: 'duplicate', severity: 'warning', path: root, message }],
+  };
 }
 
-function chooseCategories(all: readonly Category[], wanted: readonly string[] | undefined, root: string): readonly Category[] {
+function chooseCategories(
+  all: readonly Category[],
+  wanted: readonly string[] | undefined,
+  root: string,
+): readonly Category[] {
   if (wanted === undefined) return all;
   const names = all.map((category) => category.name);
   const unknown = wanted.filter((name) => !names.includes(name));
   if (unknown.length > 0) {
-    throw new UsageError('dataset/category', `${root} has no category ${unknown.join(', ')}. It has: ${names.join(', ')}.`, { unknown, names });
+    throw new UsageError(
+      'dataset/category',
+      `${root} has no category ${unknown.join(', ')}. It has: ${names.join(', ')}.`,
+      { unknown, names },
+    );
   }
   return all.filter((category) => wanted.includes(category.name));
 }
 
-function absentCategories(found: readonly Category[], entry: RegisteredDataset | undefined, root: string): DatasetProblem[] {
+function absentCategories(
+  found: readonly Category[],
+  entry: RegisteredDataset | undefined,
+  root: string,
+): DatasetProblem[] {
   // Medical packs name their one category in different ways, so only lists of several are compared.
   if (entry === undefined || entry.categories.length < 2) return [];
   const names = new Set(found.map((category) => category.name.toLowerCase()));

@@ -21,7 +21,10 @@ const problemsFile = 'problems.json';
  * @throws DatasetError `dataset/cache` where it cannot be written
  */
 export async function derivedFolder(
-  root: string, recipe: string, sources: readonly string[], write: (folder: string) => Promise<readonly DatasetProblem[]>,
+  root: string,
+  recipe: string,
+  sources: readonly string[],
+  write: (folder: string) => Promise<readonly DatasetProblem[]>,
 ): Promise<{ readonly folder: string; readonly problems: readonly DatasetProblem[] }> {
   const hash = createHash('sha256').update(`${recipe}\n`);
   for (const file of sources) {
@@ -33,7 +36,9 @@ export async function derivedFolder(
   const family = `${path.basename(root).replace(/[^\w.-]+/g, '_')}-${recipe}-${place}-`;
   const folder = path.join(parent, `${family}${hash.digest('hex').slice(0, 12)}`);
   const present = (): { folder: string; problems: readonly DatasetProblem[] } | undefined =>
-    fs.existsSync(folder) ? { folder, problems: JSON.parse(fs.readFileSync(path.join(folder, problemsFile), 'utf8')) as DatasetProblem[] } : undefined;
+    fs.existsSync(folder)
+      ? { folder, problems: JSON.parse(fs.readFileSync(path.join(folder, problemsFile), 'utf8')) as DatasetProblem[] }
+      : undefined;
   const ready = present();
   if (ready !== undefined) return ready;
   return withFileLock(`${folder}.lock`, async () => {
@@ -51,7 +56,12 @@ export async function derivedFolder(
       fs.rmSync(draft, { recursive: true, force: true });
       const { code } = error as NodeJS.ErrnoException;
       if (code === undefined || !['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR'].includes(code)) throw error;
-      throw new DatasetError('dataset/cache', `files made from ${root} cannot be kept in ${parent} (${code}). Free some space, or choose another folder with CRANE_CACHE.`, { root, folder, code }, { cause: error });
+      throw new DatasetError(
+        'dataset/cache',
+        `files made from ${root} cannot be kept in ${parent} (${code}). Free some space, or choose another folder with CRANE_CACHE.`,
+        { root, folder, code },
+        { cause: error },
+      );
     }
   });
 }

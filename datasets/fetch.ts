@@ -59,7 +59,11 @@ interface Places {
   readonly downloads: string;
 }
 
-async function fetchUnlocked(entry: RegisteredDataset, { data, place, downloads }: Places, options: FetchOptions): Promise<Fetched> {
+async function fetchUnlocked(
+  entry: RegisteredDataset,
+  { data, place, downloads }: Places,
+  options: FetchOptions,
+): Promise<Fetched> {
   if (fs.existsSync(place)) return { folder: place, fetched: false };
   removeDrafts(data, entry.name);
   const files = entry.archives.map((archive) => path.join(downloads, fileNameOf(archive)));
@@ -82,7 +86,11 @@ async function fetchArchive({ url, sha256 }: Archive, file: string, options: Fet
   if (fs.existsSync(file)) {
     const found = sha256 === null ? null : await sha256OfFile(file);
     if (found === sha256) return;
-    throw new DatasetError('dataset/archive', `${file} is not the archive of ${url}: it has sha256 ${found}, expected ${sha256}. Delete it and call again.`, { path: file, found, expected: sha256 });
+    throw new DatasetError(
+      'dataset/archive',
+      `${file} is not the archive of ${url}: it has sha256 ${found}, expected ${sha256}. Delete it and call again.`,
+      { path: file, found, expected: sha256 },
+    );
   }
   try {
     await download(url, file, { ...options, sha256 });
@@ -94,19 +102,29 @@ async function fetchArchive({ url, sha256 }: Archive, file: string, options: Fet
 }
 
 /** Asks how large the archives are before the first byte comes; a server that does not say is believed to have room enough. */
-async function checkRoom(entry: RegisteredDataset, files: readonly string[], data: string, options: FetchOptions): Promise<void> {
+async function checkRoom(
+  entry: RegisteredDataset,
+  files: readonly string[],
+  data: string,
+  options: FetchOptions,
+): Promise<void> {
   if (options.offline ?? isOffline()) return;
   let needed = 0;
   for (const [index, { url }] of entry.archives.entries()) {
     const size = await contentLength(url, options);
-    const have = [files[index] as string, `${files[index]}.partial`].map((file) => fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0);
+    const have = [files[index] as string, `${files[index]}.partial`].map(
+      (file) => fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0,
+    );
     needed += Math.max(0, ROOM * size - Math.max(...have));
   }
   const { bavail, bsize } = fs.statfsSync(data);
   if (bavail * bsize < needed) throw noRoom(data, Math.ceil(needed), bavail * bsize);
 }
 
-async function contentLength(url: string, { idleTimeout = 10_000, signal, allowPrivateUrls }: FetchOptions): Promise<number> {
+async function contentLength(
+  url: string,
+  { idleTimeout = 10_000, signal, allowPrivateUrls }: FetchOptions,
+): Promise<number> {
   try {
     const timeout = AbortSignal.timeout(idleTimeout);
     const { status, headers, body } = await requestWeb(url, {
@@ -133,7 +151,8 @@ const draftPrefix = (name: string): string => `.${name}.unpacking-`;
 
 /** What a process left that was ended while it unpacked. */
 function removeDrafts(data: string, name: string): void {
-  for (const left of fs.readdirSync(data).filter((child) => child.startsWith(draftPrefix(name)))) fs.rmSync(path.join(data, left), { recursive: true, force: true });
+  for (const left of fs.readdirSync(data).filter((child) => child.startsWith(draftPrefix(name))))
+    fs.rmSync(path.join(data, left), { recursive: true, force: true });
 }
 
 function noRoom(folder: string, needed: number, free: number, cause?: unknown): DatasetError {
@@ -154,8 +173,9 @@ function licenceNotAccepted({ name, title, source, licence }: RegisteredDataset)
 }
 
 function notFetchable({ name, title, source, licence, kind }: RegisteredDataset, place: string): UsageError {
-  const message = kind === 'drawn'
-    ? `${title} is drawn, not downloaded: crane datasets synthesize`
-    : `${title} has no address that gives it without a form, an account or a browser.\n  Get it from: ${source}\n  Licence: ${licence}\n  Unpack to: ${place}, as it comes; then: crane datasets check ${name}`;
+  const message =
+    kind === 'drawn'
+      ? `${title} is drawn, not downloaded: crane datasets synthesize`
+      : `${title} has no address that gives it without a form, an account or a browser.\n  Get it from: ${source}\n  Licence: ${licence}\n  Unpack to: ${place}, as it comes; then: crane datasets check ${name}`;
   return new UsageError('dataset/not-fetchable', message, { name, source, licence, place });
 }

@@ -13,11 +13,43 @@ export interface CountedFile {
 }
 
 /** Endings of pictures that are not read here: they count, so that a set in such a format is not lost in silence. */
-const otherPictures = new Set(['.heic', '.heif', '.jp2', '.jxl', '.pgm', '.ppm', '.pbm', '.pnm', '.exr', '.dcm', '.nii', '.npy', '.npz', '.tga', '.pcx', '.jfif', '.jpe']);
+const otherPictures = new Set([
+  '.heic',
+  '.heif',
+  '.jp2',
+  '.jxl',
+  '.pgm',
+  '.ppm',
+  '.pbm',
+  '.pnm',
+  '.exr',
+  '.dcm',
+  '.nii',
+  '.npy',
+  '.npz',
+  '.tga',
+  '.pcx',
+  '.jfif',
+  '.jpe',
+]);
 /** Endings of files that say something of pictures. */
-const lists = new Set(['.csv', '.tsv', '.json', '.jsonl', '.txt', '.xml', '.yaml', '.yml', '.mat', '.xlsx', '.pkl', '.parquet']);
+const lists = new Set([
+  '.csv',
+  '.tsv',
+  '.json',
+  '.jsonl',
+  '.txt',
+  '.xml',
+  '.yaml',
+  '.yml',
+  '.mat',
+  '.xlsx',
+  '.pkl',
+  '.parquet',
+]);
 /** What accompanies any set and says nothing of single images. */
-const sidecar = /^(read[ _-]?me|licen[cs]e|copying|copyright|citation|notice|authors?|changelog|changes|credits|terms|about|notes?|info|md5|sha\d*|checksums?|requirements)([^a-z]|s?$)/i;
+const sidecar =
+  /^(read[ _-]?me|licen[cs]e|copying|copyright|citation|notice|authors?|changelog|changes|credits|terms|about|notes?|info|md5|sha\d*|checksums?|requirements)([^a-z]|s?$)/i;
 /** Files that mark the project's own sets. */
 const ownRecords = new Set([fakeRecordFile, 'synthetic.json']);
 
@@ -61,7 +93,9 @@ export function takeInventory(root: string): CountedFile[] {
 
 /** The paths of the files that count, in a folder and below; empty where it is not there. */
 export function filesUnder(folder: string | undefined): string[] {
-  return folder === undefined || statOf(folder)?.isDirectory() !== true ? [] : takeInventory(folder).map(({ path: file }) => file);
+  return folder === undefined || statOf(folder)?.isDirectory() !== true
+    ? []
+    : takeInventory(folder).map(({ path: file }) => file);
 }
 
 /** What a path leads to; undefined for nothing, for links in circles, and where it cannot be seen. */

@@ -34,10 +34,18 @@ const SPLIT_SEED = 42;
  * @param parts sorted by name: the order decides which normal tiles are taken
  * @returns parts that could not be read, or whose label has another size
  */
-export async function writeTiles(parts: readonly Part[], folder: string, onProgress?: OnProgress): Promise<DatasetProblem[]> {
+export async function writeTiles(
+  parts: readonly Part[],
+  folder: string,
+  onProgress?: OnProgress,
+): Promise<DatasetProblem[]> {
   const task = 'cut into tiles';
   const problems: DatasetProblem[] = [];
-  const places = { good: path.join(folder, 'test', 'good'), defect: path.join(folder, 'test', 'defect'), masks: path.join(folder, 'ground_truth', 'defect') };
+  const places = {
+    good: path.join(folder, 'test', 'good'),
+    defect: path.join(folder, 'test', 'defect'),
+    masks: path.join(folder, 'ground_truth', 'defect'),
+  };
   await Promise.all(Object.values(places).map((place) => mkdir(place, { recursive: true })));
 
   onProgress?.({ kind: 'start', task, total: 2 * parts.length, unit: 'images' });
@@ -47,19 +55,25 @@ export async function writeTiles(parts: readonly Part[], folder: string, onProgr
   const anomalous: Tile[] = [];
   for (const part of parts) {
     const label = await loadMaskAtOwnSize(part.label).catch(unreadable(part.label, problems));
-    if (label !== undefined) THIRDS.forEach((third) => (cut(label, third).data.includes(1) ? anomalous : normal).push({ part, third }));
+    if (label !== undefined)
+      THIRDS.forEach((third) => (cut(label, third).data.includes(1) ? anomalous : normal).push({ part, third }));
     step();
   }
 
   const chosen = testSplit(normal.length, TEST_SHARE, SPLIT_SEED).map((at) => normal[at] as Tile);
   for (const part of parts) {
-    const ofPart = (tiles: readonly Tile[]): number[] => tiles.filter((tile) => tile.part === part).map(({ third }) => third);
+    const ofPart = (tiles: readonly Tile[]): number[] =>
+      tiles.filter((tile) => tile.part === part).map(({ third }) => third);
     const [good, defective] = [ofPart(chosen), ofPart(anomalous)];
-    const image = good.length + defective.length > 0 ? await decodeImage(part.image).catch(unreadable(part.image, problems)) : undefined;
+    const image =
+      good.length + defective.length > 0
+        ? await decodeImage(part.image).catch(unreadable(part.image, problems))
+        : undefined;
     if (image !== undefined) {
       const label = await loadMaskAtOwnSize(part.label);
       if (label.width !== image.width || label.height !== image.height) problems.push(otherSize(part, image, label));
-      for (const third of good) await writePicture(path.join(places.good, `${part.name}_${third}.png`), cut(image, third));
+      for (const third of good)
+        await writePicture(path.join(places.good, `${part.name}_${third}.png`), cut(image, third));
       for (const third of defective) {
         await writePicture(path.join(places.defect, `${part.name}_${third}.png`), cut(image, third));
         await writeMask(path.join(places.masks, `${part.name}_${third}_mask.png`), cut(label, third));
@@ -72,7 +86,10 @@ export async function writeTiles(parts: readonly Part[], folder: string, onProgr
 }
 
 /** Rows height * third / 3 to height * (third + 1) / 3, both rounded down, as the script's whole-number division does. */
-function cut<Picture extends Pick<DecodedImage, 'width' | 'height' | 'data'>>(picture: Picture, third: number): Picture {
+function cut<Picture extends Pick<DecodedImage, 'width' | 'height' | 'data'>>(
+  picture: Picture,
+  third: number,
+): Picture {
   const { width, height, data } = picture;
   const [from, to] = [third, third + 1].map((count) => Math.floor((height * count) / 3)) as [number, number];
   const row = data.length / height;
@@ -84,7 +101,10 @@ async function writePicture(file: string, picture: DecodedImage): Promise<void> 
   const { width, height } = picture;
   const grey = picture.mode === 'L';
   const bytes = Buffer.from(grey ? (picture.data as Uint8Array) : toRgb(picture));
-  await sharp(bytes, { raw: { width, height, channels: grey ? 1 : 3 } }).toColourspace(grey ? 'b-w' : 'srgb').png({ compressionLevel: 4 }).toFile(file);
+  await sharp(bytes, { raw: { width, height, channels: grey ? 1 : 3 } })
+    .toColourspace(grey ? 'b-w' : 'srgb')
+    .png({ compressionLevel: 4 })
+    .toFile(file);
 }
 
 function unreadable(file: string, problems: DatasetProblem[]): (error: unknown) => undefined {
@@ -96,5 +116,10 @@ function unreadable(file: string, problems: DatasetProblem[]): (error: unknown) 
 }
 
 function otherSize({ image, label }: Part, { width, height }: DecodedImage, found: Mask): DatasetProblem {
-  return { kind: 'mask-size', severity: 'error', path: label, message: `${label} is ${found.width}x${found.height}, its image ${image} ${width}x${height}` };
+  return {
+    kind: 'mask-size',
+    severity: 'error',
+    path: label,
+    message: `${label} is ${found.width}x${found.height}, its image ${image} ${width}x${height}`,
+  };
 }

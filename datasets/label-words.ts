@@ -1,5 +1,19 @@
 const NORMAL = new Set(['normal', 'good', 'ok', 'false', 'no', 'negative', 'healthy', 'free', 'pass', '-1']);
-const ANOMALOUS = new Set(['anomaly', 'anomalous', 'abnormal', 'defect', 'defective', 'bad', 'ko', 'nok', 'ng', 'true', 'yes', 'positive', 'fail']);
+const ANOMALOUS = new Set([
+  'anomaly',
+  'anomalous',
+  'abnormal',
+  'defect',
+  'defective',
+  'bad',
+  'ko',
+  'nok',
+  'ng',
+  'true',
+  'yes',
+  'positive',
+  'fail',
+]);
 
 /** What a label may say, for messages. */
 export const LABELS_EXPECTED = 'normal or anomaly, 0 or 1, good or bad';

@@ -13,7 +13,8 @@ const LONGEST = 256 * 1024 * 1024;
 export function readListFile(file: string, most = Infinity): string {
   const stat = statOf(file);
   if (stat?.isFile() !== true) throw unreadable(file, 'it is not a file');
-  if (stat.size > LONGEST && most === Infinity) throw unreadable(file, `it has ${stat.size} bytes, more than the ${LONGEST} that a list may have`);
+  if (stat.size > LONGEST && most === Infinity)
+    throw unreadable(file, `it has ${stat.size} bytes, more than the ${LONGEST} that a list may have`);
   try {
     const bytes = most === Infinity ? fs.readFileSync(file) : beginning(file, most);
     return bytes[0] === 0xff && bytes[1] === 0xfe ? bytes.toString('utf16le', 2) : bytes.toString('utf8');
@@ -43,5 +44,10 @@ function beginning(file: string, most: number): Buffer {
 }
 
 function unreadable(file: string, reason: string, cause?: unknown): DatasetError {
-  return new DatasetError('dataset/list', `${file} cannot be read: ${reason}`, { path: file }, cause === undefined ? undefined : { cause });
+  return new DatasetError(
+    'dataset/list',
+    `${file} cannot be read: ${reason}`,
+    { path: file },
+    cause === undefined ? undefined : { cause },
+  );
 }

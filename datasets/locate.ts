@@ -6,7 +6,12 @@ import { statOf } from './inventory';
 import { csvFileLayout } from './layouts/csv-list';
 import type { Layout } from './layouts/layout';
 import { stem } from './listing';
-import { findRegisteredDataset, registeredDatasetOfFolder, registeredDatasets, type RegisteredDataset } from './registry';
+import {
+  findRegisteredDataset,
+  registeredDatasetOfFolder,
+  registeredDatasets,
+  type RegisteredDataset,
+} from './registry';
 
 export interface Located {
   readonly root: string;
@@ -27,15 +32,25 @@ export function locate(nameOrFolder: string, data: string): Located {
   }
   const root = path.resolve(nameOrFolder);
   const stat = statOf(root);
-  if (stat?.isDirectory()) return { root, entry: registeredDatasetOfFolder(path.basename(root)), name: path.basename(root) };
+  if (stat?.isDirectory())
+    return { root, entry: registeredDatasetOfFolder(path.basename(root)), name: path.basename(root) };
   const list = stat?.isFile() && /\.(csv|tsv)$/i.test(root) ? csvFileLayout(root) : undefined;
   if (list?.fits(root)) return { root: path.dirname(root), entry: undefined, name: stem(root), layout: list };
-  if (list !== undefined) throw new DatasetError('dataset/layout', `${root} has no columns for an image and for its label or mask. Expected ${list.looksFor}.`, { path: root });
+  if (list !== undefined)
+    throw new DatasetError(
+      'dataset/layout',
+      `${root} has no columns for an image and for its label or mask. Expected ${list.looksFor}.`,
+      { path: root },
+    );
   const names = registeredDatasets.map((entry) => entry.name);
   const found = stat === undefined ? 'is neither a registered set nor a folder' : 'is a file, not a folder';
   const near = nearestName(nameOrFolder.toLowerCase(), names);
   const hint = near === undefined ? '' : ` Did you mean ${near}?`;
-  throw new DatasetError('dataset/folder-missing', `"${nameOrFolder}" ${found}.${hint} Give a folder (looked at ${root}), or one of: ${names.join(', ')}.`, { path: root, names });
+  throw new DatasetError(
+    'dataset/folder-missing',
+    `"${nameOrFolder}" ${found}.${hint} Give a folder (looked at ${root}), or one of: ${names.join(', ')}.`,
+    { path: root, names },
+  );
 }
 
 /** Says all that a person needs to get the set. */
@@ -49,5 +64,11 @@ export function absentDataset(entry: RegisteredDataset, data: string): DatasetEr
     entry.kind === 'drawn'
       ? `${where}\n  It is drawn, not downloaded: crane datasets synthesize\n  ${here}`
       : `${where}\n  Get it from: ${entry.source}${fetching}\n  Licence: ${entry.licence}\n  Size: ${entry.downloadSize ?? 'not known'}\n  Unpack to: ${place} (or name another folder with CRANE_DATA, or give the path of the set)\n  ${here}`;
-  return new DatasetError('dataset/absent', message, { name: entry.name, source: entry.source, licence: entry.licence, place, present });
+  return new DatasetError('dataset/absent', message, {
+    name: entry.name,
+    source: entry.source,
+    licence: entry.licence,
+    place,
+    present,
+  });
 }

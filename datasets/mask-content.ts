@@ -65,7 +65,10 @@ async function unionOf({ imagePath, maskParts = [] }: Sample): Promise<Mask> {
     const { width, height, data } = union;
     if (mask.width !== width || mask.height !== height) {
       const found = `${maskParts[0]} is ${width}x${height}, ${part} ${mask.width}x${mask.height}`;
-      throw new CraneError('dataset/mask-size', `the masks of ${imagePath} differ in size, so they cannot be joined: ${found}`);
+      throw new CraneError(
+        'dataset/mask-size',
+        `the masks of ${imagePath} differ in size, so they cannot be joined: ${found}`,
+      );
     }
     for (let at = 0; at < data.length; at++) if (mask.data[at] === 1) data[at] = 1;
   }
@@ -76,7 +79,12 @@ async function unionOf({ imagePath, maskParts = [] }: Sample): Promise<Mask> {
 function problemOf({ maskPath }: Sample, problems: DatasetProblem[]): (error: unknown) => undefined {
   return (error) => {
     if (!(error instanceof CraneError)) throw error;
-    problems.push({ kind: error.code === 'dataset/mask-size' ? 'mask-size' : 'unreadable', severity: 'error', path: maskPath as string, message: error.message });
+    problems.push({
+      kind: error.code === 'dataset/mask-size' ? 'mask-size' : 'unreadable',
+      severity: 'error',
+      path: maskPath as string,
+      message: error.message,
+    });
     return undefined;
   };
 }
@@ -84,7 +92,10 @@ function problemOf({ maskPath }: Sample, problems: DatasetProblem[]): (error: un
 /** Writes a mask as a grey PNG of 0 and 255. */
 export async function writeMask(file: string, { width, height, data }: Mask): Promise<void> {
   const bytes = Buffer.from(data.map((value) => (value > 0 ? 255 : 0)));
-  await sharp(bytes, { raw: { width, height, channels: 1 } }).toColourspace('b-w').png({ compressionLevel: 4 }).toFile(file);
+  await sharp(bytes, { raw: { width, height, channels: 1 } })
+    .toColourspace('b-w')
+    .png({ compressionLevel: 4 })
+    .toFile(file);
 }
 
 /** Masks opened at the same time. */
@@ -105,6 +116,8 @@ async function labelByMasks(categories: readonly Category[]): Promise<readonly C
   await Promise.all(Array.from({ length: concurrency }, worker));
   return categories.map((category) => ({
     ...category,
-    samples: category.samples.map((sample) => (empty.has(sample) ? { ...sample, defect: 'good', anomalous: false } : sample)),
+    samples: category.samples.map((sample) =>
+      empty.has(sample) ? { ...sample, defect: 'good', anomalous: false } : sample,
+    ),
   }));
 }

@@ -31,7 +31,8 @@ export function pairByName(images: readonly string[], masks: readonly string[], 
     images.map((image) => ({ image, name: stem(image), bare: stem(image).replace(imageEnding, '') })),
     masks.map((mask) => {
       const folder = path.dirname(mask);
-      if (maskFolder !== undefined && folder !== maskFolder) return { mask, name: path.basename(folder), ended: undefined };
+      if (maskFolder !== undefined && folder !== maskFolder)
+        return { mask, name: path.basename(folder), ended: undefined };
       return { mask, name: stem(mask), ended: imageNameOf(mask) };
     }),
   );

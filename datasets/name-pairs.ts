@@ -34,13 +34,20 @@ type Way = 'exact' | 'ended';
  * called `NAME_label`, an image `board_label` or not; and pictures may lie beside masks. Upper and lower case tell names
  * apart only where both are there, and Unicode is compared in one form.
  */
-export function pairNames<Image, Mask>(images: readonly ImageName<Image>[], masks: readonly MaskName<Mask>[]): NamePairs<Image, Mask> {
+export function pairNames<Image, Mask>(
+  images: readonly ImageName<Image>[],
+  masks: readonly MaskName<Mask>[],
+): NamePairs<Image, Mask> {
   const [exact, ended] = [assign(images, masks, ['exact', 'ended']), assign(images, masks, ['ended', 'exact'])];
   const surplus = ended.leftOver.length - exact.leftOver.length;
   const everyEnded = exact.leftOver.length > 0 && [...ended.ways.values()].every((way) => way === 'ended');
   const { masksOf, leftOver, ways } = surplus < 0 || (surplus === 0 && everyEnded) ? ended : exact;
   const taken = new Set(images.filter(({ image }) => ways.get(image) === 'ended').map(({ name }) => folded(name)));
-  return { masksOf, leftOver: leftOver.map(({ mask }) => mask), pictures: leftOver.filter(({ name }) => taken.has(folded(name))).map(({ mask }) => mask) };
+  return {
+    masksOf,
+    leftOver: leftOver.map(({ mask }) => mask),
+    pictures: leftOver.filter(({ name }) => taken.has(folded(name))).map(({ mask }) => mask),
+  };
 }
 
 interface Assignment<Image, Mask> {
@@ -49,11 +56,20 @@ interface Assignment<Image, Mask> {
   readonly leftOver: readonly MaskName<Mask>[];
 }
 
-function assign<Image, Mask>(images: readonly ImageName<Image>[], masks: readonly MaskName<Mask>[], order: readonly Way[]): Assignment<Image, Mask> {
+function assign<Image, Mask>(
+  images: readonly ImageName<Image>[],
+  masks: readonly MaskName<Mask>[],
+  order: readonly Way[],
+): Assignment<Image, Mask> {
   const found = new Map<Image, number[]>();
   const ways = new Map<Image, Way>();
   const taken = new Set<number>();
-  const round = (searching: readonly ImageName<Image>[], way: Way, nameOf: (image: ImageName<Image>) => string, form: (name: string) => string): void => {
+  const round = (
+    searching: readonly ImageName<Image>[],
+    way: Way,
+    nameOf: (image: ImageName<Image>) => string,
+    form: (name: string) => string,
+  ): void => {
     const byName = new Map<string, number[]>();
     for (const [index, { name: own, ended }] of masks.entries()) {
       const name = way === 'exact' ? own : ended;
@@ -77,7 +93,8 @@ function assign<Image, Mask>(images: readonly ImageName<Image>[], masks: readonl
   for (const way of order) for (const form of [composed, folded]) round(images, way, ({ name }) => name, form);
   const without = images.filter(({ image, name, bare }) => bare !== name && !ways.has(image));
   for (const way of order) for (const form of [composed, folded]) round(without, way, ({ bare }) => bare, form);
-  const masksAt = (indices: readonly number[]): Mask[] => [...indices].sort((a, b) => a - b).map((index) => (masks[index] as MaskName<Mask>).mask);
+  const masksAt = (indices: readonly number[]): Mask[] =>
+    [...indices].sort((a, b) => a - b).map((index) => (masks[index] as MaskName<Mask>).mask);
   return {
     masksOf: new Map([...found].map(([image, indices]) => [image, masksAt(indices)])),
     ways,

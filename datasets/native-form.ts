@@ -33,4 +33,9 @@ export type NativeForm =
   /** `head_ct/head_ct/000.png`, `labels.csv`. */
   | { readonly layout: 'headct' }
   /** `yes/`, `no/`; `nested`: the same again in this folder; `unlabelled`: a folder of images that no label is known of. */
-  | { readonly layout: 'yes-no'; readonly image: readonly string[]; readonly nested?: string; readonly unlabelled?: string };
+  | {
+      readonly layout: 'yes-no';
+      readonly image: readonly string[];
+      readonly nested?: string;
+      readonly unlabelled?: string;
+    };

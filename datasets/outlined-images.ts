@@ -36,7 +36,17 @@ export interface OutlinedSet {
 }
 
 /** Classes that mark what is as it should be. */
-const normalClasses = new Set(['good', 'ok', 'normal', 'background', '_background_', 'no defect', 'no_defect', 'defect-free', 'defect_free']);
+const normalClasses = new Set([
+  'good',
+  'ok',
+  'normal',
+  'background',
+  '_background_',
+  'no defect',
+  'no_defect',
+  'defect-free',
+  'defect_free',
+]);
 
 export function isNormalClass(name: string): boolean {
   return normalClasses.has(name.toLowerCase());
@@ -51,7 +61,14 @@ export function readOutlined({ root, category, images, problems, others, onProgr
   const hasMasks = images.some(({ outlines }) => outlines.length > 0);
   const isMarked = ({ outlines, boxes }: OutlinedImage): boolean => outlines.length + boxes > 0;
   const isOutlined = (image: OutlinedImage): boolean => image.outlines.length > 0 && image.boxes === 0;
-  const samples = images.map((image) => makeSample(category, image.image, isMarked(image) ? defectOf(image) : null, isOutlined(image) ? [image.label as string] : []));
+  const samples = images.map((image) =>
+    makeSample(
+      category,
+      image.image,
+      isMarked(image) ? defectOf(image) : null,
+      isOutlined(image) ? [image.label as string] : [],
+    ),
+  );
   const boxed = hasMasks ? images.filter(({ boxes }) => boxes > 0).map(boxedOnly) : [];
   const onlyBoxes = !hasMasks && images.some(isMarked) ? [labelledByBoxes(root)] : [];
   const unlabelled = images.filter(({ label }) => label === null);
@@ -75,18 +92,37 @@ function boxedOnly({ image, label, boxes }: OutlinedImage): DatasetProblem {
 }
 
 function labelledByBoxes(root: string): DatasetProblem {
-  return { kind: 'boxes', severity: 'warning', path: root, message: `${root} has no outline that can be read: boxes say that an image is anomalous and not which pixels are, so the set is read as labels per image, without masks` };
+  return {
+    kind: 'boxes',
+    severity: 'warning',
+    path: root,
+    message: `${root} has no outline that can be read: boxes say that an image is anomalous and not which pixels are, so the set is read as labels per image, without masks`,
+  };
 }
 
 function withoutLabel(root: string, images: readonly OutlinedImage[]): DatasetProblem[] {
   const [first] = images;
   if (first === undefined) return [];
   const count = `${images.length} ${images.length === 1 ? 'image has no label file and is' : 'images have no label file and are'}`;
-  return [{ kind: 'unlabelled-image', severity: 'warning', path: root, message: `${count} taken as normal, such as ${first.image}` }];
+  return [
+    {
+      kind: 'unlabelled-image',
+      severity: 'warning',
+      path: root,
+      message: `${count} taken as normal, such as ${first.image}`,
+    },
+  ];
 }
 
-async function drawMasks(root: string, category: string, samples: readonly Sample[], images: readonly OutlinedImage[], onProgress?: OnProgress): Promise<{ categories: readonly Category[]; problems: readonly DatasetProblem[] }> {
-  const nameOf = (index: number): string => `${String(index).padStart(6, '0')}-${stem((images[index] as OutlinedImage).image)}_mask.png`;
+async function drawMasks(
+  root: string,
+  category: string,
+  samples: readonly Sample[],
+  images: readonly OutlinedImage[],
+  onProgress?: OnProgress,
+): Promise<{ categories: readonly Category[]; problems: readonly DatasetProblem[] }> {
+  const nameOf = (index: number): string =>
+    `${String(index).padStart(6, '0')}-${stem((images[index] as OutlinedImage).image)}_mask.png`;
   const labels = [...new Set(images.flatMap(({ label }) => label ?? []))];
   const files = images.map(({ image }) => image).filter((image) => statOf(image) !== undefined);
   const { folder, problems } = await derivedFolder(root, 'outlines-1', [...labels, ...files], async (draft) => {
@@ -110,8 +146,12 @@ async function drawMasks(root: string, category: string, samples: readonly Sampl
   return { categories: [makeCategory(category, drawn)], problems };
 }
 
-async function maskOf({ image, label, size, outlines }: OutlinedImage, problems: DatasetProblem[]): Promise<{ width: number; height: number; data: Uint8Array } | undefined> {
-  const complain = (kind: DatasetProblem['kind'], message: string): undefined => void problems.push({ kind, severity: 'error', path: image, message });
+async function maskOf(
+  { image, label, size, outlines }: OutlinedImage,
+  problems: DatasetProblem[],
+): Promise<{ width: number; height: number; data: Uint8Array } | undefined> {
+  const complain = (kind: DatasetProblem['kind'], message: string): undefined =>
+    void problems.push({ kind, severity: 'error', path: image, message });
   if (statOf(image)?.isFile() !== true) return undefined; // Named by whoever opens the set.
   const file = await sizeOfFile(image).catch((error: unknown) => {
     if (!(error instanceof ImageError)) throw error;
@@ -120,17 +160,30 @@ async function maskOf({ image, label, size, outlines }: OutlinedImage, problems:
   if (file === undefined) return undefined;
   const { width, height } = size ?? file;
   const turned = file.orientation > 4;
-  const fits = (width === file.width && height === file.height) || (turned && width === file.height && height === file.width);
-  if (!fits) return complain('mask-size', `${label} describes ${image} as ${width}x${height}, and it is ${file.width}x${file.height}`);
-  if (width * height > DEFAULT_MAX_PIXELS) return complain('mask-size', `${image} has ${width}x${height} pixels, more than can be marked`);
+  const fits =
+    (width === file.width && height === file.height) || (turned && width === file.height && height === file.width);
+  if (!fits)
+    return complain(
+      'mask-size',
+      `${label} describes ${image} as ${width}x${height}, and it is ${file.width}x${file.height}`,
+    );
+  if (width * height > DEFAULT_MAX_PIXELS)
+    return complain('mask-size', `${image} has ${width}x${height} pixels, more than can be marked`);
   // Programs differ in whether they turn a photograph before people draw on it; only other sides tell.
   if (file.orientation > 1 && (size === null || width === height || !turned)) {
-    return complain('mask-size', `${image} says by its EXIF orientation ${file.orientation} that it is to be turned, and ${label} does not say whether its outlines were drawn before or after; save the picture turned`);
+    return complain(
+      'mask-size',
+      `${image} says by its EXIF orientation ${file.orientation} that it is to be turned, and ${label} does not say whether its outlines were drawn before or after; save the picture turned`,
+    );
   }
   const mask = { width, height, data: new Uint8Array(width * height) };
   for (const outline of outlines) {
     if (outline.kind === 'runs') fillRuns(mask, outline.counts);
-    else fillPolygon(mask, size === null ? outline.points.map((value, at) => value * (at % 2 === 0 ? width : height)) : outline.points);
+    else
+      fillPolygon(
+        mask,
+        size === null ? outline.points.map((value, at) => value * (at % 2 === 0 ? width : height)) : outline.points,
+      );
   }
   return mask;
 }

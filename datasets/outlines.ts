@@ -21,7 +21,12 @@ export function fillPolygon(mask: Mask, points: readonly number[]): void {
   let coversCentre = false;
   for (let at = 0; at < points.length; at += 2) {
     const next = (at + 2) % points.length;
-    const [fromX, fromY, toX, toY] = [points[at], points[at + 1], points[next], points[next + 1]] as [number, number, number, number];
+    const [fromX, fromY, toX, toY] = [points[at], points[at + 1], points[next], points[next + 1]] as [
+      number,
+      number,
+      number,
+      number,
+    ];
     const [x, y, endX, endY] = fromY <= toY ? [fromX, fromY, toX, toY] : [toX, toY, fromX, fromY];
     for (let row = Math.max(0, firstCentre(y)); row < Math.min(height, firstCentre(endY)); row++) {
       const crossing = x + ((row + 0.5 - y) * (endX - x)) / (endY - y);
@@ -66,7 +71,7 @@ export function fillRuns({ width, height, data }: Mask, counts: readonly number[
  */
 export function unpackRuns(text: string): number[] | undefined {
   const counts: number[] = [];
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     let value = 0;
     let bits = 0;
     let more = true;

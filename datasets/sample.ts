@@ -24,8 +24,23 @@ export interface Category {
 /** Something about a set on disk that is not as it should be. */
 export interface DatasetProblem {
   readonly kind:
-    | 'missing-folder' | 'missing-mask' | 'stray-mask' | 'missing-image' | 'missing-category' | 'left-out' | 'duplicate'
-    | 'drawn' | 'ambiguous' | 'unlabelled-image' | 'bad-row' | 'count' | 'unreadable' | 'boxes' | 'mask-size' | 'empty-mask' | 'filled-mask';
+    | 'missing-folder'
+    | 'missing-mask'
+    | 'stray-mask'
+    | 'missing-image'
+    | 'missing-category'
+    | 'left-out'
+    | 'duplicate'
+    | 'drawn'
+    | 'ambiguous'
+    | 'unlabelled-image'
+    | 'bad-row'
+    | 'count'
+    | 'unreadable'
+    | 'boxes'
+    | 'mask-size'
+    | 'empty-mask'
+    | 'filled-mask';
   /** Errors keep a set from being scored in full; warnings do not. */
   readonly severity: 'error' | 'warning';
   /** File or folder that it is about. */
@@ -70,9 +85,21 @@ export function countSamples(categories: readonly Category[]): DatasetCounts {
  * Builds a sample; normal images are `good` whatever their folder is called.
  * @param masks none, one, or several whose union counts
  */
-export function makeSample(category: string, imagePath: string, defect: string | null, masks: readonly string[]): Sample {
+export function makeSample(
+  category: string,
+  imagePath: string,
+  defect: string | null,
+  masks: readonly string[],
+): Sample {
   const [maskPath = null] = masks;
-  const sample = { imagePath, maskPath, hasMask: maskPath !== null, category, defect: defect ?? 'good', anomalous: defect !== null };
+  const sample = {
+    imagePath,
+    maskPath,
+    hasMask: maskPath !== null,
+    category,
+    defect: defect ?? 'good',
+    anomalous: defect !== null,
+  };
   return masks.length > 1 ? { ...sample, maskParts: masks } : sample;
 }
 

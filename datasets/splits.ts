@@ -18,7 +18,8 @@ export interface Split<Item> {
  * @param nameOf a folder's name, or a file's without suffix
  */
 export function testSplitOf<Item>(parts: readonly Item[], nameOf: (part: Item) => string): Split<Item> {
-  const called = (names: ReadonlySet<string>): readonly Item[] => parts.filter((part) => words(nameOf(part)).some((word) => names.has(word)));
+  const called = (names: ReadonlySet<string>): readonly Item[] =>
+    parts.filter((part) => words(nameOf(part)).some((word) => names.has(word)));
   const [test, validation, training] = [called(testNames), called(validationNames), called(trainingNames)];
   const chosen = test.length > 0 ? test : training.length > 0 && validation.length > 0 ? validation : parts;
   const known = new Set([...validation, ...training]);

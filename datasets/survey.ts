@@ -50,24 +50,50 @@ export interface Survey {
  */
 export function surveyDataset(nameOrFolder: string, options: SurveyOptions = {}): Survey {
   const located = locate(nameOrFolder, options.dataFolder ?? dataFolder());
-  const entryOf = (root: string): RegisteredDataset | undefined => located.entry ?? (root === located.root ? undefined : registeredDatasetOfFolder(path.basename(root)));
+  const entryOf = (root: string): RegisteredDataset | undefined =>
+    located.entry ?? (root === located.root ? undefined : registeredDatasetOfFolder(path.basename(root)));
   const hintsFor = (root: string): LayoutHints => hintsOf(entryOf(root), options);
-  const { chosen, candidates, leftOut, problems } = located.layout === undefined ? choose(located, hintsFor, options) : named(located, hintsFor, options);
+  const { chosen, candidates, leftOut, problems } =
+    located.layout === undefined ? choose(located, hintsFor, options) : named(located, hintsFor, options);
   const entry = entryOf(chosen.root);
   return {
-    name: entry?.name ?? located.name, folder: located.root, root: chosen.root, entry,
-    layout: chosen.layout.name, reading: chosen.reading, candidates, leftOut, problems,
+    name: entry?.name ?? located.name,
+    folder: located.root,
+    root: chosen.root,
+    entry,
+    layout: chosen.layout.name,
+    reading: chosen.reading,
+    candidates,
+    leftOut,
+    problems,
   };
 }
 
-function choose({ root, entry }: Located, hintsFor: (root: string) => LayoutHints, { layout, allowUnlabelled = false }: SurveyOptions): LayoutChoice {
-  return chooseLayout(root, { hintsFor, entry, allowUnlabelled, only: layout === undefined ? undefined : layoutNamed(layout) });
+function choose(
+  { root, entry }: Located,
+  hintsFor: (root: string) => LayoutHints,
+  { layout, allowUnlabelled = false }: SurveyOptions,
+): LayoutChoice {
+  return chooseLayout(root, {
+    hintsFor,
+    entry,
+    allowUnlabelled,
+    only: layout === undefined ? undefined : layoutNamed(layout),
+  });
 }
 
 /** A list that a person named is what it says, whatever else lies beside it. */
-function named({ root, layout }: Located, hintsFor: (root: string) => LayoutHints, options: SurveyOptions): LayoutChoice {
+function named(
+  { root, layout }: Located,
+  hintsFor: (root: string) => LayoutHints,
+  options: SurveyOptions,
+): LayoutChoice {
   if (layout === undefined || (options.layout !== undefined && layoutNamed(options.layout).name !== layout.name)) {
-    throw new DatasetError('dataset/layout', `a CSV list is read by the layout csv, not by ${options.layout}; leave the layout out, or give the folder`, { layout: options.layout });
+    throw new DatasetError(
+      'dataset/layout',
+      `a CSV list is read by the layout csv, not by ${options.layout}; leave the layout out, or give the folder`,
+      { layout: options.layout },
+    );
   }
   const reading = layout.read(root, hintsFor(root));
   const explains = reading.categories.reduce((sum, { samples }) => sum + samples.length, 0);

@@ -43,12 +43,42 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
   builder: (argv) =>
     withExamples(
       modelOptions(
-        setOptions(argv.option('dataset', { type: 'string', describe: 'a registered name or a folder (required)', group: 'Evaluation:' }), 'Evaluation:')
-          .option('categories', { type: 'string', array: true, describe: 'only these categories', group: 'Evaluation:' })
-          .option('recipe', { choices: RECIPE_NAMES, describe: "the paper's options and prompts for the set; those given by hand stay", group: 'Evaluation:' })
-          .option('out', { type: 'string', defaultDescription: 'results/SET', describe: 'folder for results.json and report.html', group: 'Evaluation:' })
-          .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group: 'Evaluation:' })
-          .option('report', { type: 'boolean', default: true, describe: 'write report.html with pictures', group: 'Evaluation:' })
+        setOptions(
+          argv.option('dataset', {
+            type: 'string',
+            describe: 'a registered name or a folder (required)',
+            group: 'Evaluation:',
+          }),
+          'Evaluation:',
+        )
+          .option('categories', {
+            type: 'string',
+            array: true,
+            describe: 'only these categories',
+            group: 'Evaluation:',
+          })
+          .option('recipe', {
+            choices: RECIPE_NAMES,
+            describe: "the paper's options and prompts for the set; those given by hand stay",
+            group: 'Evaluation:',
+          })
+          .option('out', {
+            type: 'string',
+            defaultDescription: 'results/SET',
+            describe: 'folder for results.json and report.html',
+            group: 'Evaluation:',
+          })
+          .option('json', {
+            type: 'string',
+            describe: 'copy results.json to a file, - for standard output',
+            group: 'Evaluation:',
+          })
+          .option('report', {
+            type: 'boolean',
+            default: true,
+            describe: 'write report.html with pictures',
+            group: 'Evaluation:',
+          })
           .option('reference-means', {
             type: 'boolean',
             default: false,
@@ -61,7 +91,12 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
             describe: 'evaluate on the set that the prompts were trained on: not zero-shot',
             group: 'Evaluation:',
           })
-          .option('allow-incomplete', { type: 'boolean', default: false, describe: 'go on although masks or images are missing', group: 'Evaluation:' }),
+          .option('allow-incomplete', {
+            type: 'boolean',
+            default: false,
+            describe: 'go on although masks or images are missing',
+            group: 'Evaluation:',
+          }),
       ),
       [
         ['the embedded model on a drawn set', 'crane eval --dataset synthetic-target'],
@@ -77,7 +112,11 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
 
 async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: AbortSignal): Promise<number> {
   const onProgress = createProgressReporter(process.stderr);
-  if (args.dataset === undefined) throw new UsageError('usage/arguments', 'Missing required argument: dataset. Name the set to score: --dataset with a registered name or a folder. See `crane eval --help`.');
+  if (args.dataset === undefined)
+    throw new UsageError(
+      'usage/arguments',
+      'Missing required argument: dataset. Name the set to score: --dataset with a registered name or a folder. See `crane eval --help`.',
+    );
   const options = craneOptionsFrom(args);
   if (args.out !== undefined) prepareFolder('--out', args.out);
   if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
@@ -93,7 +132,9 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
   say(shownInLine(describeReading(dataset)));
   dataset.problems.forEach(({ message }) => say(shownInLine(message)));
   const given = { ...options, onProgress, signal };
-  const crane = await Crane.load(args.recipe === undefined ? given : await completeByRecipe(RECIPES[args.recipe], dataset.name, given));
+  const crane = await Crane.load(
+    args.recipe === undefined ? given : await completeByRecipe(RECIPES[args.recipe], dataset.name, given),
+  );
   try {
     crane.description.warnings.forEach((warning) => say(warning));
     const cost = await imageSizeCost(crane.description);
@@ -101,14 +142,23 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
     if (!args.allowAuxiliary) refuseAuxiliarySet(crane, dataset);
     const command = ['crane', ...process.argv.slice(2)].join(' ');
     const out = args.out ?? path.join('results', dataset.name);
-    const evaluation = await evaluateToFolder(crane, dataset, { out, command, report: args.report, referenceMeans: args.referenceMeans, onProgress, signal });
+    const evaluation = await evaluateToFolder(crane, dataset, {
+      out,
+      command,
+      report: args.report,
+      referenceMeans: args.referenceMeans,
+      onProgress,
+      signal,
+    });
     const results = resultsOf([evaluation], crane.description, command);
     if (args.json === '-') {
       printJson(results);
     } else {
       if (args.json !== undefined) writeResults(args.json, results);
       print(tableText(results.datasets[0] as DatasetResult));
-      print(`\nWritten: ${path.join(out, 'results.json')}${args.report ? ` and ${path.join(out, 'report.html')}` : ''}`);
+      print(
+        `\nWritten: ${path.join(out, 'results.json')}${args.report ? ` and ${path.join(out, 'report.html')}` : ''}`,
+      );
     }
     for (const { message } of evaluation.failures) say(shownInLine(message));
     return evaluation.failures.length > 0 ? 1 : 0;
@@ -142,7 +192,11 @@ export interface EvaluateToFolderOptions {
 }
 
 /** Evaluates a set and writes `results.json`, and `report.html` where it is wanted. */
-export async function evaluateToFolder(crane: Crane, dataset: Dataset, options: EvaluateToFolderOptions): Promise<Evaluation> {
+export async function evaluateToFolder(
+  crane: Crane,
+  dataset: Dataset,
+  options: EvaluateToFolderOptions,
+): Promise<Evaluation> {
   const { out, command, report, referenceMeans = false, onProgress, signal } = options;
   removeLeftovers(out);
   const evaluation = await evaluate(crane, dataset, {
@@ -150,11 +204,19 @@ export async function evaluateToFolder(crane: Crane, dataset: Dataset, options: 
     ...(onProgress ? { onProgress } : {}),
     referenceMeans,
     // Only drawn sets say which kinds of defects training has seen.
-    ...(dataset.name === 'synthetic-target' ? { groupOf: (defect: string) => (isUnseen(defect) ? 'kinds never seen' : 'kinds seen') } : {}),
+    ...(dataset.name === 'synthetic-target'
+      ? { groupOf: (defect: string) => (isUnseen(defect) ? 'kinds never seen' : 'kinds seen') }
+      : {}),
   });
   const results = resultsOf([evaluation], crane.description, command);
   writeResults(path.join(out, 'results.json'), results);
-  if (report) await writeReport(path.join(out, 'report.html'), { evaluation, results, crane, ...(onProgress ? { onProgress } : {}) });
+  if (report)
+    await writeReport(path.join(out, 'report.html'), {
+      evaluation,
+      results,
+      crane,
+      ...(onProgress ? { onProgress } : {}),
+    });
   return evaluation;
 }
 

@@ -36,7 +36,12 @@ export interface CategoryEvaluation {
 /** Metrics over part of the defects: the normal images and those whose defect is in the group. */
 export interface GroupEvaluation {
   readonly name: string;
-  readonly categories: readonly { readonly name: string; readonly images: number; readonly anomalous: number; readonly metrics: MetricValues }[];
+  readonly categories: readonly {
+    readonly name: string;
+    readonly images: number;
+    readonly anomalous: number;
+    readonly metrics: MetricValues;
+  }[];
   readonly mean: MetricValues;
 }
 

@@ -58,7 +58,11 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
   const onImage = (): void => onProgress?.({ kind: 'advance', task, done: ++done, total });
   onProgress?.({ kind: 'start', task, total, unit: 'images' });
   for (const category of dataset.categories) {
-    const outcome = await evaluateCategory(crane, dataset, category, { onImage, ...(signal ? { signal } : {}), ...(groupOf ? { groupOf } : {}) });
+    const outcome = await evaluateCategory(crane, dataset, category, {
+      onImage,
+      ...(signal ? { signal } : {}),
+      ...(groupOf ? { groupOf } : {}),
+    });
     categories.push(outcome.evaluation);
     failures.push(...outcome.failures);
     outcome.groups.forEach((evaluation, group) => groups.set(group, [...(groups.get(group) ?? []), evaluation]));
@@ -70,8 +74,18 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
     dataset: dataset.name,
     root: dataset.root,
     categories,
-    mean: meanOverCategories(categories.map(({ metrics }) => metrics), { referenceMeans }),
-    groups: [...groups].map(([name, of]) => ({ name, categories: of, mean: meanOverCategories(of.map(({ metrics }) => metrics), { referenceMeans }) })),
+    mean: meanOverCategories(
+      categories.map(({ metrics }) => metrics),
+      { referenceMeans },
+    ),
+    groups: [...groups].map(([name, of]) => ({
+      name,
+      categories: of,
+      mean: meanOverCategories(
+        of.map(({ metrics }) => metrics),
+        { referenceMeans },
+      ),
+    })),
     ...(referenceMeans ? { referenceMeans } : {}),
     failures,
     seconds: (performance.now() - start) / 1000,
@@ -83,7 +97,10 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
  * @throws the signal's reason
  */
 export async function evaluateCategory(
-  crane: Crane, { hasMasks }: Dataset, { name, samples }: Category, options: EvaluateCategoryOptions = {},
+  crane: Crane,
+  { hasMasks }: Dataset,
+  { name, samples }: Category,
+  options: EvaluateCategoryOptions = {},
 ): Promise<CategoryOutcome> {
   const { signal, groupOf, onImage, picture } = options;
   const collected = new CategoryMetrics(name, hasMasks, groupOf);
@@ -97,7 +114,9 @@ export async function evaluateCategory(
   async function* inputs(): AsyncGenerator<ImageInput> {
     for (let at = 0; at < samples.length; at += READ_TOGETHER) {
       const next = samples.slice(at, at + READ_TOGETHER);
-      const read = picture ? await Promise.all(next.map((sample) => picture(sample).catch((error: Error) => error))) : next.map(({ imagePath }) => imagePath);
+      const read = picture
+        ? await Promise.all(next.map((sample) => picture(sample).catch((error: Error) => error)))
+        : next.map(({ imagePath }) => imagePath);
       for (const [index, sample] of next.entries()) {
         const input = read[index] as ImageInput | Error;
         if (input instanceof Error) {
@@ -112,14 +131,19 @@ export async function evaluateCategory(
   const stream = crane.stream(inputs(), {
     wholeBatches: true,
     onFailure: ({ input, error }) => {
-      const [failed] = waiting.splice(waiting.findIndex((item) => item.input === input), 1);
+      const [failed] = waiting.splice(
+        waiting.findIndex((item) => item.input === input),
+        1,
+      );
       fail(failed?.sample.imagePath ?? String(input), error);
     },
   });
   for await (const detection of stream) {
     signal?.throwIfAborted();
     const { sample } = waiting.shift() as (typeof waiting)[number];
-    const failure = await collected.add(sample, detection, crane.description.preprocessing.reference).catch((error: Error) => error);
+    const failure = await collected
+      .add(sample, detection, crane.description.preprocessing.reference)
+      .catch((error: Error) => error);
     if (failure instanceof Error) fail(sample.maskPath ?? sample.imagePath, failure);
     else onImage?.();
   }
@@ -140,7 +164,11 @@ export function refuseUnlabelled({ hasLabels, root }: Dataset): void {
 export function refuseUnreadable({ name, root, categories }: Dataset, failures: Evaluation['failures']): void {
   const total = categories.reduce((sum, { samples }) => sum + samples.length, 0);
   if (failures.length < total) return;
-  throw new DatasetError('dataset/unreadable', `none of the ${total} images of ${name} could be read; the first: ${failures[0]?.message}`, { root });
+  throw new DatasetError(
+    'dataset/unreadable',
+    `none of the ${total} images of ${name} could be read; the first: ${failures[0]?.message}`,
+    { root },
+  );
 }
 
 /** Image and pixel metrics over the same images. */
@@ -153,7 +181,12 @@ class Measures {
   constructor(private readonly hasMasks: boolean) {}
 
   /** @param mask null where it is not known which pixels are anomalous: the image then counts in image metrics only */
-  add(anomalous: boolean, score: number, native: { data: Float32Array; width: number; height: number }, mask: Uint8Array | null): void {
+  add(
+    anomalous: boolean,
+    score: number,
+    native: { data: Float32Array; width: number; height: number },
+    mask: Uint8Array | null,
+  ): void {
     this.images++;
     if (anomalous) this.anomalous++;
     this.image.add(score, anomalous);

@@ -20,7 +20,10 @@ export function percent(value: number | null): string {
 }
 
 /** The table of one set: a row a category, then the mean, in per cent. */
-export function metricsTable({ categories, mean, referenceMeans = false, groups = [] }: DatasetResult, style: TableStyle = 'plain'): string {
+export function metricsTable(
+  { categories, mean, referenceMeans = false, groups = [] }: DatasetResult,
+  style: TableStyle = 'plain',
+): string {
   const columns = [
     { title: 'category' },
     { title: 'images', align: 'right' as const },
@@ -28,8 +31,14 @@ export function metricsTable({ categories, mean, referenceMeans = false, groups 
     ...METRIC_IDS.map((id) => ({ title: METRIC_TITLES[id], align: 'right' as const })),
   ];
   const cells = (metrics: MetricValues): string[] => METRIC_IDS.map((id) => percent(metrics[id]));
-  const row = ({ name, images, anomalous, metrics }: CategoryResult): string[] => [name, String(images), String(anomalous), ...cells(metrics)];
-  const total = (of: readonly CategoryResult[], key: 'images' | 'anomalous'): string => String(of.reduce((sum, category) => sum + category[key], 0));
+  const row = ({ name, images, anomalous, metrics }: CategoryResult): string[] => [
+    name,
+    String(images),
+    String(anomalous),
+    ...cells(metrics),
+  ];
+  const total = (of: readonly CategoryResult[], key: 'images' | 'anomalous'): string =>
+    String(of.reduce((sum, category) => sum + category[key], 0));
   const meanRow = (name: string, of: readonly CategoryResult[], metrics: MetricValues): string[] => [
     name,
     total(of, 'images'),

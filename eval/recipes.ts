@@ -55,11 +55,20 @@ const onVisa = (row: RecipeRow): RecipeRow => ({ ...row, auxiliary: 'visa' });
 
 /** One row for each set; what differs from `usual` by name. */
 function rows(usual: RecipeRow, differing: Partial<Record<PublishedSetName, RecipeRow>>): Recipe['rows'] {
-  return Object.fromEntries(PAPER_SETS.map((set) => [set, differing[set] ?? usual])) as Record<PublishedSetName, RecipeRow>;
+  return Object.fromEntries(PAPER_SETS.map((set) => [set, differing[set] ?? usual])) as Record<
+    PublishedSetName,
+    RecipeRow
+  >;
 }
 
 const medical = (row: RecipeRow): Partial<Record<PublishedSetName, RecipeRow>> => ({
-  headct: row, brainmri: row, br35h: row, isic: row, 'cvc-colondb': row, 'cvc-clinicdb': row, tn3k: row,
+  headct: row,
+  brainmri: row,
+  br35h: row,
+  isic: row,
+  'cvc-colondb': row,
+  'cvc-clinicdb': row,
+  tn3k: row,
 });
 
 /**
@@ -108,7 +117,11 @@ export function recipeNamed(name: string): Recipe {
   const wanted = RECIPE_NAMES.find((candidate) => candidate === name.trim().toLowerCase());
   if (wanted !== undefined) return RECIPES[wanted];
   const near = nearestName(name.trim().toLowerCase(), RECIPE_NAMES);
-  throw new UsageError('usage/recipe', `there is no recipe "${name}". Known: ${RECIPE_NAMES.join(', ')}.${near === undefined ? '' : ` Did you mean ${near}?`}`, { found: name, known: RECIPE_NAMES });
+  throw new UsageError(
+    'usage/recipe',
+    `there is no recipe "${name}". Known: ${RECIPE_NAMES.join(', ')}.${near === undefined ? '' : ` Did you mean ${near}?`}`,
+    { found: name, known: RECIPE_NAMES },
+  );
 }
 
 /** How a recipe scores a set. */
@@ -123,14 +136,19 @@ export function publishedPromptsOf(recipe: Recipe, row: RecipeRow): string {
 }
 
 /** Blocks of the paper's backbone, that rows name layers of. */
-const PAPER_BLOCKS = (CLIP_VARIANTS[publishedPromptsBackbone] as { readonly vision: { readonly layers: number } }).vision.layers;
+const PAPER_BLOCKS = (CLIP_VARIANTS[publishedPromptsBackbone] as { readonly vision: { readonly layers: number } })
+  .vision.layers;
 
 /**
  * The model options that a recipe has for a set. With a backbone that the published prompts do not fit, what remains of it
  * is how maps are fused, and from which part of the depth they are taken: the prompts are then the backbone's own, and a
  * second vision model the one that they were trained with.
  */
-export function recipeOptions(recipe: Recipe, set: string, { blocks, takesPublishedPrompts }: RecipeBackbone): RecipeOptions {
+export function recipeOptions(
+  recipe: Recipe,
+  set: string,
+  { blocks, takesPublishedPrompts }: RecipeBackbone,
+): RecipeOptions {
   const row = recipeRow(recipe, set);
   const layers = [...new Set(row.layers.map((layer) => Math.max(1, Math.round((layer / PAPER_BLOCKS) * blocks))))];
   const common = { layers, fusion: row.fusion, ...(row.spatial === 'none' ? { spatial: row.spatial } : {}) };

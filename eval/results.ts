@@ -23,7 +23,11 @@ export interface DatasetResult {
   /** Whether the means count metrics that are not defined as 0. */
   readonly referenceMeans?: boolean;
   /** The same over parts of the defects, such as kinds seen and not seen in training. */
-  readonly groups?: readonly { readonly name: string; readonly categories: readonly CategoryResult[]; readonly mean: MetricValues }[];
+  readonly groups?: readonly {
+    readonly name: string;
+    readonly categories: readonly CategoryResult[];
+    readonly mean: MetricValues;
+  }[];
   readonly failures?: readonly { readonly path: string; readonly message: string }[];
 }
 
@@ -75,6 +79,11 @@ export function writeResults(file: string, results: object, indent = 2): void {
     writeFileAtomicallySync(file, (append) => append(Buffer.from(`${JSON.stringify(results, null, indent)}\n`)));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    throw new CraneError('results/unwritable', `${file}: the results cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });
+    throw new CraneError(
+      'results/unwritable',
+      `${file}: the results cannot be written (${code}). Check the folder, its rights and the space left.`,
+      { file, code },
+      { cause: error },
+    );
   }
 }

@@ -32,7 +32,12 @@ export interface AnomalyMapParts {
 }
 
 type PictureFormat = 'png' | 'jpeg' | 'webp';
-const PICTURE_FORMATS: Readonly<Record<string, PictureFormat>> = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg', '.webp': 'webp' };
+const PICTURE_FORMATS: Readonly<Record<string, PictureFormat>> = {
+  '.png': 'png',
+  '.jpg': 'jpeg',
+  '.jpeg': 'jpeg',
+  '.webp': 'webp',
+};
 
 /**
  * The anomaly map of one picture: float32 [height, width] at the picture's own size, row by row; the higher, the more
@@ -60,7 +65,11 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
 
   // Array's own `from` and `of` would call the constructor below with a length.
   /** As `Float32Array.from`: a plain array without a size. */
-  static override from<T = number>(values: Iterable<T> | ArrayLike<T>, change?: (value: T, index: number) => number, thisArg?: unknown): Float32Array<ArrayBuffer> {
+  static override from<T = number>(
+    values: Iterable<T> | ArrayLike<T>,
+    change?: (value: T, index: number) => number,
+    thisArg?: unknown,
+  ): Float32Array<ArrayBuffer> {
     return Float32Array.from(values as Iterable<T>, change as (value: T, index: number) => number, thisArg);
   }
 
@@ -71,8 +80,18 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
 
   /** @throws ImageError `map/shape` when data and size do not fit */
   constructor({ data, width, height, source, native }: AnomalyMapParts) {
-    if (!(Number.isInteger(width) && width > 0 && Number.isInteger(height) && height > 0 && data.length === width * height)) {
-      throw new ImageError('map/shape', `a map of ${width} x ${height} values expected, found ${data.length} values`, { width, height, found: data.length });
+    if (!(
+      Number.isInteger(width) &&
+      width > 0 &&
+      Number.isInteger(height) &&
+      height > 0 &&
+      data.length === width * height
+    )) {
+      throw new ImageError('map/shape', `a map of ${width} x ${height} values expected, found ${data.length} values`, {
+        width,
+        height,
+        found: data.length,
+      });
     }
     super(new ArrayBuffer(data.length * 4));
     this.set(data);
@@ -133,7 +152,7 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
    */
   async saveNative(file: string): Promise<void> {
     if (this.native === undefined) {
-      throw new UsageError('map/no-native', 'this map was made without the one at the network\'s size; use save', {});
+      throw new UsageError('map/no-native', "this map was made without the one at the network's size; use save", {});
     }
     await write(file, await encodeValues(this.native, path.extname(file).toLowerCase()));
   }
@@ -150,11 +169,19 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
   private async picture(): Promise<RgbImage> {
     const source = this.#source;
     if (source === undefined) {
-      throw new UsageError('map/no-picture', "this map was made without its picture, so there is nothing to lay it over; save it with { as: 'heatmap' }", {});
+      throw new UsageError(
+        'map/no-picture',
+        "this map was made without its picture, so there is nothing to lay it over; save it with { as: 'heatmap' }",
+        {},
+      );
     }
     const picture = typeof source === 'function' ? await source() : source;
     if (picture.width !== this.width || picture.height !== this.height) {
-      throw new ImageError('map/picture-changed', `the picture was ${this.width} x ${this.height} when it was scored and is ${picture.width} x ${picture.height} now. Score it again.`, { width: picture.width, height: picture.height });
+      throw new ImageError(
+        'map/picture-changed',
+        `the picture was ${this.width} x ${this.height} when it was scored and is ${picture.width} x ${picture.height} now. Score it again.`,
+        { width: picture.width, height: picture.height },
+      );
     }
     return picture;
   }
@@ -167,7 +194,10 @@ async function encodeValues(map: ScoreMap, suffix: string): Promise<Buffer> {
 }
 
 function wrongSuffix(form: MapForm, suffix: string, wanted: string): UsageError {
-  return new UsageError('map/suffix', `a map as "${form}" is written as ${wanted}; found the suffix "${suffix}"`, { form, suffix });
+  return new UsageError('map/suffix', `a map as "${form}" is written as ${wanted}; found the suffix "${suffix}"`, {
+    form,
+    suffix,
+  });
 }
 
 async function write(file: string, bytes: Buffer): Promise<void> {
@@ -175,6 +205,11 @@ async function write(file: string, bytes: Buffer): Promise<void> {
     await writeFileAtomically(file, bytes);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    throw new ImageError('map/unwritable', `${file}: cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });
+    throw new ImageError(
+      'map/unwritable',
+      `${file}: cannot be written (${code}). Check the folder, its rights and the space left.`,
+      { file, code },
+      { cause: error },
+    );
   }
 }

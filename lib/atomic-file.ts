@@ -25,7 +25,7 @@ export function writeFileAtomicallySync(file: string, body: (append: Append) => 
     const descriptor = fs.openSync(temporary, 'wx');
     try {
       body((bytes) => {
-        for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(descriptor, bytes, at);
+        for (let at = 0; at < bytes.byteLength;) at += fs.writeSync(descriptor, bytes, at);
       });
       fs.fsyncSync(descriptor);
     } finally {
@@ -63,7 +63,8 @@ export function removeLeftovers(folder: string, name?: string): void {
     if (name === undefined && entry.isDirectory()) removeLeftovers(path.join(folder, entry.name));
     const [ending, pid, machine] = TEMPORARY.exec(entry.name) ?? [];
     if (ending === undefined || !entry.isFile() || machine !== machineTag() || isAlive(Number(pid))) continue;
-    if (name === undefined || entry.name === `${beginningOf(name)}${ending}`) removeQuietly(path.join(folder, entry.name));
+    if (name === undefined || entry.name === `${beginningOf(name)}${ending}`)
+      removeQuietly(path.join(folder, entry.name));
   }
 }
 
@@ -78,7 +79,10 @@ function entriesOf(folder: string): fs.Dirent[] {
 
 /** Beside the file, since a move between disks is no single step; of its own for every call, and no longer than a disk takes. */
 function temporaryFor(file: string): string {
-  return path.resolve(path.dirname(file), `${beginningOf(path.basename(file))}.${process.pid}.${machineTag()}${randomUUID().slice(0, 5)}.partial`);
+  return path.resolve(
+    path.dirname(file),
+    `${beginningOf(path.basename(file))}.${process.pid}.${machineTag()}${randomUUID().slice(0, 5)}.partial`,
+  );
 }
 
 function beginningOf(name: string): string {

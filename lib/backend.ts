@@ -74,7 +74,10 @@ const checks = new WeakMap<object, Promise<SelfCheck>>();
  * @throws BackendError `backend/unavailable` where an explicit choice is not to be had, `backend/unknown` for a name
  *   that is none of `BACKEND_CHOICES`. `auto` does not fail while WebAssembly works.
  */
-export async function prepareBackend(choice: BackendChoice = 'auto', options: BackendOptions = {}): Promise<BackendInfo> {
+export async function prepareBackend(
+  choice: BackendChoice = 'auto',
+  options: BackendOptions = {},
+): Promise<BackendInfo> {
   switch (choice) {
     case 'tensorflow':
     case 'webgpu':
@@ -105,17 +108,30 @@ async function prepareNamed(choice: 'tensorflow' | 'webgpu', options: BackendOpt
 }
 
 /** The first one that works; `failures` has what is known not to. */
-async function prepareBest(options: BackendOptions, failures: { tensorflow?: BackendError; webgpu?: BackendError } = {}): Promise<BackendInfo> {
-  const native = failures.tensorflow ?? (await orFailure(prepareNative(options, 'native TensorFlow is the fastest backend, and it is set up')));
+async function prepareBest(
+  options: BackendOptions,
+  failures: { tensorflow?: BackendError; webgpu?: BackendError } = {},
+): Promise<BackendInfo> {
+  const native =
+    failures.tensorflow ??
+    (await orFailure(prepareNative(options, 'native TensorFlow is the fastest backend, and it is set up')));
   if (!(native instanceof BackendError)) return withWarnings(native, [failures.webgpu]);
 
   // Only those who have installed its packages pay for looking. Native TensorFlow on a processor comes before it, because
   // it is known to be fast, and nothing that a driver says tells a GPU that is faster from one that is not.
   const wanted = options.synchronousReads !== true && isWebgpuInstalled();
-  const webgpu = failures.webgpu ?? (wanted ? await orFailure(prepareWebgpu('native TensorFlow is not to be had here, but a GPU is', native.message)) : undefined);
+  const webgpu =
+    failures.webgpu ??
+    (wanted
+      ? await orFailure(prepareWebgpu('native TensorFlow is not to be had here, but a GPU is', native.message))
+      : undefined);
   if (webgpu !== undefined && !(webgpu instanceof BackendError)) return withWarnings(webgpu, [native]);
 
-  const slow = await prepareWasm(options, 'native TensorFlow is not to be had here; WebAssembly is several times slower', native.message);
+  const slow = await prepareWasm(
+    options,
+    'native TensorFlow is not to be had here; WebAssembly is several times slower',
+    native.message,
+  );
   return withWarnings(slow, [native, webgpu]);
 }
 
@@ -130,7 +146,10 @@ async function orFailure(attempt: Promise<BackendInfo>): Promise<BackendInfo | B
 
 /** A backend that is missing is a matter for the doctor; one that computes wrong numbers is a matter for everybody. */
 function withWarnings(info: BackendInfo, failures: readonly (BackendError | undefined)[]): BackendInfo {
-  const warnings = [...failures.filter(isFailedCheck).map((error) => `${error.message} Computing on ${info.name} instead.`), info.warning ?? []].flat();
+  const warnings = [
+    ...failures.filter(isFailedCheck).map((error) => `${error.message} Computing on ${info.name} instead.`),
+    info.warning ?? [],
+  ].flat();
   return warnings.length === 0 ? info : { ...info, warning: warnings.join(' ') };
 }
 
@@ -142,9 +161,18 @@ async function prepareNative(options: BackendOptions, reason: string): Promise<B
   const threads = options.threads ?? usableCores();
   const native = await loadNativeBackend({ threads, verbose: options.verbose ?? false });
   const device = native.gpu ? cudaDevice() : null;
-  const selfCheck = device === null ? null : await checkedOnce('tensorflow', device, 'Set CUDA_VISIBLE_DEVICES=-1 to have native TensorFlow compute on the processor.');
+  const selfCheck =
+    device === null
+      ? null
+      : await checkedOnce(
+          'tensorflow',
+          device,
+          'Set CUDA_VISIBLE_DEVICES=-1 to have native TensorFlow compute on the processor.',
+        );
   await use('tensorflow');
-  const kernels = native.gpu ? null : registerVisionKernels(tf.backend() as unknown as NativeOperations, native.threads);
+  const kernels = native.gpu
+    ? null
+    : registerVisionKernels(tf.backend() as unknown as NativeOperations, native.threads);
   return {
     name: 'tensorflow',
     reason,
@@ -180,7 +208,9 @@ async function prepareWebgpu(reason: string, nativeFailure: string | null = null
     gpu: !adapter.software,
     device: adapter.name,
     selfCheck,
-    warning: adapter.software ? `${adapter.name} is a processor that plays the GPU: its numbers are right, but every other backend is faster.` : null,
+    warning: adapter.software
+      ? `${adapter.name} is a processor that plays the GPU: its numbers are right, but every other backend is faster.`
+      : null,
     simd: null,
     kernels: null,
   };
@@ -193,18 +223,33 @@ async function checkedOnce(name: BackendName, device: string, advice: string): P
   if (!checks.has(backend)) checks.set(backend, checkBackend(name));
   const check = (await checks.get(backend)) as SelfCheck;
   if (check.passed) return check;
-  throw new BackendError(FAILED_CHECK, `${device} (${name}) computes wrong numbers: ${check.failures.join('; ')}. ${advice}`, {
-    backend: name,
-    found: check.failures,
-    expected: SELF_CHECK_TOLERANCE,
-  });
+  throw new BackendError(
+    FAILED_CHECK,
+    `${device} (${name}) computes wrong numbers: ${check.failures.join('; ')}. ${advice}`,
+    { backend: name, found: check.failures, expected: SELF_CHECK_TOLERANCE },
+  );
 }
 
-async function prepareWasm(options: BackendOptions, reason: string, nativeFailure: string | null): Promise<BackendInfo> {
+async function prepareWasm(
+  options: BackendOptions,
+  reason: string,
+  nativeFailure: string | null,
+): Promise<BackendInfo> {
   const { simd, threads, threadFailure } = await startWasmBackend(options.threads);
   await use('wasm');
-  const warning = threadFailure === null ? null : `WebAssembly computes on one thread, which is slower: ${threadFailure}.`;
-  return { name: 'wasm', reason, nativeFailure, tensorflowVersion: null, threads, ...ON_PROCESSOR, simd, warning, kernels: null };
+  const warning =
+    threadFailure === null ? null : `WebAssembly computes on one thread, which is slower: ${threadFailure}.`;
+  return {
+    name: 'wasm',
+    reason,
+    nativeFailure,
+    tensorflowVersion: null,
+    threads,
+    ...ON_PROCESSOR,
+    simd,
+    warning,
+    kernels: null,
+  };
 }
 
 /** The plain JavaScript backend: no vector instructions, one thread; for checking the others against. */
@@ -232,8 +277,10 @@ function silencePlain(): void {
 async function use(name: BackendName): Promise<void> {
   if (tf.getBackend() === name) return;
   if (!(await tf.setBackend(name))) {
-    throw new BackendError('backend/unavailable', `TensorFlow.js could not start its ${name} backend. Run \`crane doctor\` for details.`, {
-      backend: name,
-    });
+    throw new BackendError(
+      'backend/unavailable',
+      `TensorFlow.js could not start its ${name} backend. Run \`crane doctor\` for details.`,
+      { backend: name },
+    );
   }
 }

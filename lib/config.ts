@@ -173,7 +173,8 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
   const spatial = given['spatial'] ?? 'none';
   const parsed = modelOptionsSchema.safeParse({
     imageSize: patchSize === 14 && width === 1024 ? PAPER_IMAGE_SIZE : patchSize * gridSize,
-    layers: spatial === 'none' ? [1, 2, 3, 4].map((quarter) => Math.max(1, Math.round((layers * quarter) / 4))) : [layers],
+    layers:
+      spatial === 'none' ? [1, 2, 3, 4].map((quarter) => Math.max(1, Math.round((layers * quarter) / 4))) : [layers],
     eattnBlocks: Math.max(1, Math.round((layers * 19) / 24)),
     dattnBeta: DATTN_BETA[spatial as keyof typeof DATTN_BETA] ?? DATTN_BETA.none,
     ...given,
@@ -207,7 +208,11 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
     );
   }
   if (options.spatialOnly && options.spatial === 'none') {
-    throw new UsageError('usage/spatial-only', 'features of D-Attn alone were asked for, but there is no second vision model to guide it; name one with `spatial`', { spatial: options.spatial });
+    throw new UsageError(
+      'usage/spatial-only',
+      'features of D-Attn alone were asked for, but there is no second vision model to guide it; name one with `spatial`',
+      { spatial: options.spatial },
+    );
   }
   const firstDual = layers - options.eattnBlocks + 1;
   const withoutPath = options.spatial === 'none' ? [] : options.layers.filter((layer) => layer < firstDual);

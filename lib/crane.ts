@@ -2,7 +2,14 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
-import { checkModelOptions, type Activation, type ClipSizes, type HeadsChoice, type ModelOptions, type ModelOptionsInput } from './config';
+import {
+  checkModelOptions,
+  type Activation,
+  type ClipSizes,
+  type HeadsChoice,
+  type ModelOptions,
+  type ModelOptionsInput,
+} from './config';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
@@ -17,7 +24,13 @@ import { EMBEDDED_BACKBONE, openBackbone } from './methods/crane/backbone';
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from './methods/crane/build';
 import type { CraneModel } from './methods/crane/model';
 import { openSpatialFor, warningsAboutBackbone, warningsAboutSpatial } from './methods/crane/prompt-origin';
-import { AUXILIARY_KEY, defaultPrompts, openPrompts, optionsOfPrompts, refuseWithoutPrompts } from './methods/crane/prompts';
+import {
+  AUXILIARY_KEY,
+  defaultPrompts,
+  openPrompts,
+  optionsOfPrompts,
+  refuseWithoutPrompts,
+} from './methods/crane/prompts';
 import type { SpatialChoice, SpatialWeights } from './methods/crane/spatial';
 import { asPromptsWereTrained } from './methods/crane/trained-network';
 import type { OnProgress } from './progress';
@@ -154,7 +167,16 @@ export class Crane {
    * @throws UsageError for options that do not fit; WeightsError for files; BackendError for an explicit backend
    */
   static async load(options: CraneOptions = {}): Promise<Crane> {
-    const { backbone: backboneName = EMBEDDED_BACKBONE, offline = isOffline(), allowPrivateUrls = allowsPrivateUrls(), onProgress, signal, activation, heads, referenceImages } = options;
+    const {
+      backbone: backboneName = EMBEDDED_BACKBONE,
+      offline = isOffline(),
+      allowPrivateUrls = allowsPrivateUrls(),
+      onProgress,
+      signal,
+      activation,
+      heads,
+      referenceImages,
+    } = options;
     const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
     checkModelOptions(modelOptionsAmong(options));
     if (options.prompts === undefined) refuseWithoutPrompts(backboneName);
@@ -195,7 +217,8 @@ export class Crane {
       };
       if (!model.options.context) model.fixPrompts();
       const text = model.options.context ? undefined : model.encodePrompts();
-      const usual = model.options.dattnMean === 'batch' && spatial ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
+      const usual =
+        model.options.dattnMean === 'batch' && spatial ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
       return new Crane(model, description, text, batchSize ?? usual, { offline, allowPrivateUrls });
     } catch (error) {
       model?.dispose();
@@ -231,7 +254,11 @@ export class Crane {
     options: StreamOptions = {},
   ): AsyncGenerator<Detection, void, undefined> {
     this.assertUsable();
-    const { onFailure, keepPictures = false, wholeBatches = typeof source === 'string' || Array.isArray(source) } = options;
+    const {
+      onFailure,
+      keepPictures = false,
+      wholeBatches = typeof source === 'string' || Array.isArray(source),
+    } = options;
     const batchSize = options.batchSize === undefined ? this.batchSize : checkedBatchSize(options.batchSize);
     const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
     const waiting: Promise<Prepared | Failure>[] = [];
@@ -247,7 +274,11 @@ export class Crane {
           const { value } = arrived;
           // Time that a feed lets pass is not the image's.
           if (waiting.length === 0) since = performance.now();
-          waiting.push(memory.reading((claim) => this.prepare(value, memory, claim)).catch((error: Error) => ({ input: value, error })));
+          waiting.push(
+            memory
+              .reading((claim) => this.prepare(value, memory, claim))
+              .catch((error: Error) => ({ input: value, error })),
+          );
           next = handled(iterator.next());
           // Half of what is decoded waits for its turn while the other half is scored.
           if (waiting.length < 2 * batchSize) continue;
@@ -345,7 +376,15 @@ export class Crane {
     const start = performance.now();
     const data = resizeMap(native.data, native.width, native.height, width, height);
     const map = new AnomalyMap({ data, width, height, source: picture, native });
-    return { source, score, map, width, height, seconds: share + (performance.now() - start) / 1000, ...(pages === undefined ? {} : { pages }) };
+    return {
+      source,
+      score,
+      map,
+      width,
+      height,
+      seconds: share + (performance.now() - start) / 1000,
+      ...(pages === undefined ? {} : { pages }),
+    };
   }
 
   /** Releases the model's tensors. Detections that were made stay usable. A second call does nothing. */
@@ -357,13 +396,28 @@ export class Crane {
   }
 
   private assertUsable(): void {
-    if (this.disposed) throw new UsageError('usage/disposed', 'this Crane was disposed; load another with Crane.load()', {});
+    if (this.disposed)
+      throw new UsageError('usage/disposed', 'this Crane was disposed; load another with Crane.load()', {});
   }
 }
 
 /** The options of the model among those of loading. */
 function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
-  const { backbone, prompts, spatial, activation, heads, backend, batchSize, offline, allowPrivateUrls, referenceImages, onProgress, signal, ...model } = options;
+  const {
+    backbone,
+    prompts,
+    spatial,
+    activation,
+    heads,
+    backend,
+    batchSize,
+    offline,
+    allowPrivateUrls,
+    referenceImages,
+    onProgress,
+    signal,
+    ...model
+  } = options;
   return model;
 }
 
@@ -397,13 +451,19 @@ function handled<T>(promise: Promise<T>): Promise<T> {
 
 function checkedBatchSize(batchSize: number): number {
   if (Number.isInteger(batchSize) && batchSize > 0) return batchSize;
-  throw new UsageError('usage/batch-size', `batch size ${batchSize}: expected a whole number of 1 or more`, { found: batchSize });
+  throw new UsageError('usage/batch-size', `batch size ${batchSize}: expected a whole number of 1 or more`, {
+    found: batchSize,
+  });
 }
 
 async function pixelsOf(tensor: tf.Tensor3D): Promise<ImageInput> {
   const [height, width, channels] = tensor.shape;
   if (tensor.rank !== 3 || channels !== 3) {
-    throw new UsageError('image/tensor', `a tensor [height, width, 3] was expected, found [${tensor.shape.join(', ')}]`, { shape: tensor.shape });
+    throw new UsageError(
+      'image/tensor',
+      `a tensor [height, width, 3] was expected, found [${tensor.shape.join(', ')}]`,
+      { shape: tensor.shape },
+    );
   }
   const scale = tensor.dtype === 'float32' ? 255 : 1;
   const data = Uint8ClampedArray.from(await tensor.data(), (value) => value * scale);

@@ -60,7 +60,8 @@ async function acquire(file: string, token: string, options: LockOptions): Promi
     }
     if (!told) options.onWait?.(holder);
     told = true;
-    if (options.signal?.aborted) throw new CraneError('lock/aborted', `stopped while waiting for ${file}`, { file, holder });
+    if (options.signal?.aborted)
+      throw new CraneError('lock/aborted', `stopped while waiting for ${file}`, { file, holder });
     await new Promise((resolve) => setTimeout(resolve, options.interval ?? 200));
   }
 }
@@ -89,7 +90,9 @@ function failed(file: string, cause: unknown): CraneError {
 function readHolder(file: string): LockHolder | null {
   try {
     const holder = JSON.parse(fs.readFileSync(file, 'utf8')) as Partial<LockHolder>;
-    return typeof holder.pid === 'number' && typeof holder.token === 'string' ? { pid: holder.pid, host: holder.host ?? '', token: holder.token } : null;
+    return typeof holder.pid === 'number' && typeof holder.token === 'string'
+      ? { pid: holder.pid, host: holder.host ?? '', token: holder.token }
+      : null;
   } catch {
     return null;
   }

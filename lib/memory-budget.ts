@@ -71,7 +71,8 @@ export class MemoryBudget {
     while (others[0] !== undefined && fits(others[0])) this.grant(others.shift() as Holder);
     const stuck = waiting.filter(({ request }) => request !== undefined);
     if (stuck.length === 0 || stuck.length < this.holders.size) return;
-    this.over = stuck.find((holder) => holder === this.over) ?? stuck.find(({ held }) => held > 0) ?? (stuck[0] as Holder);
+    this.over =
+      stuck.find((holder) => holder === this.over) ?? stuck.find(({ held }) => held > 0) ?? (stuck[0] as Holder);
     this.grant(this.over);
   }
 

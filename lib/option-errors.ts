@@ -8,12 +8,21 @@ type Issue = z.core.$ZodIssue;
  * @param input what was given
  */
 export function optionsError(issues: readonly Issue[], input: Readonly<Record<string, unknown>>): UsageError {
-  const message = issues.map((issue) => `\`${issue.path.join('.') || 'options'}\` ${foundAt(input, issue.path)}: expected ${expectedBy(issue)}`).join('\n');
+  const message = issues
+    .map(
+      (issue) =>
+        `\`${issue.path.join('.') || 'options'}\` ${foundAt(input, issue.path)}: expected ${expectedBy(issue)}`,
+    )
+    .join('\n');
   return new UsageError('usage/options', message, { issues });
 }
 
 function foundAt(input: unknown, path: readonly PropertyKey[]): string {
-  const value = path.reduce((at, key) => (typeof at === 'object' && at !== null ? (at as Readonly<Record<PropertyKey, unknown>>)[key] : undefined), input);
+  const value = path.reduce(
+    (at, key) =>
+      typeof at === 'object' && at !== null ? (at as Readonly<Record<PropertyKey, unknown>>)[key] : undefined,
+    input,
+  );
   return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'not given');
 }
 
@@ -36,4 +45,11 @@ function entriesOf(origin: string, count: number | bigint): string {
   return origin !== 'array' ? '' : Number(count) === 1 ? ' entry' : ' entries';
 }
 
-const KINDS: Readonly<Record<string, string>> = { number: 'a number', int: 'a whole number', boolean: 'true or false', array: 'a list', tuple: 'a list', string: 'a text' };
+const KINDS: Readonly<Record<string, string>> = {
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  tuple: 'a list',
+  string: 'a text',
+};

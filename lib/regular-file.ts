@@ -10,7 +10,11 @@ export class FileRefusal extends Error {
   readonly bytes: number;
 
   /** @param reason `ENOENT` and the like, `kind` for what is no file, `size` for more than was to be read */
-  constructor(readonly reason: string, readonly found: string, options?: ErrorOptions & { readonly bytes?: number }) {
+  constructor(
+    readonly reason: string,
+    readonly found: string,
+    options?: ErrorOptions & { readonly bytes?: number },
+  ) {
     super(found, options);
     this.bytes = options?.bytes ?? 0;
   }
@@ -58,7 +62,8 @@ export function readRegularFileSync(path: string, most: number): Buffer {
     refuseOthers(stat);
     const content = Buffer.alloc(most + 1);
     let size = 0;
-    for (let read = -1; read !== 0 && size <= most; size += read) read = fs.readSync(descriptor, content, size, content.length - size, null);
+    for (let read = -1; read !== 0 && size <= most; size += read)
+      read = fs.readSync(descriptor, content, size, content.length - size, null);
     if (size > most) throw tooMany(Math.max(size, stat.size));
     return content.subarray(0, size);
   } catch (error) {
@@ -74,11 +79,13 @@ function tooMany(bytes: number): FileRefusal {
 
 function refuseOthers(stat: fs.Stats): void {
   if (stat.isFile()) return;
-  const kind =
-    stat.isDirectory() ? 'a folder'
-    : stat.isFIFO() ? 'a queue between programs (FIFO)'
-    : stat.isSocket() ? 'a socket'
-    : 'a device';
+  const kind = stat.isDirectory()
+    ? 'a folder'
+    : stat.isFIFO()
+      ? 'a queue between programs (FIFO)'
+      : stat.isSocket()
+        ? 'a socket'
+        : 'a device';
   throw new FileRefusal('kind', kind);
 }
 

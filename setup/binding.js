@@ -35,8 +35,15 @@ async function provideBinding(context, packageFolder, library, withKernels) {
     context.log(`  compiled in ${seconds(started)}`);
     return { kernels: record.kernels, detail: ['compiled', ...record.lacks].join('; ') };
   });
-  const objects = fs.readdirSync(built).filter((name) => name.endsWith('.so')).map((name) => path.join(built, name));
-  return { files: [install(packageFolder, library.folder, built), ...objects, ...libraryFiles(library.folder)], kernels, detail };
+  const objects = fs
+    .readdirSync(built)
+    .filter((name) => name.endsWith('.so'))
+    .map((name) => path.join(built, name));
+  return {
+    files: [install(packageFolder, library.folder, built), ...objects, ...libraryFiles(library.folder)],
+    kernels,
+    detail,
+  };
 }
 
 /** Changes when a binding compiled by another version of this checkout has to be compiled again. */
@@ -69,7 +76,9 @@ async function compile(context, packageFolder, libraryFolder, built, withKernels
 function readRecord(built) {
   try {
     const record = JSON.parse(fs.readFileSync(path.join(built, RECORD), 'utf8'));
-    const whole = Object.entries(record.files).every(([name, size]) => fs.statSync(path.join(built, name)).size === size);
+    const whole = Object.entries(record.files).every(
+      ([name, size]) => fs.statSync(path.join(built, name)).size === size,
+    );
     return whole ? record : null;
   } catch {
     return null;

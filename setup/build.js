@@ -16,7 +16,10 @@ function build() {
   const work = path.join(ROOT, `dist.${process.pid}.tmp`);
   try {
     const compiler = require.resolve('typescript/bin/tsc');
-    const compiled = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', work], { cwd: ROOT, stdio: 'inherit' });
+    const compiled = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', work], {
+      cwd: ROOT,
+      stdio: 'inherit',
+    });
     if (compiled.status !== 0) return compiled.status ?? 1;
     fs.rmSync(DIST, { recursive: true, force: true });
     fs.renameSync(work, DIST);
@@ -28,7 +31,9 @@ function build() {
 }
 
 function addEntryForImport(folder) {
-  const names = Object.keys(require(path.join(folder, 'index.js'))).filter((name) => name !== '__esModule').sort();
+  const names = Object.keys(require(path.join(folder, 'index.js')))
+    .filter((name) => name !== '__esModule')
+    .sort();
   const lines = ["import library from './index.js';", `export const { ${names.join(', ')} } = library;`, ''];
   fs.writeFileSync(path.join(folder, 'index.mjs'), lines.join('\n'));
   fs.writeFileSync(path.join(folder, 'index.d.mts'), "export * from './index.js';\n");

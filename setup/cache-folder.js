@@ -9,7 +9,9 @@ const path = require('node:path');
  */
 function cacheFolder(environment) {
   if (environment.CRANE_CACHE) return path.resolve(environment.CRANE_CACHE);
-  const shared = environment.XDG_CACHE_HOME ? path.resolve(environment.XDG_CACHE_HOME) : path.join(os.homedir(), '.cache');
+  const shared = environment.XDG_CACHE_HOME
+    ? path.resolve(environment.XDG_CACHE_HOME)
+    : path.join(os.homedir(), '.cache');
   return path.join(shared, 'crane-tfjs');
 }
 

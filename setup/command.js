@@ -65,7 +65,10 @@ function runCommand(command, args, options) {
       resolve({ ok, reason, output });
     };
     child.once('error', (error) => {
-      finish(false, error.code === 'ENOENT' ? `${command} is not installed` : `${command} did not start: ${error.message}`);
+      finish(
+        false,
+        error.code === 'ENOENT' ? `${command} is not installed` : `${command} did not start: ${error.message}`,
+      );
     });
     child.once('spawn', () => options.onStart?.(child.pid));
     child.once('close', (code, signal) => {

@@ -20,7 +20,10 @@ function findCompiler(context) {
 
 /** Everything of this folder that a compiled binding depends on. */
 function ownSources() {
-  const names = fs.readdirSync(NATIVE).filter((name) => !name.endsWith('.py')).sort();
+  const names = fs
+    .readdirSync(NATIVE)
+    .filter((name) => !name.endsWith('.py'))
+    .sort();
   return [...names.map((name) => path.join(NATIVE, name)), __filename];
 }
 
@@ -70,16 +73,23 @@ async function compileBinding(context, { packageFolder, libraryFolder, work, bui
     ...sources.map(compilePart),
   ]);
 
-  const own = [[QUIET, quiet], [KERNELS, kernels]].filter(([, result]) => result?.ok).map(([{ object }]) => `-l:${object}`);
+  const own = [
+    [QUIET, quiet],
+    [KERNELS, kernels],
+  ]
+    .filter(([, result]) => result?.ok)
+    .map(([{ object }]) => `-l:${object}`);
   const failed = parts.find((part) => !part.ok);
-  const binding = failed ?? (await link(
-    sources.map((source) => path.join(work, objectOf(source))),
-    output('tfjs_binding.node'),
-    [runPath(libraries), runPath(built)],
-    // Nothing in the binding calls into these, so the linker would leave them out.
-    own.length > 0 ? [`-L${work}`, '-Wl,--no-as-needed', ...own] : [],
-    [`-L${libraries}`, ...LIBRARIES],
-  ));
+  const binding =
+    failed ??
+    (await link(
+      sources.map((source) => path.join(work, objectOf(source))),
+      output('tfjs_binding.node'),
+      [runPath(libraries), runPath(built)],
+      // Nothing in the binding calls into these, so the linker would leave them out.
+      own.length > 0 ? [`-L${work}`, '-Wl,--no-as-needed', ...own] : [],
+      [`-L${libraries}`, ...LIBRARIES],
+    ));
   if (!binding.ok) throw new Error(`the binding could not be compiled: ${compilerReason(binding)}`);
   for (const name of fs.readdirSync(work)) if (name.endsWith('.o')) fs.rmSync(path.join(work, name));
   return {
@@ -94,7 +104,10 @@ async function compileBinding(context, { packageFolder, libraryFolder, work, bui
 /** The C++ files of the npm package's binding. */
 function bindingSources(packageFolder) {
   const folder = path.join(packageFolder, 'binding');
-  return fs.readdirSync(folder).sort().map((name) => path.join(folder, name));
+  return fs
+    .readdirSync(folder)
+    .sort()
+    .map((name) => path.join(folder, name));
 }
 
 function objectOf(source) {
@@ -122,7 +135,9 @@ function modulePaths(root) {
 }
 
 function compilerReason(result) {
-  const line = result.output.split('\n').find((text) => /\b(fatal )?error\b|cannot find|undefined reference/.test(text));
+  const line = result.output
+    .split('\n')
+    .find((text) => /\b(fatal )?error\b|cannot find|undefined reference/.test(text));
   return line?.trim() ?? result.reason;
 }
 

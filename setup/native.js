@@ -24,7 +24,8 @@ const RETRY = 'node setup/setup.js --retry';
 async function setUpNative(context) {
   if (isSet(context.environment.CRANE_NO_NATIVE)) return { backend: 'wasm', reason: 'CRANE_NO_NATIVE is set' };
   const packageFolder = findNativePackage(context.root);
-  if (packageFolder === null) return { backend: 'wasm', reason: 'the npm package @tensorflow/tfjs-node-gpu is not installed' };
+  if (packageFolder === null)
+    return { backend: 'wasm', reason: 'the npm package @tensorflow/tfjs-node-gpu is not installed' };
 
   const earlier = readState(packageFolder);
   if (earlier !== null && stillHolds(earlier, context)) return summary(earlier);
@@ -91,11 +92,17 @@ async function provide(context, packageFolder, steps) {
   // Where it cannot be compiled again, a binding that worked before this checkout changed is better than none.
   const before = readState(packageFolder);
   if (before?.backend === 'tensorflow' && filesHold(before)) {
-    const kept = await works(before.source, before.files.map(({ file }) => file), 'keep the binding of an earlier set-up');
+    const kept = await works(
+      before.source,
+      before.files.map(({ file }) => file),
+      'keep the binding of an earlier set-up',
+    );
     if (kept !== null) return kept;
   }
 
-  const downloaded = await attempt("the npm package's own download", 'download', () => ownDownload(context, packageFolder, gpu));
+  const downloaded = await attempt("the npm package's own download", 'download', () =>
+    ownDownload(context, packageFolder, gpu),
+  );
   const ready = downloaded && (await works('download', [binding]));
   if (ready) return ready;
   fs.rmSync(binding, { force: true });
@@ -106,7 +113,10 @@ async function provide(context, packageFolder, steps) {
 function linkedLibraries(packageFolder) {
   const folder = path.join(packageFolder, 'deps', 'lib');
   if (!fs.existsSync(folder)) return [];
-  return fs.readdirSync(folder).map((name) => path.join(folder, name)).filter((file) => sizeOf(file) !== null);
+  return fs
+    .readdirSync(folder)
+    .map((name) => path.join(folder, name))
+    .filter((file) => sizeOf(file) !== null);
 }
 
 async function verify(context, packageFolder) {
@@ -127,7 +137,8 @@ async function verify(context, packageFolder) {
  */
 function stillHolds(state, context) {
   if (state.format !== FORMAT || context.retry) return false;
-  if (state.backend === 'tensorflow') return filesHold(state) && (state.source !== 'wheel' || state.key === currentKey());
+  if (state.backend === 'tensorflow')
+    return filesHold(state) && (state.source !== 'wheel' || state.key === currentKey());
   const age = Date.now() - Date.parse(state.time);
   const same = JSON.stringify(state.circumstances) === JSON.stringify(circumstancesOf(context));
   return same && age >= 0 && age < RETRY_AFTER_MS;
@@ -157,14 +168,19 @@ function summary(state) {
 }
 
 function adviceFor(steps, context) {
-  const said = steps.filter((step) => !step.ok).map((step) => step.detail).join(' ');
+  const said = steps
+    .filter((step) => !step.ok)
+    .map((step) => step.detail)
+    .join(' ');
   const parts = [];
   if (/python3|pip\b.*no|g\+\+|compile/.test(said)) {
     parts.push('Install python3 with pip, g++ and make (Debian, Ubuntu: apt install python3-pip g++ make).');
   }
   if (/index|network|answer/.test(said)) {
     const folder = path.join(context.cache, 'native');
-    parts.push(`Give pip a package index that it can reach, or put the wheel tensorflow_cpu-${VERSION}-….whl into ${folder}.`);
+    parts.push(
+      `Give pip a package index that it can reach, or put the wheel tensorflow_cpu-${VERSION}-….whl into ${folder}.`,
+    );
   }
   return [...parts, `Then run \`${RETRY}\`.`].join(' ');
 }

@@ -24,7 +24,16 @@ async function setUpPackages(context) {
     const [command, ...first] = npmCommand(context.environment);
     const result = await context.run(
       command,
-      [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=http', '--fetch-retries=1', ...(context.offline ? ['--offline'] : [])],
+      [
+        ...first,
+        'ci',
+        '--ignore-scripts',
+        '--no-audit',
+        '--no-fund',
+        '--loglevel=http',
+        '--fetch-retries=1',
+        ...(context.offline ? ['--offline'] : []),
+      ],
       { cwd: context.root, watchFolder: modules },
     );
     if (!result.ok) throw new Error(failure(result, context));
@@ -78,7 +87,9 @@ function matchesLock(lockFile, recordFile) {
 /** The npm that called us, else the one on PATH. */
 function npmCommand(environment) {
   const caller = environment.npm_execpath;
-  return caller && path.basename(caller) === 'npm-cli.js' && fs.existsSync(caller) ? [process.execPath, caller] : ['npm'];
+  return caller && path.basename(caller) === 'npm-cli.js' && fs.existsSync(caller)
+    ? [process.execPath, caller]
+    : ['npm'];
 }
 
 function failure(result, context) {

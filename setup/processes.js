@@ -12,7 +12,9 @@ function processFacts(pid) {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field is the command in parentheses, which may hold blanks and parentheses itself.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? null : { startTime: Number(fields[19]), cpuTime: Number(fields[11]) + Number(fields[12]) };
+    return fields[0] === 'Z'
+      ? null
+      : { startTime: Number(fields[19]), cpuTime: Number(fields[11]) + Number(fields[12]) };
   } catch {
     return null;
   }

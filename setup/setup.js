@@ -47,7 +47,9 @@ async function setUp(options = {}) {
       await setUpPackages(context);
       const { backend, reason } = await setUpNative(context);
       if (backend === 'wasm') {
-        context.log(`Native TensorFlow is not set up (${reason}): computing on WebAssembly, 5 to 10 times slower. \`npx crane doctor\` says more.`);
+        context.log(
+          `Native TensorFlow is not set up (${reason}): computing on WebAssembly, 5 to 10 times slower. \`npx crane doctor\` says more.`,
+        );
       }
       return backend;
     });

@@ -9,7 +9,8 @@ const VERSION = '2.21.0';
 const WHEEL_PYTHON = { version: '3.12', abi: 'cp312' };
 const GLIBC_PLATFORM = { x64: 'manylinux_2_27_x86_64', arm64: 'manylinux_2_27_aarch64' };
 /** Words of pip and of the system for a network that does not answer. */
-const NETWORK_TROUBLE = /timed out|ConnectTimeout|NewConnectionError|NameResolution|Temporary failure|Network is unreachable|Connection refused|ConnectionError|ProxyError/;
+const NETWORK_TROUBLE =
+  /timed out|ConnectTimeout|NewConnectionError|NameResolution|Temporary failure|Network is unreachable|Connection refused|ConnectionError|ProxyError/;
 
 /**
  * The TensorFlow library and its headers, from the wheel that pip downloads, in the cache folder; downloaded once for
@@ -35,11 +36,16 @@ async function provideLibrary(context, gpu) {
     try {
       fs.mkdirSync(work, { recursive: true });
       const python = requireProgram('python3', context);
-      const wheel = findLocalWheel(native, flavour) ?? (await download(context, python, `${flavour}==${VERSION}`, work, gpu ? 'and CUDA, 5.3 GB unpacked' : '274 MB'));
+      const wheel =
+        findLocalWheel(native, flavour) ??
+        (await download(context, python, `${flavour}==${VERSION}`, work, gpu ? 'and CUDA, 5.3 GB unpacked' : '274 MB'));
       const unpacked = path.join(work, 'unpacked');
       await unpack(context, python, wheel, unpacked);
       if (gpu) await addCudaLibraries(context, python, wheel, work, unpacked);
-      writeWhole(path.join(unpacked, 'complete.json'), JSON.stringify({ wheel: path.basename(wheel), files: sizesOf(unpacked) }));
+      writeWhole(
+        path.join(unpacked, 'complete.json'),
+        JSON.stringify({ wheel: path.basename(wheel), files: sizesOf(unpacked) }),
+      );
       fs.rmSync(folder, { recursive: true, force: true });
       fs.renameSync(unpacked, folder);
       return { folder, flavour, detail: `${flavour} ${VERSION} from ${path.basename(wheel)}` };
@@ -101,10 +107,27 @@ async function download(context, python, requirement, work, size) {
   fs.mkdirSync(temporary, { recursive: true });
   context.log(`Downloading ${requirement.replace('==', ' ')}${size === undefined ? '' : ` (${size})`} …`);
   const started = Date.now();
-  const common = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check', '--no-input'];
+  const common = [
+    '-m',
+    'pip',
+    'download',
+    '--no-deps',
+    '--only-binary=:all:',
+    '--disable-pip-version-check',
+    '--no-input',
+  ];
   const limits = ['--timeout', '10', '--retries', '1', '--dest', folder];
   const { version, abi } = WHEEL_PYTHON;
-  const forAnyPython = ['--python-version', version, '--implementation', 'cp', '--abi', abi, '--platform', GLIBC_PLATFORM[process.arch]];
+  const forAnyPython = [
+    '--python-version',
+    version,
+    '--implementation',
+    'cp',
+    '--abi',
+    abi,
+    '--platform',
+    GLIBC_PLATFORM[process.arch],
+  ];
   let reason = '';
   for (const which of [[], forAnyPython]) {
     const result = await context.run(python, [...common, ...limits, ...which, requirement], {
@@ -130,7 +153,10 @@ async function requirePip(context, python) {
 function pipReason(result) {
   if (result.reason.startsWith('no answer')) return result.reason;
   if (NETWORK_TROUBLE.test(result.output)) return 'the package index does not answer';
-  const line = result.output.split('\n').reverse().find((text) => text.startsWith('ERROR:'));
+  const line = result.output
+    .split('\n')
+    .reverse()
+    .find((text) => text.startsWith('ERROR:'));
   return line === undefined ? result.reason : line.slice('ERROR:'.length).trim();
 }
 

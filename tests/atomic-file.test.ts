@@ -11,7 +11,11 @@ afterEach(() => fs.rmSync(folder, { recursive: true }));
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const forms: readonly (readonly [string, (file: string, text: string) => Promise<void>])[] = [
   ['at once', (file, text) => writeFileAtomically(file, text)],
-  ['piece by piece', async (file, text) => writeFileAtomicallySync(file, (append) => [...text].forEach((letter) => append(bytes(letter))))],
+  [
+    'piece by piece',
+    async (file, text) =>
+      writeFileAtomicallySync(file, (append) => [...text].forEach((letter) => append(bytes(letter)))),
+  ],
 ];
 
 describe.each(forms)('a file written %s', (_, write) => {
@@ -23,10 +27,12 @@ describe.each(forms)('a file written %s', (_, write) => {
     expect(fs.readdirSync(path.dirname(file))).toEqual(['file.txt']);
   });
 
-  test('that cannot get its name is the system\'s error and leaves nothing', async () => {
+  test("that cannot get its name is the system's error and leaves nothing", async () => {
     const taken = path.join(folder, 'taken');
     fs.mkdirSync(path.join(taken, 'inside'), { recursive: true });
-    await expect(write(taken, 'text')).rejects.toMatchObject({ code: expect.stringMatching(/^(EISDIR|ENOTEMPTY|EEXIST|EPERM)$/) as string });
+    await expect(write(taken, 'text')).rejects.toMatchObject({
+      code: expect.stringMatching(/^(EISDIR|ENOTEMPTY|EEXIST|EPERM)$/) as string,
+    });
     expect(fs.readdirSync(folder)).toEqual(['taken']);
   });
 
@@ -36,9 +42,11 @@ describe.each(forms)('a file written %s', (_, write) => {
     expect(fs.readdirSync(folder)).toEqual([name]);
   });
 
-  test('below a file is the system\'s error', async () => {
+  test("below a file is the system's error", async () => {
     fs.writeFileSync(path.join(folder, 'file'), '');
-    await expect(write(path.join(folder, 'file', 'x'), 'text')).rejects.toMatchObject({ code: expect.stringMatching(/^(ENOTDIR|EEXIST)$/) as string });
+    await expect(write(path.join(folder, 'file', 'x'), 'text')).rejects.toMatchObject({
+      code: expect.stringMatching(/^(ENOTDIR|EEXIST)$/) as string,
+    });
   });
 
   test('by two at once is one of the two', async () => {
@@ -81,7 +89,9 @@ describe('what killed writers have left', () => {
     const [, pid = '', own = ''] = /\.(\d+)\.(.{8})\.partial$/.exec(mine) ?? [];
     const alive = mine.replace(`.${pid}.`, `.${process.pid}.`);
     const elsewhere = mine.replace(own, `${own.startsWith('000') ? '111' : '000'}${own.slice(3)}`);
-    [alive, elsewhere, 'download.partial', 'notes.1.partial'].forEach((name) => fs.writeFileSync(path.join(folder, name), 'x'));
+    [alive, elsewhere, 'download.partial', 'notes.1.partial'].forEach((name) =>
+      fs.writeFileSync(path.join(folder, name), 'x'),
+    );
     removeLeftovers(folder, 'a.js');
     expect(fs.existsSync(path.join(folder, mine))).toBe(true);
     removeLeftovers(folder, 'a.json');
@@ -89,7 +99,9 @@ describe('what killed writers have left', () => {
     expect(fs.readdirSync(path.join(folder, 'deep'))).toEqual([deep]);
     removeLeftovers(folder);
     expect(fs.readdirSync(path.join(folder, 'deep'))).toEqual([]);
-    expect(fs.readdirSync(folder).sort()).toEqual([alive, elsewhere, 'deep', 'download.partial', 'notes.1.partial'].sort());
+    expect(fs.readdirSync(folder).sort()).toEqual(
+      [alive, elsewhere, 'deep', 'download.partial', 'notes.1.partial'].sort(),
+    );
     removeLeftovers(path.join(folder, 'absent'));
   });
 

@@ -7,7 +7,9 @@ import { MemoryBudget, type MemoryClaim } from '../lib/memory-budget';
 const granted = { now: 0, most: 0 };
 
 jest.mock('../lib/memory-budget', () => {
-  const actual = jest.requireActual<{ MemoryBudget: typeof MemoryBudget; PICTURE_BYTES: number }>('../lib/memory-budget');
+  const actual = jest.requireActual<{ MemoryBudget: typeof MemoryBudget; PICTURE_BYTES: number }>(
+    '../lib/memory-budget',
+  );
   class SmallBudget extends actual.MemoryBudget {
     constructor() {
       super(2 ** 20);
@@ -33,7 +35,10 @@ jest.mock('../lib/memory-budget', () => {
   return { ...actual, MemoryBudget: SmallBudget, PICTURE_BYTES: 2 ** 20 };
 });
 
-const picture = (side: number): Promise<Buffer> => sharp({ create: { width: side, height: side, channels: 3, background: '#336699' } }).png().toBuffer();
+const picture = (side: number): Promise<Buffer> =>
+  sharp({ create: { width: side, height: side, channels: 3, background: '#336699' } })
+    .png()
+    .toBuffer();
 
 let crane: Crane;
 beforeAll(async () => {

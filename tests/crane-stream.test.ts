@@ -14,14 +14,25 @@ describeWithGoldens('Crane.stream', () => {
   beforeAll(async () => {
     await prepareBackend('auto');
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-stream-'));
-    crane = await Crane.load({ backbone: tinyBackbone(), prompts: goldenPath('prompts_tiny.pth'), imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5 });
+    crane = await Crane.load({
+      backbone: tinyBackbone(),
+      prompts: goldenPath('prompts_tiny.pth'),
+      imageSize: 70,
+      layers: [2, 4, 6],
+      eattnBlocks: 5,
+    });
   });
   afterAll(() => {
     crane.dispose();
     fs.rmSync(folder, { recursive: true, force: true });
   });
 
-  test.each([['an iterable', 1], ['an iterable', 3], ['a feed', 1], ['a feed', 3]])('%s is read ahead by two batches of %i, and one more that is asked for', async (kind, batchSize) => {
+  test.each([
+    ['an iterable', 1],
+    ['an iterable', 3],
+    ['a feed', 1],
+    ['a feed', 3],
+  ])('%s is read ahead by two batches of %i, and one more that is asked for', async (kind, batchSize) => {
     let asked = 0;
     function* pictures(): Generator<string> {
       for (; asked < 40; asked++) yield picture();
@@ -59,7 +70,10 @@ describeWithGoldens('Crane.stream', () => {
     encode.mockRestore();
   });
 
-  test.each([[true, [3, 3, 1]], [false, [1, 1, 1, 1, 1, 1, 1]]] as const)('whole batches: %s, of images that come one by one', async (wholeBatches, sizes) => {
+  test.each([
+    [true, [3, 3, 1]],
+    [false, [1, 1, 1, 1, 1, 1, 1]],
+  ] as const)('whole batches: %s, of images that come one by one', async (wholeBatches, sizes) => {
     let given = 0;
     async function* feed(): AsyncGenerator<string> {
       for (let count = 0; count < 7; count++) {

@@ -34,15 +34,24 @@ describeWithGoldens('Crane, from file to map', () => {
     const meta = JSON.parse(fs.readFileSync(path.join(dataset(), 'meta.json'), 'utf8')) as {
       test: Record<string, { img_path: string }[]>;
     };
-    return Object.values(meta.test).flat().map(({ img_path }) => path.join(dataset(), img_path));
+    return Object.values(meta.test)
+      .flat()
+      .map(({ img_path }) => path.join(dataset(), img_path));
   };
 
   test('scores a set of files as the reference does, with static prompts and with image context', async () => {
     const before = tf.memory().numTensors;
-    for (const [context, name] of [[false, 'crane'], [true, 'crane_context']] as const) {
+    for (const [context, name] of [
+      [false, 'crane'],
+      [true, 'crane_context'],
+    ] as const) {
       const crane = await Crane.load({ ...tiny(), context, referenceImages: true });
       const detections = await expectNoLeak(() => crane.detect(pictures()));
-      expectClose(detections.map(({ score }) => score), golden(`e2e.safetensors#${name}.scores`).data, 1e-4);
+      expectClose(
+        detections.map(({ score }) => score),
+        golden(`e2e.safetensors#${name}.scores`).data,
+        1e-4,
+      );
       const maps = detections.flatMap(({ map }) => Array.from(map.native?.data ?? []));
       expectClose(maps, golden(`e2e.safetensors#${name}.maps`).data, 1e-4);
       crane.dispose();
@@ -55,11 +64,19 @@ describeWithGoldens('Crane, from file to map', () => {
     const files = pictures();
     const together = await crane.detect(files);
     const reversed = await crane.detect([...files].reverse());
-    expectClose(reversed.map(({ score }) => score).reverse(), together.map(({ score }) => score), 1e-5);
+    expectClose(
+      reversed.map(({ score }) => score).reverse(),
+      together.map(({ score }) => score),
+      1e-5,
+    );
     for (const batchSize of [1, 3]) {
       const streamed: number[] = [];
       for await (const detection of crane.stream(files, { batchSize })) streamed.push(detection.score);
-      expectClose(streamed, together.map(({ score }) => score), 1e-5);
+      expectClose(
+        streamed,
+        together.map(({ score }) => score),
+        1e-5,
+      );
     }
     crane.dispose();
   });
@@ -91,10 +108,21 @@ describeWithGoldens('Crane, from file to map', () => {
     const threshold = map.slice().sort()[Math.floor(map.length * 0.7)] as number;
     await map.save(path.join(folder, 'mask.png'), { as: 'mask', threshold });
     await map.saveNative(path.join(folder, 'native.npy'));
-    expect(await readNpy(path.join(folder, 'map.npy'))).toMatchObject({ shape: [71, 93], dtype: 'float32', data: Float32Array.from(map) });
+    expect(await readNpy(path.join(folder, 'map.npy'))).toMatchObject({
+      shape: [71, 93],
+      dtype: 'float32',
+      data: Float32Array.from(map),
+    });
     expect(map.native?.data).toHaveLength(70 * 70);
-    expect(await readNpy(path.join(folder, 'native.npy'))).toMatchObject({ shape: [70, 70], dtype: 'float32', data: map.native?.data });
-    const mask = await sharp(path.join(folder, 'mask.png')).toColourspace('b-w').raw().toBuffer({ resolveWithObject: true });
+    expect(await readNpy(path.join(folder, 'native.npy'))).toMatchObject({
+      shape: [70, 70],
+      dtype: 'float32',
+      data: map.native?.data,
+    });
+    const mask = await sharp(path.join(folder, 'mask.png'))
+      .toColourspace('b-w')
+      .raw()
+      .toBuffer({ resolveWithObject: true });
     expect(mask.info).toMatchObject({ width: 93, height: 71, channels: 1 });
     expect(Array.from(mask.data, (value) => value / 255)).toEqual(Array.from(map.toMask(threshold)));
     expect(new Set(mask.data)).toEqual(new Set([0, 255]));
@@ -110,7 +138,8 @@ describeWithGoldens('Crane, from file to map', () => {
     await expect(crane.detect(broken)).rejects.toThrow(/broken\.png/);
     const failed: unknown[] = [];
     const scored: string[] = [];
-    for await (const { source } of crane.stream([good, broken, good], { onFailure: ({ input }) => failed.push(input) })) scored.push(source);
+    for await (const { source } of crane.stream([good, broken, good], { onFailure: ({ input }) => failed.push(input) }))
+      scored.push(source);
     expect(scored).toEqual([good, good]);
     expect(failed).toEqual([broken]);
     crane.dispose();
@@ -135,7 +164,12 @@ describeWithGoldens('Crane, from file to map', () => {
   });
 
   test('larger images are encoded fewer at once: their score matrices are as large as the square of their tokens', async () => {
-    for (const [imageSize, expected] of [[70, Math.floor(2 ** 21 / 26 ** 2)], [280, Math.floor(2 ** 21 / 401 ** 2)], [518, 1], [700, 1]] as const) {
+    for (const [imageSize, expected] of [
+      [70, Math.floor(2 ** 21 / 26 ** 2)],
+      [280, Math.floor(2 ** 21 / 401 ** 2)],
+      [518, 1],
+      [700, 1],
+    ] as const) {
       const crane = await Crane.load({ ...tiny(), imageSize });
       expect(crane.model.imagesAtOnce).toBe(expected);
       crane.dispose();
@@ -187,7 +221,8 @@ describeWithGoldens('Crane, from file to map', () => {
   test('a stream takes a folder, with the folders below it', async () => {
     const crane = await Crane.load(tiny());
     const seen: string[] = [];
-    for await (const { source } of crane.stream(goldenPath('e2e/dataset/button/test'))) seen.push(path.relative(goldenPath('e2e/dataset/button/test'), source));
+    for await (const { source } of crane.stream(goldenPath('e2e/dataset/button/test')))
+      seen.push(path.relative(goldenPath('e2e/dataset/button/test'), source));
     expect(seen).toEqual(['fault/001.png', 'fault/003.png', 'good/000.png', 'good/002.png']);
     await expect(crane.stream(path.join(folder, 'nowhere')).next()).rejects.toThrow(/a folder of images was expected/);
     crane.dispose();
@@ -214,8 +249,10 @@ describeWithGoldens('Crane, from file to map', () => {
     const source = await openTensors(goldenPath('clip_tiny.safetensors'));
     const tensors: Record<string, TensorToWrite> = {};
     for (const entry of source.entries.values()) {
-      if (entry.dtype === 'int32' || entry.dtype === 'int64') tensors[entry.name] = { dtype: 'int32', shape: entry.shape, data: source.readIntegers(entry.name) };
-      else if (entry.name !== name) tensors[entry.name] = { dtype: 'float16', shape: entry.shape, data: source.read(entry.name) };
+      if (entry.dtype === 'int32' || entry.dtype === 'int64')
+        tensors[entry.name] = { dtype: 'int32', shape: entry.shape, data: source.readIntegers(entry.name) };
+      else if (entry.name !== name)
+        tensors[entry.name] = { dtype: 'float16', shape: entry.shape, data: source.read(entry.name) };
       else if (shape) tensors[name] = { dtype: 'float16', shape, data: new Float32Array(7) };
     }
     source.close();
@@ -228,9 +265,15 @@ describeWithGoldens('Crane, from file to map', () => {
   test('prompts that were trained on other weights come with a warning', async () => {
     const file = path.join(folder, 'foreign.safetensors');
     const prompts = await readPromptCheckpoint(goldenPath('prompts_tiny.pth'));
-    writePromptCheckpoint(file, prompts, { 'crane.backbone': 'elsewhere', 'crane.backbone.sha256': 'ab'.repeat(32), 'crane.auxiliary': 'castings' });
+    writePromptCheckpoint(file, prompts, {
+      'crane.backbone': 'elsewhere',
+      'crane.backbone.sha256': 'ab'.repeat(32),
+      'crane.auxiliary': 'castings',
+    });
     const crane = await Crane.load({ ...tiny(), prompts: file });
-    expect(crane.description.warnings).toContainEqual(expect.stringMatching(/other weights \(elsewhere, sha256 abababababab/));
+    expect(crane.description.warnings).toContainEqual(
+      expect.stringMatching(/other weights \(elsewhere, sha256 abababababab/),
+    );
     expect(crane.description.auxiliary).toBe('castings');
     crane.dispose();
   });
@@ -245,9 +288,20 @@ describeWithGoldens('Crane, from file to map', () => {
   test('options that do not fit are refused, with the tensors released', async () => {
     const wide = path.join(folder, 'wide.safetensors');
     const context = new Float32Array(12 * 768);
-    writePromptCheckpoint(wide, { contextNormal: context, contextAnomalous: context, deep: [], width: 768, contextTokens: 12, deepTokens: 0, depth: 1, metadata: {} });
+    writePromptCheckpoint(wide, {
+      contextNormal: context,
+      contextAnomalous: context,
+      deep: [],
+      width: 768,
+      contextTokens: 12,
+      deepTokens: 0,
+      depth: 1,
+      metadata: {},
+    });
     const before = tf.memory().numTensors;
-    await expect(Crane.load({ ...tiny(), imageSize: 71 })).rejects.toThrow(/multiple of the backbone's patch size 14.*70, 84/);
+    await expect(Crane.load({ ...tiny(), imageSize: 71 })).rejects.toThrow(
+      /multiple of the backbone's patch size 14.*70, 84/,
+    );
     await expect(Crane.load({ ...tiny(), layers: [7] })).rejects.toThrow(/blocks 1 to 6/);
     await expect(Crane.load({ ...tiny(), prompts: wide })).rejects.toThrow(WeightsError);
     await expect(Crane.load({ ...tiny(), prompts: wide })).rejects.toThrow(/768/);
@@ -272,7 +326,10 @@ describeWithGoldens('Crane, from file to map', () => {
       backbone.close();
       tf.tidy(() => {
         const images = golden('formats.safetensors#images');
-        const input = tf.transpose<tf.Tensor4D>(tf.tensor4d(images.data, images.shape as [number, number, number, number]), [0, 2, 3, 1]);
+        const input = tf.transpose<tf.Tensor4D>(
+          tf.tensor4d(images.data, images.shape as [number, number, number, number]),
+          [0, 2, 3, 1],
+        );
         const { tokens } = vision.forward(input);
         const features = vision.project(tf.slice(tokens, [0, 0, 0], [-1, 1, -1]));
         expectClose(features.dataSync(), golden('formats.safetensors#image_features').data, 1e-4, 1e-3);

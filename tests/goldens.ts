@@ -30,10 +30,15 @@ export function tinyBackbone(): string {
 }
 
 /** `test`, but counted as skipped, and said, where any of these golden files is not at hand. */
-export function testWithGoldens(...files: readonly string[]): (title: string, body: () => void | Promise<void>) => void {
+export function testWithGoldens(
+  ...files: readonly string[]
+): (title: string, body: () => void | Promise<void>) => void {
   const missing = files.filter((file) => !hasGolden(file) && !hasGolden(`${file}.gz`));
   return (title, body) => {
-    if (missing.length > 0) process.stderr.write(`GOLDEN NOT AT HAND: skipping "${title}", which reads ${missing.join(', ')} of the complete set.\n`);
+    if (missing.length > 0)
+      process.stderr.write(
+        `GOLDEN NOT AT HAND: skipping "${title}", which reads ${missing.join(', ')} of the complete set.\n`,
+      );
     (missing.length > 0 ? test.skip : test)(title, async () => body());
   };
 }
@@ -53,7 +58,9 @@ export function describeWithGoldens(title: string, body: () => void): void {
     describe(title, body);
     return;
   }
-  process.stderr.write(`\nGOLDENS NOT FOUND: skipping "${title}". Set CRANE_GOLDENS to the folder that holds manifest.json.\n`);
+  process.stderr.write(
+    `\nGOLDENS NOT FOUND: skipping "${title}". Set CRANE_GOLDENS to the folder that holds manifest.json.\n`,
+  );
   describe.skip(title, () => {
     test('needs the golden numbers', () => undefined);
   });
@@ -115,9 +122,14 @@ interface GoldenEntry {
 
 function readGolden(file: string): { header: Record<string, GoldenEntry>; data: Buffer } {
   // The trimmed set compresses what is read in this way only.
-  const bytes = hasGolden(file) ? fs.readFileSync(goldenPath(file)) : zlib.gunzipSync(fs.readFileSync(goldenPath(`${file}.gz`)));
+  const bytes = hasGolden(file)
+    ? fs.readFileSync(goldenPath(file))
+    : zlib.gunzipSync(fs.readFileSync(goldenPath(`${file}.gz`)));
   const dataStart = 8 + Number(bytes.readBigUInt64LE(0));
-  return { header: JSON.parse(bytes.toString('utf8', 8, dataStart)) as Record<string, GoldenEntry>, data: bytes.subarray(dataStart) };
+  return {
+    header: JSON.parse(bytes.toString('utf8', 8, dataStart)) as Record<string, GoldenEntry>,
+    data: bytes.subarray(dataStart),
+  };
 }
 
 function decode(raw: Buffer, dtype: string): Float32Array {

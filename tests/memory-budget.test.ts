@@ -33,28 +33,33 @@ test('what fits runs together, what does not waits in order, what is larger than
 
 test('tasks that ask twice never wait for each other, and what failed gives back', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(fc.nat(80), fc.nat(300), fc.boolean()), { minLength: 1, maxLength: 12 }), async (sizes) => {
-      const budget = new MemoryBudget(100);
-      let held = 0;
-      let most = 0;
-      const done = await Promise.allSettled(
-        sizes.map(([first, second, fails]) =>
-          budget.run(async (claim) => {
-            for (const bytes of [first, second]) {
-              await claim.grow(bytes);
-              held += bytes;
-              most = Math.max(most, held);
-              await turn();
-            }
-            held -= first + second;
-            if (fails) throw new Error('failed');
-          }),
-        ),
-      );
-      expect(done.map(({ status }) => status)).toEqual(sizes.map(([, , fails]) => (fails ? 'rejected' : 'fulfilled')));
-      const largest = Math.max(...sizes.map(([first, second]) => first + second));
-      expect(most).toBeLessThanOrEqual(100 + largest);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(80), fc.nat(300), fc.boolean()), { minLength: 1, maxLength: 12 }),
+      async (sizes) => {
+        const budget = new MemoryBudget(100);
+        let held = 0;
+        let most = 0;
+        const done = await Promise.allSettled(
+          sizes.map(([first, second, fails]) =>
+            budget.run(async (claim) => {
+              for (const bytes of [first, second]) {
+                await claim.grow(bytes);
+                held += bytes;
+                most = Math.max(most, held);
+                await turn();
+              }
+              held -= first + second;
+              if (fails) throw new Error('failed');
+            }),
+          ),
+        );
+        expect(done.map(({ status }) => status)).toEqual(
+          sizes.map(([, , fails]) => (fails ? 'rejected' : 'fulfilled')),
+        );
+        const largest = Math.max(...sizes.map(([first, second]) => first + second));
+        expect(most).toBeLessThanOrEqual(100 + largest);
+      },
+    ),
     { numRuns: 100 },
   );
 });

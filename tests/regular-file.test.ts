@@ -22,7 +22,10 @@ afterAll(async () => {
 });
 
 async function refusal(place: string, most = 1000): Promise<string> {
-  const failed = await readRegularFile(place, most).then(() => undefined, (error: unknown) => error);
+  const failed = await readRegularFile(place, most).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   let atOnce: unknown;
   try {
     readRegularFileSync(place, most);
@@ -55,10 +58,15 @@ test('queues, sockets, devices, folders, links that lead nowhere and names too l
   expect(await refusal('/dev/zero')).toBe('kind: a device');
   expect(await refusal(path.join(folder, 'loop'))).toBe('ELOOP: a link that leads back to itself');
   expect(await refusal(path.join(folder, 'dangling'))).toBe('ENOENT: a link to a file that is not there');
-  expect(await refusal(path.join(folder, 'x'.repeat(256)))).toBe('ENAMETOOLONG: its name is longer than the file system takes');
+  expect(await refusal(path.join(folder, 'x'.repeat(256)))).toBe(
+    'ENAMETOOLONG: its name is longer than the file system takes',
+  );
 });
 
-(process.platform === 'linux' ? test : test.skip)('what says that it is empty and is not is read up to the limit', async () => {
-  expect((await readRegularFile('/proc/self/status', 1e6)).toString()).toContain('Pid:');
-  expect(await refusal('/proc/self/status', 10)).toMatch(/^size/);
-});
+(process.platform === 'linux' ? test : test.skip)(
+  'what says that it is empty and is not is read up to the limit',
+  async () => {
+    expect((await readRegularFile('/proc/self/status', 1e6)).toString()).toContain('Pid:');
+    expect(await refusal('/proc/self/status', 10)).toMatch(/^size/);
+  },
+);

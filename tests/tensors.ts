@@ -21,7 +21,8 @@ export function goldenParameters(file: string): ParameterSource {
     const key = `${file}#${path}`;
     const tensor = cache.get(key) ?? golden(key);
     cache.set(key, tensor);
-    if (!tf.util.arraysEqual(tensor.shape, shape)) throw new Error(`${key} is [${tensor.shape.join(', ')}], [${shape.join(', ')}] is wanted`);
+    if (!tf.util.arraysEqual(tensor.shape, shape))
+      throw new Error(`${key} is [${tensor.shape.join(', ')}], [${shape.join(', ')}] is wanted`);
     return tf.tensor(tensor.data, shape);
   };
 }

@@ -26,8 +26,17 @@ export interface TinyCraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
 }
 
 /** The goldens' Crane, or Crane+, with its learned prompts. */
-export function tinyCrane({ roundDeepTokens = true, promptsFrom, trainablePrompts = false, spatial, ...input }: TinyCraneOptions = {}): CraneModel {
-  const options = completeModelOptions({ imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5, ...input, spatial: spatial?.family ?? 'none' }, tinySizes);
+export function tinyCrane({
+  roundDeepTokens = true,
+  promptsFrom,
+  trainablePrompts = false,
+  spatial,
+  ...input
+}: TinyCraneOptions = {}): CraneModel {
+  const options = completeModelOptions(
+    { imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5, ...input, spatial: spatial?.family ?? 'none' },
+    tinySizes,
+  );
   const parameters = goldenParameters('clip_tiny.safetensors');
   const tokenIds = goldenTokenIds('clip_tiny.safetensors');
   const common = { embedDimension: 64, activation: 'quick-gelu', parameters } as const;

@@ -17,7 +17,16 @@ export function tinySpatial(family: SpatialFamily): SpatialEncoder {
       return new DinoEncoder({ sizes: { ...dino, patchSize: 8, registers: 0, layerScale: false }, parameters });
     case 'sam':
       return new SamEncoder({
-        sizes: { width: 32, layers: 3, heads: 2, patchSize: 64, gridSize: 16, windowSize: 7, globalBlocks: [1], channels: 24 },
+        sizes: {
+          width: 32,
+          layers: 3,
+          heads: 2,
+          patchSize: 64,
+          gridSize: 16,
+          windowSize: 7,
+          globalBlocks: [1],
+          channels: 24,
+        },
         parameters,
       });
   }

@@ -41,7 +41,10 @@ export class Adam {
   private second: tf.Tensor1D; // [P]
   private steps = 0;
 
-  constructor(private readonly variables: readonly tf.Variable[], options: AdamOptions = {}) {
+  constructor(
+    private readonly variables: readonly tf.Variable[],
+    options: AdamOptions = {},
+  ) {
     this.beta1 = options.beta1 ?? 0.9;
     this.beta2 = options.beta2 ?? 0.999;
     this.epsilon = options.epsilon ?? 1e-8;
@@ -52,7 +55,12 @@ export class Adam {
       this.weightDecay === 0
         ? null
         : tf.tidy(() =>
-            tf.concat1d(variables.map((variable, index) => tf.fill([variable.size], (decays?.(variable, index) ?? true) ? 1 : 0) as tf.Tensor1D)),
+            tf.concat1d(
+              variables.map(
+                (variable, index) =>
+                  tf.fill([variable.size], (decays?.(variable, index) ?? true) ? 1 : 0) as tf.Tensor1D,
+              ),
+            ),
           );
     if (this.decayed) tf.keep(this.decayed);
     this.first = tf.keep(tf.zeros([this.count]));
@@ -78,10 +86,11 @@ export class Adam {
    */
   apply(gradients: readonly tf.Tensor[], learningRate: number, clipNorm?: number): number | null {
     if (gradients.length !== this.variables.length) {
-      throw new TrainingError('training/gradients', `${gradients.length} gradients for ${this.variables.length} variables`, {
-        found: gradients.length,
-        expected: this.variables.length,
-      });
+      throw new TrainingError(
+        'training/gradients',
+        `${gradients.length} gradients for ${this.variables.length} variables`,
+        { found: gradients.length, expected: this.variables.length },
+      );
     }
     let norm: number | null = null;
     const [first, second] = tf.tidy(() => {
@@ -89,13 +98,20 @@ export class Adam {
       if (clipNorm !== undefined) {
         norm = Math.sqrt(tf.sum(tf.square(gradient)).dataSync()[0] as number);
         if (!Number.isFinite(norm)) {
-          throw new TrainingError('training/diverged', `the gradient of step ${this.steps + 1} is not finite (norm ${norm}); use a lower learning rate`, { step: this.steps + 1 });
+          throw new TrainingError(
+            'training/diverged',
+            `the gradient of step ${this.steps + 1} is not finite (norm ${norm}); use a lower learning rate`,
+            { step: this.steps + 1 },
+          );
         }
         if (norm > clipNorm) gradient = tf.mul(gradient, clipNorm / norm);
       }
       this.steps += 1;
       const first = tf.add(tf.mul(this.first, this.beta1), tf.mul(gradient, 1 - this.beta1)) as tf.Tensor1D;
-      const second = tf.add(tf.mul(this.second, this.beta2), tf.mul(tf.square(gradient), 1 - this.beta2)) as tf.Tensor1D;
+      const second = tf.add(
+        tf.mul(this.second, this.beta2),
+        tf.mul(tf.square(gradient), 1 - this.beta2),
+      ) as tf.Tensor1D;
       const correction1 = 1 - this.beta1 ** this.steps;
       const correction2 = 1 - this.beta2 ** this.steps;
       const denominator = tf.add(tf.div(tf.sqrt(second), Math.sqrt(correction2)), this.epsilon);
@@ -103,7 +119,9 @@ export class Adam {
       let values = joined(this.variables);
       if (this.decayed) values = tf.mul(values, tf.sub(1, tf.mul(this.decayed, learningRate * this.weightDecay)));
       const parts = tf.split(tf.sub(values, change) as tf.Tensor1D, [...this.sizes]);
-      this.variables.forEach((variable, index) => variable.assign(tf.reshape(parts[index] as tf.Tensor1D, variable.shape)));
+      this.variables.forEach((variable, index) =>
+        variable.assign(tf.reshape(parts[index] as tf.Tensor1D, variable.shape)),
+      );
       // Kept, because the caller may be inside a tidy of its own.
       return [tf.keep(first), tf.keep(second)];
     }) as [tf.Tensor1D, tf.Tensor1D];
@@ -122,10 +140,11 @@ export class Adam {
   /** Goes on from a saved state. @throws TrainingError where it belongs to another number of values */
   restore({ step, first, second }: AdamState): void {
     if (first.length !== this.count || second.length !== this.count) {
-      throw new TrainingError('training/state', `the optimizer state holds ${first.length} values, this network has ${this.count}`, {
-        found: first.length,
-        expected: this.count,
-      });
+      throw new TrainingError(
+        'training/state',
+        `the optimizer state holds ${first.length} values, this network has ${this.count}`,
+        { found: first.length, expected: this.count },
+      );
     }
     tf.dispose([this.first, this.second]);
     this.steps = step;

@@ -29,23 +29,34 @@ export interface AuxiliarySet {
  * @throws DatasetError for a set that is not there, with where to get it, or that is incomplete or empty; UsageError for
  *   a set named twice, or a category that none has
  */
-export async function openAuxiliarySet(namesOrFolders: readonly string[], { categories, layout, normalWithoutMask, onProgress, signal }: OpenAuxiliaryOptions = {}): Promise<AuxiliarySet> {
+export async function openAuxiliarySet(
+  namesOrFolders: readonly string[],
+  { categories, layout, normalWithoutMask, onProgress, signal }: OpenAuxiliaryOptions = {},
+): Promise<AuxiliarySet> {
   if (namesOrFolders.length === 0) {
-    throw new UsageError('training/no-auxiliary', 'no auxiliary set is named; give a registered name or a folder, or several, with `auxiliary`');
+    throw new UsageError(
+      'training/no-auxiliary',
+      'no auxiliary set is named; give a registered name or a folder, or several, with `auxiliary`',
+    );
   }
   const datasets: Dataset[] = [];
   for (const nameOrFolder of namesOrFolders) {
     await ensureSynthetic(nameOrFolder, { ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
     const dataset = await openDataset(nameOrFolder, { layout, normalWithoutMask, onProgress });
     if (datasets.some(({ root, name }) => root === dataset.root || name === dataset.name)) {
-      throw new UsageError('training/auxiliary-twice', `the auxiliary set ${dataset.name} (${dataset.root}) is named twice, or has the name of another; rename its folder, or leave it out`, { name: dataset.name });
+      throw new UsageError(
+        'training/auxiliary-twice',
+        `the auxiliary set ${dataset.name} (${dataset.root}) is named twice, or has the name of another; rename its folder, or leave it out`,
+        { name: dataset.name },
+      );
     }
     datasets.push(categories ? onlyCategories(dataset, categories) : dataset);
   }
   refuseUnknownCategories(datasets, categories);
   const used = datasets.filter((dataset) => dataset.categories.length > 0);
   for (const { root, categories: all } of used) {
-    if (all.every(({ samples }) => samples.length === 0)) throw new DatasetError('training/empty', `${root} holds no test images to train on`, { root });
+    if (all.every(({ samples }) => samples.length === 0))
+      throw new DatasetError('training/empty', `${root} holds no test images to train on`, { root });
   }
   return { datasets: used, name: used.map(({ name }) => name).join(','), strata: used.flatMap(strataOf) };
 }
@@ -93,7 +104,11 @@ function refuseUnknownCategories(datasets: readonly Dataset[], wanted: readonly 
   const found = new Set(datasets.flatMap(({ categories }) => categories.map(({ name }) => name)));
   const unknown = (wanted ?? []).filter((name) => !found.has(name));
   if (unknown.length === 0) return;
-  throw new UsageError('training/category', `no auxiliary set has the category ${unknown.join(', ')}; "crane datasets check" lists those of a set`, { unknown });
+  throw new UsageError(
+    'training/category',
+    `no auxiliary set has the category ${unknown.join(', ')}; "crane datasets check" lists those of a set`,
+    { unknown },
+  );
 }
 
 function strataOf({ name, categories }: Dataset): Stratum[] {

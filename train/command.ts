@@ -17,7 +17,8 @@ import { configOf } from './config';
 import { runTraining, type TrainingResult, type TrainOptions } from './run';
 import { shellWord } from './shell-word';
 
-interface TrainArguments extends Omit<ModelArguments, 'backend' | 'seed' | 'offline' | 'referenceImages'>, SetArguments {
+interface TrainArguments
+  extends Omit<ModelArguments, 'backend' | 'seed' | 'offline' | 'referenceImages'>, SetArguments {
   aux?: string | undefined;
   categories?: string[] | undefined;
   epochs?: number | undefined;
@@ -64,35 +65,173 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
   builder: (argv) =>
     withExamples(
       modelOptions(
-        setOptions(argv.option('aux', { type: 'string', describe: 'auxiliary set: a registered name or a folder; several with commas', group: IMAGES }), IMAGES)
+        setOptions(
+          argv.option('aux', {
+            type: 'string',
+            describe: 'auxiliary set: a registered name or a folder; several with commas',
+            group: IMAGES,
+          }),
+          IMAGES,
+        )
           .option('categories', { type: 'string', array: true, describe: 'only these categories of it', group: IMAGES })
-          .option('portion', { type: 'number', defaultDescription: '1', describe: 'share of each category, normal and anomalous alike', group: IMAGES })
-          .option('k-shot', { type: 'number', defaultDescription: '0, all', describe: 'images of each category, half of them anomalous', group: IMAGES })
-          .option('mosaic-rate', { type: 'number', defaultDescription: '0', describe: 'chance of four images of a category in the place of one', group: IMAGES })
-          .option('validate', { type: 'number', defaultDescription: '0', describe: 'share held back to choose the best epoch by', group: IMAGES })
-          .option('epochs', { type: 'number', defaultDescription: '5', describe: 'passes over the set', group: TRAINING })
-          .option('learning-rate', { type: 'number', defaultDescription: '0.001', describe: "Adam's learning rate", group: TRAINING })
-          .option('betas', { type: 'string', defaultDescription: '0.6,0.999', describe: "Adam's decay rates", group: TRAINING })
-          .option('context-probability', { type: 'number', defaultDescription: '1', describe: 'share of batches whose prompts see their images', group: TRAINING })
-          .option('context-tokens', { type: 'number', defaultDescription: '12', describe: 'learned tokens before the words', group: TRAINING })
-          .option('deep-tokens', { type: 'number', defaultDescription: '4', describe: 'learned tokens in each deeper text block', group: TRAINING })
-          .option('depth', { type: 'number', defaultDescription: '9', describe: 'text blocks with learned tokens', group: TRAINING })
-          .option('round-gradients', { type: 'boolean', defaultDescription: 'true', describe: 'those of deep tokens to 16 bits, as the reference does; --no-round-gradients takes half of the time', group: TRAINING })
-          .option('pixel-weight', { type: 'number', defaultDescription: '1', describe: 'weight of the pixel losses, which count once per layer', group: TRAINING })
-          .option('image-weight', { type: 'number', defaultDescription: '0.2', describe: 'weight of the image loss', group: TRAINING })
-          .option('image-temperature', { type: 'number', defaultDescription: '0.01', describe: 'temperature of the image similarity', group: TRAINING })
-          .option('pixel-temperature', { type: 'number', defaultDescription: '0.07', describe: 'temperature of the patch similarity', group: TRAINING })
-          .option('interpolation', { choices: ['nearest', 'bilinear'] as const, defaultDescription: 'nearest', describe: 'how patches become pixels', group: TRAINING })
-          .option('out', { type: 'string', defaultDescription: 'checkpoints/runs/SET-SEED-HASH', describe: 'folder of the run', group: KEEPING })
+          .option('portion', {
+            type: 'number',
+            defaultDescription: '1',
+            describe: 'share of each category, normal and anomalous alike',
+            group: IMAGES,
+          })
+          .option('k-shot', {
+            type: 'number',
+            defaultDescription: '0, all',
+            describe: 'images of each category, half of them anomalous',
+            group: IMAGES,
+          })
+          .option('mosaic-rate', {
+            type: 'number',
+            defaultDescription: '0',
+            describe: 'chance of four images of a category in the place of one',
+            group: IMAGES,
+          })
+          .option('validate', {
+            type: 'number',
+            defaultDescription: '0',
+            describe: 'share held back to choose the best epoch by',
+            group: IMAGES,
+          })
+          .option('epochs', {
+            type: 'number',
+            defaultDescription: '5',
+            describe: 'passes over the set',
+            group: TRAINING,
+          })
+          .option('learning-rate', {
+            type: 'number',
+            defaultDescription: '0.001',
+            describe: "Adam's learning rate",
+            group: TRAINING,
+          })
+          .option('betas', {
+            type: 'string',
+            defaultDescription: '0.6,0.999',
+            describe: "Adam's decay rates",
+            group: TRAINING,
+          })
+          .option('context-probability', {
+            type: 'number',
+            defaultDescription: '1',
+            describe: 'share of batches whose prompts see their images',
+            group: TRAINING,
+          })
+          .option('context-tokens', {
+            type: 'number',
+            defaultDescription: '12',
+            describe: 'learned tokens before the words',
+            group: TRAINING,
+          })
+          .option('deep-tokens', {
+            type: 'number',
+            defaultDescription: '4',
+            describe: 'learned tokens in each deeper text block',
+            group: TRAINING,
+          })
+          .option('depth', {
+            type: 'number',
+            defaultDescription: '9',
+            describe: 'text blocks with learned tokens',
+            group: TRAINING,
+          })
+          .option('round-gradients', {
+            type: 'boolean',
+            defaultDescription: 'true',
+            describe:
+              'those of deep tokens to 16 bits, as the reference does; --no-round-gradients takes half of the time',
+            group: TRAINING,
+          })
+          .option('pixel-weight', {
+            type: 'number',
+            defaultDescription: '1',
+            describe: 'weight of the pixel losses, which count once per layer',
+            group: TRAINING,
+          })
+          .option('image-weight', {
+            type: 'number',
+            defaultDescription: '0.2',
+            describe: 'weight of the image loss',
+            group: TRAINING,
+          })
+          .option('image-temperature', {
+            type: 'number',
+            defaultDescription: '0.01',
+            describe: 'temperature of the image similarity',
+            group: TRAINING,
+          })
+          .option('pixel-temperature', {
+            type: 'number',
+            defaultDescription: '0.07',
+            describe: 'temperature of the patch similarity',
+            group: TRAINING,
+          })
+          .option('interpolation', {
+            choices: ['nearest', 'bilinear'] as const,
+            defaultDescription: 'nearest',
+            describe: 'how patches become pixels',
+            group: TRAINING,
+          })
+          .option('out', {
+            type: 'string',
+            defaultDescription: 'checkpoints/runs/SET-SEED-HASH',
+            describe: 'folder of the run',
+            group: KEEPING,
+          })
           .option('resume', { type: 'string', describe: 'folder of a run to go on with', group: KEEPING })
-          .option('overwrite', { type: 'boolean', default: false, describe: 'throw away the run that is in the folder', group: KEEPING })
-          .option('save-every', { type: 'number', defaultDescription: '20', describe: 'steps between saved states', group: KEEPING })
-          .option('save-frequency', { type: 'number', defaultDescription: '1', describe: 'epochs between kept prompts', group: KEEPING })
-          .option('cache', { type: 'boolean', defaultDescription: 'true', describe: 'keep features on disk for the next run', group: KEEPING })
-          .option('cache-size', { type: 'string', defaultDescription: '20GB', describe: 'most that all kept features take', group: KEEPING })
-          .option('precision', { choices: ['float16', 'float32'] as const, defaultDescription: 'float16', describe: 'how features are kept; float32 in memory only', group: KEEPING })
-          .option('print-config', { type: 'boolean', default: false, describe: 'write all options as YAML for --config, and end', group: 'Run:' })
-          .option('json', { type: 'boolean', default: false, describe: 'progress and result as JSON lines', group: 'Run:' }),
+          .option('overwrite', {
+            type: 'boolean',
+            default: false,
+            describe: 'throw away the run that is in the folder',
+            group: KEEPING,
+          })
+          .option('save-every', {
+            type: 'number',
+            defaultDescription: '20',
+            describe: 'steps between saved states',
+            group: KEEPING,
+          })
+          .option('save-frequency', {
+            type: 'number',
+            defaultDescription: '1',
+            describe: 'epochs between kept prompts',
+            group: KEEPING,
+          })
+          .option('cache', {
+            type: 'boolean',
+            defaultDescription: 'true',
+            describe: 'keep features on disk for the next run',
+            group: KEEPING,
+          })
+          .option('cache-size', {
+            type: 'string',
+            defaultDescription: '20GB',
+            describe: 'most that all kept features take',
+            group: KEEPING,
+          })
+          .option('precision', {
+            choices: ['float16', 'float32'] as const,
+            defaultDescription: 'float16',
+            describe: 'how features are kept; float32 in memory only',
+            group: KEEPING,
+          })
+          .option('print-config', {
+            type: 'boolean',
+            default: false,
+            describe: 'write all options as YAML for --config, and end',
+            group: 'Run:',
+          })
+          .option('json', {
+            type: 'boolean',
+            default: false,
+            describe: 'progress and result as JSON lines',
+            group: 'Run:',
+          }),
       )
         // A run that is resumed has these already.
         .option('seed', { default: undefined, defaultDescription: '111' })
@@ -104,7 +243,10 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
       [
         ['a set that is drawn where it is not there', 'crane train --aux synthetic-auxiliary'],
         ["the paper's own training", 'crane train --aux visa --backbone ViT-L/14@336px'],
-        ['an industrial and a medical set, best epoch by a tenth held back', 'crane train --aux visa,cvc-colondb --validate 0.1 --out both'],
+        [
+          'an industrial and a medical set, best epoch by a tenth held back',
+          'crane train --aux visa,cvc-colondb --validate 0.1 --out both',
+        ],
         ['go on after Ctrl-C, a crash or a full disk', 'crane train --resume both'],
         ['every option with its value, to be edited', 'crane train --aux visa --print-config > visa.yaml'],
       ],
@@ -142,19 +284,46 @@ async function runCommand(args: ArgumentsCamelCase<TrainArguments>, signal: Abor
   }
 }
 
-function stopped({ folder, step, steps }: { folder: string; step: number; steps?: number }, cause: CraneError): CraneError {
-  const done = step === 0 ? 'before the first step' : `after step ${step}${steps === undefined ? '' : ` of ${steps}`}; all of it is saved`;
-  return new CraneError(INTERRUPTED, `Stopped ${done}. Go on with:  crane train --resume ${shellWord(shown(folder))}`, { folder, step }, { cause });
+function stopped(
+  { folder, step, steps }: { folder: string; step: number; steps?: number },
+  cause: CraneError,
+): CraneError {
+  const done =
+    step === 0
+      ? 'before the first step'
+      : `after step ${step}${steps === undefined ? '' : ` of ${steps}`}; all of it is saved`;
+  return new CraneError(
+    INTERRUPTED,
+    `Stopped ${done}. Go on with:  crane train --resume ${shellWord(shown(folder))}`,
+    { folder, step },
+    { cause },
+  );
 }
 
 /** What was given; what was not is left to the run that is resumed, or to the defaults. @throws UsageError */
 function trainOptionsFrom(args: ArgumentsCamelCase<TrainArguments>): TrainOptions {
   if (args.aux === undefined && args.resume === undefined) {
-    throw new UsageError('training/no-auxiliary', 'Say what to train on: --aux with a registered name or a folder, or --resume with the folder of a run. See `crane train --help`.');
+    throw new UsageError(
+      'training/no-auxiliary',
+      'Say what to train on: --aux with a registered name or a folder, or --resume with the folder of a run. See `crane train --help`.',
+    );
   }
   // Whether prompts see the image when scoring is for the commands that score to say.
   const { context, ...model } = modelOptionsFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments);
-  const { backbone, prompts, activation, out, resume, overwrite, saveEvery, saveFrequency, backend, offline, referenceImages, precision } = args;
+  const {
+    backbone,
+    prompts,
+    activation,
+    out,
+    resume,
+    overwrite,
+    saveEvery,
+    saveFrequency,
+    backend,
+    offline,
+    referenceImages,
+    precision,
+  } = args;
   return defined<TrainOptions>({
     auxiliary: args.aux?.split(',').map((name) => name.trim()),
     categories: args.categories?.flatMap((names) => names.split(',')),
@@ -186,7 +355,18 @@ function cacheFrom({ cache, cacheSize }: TrainArguments): TrainOptions['cache'] 
 }
 
 function trainingOptionsFrom(args: TrainArguments): NonNullable<TrainOptions['training']> {
-  const { epochs, learningRate, seed, pixelWeight, imageWeight, imageTemperature, pixelTemperature, interpolation, context, contextProbability } = args;
+  const {
+    epochs,
+    learningRate,
+    seed,
+    pixelWeight,
+    imageWeight,
+    imageTemperature,
+    pixelTemperature,
+    interpolation,
+    context,
+    contextProbability,
+  } = args;
   const { contextTokens, deepTokens, depth, portion, kShot, mosaicRate, roundGradients, validate } = args;
   return defined({
     epochs,
@@ -215,7 +395,9 @@ function betasFrom(text: string | undefined): [number, number] | undefined {
   if (text === undefined) return undefined;
   const [first, second, ...more] = text.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)));
   if (more.length > 0 || ![first, second].every((value) => value !== undefined && value >= 0 && value < 1)) {
-    throw new UsageError('usage/betas', `--betas ${text}: expected two numbers from 0 to below 1, such as 0.6,0.999`, { found: text });
+    throw new UsageError('usage/betas', `--betas ${text}: expected two numbers from 0 to below 1, such as 0.6,0.999`, {
+      found: text,
+    });
   }
   return [first as number, second as number];
 }
@@ -228,12 +410,22 @@ function defined<T extends object>(options: { readonly [K in keyof T]: T[K] | un
 function summaryOf({ folder, epochs, best, prompts, record, request, seconds, skipped }: TrainingResult): string {
   const { auxiliary, backbone } = record;
   const number = { align: 'right' as const };
-  const percent = (value: number | null | undefined): string => (typeof value === 'number' ? (100 * value).toFixed(1) : 'n/a');
+  const percent = (value: number | null | undefined): string =>
+    typeof value === 'number' ? (100 * value).toFixed(1) : 'n/a';
   const validated = auxiliary.validation > 0;
   const table = formatTable(
     [
-      { title: 'epoch', ...number }, { title: 'loss', ...number }, { title: 'focal', ...number }, { title: 'dice', ...number }, { title: 'image', ...number },
-      ...(validated ? [{ title: 'image AUROC', ...number }, { title: 'pixel AUROC', ...number }] : []),
+      { title: 'epoch', ...number },
+      { title: 'loss', ...number },
+      { title: 'focal', ...number },
+      { title: 'dice', ...number },
+      { title: 'image', ...number },
+      ...(validated
+        ? [
+            { title: 'image AUROC', ...number },
+            { title: 'pixel AUROC', ...number },
+          ]
+        : []),
     ],
     epochs.map(({ epoch, total, focal, dice, image, validation }) => [
       String(epoch),
@@ -241,7 +433,9 @@ function summaryOf({ folder, epochs, best, prompts, record, request, seconds, sk
       ...(validated ? [percent(validation?.['image/auroc']), percent(validation?.['pixel/auroc'])] : []),
     ]),
   );
-  const model = (request.backbone === undefined ? '' : ` --backbone ${shellWord(shown(request.backbone))}`) + spatialWords(request.spatial);
+  const model =
+    (request.backbone === undefined ? '' : ` --backbone ${shellWord(shown(request.backbone))}`) +
+    spatialWords(request.spatial);
   const evaluated = auxiliary.name === 'synthetic-auxiliary' ? 'synthetic-target' : 'SET';
   const file = shellWord(shown(prompts));
   return [
@@ -269,7 +463,9 @@ function spatialWords(choice: SpatialChoice | undefined): string {
     ...(model === undefined ? [] : ['--spatial', model]),
     ...(weights === undefined ? [] : ['--spatial-weights', shellWord(shown(weights))]),
     ...(heads === undefined ? [] : ['--spatial-heads', String(heads)]),
-  ].map((word) => ` ${word}`).join('');
+  ]
+    .map((word) => ` ${word}`)
+    .join('');
 }
 
 /** A place as people type it: from the working folder, where it lies below that. */

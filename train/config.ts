@@ -26,7 +26,8 @@ export async function configOf(options: TrainOptions): Promise<string> {
 export function configText(options: TrainOptions, model: ModelOptions, training: TrainingOptions): string {
   const document = new Document({});
   document.commentBefore = ' Every option of this run, for: crane train --config FILE';
-  for (const [name, value] of optionEntries(options, model, training)) document.set(name, document.createNode(value, { flow: true }));
+  for (const [name, value] of optionEntries(options, model, training))
+    document.set(name, document.createNode(value, { flow: true }));
   return document.toString({ flowCollectionPadding: false });
 }
 
@@ -34,20 +35,49 @@ export function configText(options: TrainOptions, model: ModelOptions, training:
  * The command that gives the same prompts again: the options that are not as they would be anyway. What only says where
  * and how a run is kept is left out, so that equal runs say the same wherever they lie.
  */
-export function commandOf(options: TrainOptions, model: ModelOptions, training: TrainingOptions, sizes: ClipSizes): string {
+export function commandOf(
+  options: TrainOptions,
+  model: ModelOptions,
+  training: TrainingOptions,
+  sizes: ClipSizes,
+): string {
   const usualModel = completeModelOptions({ spatial: model.spatial }, sizes);
   const usual = new Map(optionEntries({}, usualModel, completeTrainingOptions({}, usualModel)));
-  const words = optionEntries({ ...options, out: undefined, cache: undefined, saveEvery: undefined, saveFrequency: undefined }, model, training)
-    .filter(([name, value]) => (name === 'spatial' ? value !== 'none' : JSON.stringify(value) !== JSON.stringify(usual.get(name))))
-    .flatMap(([name, value]) => (typeof value === 'boolean' ? [`--${value ? '' : 'no-'}${name}`] : [`--${name}`, shellWord(String(value))]));
+  const words = optionEntries(
+    { ...options, out: undefined, cache: undefined, saveEvery: undefined, saveFrequency: undefined },
+    model,
+    training,
+  )
+    .filter(([name, value]) =>
+      name === 'spatial' ? value !== 'none' : JSON.stringify(value) !== JSON.stringify(usual.get(name)),
+    )
+    .flatMap(([name, value]) =>
+      typeof value === 'boolean' ? [`--${value ? '' : 'no-'}${name}`] : [`--${name}`, shellWord(String(value))],
+    );
   return ['crane train', ...words].join(' ');
 }
 
 /** Options that may be left out, also by saying that they are undefined. */
 type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
-function optionEntries(options: Loose<TrainOptions>, model: ModelOptions, training: TrainingOptions): (readonly [string, unknown])[] {
-  const { auxiliary = [], categories, layout, normalWithoutMask, backbone = EMBEDDED_BACKBONE, prompts, activation, heads, spatial, out, cache } = options;
+function optionEntries(
+  options: Loose<TrainOptions>,
+  model: ModelOptions,
+  training: TrainingOptions,
+): (readonly [string, unknown])[] {
+  const {
+    auxiliary = [],
+    categories,
+    layout,
+    normalWithoutMask,
+    backbone = EMBEDDED_BACKBONE,
+    prompts,
+    activation,
+    heads,
+    spatial,
+    out,
+    cache,
+  } = options;
   const { pooling: _, ...trainingOptions } = training;
   const source = spatialSourceOf(spatial);
   const modelOptions = Object.entries(model).filter(([name]) => {

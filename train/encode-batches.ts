@@ -46,7 +46,11 @@ export async function encodeBatches<Entry extends { readonly sample: Sample }>(
       entries.slice(from, from + size).map((entry) =>
         memory.run(async (claim) => {
           const { contents, ...identity } = await readSample(entry.sample, claim);
-          return { entry, identity, ...(await decodeSample(entry.sample, contents, model.options.imageSize, preprocessing, claim)) };
+          return {
+            entry,
+            identity,
+            ...(await decodeSample(entry.sample, contents, model.options.imageSize, preprocessing, claim)),
+          };
         }),
       ),
     );
@@ -77,11 +81,16 @@ async function encodeBatch(model: CraneModel, batch: readonly NetworkInput[]): P
   if (batch.length === 0) return [];
   const side = model.options.imageSize;
   const features = tf.tidy(() => {
-    const { global, patches } = model.encodeImages(tf.concat(batch.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3]))));
+    const { global, patches } = model.encodeImages(
+      tf.concat(batch.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3]))),
+    );
     return [global, ...patches] as tf.Tensor[];
   });
   try {
-    const [global, ...patches] = (await Promise.all(features.map((tensor) => tensor.data()))) as [Float32Array, ...Float32Array[]];
+    const [global, ...patches] = (await Promise.all(features.map((tensor) => tensor.data()))) as [
+      Float32Array,
+      ...Float32Array[],
+    ];
     const part = (values: Float32Array, index: number): Float32Array => {
       const length = values.length / batch.length;
       return values.slice(index * length, (index + 1) * length);
@@ -93,6 +102,11 @@ async function encodeBatch(model: CraneModel, batch: readonly NetworkInput[]): P
 }
 
 function refuseNotFinite(path: string, features: readonly (Float32Array | Uint16Array)[]): void {
-  if (features.every((feature) => Number.isFinite((feature as Float32Array).reduce((sum, value) => sum + value, 0)))) return;
-  throw new TrainingError('training/features', `${path}: its features are no finite numbers; check the backbone's weights`, { path });
+  if (features.every((feature) => Number.isFinite((feature as Float32Array).reduce((sum, value) => sum + value, 0))))
+    return;
+  throw new TrainingError(
+    'training/features',
+    `${path}: its features are no finite numbers; check the backbone's weights`,
+    { path },
+  );
 }

@@ -5,7 +5,15 @@ import { MemoryBudget } from '../lib/memory-budget';
 import type { CraneModel } from '../lib/methods/crane/model';
 import type { Sample } from '../datasets/sample';
 import { encodeBatches } from './encode-batches';
-import { anomalousShares, packedBytes, packImage, unpackImage, halvesOf, type EncodedImage, type EncodedSizes } from './encoded-image';
+import {
+  anomalousShares,
+  packedBytes,
+  packImage,
+  unpackImage,
+  halvesOf,
+  type EncodedImage,
+  type EncodedSizes,
+} from './encoded-image';
 import { FeatureCache } from './feature-cache/feature-cache';
 import { featureKey, featureSpace, type FeatureSpace } from './feature-cache/space';
 import type { CacheUse, EncodeOptions, FeaturePrecision } from './feature-store';
@@ -40,7 +48,11 @@ interface Entry {
 }
 
 /** Features of samples from cache and encoder, by the rules of `FeatureStore.encode`. */
-export async function encodeSamples(model: CraneModel, samples: readonly Sample[], options: EncodeOptions): Promise<EncodedSamples> {
+export async function encodeSamples(
+  model: CraneModel,
+  samples: readonly Sample[],
+  options: EncodeOptions,
+): Promise<EncodedSamples> {
   const encoding = new Encoding(model, samples.length, options);
   return encoding.run(samples);
 }
@@ -56,7 +68,11 @@ class Encoding {
   private encoded = 0;
   private done = 0;
 
-  constructor(private readonly model: CraneModel, private readonly total: number, private readonly options: EncodeOptions) {
+  constructor(
+    private readonly model: CraneModel,
+    private readonly total: number,
+    private readonly options: EncodeOptions,
+  ) {
     const [rows, columns] = model.grid;
     this.sizes = {
       width: model.vision.config.embedDimension,
@@ -99,27 +115,40 @@ class Encoding {
     const resident = entries.length * bytes <= (this.options.residentBytes ?? RESIDENT_BYTES);
     let cache: FeatureCache;
     try {
-      cache = await FeatureCache.open(space, entries.map(({ key }) => key), { ...use, ...(this.signal ? { signal: this.signal } : {}) });
+      cache = await FeatureCache.open(
+        space,
+        entries.map(({ key }) => key),
+        { ...use, ...(this.signal ? { signal: this.signal } : {}) },
+      );
     } catch (error) {
       // A home that cannot be written is no reason not to train on a small set.
-      if (resident && error instanceof CraneError && error.code === 'training/cache-unwritable') return this.inMemory(samples);
+      if (resident && error instanceof CraneError && error.code === 'training/cache-unwritable')
+        return this.inMemory(samples);
       throw error;
     }
     try {
-      const keep = (key: string, image: EncodedImage): void => void (resident && this.memory.set(key, this.ready(image)));
+      const keep = (key: string, image: EncodedImage): void =>
+        void (resident && this.memory.set(key, this.ready(image)));
       const missing = await this.readCached(cache, entries, keep);
       if (missing.length > 0) {
         await cache.fill(bytes, async () => {
-          await this.encode(missing.filter(({ key }) => !cache.has(key)), async (entry, image, identity) => {
-            // The file may have changed since it was hashed.
-            entry.key = featureKey(space, identity.recipe, identity.hashes);
-            const packed = packImage(image);
-            await cache.append(entry.key, packed);
-            keep(entry.key, unpackImage(new Uint8Array(packed), this.sizes) as EncodedImage);
-          });
+          await this.encode(
+            missing.filter(({ key }) => !cache.has(key)),
+            async (entry, image, identity) => {
+              // The file may have changed since it was hashed.
+              entry.key = featureKey(space, identity.recipe, identity.hashes);
+              const packed = packImage(image);
+              await cache.append(entry.key, packed);
+              keep(entry.key, unpackImage(new Uint8Array(packed), this.sizes) as EncodedImage);
+            },
+          );
         });
         // Those that another process encoded meanwhile.
-        await this.readCached(cache, missing.filter(({ key }) => resident && !this.memory.has(key) && !this.unreadable.has(key)), keep);
+        await this.readCached(
+          cache,
+          missing.filter(({ key }) => resident && !this.memory.has(key) && !this.unreadable.has(key)),
+          keep,
+        );
       }
       await this.reportEqual(entries);
       if (resident) await cache.close();
@@ -161,14 +190,16 @@ class Encoding {
     for (let from = 0; from < samples.length; from += FILES_AT_ONCE) {
       this.signal?.throwIfAborted();
       const found = await Promise.all(
-        samples.slice(from, from + FILES_AT_ONCE).map(async (sample): Promise<Entry | { sample: Sample; error: unknown }> => {
-          try {
-            const { recipe, hashes } = await memory.run((claim) => readSample(sample, claim));
-            return { sample, key: featureKey(space, recipe, hashes) };
-          } catch (error) {
-            return { sample, error };
-          }
-        }),
+        samples
+          .slice(from, from + FILES_AT_ONCE)
+          .map(async (sample): Promise<Entry | { sample: Sample; error: unknown }> => {
+            try {
+              const { recipe, hashes } = await memory.run((claim) => readSample(sample, claim));
+              return { sample, key: featureKey(space, recipe, hashes) };
+            } catch (error) {
+              return { sample, error };
+            }
+          }),
       );
       for (const entry of found) {
         if ('key' in entry) entries.push(entry);
@@ -191,14 +222,22 @@ class Encoding {
     for (const { sample, key } of entries) {
       if (!this.unreadable.has(key) || this.reported.has(sample)) continue;
       try {
-        await decodeSample(sample, (await readSample(sample)).contents, this.sizes.imageSize, this.options.preprocessing);
+        await decodeSample(
+          sample,
+          (await readSample(sample)).contents,
+          this.sizes.imageSize,
+          this.options.preprocessing,
+        );
       } catch (error) {
         this.leaveOut(sample, error);
       }
     }
   }
 
-  private encode(entries: readonly Entry[], onImage: (entry: Entry, image: EncodedImage, identity: SampleIdentity) => Promise<void>): Promise<void> {
+  private encode(
+    entries: readonly Entry[],
+    onImage: (entry: Entry, image: EncodedImage, identity: SampleIdentity) => Promise<void>,
+  ): Promise<void> {
     return encodeBatches(this.model, entries, {
       preprocessing: this.options.preprocessing,
       together: this.dependsOnBatch,
@@ -221,7 +260,11 @@ class Encoding {
   }
 
   /** Reads what the cache has, which checks it as well. @returns the entries that it has not, one for each key */
-  private async readCached(cache: FeatureCache, entries: readonly Entry[], keep: (key: string, image: EncodedImage) => void): Promise<Entry[]> {
+  private async readCached(
+    cache: FeatureCache,
+    entries: readonly Entry[],
+    keep: (key: string, image: EncodedImage) => void,
+  ): Promise<Entry[]> {
     const missing = new Map<string, Entry>();
     const seen = new Set<string>();
     for (const entry of entries) {

@@ -47,7 +47,11 @@ export function packImage({ global, patches, mask }: EncodedImage): Uint8Array {
   for (let index = 0; index < mask.length; index++) {
     if (mask[index] !== 0) bits[index >> 3] = (bits[index >> 3] as number) | (1 << (index & 7));
   }
-  return Buffer.concat([global, ...halves, bits].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)));
+  return Buffer.concat(
+    [global, ...halves, bits].map(
+      ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
+    ),
+  );
 }
 
 /**
@@ -63,7 +67,10 @@ export function unpackImage({ buffer, byteLength }: Uint8Array<ArrayBuffer>, siz
   for (let index = 0; index < mask.length; index++) mask[index] = ((bits[index >> 3] as number) >> (index & 7)) & 1;
   return {
     global: new Float32Array(buffer, 0, width),
-    patches: Array.from({ length: sets }, (_, set) => new Uint16Array(buffer, 4 * width + 2 * set * patches * width, patches * width)),
+    patches: Array.from(
+      { length: sets },
+      (_, set) => new Uint16Array(buffer, 4 * width + 2 * set * patches * width, patches * width),
+    ),
     mask,
   };
 }
@@ -79,7 +86,11 @@ export function widenInto(target: Float32Array, at: number, values: Float32Array
  * @param mask `[size, size]` of 0 and 1
  * @returns `[rows, columns]`, 0 to 1
  */
-export function anomalousShares(mask: Uint8Array, size: number, [rows, columns]: readonly [number, number]): Float32Array {
+export function anomalousShares(
+  mask: Uint8Array,
+  size: number,
+  [rows, columns]: readonly [number, number],
+): Float32Array {
   const [height, width] = [size / rows, size / columns];
   const shares = new Float32Array(rows * columns);
   for (let y = 0; y < size; y++) {

@@ -30,7 +30,9 @@ export class EncodedSet implements BatchSource {
     readonly skipped: readonly SkippedImage[],
   ) {
     this.places = new Map(training.samples.map((sample, place) => [sample, place]));
-    this.originals = parts.selection.training.flatMap((sample, chosen) => (this.places.has(sample) ? [{ sample, chosen }] : []));
+    this.originals = parts.selection.training.flatMap((sample, chosen) =>
+      this.places.has(sample) ? [{ sample, chosen }] : [],
+    );
   }
 
   /** Images in an epoch. */
@@ -39,7 +41,8 @@ export class EncodedSet implements BatchSource {
   }
 
   batch(epoch: number, places: readonly number[], next?: readonly number[]): Promise<TrainingBatch> {
-    const placesOf = (wanted: readonly number[]): number[] => wanted.map((place) => this.places.get(this.sampleAt(epoch, place)) as number);
+    const placesOf = (wanted: readonly number[]): number[] =>
+      wanted.map((place) => this.places.get(this.sampleAt(epoch, place)) as number);
     return this.training.batch(placesOf(places), next && placesOf(next));
   }
 
@@ -103,11 +106,21 @@ export async function encodeForTraining(parts: PreparedRun, options: TrainOption
   };
   const groups = groupsOf(set);
   const { epochs, interpolation } = record.training;
-  const mosaics = Array.from({ length: epochs }, (_, index) => drawMosaics(selection.training, (sample) => (groups.get(sample) as ValidationGroup).name, record.training, index + 1));
+  const mosaics = Array.from({ length: epochs }, (_, index) =>
+    drawMosaics(
+      selection.training,
+      (sample) => (groups.get(sample) as ValidationGroup).name,
+      record.training,
+      index + 1,
+    ),
+  );
   const wanted = [...selection.training, ...mosaics.flatMap((ofEpoch) => [...ofEpoch.values()])];
   const training = await FeatureStore.encode(model, wanted, { ...common, interpolation });
   // Metrics count pixels, so these masks are kept whole.
-  const validation = selection.validation.length === 0 ? null : await FeatureStore.encode(model, selection.validation, { ...common, interpolation: 'bilinear' });
+  const validation =
+    selection.validation.length === 0
+      ? null
+      : await FeatureStore.encode(model, selection.validation, { ...common, interpolation: 'bilinear' });
   // From here on only the text side computes; of a large network this frees most of its memory.
   model.vision.dispose();
   return new EncodedSet(parts, training, validation, mosaics, skipped);
@@ -128,7 +141,9 @@ function cacheUse({ record, backend }: PreparedRun, { cache = {}, onNotice }: Tr
 function groupsOf({ datasets }: AuxiliarySet): Map<Sample, ValidationGroup> {
   return new Map(
     datasets.flatMap(({ name, hasMasks, categories }) =>
-      categories.flatMap((category) => category.samples.map((sample) => [sample, { name: `${name}/${category.name}`, hasMasks }] as const)),
+      categories.flatMap((category) =>
+        category.samples.map((sample) => [sample, { name: `${name}/${category.name}`, hasMasks }] as const),
+      ),
     ),
   );
 }

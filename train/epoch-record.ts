@@ -23,14 +23,18 @@ export function bestEpoch(epochs: readonly EpochRecord[]): BestEpoch | undefined
   let best: BestEpoch | undefined;
   for (const record of epochs) {
     const candidate = merit(record);
-    const isBetter = best === undefined || (candidate.by === 'validation' ? candidate.value > best.value : candidate.value < best.value);
+    const isBetter =
+      best === undefined ||
+      (candidate.by === 'validation' ? candidate.value > best.value : candidate.value < best.value);
     if (isBetter) best = candidate;
   }
   return best;
 }
 
 function merit({ epoch, total, validation }: EpochRecord): BestEpoch {
-  const values = [validation?.['image/auroc'], validation?.['pixel/auroc']].filter((value) => typeof value === 'number');
+  const values = [validation?.['image/auroc'], validation?.['pixel/auroc']].filter(
+    (value) => typeof value === 'number',
+  );
   if (values.length === 0) return { epoch, by: 'loss', value: total };
   return { epoch, by: 'validation', value: values.reduce((sum, value) => sum + value, 0) / values.length };
 }

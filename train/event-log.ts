@@ -42,11 +42,13 @@ export class EventLog {
   }
 
   step({ step, total, focal, dice, image }: StepLine): void {
-    for (const [name, value] of Object.entries({ total, focal, dice, image })) this.writer.scalar(`step/${name}`, value, step);
+    for (const [name, value] of Object.entries({ total, focal, dice, image }))
+      this.writer.scalar(`step/${name}`, value, step);
   }
 
   epoch({ epoch, total, focal, dice, image, validation }: EpochRecord): void {
-    for (const [name, value] of Object.entries({ total, focal, dice, image })) this.writer.scalar(`epoch/${name}`, value, epoch);
+    for (const [name, value] of Object.entries({ total, focal, dice, image }))
+      this.writer.scalar(`epoch/${name}`, value, epoch);
     for (const [name, value] of Object.entries(validation ?? {})) {
       if (value !== null) this.writer.scalar(`validation/${name}`, value, epoch);
     }

@@ -111,25 +111,34 @@ export class FeatureStore {
       global: tf.tensor2d(joined(images.map(({ global }) => global)), [images.length, width]),
       patches: Array.from({ length: sets }, (_, set) => {
         const values = new Float32Array(images.length * patches * width);
-        images.forEach((image, index) => widenInto(values, index * patches * width, image.patches[set] as Float32Array | Uint16Array));
+        images.forEach((image, index) =>
+          widenInto(values, index * patches * width, image.patches[set] as Float32Array | Uint16Array),
+        );
         return tf.tensor3d(values, [images.length, patches, width]);
       }),
       masks: tf.tensor3d(joined(images.map(({ mask }) => mask)), [images.length, ...this.maskSize]),
-      labels: tf.tensor1d(places.map((place) => (this.samples[place]?.anomalous ? 1 : 0)), 'int32'),
+      labels: tf.tensor1d(
+        places.map((place) => (this.samples[place]?.anomalous ? 1 : 0)),
+        'int32',
+      ),
     };
   }
 
   private imagesAt(places: readonly number[]): Promise<ReadyImage[]> {
     const { ahead } = this;
     this.ahead = undefined;
-    const isAhead = ahead?.places.length === places.length && ahead.places.every((place, index) => place === places[index]);
+    const isAhead =
+      ahead?.places.length === places.length && ahead.places.every((place, index) => place === places[index]);
     return isAhead ? ahead.images : this.loadAll(places);
   }
 
   private async loadAll(places: readonly number[]): Promise<ReadyImage[]> {
     const outside = places.find((place) => this.samples[place] === undefined);
     if (outside !== undefined) {
-      throw new UsageError('training/place', `there is no image ${outside} among ${this.size}; places count from 0`, { place: outside, images: this.size });
+      throw new UsageError('training/place', `there is no image ${outside} among ${this.size}; places count from 0`, {
+        place: outside,
+        images: this.size,
+      });
     }
     return Promise.all(places.map((place) => this.source.load(place)));
   }

@@ -19,7 +19,10 @@ const FOCAL_SMOOTHING = 1e-5;
 export function focalLoss(probabilities: tf.Tensor, anomalous: tf.Tensor): tf.Scalar {
   return tf.tidy(() => {
     const last = probabilities.rank - 1;
-    const [normal, defect] = tf.split(probabilities, 2, last).map((channel) => tf.squeeze(channel, [last])) as [tf.Tensor, tf.Tensor];
+    const [normal, defect] = tf.split(probabilities, 2, last).map((channel) => tf.squeeze(channel, [last])) as [
+      tf.Tensor,
+      tf.Tensor,
+    ];
     const whereAnomalous = focalTerm(defect, normal);
     const whereNormal = focalTerm(normal, defect);
     return tf.mean(tf.add(tf.mul(anomalous, whereAnomalous), tf.mul(tf.sub(1, anomalous), whereNormal)));

@@ -64,7 +64,13 @@ export function mosaicOf(tiles: readonly Sample[]): Mosaic {
 }
 
 /** Each picture is resized to its quarter, which comes to resizing the pasted four; quarters of an odd side differ by a pixel. */
-async function compose(tiles: readonly Sample[], contents: readonly (Uint8Array | null)[], size: number, { reference, ...rule }: Preprocessing, memory?: MemoryClaim): Promise<NetworkInput> {
+async function compose(
+  tiles: readonly Sample[],
+  contents: readonly (Uint8Array | null)[],
+  size: number,
+  { reference, ...rule }: Preprocessing,
+  memory?: MemoryClaim,
+): Promise<NetworkInput> {
   const reading = { reference, ...(memory ? { memory } : {}) };
   const pixels = new Float32Array(size * size * 3);
   const mask = new Uint8Array(size * size);
@@ -75,7 +81,10 @@ async function compose(tiles: readonly Sample[], contents: readonly (Uint8Array 
     const [image, truth] = [contents[2 * index] as Uint8Array, contents[2 * index + 1] ?? null];
     const decoded = await naming(imagePath, image, () => decodeImage(image, reading));
     const ofTile = preprocessImage(decoded, { ...target, ...rule });
-    const maskOfTile = truth === null ? undefined : await naming(maskPath as string, truth, () => preprocessMask(truth, target, { ...reading, image: decoded }));
+    const maskOfTile =
+      truth === null
+        ? undefined
+        : await naming(maskPath as string, truth, () => preprocessMask(truth, target, { ...reading, image: decoded }));
     for (let row = 0; row < target.height; row++) {
       const at = (top + row) * size + left;
       pixels.set(ofTile.subarray(row * target.width * 3, (row + 1) * target.width * 3), at * 3);

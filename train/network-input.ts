@@ -22,7 +22,12 @@ export interface ComposedSample extends Sample {
   /** What is made of the files, in words that are equal only where the same is made: `mosaic 1, order 2013`. Not empty. */
   readonly recipe: string;
   /** @param contents of the files, in their order */
-  compose(contents: readonly (Uint8Array | null)[], size: number, preprocessing: Preprocessing, memory?: MemoryClaim): Promise<NetworkInput>;
+  compose(
+    contents: readonly (Uint8Array | null)[],
+    size: number,
+    preprocessing: Preprocessing,
+    memory?: MemoryClaim,
+  ): Promise<NetworkInput>;
 }
 
 /** What a sample's features are known by. */
@@ -48,7 +53,9 @@ function isComposed(sample: Sample): sample is ComposedSample {
  */
 export async function readSample(sample: Sample, memory?: MemoryClaim): Promise<SampleContent> {
   const files = isComposed(sample) ? sample.files : [sample.imagePath, sample.maskPath];
-  const contents = await Promise.all(files.map(async (file) => (file === null ? null : await readBytes(file, memory ? { memory } : {}))));
+  const contents = await Promise.all(
+    files.map(async (file) => (file === null ? null : await readBytes(file, memory ? { memory } : {}))),
+  );
   return {
     contents,
     recipe: isComposed(sample) ? sample.recipe : '',
@@ -62,7 +69,13 @@ export async function readSample(sample: Sample, memory?: MemoryClaim): Promise<
  * @param memory is asked for what the pixels take
  * @throws ImageError for a picture or mask that cannot be decoded
  */
-export async function decodeSample(sample: Sample, contents: SampleContent['contents'], size: number, preprocessing: Preprocessing, memory?: MemoryClaim): Promise<NetworkInput> {
+export async function decodeSample(
+  sample: Sample,
+  contents: SampleContent['contents'],
+  size: number,
+  preprocessing: Preprocessing,
+  memory?: MemoryClaim,
+): Promise<NetworkInput> {
   if (isComposed(sample)) return sample.compose(contents, size, preprocessing, memory);
   const [image, mask] = contents as [Uint8Array, Uint8Array | null];
   const { reference, ...rule } = preprocessing;
@@ -71,9 +84,12 @@ export async function decodeSample(sample: Sample, contents: SampleContent['cont
   const decoded = await naming(sample.imagePath, image, () => decodeImage(image, reading));
   return {
     pixels: preprocessImage(decoded, { ...target, ...rule }),
-    mask: mask === null
-      ? await preprocessMask(undefined, target)
-      : await naming(sample.maskPath as string, mask, () => preprocessMask(mask, target, { ...reading, image: decoded })),
+    mask:
+      mask === null
+        ? await preprocessMask(undefined, target)
+        : await naming(sample.maskPath as string, mask, () =>
+            preprocessMask(mask, target, { ...reading, image: decoded }),
+          ),
   };
 }
 
@@ -84,6 +100,11 @@ export async function naming<T>(file: string, bytes: Uint8Array, decode: () => P
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
     const unnamed = `a buffer of ${bytes.byteLength} bytes`;
-    throw new ImageError(error.code, error.message.replace(unnamed, () => file), { ...error.data, source: file }, { cause: error.cause });
+    throw new ImageError(
+      error.code,
+      error.message.replace(unnamed, () => file),
+      { ...error.data, source: file },
+      { cause: error.cause },
+    );
   }
 }

@@ -42,7 +42,11 @@ export const trainingOptionsSchema = z.object({
   /** Share of every category's normal and anomalous images that is trained on. */
   portion: z.number().positive().max(1).default(1),
   /** Images of every category, half of them anomalous; 0 takes all. Goes before `portion`. */
-  kShot: z.int().nonnegative().refine((count) => count !== 1, 'one image cannot be half anomalous; 2 or more, or 0 for all').default(0),
+  kShot: z
+    .int()
+    .nonnegative()
+    .refine((count) => count !== 1, 'one image cannot be half anomalous; 2 or more, or 0 for all')
+    .default(0),
   /** Chance that an image is replaced by four images of its category, two by two (spec 5.4); drawn anew in every epoch. */
   mosaicRate: z.number().min(0).max(1).default(0),
   /** Share of the images held back from training to choose the best prompts by; 0 trains on all, as the reference does. */
@@ -69,10 +73,7 @@ export function checkTrainingOptions(input: TrainingOptionsInput): void {
  */
 export function completeTrainingOptions(input: TrainingOptionsInput, model: ModelOptions): TrainingOptions {
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
-  const parsed = trainingOptionsSchema.safeParse({
-    pooling: model.pooling,
-    ...given,
-  });
+  const parsed = trainingOptionsSchema.safeParse({ pooling: model.pooling, ...given });
   if (!parsed.success) {
     throw optionsError(parsed.error.issues, given);
   }

@@ -28,7 +28,13 @@ export interface PreparedRun {
  */
 export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
   const { auxiliary = [], categories, layout, normalWithoutMask, onProgress, onNotice, signal } = options;
-  const set = await openAuxiliarySet(typeof auxiliary === 'string' ? [auxiliary] : auxiliary, { categories, layout, normalWithoutMask, onProgress, signal });
+  const set = await openAuxiliarySet(typeof auxiliary === 'string' ? [auxiliary] : auxiliary, {
+    categories,
+    layout,
+    normalWithoutMask,
+    onProgress,
+    signal,
+  });
   for (const dataset of set.datasets) {
     onNotice?.(`${dataset.name}: ${describeReading(dataset)}`);
     dataset.problems.forEach(({ message }) => onNotice?.(message));
@@ -42,7 +48,13 @@ export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
     const selection = chooseSamples(set, weights.training);
     const files = await hashOfFiles(set.datasets, [...selection.training, ...selection.validation], signal);
     model = buildModel(weights);
-    return { set, selection, model, record: await recordOf({ options, set, selection, files, weights, backend }), backend };
+    return {
+      set,
+      selection,
+      model,
+      record: await recordOf({ options, set, selection, files, weights, backend }),
+      backend,
+    };
   } catch (error) {
     model?.dispose();
     throw error;
@@ -66,7 +78,9 @@ async function recordOf({ options, set, selection, files, weights, backend }: Re
   return {
     auxiliary: {
       name: set.name,
-      categories: set.datasets.flatMap(({ name, categories }) => categories.map((category) => (set.datasets.length > 1 ? `${name}/${category.name}` : category.name))),
+      categories: set.datasets.flatMap(({ name, categories }) =>
+        categories.map((category) => (set.datasets.length > 1 ? `${name}/${category.name}` : category.name)),
+      ),
       images: selection.training.length,
       anomalous: selection.training.filter(({ anomalous }) => anomalous).length,
       validation: selection.validation.length,
@@ -74,10 +88,15 @@ async function recordOf({ options, set, selection, files, weights, backend }: Re
     },
     backbone: { name: backbone.name, sha256: await backbone.sha256() },
     network: networkRecord(backbone),
-    spatial: spatial === undefined ? null : { name: spatial.name, sha256: await spatial.sha256(), network: spatial.network },
-    start: start === undefined ? null : { name: path.basename(options.prompts as string), sha256: hashOfPrompts(start) },
+    spatial:
+      spatial === undefined ? null : { name: spatial.name, sha256: await spatial.sha256(), network: spatial.network },
+    start:
+      start === undefined ? null : { name: path.basename(options.prompts as string), sha256: hashOfPrompts(start) },
     options: model,
-    preprocessing: { ...backbone.preprocessing, reference: options.referenceImages ?? backbone.preprocessing.reference },
+    preprocessing: {
+      ...backbone.preprocessing,
+      reference: options.referenceImages ?? backbone.preprocessing.reference,
+    },
     precision: options.precision ?? 'float16',
     training,
     versions: versionsInUse(backend),
@@ -87,6 +106,7 @@ async function recordOf({ options, set, selection, files, weights, backend }: Re
 
 function hashOfPrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): string {
   const hash = createHash('sha256');
-  for (const { buffer, byteOffset, byteLength } of [contextNormal, contextAnomalous, ...deep]) hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  for (const { buffer, byteOffset, byteLength } of [contextNormal, contextAnomalous, ...deep])
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
   return hash.digest('hex');
 }

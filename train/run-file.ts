@@ -10,7 +10,21 @@ import type { TrainOptions } from './run';
 export const RUN_SCHEMA_VERSION = 2;
 
 /** What was asked for, without what belongs to one process: enough to ask for it again. Places are absolute. */
-export type RunRequest = Omit<TrainOptions, 'resume' | 'out' | 'overwrite' | 'commandLine' | 'offline' | 'allowPrivateUrls' | 'onProgress' | 'onStart' | 'onStep' | 'onEpoch' | 'onNotice' | 'signal'>;
+export type RunRequest = Omit<
+  TrainOptions,
+  | 'resume'
+  | 'out'
+  | 'overwrite'
+  | 'commandLine'
+  | 'offline'
+  | 'allowPrivateUrls'
+  | 'onProgress'
+  | 'onStart'
+  | 'onStep'
+  | 'onEpoch'
+  | 'onNotice'
+  | 'signal'
+>;
 
 /** An image that could not be read and was left out. */
 export interface SkippedImage {
@@ -52,12 +66,21 @@ export function readRunFile(file: string): RunFile | undefined {
     text = fs.readFileSync(file, 'utf8');
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw new TrainingError('training/run-file', `${file} cannot be read (${(error as NodeJS.ErrnoException).code})`, { file }, { cause: error });
+    throw new TrainingError(
+      'training/run-file',
+      `${file} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+      { file },
+      { cause: error },
+    );
   }
   const parsed = shape.safeParse(parseJson(text));
   // The shape tells such files from others; the rest was written by this program in one piece.
   if (parsed.success) return parsed.data as unknown as RunFile;
-  throw new TrainingError('training/run-file', `${file} is no record of a run that this version can go on with; start anew in another folder with \`out\``, { file });
+  throw new TrainingError(
+    'training/run-file',
+    `${file} is no record of a run that this version can go on with; start anew in another folder with \`out\``,
+    { file },
+  );
 }
 
 function parseJson(text: string): unknown {

@@ -12,8 +12,13 @@ const LOCK = 'run.lock';
 const NOBODY = 2 ** 31 - 1;
 /** Everything that a run writes; the rest of its folder is not ours to touch. */
 const OWN_FILES = [
-  /^epoch_\d+\.safetensors$/, /^(prompts|best|state)\.safetensors$/, /^run\.json$/, /^config\.yaml$/,
-  /^losses\.jsonl$/, /^curves\.html$/, /^diverged\.json$/,
+  /^epoch_\d+\.safetensors$/,
+  /^(prompts|best|state)\.safetensors$/,
+  /^run\.json$/,
+  /^config\.yaml$/,
+  /^losses\.jsonl$/,
+  /^curves\.html$/,
+  /^diverged\.json$/,
 ];
 const EVENT_FILE = /^events\.out\.tfevents\./;
 
@@ -58,7 +63,11 @@ export class RunFolder {
     this.make();
     const onWait = (holder: { readonly pid: number; readonly host: string } | null): never => {
       const who = holder === null ? '' : ` (process ${holder.pid} on ${holder.host})`;
-      throw new TrainingError('training/busy', `another run${who} is at work in ${this.root}; wait for it, or choose another folder with \`out\``, { folder: this.root, holder });
+      throw new TrainingError(
+        'training/busy',
+        `another run${who} is at work in ${this.root}; wait for it, or choose another folder with \`out\``,
+        { folder: this.root, holder },
+      );
     };
     try {
       return await withFileLock(
@@ -70,14 +79,17 @@ export class RunFolder {
         { onWait },
       );
     } catch (error) {
-      throw error instanceof CraneError && error.code === 'lock/failed' ? unwritable(this.file(LOCK), error, null) : error;
+      throw error instanceof CraneError && error.code === 'lock/failed'
+        ? unwritable(this.file(LOCK), error, null)
+        : error;
     }
   }
 
   /** Removes everything that an earlier run wrote here, so that nothing of it is taken for the next one's. */
   clear(): void {
     for (const entry of fs.readdirSync(this.root, { withFileTypes: true })) {
-      if (entry.isFile() && OWN_FILES.some((pattern) => pattern.test(entry.name))) fs.rmSync(this.file(entry.name), { force: true });
+      if (entry.isFile() && OWN_FILES.some((pattern) => pattern.test(entry.name)))
+        fs.rmSync(this.file(entry.name), { force: true });
     }
     this.clearEvents();
   }
@@ -145,7 +157,12 @@ function unwritable(file: string, error: unknown, resumable: string | null): Tra
   const reason = full ? 'the disk is full' : `cannot be written (${code})`;
   const advice = full ? 'Free some space' : 'Check the folder, its rights and the space left';
   const after = resumable === null ? '.' : `; the last checkpoint is whole: go on with \`resume: '${resumable}'\`.`;
-  return new TrainingError('training/unwritable', `${file}: ${reason}. ${advice}${after}`, { file, code }, { cause: error });
+  return new TrainingError(
+    'training/unwritable',
+    `${file}: ${reason}. ${advice}${after}`,
+    { file, code },
+    { cause: error },
+  );
 }
 
 /** The system's code, which writers of weights wrap in errors of their own. */

@@ -6,7 +6,14 @@ import type { BackendInfo } from '../lib/backend';
 import { roundingCircumstances } from '../lib/backend/cpu-flags';
 import type { ModelOptions } from '../lib/config';
 import type { Preprocessing } from '../lib/image/preprocess';
-import { AUXILIARY_KEY, BACKBONE_HASH_KEY, BACKBONE_KEY, OPTIONS_KEY, SPATIAL_HASH_KEY, SPATIAL_KEY } from '../lib/methods/crane/prompts';
+import {
+  AUXILIARY_KEY,
+  BACKBONE_HASH_KEY,
+  BACKBONE_KEY,
+  OPTIONS_KEY,
+  SPATIAL_HASH_KEY,
+  SPATIAL_KEY,
+} from '../lib/methods/crane/prompts';
 import { NETWORK_KEY, type NetworkRecord } from '../lib/methods/crane/trained-network';
 import { packageVersion } from '../lib/version';
 import { INPUT_KEY } from '../lib/weights/input-rule';
@@ -47,8 +54,29 @@ export interface RunRecord {
 }
 
 /** What eight characters of a hash tell apart: runs whose prompts may differ. */
-export function runHash({ auxiliary, backbone, network, spatial, start, options, preprocessing, precision, training }: RunRecord): string {
-  const parts = { files: auxiliary.files, backbone: backbone.sha256, network, spatial: spatial?.sha256, guide: spatial?.network, start: start?.sha256, options, preprocessing, precision, training };
+export function runHash({
+  auxiliary,
+  backbone,
+  network,
+  spatial,
+  start,
+  options,
+  preprocessing,
+  precision,
+  training,
+}: RunRecord): string {
+  const parts = {
+    files: auxiliary.files,
+    backbone: backbone.sha256,
+    network,
+    spatial: spatial?.sha256,
+    guide: spatial?.network,
+    start: start?.sha256,
+    options,
+    preprocessing,
+    precision,
+    training,
+  };
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8);
 }
 
@@ -65,7 +93,8 @@ export function defaultRunFolder(record: RunRecord): string {
 export function differences(then: RunRecord, now: RunRecord): string[] {
   const lines: string[] = [];
   const compare = (what: string, before: unknown, after: unknown): void => {
-    if (JSON.stringify(before) !== JSON.stringify(after)) lines.push(`${what}: ${JSON.stringify(before) ?? 'not set'} then, ${JSON.stringify(after) ?? 'not set'} now`);
+    if (JSON.stringify(before) !== JSON.stringify(after))
+      lines.push(`${what}: ${JSON.stringify(before) ?? 'not set'} then, ${JSON.stringify(after) ?? 'not set'} now`);
   };
   const compareParts = (before: object, after: object): void => {
     const [old, young] = [before as Readonly<Record<string, unknown>>, after as Readonly<Record<string, unknown>>];
@@ -77,8 +106,13 @@ export function differences(then: RunRecord, now: RunRecord): string[] {
     const counts = ({ auxiliary }: RunRecord): string => `${auxiliary.images + auxiliary.validation} images`;
     lines.push(`files of the auxiliary set, by name, label or content: ${counts(then)} then, ${counts(now)} now`);
   }
-  for (const [what, key] of [['weights of the backbone', 'backbone'], ['weights of the spatial model', 'spatial'], ['prompts to start from', 'start']] as const) {
-    const named = (weights: RunRecord['start']): string => (weights === null ? 'none' : `${weights.name} (sha256 ${weights.sha256.slice(0, 8)})`);
+  for (const [what, key] of [
+    ['weights of the backbone', 'backbone'],
+    ['weights of the spatial model', 'spatial'],
+    ['prompts to start from', 'start'],
+  ] as const) {
+    const named = (weights: RunRecord['start']): string =>
+      weights === null ? 'none' : `${weights.name} (sha256 ${weights.sha256.slice(0, 8)})`;
     if (then[key]?.sha256 !== now[key]?.sha256) lines.push(`${what}: ${named(then[key])} then, ${named(now[key])} now`);
   }
   if (then.spatial?.network !== undefined) compare('the spatial model', then.spatial.network, now.spatial?.network);
@@ -100,7 +134,19 @@ export function changedVersions(then: RunRecord, now: RunRecord): string[] {
 
 /** A run as the metadata of its prompts. Holds no time and no place, so that equal runs write equal files. */
 export function promptMetadata(record: RunRecord, epoch: number): Record<string, string> {
-  const { auxiliary, backbone, network, spatial, start, options, preprocessing, precision, training, versions, commandLine } = record;
+  const {
+    auxiliary,
+    backbone,
+    network,
+    spatial,
+    start,
+    options,
+    preprocessing,
+    precision,
+    training,
+    versions,
+    commandLine,
+  } = record;
   return {
     [OPTIONS_KEY]: JSON.stringify(options),
     [INPUT_KEY]: JSON.stringify(preprocessing),
@@ -138,12 +184,18 @@ export function versionsInUse(backend: BackendInfo): Record<string, string> {
  * Hash of the files that these samples of some sets are: relative names, labels and contents, wherever the sets lie.
  * @throws the signal's reason
  */
-export async function hashOfFiles(datasets: readonly Dataset[], samples: readonly Sample[], signal?: AbortSignal): Promise<string> {
+export async function hashOfFiles(
+  datasets: readonly Dataset[],
+  samples: readonly Sample[],
+  signal?: AbortSignal,
+): Promise<string> {
   const hash = createHash('sha256');
   const entry = async (file: string | null): Promise<string> => {
     if (file === null) return '-';
     // What is derived from a set, such as the union of several masks, lies elsewhere.
-    const root = datasets.map((dataset) => dataset.root).find((folder) => !path.relative(folder, file).startsWith('..')) ?? path.dirname(file);
+    const root =
+      datasets.map((dataset) => dataset.root).find((folder) => !path.relative(folder, file).startsWith('..')) ??
+      path.dirname(file);
     const content = await fs.promises.readFile(file).then(
       (bytes) => createHash('sha256').update(bytes).digest('hex'),
       // Whoever encodes it will say so, and leave it out.

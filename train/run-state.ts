@@ -40,7 +40,12 @@ export function writeRunState(file: string, { prompts, adam, ...rest }: RunState
   writeSafetensors(
     file,
     {
-      ...Object.fromEntries(Object.entries(prompts).map(([name, { shape, data }]) => [PROMPT + name, { dtype: 'float32', shape, data } as const])),
+      ...Object.fromEntries(
+        Object.entries(prompts).map(([name, { shape, data }]) => [
+          PROMPT + name,
+          { dtype: 'float32', shape, data } as const,
+        ]),
+      ),
       'adam.first': vector(adam.first),
       'adam.second': vector(adam.second),
     },
@@ -58,13 +63,24 @@ export function readRunState(file: string): RunState | undefined {
   try {
     const text = source.metadata['crane.state'];
     if (source.metadata['crane.format'] !== FORMAT || text === undefined) {
-      throw new TrainingError('training/state', `${file} is no state of a training run; move it away, or choose another folder with \`out\``, { file });
+      throw new TrainingError(
+        'training/state',
+        `${file} is no state of a training run; move it away, or choose another folder with \`out\``,
+        { file },
+      );
     }
     // Written by this program alone, and in one piece.
     const { adamStep, ...rest } = JSON.parse(text) as Omit<RunState, 'prompts' | 'adam'> & { adamStep: number };
     const names = [...source.entries.keys()].filter((name) => name.startsWith(PROMPT));
-    const prompts = names.map((name) => [name.slice(PROMPT.length), { shape: source.entries.get(name)?.shape ?? [], data: source.read(name) }] as const);
-    return { ...rest, prompts: Object.fromEntries(prompts), adam: { step: adamStep, first: source.read('adam.first'), second: source.read('adam.second') } };
+    const prompts = names.map(
+      (name) =>
+        [name.slice(PROMPT.length), { shape: source.entries.get(name)?.shape ?? [], data: source.read(name) }] as const,
+    );
+    return {
+      ...rest,
+      prompts: Object.fromEntries(prompts),
+      adam: { step: adamStep, first: source.read('adam.first'), second: source.read('adam.second') },
+    };
   } finally {
     source.close();
   }

@@ -29,7 +29,12 @@ export interface RunWeights {
  */
 export async function openRunWeights(options: TrainOptions): Promise<RunWeights> {
   const { offline, allowPrivateUrls, onProgress, signal } = options;
-  const access = { ...(offline === undefined ? {} : { offline }), ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
+  const access = {
+    ...(offline === undefined ? {} : { offline }),
+    ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
+    ...(onProgress ? { onProgress } : {}),
+    ...(signal ? { signal } : {}),
+  };
   const { activation, heads } = options;
   const opened = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, {
     ...access,
@@ -44,9 +49,10 @@ export async function openRunWeights(options: TrainOptions): Promise<RunWeights>
   };
   try {
     const start = options.prompts === undefined ? undefined : await openPrompts(options.prompts, access);
-    const { backbone, warnings } = start === undefined
-      ? { backbone: opened, warnings: opened.guesses }
-      : await asPromptsWereTrained(opened, start, { activation, referenceImages: options.referenceImages });
+    const { backbone, warnings } =
+      start === undefined
+        ? { backbone: opened, warnings: opened.guesses }
+        : await asPromptsWereTrained(opened, start, { activation, referenceImages: options.referenceImages });
     const trained = start && spatialOfPrompts(start);
     const source = spatialSourceOf(options.spatial ?? trained?.weights ?? trained?.family);
     spatial = source && (await openSpatial(source, access));
@@ -66,7 +72,13 @@ export async function openRunWeights(options: TrainOptions): Promise<RunWeights>
 /** The one place where training builds its model: fresh prompts of the sizes asked for, or those to go on from. */
 export function buildModel({ backbone, spatial, start, model, training }: RunWeights): CraneModel {
   const { seed, contextTokens, deepTokens, depth, roundGradients } = training;
-  return buildCraneModel(backbone, { prompts: start ?? { seed, contextTokens, deepTokens, depth }, spatial, options: model, trainablePrompts: true, roundGradients });
+  return buildCraneModel(backbone, {
+    prompts: start ?? { seed, contextTokens, deepTokens, depth },
+    spatial,
+    options: model,
+    trainablePrompts: true,
+    roundGradients,
+  });
 }
 
 /** A depth of one has no deep tokens, whose number then says nothing. */
@@ -78,9 +90,11 @@ function refuseOtherSizes(start: PromptCheckpoint, training: TrainingOptions): v
   for (const [name, size] of Object.entries(sizesOf(start))) {
     const asked = training[name as keyof TrainingOptions];
     if (asked === size) continue;
-    throw new UsageError('training/prompt-sizes', `the prompts to go on from have ${name} ${String(size)}, but ${String(asked)} is asked for; leave the option out, or start from fresh prompts`, {
-      option: name, found: asked, expected: size,
-    });
+    throw new UsageError(
+      'training/prompt-sizes',
+      `the prompts to go on from have ${name} ${String(size)}, but ${String(asked)} is asked for; leave the option out, or start from fresh prompts`,
+      { option: name, found: asked, expected: size },
+    );
   }
 }
 

@@ -114,10 +114,18 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   const before = given.resume === undefined ? undefined : readRunFile(new RunFolder(path.resolve(given.resume)).record);
   const options = before === undefined ? given : continued(before, given);
   if (given.resume !== undefined && before === undefined && given.auxiliary === undefined) {
-    throw new UsageError('training/no-run', `${given.resume} holds no run to go on with; name the folder of one, or say with \`auxiliary\` what to begin there`, { folder: given.resume });
+    throw new UsageError(
+      'training/no-run',
+      `${given.resume} holds no run to go on with; name the folder of one, or say with \`auxiliary\` what to begin there`,
+      { folder: given.resume },
+    );
   }
   if (given.resume !== undefined && given.out !== undefined && path.resolve(given.resume) !== path.resolve(given.out)) {
-    throw new UsageError('training/two-folders', `a run is gone on with in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`, { resume: given.resume, out: given.out });
+    throw new UsageError(
+      'training/two-folders',
+      `a run is gone on with in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`,
+      { resume: given.resume, out: given.out },
+    );
   }
   const saveEvery = wholeNumber('saveEvery', options.saveEvery ?? SAVE_EVERY);
   const saveFrequency = wholeNumber('saveFrequency', options.saveFrequency ?? 1);
@@ -148,7 +156,10 @@ function continued({ request, commandLine }: RunFile, given: TrainOptions): Trai
 
 function wholeNumber(option: string, value: number): number {
   if (Number.isInteger(value) && value >= 1) return value;
-  throw new UsageError('usage/options', `${option} ${value}: expected a whole number, 1 or more`, { option, found: value });
+  throw new UsageError('usage/options', `${option} ${value}: expected a whole number, 1 or more`, {
+    option,
+    found: value,
+  });
 }
 
 /** @throws UsageError where the folder holds a run, or prompts, that a new one would throw away */
@@ -163,7 +174,9 @@ function refuseOlderRun(folder: RunFolder): void {
     );
   }
   if (fs.existsSync(folder.prompts) || fs.existsSync(folder.best)) {
-    throw new UsageError('training/finished', `${folder.root} holds the prompts of a run that is finished.\n${anew}`, { folder: folder.root });
+    throw new UsageError('training/finished', `${folder.root} holds the prompts of a run that is finished.\n${anew}`, {
+      folder: folder.root,
+    });
   }
 }
 
@@ -200,7 +213,10 @@ class Run {
       );
     }
     const versions = changedVersions(before, this.prepared.record);
-    if (versions.length > 0) options.onNotice?.(`Other versions compute now (${versions.join('; ')}); the prompts may differ in their last bits.`);
+    if (versions.length > 0)
+      options.onNotice?.(
+        `Other versions compute now (${versions.join('; ')}); the prompts may differ in their last bits.`,
+      );
     return before;
   }
 
@@ -257,7 +273,11 @@ class Run {
     }
   }
 
-  private async runSteps(encoded: EncodedSet, state: RunState | undefined, onEpoch: (epochs: readonly EpochRecord[]) => void): Promise<{ seconds: number }> {
+  private async runSteps(
+    encoded: EncodedSet,
+    state: RunState | undefined,
+    onEpoch: (epochs: readonly EpochRecord[]) => void,
+  ): Promise<{ seconds: number }> {
     const { folder, options, prepared } = this;
     const { saveEvery, saveFrequency, onStep, onProgress, signal } = options;
     const trainer = new PromptTrainer(prepared.model, prepared.record.training);
@@ -268,7 +288,10 @@ class Run {
       log = folder.writing(folder.losses, () => new StepLog(folder.losses, state?.logBytes ?? 0));
       folder.clearEvents();
       events = await EventLog.open(folder.events);
-      if (events === null) options.onNotice?.('There are no TensorBoard event files: only the native backend writes them. curves.html and losses.jsonl hold the same.');
+      if (events === null)
+        options.onNotice?.(
+          'There are no TensorBoard event files: only the native backend writes them. curves.html and losses.jsonl hold the same.',
+        );
       if (state) {
         readStepLog(folder.losses).forEach((line) => events?.step(line));
         state.epochs.forEach((epoch) => events?.epoch(epoch));
@@ -299,14 +322,40 @@ class Run {
 
   private resultOf({ epochs, best, request, skipped, seconds }: RunFile): TrainingResult {
     const { folder } = this;
-    return { folder: folder.root, prompts: folder.prompts, bestPrompts: folder.best, best: best as BestEpoch, epochs, record: this.prepared.record, request, skipped, seconds };
+    return {
+      folder: folder.root,
+      prompts: folder.prompts,
+      bestPrompts: folder.best,
+      best: best as BestEpoch,
+      epochs,
+      record: this.prepared.record,
+      request,
+      skipped,
+      seconds,
+    };
   }
 }
 
 /** Options as another process can take them up: without callbacks, with absolute places and every training option. */
 function requestOf(options: RunOptions, training: TrainingOptions): RunRequest {
-  const { resume, out, overwrite, commandLine, offline, allowPrivateUrls, onProgress, onStart, onStep, onEpoch, onNotice, signal, ...request } = options;
-  const auxiliary = (typeof request.auxiliary === 'string' ? [request.auxiliary] : (request.auxiliary ?? [])).map((name) => (findRegisteredDataset(name) ? name : path.resolve(name)));
+  const {
+    resume,
+    out,
+    overwrite,
+    commandLine,
+    offline,
+    allowPrivateUrls,
+    onProgress,
+    onStart,
+    onStep,
+    onEpoch,
+    onNotice,
+    signal,
+    ...request
+  } = options;
+  const auxiliary = (typeof request.auxiliary === 'string' ? [request.auxiliary] : (request.auxiliary ?? [])).map(
+    (name) => (findRegisteredDataset(name) ? name : path.resolve(name)),
+  );
   const absolute = (name: string): string => (fs.existsSync(name) ? path.resolve(name) : name);
   return {
     ...request,

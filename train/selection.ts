@@ -24,14 +24,20 @@ export interface Selection {
  * A share that is not 0 holds back at least one image of a stratum and leaves at least one; a stratum of one image is
  * trained on.
  */
-export function selectSamples(strata: readonly Stratum[], { seed, kShot, portion, validate }: Pick<TrainingOptions, 'seed' | 'kShot' | 'portion' | 'validate'>): Selection {
+export function selectSamples(
+  strata: readonly Stratum[],
+  { seed, kShot, portion, validate }: Pick<TrainingOptions, 'seed' | 'kShot' | 'portion' | 'validate'>,
+): Selection {
   const training: Sample[] = [];
   const validation: Sample[] = [];
   for (const { name, samples } of strata) {
-    const wanted = kShot > 0 ? Math.min(Math.floor(kShot / 2), samples.length) : Math.floor(samples.length * portion + 1e-9);
+    const wanted =
+      kShot > 0 ? Math.min(Math.floor(kShot / 2), samples.length) : Math.floor(samples.length * portion + 1e-9);
     const chosen = inOrder(shuffled(samples, seededUniform(`${seed}/portion/${name}`)).slice(0, wanted), samples);
     const held = validate === 0 ? 0 : Math.min(chosen.length - 1, Math.max(1, Math.round(chosen.length * validate)));
-    const heldBack = new Set(held > 0 ? shuffled(chosen, seededUniform(`${seed}/validation/${name}`)).slice(0, held) : []);
+    const heldBack = new Set(
+      held > 0 ? shuffled(chosen, seededUniform(`${seed}/validation/${name}`)).slice(0, held) : [],
+    );
     for (const sample of chosen) (heldBack.has(sample) ? validation : training).push(sample);
   }
   return { training, validation };

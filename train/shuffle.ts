@@ -5,8 +5,13 @@ import { seededUniform } from '../lib/weights/seeded';
  * by seed and epoch alone, so that every machine, and a resumed run, sees the same order.
  */
 export function epochBatches(count: number, batchSize: number, seed: number, epoch: number): number[][] {
-  const order = shuffled(Array.from({ length: count }, (_, place) => place), seededUniform(`${seed}/order/${epoch}`));
-  return Array.from({ length: Math.ceil(count / batchSize) }, (_, batch) => order.slice(batch * batchSize, (batch + 1) * batchSize));
+  const order = shuffled(
+    Array.from({ length: count }, (_, place) => place),
+    seededUniform(`${seed}/order/${epoch}`),
+  );
+  return Array.from({ length: Math.ceil(count / batchSize) }, (_, batch) =>
+    order.slice(batch * batchSize, (batch + 1) * batchSize),
+  );
 }
 
 /** A copy in random order. */

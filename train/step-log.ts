@@ -24,14 +24,19 @@ export class StepLog {
    * @param bytes how much of the file stays; the rest is cut off
    * @throws TrainingError `training/log` where the file is shorter; the system's error where it cannot be written
    */
-  constructor(readonly file: string, private length: number) {
+  constructor(
+    readonly file: string,
+    private length: number,
+  ) {
     this.descriptor = fs.openSync(file, length === 0 ? 'w' : 'r+');
     const found = fs.fstatSync(this.descriptor).size;
     if (found < length) {
       fs.closeSync(this.descriptor);
-      throw new TrainingError('training/log', `${file} has ${found} bytes, but ${length} belong to the steps that are done; put the whole file back, or start anew in another folder`, {
-        file, found, expected: length,
-      });
+      throw new TrainingError(
+        'training/log',
+        `${file} has ${found} bytes, but ${length} belong to the steps that are done; put the whole file back, or start anew in another folder`,
+        { file, found, expected: length },
+      );
     }
     fs.ftruncateSync(this.descriptor, length);
   }
@@ -43,7 +48,8 @@ export class StepLog {
 
   append(line: StepLine): void {
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
-    for (let at = 0; at < bytes.length; ) at += fs.writeSync(this.descriptor, bytes, at, bytes.length - at, this.length + at);
+    for (let at = 0; at < bytes.length;)
+      at += fs.writeSync(this.descriptor, bytes, at, bytes.length - at, this.length + at);
     this.length += bytes.length;
   }
 
@@ -60,5 +66,9 @@ export class StepLog {
 /** The lines of a log. */
 export function readStepLog(file: string): StepLine[] {
   if (!fs.existsSync(file)) return [];
-  return fs.readFileSync(file, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as StepLine);
+  return fs
+    .readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as StepLine);
 }

@@ -63,7 +63,10 @@ export class PromptTrainer {
   private steps = 0;
 
   /** @throws TrainingError where the model's prompts are not trainable */
-  constructor(private readonly model: CraneModel, options: TrainingOptionsInput = {}) {
+  constructor(
+    private readonly model: CraneModel,
+    options: TrainingOptionsInput = {},
+  ) {
     this.options = completeTrainingOptions(options, model.options);
     const weights = model.prompts.trainableWeights;
     if (weights.length === 0) {
@@ -92,7 +95,10 @@ export class PromptTrainer {
           { step: this.steps + 1, ...losses },
         );
       }
-      this.adam.apply(this.names.map((name) => gradients[name] as tf.Tensor), this.options.learningRate);
+      this.adam.apply(
+        this.names.map((name) => gradients[name] as tf.Tensor),
+        this.options.learningRate,
+      );
       this.steps += 1;
       return losses;
     } finally {
@@ -147,19 +153,27 @@ export class PromptTrainer {
     return copies.length === patches.length ? copies : patches.map(() => 1);
   }
 
-  private pixelTerms(logits: readonly tf.Tensor3D[], copies: readonly number[], masks: tf.Tensor3D): { focal: tf.Scalar; dice: tf.Scalar } {
+  private pixelTerms(
+    logits: readonly tf.Tensor3D[],
+    copies: readonly number[],
+    masks: tf.Tensor3D,
+  ): { focal: tf.Scalar; dice: tf.Scalar } {
     const { pixelWeight, interpolation } = this.options;
     const size = this.model.options.imageSize;
     const [rows, columns] = this.model.grid;
     const perPatch = lossPerPatch(this.model, interpolation);
     const shares = perPatch ? patchShares(masks, this.model.grid) : masks; // [B, R, C] or [B, S, S]
     if (!perPatch && (masks.shape[1] !== size || masks.shape[2] !== size)) {
-      throw new TrainingError('training/mask-size', `interpolation to pixels needs masks of ${size} x ${size} pixels; found ${masks.shape[1]} x ${masks.shape[2]}`, {
-        found: masks.shape, expected: [size, size],
-      });
+      throw new TrainingError(
+        'training/mask-size',
+        `interpolation to pixels needs masks of ${size} x ${size} pixels; found ${masks.shape[1]} x ${masks.shape[2]}`,
+        { found: masks.shape, expected: [size, size] },
+      );
     }
     const enlarge = (probabilities: tf.Tensor): tf.Tensor =>
-      perPatch ? tf.reshape(probabilities, [-1, rows, columns]) : upsampleGrid(probabilities, [rows, columns], [size, size], interpolation);
+      perPatch
+        ? tf.reshape(probabilities, [-1, rows, columns])
+        : upsampleGrid(probabilities, [rows, columns], [size, size], interpolation);
     const pixelsPerCell = perPatch ? (size / rows) * (size / columns) : 1;
 
     const sets = logits.map((set) => {
@@ -171,7 +185,8 @@ export class PromptTrainer {
         dice: diceLoss(anomalous, shares, pixelsPerCell),
       };
     });
-    const weighted = (losses: tf.Scalar[]): tf.Scalar => tf.mul(tf.addN(losses.map((loss, set) => tf.mul(loss, copies[set] as number) as tf.Scalar)), 2 * pixelWeight);
+    const weighted = (losses: tf.Scalar[]): tf.Scalar =>
+      tf.mul(tf.addN(losses.map((loss, set) => tf.mul(loss, copies[set] as number) as tf.Scalar)), 2 * pixelWeight);
     return { focal: weighted(sets.map(({ focal }) => focal)), dice: weighted(sets.map(({ dice }) => dice)) };
   }
 
@@ -195,14 +210,20 @@ export class PromptTrainer {
    * @throws TrainingError `training/state` where the state belongs to prompts of other names or sizes
    */
   restore({ adam, steps }: TrainerState, prompts?: PromptValues): void {
-    const values = prompts && this.variables.map((variable, index) => {
-      const name = this.names[index] as string;
-      const saved = prompts[name];
-      if (saved?.data.length !== variable.size) {
-        throw new TrainingError('training/state', `the state holds ${saved?.data.length ?? 'no'} values of ${name}, these prompts have ${variable.size}`, { name });
-      }
-      return saved.data;
-    });
+    const values =
+      prompts &&
+      this.variables.map((variable, index) => {
+        const name = this.names[index] as string;
+        const saved = prompts[name];
+        if (saved?.data.length !== variable.size) {
+          throw new TrainingError(
+            'training/state',
+            `the state holds ${saved?.data.length ?? 'no'} values of ${name}, these prompts have ${variable.size}`,
+            { name },
+          );
+        }
+        return saved.data;
+      });
     this.adam.restore(adam);
     this.steps = steps;
     values?.forEach((data, index) => {
@@ -224,7 +245,10 @@ export class PromptTrainer {
  * Whether the pixel losses need only each patch's share of anomalous pixels: with nearest interpolation, where all patches
  * cover equally many. The 64 x 64 features that SAM and DINO give beside 518 pixels do not.
  */
-export function lossPerPatch({ grid, options }: Pick<CraneModel, 'grid' | 'options'>, interpolation: 'nearest' | 'bilinear'): boolean {
+export function lossPerPatch(
+  { grid, options }: Pick<CraneModel, 'grid' | 'options'>,
+  interpolation: 'nearest' | 'bilinear',
+): boolean {
   return interpolation === 'nearest' && grid.every((patches) => options.imageSize % patches === 0);
 }
 
@@ -233,9 +257,11 @@ export function patchShares(masks: tf.Tensor3D, [rows, columns]: readonly [numbe
   const [, height, width] = masks.shape;
   if (height === rows && width === columns) return masks;
   if (height % rows !== 0 || width % columns !== 0) {
-    throw new TrainingError('training/mask-size', `masks of ${height} x ${width} do not divide into ${rows} x ${columns} patches`, {
-      found: [height, width], expected: [rows, columns],
-    });
+    throw new TrainingError(
+      'training/mask-size',
+      `masks of ${height} x ${width} do not divide into ${rows} x ${columns} patches`,
+      { found: [height, width], expected: [rows, columns] },
+    );
   }
   return tf.tidy(() => {
     const patch: [number, number] = [height / rows, width / columns];

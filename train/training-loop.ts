@@ -85,7 +85,13 @@ export class TrainingLoop {
   async run(): Promise<{ readonly epochs: readonly EpochRecord[]; readonly seconds: number }> {
     const { source, record, signal, onProgress, onStep } = this.parts;
     const { batchSize, seed } = record.training;
-    onProgress?.({ kind: 'start', task: 'train', total: this.steps, unit: 'steps', ...(this.step > 0 ? { done: this.step } : {}) });
+    onProgress?.({
+      kind: 'start',
+      task: 'train',
+      total: this.steps,
+      unit: 'steps',
+      ...(this.step > 0 ? { done: this.step } : {}),
+    });
     if (this.step > 0) onProgress?.({ kind: 'advance', task: 'train', done: this.step, total: this.steps });
     let batches: readonly number[][] = [];
     let prepared = 0;
@@ -111,7 +117,11 @@ export class TrainingLoop {
     return { epochs: this.epochs, seconds: this.seconds };
   }
 
-  private async takeStep(epoch: number, places: readonly number[], next: readonly number[] | undefined): Promise<StepLine> {
+  private async takeStep(
+    epoch: number,
+    places: readonly number[],
+    next: readonly number[] | undefined,
+  ): Promise<StepLine> {
     const { source, trainer, folder, log, events, onProgress } = this.parts;
     const began = performance.now();
     const batch = await source.batch(epoch, places, next);
@@ -119,7 +129,9 @@ export class TrainingLoop {
     try {
       losses = await trainer.step(batch);
     } catch (error) {
-      throw error instanceof TrainingError && error.code === 'training/diverged' ? this.diverged(error, epoch, places) : error;
+      throw error instanceof TrainingError && error.code === 'training/diverged'
+        ? this.diverged(error, epoch, places)
+        : error;
     } finally {
       disposeBatch(batch);
     }
@@ -137,7 +149,13 @@ export class TrainingLoop {
     folder.writing(log.file, () => log.append(line));
     events?.step(line);
     const means = this.means();
-    onProgress?.({ kind: 'advance', task: 'train', done: this.step, total: this.steps, values: { epoch, loss: means.total, focal: means.focal, dice: means.dice, image: means.image } });
+    onProgress?.({
+      kind: 'advance',
+      task: 'train',
+      done: this.step,
+      total: this.steps,
+      values: { epoch, loss: means.total, focal: means.focal, dice: means.dice, image: means.image },
+    });
     return line;
   }
 
@@ -151,7 +169,12 @@ export class TrainingLoop {
     const prompts = await trainer.prompts();
     const checkpoint = this.checkpointOf(prompts);
     const kept = epoch % saveFrequency === 0 || epoch === record.training.epochs;
-    const finished: EpochRecord = { epoch, ...this.means(), file: kept ? `epoch_${epoch}.safetensors` : null, validation: await validate() };
+    const finished: EpochRecord = {
+      epoch,
+      ...this.means(),
+      file: kept ? `epoch_${epoch}.safetensors` : null,
+      validation: await validate(),
+    };
     this.epochs = [...this.epochs, finished];
     this.sums = NO_SUMS;
     const isBest = bestEpoch(this.epochs)?.epoch === epoch;
@@ -172,7 +195,9 @@ export class TrainingLoop {
     folder.writing(log.file, () => log.sync());
     folder.writing(folder.events, () => events?.flush());
     const { step, sums, epochs, seconds } = this;
-    folder.writing(folder.state, () => writeRunState(folder.state, { step, prompts: values, adam, sums, epochs, logBytes: log.bytes, seconds }));
+    folder.writing(folder.state, () =>
+      writeRunState(folder.state, { step, prompts: values, adam, sums, epochs, logBytes: log.bytes, seconds }),
+    );
     this.saved = step;
   }
 
@@ -180,7 +205,11 @@ export class TrainingLoop {
   private checkpointOf(prompts: PromptValues): PromptCheckpoint {
     const checkpoint = promptCheckpoint(prompts);
     if (isFinitePrompts(checkpoint)) return checkpoint;
-    throw new TrainingError('training/diverged', `the prompts are no finite numbers after step ${this.step}; use a lower learning rate`, { step: this.step });
+    throw new TrainingError(
+      'training/diverged',
+      `the prompts are no finite numbers after step ${this.step}; use a lower learning rate`,
+      { step: this.step },
+    );
   }
 
   /** Names the images of a batch whose loss is not finite, in a file beside the run. */
@@ -188,14 +217,20 @@ export class TrainingLoop {
     const { folder, source } = this.parts;
     const images = source.paths(epoch, places);
     folder.write(folder.diverged, `${JSON.stringify({ ...error.data, epoch, images }, null, 2)}\n`);
-    return new TrainingError('training/diverged', `${error.message}. The ${images.length} images of its batch are listed in ${folder.diverged}`, { ...error.data, images, file: folder.diverged }, { cause: error });
+    return new TrainingError(
+      'training/diverged',
+      `${error.message}. The ${images.length} images of its batch are listed in ${folder.diverged}`,
+      { ...error.data, images, file: folder.diverged },
+      { cause: error },
+    );
   }
 }
 
 /** Trained values, by canonical name, as a checkpoint. */
 export function promptCheckpoint(values: PromptValues): PromptCheckpoint {
   const { ctx_pos: normal, ctx_neg: anomalous, ...rest } = values;
-  if (normal === undefined || anomalous === undefined) throw new TrainingError('training/prompts', 'the prompts have no context vectors');
+  if (normal === undefined || anomalous === undefined)
+    throw new TrainingError('training/prompts', 'the prompts have no context vectors');
   const deep = Object.keys(rest).map((_, index) => rest[`compound_prompts_text.${index}`] as PromptValues[string]);
   const [contextTokens = 0, width = 0] = normal.shape;
   return {

@@ -1,6 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { ImageMetrics } from '../eval/metrics/image-metrics';
-import { meanOverCategories, PIXEL_METRIC_IDS, type MetricValues, type PixelMetricId } from '../eval/metrics/metric-ids';
+import {
+  meanOverCategories,
+  PIXEL_METRIC_IDS,
+  type MetricValues,
+  type PixelMetricId,
+} from '../eval/metrics/metric-ids';
 import { PixelMetrics } from '../eval/metrics/pixel-metrics';
 import type { Sample } from '../datasets/dataset';
 import type { CraneModel } from '../lib/methods/crane/model';
@@ -22,7 +27,11 @@ export interface ValidationGroup {
  * of the network input, exact metrics per category, then the mean over categories.
  * @param features of the held-back images, with masks of pixels (`bilinear`)
  */
-export async function measureHeldBack(model: CraneModel, features: FeatureStore, groupOf: (sample: Sample) => ValidationGroup): Promise<MetricValues> {
+export async function measureHeldBack(
+  model: CraneModel,
+  features: FeatureStore,
+  groupOf: (sample: Sample) => ValidationGroup,
+): Promise<MetricValues> {
   const { imageSize } = model.options;
   const groups = new Map<string, ValidationGroup & { readonly image: ImageMetrics; readonly pixel: PixelMetrics }>();
   const text = model.options.context ? undefined : model.encodePrompts();
@@ -35,7 +44,11 @@ export async function measureHeldBack(model: CraneModel, features: FeatureStore,
         return { scores: scored.scores, maps: model.smooth(scored.maps) };
       });
       try {
-        const [ofImages, ofPixels, masks] = (await Promise.all([scores.data(), maps.data(), batch.masks.data()])) as [Float32Array, Float32Array, Float32Array];
+        const [ofImages, ofPixels, masks] = (await Promise.all([scores.data(), maps.data(), batch.masks.data()])) as [
+          Float32Array,
+          Float32Array,
+          Float32Array,
+        ];
         for (const [index, place] of places.entries()) {
           const sample = features.samples[place] as Sample;
           const group = groupOf(sample);
@@ -43,7 +56,13 @@ export async function measureHeldBack(model: CraneModel, features: FeatureStore,
           groups.set(group.name, metrics);
           metrics.image.add(ofImages[index] as number, sample.anomalous);
           const [begin, end] = [index * imageSize ** 2, (index + 1) * imageSize ** 2];
-          if (group.hasMasks) metrics.pixel.add(ofPixels.subarray(begin, end), Uint8Array.from(masks.subarray(begin, end)), imageSize, imageSize);
+          if (group.hasMasks)
+            metrics.pixel.add(
+              ofPixels.subarray(begin, end),
+              Uint8Array.from(masks.subarray(begin, end)),
+              imageSize,
+              imageSize,
+            );
         }
       } finally {
         disposeBatch(batch);
@@ -53,5 +72,10 @@ export async function measureHeldBack(model: CraneModel, features: FeatureStore,
   } finally {
     text?.dispose();
   }
-  return meanOverCategories([...groups.values()].map(({ image, pixel, hasMasks }) => ({ ...image.value(), ...(hasMasks ? pixel.value() : NO_PIXEL_METRICS) })));
+  return meanOverCategories(
+    [...groups.values()].map(({ image, pixel, hasMasks }) => ({
+      ...image.value(),
+      ...(hasMasks ? pixel.value() : NO_PIXEL_METRICS),
+    })),
+  );
 }

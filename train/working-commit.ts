@@ -9,7 +9,13 @@ export interface WorkingCommit {
 
 /** The git commit of a folder; null where it is in no repository, or git is not to be had. */
 export function workingCommit(folder: string): WorkingCommit | null {
-  const git = (...words: string[]): string => execFileSync('git', words, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 }).trim();
+  const git = (...words: string[]): string =>
+    execFileSync('git', words, {
+      cwd: folder,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 10_000,
+    }).trim();
   try {
     return { commit: git('rev-parse', 'HEAD'), changed: git('status', '--porcelain', '--untracked-files=no') !== '' };
   } catch {

@@ -47,27 +47,68 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
   command: 'bench',
   describe: 'Measure speed and memory on this machine',
   builder: (argv) => {
-    for (const name of PART_NAMES) argv.option(name, { type: 'boolean', default: false, describe: PARTS[name].describe, group: 'Instead of the forward pass:' });
+    for (const name of PART_NAMES)
+      argv.option(name, {
+        type: 'boolean',
+        default: false,
+        describe: PARTS[name].describe,
+        group: 'Instead of the forward pass:',
+      });
     const group = 'The forward pass:';
     const list = { type: 'string' as const, array: true, requiresArg: true, group };
     return withExamples(
       argv
-        .option('backbone', { ...list, defaultDescription: 'nano,ViT-B/16,ViT-L/14@336px', describe: 'networks to measure: registered names, files or folders; of a name whose file is not here, seeded numbers of its shapes' })
-        .option('image-size', { ...list, defaultDescription: 'its own for nano, else 336,518', describe: 'sides of the network input in pixels' })
+        .option('backbone', {
+          ...list,
+          defaultDescription: 'nano,ViT-B/16,ViT-L/14@336px',
+          describe:
+            'networks to measure: registered names, files or folders; of a name whose file is not here, seeded numbers of its shapes',
+        })
+        .option('image-size', {
+          ...list,
+          defaultDescription: 'its own for nano, else 336,518',
+          describe: 'sides of the network input in pixels',
+        })
         .option('batch', { ...list, defaultDescription: '1,4,8', describe: 'images at a time' })
-        .option('picture', { type: 'string', group, defaultDescription: '1024x1024', describe: 'a picture to score, or the size of drawn ones' })
-        .option('seconds', { type: 'number', defaultDescription: `${USUAL_SECONDS}`, group, describe: 'for a case, about; large ones have fewer runs' })
-        .option('quick', { type: 'boolean', default: false, group, describe: `one image at a time at 518 pixels, ${QUICK_SECONDS} seconds for each network` })
+        .option('picture', {
+          type: 'string',
+          group,
+          defaultDescription: '1024x1024',
+          describe: 'a picture to score, or the size of drawn ones',
+        })
+        .option('seconds', {
+          type: 'number',
+          defaultDescription: `${USUAL_SECONDS}`,
+          group,
+          describe: 'for a case, about; large ones have fewer runs',
+        })
+        .option('quick', {
+          type: 'boolean',
+          default: false,
+          group,
+          describe: `one image at a time at 518 pixels, ${QUICK_SECONDS} seconds for each network`,
+        })
         .option('job', { type: 'string', hidden: true })
         .option('maps', { type: 'number', default: 1725, describe: '--metrics: maps of the whole set, 0 for none' })
-        .option('small', { type: 'boolean', default: false, describe: '--training: small shapes, to try it out in seconds' })
+        .option('small', {
+          type: 'boolean',
+          default: false,
+          describe: '--training: small shapes, to try it out in seconds',
+        })
         .option('runs', { type: 'number', default: 5, describe: 'how often each thing is measured; medians are shown' })
-        .option('json', { type: 'string', describe: 'also write one JSON object: to a file, or to standard output with "-"; docs/performance.md has its fields' })
+        .option('json', {
+          type: 'string',
+          describe:
+            'also write one JSON object: to a file, or to standard output with "-"; docs/performance.md has its fields',
+        })
         .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes' }),
       [
         ['the forward pass of three networks, by stage: about ten minutes on two cores', 'crane bench'],
         ['the same in two minutes', 'crane bench --quick'],
-        ["the paper's network and image size, from its file, for programs", 'crane bench --backbone models/ViT-L-14-336px.pt --image-size 518 --batch 1 --json -'],
+        [
+          "the paper's network and image size, from its file, for programs",
+          'crane bench --backbone models/ViT-L-14-336px.pt --image-size 518 --batch 1 --json -',
+        ],
         ['a training step and the feature cache, at the shapes of ViT-L/14 at 518 pixels', 'crane bench --training'],
         ['pixel metrics of one category and of a whole set', 'crane bench --metrics --runs 1'],
       ],
@@ -81,7 +122,8 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
   requireWhole('runs', args.runs, 1);
   requireWhole('maps', args.maps, 0);
   const seconds = args.seconds ?? (args.quick ? QUICK_SECONDS : USUAL_SECONDS);
-  if (!(seconds > 0)) throw new UsageError('usage/seconds', `--seconds ${seconds}: expected a number above 0`, { found: seconds });
+  if (!(seconds > 0))
+    throw new UsageError('usage/seconds', `--seconds ${seconds}: expected a number above 0`, { found: seconds });
   const choice = {
     backbones: listOf('backbone', args.backbone),
     imageSizes: wholeNumbersOf('image-size', args.imageSize),
@@ -121,13 +163,20 @@ async function runJobOf(job: string): Promise<void> {
 
 function requireWhole(option: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
-  throw new UsageError(`usage/${option}`, `--${option} ${value}: expected a whole number of ${least} or more`, { found: value });
+  throw new UsageError(`usage/${option}`, `--${option} ${value}: expected a whole number of ${least} or more`, {
+    found: value,
+  });
 }
 
 /** What an option names, given once with commas or several times. */
 function listOf(option: string, given: readonly string[] | undefined): string[] | undefined {
   const items = given?.flatMap((text) => text.split(',')).map((item) => item.trim());
-  if (items?.includes('')) throw new UsageError(`usage/${option}`, `--${option} ${given?.join(' ')}: a value is missing; a list is written with commas`, { found: given });
+  if (items?.includes(''))
+    throw new UsageError(
+      `usage/${option}`,
+      `--${option} ${given?.join(' ')}: a value is missing; a list is written with commas`,
+      { found: given },
+    );
   return items;
 }
 

@@ -9,7 +9,15 @@ import { median } from './part';
 import { measureProduct, productShapes, type MeasuredProduct } from './peak';
 import { peakResidentBytes } from './resident-memory';
 import { stageFlop, type StageFlop } from './stage-flop';
-import { MODEL_STAGES, StageClock, timePrompts, timeStages, typicalStages, type Lap, type StageSeconds } from './stages';
+import {
+  MODEL_STAGES,
+  StageClock,
+  timePrompts,
+  timeStages,
+  typicalStages,
+  type Lap,
+  type StageSeconds,
+} from './stages';
 
 /** What one process is to measure. Plain data, since it goes from process to process. */
 export interface ForwardJob {
@@ -71,7 +79,14 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
   const clock = new StageClock();
   const untime = timePrompts(clock);
   const [crane, loadSeconds] = await timed(() =>
-    Crane.load({ backbone, imageSize, batchSize: batch, backend: job.backend, offline: true, ...(job.prompts === undefined ? {} : { prompts: job.prompts }) }),
+    Crane.load({
+      backbone,
+      imageSize,
+      batchSize: batch,
+      backend: job.backend,
+      offline: true,
+      ...(job.prompts === undefined ? {} : { prompts: job.prompts }),
+    }),
   ).finally(untime);
   const textSeconds = asynchronous ? null : clock.lap().text;
   try {
@@ -85,7 +100,8 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     const imagesPerSecondInARow = await measureRow(crane, job, feed.endToEnd);
     const peakRssBytes = peakResidentBytes();
     const products: MeasuredProduct[] = [];
-    for (const shape of job.products ? productShapes(sizes, crane.model.options) : []) products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
+    for (const shape of job.products ? productShapes(sizes, crane.model.options) : [])
+      products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
     return {
       loadSeconds,
       peakRssBytes,
@@ -166,7 +182,9 @@ async function measureFeed(crane: Crane, job: ForwardJob, asynchronous: boolean)
 }
 
 function divided(stages: StageSeconds, by: number): StageSeconds {
-  return Object.fromEntries(Object.entries(stages).map(([stage, seconds]) => [stage, seconds / by])) as unknown as StageSeconds;
+  return Object.fromEntries(
+    Object.entries(stages).map(([stage, seconds]) => [stage, seconds / by]),
+  ) as unknown as StageSeconds;
 }
 
 /** A feed that never ends: it waits until it is given leave for so many images more. */
@@ -194,7 +212,11 @@ class Feed implements AsyncIterable<string> {
 async function measureModelAlone(crane: Crane, { batch, runs, seconds, pictures }: ForwardJob): Promise<number> {
   const { imageSize } = crane.model.options;
   const { reference, ...rule } = crane.description.preprocessing;
-  const pixels = preprocessImage(await decodeImage(pictures[0] as string, { reference }), { width: imageSize, height: imageSize, ...rule });
+  const pixels = preprocessImage(await decodeImage(pictures[0] as string, { reference }), {
+    width: imageSize,
+    height: imageSize,
+    ...rule,
+  });
   const images = tf.tidy(() => tf.tile(tf.tensor4d(pixels, [1, imageSize, imageSize, 3]), [batch, 1, 1, 1]));
   const text = crane.model.encodePrompts();
   const taken: number[] = [];

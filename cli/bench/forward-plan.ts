@@ -9,7 +9,10 @@ import { cachedWeightsPath, isCached } from '../../lib/weights/weight-cache';
 
 /** What `crane bench` measures where nothing else is asked for. */
 const USUAL_BACKBONES = [EMBEDDED_BACKBONE, 'ViT-B/16', 'ViT-L/14@336px'] as const;
-const [USUAL_IMAGE_SIZES, USUAL_BATCHES] = [[336, 518], [1, 4, 8]] as const;
+const [USUAL_IMAGE_SIZES, USUAL_BATCHES] = [
+  [336, 518],
+  [1, 4, 8],
+] as const;
 /** With `--quick`: the paper's size alone, image by image. */
 const [QUICK_IMAGE_SIZES, QUICK_BATCHES] = [[518], [1]] as const;
 
@@ -46,16 +49,30 @@ export interface ForwardPlan {
  * downloaded; of a registered network whose file is not here, its shapes serve.
  * @throws UsageError for a name that is not known, WeightsError for a file that is no CLIP
  */
-export async function planForward({ backbones = USUAL_BACKBONES, imageSizes, batches, quick }: ForwardChoice): Promise<ForwardPlan> {
+export async function planForward({
+  backbones = USUAL_BACKBONES,
+  imageSizes,
+  batches,
+  quick,
+}: ForwardChoice): Promise<ForwardPlan> {
   const cases: PlannedCase[] = [];
   const notes: string[] = [];
   for (const name of new Set(backbones)) {
     const backbone = await backboneOf(name);
-    if (backbone.file === undefined) notes.push(`${backbone.name}: its file is not here, so seeded numbers of its shapes are measured (a temporary file).`);
-    const usual = name === EMBEDDED_BACKBONE ? [backbone.sizes.vision.gridSize * backbone.sizes.vision.patchSize] : quick ? QUICK_IMAGE_SIZES : USUAL_IMAGE_SIZES;
+    if (backbone.file === undefined)
+      notes.push(
+        `${backbone.name}: its file is not here, so seeded numbers of its shapes are measured (a temporary file).`,
+      );
+    const usual =
+      name === EMBEDDED_BACKBONE
+        ? [backbone.sizes.vision.gridSize * backbone.sizes.vision.patchSize]
+        : quick
+          ? QUICK_IMAGE_SIZES
+          : USUAL_IMAGE_SIZES;
     const fitting = new Set((imageSizes ?? usual).map((side) => fittingSize(side, backbone, notes)));
     for (const imageSize of fitting) {
-      for (const batch of new Set(batches ?? (quick ? QUICK_BATCHES : USUAL_BATCHES))) cases.push({ backbone, imageSize, batch });
+      for (const batch of new Set(batches ?? (quick ? QUICK_BATCHES : USUAL_BATCHES)))
+        cases.push({ backbone, imageSize, batch });
     }
   }
   return { cases, notes };
@@ -65,7 +82,8 @@ export async function planForward({ backbones = USUAL_BACKBONES, imageSizes, bat
 function fittingSize(asked: number, { name, sizes }: PlannedBackbone, notes: string[]): number {
   const { patchSize } = sizes.vision;
   const side = Math.max(1, Math.floor(asked / patchSize)) * patchSize;
-  if (side !== asked) notes.push(`${name}: ${asked} px is no multiple of its patches of ${patchSize} px; measured at ${side} px.`);
+  if (side !== asked)
+    notes.push(`${name}: ${asked} px is no multiple of its patches of ${patchSize} px; measured at ${side} px.`);
   return side;
 }
 
@@ -73,12 +91,16 @@ async function backboneOf(name: string): Promise<PlannedBackbone> {
   if (name === EMBEDDED_BACKBONE) return { name, file: name, sizes: await sizesOf(embeddedFile('nano.safetensors')) };
   const entry = findRegisteredWeights(name);
   // A registered name wins over a file that happens to be called alike, as everywhere.
-  if (entry === undefined && fs.existsSync(name)) return { name: path.basename(name), file: name, sizes: await sizesOf(name) };
+  if (entry === undefined && fs.existsSync(name))
+    return { name: path.basename(name), file: name, sizes: await sizesOf(name) };
   const known = registeredWeightsOf(name, 'backbone');
   const cached = cachedWeightsPath(known);
   if (isCached(known)) return { name: known.name, file: cached, sizes: await sizesOf(cached) };
   const sizes = CLIP_VARIANTS[known.name];
-  if (sizes === undefined) throw new UsageError('usage/backbone', `${known.name}: its shapes are not known without its file; give a path`, { name });
+  if (sizes === undefined)
+    throw new UsageError('usage/backbone', `${known.name}: its shapes are not known without its file; give a path`, {
+      name,
+    });
   return { name: known.name, file: undefined, sizes };
 }
 

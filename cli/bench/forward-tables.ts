@@ -39,13 +39,23 @@ function stageTable({ stages, endToEndSecondsPerImage, secondsPerImage, gflopPer
   ];
   const { text } = stages;
   return formatTable(
-    [{ title: 'stage' }, { title: 's/image', ...right }, { title: 'of time', ...right }, { title: 'GFLOP', ...right }, { title: 'GFLOP/s', ...right }],
     [
-      ...STAGES.filter((stage) => stage !== 'text').map((stage) => row(STAGE_NAMES[stage], stages[stage].seconds, stages[stage].gflop)),
+      { title: 'stage' },
+      { title: 's/image', ...right },
+      { title: 'of time', ...right },
+      { title: 'GFLOP', ...right },
+      { title: 'GFLOP/s', ...right },
+    ],
+    [
+      ...STAGES.filter((stage) => stage !== 'text').map((stage) =>
+        row(STAGE_NAMES[stage], stages[stage].seconds, stages[stage].gflop),
+      ),
       null,
       row('model', secondsPerImage, gflopPerImage),
       row('file to heatmap', endToEndSecondsPerImage, gflopPerImage),
-      ...(text.seconds === null ? [] : [['text, once for all', seconds(text.seconds), '', figure(text.gflop), rate(text.gflop / text.seconds)]]),
+      ...(text.seconds === null
+        ? []
+        : [['text, once for all', seconds(text.seconds), '', figure(text.gflop), rate(text.gflop / text.seconds)]]),
     ],
   );
 }
@@ -61,7 +71,14 @@ function productTable(products: readonly MeasuredProduct[], floorSeconds: number
     rate(gflops),
   ]);
   return formatTable(
-    [{ title: 'products alone' }, { title: 'times', ...right }, { title: 'shape', ...right }, { title: 'GFLOP', ...right }, { title: 's/image', ...right }, { title: 'GFLOP/s', ...right }],
+    [
+      { title: 'products alone' },
+      { title: 'times', ...right },
+      { title: 'shape', ...right },
+      { title: 'GFLOP', ...right },
+      { title: 's/image', ...right },
+      { title: 'GFLOP/s', ...right },
+    ],
     [...rows, null, ['all', '', '', figure(total), seconds(floorSeconds), rate(total / floorSeconds)]],
   );
 }
@@ -71,20 +88,32 @@ export function summaryText(cases: readonly ForwardCase[], peakGflops: number): 
   const table = (titles: readonly string[], cells: (found: ForwardCase) => string[]): string =>
     formatTable(
       [{ title: 'model' }, ...['px', 'batch', ...titles].map((title) => ({ title, ...right }))],
-      cases.map((found) => [found.seeded ? `${found.model} *` : found.model, String(found.imageSize), String(found.batch), ...cells(found)]),
+      cases.map((found) => [
+        found.seeded ? `${found.model} *` : found.model,
+        String(found.imageSize),
+        String(found.batch),
+        ...cells(found),
+      ]),
     );
   return [
     'The model, from network input to map and score',
     table(['GFLOP', 's/image', 'images/s', 'of peak'], (found) => [
-      figure(found.gflopPerImage), seconds(found.secondsPerImage), rate(found.imagesPerSecond), percent(found.shareOfPeak),
+      figure(found.gflopPerImage),
+      seconds(found.secondsPerImage),
+      rate(found.imagesPerSecond),
+      percent(found.shareOfPeak),
     ]),
     'From a file to its saved heatmap: a batch by itself, and many files in a row',
     table(['s/image', 'of peak', 'files/s'], (found) => [
-      seconds(found.endToEndSecondsPerImage), percent(found.endToEndShareOfPeak), found.endToEndImagesPerSecond === null ? '-' : rate(found.endToEndImagesPerSecond),
+      seconds(found.endToEndSecondsPerImage),
+      percent(found.endToEndShareOfPeak),
+      found.endToEndImagesPerSecond === null ? '-' : rate(found.endToEndImagesPerSecond),
     ]),
     'Memory, start, and latency of single images in an unending stream, in seconds',
     table(['memory', 'load', 'first result', 'p50', 'p95'], (found) => [
-      formatBytes(found.peakRssMB * 1e6), seconds(found.loadSeconds), seconds(found.firstResultSeconds),
+      formatBytes(found.peakRssMB * 1e6),
+      seconds(found.loadSeconds),
+      seconds(found.firstResultSeconds),
       ...(found.latency ? [seconds(found.latency.p50), seconds(found.latency.p95)] : ['-', '-']),
     ]),
     [

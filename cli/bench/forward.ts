@@ -93,7 +93,9 @@ export async function benchForward(options: ForwardOptions): Promise<ForwardRepo
         files?.remove();
         files = seededFilesFor(planned.backbone, folder.path);
       }
-      const before = measured.find(({ planned: { backbone, imageSize } }) => backbone === planned.backbone && imageSize === planned.imageSize);
+      const before = measured.find(
+        ({ planned: { backbone, imageSize } }) => backbone === planned.backbone && imageSize === planned.imageSize,
+      );
       const job = jobOf(planned, files, { ...options, pictures, out: folder.path, products: before === undefined });
       const figures = await measureInProcess(job, signal);
       measured.push({ planned, figures, products: before?.products ?? figures.products });
@@ -109,7 +111,11 @@ export async function benchForward(options: ForwardOptions): Promise<ForwardRepo
       peakGflops,
       bestGflops: Math.max(...products.flatMap(({ figures }) => figures.products.map(({ bestGflops }) => bestGflops))),
       cases,
-      products: products.map(({ planned, figures }) => ({ model: planned.backbone.name, imageSize: planned.imageSize, products: figures.products })),
+      products: products.map(({ planned, figures }) => ({
+        model: planned.backbone.name,
+        imageSize: planned.imageSize,
+        products: figures.products,
+      })),
       notes: plan.notes,
     };
   } finally {
@@ -122,7 +128,9 @@ async function picturesFor(picture: string = USUAL_PICTURE, folder: string): Pro
   const [, width, height] = /^(\d+)x(\d+)$/.exec(picture) ?? [];
   if (Number(width) > 0 && Number(height) > 0) return drawPictures(folder, PICTURES, Number(width), Number(height));
   if (fs.statSync(picture, { throwIfNoEntry: false })?.isFile()) return [path.resolve(picture)];
-  throw new UsageError('usage/picture', `--picture ${picture}: neither a file nor a size such as 640x480`, { found: picture });
+  throw new UsageError('usage/picture', `--picture ${picture}: neither a file nor a size such as 640x480`, {
+    found: picture,
+  });
 }
 
 interface MeasuredCase {
@@ -151,7 +159,11 @@ function seededFilesFor(backbone: PlannedBackbone, folder: string): SeededFiles 
   return { backbone, weights, prompts, remove: () => fs.rmSync(weights, { force: true }) };
 }
 
-function jobOf({ imageSize, batch }: PlannedCase, { weights, prompts }: SeededFiles, rest: Pick<ForwardJob, 'backend' | 'runs' | 'seconds' | 'pictures' | 'out' | 'products'>): ForwardJob {
+function jobOf(
+  { imageSize, batch }: PlannedCase,
+  { weights, prompts }: SeededFiles,
+  rest: Pick<ForwardJob, 'backend' | 'runs' | 'seconds' | 'pictures' | 'out' | 'products'>,
+): ForwardJob {
   const { backend, runs, seconds, pictures, out, products } = rest;
   return { backbone: weights, prompts, imageSize, batch, backend, runs, seconds, pictures, out, products };
 }
@@ -165,12 +177,15 @@ function toCase({ planned, figures, products }: MeasuredCase, peakGflops: number
   const { flop, stages, secondsPerImage, endToEndSecondsPerImage, latencies, textSeconds } = figures;
   const gflopPerImage = flop.total / 1e9;
   const share = (seconds: number): number => gflopPerImage / seconds / peakGflops;
-  const perStage = STAGES.map((stage) => [
-    stage,
-    stage === 'text'
-      ? { seconds: textSeconds, gflop: flop.text / 1e9 }
-      : { seconds: stages?.[stage] ?? null, gflop: (flop.perImage[stage] ?? 0) / 1e9 },
-  ] as const);
+  const perStage = STAGES.map(
+    (stage) =>
+      [
+        stage,
+        stage === 'text'
+          ? { seconds: textSeconds, gflop: flop.text / 1e9 }
+          : { seconds: stages?.[stage] ?? null, gflop: (flop.perImage[stage] ?? 0) / 1e9 },
+      ] as const,
+  );
   return {
     model: backbone.name,
     seeded: backbone.file === undefined,
@@ -189,7 +204,10 @@ function toCase({ planned, figures, products }: MeasuredCase, peakGflops: number
     peakRssMB: figures.peakRssBytes / 1e6,
     loadSeconds: figures.loadSeconds,
     firstResultSeconds: figures.firstResultSeconds,
-    latency: latencies.length === 0 ? null : { p50: quantile(latencies, 0.5), p95: quantile(latencies, 0.95), images: latencies.length },
+    latency:
+      latencies.length === 0
+        ? null
+        : { p50: quantile(latencies, 0.5), p95: quantile(latencies, 0.95), images: latencies.length },
     stages: Object.fromEntries(perStage) as ForwardCase['stages'],
   };
 }

@@ -24,7 +24,14 @@ export interface MachineDescription {
   readonly warning: string | null;
 }
 
-export function describeMachine({ name, tensorflowVersion, threads, gpu, kernels, warning }: BackendInfo): MachineDescription {
+export function describeMachine({
+  name,
+  tensorflowVersion,
+  threads,
+  gpu,
+  kernels,
+  warning,
+}: BackendInfo): MachineDescription {
   return {
     cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
     cores: usableCores(),
@@ -42,12 +49,27 @@ export function describeMachine({ name, tensorflowVersion, threads, gpu, kernels
 }
 
 /** For people: the machine, which operations compute, and what to know before trusting its times. */
-export function machineText({ cpu, cores, memoryBytes, backend, tensorflow, threads, kernels, warning }: MachineDescription): string {
+export function machineText({
+  cpu,
+  cores,
+  memoryBytes,
+  backend,
+  tensorflow,
+  threads,
+  kernels,
+  warning,
+}: MachineDescription): string {
   const computing = tensorflow === null ? backend : `TensorFlow ${tensorflow}`;
   const machine = `${cpu}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${formatBytes(memoryBytes)}; ${computing}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  return [machine, ...(kernels === null ? [] : [`Kernels: ${kernelsText(kernels)}`]), ...(warning === null ? [] : [warning])].join('\n');
+  return [
+    machine,
+    ...(kernels === null ? [] : [`Kernels: ${kernelsText(kernels)}`]),
+    ...(warning === null ? [] : [warning]),
+  ].join('\n');
 }
 
 function kernelsText(kernels: NonNullable<MachineDescription['kernels']>): string {
-  return kernels.own ? `own attention and MLP kernels, ${kernels.instructions}` : `plain TensorFlow operations, about half as fast;\n  ${kernels.reason}`;
+  return kernels.own
+    ? `own attention and MLP kernels, ${kernels.instructions}`
+    : `plain TensorFlow operations, about half as fast;\n  ${kernels.reason}`;
 }

@@ -32,7 +32,8 @@ export async function measureInProcess(job: ForwardJob, signal: AbortSignal): Pr
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text));
   try {
     return await new Promise<ProcessFigures>((resolve, reject) => {
-      const fail = (what: string): void => reject(new CraneError('backend/bench', `measuring ${job.backbone} failed: ${what}`, { job }));
+      const fail = (what: string): void =>
+        reject(new CraneError('backend/bench', `measuring ${job.backbone} failed: ${what}`, { job }));
       child.on('message', (message: Message) => {
         switch (message.kind) {
           case 'first result':
@@ -47,7 +48,10 @@ export async function measureInProcess(job: ForwardJob, signal: AbortSignal): Pr
       child.on('error', (error) => fail(error.message));
       child.on('exit', (code, killedBy) => {
         if (signal.aborted) reject(signal.reason as Error);
-        else fail(`${killedBy === null ? `it ended with ${code}` : `it was ended by ${killedBy}, perhaps for want of memory`}\n${lastLines(errors)}`);
+        else
+          fail(
+            `${killedBy === null ? `it ended with ${code}` : `it was ended by ${killedBy}, perhaps for want of memory`}\n${lastLines(errors)}`,
+          );
       });
     });
   } finally {
@@ -62,11 +66,14 @@ export async function measureInProcess(job: ForwardJob, signal: AbortSignal): Pr
  */
 export async function runJob(job: string): Promise<void> {
   const send = (message: Message): void => void process.send?.(message);
-  if (process.send === undefined) throw new UsageError('usage/job', '--job is for processes that `crane bench` starts itself; leave it out', {});
+  if (process.send === undefined)
+    throw new UsageError('usage/job', '--job is for processes that `crane bench` starts itself; leave it out', {});
   // Without a reader there is nothing to measure for.
   process.once('disconnect', () => process.exit(1));
   try {
-    const figures = await measureForward(JSON.parse(job) as ForwardJob, { onFirstResult: () => send({ kind: 'first result' }) });
+    const figures = await measureForward(JSON.parse(job) as ForwardJob, {
+      onFirstResult: () => send({ kind: 'first result' }),
+    });
     send({ kind: 'figures', figures });
   } catch (error) {
     send({ kind: 'error', message: error instanceof Error ? error.message : String(error) });

@@ -47,7 +47,11 @@ interface CategoryFigures {
   readonly peakGrowthBytes: number;
 }
 
-async function measureCategory(kind: MaskKind, memoryBefore: number, { runs, onProgress, signal }: BenchOptions): Promise<CategoryFigures> {
+async function measureCategory(
+  kind: MaskKind,
+  memoryBefore: number,
+  { runs, onProgress, signal }: BenchOptions,
+): Promise<CategoryFigures> {
   const task = `metrics of ${CATEGORY_MAPS} maps, ${kind}`;
   const all: CategorySeconds[] = [];
   const counts = { pixels: 0, anomalousPixels: 0 };
@@ -83,7 +87,9 @@ async function measureCategory(kind: MaskKind, memoryBefore: number, { runs, onP
   }
   onProgress({ kind: 'done', task });
   const names = Object.keys(all[0] as CategorySeconds) as (keyof CategorySeconds)[];
-  const seconds = Object.fromEntries(names.map((name) => [name, median(all.map((of) => of[name]))])) as unknown as CategorySeconds;
+  const seconds = Object.fromEntries(
+    names.map((name) => [name, median(all.map((of) => of[name]))]),
+  ) as unknown as CategorySeconds;
   return { ...counts, seconds, peakGrowthBytes: memory.growth };
 }
 
@@ -101,7 +107,10 @@ interface WholeSetFigures {
 }
 
 /** Every map is drawn, counted in its category and in the whole set, and let go. */
-async function measureWholeSet(memoryBefore: number, { maps, onProgress, signal }: BenchOptions): Promise<WholeSetFigures> {
+async function measureWholeSet(
+  memoryBefore: number,
+  { maps, onProgress, signal }: BenchOptions,
+): Promise<WholeSetFigures> {
   const task = `metrics of ${maps} maps together`;
   const whole = new PixelMetrics();
   const memory = new MemoryPeak(memoryBefore);
@@ -160,10 +169,16 @@ function secondsOf(work: () => unknown): number {
   return (performance.now() - began) / 1000;
 }
 
-function reportOf(ellipses: CategoryFigures, specks: CategoryFigures, wholeSet: WholeSetFigures | undefined, { runs }: BenchOptions): BenchReport {
+function reportOf(
+  ellipses: CategoryFigures,
+  specks: CategoryFigures,
+  wholeSet: WholeSetFigures | undefined,
+  { runs }: BenchOptions,
+): BenchReport {
   const right = { align: 'right' as const };
   const row = (what: string, of: (figures: CategoryFigures) => string): string[] => [what, of(ellipses), of(specks)];
-  const timed = (what: string, name: keyof CategorySeconds): string[] => row(what, ({ seconds }) => seconds[name].toFixed(2));
+  const timed = (what: string, name: keyof CategorySeconds): string[] =>
+    row(what, ({ seconds }) => seconds[name].toFixed(2));
   const pixels = (count: number): string => `${(count / 1e6).toFixed(1)} M`;
   return {
     title: `Pixel metrics of ${CATEGORY_MAPS} maps of ${SIDE} x ${SIDE}, seconds, median of ${runs}; masks of ellipses, and of specks (many tiny regions)`,

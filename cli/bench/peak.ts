@@ -30,7 +30,10 @@ export interface MeasuredProduct extends ProductShape {
 }
 
 /** The large products of one image in a model, by shape; what is done for the class token alone is left out. */
-export function productShapes({ vision, embedDimension }: ClipSizes, { imageSize, eattnBlocks, attention }: ModelOptions): ProductShape[] {
+export function productShapes(
+  { vision, embedDimension }: ClipSizes,
+  { imageSize, eattnBlocks, attention }: ModelOptions,
+): ProductShape[] {
   const { width, layers, patchSize, heads } = vision;
   const patches = (imageSize / patchSize) ** 2;
   const tokens = patches + 1;
@@ -39,10 +42,24 @@ export function productShapes({ vision, embedDimension }: ClipSizes, { imageSize
   // The last block's original stream is needed for the class token only.
   const original = dual > 0 ? layers - 1 : layers;
   const joined = attention === '(q+k+v)^2';
-  const linear = (name: string, rows: number, inner: number, columns: number, count: number): ProductShape =>
-    ({ name, rows, inner, columns, count, heads: 1, transposed: false });
-  const perHead = (name: string, inner: number, columns: number, count: number, transposed: boolean): ProductShape =>
-    ({ name, rows: tokens, inner, columns, count, heads, transposed });
+  const linear = (name: string, rows: number, inner: number, columns: number, count: number): ProductShape => ({
+    name,
+    rows,
+    inner,
+    columns,
+    count,
+    heads: 1,
+    transposed: false,
+  });
+  const perHead = (name: string, inner: number, columns: number, count: number, transposed: boolean): ProductShape => ({
+    name,
+    rows: tokens,
+    inner,
+    columns,
+    count,
+    heads,
+    transposed,
+  });
   const shapes = [
     linear('patch embedding', patches, 3 * patchSize ** 2, width, 1),
     linear('queries, keys, values', tokens, width, 3 * width, layers),
@@ -73,14 +90,20 @@ export interface MeasureProductOptions {
  * plain `MatMul`, all heads in one call or one by one. Making the factors is not in it. A median, as are the times it is held
  * against: single runs of a few milliseconds may be a quarter faster than what the same machine does for seconds.
  */
-export async function measureProduct(shape: ProductShape, { asynchronous = false, seconds: atLeast = LEAST_SECONDS }: MeasureProductOptions = {}): Promise<MeasuredProduct> {
+export async function measureProduct(
+  shape: ProductShape,
+  { asynchronous = false, seconds: atLeast = LEAST_SECONDS }: MeasureProductOptions = {},
+): Promise<MeasuredProduct> {
   const { rows, inner, columns, heads, transposed } = shape;
   const right: [number, number] = transposed ? [columns, inner] : [inner, columns];
   const factors = Array.from({ length: heads }, (_, head): Factors => ({
     left: tf.randomUniform([rows, inner], -1, 1, 'float32', head),
     right: tf.randomUniform(right, -1, 1, 'float32', heads + head),
   }));
-  const together = heads === 1 ? undefined : { left: tf.stack(factors.map(({ left }) => left)), right: tf.stack(factors.map((factor) => factor.right)) };
+  const together =
+    heads === 1
+      ? undefined
+      : { left: tf.stack(factors.map(({ left }) => left)), right: tf.stack(factors.map((factor) => factor.right)) };
   try {
     const gflop = (heads * product(rows, inner, columns)) / 1e9;
     let best = { seconds: Infinity, way: '' };
@@ -105,7 +128,11 @@ interface Factors {
 /** Computes all products of a shape and lets go of all results but the last. */
 type Run = () => tf.Tensor;
 
-function waysOf(factors: readonly Factors[], together: Factors | undefined, transposed: boolean): [way: string, run: Run][] {
+function waysOf(
+  factors: readonly Factors[],
+  together: Factors | undefined,
+  transposed: boolean,
+): [way: string, run: Run][] {
   const matMul = ({ left, right }: Factors): tf.Tensor => tf.matMul(left, right, false, transposed);
   const plain = plainMatMul(transposed);
   const oneByOne = factors.length > 1 ? ', one head at a time' : '';

@@ -27,7 +27,9 @@ export function seededCrane({ sizes, imageSize, tokens = 'once' }: SeededCraneOp
   const tokenizer = ClipTokenizer.embedded();
   const words = { normalWords: tokenizer.encode(NORMAL_WORDS), anomalousWords: tokenizer.encode(ANOMALOUS_WORDS) };
   const { startToken, endToken } = tokenizer;
-  const tokenIds = [...new Set([0, startToken, endToken, ...words.normalWords, ...words.anomalousWords])].sort((a, b) => a - b);
+  const tokenIds = [...new Set([0, startToken, endToken, ...words.normalWords, ...words.anomalousWords])].sort(
+    (a, b) => a - b,
+  );
   const common = { embedDimension: sizes.embedDimension, activation: 'quick-gelu' as const, parameters: seededValues };
   const options = completeModelOptions({ imageSize }, sizes);
   const prompts = {
@@ -44,7 +46,12 @@ export function seededCrane({ sizes, imageSize, tokens = 'once' }: SeededCraneOp
   };
   return new CraneModel({
     options,
-    vision: new ClipVisionEncoder({ ...common, sizes: sizes.vision, eattnBlocks: options.eattnBlocks, attention: options.attention }),
+    vision: new ClipVisionEncoder({
+      ...common,
+      sizes: sizes.vision,
+      eattnBlocks: options.eattnBlocks,
+      attention: options.attention,
+    }),
     text: new ClipTextEncoder({ ...common, sizes: sizes.text, tokenIds }),
     prompts: tokens === 'all' ? new FullLengthPrompts(prompts) : new LearnablePrompts(prompts),
   });

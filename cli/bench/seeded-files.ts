@@ -102,9 +102,19 @@ export function writeSeededPrompts(file: string, { text }: ClipSizes): void {
   const normal = seededNormal('bench prompts');
   const { contextTokens, deepTokens, depth: paperDepth } = PROMPT_SIZES;
   const depth = Math.min(paperDepth, text.layers);
-  const rows = (count: number): Float32Array => Float32Array.from({ length: count * text.width }, () => SPREAD * normal());
+  const rows = (count: number): Float32Array =>
+    Float32Array.from({ length: count * text.width }, () => SPREAD * normal());
   const deep = Array.from({ length: depth - 1 }, () => rows(deepTokens));
-  writePromptCheckpoint(file, { contextNormal: rows(contextTokens), contextAnomalous: rows(contextTokens), deep, width: text.width, contextTokens, deepTokens, depth, metadata: {} });
+  writePromptCheckpoint(file, {
+    contextNormal: rows(contextTokens),
+    contextAnomalous: rows(contextTokens),
+    deep,
+    width: text.width,
+    contextTokens,
+    deepTokens,
+    depth,
+    metadata: {},
+  });
 }
 
 /** Draws pictures with edges, gradients and some noise, so that they compress about as photographs of things do. */
@@ -113,7 +123,11 @@ export async function drawPictures(folder: string, count: number, width: number,
     Array.from({ length: count }, async (_, index) => {
       const uniform = seededUniform(`picture ${index}`);
       const data = new Uint8Array(3 * width * height);
-      const [centreX, centreY, radius] = [(0.4 + 0.2 * uniform()) * width, (0.4 + 0.2 * uniform()) * height, 0.35 * Math.min(width, height)];
+      const [centreX, centreY, radius] = [
+        (0.4 + 0.2 * uniform()) * width,
+        (0.4 + 0.2 * uniform()) * height,
+        0.35 * Math.min(width, height),
+      ];
       for (let y = 0, at = 0; y < height; y++) {
         for (let x = 0; x < width; x++) {
           const inside = Math.hypot(x - centreX, y - centreY) < radius;
@@ -122,7 +136,9 @@ export async function drawPictures(folder: string, count: number, width: number,
         }
       }
       const file = path.join(folder, `picture-${index}.png`);
-      await sharp(data, { raw: { width, height, channels: 3 } }).png().toFile(file);
+      await sharp(data, { raw: { width, height, channels: 3 } })
+        .png()
+        .toFile(file);
       return file;
     }),
   );

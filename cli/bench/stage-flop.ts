@@ -42,7 +42,8 @@ export function stageFlop({ sizes, options, featureSets = 1 }: CountedCrane): St
   const refinement = (CORRELATIONS[options.attention] + 1) * each + all;
   // The class token asks all tokens, so that their keys and values are needed; the other queries are E-Attn's alone.
   const queries = WITH_QUERIES.includes(options.attention) ? all : product(1, width, width);
-  const lastAttention = dual === 0 ? plainAttention : queries + 2 * all + product(1, width, width) + 2 * product(1, width, tokens);
+  const lastAttention =
+    dual === 0 ? plainAttention : queries + 2 * all + product(1, width, width) + 2 * product(1, width, tokens);
   const mlp = (rows: number): number => 2 * product(rows, width, 4 * width);
 
   const perImage = {
@@ -51,7 +52,10 @@ export function stageFlop({ sizes, options, featureSets = 1 }: CountedCrane): St
     mlp: (layers - 1) * mlp(tokens) + mlp(dual === 0 ? tokens : 1),
     projection: featureSets * product(patches, width, embedDimension) + product(1, width, embedDimension),
     // Similarities of patches, what pooling gathers by them, the similarity of what it gives.
-    scoring: featureSets * product(patches, embedDimension, 2) + (options.pooling ? product(1, patches, embedDimension) : 0) + product(1, embedDimension, 2),
+    scoring:
+      featureSets * product(patches, embedDimension, 2) +
+      (options.pooling ? product(1, patches, embedDimension) : 0) +
+      product(1, embedDimension, 2),
   };
   return {
     perImage,

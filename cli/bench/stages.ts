@@ -21,12 +21,32 @@ import { median } from './part';
  * the picture's size, the overlay and its file; `other` what is left from file to file.
  */
 export const STAGES = [
-  'decode', 'resize', 'patchEmbedding', 'attention', 'mlp', 'projection', 'text', 'scoring', 'gaussian', 'modelOther', 'heatmap', 'other',
+  'decode',
+  'resize',
+  'patchEmbedding',
+  'attention',
+  'mlp',
+  'projection',
+  'text',
+  'scoring',
+  'gaussian',
+  'modelOther',
+  'heatmap',
+  'other',
 ] as const;
 export type Stage = (typeof STAGES)[number];
 
 /** Those between a network input and its map and score. */
-export const MODEL_STAGES = ['patchEmbedding', 'attention', 'mlp', 'projection', 'text', 'scoring', 'gaussian', 'modelOther'] as const satisfies readonly Stage[];
+export const MODEL_STAGES = [
+  'patchEmbedding',
+  'attention',
+  'mlp',
+  'projection',
+  'text',
+  'scoring',
+  'gaussian',
+  'modelOther',
+] as const satisfies readonly Stage[];
 
 export type StageSeconds = Readonly<Record<Stage, number>>;
 
@@ -73,7 +93,10 @@ export class StageClock {
   /** Seconds since the last call, or since the clock was made, by stage. */
   lap(): StageSeconds {
     this.settle();
-    const seconds = Object.fromEntries(STAGES.map((stage) => [stage, (this.totals.get(stage) ?? 0) / 1000])) as Record<Stage, number>;
+    const seconds = Object.fromEntries(STAGES.map((stage) => [stage, (this.totals.get(stage) ?? 0) / 1000])) as Record<
+      Stage,
+      number
+    >;
     this.totals.clear();
     return seconds;
   }
@@ -81,7 +104,11 @@ export class StageClock {
   /** A stage stays itself whatever it calls, but blocks have an MLP, the model has stages, and waiting has none. */
   private innermost(stage: Stage): Stage {
     const around = this.computing.at(-1);
-    const isOpen = around === undefined || around === 'modelOther' || (around === 'attention' && stage === 'mlp') || (around === 'decode' && stage === 'resize');
+    const isOpen =
+      around === undefined ||
+      around === 'modelOther' ||
+      (around === 'attention' && stage === 'mlp') ||
+      (around === 'decode' && stage === 'resize');
     return isOpen ? stage : around;
   }
 
@@ -107,7 +134,10 @@ export interface Lap {
 export function typicalStages(laps: readonly Lap[]): StageSeconds {
   const medians = STAGES.map((stage) => median(laps.map(({ stages }) => stages[stage])));
   const proportion = median(laps.map(({ whole }) => whole)) / medians.reduce((sum, seconds) => sum + seconds, 0);
-  return Object.fromEntries(STAGES.map((stage, index) => [stage, (medians[index] as number) * proportion])) as Record<Stage, number>;
+  return Object.fromEntries(STAGES.map((stage, index) => [stage, (medians[index] as number) * proportion])) as Record<
+    Stage,
+    number
+  >;
 }
 
 /** A thing with functions: a class's prototype, or a module. */
@@ -125,14 +155,22 @@ interface Hook {
 const HOOKS: readonly Hook[] = [
   { of: Crane.prototype, stages: { prepare: 'decode', detection: 'heatmap' } },
   { of: preprocessing, stages: { preprocessImage: 'resize' } },
-  { of: CraneModel.prototype, stages: { encodePrompts: 'text', score: 'scoring', smooth: 'gaussian' }, rest: 'modelOther' },
+  {
+    of: CraneModel.prototype,
+    stages: { encodePrompts: 'text', score: 'scoring', smooth: 'gaussian' },
+    rest: 'modelOther',
+  },
   { of: PatchEmbedding.prototype, stages: {}, rest: 'patchEmbedding' },
   { of: ClipVisionEncoder.prototype, stages: { project: 'projection' } },
-  ...[ResidualBlock, DualPathBlock, BranchingBlock].map((block) => ({ of: block.prototype, stages: { feedForward: 'mlp' }, rest: 'attention' }) as const),
+  ...[ResidualBlock, DualPathBlock, BranchingBlock].map(
+    (block) => ({ of: block.prototype, stages: { feedForward: 'mlp' }, rest: 'attention' }) as const,
+  ),
   { of: Mlp.prototype, stages: {}, rest: 'mlp' },
   { of: LearnablePrompts.prototype, stages: {}, rest: 'text' },
   { of: ClipTextEncoder.prototype, stages: {}, rest: 'text' },
-  ...[MapFusion, ScorePooling, Similarity].map((layer) => ({ of: layer.prototype, stages: {}, rest: 'scoring' }) as const),
+  ...[MapFusion, ScorePooling, Similarity].map(
+    (layer) => ({ of: layer.prototype, stages: {}, rest: 'scoring' }) as const,
+  ),
   { of: GaussianFilter.prototype, stages: {}, rest: 'gaussian' },
 ];
 

@@ -63,7 +63,10 @@ const TOKENS = ['all', 'needed', 'once'] as const;
 type StepSeconds = Readonly<Record<(typeof TOKENS)[number], number>>;
 
 /** Steps of each kind in turns, so that all see the same load. */
-async function measureSteps({ sizes, imageSize }: Shapes, { runs, onProgress, signal }: BenchOptions): Promise<StepSeconds> {
+async function measureSteps(
+  { sizes, imageSize }: Shapes,
+  { runs, onProgress, signal }: BenchOptions,
+): Promise<StepSeconds> {
   const models = TOKENS.map((tokens) => seededCrane({ sizes: withoutVision(sizes), imageSize, tokens }));
   const trainers = models.map((model) => new PromptTrainer(model, { batchSize: BATCH_SIZE }));
   const batch = randomBatch(imageSize / sizes.vision.patchSize, sizes.embedDimension);
@@ -82,7 +85,9 @@ async function measureSteps({ sizes, imageSize }: Shapes, { runs, onProgress, si
       }
     }
     onProgress({ kind: 'done', task: 'steps' });
-    return Object.fromEntries(TOKENS.map((tokens, index) => [tokens, median(seconds[index] as number[])])) as StepSeconds;
+    return Object.fromEntries(
+      TOKENS.map((tokens, index) => [tokens, median(seconds[index] as number[])]),
+    ) as StepSeconds;
   } finally {
     disposeBatch(batch);
     trainers.forEach((trainer) => trainer.dispose());
@@ -99,14 +104,23 @@ interface ImageSeconds {
   readonly bytes: number;
 }
 
-async function measureImages({ sizes, imageSize }: Shapes, { runs, onProgress, signal }: BenchOptions): Promise<ImageSeconds> {
+async function measureImages(
+  { sizes, imageSize }: Shapes,
+  { runs, onProgress, signal }: BenchOptions,
+): Promise<ImageSeconds> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-bench-'));
   const model = seededCrane({ sizes: withoutText(sizes), imageSize });
   try {
     const samples = await drawSamples(folder, imageSize);
     const backend = await prepareBackend('auto');
     const cache = { backbone: 'seeded', spatial: null, backend, folder: path.join(folder, 'cache') };
-    const options: EncodeOptions = { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest', residentBytes: 0, onProgress, signal };
+    const options: EncodeOptions = {
+      preprocessing: CLIP_PREPROCESSING,
+      interpolation: 'nearest',
+      residentBytes: 0,
+      onProgress,
+      signal,
+    };
     // Fills the cache, and is the warm-up.
     const store = await FeatureStore.encode(model, samples, { ...options, cache });
     const encode = (await secondsOf(() => FeatureStore.encode(model, samples, options))) / IMAGES;
@@ -132,7 +146,10 @@ interface MemoryUse {
   readonly tensors: readonly number[];
 }
 
-async function measureMemory({ sizes, imageSize, memorySteps }: Shapes, { onProgress, signal }: BenchOptions): Promise<MemoryUse> {
+async function measureMemory(
+  { sizes, imageSize, memorySteps }: Shapes,
+  { onProgress, signal }: BenchOptions,
+): Promise<MemoryUse> {
   const model = seededCrane({ sizes: withoutVision(sizes), imageSize });
   const trainer = new PromptTrainer(model, { batchSize: BATCH_SIZE });
   const total = memorySteps[1];
@@ -161,8 +178,14 @@ async function measureMemory({ sizes, imageSize, memorySteps }: Shapes, { onProg
   }
 }
 
-const withoutVision = (sizes: ClipSizes): ClipSizes => ({ ...sizes, vision: { ...sizes.vision, layers: 1, width: 64, heads: 1 } });
-const withoutText = (sizes: ClipSizes): ClipSizes => ({ ...sizes, text: { ...sizes.text, layers: 1, width: 64, heads: 1 } });
+const withoutVision = (sizes: ClipSizes): ClipSizes => ({
+  ...sizes,
+  vision: { ...sizes.vision, layers: 1, width: 64, heads: 1 },
+});
+const withoutText = (sizes: ClipSizes): ClipSizes => ({
+  ...sizes,
+  text: { ...sizes.text, layers: 1, width: 64, heads: 1 },
+});
 
 /** What nobody refers to any more is no memory in use. */
 function collectGarbage(): void {
@@ -183,7 +206,10 @@ function randomBatch(side: number, width: number): TrainingBatch {
     global: tf.tidy(() => normalise(tf.randomNormal<tf.Rank.R2>([images, width], 0, 1, 'float32', 1))),
     patches: [tf.tidy(() => normalise(tf.randomNormal<tf.Rank.R3>([images, side * side, width], 0, 1, 'float32', 2)))],
     masks: tf.randomUniform<tf.Rank.R3>([images, side, side], 0, 1, 'float32', 3),
-    labels: tf.tensor1d(Array.from({ length: images }, (_, image) => image % 2), 'int32'),
+    labels: tf.tensor1d(
+      Array.from({ length: images }, (_, image) => image % 2),
+      'int32',
+    ),
   };
 }
 
@@ -195,7 +221,9 @@ async function drawSamples(folder: string, imageSize: number): Promise<Sample[]>
       const uniform = seededUniform(index);
       const imagePath = path.join(folder, `${index}.jpg`);
       const data = Uint8Array.from({ length: 3 * width * height }, () => Math.floor(256 * uniform()));
-      await sharp(data, { raw: { width, height, channels: 3 } }).jpeg().toFile(imagePath);
+      await sharp(data, { raw: { width, height, channels: 3 } })
+        .jpeg()
+        .toFile(imagePath);
       return { imagePath, maskPath: null, hasMask: false, category: 'noise', defect: 'good', anomalous: false };
     }),
   );
@@ -211,7 +239,10 @@ function sizeOf(folder: string): number {
 function reportOf(shapes: Shapes, steps: StepSeconds, images: ImageSeconds, memory: MemoryUse): BenchReport {
   const right = { align: 'right' as const };
   // What an image costs in an epoch: its part of a step, and its features.
-  const epoch = { without: images.encode + steps.needed / BATCH_SIZE, cached: images.cached + steps.needed / BATCH_SIZE };
+  const epoch = {
+    without: images.encode + steps.needed / BATCH_SIZE,
+    cached: images.cached + steps.needed / BATCH_SIZE,
+  };
   const growth = (values: readonly number[]): number => (values[1] as number) / (values[0] as number) - 1;
   const seconds = (value: number): string => value.toPrecision(3);
   const ratio = (value: number): string => value.toFixed(3);
@@ -223,17 +254,33 @@ function reportOf(shapes: Shapes, steps: StepSeconds, images: ImageSeconds, memo
     rows: [
       row('step, all 77 tokens', seconds(steps.all), '1'),
       row('step, needed tokens', seconds(steps.needed), ratio(steps.needed / steps.all)),
-      row('step, needed tokens, what is common once (--no-round-gradients)', seconds(steps.once), ratio(steps.once / steps.all)),
+      row(
+        'step, needed tokens, what is common once (--no-round-gradients)',
+        seconds(steps.once),
+        ratio(steps.once / steps.all),
+      ),
       null,
       row('image, encoded', seconds(images.encode), '1'),
-      row(`image, from the cache (${formatBytes(images.bytes)})`, seconds(images.cached), ratio(images.cached / images.encode)),
+      row(
+        `image, from the cache (${formatBytes(images.bytes)})`,
+        seconds(images.cached),
+        ratio(images.cached / images.encode),
+      ),
       null,
       row('image in an epoch without the cache', seconds(epoch.without), '1'),
       row('image in an epoch with it', seconds(epoch.cached), ratio(epoch.cached / epoch.without)),
       null,
       row(`memory of the process at step ${shapes.memorySteps[0]}`, formatBytes(memory.resident[0] as number)),
-      row(`memory of the process at step ${shapes.memorySteps[1]}`, formatBytes(memory.resident[1] as number), percent(growth(memory.resident))),
-      row(`memory of tensors at step ${shapes.memorySteps[1]}`, formatBytes(memory.tensors[1] as number), percent(growth(memory.tensors))),
+      row(
+        `memory of the process at step ${shapes.memorySteps[1]}`,
+        formatBytes(memory.resident[1] as number),
+        percent(growth(memory.resident)),
+      ),
+      row(
+        `memory of tensors at step ${shapes.memorySteps[1]}`,
+        formatBytes(memory.tensors[1] as number),
+        percent(growth(memory.tensors)),
+      ),
     ],
     figures: {
       shapes: shapes.name,

@@ -9,14 +9,20 @@ export function adviceOn(examination: Examination): string[] {
   if (backend.nativeFailure !== null) advice.push(setup?.advice ?? backend.nativeFailure);
   const native = backends.find(({ name }) => name === 'tensorflow');
   if (nvidiaDriver !== null && native?.gpu !== true && native?.state !== 'wrong numbers') {
-    advice.push('GPU: an NVIDIA driver is loaded, but TensorFlow does not use it. Run `node setup/setup.js --retry` to set up its CUDA build.');
+    advice.push(
+      'GPU: an NVIDIA driver is loaded, but TensorFlow does not use it. Run `node setup/setup.js --retry` to set up its CUDA build.',
+    );
   }
   if (!backend.gpu && backends.some(({ name, state, gpu }) => name === 'webgpu' && state === 'ready' && gpu)) {
-    advice.push('GPU: `--backend webgpu` would compute on it. Compare both with `crane bench --backend webgpu` and `crane bench`; `auto` takes native TensorFlow.');
+    advice.push(
+      'GPU: `--backend webgpu` would compute on it. Compare both with `crane bench --backend webgpu` and `crane bench`; `auto` takes native TensorFlow.',
+    );
   }
   const backbones = weights.files.filter((file) => file.kind === 'backbone');
   if (backbones.length > 0 && backbones.every((file) => !file.present)) {
-    advice.push('Weights: none of the published backbones is here; the embedded nano works without. Fetch one with `crane weights fetch NAME`.');
+    advice.push(
+      'Weights: none of the published backbones is here; the embedded nano works without. Fetch one with `crane weights fetch NAME`.',
+    );
   }
   return advice;
 }
@@ -26,13 +32,19 @@ export function describe(examination: Examination, advice: readonly string[]): s
   const { backend, backends, setup, cpu, nvidiaDriver, memory, versions, platform, cache, weights } = examination;
   const rows: [title: string, text: string][] = [
     ['Backend', `${backend.name}: ${backend.reason}`],
-    ['TensorFlow', backend.tensorflowVersion === null ? 'not in use' : `${backend.tensorflowVersion}${sourceOf(setup)}`],
+    [
+      'TensorFlow',
+      backend.tensorflowVersion === null ? 'not in use' : `${backend.tensorflowVersion}${sourceOf(setup)}`,
+    ],
     ...(backend.kernels === null ? [] : [['Kernels', describeKernels(backend.kernels)] satisfies [string, string]]),
     ['Threads', `${backend.threads} of ${cpu.cores} ${cpu.cores === 1 ? 'core' : 'cores'}`],
     ['CPU', `${cpu.model}${cpu.features === null ? '' : `; ${cpu.features.join(' ')}`}`],
     ['GPU', describeGpu(backend, nvidiaDriver)],
     ['Memory', `${formatBytes(memory.available)} of ${formatBytes(memory.total)} available`],
-    ['Versions', `crane-tfjs ${versions['crane-tfjs']}, Node ${versions.node}, tfjs ${versions.tfjs}, sharp ${versions.sharp} (libvips ${versions.libvips})`],
+    [
+      'Versions',
+      `crane-tfjs ${versions['crane-tfjs']}, Node ${versions.node}, tfjs ${versions.tfjs}, sharp ${versions.sharp} (libvips ${versions.libvips})`,
+    ],
     ['System', platform],
     ['Cache', `${cache.folder}${cache.exists ? ` (${formatBytes(cache.bytes)})` : ' (not made yet)'}`],
     ['Weights', `in ${weights.folder}`],
@@ -63,7 +75,9 @@ function sourceOf(setup: Examination['setup']): string {
 }
 
 function describeKernels(kernels: NonNullable<Examination['backend']['kernels']>): string {
-  return kernels.own ? `own attention and MLP kernels, ${kernels.instructions}` : `plain TensorFlow operations, about half as fast: ${kernels.reason}`;
+  return kernels.own
+    ? `own attention and MLP kernels, ${kernels.instructions}`
+    : `plain TensorFlow operations, about half as fast: ${kernels.reason}`;
 }
 
 function describeGpu({ device, gpu }: Examination['backend'], driver: Examination['nvidiaDriver']): string {
@@ -77,7 +91,10 @@ function describeGpu({ device, gpu }: Examination['backend'], driver: Examinatio
 function backendLines(backends: Examination['backends']): string[] {
   const nameWidth = Math.max(...backends.map(({ name }) => name.length));
   const stateWidth = Math.max(...backends.map(({ state }) => state.length));
-  return backends.map(({ name, state, automatic, detail }) => `${automatic ? '*' : ' '} ${name.padEnd(nameWidth)}  ${state.padEnd(stateWidth)}  ${detail}${automatic ? ' (auto takes this one)' : ''}`);
+  return backends.map(
+    ({ name, state, automatic, detail }) =>
+      `${automatic ? '*' : ' '} ${name.padEnd(nameWidth)}  ${state.padEnd(stateWidth)}  ${detail}${automatic ? ' (auto takes this one)' : ''}`,
+  );
 }
 
 /** Backbones one by one, the many published prompts counted. */
@@ -87,7 +104,9 @@ function weightLines(files: readonly WeightsPresence[]): string[] {
   const width = Math.max(0, ...backbones.map((file) => file.name.length));
   const present = prompts.filter((file) => file.present).map((file) => file.name);
   return [
-    ...backbones.map((file) => `${file.name.padEnd(width)}  ${file.present ? 'present' : `missing  ${file.bytes === null ? '' : formatBytes(file.bytes)}`}`.trimEnd()),
+    ...backbones.map((file) =>
+      `${file.name.padEnd(width)}  ${file.present ? 'present' : `missing  ${file.bytes === null ? '' : formatBytes(file.bytes)}`}`.trimEnd(),
+    ),
     `prompts: ${present.length} of ${prompts.length} published ones${present.length === 0 ? '' : ` (${present.join(', ')})`}`,
   ];
 }

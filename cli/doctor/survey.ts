@@ -21,8 +21,10 @@ export async function surveyBackends(verbose: boolean): Promise<BackendPresence[
     if (name === 'auto') continue;
     const found = await prepared(name, verbose);
     const of = { name, automatic: name === automatic.name };
-    if (found instanceof BackendError) presences.push({ ...of, state: 'not available', detail: found.message, gpu: false });
-    else if (found.name !== name) presences.push({ ...of, state: 'wrong numbers', detail: found.warning ?? '', gpu: false });
+    if (found instanceof BackendError)
+      presences.push({ ...of, state: 'not available', detail: found.message, gpu: false });
+    else if (found.name !== name)
+      presences.push({ ...of, state: 'wrong numbers', detail: found.warning ?? '', gpu: false });
     else presences.push({ ...of, state: 'ready', detail: detailOf(found), gpu: found.gpu });
   }
   return presences;
@@ -38,13 +40,20 @@ async function prepared(name: BackendName, verbose: boolean): Promise<BackendInf
 }
 
 function detailOf({ name, tensorflowVersion, device, selfCheck, threads, simd, warning }: BackendInfo): string {
-  const check = selfCheck === null ? [] : [`self-check passed (largest difference ${selfCheck.largestDifference.toPrecision(2)})`];
+  const check =
+    selfCheck === null ? [] : [`self-check passed (largest difference ${selfCheck.largestDifference.toPrecision(2)})`];
   const threaded = `${threads} ${threads === 1 ? 'thread' : 'threads'}`;
   switch (name) {
     case 'tensorflow':
-      return [`TensorFlow ${tensorflowVersion}`, ...(device === null ? [`on the processor, ${threaded}`] : [`on ${device}`]), ...check].join(', ');
+      return [
+        `TensorFlow ${tensorflowVersion}`,
+        ...(device === null ? [`on the processor, ${threaded}`] : [`on ${device}`]),
+        ...check,
+      ].join(', ');
     case 'webgpu':
-      return [`on ${device}`, ...(warning === null ? [] : ['a processor that plays the GPU, slow']), ...check].join(', ');
+      return [`on ${device}`, ...(warning === null ? [] : ['a processor that plays the GPU, slow']), ...check].join(
+        ', ',
+      );
     case 'wasm':
       return `on the processor, ${threaded}${simd === true ? ', with vector instructions' : ''}`;
     case 'cpu':

@@ -41,7 +41,11 @@ export async function unpack(archive: string, folder: string, options: UnpackOpt
   try {
     const entries = entriesOf(file);
     const places = entries.map((entry) => placeOf(entry, archive, folder));
-    checkRoom(entries.reduce((sum, { size }) => sum + size, 0), archive, folder);
+    checkRoom(
+      entries.reduce((sum, { size }) => sum + size, 0),
+      archive,
+      folder,
+    );
     const task = `unpack ${path.basename(archive)}`;
     onProgress?.({ kind: 'start', task, total: entries.length, unit: 'steps' });
     let files = 0;
@@ -70,7 +74,11 @@ function entriesOf(file: RandomAccessFile): Entry[] {
   if (beginning.toString('latin1', 257, 262) === 'ustar') {
     return [...tarEntries(file)].map((entry) => ({ ...entry, pieces: () => piecesOf(file, entry.start, entry.size) }));
   }
-  throw new DatasetError('dataset/archive', `${file.path} is neither a zip nor a tar archive: it begins with ${JSON.stringify(beginning.toString('latin1', 0, 16))}. The address may give a page instead of the file; look at it in a browser.`, { path: file.path });
+  throw new DatasetError(
+    'dataset/archive',
+    `${file.path} is neither a zip nor a tar archive: it begins with ${JSON.stringify(beginning.toString('latin1', 0, 16))}. The address may give a page instead of the file; look at it in a browser.`,
+    { path: file.path },
+  );
 }
 
 function zipEntries(archive: ZipArchive): Entry[] {
@@ -89,8 +97,13 @@ function* piecesOf(file: RandomAccessFile, start: number, size: number): Generat
 /** Where an entry goes; undefined for what macOS adds, which no set needs. */
 function placeOf({ name, kind }: Entry, archive: string, folder: string): string | undefined {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-  if (/[\\\0]|^[/]|^[A-Za-z]:/.test(name) || parts.includes('..')) throw unsafe(archive, `its entry ${JSON.stringify(name)} points outside of the archive`);
-  if (kind === 'link' || kind === 'other') throw unsafe(archive, `its entry ${JSON.stringify(name)} is ${kind === 'link' ? 'a link' : 'neither a file nor a folder'}`);
+  if (/[\\\0]|^[/]|^[A-Za-z]:/.test(name) || parts.includes('..'))
+    throw unsafe(archive, `its entry ${JSON.stringify(name)} points outside of the archive`);
+  if (kind === 'link' || kind === 'other')
+    throw unsafe(
+      archive,
+      `its entry ${JSON.stringify(name)} is ${kind === 'link' ? 'a link' : 'neither a file nor a folder'}`,
+    );
   if (parts[0] === '__MACOSX' || parts.at(-1)?.startsWith('._') || parts.length === 0) return undefined;
   return path.join(folder, ...parts);
 }
@@ -104,7 +117,7 @@ function write({ kind, pieces }: Entry, place: string): void {
   const descriptor = fs.openSync(place, 'wx');
   try {
     for (const piece of pieces()) {
-      for (let at = 0; at < piece.byteLength; ) at += fs.writeSync(descriptor, piece, at);
+      for (let at = 0; at < piece.byteLength;) at += fs.writeSync(descriptor, piece, at);
     }
   } finally {
     fs.closeSync(descriptor);
@@ -115,11 +128,19 @@ function checkRoom(needed: number, archive: string, folder: string): void {
   makeFolderSync(folder);
   const { bavail, bsize } = fs.statfsSync(folder);
   if (bavail * bsize >= needed) return;
-  throw new DatasetError('dataset/disk-full', `no room to unpack ${path.basename(archive)}: it takes ${needed} bytes, ${bavail * bsize} are free in ${folder}. Make room, or choose another folder with CRANE_DATA.`, { folder, needed, free: bavail * bsize });
+  throw new DatasetError(
+    'dataset/disk-full',
+    `no room to unpack ${path.basename(archive)}: it takes ${needed} bytes, ${bavail * bsize} are free in ${folder}. Make room, or choose another folder with CRANE_DATA.`,
+    { folder, needed, free: bavail * bsize },
+  );
 }
 
 function unsafe(archive: string, reason: string): DatasetError {
-  return new DatasetError('dataset/archive-unsafe', `${archive} is not unpacked: ${reason}. No set needs that; get the file from the official address.`, { path: archive });
+  return new DatasetError(
+    'dataset/archive-unsafe',
+    `${archive} is not unpacked: ${reason}. No set needs that; get the file from the official address.`,
+    { path: archive },
+  );
 }
 
 /** Failures of the archive and of the disk, as errors about the set. */
@@ -127,9 +148,19 @@ function explained(error: unknown, archive: string, folder: string): unknown {
   if (error instanceof DatasetError) return error;
   if (error instanceof CraneError) {
     const code = error.code === 'weights/unsafe' ? 'dataset/archive-unsafe' : 'dataset/archive';
-    return new DatasetError(code, `${error.message}. Delete it and fetch it again.`, { path: archive, reason: error.code }, { cause: error });
+    return new DatasetError(
+      code,
+      `${error.message}. Delete it and fetch it again.`,
+      { path: archive, reason: error.code },
+      { cause: error },
+    );
   }
   const { code } = error as NodeJS.ErrnoException;
   if (code === undefined) return error;
-  return new DatasetError('dataset/unpack', `${archive} cannot be unpacked to ${folder} (${code}). Check the space left and the rights on the folder.`, { path: archive, folder, code }, { cause: error });
+  return new DatasetError(
+    'dataset/unpack',
+    `${archive} cannot be unpacked to ${folder} (${code}). Check the space left and the rights on the folder.`,
+    { path: archive, folder, code },
+    { cause: error },
+  );
 }

@@ -13,14 +13,40 @@ export function printDryRun(survey: Survey): void {
   const { name, root, layout, reading, candidates, leftOut, problems } = survey;
   print(`${name}: ${root}`);
   print(`Read by the layout ${layout}; no picture was opened.\n`);
-  print(formatTable(
-    [{ title: 'layouts that fit' }, { title: 'files explained', align: 'right' }, { title: 'less what it misses', align: 'right' }, { title: 'in' }],
-    candidates.map((candidate) => [candidate.layout.name, String(candidate.explains), String(candidate.score), candidate.root]),
-  ));
+  print(
+    formatTable(
+      [
+        { title: 'layouts that fit' },
+        { title: 'files explained', align: 'right' },
+        { title: 'less what it misses', align: 'right' },
+        { title: 'in' },
+      ],
+      candidates.map((candidate) => [
+        candidate.layout.name,
+        String(candidate.explains),
+        String(candidate.score),
+        candidate.root,
+      ]),
+    ),
+  );
   print('');
-  print(formatTable([{ title: 'images' }, { title: 'number', align: 'right' }, { title: 'category' }, { title: 'read as' }, { title: 'masks or labels' }], groupsOf(survey)));
+  print(
+    formatTable(
+      [
+        { title: 'images' },
+        { title: 'number', align: 'right' },
+        { title: 'category' },
+        { title: 'read as' },
+        { title: 'masks or labels' },
+      ],
+      groupsOf(survey),
+    ),
+  );
   const others = reading.others?.length ?? 0;
-  if (others > 0) print(`\nKnown, and not scored: ${others} ${others === 1 ? 'file' : 'files'}, such as ${pathInSet(root, reading.others?.[0] ?? '')}`);
+  if (others > 0)
+    print(
+      `\nKnown, and not scored: ${others} ${others === 1 ? 'file' : 'files'}, such as ${pathInSet(root, reading.others?.[0] ?? '')}`,
+    );
   print(`\nNot part of it: ${leftOut.length} ${leftOut.length === 1 ? 'file' : 'files'}`);
   leftOut.slice(0, shownFiles).forEach(({ path: file }) => print(`  ${path.relative(survey.folder, file)}`));
   if (leftOut.length > shownFiles) print(`  and ${leftOut.length - shownFiles} more; --json lists all`);
@@ -34,9 +60,24 @@ export function printDryRun(survey: Survey): void {
 /** The same for programs, with every file. */
 export function dryRunJson({ name, folder, root, layout, reading, candidates, leftOut, problems }: Survey): object {
   return {
-    name, folder, root, layout,
-    layouts: candidates.map((candidate) => ({ name: candidate.layout.name, root: candidate.root, explains: candidate.explains, score: candidate.score })),
-    images: reading.categories.flatMap(({ samples }) => samples).map((sample) => ({ path: sample.imagePath, category: sample.category, readAs: readAs(sample, reading), masks: masksOf(sample) })),
+    name,
+    folder,
+    root,
+    layout,
+    layouts: candidates.map((candidate) => ({
+      name: candidate.layout.name,
+      root: candidate.root,
+      explains: candidate.explains,
+      score: candidate.score,
+    })),
+    images: reading.categories
+      .flatMap(({ samples }) => samples)
+      .map((sample) => ({
+        path: sample.imagePath,
+        category: sample.category,
+        readAs: readAs(sample, reading),
+        masks: masksOf(sample),
+      })),
     others: reading.others ?? [],
     leftOut: leftOut.map(({ path: file }) => file),
     problems: [...problems, ...reading.problems],
@@ -44,7 +85,8 @@ export function dryRunJson({ name, folder, root, layout, reading, candidates, le
 }
 
 function readAs({ anomalous, defect, hasMask }: Sample, { labelledByMasks, derive }: Survey['reading']): string {
-  if (anomalous && hasMask && (labelledByMasks === true || derive !== undefined)) return `${defect}, if its mask marks any pixel`;
+  if (anomalous && hasMask && (labelledByMasks === true || derive !== undefined))
+    return `${defect}, if its mask marks any pixel`;
   return anomalous ? `anomalous: ${defect}` : 'normal';
 }
 
@@ -66,5 +108,7 @@ function groupsOf({ root, layout, reading }: Survey): string[][] {
     group.count++;
     groups.set(key, group);
   }
-  return [...groups.values()].map(({ cells: [folder, category, what, where], count }) => [folder, String(count), category, what, where] as string[]);
+  return [...groups.values()].map(
+    ({ cells: [folder, category, what, where], count }) => [folder, String(count), category, what, where] as string[],
+  );
 }

@@ -22,27 +22,71 @@ interface Found {
 export const listCommand: CommandModule<object, JsonOption> = {
   command: 'list',
   describe: 'All registered sets: counts expected and found, licence, address, how to get it',
-  builder: (yargs) => withExamples(withJson(yargs), [['what is known, and what is here', 'crane datasets list'], ['sets in another folder', 'CRANE_DATA=/mnt/sets crane datasets list']]),
+  builder: (yargs) =>
+    withExamples(withJson(yargs), [
+      ['what is known, and what is here', 'crane datasets list'],
+      ['sets in another folder', 'CRANE_DATA=/mnt/sets crane datasets list'],
+    ]),
   handler: async ({ json }) => {
     const data = dataFolder();
     const onProgress = createProgressReporter(process.stderr, { json });
     const entries: { entry: RegisteredDataset; found: Found | null }[] = [];
     for (const entry of registeredDatasets) entries.push({ entry, found: await lookAt(entry, data, onProgress) });
-    if (json) return printJson({ dataFolder: data, datasets: entries.map(({ entry, found }) => ({ ...entry, get: howToGet(entry), folder: found?.folder ?? null, found })) }, 2);
+    if (json)
+      return printJson(
+        {
+          dataFolder: data,
+          datasets: entries.map(({ entry, found }) => ({
+            ...entry,
+            get: howToGet(entry),
+            folder: found?.folder ?? null,
+            found,
+          })),
+        },
+        2,
+      );
     print(`Data folder: ${data}\n`);
-    print(formatTable(
-      [{ title: 'name' }, { title: 'set' }, { title: 'categories', align: 'right' }, { title: 'expected', align: 'right' }, { title: 'found', align: 'right' }, { title: 'masks' }],
-      entries.map(({ entry, found }) => [
-        entry.name, entry.title, String(entry.categories.length || ''), expectedText(entry.expected),
-        found === null ? '-' : found.counts === null ? '?' : countsText(found.counts), entry.hasMasks ? 'yes' : 'no',
-      ]),
-    ));
-    print('\nexpected, found: normal / anomalous images of the test split;\n~ as commonly quoted, not counted; - not here; ? cannot be read\n');
-    print(formatTable([{ title: 'name' }, { title: 'how to get it' }, { title: 'licence' }], entries.map(({ entry }) => [entry.name, howToGet(entry).replace(/^crane datasets (\w+).*/, '$1'), entry.licence])));
-    print('\nfetch: crane datasets fetch NAME --accept-license\nsynthesize: crane datasets synthesize; by hand: from the address, unpacked into a folder NAME of the data folder');
+    print(
+      formatTable(
+        [
+          { title: 'name' },
+          { title: 'set' },
+          { title: 'categories', align: 'right' },
+          { title: 'expected', align: 'right' },
+          { title: 'found', align: 'right' },
+          { title: 'masks' },
+        ],
+        entries.map(({ entry, found }) => [
+          entry.name,
+          entry.title,
+          String(entry.categories.length || ''),
+          expectedText(entry.expected),
+          found === null ? '-' : found.counts === null ? '?' : countsText(found.counts),
+          entry.hasMasks ? 'yes' : 'no',
+        ]),
+      ),
+    );
+    print(
+      '\nexpected, found: normal / anomalous images of the test split;\n~ as commonly quoted, not counted; - not here; ? cannot be read\n',
+    );
+    print(
+      formatTable(
+        [{ title: 'name' }, { title: 'how to get it' }, { title: 'licence' }],
+        entries.map(({ entry }) => [
+          entry.name,
+          howToGet(entry).replace(/^crane datasets (\w+).*/, '$1'),
+          entry.licence,
+        ]),
+      ),
+    );
+    print(
+      '\nfetch: crane datasets fetch NAME --accept-license\nsynthesize: crane datasets synthesize; by hand: from the address, unpacked into a folder NAME of the data folder',
+    );
     print('\nOfficial addresses:');
     entries.forEach(({ entry }) => print(`  ${entry.name.padEnd(20)}${entry.source}`));
-    const troubles = entries.flatMap(({ entry, found }) => (found?.trouble == null ? [] : [`  ${entry.name.padEnd(20)}${found.trouble}`]));
+    const troubles = entries.flatMap(({ entry, found }) =>
+      found?.trouble == null ? [] : [`  ${entry.name.padEnd(20)}${found.trouble}`],
+    );
     if (troubles.length > 0) print(`\nWorth knowing:\n${troubles.join('\n')}`);
   },
 };
@@ -51,9 +95,18 @@ async function lookAt(entry: RegisteredDataset, data: string, onProgress: OnProg
   const folder = findDatasetFolder(entry, data);
   if (folder === undefined) return null;
   try {
-    const { layout, categories, problems } = await openDataset(entry.name, { dataFolder: data, allowIncomplete: true, onProgress });
+    const { layout, categories, problems } = await openDataset(entry.name, {
+      dataFolder: data,
+      allowIncomplete: true,
+      onProgress,
+    });
     const more = problems.length > 1 ? `; ${problems.length - 1} more: crane datasets check ${entry.name}` : '';
-    return { folder, layout, counts: countSamples(categories), trouble: problems[0] === undefined ? null : `${problems[0].message}${more}` };
+    return {
+      folder,
+      layout,
+      counts: countSamples(categories),
+      trouble: problems[0] === undefined ? null : `${problems[0].message}${more}`,
+    };
   } catch (error) {
     if (!(error instanceof CraneError)) throw error;
     return { folder, layout: null, counts: null, trouble: error.message };

@@ -6,7 +6,11 @@ export interface JsonOption {
 }
 
 export const withJson = <T>(yargs: Argv<T>): Argv<T & JsonOption> =>
-  yargs.option('json', { type: 'boolean', default: false, describe: 'One JSON value on standard output instead of text' });
+  yargs.option('json', {
+    type: 'boolean',
+    default: false,
+    describe: 'One JSON value on standard output instead of text',
+  });
 
 export { print, printJson } from '../../cli/output';
 

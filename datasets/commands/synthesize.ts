@@ -24,37 +24,90 @@ export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
   builder: (yargs) =>
     withExamples(
       withJson(yargs)
-        .positional('names', { type: 'string', array: true, describe: `Without names: ${drawnSetNames.join(' and ')}. Names of real sets, or "all": a small drawn stand-in of each in its own layout, to try commands on` })
-        .option('out', { type: 'string', defaultDescription: 'the data folder; none for stand-ins', describe: 'Folder to write the sets into; a drawn set of that name there is replaced' })
+        .positional('names', {
+          type: 'string',
+          array: true,
+          describe: `Without names: ${drawnSetNames.join(' and ')}. Names of real sets, or "all": a small drawn stand-in of each in its own layout, to try commands on`,
+        })
+        .option('out', {
+          type: 'string',
+          defaultDescription: 'the data folder; none for stand-ins',
+          describe: 'Folder to write the sets into; a drawn set of that name there is replaced',
+        })
         .option('seed', { type: 'number', default: 0, describe: 'Another seed draws other images of the same kinds' })
-        .option('form', { type: 'string', choices: fakeForms, default: 'native', describe: 'Stand-ins as distributed, with the meta.json of the reference scripts, or as re-packed by AdaCLIP' })
-        .option('images-per-category', { type: 'number', default: 6, describe: 'Images of each category of a stand-in' })
-        .option('image-size', { type: 'number', default: 96, describe: 'Width and height of the images of a stand-in, in pixels' }) as never,
-      [['the two sets that npm start uses', 'crane datasets synthesize'], ['all fourteen, to try a benchmark on', 'crane datasets synthesize all --out /tmp/fakes'], ['one of them, more and larger', 'crane datasets synthesize visa --out /tmp/fakes --images-per-category 20 --image-size 256']],
+        .option('form', {
+          type: 'string',
+          choices: fakeForms,
+          default: 'native',
+          describe: 'Stand-ins as distributed, with the meta.json of the reference scripts, or as re-packed by AdaCLIP',
+        })
+        .option('images-per-category', {
+          type: 'number',
+          default: 6,
+          describe: 'Images of each category of a stand-in',
+        })
+        .option('image-size', {
+          type: 'number',
+          default: 96,
+          describe: 'Width and height of the images of a stand-in, in pixels',
+        }) as never,
+      [
+        ['the two sets that npm start uses', 'crane datasets synthesize'],
+        ['all fourteen, to try a benchmark on', 'crane datasets synthesize all --out /tmp/fakes'],
+        [
+          'one of them, more and larger',
+          'crane datasets synthesize visa --out /tmp/fakes --images-per-category 20 --image-size 256',
+        ],
+      ],
     ) as never,
   handler: async ({ names = [], out, seed, json, form, imagesPerCategory, imageSize }) => {
     const { drawn, fakes } = sortNames(names);
     // A stand-in in the data folder would be taken for the real set.
     if (fakes.length > 0 && (out === undefined || path.resolve(out) === dataFolder())) {
-      throw new UsageError('usage/out', `stand-ins of ${fakes.join(', ')} go into a folder of their own, not where the real sets are: name one with --out`, { names: fakes });
+      throw new UsageError(
+        'usage/out',
+        `stand-ins of ${fakes.join(', ')} go into a folder of their own, not where the real sets are: name one with --out`,
+        { names: fakes },
+      );
     }
     const folder = path.resolve(out ?? dataFolder());
     const onProgress = createProgressReporter(process.stderr, { json });
     const folders = await interruptible(async (signal) => {
       const written: string[] = [];
       for (const name of drawn) written.push(await drawSet(name, folder, { seed, onProgress, signal }));
-      for (const name of fakes) written.push((await writeFakeSet(name, folder, { seed, form, imagesPerCategory, imageSize, onProgress, signal })).root);
+      for (const name of fakes)
+        written.push(
+          (await writeFakeSet(name, folder, { seed, form, imagesPerCategory, imageSize, onProgress, signal })).root,
+        );
       return written;
     });
     if (json) return printJson({ seed, folders });
     folders.forEach(print);
-    if (fakes.length > 0) print(`\nThey are drawn: figures on them say nothing about the real sets. CRANE_DATA=${folder} makes commands find them by name.`);
+    if (fakes.length > 0)
+      print(
+        `\nThey are drawn: figures on them say nothing about the real sets. CRANE_DATA=${folder} makes commands find them by name.`,
+      );
   },
 };
 
 function sortNames(names: readonly string[]): { drawn: (typeof drawnSetNames)[number][]; fakes: string[] } {
-  const wanted = names.length === 0 ? [...drawnSetNames] : names.includes('all') ? [...fakeSetNames] : names.map((name) => name.toLowerCase());
-  const unknown = wanted.filter((name) => !fakeSetNames.includes(name) && !drawnSetNames.some((drawn) => drawn === name));
-  if (unknown.length > 0) throw new UsageError('synthetic/name', `there is no drawn set "${unknown.join(', ')}"; there are: ${[...drawnSetNames, ...fakeSetNames].join(', ')}, all`, { unknown });
-  return { drawn: drawnSetNames.filter((name) => wanted.includes(name)), fakes: fakeSetNames.filter((name) => wanted.includes(name)) };
+  const wanted =
+    names.length === 0
+      ? [...drawnSetNames]
+      : names.includes('all')
+        ? [...fakeSetNames]
+        : names.map((name) => name.toLowerCase());
+  const unknown = wanted.filter(
+    (name) => !fakeSetNames.includes(name) && !drawnSetNames.some((drawn) => drawn === name),
+  );
+  if (unknown.length > 0)
+    throw new UsageError(
+      'synthetic/name',
+      `there is no drawn set "${unknown.join(', ')}"; there are: ${[...drawnSetNames, ...fakeSetNames].join(', ')}, all`,
+      { unknown },
+    );
+  return {
+    drawn: drawnSetNames.filter((name) => wanted.includes(name)),
+    fakes: fakeSetNames.filter((name) => wanted.includes(name)),
+  };
 }

@@ -9,7 +9,8 @@ import { print, printJson, withJson, type JsonOption } from './print';
 export const whereCommand: CommandModule<object, JsonOption & { name: string }> = {
   command: 'where <name>',
   describe: 'Where a set comes from, its licence, and where it goes',
-  builder: (yargs) => withJson(yargs).positional('name', { type: 'string', demandOption: true, describe: 'Registered name' }),
+  builder: (yargs) =>
+    withJson(yargs).positional('name', { type: 'string', demandOption: true, describe: 'Registered name' }),
   handler: ({ name, json }) => {
     const entry = registeredEntry(name);
     const data = dataFolder();
@@ -24,12 +25,18 @@ export const whereCommand: CommandModule<object, JsonOption & { name: string }> 
 export function registeredEntry(name: string): RegisteredDataset {
   const entry = findRegisteredDataset(name);
   const names = registeredDatasets.map((item) => item.name);
-  if (entry === undefined) throw new UsageError('dataset/unknown-name', `no set is registered as "${name}". Known: ${names.join(', ')}.`, { name, names });
+  if (entry === undefined)
+    throw new UsageError('dataset/unknown-name', `no set is registered as "${name}". Known: ${names.join(', ')}.`, {
+      name,
+      names,
+    });
   return entry;
 }
 
 function describeWhere(entry: RegisteredDataset, place: string, present: boolean): string {
-  const expected = entry.expected && `${entry.expected.normal} normal and ${entry.expected.anomalous} anomalous images${entry.expected.sure ? '' : ' (as commonly quoted)'}`;
+  const expected =
+    entry.expected &&
+    `${entry.expected.normal} normal and ${entry.expected.anomalous} anomalous images${entry.expected.sure ? '' : ' (as commonly quoted)'}`;
   return [
     `${entry.title} (${entry.kind})`,
     `  from      ${entry.source}`,

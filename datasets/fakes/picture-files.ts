@@ -15,7 +15,9 @@ export interface Picture {
 export async function writePicture(file: string, { data, width, height, channels }: Picture): Promise<void> {
   const suffix = path.extname(file).toLowerCase();
   if (suffix === '.bmp') return writeFile(file, bmp({ data, width, height, channels }));
-  const raw = sharp(Buffer.from(data.buffer, data.byteOffset, data.byteLength), { raw: { width, height, channels } }).toColourspace(channels === 1 ? 'b-w' : 'srgb');
+  const raw = sharp(Buffer.from(data.buffer, data.byteOffset, data.byteLength), {
+    raw: { width, height, channels },
+  }).toColourspace(channels === 1 ? 'b-w' : 'srgb');
   switch (suffix) {
     case '.png':
       await raw.png({ compressionLevel: 4 }).toFile(file);
@@ -28,7 +30,11 @@ export async function writePicture(file: string, { data, width, height, channels
       await raw.tiff({ compression: 'none' }).toFile(file);
       return;
     default:
-      throw new DatasetError('dataset/no-format', `no picture is written as ${suffix}; there are .png, .jpg, .jpeg, .tif and .bmp`, { file });
+      throw new DatasetError(
+        'dataset/no-format',
+        `no picture is written as ${suffix}; there are .png, .jpg, .jpeg, .tif and .bmp`,
+        { file },
+      );
   }
 }
 
@@ -53,7 +59,8 @@ function bmp({ data, width, height, channels }: Picture): Buffer {
       const from = (y * width + x) * channels;
       const to = start + (height - 1 - y) * row + x * channels;
       // Blue comes first.
-      for (let channel = 0; channel < channels; channel++) out[to + channel] = data[from + channels - 1 - channel] as number;
+      for (let channel = 0; channel < channels; channel++)
+        out[to + channel] = data[from + channels - 1 - channel] as number;
     }
   }
   return out;

@@ -21,7 +21,9 @@ export interface FakeSet extends FakePlan {
 }
 
 /** Names of the sets that fakes can be drawn of: the fourteen of the paper. */
-export const fakeSetNames: readonly string[] = registeredDatasets.filter(({ native }) => native !== null).map(({ name }) => name);
+export const fakeSetNames: readonly string[] = registeredDatasets
+  .filter(({ native }) => native !== null)
+  .map(({ name }) => name);
 
 /**
  * Writes a small drawn stand-in of a registered set, in the layout of the real one, into `folder/NAME`: for tests, and
@@ -34,7 +36,10 @@ export const fakeSetNames: readonly string[] = registeredDatasets.filter(({ nati
  */
 export async function writeFakeSet(name: string, folder: string, options: WriteFakeSetOptions = {}): Promise<FakeSet> {
   const entry = findRegisteredDataset(name);
-  if (entry === undefined || entry.native === null) throw new UsageError('synthetic/name', `there is no fake of "${name}"; there are: ${fakeSetNames.join(', ')}`, { name });
+  if (entry === undefined || entry.native === null)
+    throw new UsageError('synthetic/name', `there is no fake of "${name}"; there are: ${fakeSetNames.join(', ')}`, {
+      name,
+    });
   checkOptions(options);
   const { onProgress, signal } = options;
   const plan = planFakeSet(entry, options);
@@ -58,15 +63,27 @@ export async function writeFakeSet(name: string, folder: string, options: WriteF
   } catch (error) {
     fs.rmSync(draft, { recursive: true, force: true });
     if (signal?.aborted === true || error instanceof CraneError) throw error;
-    throw new DatasetError('synthetic/write', `the fake set could not be written to ${root}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`, { folder: root }, { cause: error });
+    throw new DatasetError(
+      'synthetic/write',
+      `the fake set could not be written to ${root}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`,
+      { folder: root },
+      { cause: error },
+    );
   }
   onProgress?.({ kind: 'done', task });
   return { ...plan, name: entry.name, root };
 }
 
 function checkOptions({ seed = 0, imagesPerCategory = 6, imageSize = 96, form = 'native' }: FakeSetOptions): void {
-  const inRange = (value: number, least: number, most: number): boolean => Number.isInteger(value) && value >= least && value <= most;
-  if (inRange(seed, 0, 2 ** 31) && inRange(imagesPerCategory, 2, 1000) && inRange(imageSize, 16, 1024) && fakeForms.includes(form)) return;
+  const inRange = (value: number, least: number, most: number): boolean =>
+    Number.isInteger(value) && value >= least && value <= most;
+  if (
+    inRange(seed, 0, 2 ** 31) &&
+    inRange(imagesPerCategory, 2, 1000) &&
+    inRange(imageSize, 16, 1024) &&
+    fakeForms.includes(form)
+  )
+    return;
   throw new UsageError(
     'synthetic/options',
     `a fake set takes a seed from 0, 2 to 1000 images per category, 16 to 1024 pixels and the form ${fakeForms.join(', ')}; found ${seed}, ${imagesPerCategory}, ${imageSize}, ${form}`,
@@ -78,7 +95,9 @@ function checkOptions({ seed = 0, imagesPerCategory = 6, imageSize = 96, form = 
 function refuseOccupied(root: string): void {
   const there = fs.existsSync(root) ? fs.readdirSync(root) : [];
   if (there.length === 0 || there.includes(fakeRecordFile)) return;
-  throw new DatasetError('synthetic/occupied', `${root} is no fake set, and is left alone. Choose another folder.`, { folder: root });
+  throw new DatasetError('synthetic/occupied', `${root} is no fake set, and is left alone. Choose another folder.`, {
+    folder: root,
+  });
 }
 
 /** Pictures by file: one, or three on top of each other. */
@@ -93,7 +112,12 @@ async function writeImages(root: string, file: string, images: readonly FakeImag
   const drawn = images.map(({ picture }) => drawPicture(picture));
   const [{ size }, { mask }] = [drawn[0], images[0]] as [{ size: number }, FakeImage];
   const height = size * drawn.length;
-  await writeAt(root, file, { data: Buffer.concat(drawn.map(({ pixels }) => pixels)), width: size, height, channels: 3 });
+  await writeAt(root, file, {
+    data: Buffer.concat(drawn.map(({ pixels }) => pixels)),
+    width: size,
+    height,
+    channels: 3,
+  });
   if (mask === null) return;
   const marks = Buffer.concat(drawn.map((picture) => picture.mask)).map((value) => 255 * value);
   await writeAt(root, mask, { data: marks, width: size, height, channels: 1 });
@@ -113,5 +137,14 @@ function writeText(file: string, content: string): void {
 function recordOf({ name }: RegisteredDataset, { images }: FakePlan, options: FakeSetOptions): FakeRecord {
   const { seed = 0, imagesPerCategory = 6, imageSize = 96, form = 'native' } = options;
   const anomalous = images.filter((image) => image.anomalous).length;
-  return { fakeOf: name, generator: GENERATOR_VERSION, seed, imagesPerCategory, imageSize, form, normal: images.length - anomalous, anomalous };
+  return {
+    fakeOf: name,
+    generator: GENERATOR_VERSION,
+    seed,
+    imagesPerCategory,
+    imageSize,
+    form,
+    normal: images.length - anomalous,
+    anomalous,
+  };
 }

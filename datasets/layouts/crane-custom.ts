@@ -8,7 +8,8 @@ import { missingMask, type Layout, type LayoutHints } from './layout';
 /** The reference program's form for one's own data (spec 9.5): `test/CATEGORY/{good,DEFECT}/NAME.png`, `test/CATEGORY/masks/NAME_mask.png`. */
 export const craneCustomLayout: Layout = {
   name: 'crane-custom',
-  looksFor: 'test/CATEGORY/good and test/CATEGORY/DEFECT with test/CATEGORY/masks/NAME_mask.png (the form that the Crane program asks of one\'s own data)',
+  looksFor:
+    "test/CATEGORY/good and test/CATEGORY/DEFECT with test/CATEGORY/masks/NAME_mask.png (the form that the Crane program asks of one's own data)",
   fits: (root) => categoryFolders(root).length > 0,
   read(root, hints) {
     const problems: DatasetProblem[] = [];

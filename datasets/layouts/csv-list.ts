@@ -10,8 +10,31 @@ import { missingMask, type Layout, type LayoutReading } from './layout';
 
 /** Spellings of the columns, compared without blanks, dashes and underscores; the first that is there is taken. */
 export const columnNames = {
-  image: ['path', 'image', 'imagepath', 'img', 'imgpath', 'file', 'filename', 'filepath', 'imagefile', 'imagename', 'picture'],
-  label: ['label', 'anomaly', 'anomalous', 'isanomaly', 'isanomalous', 'target', 'defective', 'isdefective', 'labelindex', 'y'],
+  image: [
+    'path',
+    'image',
+    'imagepath',
+    'img',
+    'imgpath',
+    'file',
+    'filename',
+    'filepath',
+    'imagefile',
+    'imagename',
+    'picture',
+  ],
+  label: [
+    'label',
+    'anomaly',
+    'anomalous',
+    'isanomaly',
+    'isanomalous',
+    'target',
+    'defective',
+    'isdefective',
+    'labelindex',
+    'y',
+  ],
   mask: ['mask', 'maskpath', 'masks', 'groundtruth', 'gt', 'gtpath', 'maskfile', 'segmentation'],
   category: ['category', 'object', 'clsname', 'product', 'class', 'classname'],
   defect: ['defect', 'defecttype', 'speciename', 'kind', 'defectclass'],
@@ -27,12 +50,18 @@ type Columns = ReadonlyMap<Column, string>;
  */
 export const csvListLayout: Layout = {
   name: 'csv',
-  looksFor: 'a CSV file with columns such as path, label, mask, category (paths relative to it; label normal or anomaly, 0 or 1)',
+  looksFor:
+    'a CSV file with columns such as path, label, mask, category (paths relative to it; label normal or anomaly, 0 or 1)',
   fits: (root) => listsIn(root).length > 0,
   read(root, hints) {
     const [list, ...others] = listsIn(root);
     const { file, columns } = list as List;
-    const problems: DatasetProblem[] = others.map((other) => ({ kind: 'left-out', severity: 'warning', path: other.file, message: `${other.file} is left out: ${file} is read` }));
+    const problems: DatasetProblem[] = others.map((other) => ({
+      kind: 'left-out',
+      severity: 'warning',
+      path: other.file,
+      message: `${other.file} is left out: ${file} is read`,
+    }));
     return readList(file, columns, hints.category ?? path.basename(root), problems, (place) => isInside(root, place));
   },
 };
@@ -44,13 +73,25 @@ interface List {
 
 /** One list, named by a person, whatever else lies beside it. */
 export function csvFileLayout(file: string): Layout {
-  return { ...csvListLayout, fits: () => listOf(file) !== undefined, read: (_, hints) => readList(file, listOf(file)?.columns ?? new Map(), hints.category ?? path.basename(file, path.extname(file)), [], () => true) };
+  return {
+    ...csvListLayout,
+    fits: () => listOf(file) !== undefined,
+    read: (_, hints) =>
+      readList(
+        file,
+        listOf(file)?.columns ?? new Map(),
+        hints.category ?? path.basename(file, path.extname(file)),
+        [],
+        () => true,
+      ),
+  };
 }
 
 /** Lists that can be read; one called after the test split, or after labels, comes first. */
 function listsIn(root: string): List[] {
   const files = listFiles(root).filter((file) => /\.(csv|tsv)$/i.test(file) && !path.basename(file).startsWith('.'));
-  const rank = (file: string): number => (/test/i.test(path.basename(file)) ? 0 : /label|data|annot/i.test(path.basename(file)) ? 1 : 2);
+  const rank = (file: string): number =>
+    /test/i.test(path.basename(file)) ? 0 : /label|data|annot/i.test(path.basename(file)) ? 1 : 2;
   return [...files].sort((a, b) => rank(a) - rank(b) || compareText(a, b)).flatMap((file) => listOf(file) ?? []);
 }
 
@@ -75,13 +116,22 @@ function columnsOf(header: readonly string[]): Columns {
 }
 
 /** @param allowed which places a list may name: a list that comes with a set has no business elsewhere */
-function readList(file: string, columns: Columns, unnamed: string, problems: DatasetProblem[], allowed: (place: string) => boolean): LayoutReading {
+function readList(
+  file: string,
+  columns: Columns,
+  unnamed: string,
+  problems: DatasetProblem[],
+  allowed: (place: string) => boolean,
+): LayoutReading {
   const { rows } = parseCsv(readListFile(file));
   const cell = (row: CsvRow, column: Column): string => row.values[columns.get(column) ?? ''] ?? '';
   const splits = new Set(rows.map((row) => cell(row, 'split').toLowerCase()));
   const wanted = splits.has('test') ? rows.filter((row) => cell(row, 'split').toLowerCase() === 'test') : rows;
   const hasMasks = rows.some((row) => cell(row, 'mask') !== '');
-  const entries = new Map<string, { image: string; category: string; defect: string | null; masks: string[]; row: CsvRow }>();
+  const entries = new Map<
+    string,
+    { image: string; category: string; defect: string | null; masks: string[]; row: CsvRow }
+  >();
   for (const row of wanted) {
     const listed = cell(row, 'image');
     const image = resolveListed(file, listed, allowed);
@@ -90,10 +140,18 @@ function readList(file: string, columns: Columns, unnamed: string, problems: Dat
       problems.push({ kind: listed === '' ? 'bad-row' : 'missing-image', severity: 'error', path: file, message });
       continue;
     }
-    const masks = cell(row, 'mask').split(/[;|]/).map((part) => part.trim()).filter((part) => part !== '');
+    const masks = cell(row, 'mask')
+      .split(/[;|]/)
+      .map((part) => part.trim())
+      .filter((part) => part !== '');
     const anomalous = !columns.has('label') ? masks.length > 0 : isAnomalousLabel(cell(row, 'label'));
     if (anomalous === undefined) {
-      problems.push({ kind: 'bad-row', severity: 'error', path: file, message: `${file} line ${row.line}: label "${cell(row, 'label')}"; expected ${LABELS_EXPECTED}` });
+      problems.push({
+        kind: 'bad-row',
+        severity: 'error',
+        path: file,
+        message: `${file} line ${row.line}: label "${cell(row, 'label')}"; expected ${LABELS_EXPECTED}`,
+      });
       continue;
     }
     const known = entries.get(image);
@@ -106,14 +164,27 @@ function readList(file: string, columns: Columns, unnamed: string, problems: Dat
     }
     entries.set(image, { ...entry, defect: entry.defect ?? defect });
   }
-  const unread = (wanted === rows ? [] : rows.filter((row) => cell(row, 'split').toLowerCase() !== 'test')).flatMap((row) => [cell(row, 'image'), cell(row, 'mask')]);
+  const unread = (wanted === rows ? [] : rows.filter((row) => cell(row, 'split').toLowerCase() !== 'test')).flatMap(
+    (row) => [cell(row, 'image'), cell(row, 'mask')],
+  );
   const others = [file, ...unread.flatMap((listed) => resolveListed(file, listed, allowed) ?? [])];
   const samples = [...entries.values()].map((entry): Sample => {
-    if (hasMasks && entry.defect !== null && entry.masks.length === 0 && cell(entry.row, 'mask') === '') problems.push(missingMask(entry.image, `a mask in line ${entry.row.line} of ${file}`));
+    if (hasMasks && entry.defect !== null && entry.masks.length === 0 && cell(entry.row, 'mask') === '')
+      problems.push(missingMask(entry.image, `a mask in line ${entry.row.line} of ${file}`));
     return makeSample(entry.category, entry.image, entry.defect, [...new Set(entry.masks)]);
   });
   const names = [...new Set(samples.map(({ category }) => category))].sort(compareText);
-  return { categories: names.map((name) => makeCategory(name, samples.filter(({ category }) => category === name))), problems, hasMasks, others };
+  return {
+    categories: names.map((name) =>
+      makeCategory(
+        name,
+        samples.filter(({ category }) => category === name),
+      ),
+    ),
+    problems,
+    hasMasks,
+    others,
+  };
 }
 
 function resolveListed(list: string, listed: string, allowed: (place: string) => boolean): string | undefined {

@@ -17,8 +17,18 @@ export const dagmLayout: Layout = {
   read(root) {
     const problems: DatasetProblem[] = [];
     const classes = testFolders(root);
-    const others = classes.flatMap(({ test }) => [childFile(childFolder(test, 'Label') as string, 'Labels.txt') ?? [], filesUnder(childFolder(path.dirname(test), 'Train'))].flat());
-    return { categories: classes.map(({ name, test }) => readClass(name, test, problems)), problems, hasMasks: true, others };
+    const others = classes.flatMap(({ test }) =>
+      [
+        childFile(childFolder(test, 'Label') as string, 'Labels.txt') ?? [],
+        filesUnder(childFolder(path.dirname(test), 'Train')),
+      ].flat(),
+    );
+    return {
+      categories: classes.map(({ name, test }) => readClass(name, test, problems)),
+      problems,
+      hasMasks: true,
+      others,
+    };
   },
 };
 
@@ -27,7 +37,9 @@ function testFolders(root: string): { name: string; test: string }[] {
   return [root, ...listFolders(root)].flatMap((folder) => {
     const name = path.basename(folder);
     const test = childFolder(childFolder(folder, name) ?? folder, 'Test');
-    return test !== undefined && childFolder(test, 'Label') !== undefined && listImages(test).length > 0 ? [{ name, test }] : [];
+    return test !== undefined && childFolder(test, 'Label') !== undefined && listImages(test).length > 0
+      ? [{ name, test }]
+      : [];
   });
 }
 
@@ -39,8 +51,10 @@ function readClass(name: string, test: string, problems: DatasetProblem[]): Cate
   const defective = namedDefective(label);
   const samples = images.map((image) => {
     const masks = masksOf(image);
-    if (masks.length === 0 && !defective.has(path.basename(image).toLowerCase())) return makeSample(name, image, null, []);
-    if (masks.length === 0) problems.push(missingMask(image, `a label in ${label}, since Labels.txt calls it defective`));
+    if (masks.length === 0 && !defective.has(path.basename(image).toLowerCase()))
+      return makeSample(name, image, null, []);
+    if (masks.length === 0)
+      problems.push(missingMask(image, `a label in ${label}, since Labels.txt calls it defective`));
     return makeSample(name, image, 'defect', masks);
   });
   return makeCategory(name, samples);
@@ -50,6 +64,12 @@ function readClass(name: string, test: string, problems: DatasetProblem[]): Cate
 function namedDefective(label: string): ReadonlySet<string> {
   const list = childFile(label, 'Labels.txt');
   if (list === undefined) return new Set();
-  const rows = readListFile(list).split(/\r?\n/).map((line) => line.trim().split(/\s+/));
-  return new Set(rows.filter((fields) => fields[1] === '1' && fields[2] !== undefined).map((fields) => (fields[2] as string).toLowerCase()));
+  const rows = readListFile(list)
+    .split(/\r?\n/)
+    .map((line) => line.trim().split(/\s+/));
+  return new Set(
+    rows
+      .filter((fields) => fields[1] === '1' && fields[2] !== undefined)
+      .map((fields) => (fields[2] as string).toLowerCase()),
+  );
 }

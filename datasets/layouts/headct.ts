@@ -22,12 +22,29 @@ export const headctLayout: Layout = {
     for (const [id, anomalous] of labels) {
       const image = images.get(id);
       if (image !== undefined) samples.push(makeSample(name, image, anomalous ? labelColumn : null, []));
-      else problems.push({ kind: 'missing-image', severity: 'error', path: root, message: `labels.csv names image ${id}, and no file in ${root} is called so` });
+      else
+        problems.push({
+          kind: 'missing-image',
+          severity: 'error',
+          path: root,
+          message: `labels.csv names image ${id}, and no file in ${root} is called so`,
+        });
     }
     for (const [id, image] of images) {
-      if (!labels.has(id)) problems.push({ kind: 'unlabelled-image', severity: 'warning', path: image, message: `${image} has no row in labels.csv and is left out` });
+      if (!labels.has(id))
+        problems.push({
+          kind: 'unlabelled-image',
+          severity: 'warning',
+          path: image,
+          message: `${image} has no row in labels.csv and is left out`,
+        });
     }
-    return { categories: [makeCategory(name, samples)], problems, hasMasks: false, others: [childFile(root, 'labels.csv') as string] };
+    return {
+      categories: [makeCategory(name, samples)],
+      problems,
+      hasMasks: false,
+      others: [childFile(root, 'labels.csv') as string],
+    };
   },
 };
 
@@ -49,14 +66,25 @@ function readLabels(csv: string, problems: DatasetProblem[]): Map<string, boolea
   const labels = new Map<string, boolean>();
   const { columns, rows } = parseCsv(readListFile(csv));
   if (!columns.includes('id') || !columns.includes(labelColumn)) {
-    problems.push({ kind: 'bad-row', severity: 'error', path: csv, message: `${csv} has the columns ${columns.join(', ')}; expected id and ${labelColumn}` });
+    problems.push({
+      kind: 'bad-row',
+      severity: 'error',
+      path: csv,
+      message: `${csv} has the columns ${columns.join(', ')}; expected id and ${labelColumn}`,
+    });
     return labels;
   }
   for (const { line, values } of rows) {
     const id = values['id'] ?? '';
     const label = values[labelColumn] ?? '';
     if (id !== '' && (label === '0' || label === '1')) labels.set(plainId(id), label === '1');
-    else problems.push({ kind: 'bad-row', severity: 'error', path: csv, message: `${csv} line ${line}: id "${id}", ${labelColumn} "${label}"; expected a number and 0 or 1` });
+    else
+      problems.push({
+        kind: 'bad-row',
+        severity: 'error',
+        path: csv,
+        message: `${csv} line ${line}: id "${id}", ${labelColumn} "${label}"; expected a number and 0 or 1`,
+      });
   }
   return labels;
 }

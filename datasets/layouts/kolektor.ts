@@ -22,12 +22,19 @@ export const kolektorLayout: Layout = {
     const { parts, problems } = partsOf(root);
     return {
       // Until they are cut, whole parts, whose labels say which thirds are anomalous.
-      categories: [makeCategory('SDD', parts.map(({ image, label }) => makeSample('SDD', image, 'defect', [label])))],
+      categories: [
+        makeCategory(
+          'SDD',
+          parts.map(({ image, label }) => makeSample('SDD', image, 'defect', [label])),
+        ),
+      ],
       problems,
       hasMasks: true,
       derive: async () => {
         const sources = parts.flatMap(({ image, label }) => [image, label]);
-        const tiles = await derivedFolder(root, 'tiles-1', sources, (draft) => writeTiles(parts, path.join(draft, 'SDD'), hints.onProgress));
+        const tiles = await derivedFolder(root, 'tiles-1', sources, (draft) =>
+          writeTiles(parts, path.join(draft, 'SDD'), hints.onProgress),
+        );
         const samples = mvtecLayout.read(tiles.folder, hints).categories.flatMap((category) => category.samples);
         return { categories: [makeCategory('SDD', samples)], problems: tiles.problems };
       },
@@ -37,14 +44,22 @@ export const kolektorLayout: Layout = {
 
 function partsOf(root: string): { parts: Part[]; problems: DatasetProblem[] } {
   const problems: DatasetProblem[] = [];
-  const parts = listFolders(root).filter((folder) => /^kos\d+$/i.test(path.basename(folder))).flatMap((folder) => {
-    const files = listImages(folder).filter((file) => statOf(file)?.isFile() === true);
-    const labels = new Map(files.map((file) => [stem(file).toLowerCase(), file]));
-    return files.filter((file) => /^part\d+$/i.test(stem(file))).flatMap((image): Part[] => {
-      const label = labels.get(`${stem(image).toLowerCase()}_label`);
-      if (label === undefined) problems.push({ ...missingMask(image, `${path.join(folder, stem(image))}_label.bmp`), message: `${image} has no label ${stem(image)}_label.bmp and is left out` });
-      return label === undefined ? [] : [{ name: `${path.basename(folder)}_${stem(image)}`, image, label }];
+  const parts = listFolders(root)
+    .filter((folder) => /^kos\d+$/i.test(path.basename(folder)))
+    .flatMap((folder) => {
+      const files = listImages(folder).filter((file) => statOf(file)?.isFile() === true);
+      const labels = new Map(files.map((file) => [stem(file).toLowerCase(), file]));
+      return files
+        .filter((file) => /^part\d+$/i.test(stem(file)))
+        .flatMap((image): Part[] => {
+          const label = labels.get(`${stem(image).toLowerCase()}_label`);
+          if (label === undefined)
+            problems.push({
+              ...missingMask(image, `${path.join(folder, stem(image))}_label.bmp`),
+              message: `${image} has no label ${stem(image)}_label.bmp and is left out`,
+            });
+          return label === undefined ? [] : [{ name: `${path.basename(folder)}_${stem(image)}`, image, label }];
+        });
     });
-  });
   return { parts, problems };
 }

@@ -11,7 +11,13 @@ import { testSplitOf } from '../splits';
 import type { Layout } from './layout';
 
 const labelMeFile = z.object({
-  shapes: z.array(z.object({ label: z.string(), points: z.array(z.tuple([z.number(), z.number()])), shape_type: z.string().nullish() })),
+  shapes: z.array(
+    z.object({
+      label: z.string(),
+      points: z.array(z.tuple([z.number(), z.number()])),
+      shape_type: z.string().nullish(),
+    }),
+  ),
   imageWidth: z.int().positive().nullish(),
   imageHeight: z.int().positive().nullish(),
 });
@@ -32,7 +38,14 @@ export const labelMeLayout: Layout = {
       return listImages(folder).map((image) => readLabel(image, labels.get(keyOf(image)), problems));
     });
     const left = others.flatMap((folder) => [...listImages(folder), ...labelsIn(folder)]);
-    return readOutlined({ root, category: hints.category ?? path.basename(root), images, problems, others: left, onProgress: hints.onProgress });
+    return readOutlined({
+      root,
+      category: hints.category ?? path.basename(root),
+      images,
+      problems,
+      others: left,
+      onProgress: hints.onProgress,
+    });
   },
 };
 
@@ -43,7 +56,9 @@ function foldersIn(root: string): string[] {
 /** JSON files that are called as an image beside them. */
 function labelsIn(folder: string): string[] {
   const images = new Set(listImages(folder).map(keyOf));
-  return listFiles(folder).filter((file) => /\.json$/i.test(file) && images.has(keyOf(file)) && statOf(file)?.isFile() === true);
+  return listFiles(folder).filter(
+    (file) => /\.json$/i.test(file) && images.has(keyOf(file)) && statOf(file)?.isFile() === true,
+  );
 }
 
 function looksRight(file: string): boolean {
@@ -61,20 +76,37 @@ function readLabel(image: string, label: string | undefined, problems: DatasetPr
   const parsed = labelMeFile.safeParse(readJsonFile(label));
   if (!parsed.success) {
     const reason = z.prettifyError(parsed.error).split('\n').slice(0, 6).join('; ');
-    throw new DatasetError('dataset/list', `${label} cannot be read as a label of LabelMe: ${reason}`, { path: label }, { cause: parsed.error });
+    throw new DatasetError(
+      'dataset/list',
+      `${label} cannot be read as a label of LabelMe: ${reason}`,
+      { path: label },
+      { cause: parsed.error },
+    );
   }
   const { shapes, imageWidth, imageHeight } = parsed.data;
   const marking = shapes.filter(({ label: name }) => !isNormalClass(name));
   const outlines: Outline[] = [];
   for (const { label: name, points, shape_type: kind } of marking) {
     if (kind === 'rectangle') continue;
-    if ((kind ?? 'polygon') === 'polygon' && points.length >= 3) outlines.push({ kind: 'polygon', points: points.flat() });
-    else problems.push({ kind: 'bad-row', severity: 'error', path: label, message: `${label} marks ${name} by a ${kind ?? 'polygon'} of ${points.length} points; a polygon of three points or more was expected` });
+    if ((kind ?? 'polygon') === 'polygon' && points.length >= 3)
+      outlines.push({ kind: 'polygon', points: points.flat() });
+    else
+      problems.push({
+        kind: 'bad-row',
+        severity: 'error',
+        path: label,
+        message: `${label} marks ${name} by a ${kind ?? 'polygon'} of ${points.length} points; a polygon of three points or more was expected`,
+      });
   }
   const boxes = marking.length - outlines.length;
   const size = imageWidth && imageHeight ? { width: imageWidth, height: imageHeight } : null;
   if (size === null && outlines.length > 0) {
-    problems.push({ kind: 'bad-row', severity: 'error', path: label, message: `${label} does not say the width and height of its image (imageWidth, imageHeight), which its points are in pixels of` });
+    problems.push({
+      kind: 'bad-row',
+      severity: 'error',
+      path: label,
+      message: `${label} does not say the width and height of its image (imageWidth, imageHeight), which its points are in pixels of`,
+    });
     return { ...empty, boxes: marking.length, classes: marking.map((shape) => shape.label) };
   }
   return { ...empty, size, outlines, boxes, classes: marking.map((shape) => shape.label) };

@@ -52,5 +52,10 @@ export interface Layout {
 
 /** The same complaint for every reader. */
 export function missingMask(imagePath: string, wanted: string): DatasetProblem {
-  return { kind: 'missing-mask', severity: 'error', path: imagePath, message: `${imagePath} is anomalous and has no mask; looked for ${wanted}` };
+  return {
+    kind: 'missing-mask',
+    severity: 'error',
+    path: imagePath,
+    message: `${imagePath} is anomalous and has no mask; looked for ${wanted}`,
+  };
 }

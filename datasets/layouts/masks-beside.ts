@@ -26,7 +26,8 @@ interface Beside {
  */
 export const masksBesideLayout: Layout = {
   name: 'masks-beside',
-  looksFor: 'NAME.png with the mask NAME_mask.png beside it, or NAME.jpg with the mask NAME.png, in one folder or in one for each condition (magnetic tiles)',
+  looksFor:
+    'NAME.png with the mask NAME_mask.png beside it, or NAME.jpg with the mask NAME.png, in one folder or in one for each condition (magnetic tiles)',
   fits: (root) => foldersOf(root).length > 0,
   read(root, hints) {
     const name = hints.category ?? path.basename(root);
@@ -35,15 +36,25 @@ export const masksBesideLayout: Layout = {
     const samples = folders.flatMap((folder) => readFolder(name, folder, problems));
     const isTest = folders[0]?.condition === null && folders[0].folder !== root;
     const others = isTest ? splitsOf(root).others.flatMap(filesUnder) : [];
-    return { categories: [makeCategory(name, samples)], problems, hasMasks: true, labelledByMasks: folders[0]?.condition === null, others };
+    return {
+      categories: [makeCategory(name, samples)],
+      problems,
+      hasMasks: true,
+      labelledByMasks: folders[0]?.condition === null,
+      others,
+    };
   },
 };
 
 /** The set's own folder, its test split, or those in it that have a pair with folders of normal images beside them: whichever has most pictures. */
 function foldersOf(root: string): Beside[] {
   const single = [[root], splitsOf(root).test].map((folders) => folders.map((folder) => tellApart(null, folder)));
-  const below = listFolders(root).filter((folder) => !isSplit(folder)).map((folder) => tellApart(path.basename(folder), childFolder(folder, 'Imgs') ?? folder));
-  const conditions = below.filter(({ condition, images, masks }) => masks.length > 0 || (images.length > 0 && normalFolder.test(condition as string)));
+  const below = listFolders(root)
+    .filter((folder) => !isSplit(folder))
+    .map((folder) => tellApart(path.basename(folder), childFolder(folder, 'Imgs') ?? folder));
+  const conditions = below.filter(
+    ({ condition, images, masks }) => masks.length > 0 || (images.length > 0 && normalFolder.test(condition as string)),
+  );
   const ways = [...single, conditions].filter((folders) => folders.some(({ masks }) => masks.length > 0));
   return ways.reduce((best: Beside[], way) => (picturesIn(way) > picturesIn(best) ? way : best), []);
 }
@@ -62,16 +73,28 @@ function tellApart(condition: string | null, folder: string): Beside {
   const files = listImages(folder);
   const names = new Set(files.map((file) => stem(file).toLowerCase().normalize('NFC')));
   const isNamedMask = (file: string): boolean => names.has(imageNameOf(file)?.toLowerCase().normalize('NFC') ?? '');
-  if (files.some(isNamedMask)) return { condition, folder, images: files.filter((file) => imageNameOf(file) === undefined), masks: files.filter((file) => imageNameOf(file) !== undefined) };
+  if (files.some(isNamedMask))
+    return {
+      condition,
+      folder,
+      images: files.filter((file) => imageNameOf(file) === undefined),
+      masks: files.filter((file) => imageNameOf(file) !== undefined),
+    };
   const photographs = files.filter((file) => /\.jpe?g$/i.test(file));
   const photographed = new Set(photographs.map(stem));
   const drawn = files.filter((file) => /\.png$/i.test(file));
   // A folder of pictures of all sorts may hold one twice, in two formats.
   const pairs = drawn.filter((file) => photographed.has(stem(file))).length;
-  return pairs > 0 && 2 * pairs >= drawn.length ? { condition, folder, images: photographs, masks: drawn } : { condition, folder, images: files, masks: [] };
+  return pairs > 0 && 2 * pairs >= drawn.length
+    ? { condition, folder, images: photographs, masks: drawn }
+    : { condition, folder, images: files, masks: [] };
 }
 
-function readFolder(category: string, { condition, folder, images, masks }: Beside, problems: DatasetProblem[]): Sample[] {
+function readFolder(
+  category: string,
+  { condition, folder, images, masks }: Beside,
+  problems: DatasetProblem[],
+): Sample[] {
   const normal = condition !== null && normalFolder.test(condition);
   const { masksOf, problems: misfits } = pairByName(images, masks);
   problems.push(...misfits);

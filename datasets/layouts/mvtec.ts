@@ -16,12 +16,14 @@ const truthFolders = ['ground_truth', 'groundtruth', 'ISBI2016_ISIC_Part1_Test_G
  */
 export const mvtecLayout: Layout = {
   name: 'mvtec',
-  looksFor: 'CATEGORY/test/good|ok and CATEGORY/test/DEFECT with CATEGORY/ground_truth/DEFECT/NAME_mask.png (MVTec-AD, MPDD, BTAD, DTD-Synthetic), or one such category',
+  looksFor:
+    'CATEGORY/test/good|ok and CATEGORY/test/DEFECT with CATEGORY/ground_truth/DEFECT/NAME_mask.png (MVTec-AD, MPDD, BTAD, DTD-Synthetic), or one such category',
   fits: (root) => categoryFolders(root).length > 0,
   read(root, hints) {
     const problems: DatasetProblem[] = foldersWithoutTest(root);
     const categories = categoryFolders(root).map((folder) => readCategory(folder, hints, problems));
-    const hasMasks = hints.expectMasks || categories.some((category) => category.samples.some((sample) => sample.hasMask));
+    const hasMasks =
+      hints.expectMasks || categories.some((category) => category.samples.some((sample) => sample.hasMask));
     return { categories, problems, hasMasks, others: categoryFolders(root).flatMap(othersOf) };
   },
 };
@@ -29,9 +31,15 @@ export const mvtecLayout: Layout = {
 /** Images for training and validation, masks of normal images, and MVTec LOCO's description of its defects. */
 function othersOf(folder: string): string[] {
   const truth = childFolder(folder, ...truthFolders);
-  const masksOfNormal = truth === undefined ? [] : listFolders(truth).filter((group) => normalFolders.has(path.basename(group).toLowerCase()));
+  const masksOfNormal =
+    truth === undefined
+      ? []
+      : listFolders(truth).filter((group) => normalFolders.has(path.basename(group).toLowerCase()));
   const beside = ['train', 'validation'].flatMap((name) => childFolder(folder, name) ?? []);
-  return [...[...beside, ...masksOfNormal].flatMap(filesUnder), ...[childFile(folder, 'defects_config.json') ?? []].flat()];
+  return [
+    ...[...beside, ...masksOfNormal].flatMap(filesUnder),
+    ...[childFile(folder, 'defects_config.json') ?? []].flat(),
+  ];
 }
 
 function categoryFolders(root: string): string[] {
@@ -47,10 +55,19 @@ function isCategory(folder: string): boolean {
 
 /** Categories whose `test` folder is lost or empty; folders that are no category at all are none of our business. */
 function foldersWithoutTest(root: string): DatasetProblem[] {
-  const lost = isCategory(root) ? [] : listFolders(root).filter((folder) => childFolder(folder, 'train', ...truthFolders) !== undefined && !isCategory(folder));
+  const lost = isCategory(root)
+    ? []
+    : listFolders(root).filter(
+        (folder) => childFolder(folder, 'train', ...truthFolders) !== undefined && !isCategory(folder),
+      );
   return lost.map((folder) => {
     const test = path.join(folder, 'test');
-    return { kind: 'missing-folder', severity: 'error', path: test, message: `the folder ${test} is missing or has no images, so category ${path.basename(folder)} is left out` };
+    return {
+      kind: 'missing-folder',
+      severity: 'error',
+      path: test,
+      message: `the folder ${test} is missing or has no images, so category ${path.basename(folder)} is left out`,
+    };
   });
 }
 
@@ -73,9 +90,15 @@ function readCategory(folder: string, hints: LayoutHints, problems: DatasetProbl
     samples.push(...images.map((image) => makeSample(name, image, defect, masksOf(image))));
     if (!hints.expectMasks || truth === undefined || images.length === 0) continue;
     if (masks === undefined) problems.push(missingFolder(path.join(truth, defect), images.length));
-    else problems.push(...images.filter((image) => masksOf(image).length === 0).map((image) => missingMask(image, `${masks}/NAME_mask.png`)));
+    else
+      problems.push(
+        ...images
+          .filter((image) => masksOf(image).length === 0)
+          .map((image) => missingMask(image, `${masks}/NAME_mask.png`)),
+      );
   }
-  if (hints.expectMasks && truth === undefined && anomalous > 0) problems.push(missingFolder(path.join(folder, 'ground_truth'), anomalous));
+  if (hints.expectMasks && truth === undefined && anomalous > 0)
+    problems.push(missingFolder(path.join(folder, 'ground_truth'), anomalous));
   return makeCategory(name, samples);
 }
 

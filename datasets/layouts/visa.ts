@@ -19,7 +19,8 @@ export const visaLayout: Layout = {
   name: 'visa',
   looksFor: 'CATEGORY/Data/Images/Normal|Anomaly with split_csv/1cls.csv (VisA)',
   // Without the list, a meta.json says better which images are the test split.
-  fits: (root) => imageFolders(root).length > 0 && (splitCsvOf(root) !== undefined || childFile(root, 'meta.json') === undefined),
+  fits: (root) =>
+    imageFolders(root).length > 0 && (splitCsvOf(root) !== undefined || childFile(root, 'meta.json') === undefined),
   read(root) {
     const csv = splitCsvOf(root);
     return csv === undefined ? readWithoutSplit(root) : readSplit(root, csv);
@@ -47,22 +48,37 @@ function readSplit(root: string, csv: string): LayoutReading {
     const message = `${csv} has the columns ${found.join(', ')}; ${absent.join(', ')} ${absent.length === 1 ? 'is' : 'are'} missing`;
     return { categories: [], problems: [{ kind: 'bad-row', severity: 'error', path: csv, message }], hasMasks: true };
   }
-  const others = [...filesUnder(childFolder(root, 'split_csv')), ...imageFolders(root).flatMap(({ category }) => childFile(path.join(root, category), 'image_anno.csv') ?? [])];
+  const others = [
+    ...filesUnder(childFolder(root, 'split_csv')),
+    ...imageFolders(root).flatMap(({ category }) => childFile(path.join(root, category), 'image_anno.csv') ?? []),
+  ];
   const byCategory = new Map<string, Sample[]>();
   for (const row of rows) {
     if (row.values['split'] !== 'test') {
-      others.push(...['image', 'mask'].map((column) => row.values[column] ?? '').filter((listed) => listed !== '').map((listed) => path.join(root, listed)));
+      others.push(
+        ...['image', 'mask']
+          .map((column) => row.values[column] ?? '')
+          .filter((listed) => listed !== '')
+          .map((listed) => path.join(root, listed)),
+      );
       continue;
     }
     const sample = readRow(root, csv, row, problems);
     if (sample) byCategory.set(sample.category, [...(byCategory.get(sample.category) ?? []), sample]);
   }
   const names = [...byCategory.keys()].sort(compareText);
-  return { categories: names.map((name) => makeCategory(name, byCategory.get(name) ?? [])), problems, hasMasks: true, others };
+  return {
+    categories: names.map((name) => makeCategory(name, byCategory.get(name) ?? [])),
+    problems,
+    hasMasks: true,
+    others,
+  };
 }
 
 function readRow(root: string, csv: string, row: CsvRow, problems: DatasetProblem[]): Sample | undefined {
-  const [object, label, image, mask] = ['object', 'label', 'image', 'mask'].map((column) => row.values[column] ?? '') as [string, string, string, string];
+  const [object, label, image, mask] = ['object', 'label', 'image', 'mask'].map(
+    (column) => row.values[column] ?? '',
+  ) as [string, string, string, string];
   if (object === '' || image === '' || !['normal', 'anomaly'].includes(label)) {
     const message = `${csv} line ${row.line}: object "${object}", label "${label}", image "${image}"; expected a name, normal or anomaly, and a path`;
     problems.push({ kind: 'bad-row', severity: 'error', path: csv, message });
@@ -70,7 +86,12 @@ function readRow(root: string, csv: string, row: CsvRow, problems: DatasetProble
   }
   const imagePath = path.join(root, image);
   if (!isInside(root, imagePath) || statOf(imagePath) === undefined) {
-    problems.push({ kind: 'missing-image', severity: 'error', path: imagePath, message: `${csv} line ${row.line} names ${imagePath}, which is not there, or not in the set` });
+    problems.push({
+      kind: 'missing-image',
+      severity: 'error',
+      path: imagePath,
+      message: `${csv} line ${row.line} names ${imagePath}, which is not there, or not in the set`,
+    });
     return undefined;
   }
   if (label === 'normal') return makeSample(object, imagePath, null, []);

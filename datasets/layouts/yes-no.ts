@@ -29,14 +29,22 @@ interface Pair {
  */
 export const yesNoLayout: Layout = {
   name: 'yes-no',
-  looksFor: 'yes/ and no/ (BrainMRI, Br35H), good/ and bad/, ok/ and ko/, normal/ and abnormal/: labels per image, no masks',
+  looksFor:
+    'yes/ and no/ (BrainMRI, Br35H), good/ and bad/, ok/ and ko/, normal/ and abnormal/: labels per image, no masks',
   fits: (root) => pairIn(root) !== undefined,
   read(root, hints) {
     const name = hints.category ?? path.basename(root);
     const { pair, training } = pairIn(root) as Found;
-    const samples = [...pair.normal.map((image) => makeSample(name, image, null, [])), ...pair.anomalous.map((image) => makeSample(name, image, pair.defect, []))];
+    const samples = [
+      ...pair.normal.map((image) => makeSample(name, image, null, [])),
+      ...pair.anomalous.map((image) => makeSample(name, image, pair.defect, [])),
+    ];
     const unlabelled = hints.unlabelled === undefined ? [] : filesUnder(childFolder(pair.folder, hints.unlabelled));
-    const others = [...unlabelled, ...training.flatMap(({ normal, anomalous }) => [...normal, ...anomalous]), ...copiesOf(pair)];
+    const others = [
+      ...unlabelled,
+      ...training.flatMap(({ normal, anomalous }) => [...normal, ...anomalous]),
+      ...copiesOf(pair),
+    ];
     return { categories: [makeCategory(name, samples)], problems: [], hasMasks: false, others };
   },
 };
@@ -50,7 +58,10 @@ interface Found {
 function pairIn(root: string): Found | undefined {
   const own = pairOf(root);
   if (own !== undefined) return { pair: own, training: [] };
-  const { test, others }: Split<Pair> = testSplitOf(listFolders(root).flatMap((folder) => pairOf(folder) ?? []), ({ folder }) => path.basename(folder));
+  const { test, others }: Split<Pair> = testSplitOf(
+    listFolders(root).flatMap((folder) => pairOf(folder) ?? []),
+    ({ folder }) => path.basename(folder),
+  );
   const [first, ...rest] = test;
   if (first === undefined) return undefined;
   return { pair: rest.reduce((most, pair) => (sizeOf(pair) > sizeOf(most) ? pair : most), first), training: others };
@@ -61,7 +72,12 @@ function pairOf(folder: string): Pair | undefined {
     const [normal, anomalous] = [childFolder(folder, names.normal), childFolder(folder, ...names.anomalous)];
     if (normal === undefined || anomalous === undefined) continue;
     const word = path.basename(anomalous).toLowerCase();
-    const pair = { folder, normal: imagesOf(normal), anomalous: imagesOf(anomalous), defect: word === 'yes' ? 'tumour' : word };
+    const pair = {
+      folder,
+      normal: imagesOf(normal),
+      anomalous: imagesOf(anomalous),
+      defect: word === 'yes' ? 'tumour' : word,
+    };
     if (sizeOf(pair) > 0) return pair;
   }
   return undefined;
@@ -81,9 +97,11 @@ function imagesOf(folder: string): string[] {
 /** Files of the same names and sizes, one folder deeper. */
 function copiesOf({ folder, normal, anomalous }: Pair): string[] {
   const originals = [...normal, ...anomalous];
-  return listFolders(folder).flatMap((below) => originals.flatMap((original) => {
-    const copy = path.join(below, path.relative(folder, original));
-    const size = fs.statSync(copy, { throwIfNoEntry: false })?.size;
-    return size !== undefined && size === fs.statSync(original, { throwIfNoEntry: false })?.size ? [copy] : [];
-  }));
+  return listFolders(folder).flatMap((below) =>
+    originals.flatMap((original) => {
+      const copy = path.join(below, path.relative(folder, original));
+      const size = fs.statSync(copy, { throwIfNoEntry: false })?.size;
+      return size !== undefined && size === fs.statSync(original, { throwIfNoEntry: false })?.size ? [copy] : [];
+    }),
+  );
 }

@@ -30,17 +30,28 @@ const listNames = new Set(['classes.txt', 'train.txt', 'val.txt', 'valid.txt', '
  */
 export const yoloLayout: Layout = {
   name: 'yolo',
-  looksFor: 'images/ and labels/ with NAME.txt, lines of "class x1 y1 x2 y2 x3 y3 ..." in fractions (YOLO segmentation), also in folders test/, valid/, train/ or beside the images; boxes give labels per image only',
-  fits: (root) => foldersIn(root).some((folder) => labelledBy(folder).some(([, label]) => label !== undefined && looksRight(label))),
+  looksFor:
+    'images/ and labels/ with NAME.txt, lines of "class x1 y1 x2 y2 x3 y3 ..." in fractions (YOLO segmentation), also in folders test/, valid/, train/ or beside the images; boxes give labels per image only',
+  fits: (root) =>
+    foldersIn(root).some((folder) => labelledBy(folder).some(([, label]) => label !== undefined && looksRight(label))),
   read(root, hints) {
     const problems: DatasetProblem[] = [];
     const { test, others }: Split<LabelledFolder> = testSplitOf(foldersIn(root), ({ name }) => name);
     const names = classNames(root, test, problems);
-    const images = test.flatMap((folder) => labelledBy(folder).map(([image, label]) => readLabel(image, label, names, problems)));
+    const images = test.flatMap((folder) =>
+      labelledBy(folder).map(([image, label]) => readLabel(image, label, names, problems)),
+    );
     const left = others.flatMap(({ images: folder, labels }) => [...listImages(folder), ...textsIn(labels)]);
-    const lists = [...listFiles(root), ...test.flatMap(({ labels }) => listFiles(labels))].filter((file) => isList(path.basename(file)));
+    const lists = [...listFiles(root), ...test.flatMap(({ labels }) => listFiles(labels))].filter((file) =>
+      isList(path.basename(file)),
+    );
     return readOutlined({
-      root, category: hints.category ?? path.basename(root), images, problems: [...problems, ...test.flatMap(strayLabels)], others: [...left, ...lists], onProgress: hints.onProgress,
+      root,
+      category: hints.category ?? path.basename(root),
+      images,
+      problems: [...problems, ...test.flatMap(strayLabels)],
+      others: [...left, ...lists],
+      onProgress: hints.onProgress,
     });
   },
 };
@@ -60,16 +71,25 @@ function foldersIn(root: string): LabelledFolder[] {
   }
   const below = listFolders(root).flatMap((folder) => {
     const [inner, twin] = [childFolder(folder, 'images'), childFolder(folder, 'labels')];
-    return inner !== undefined && twin !== undefined ? [{ name: path.basename(folder), images: inner, labels: twin }] : [];
+    return inner !== undefined && twin !== undefined
+      ? [{ name: path.basename(folder), images: inner, labels: twin }]
+      : [];
   });
   if (below.length > 0) return below;
   // Beside the images: only where a text of a picture's name is there.
-  return [root, ...listFolders(root)].map((folder) => ({ name: folder === root ? '' : path.basename(folder), images: folder, labels: folder }))
+  return [root, ...listFolders(root)]
+    .map((folder) => ({ name: folder === root ? '' : path.basename(folder), images: folder, labels: folder }))
     .filter((folder) => labelledBy(folder).some(([, label]) => label !== undefined));
 }
 
 function textsIn(folder: string): string[] {
-  return listFiles(folder).filter((file) => /\.txt$/i.test(file) && !isList(path.basename(file)) && !path.basename(file).startsWith('.') && statOf(file)?.isFile() === true);
+  return listFiles(folder).filter(
+    (file) =>
+      /\.txt$/i.test(file) &&
+      !isList(path.basename(file)) &&
+      !path.basename(file).startsWith('.') &&
+      statOf(file)?.isFile() === true,
+  );
 }
 
 /** Images with their labels, by name but for upper and lower case. */
@@ -81,7 +101,12 @@ function labelledBy({ images, labels }: LabelledFolder): (readonly [string, stri
 function strayLabels(folder: LabelledFolder): DatasetProblem[] {
   const taken = new Set(labelledBy(folder).map(([, label]) => label));
   const strays = textsIn(folder.labels).filter((file) => !taken.has(file) && folder.images !== folder.labels);
-  return strays.map((file) => ({ kind: 'stray-mask', severity: 'warning', path: file, message: `no image belongs to the label ${file}` }));
+  return strays.map((file) => ({
+    kind: 'stray-mask',
+    severity: 'warning',
+    path: file,
+    message: `no image belongs to the label ${file}`,
+  }));
 }
 
 function keyOf(file: string): string {
@@ -90,21 +115,45 @@ function keyOf(file: string): string {
 
 /** Whether a label begins as YOLO's do; a long line is looked at as far as a box goes. */
 function looksRight(label: string): boolean {
-  return row.test(readListFile(label, 4096).trimStart().split(/\r?\n/, 1).flatMap((line) => line.trim().split(/\s+/).slice(0, 5)).join(' '));
+  return row.test(
+    readListFile(label, 4096)
+      .trimStart()
+      .split(/\r?\n/, 1)
+      .flatMap((line) => line.trim().split(/\s+/).slice(0, 5))
+      .join(' '),
+  );
 }
 
 /** From `data.yaml` and the like, else from `classes.txt`; classes without a name go by their number. */
-function classNames(root: string, folders: readonly LabelledFolder[], problems: DatasetProblem[]): ReadonlyMap<number, string> {
+function classNames(
+  root: string,
+  folders: readonly LabelledFolder[],
+  problems: DatasetProblem[],
+): ReadonlyMap<number, string> {
   const yaml = listFiles(root).find((file) => /\.ya?ml$/i.test(file) && statOf(file)?.isFile() === true);
-  const listed = [root, ...folders.map(({ labels }) => labels)].flatMap((folder) => childFile(folder, 'classes.txt') ?? [])[0];
+  const listed = [root, ...folders.map(({ labels }) => labels)].flatMap(
+    (folder) => childFile(folder, 'classes.txt') ?? [],
+  )[0];
   if (yaml !== undefined) {
     const content = yamlOf(yaml, problems);
-    if ('kpt_shape' in content) problems.push({ kind: 'bad-row', severity: 'error', path: yaml, message: `${yaml} describes key points (kpt_shape), and outlines were expected` });
+    if ('kpt_shape' in content)
+      problems.push({
+        kind: 'bad-row',
+        severity: 'error',
+        path: yaml,
+        message: `${yaml} describes key points (kpt_shape), and outlines were expected`,
+      });
     const names: unknown = 'names' in content ? content.names : undefined;
-    if (typeof names === 'object' && names !== null) return new Map(Object.entries(names).map(([number, name]) => [Number(number), String(name)]));
+    if (typeof names === 'object' && names !== null)
+      return new Map(Object.entries(names).map(([number, name]) => [Number(number), String(name)]));
   }
   if (listed === undefined) return new Map();
-  return new Map(readListFile(listed).split(/\r?\n/).map((name, number) => [number, name.trim()] as const).filter(([, name]) => name !== ''));
+  return new Map(
+    readListFile(listed)
+      .split(/\r?\n/)
+      .map((name, number) => [number, name.trim()] as const)
+      .filter(([, name]) => name !== ''),
+  );
 }
 
 function yamlOf(file: string, problems: DatasetProblem[]): object {
@@ -112,12 +161,22 @@ function yamlOf(file: string, problems: DatasetProblem[]): object {
     const content: unknown = parse(readListFile(file));
     return typeof content === 'object' && content !== null ? content : {};
   } catch (error) {
-    problems.push({ kind: 'bad-row', severity: 'warning', path: file, message: `${file} cannot be read, so that classes go by their numbers: ${error instanceof Error ? error.message : String(error)}` });
+    problems.push({
+      kind: 'bad-row',
+      severity: 'warning',
+      path: file,
+      message: `${file} cannot be read, so that classes go by their numbers: ${error instanceof Error ? error.message : String(error)}`,
+    });
     return {};
   }
 }
 
-function readLabel(image: string, label: string | undefined, names: ReadonlyMap<number, string>, problems: DatasetProblem[]): OutlinedImage {
+function readLabel(
+  image: string,
+  label: string | undefined,
+  names: ReadonlyMap<number, string>,
+  problems: DatasetProblem[],
+): OutlinedImage {
   const outlines: Outline[] = [];
   const classes: string[] = [];
   let boxes = 0;
@@ -126,7 +185,13 @@ function readLabel(image: string, label: string | undefined, names: ReadonlyMap<
     if (line === '') continue;
     const [number, ...values] = line.split(/\s+/).map(Number) as [number, ...number[]];
     const fault = faultOf(line, values);
-    if (fault !== undefined) problems.push({ kind: 'bad-row', severity: 'error', path: label as string, message: `${label} line ${index + 1} ${fault}` });
+    if (fault !== undefined)
+      problems.push({
+        kind: 'bad-row',
+        severity: 'error',
+        path: label as string,
+        message: `${label} line ${index + 1} ${fault}`,
+      });
     const name = Number.isInteger(number) ? (names.get(number) ?? `class ${number}`) : 'anomaly';
     if (isNormalClass(name)) continue;
     classes.push(name);
@@ -140,9 +205,11 @@ function readLabel(image: string, label: string | undefined, names: ReadonlyMap<
 const BEYOND = 0.01;
 
 function faultOf(line: string, values: readonly number[]): string | undefined {
-  if (!row.test(line) || values.some((value) => !Number.isFinite(value))) return 'is not a class and numbers: "class x1 y1 x2 y2 x3 y3 ..." was expected';
-  if (values.length !== 4 && (values.length < 6 || values.length % 2 === 1)) return `has ${values.length} numbers after the class: 4 for a box, or 6 and more in pairs for an outline, were expected`;
-  if (values.some((value) => value < -BEYOND || value > 1 + BEYOND)) return 'has numbers outside of 0 to 1: fractions of the width and height of the image were expected, not pixels';
+  if (!row.test(line) || values.some((value) => !Number.isFinite(value)))
+    return 'is not a class and numbers: "class x1 y1 x2 y2 x3 y3 ..." was expected';
+  if (values.length !== 4 && (values.length < 6 || values.length % 2 === 1))
+    return `has ${values.length} numbers after the class: 4 for a box, or 6 and more in pairs for an outline, were expected`;
+  if (values.some((value) => value < -BEYOND || value > 1 + BEYOND))
+    return 'has numbers outside of 0 to 1: fractions of the width and height of the image were expected, not pixels';
   return undefined;
 }
-

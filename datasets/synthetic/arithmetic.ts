@@ -31,7 +31,7 @@ export function atan2(y: number, x: number): number {
   if (larger === 0) return 0;
   const t = min(ax, ay) / larger;
   const s = t * t;
-  let angle = t * (0.9998660 + s * (-0.3302995 + s * (0.1801410 + s * (-0.0851330 + s * 0.0208351))));
+  let angle = t * (0.999866 + s * (-0.3302995 + s * (0.180141 + s * (-0.085133 + s * 0.0208351))));
   if (ay > ax) angle = PI / 2 - angle;
   if (x < 0) angle = PI - angle;
   return y < 0 ? -angle : angle;

@@ -41,7 +41,10 @@ export class Canvas {
   private readonly fields = new WeakMap<Shape, Field>();
 
   /** `light` is the direction towards the light, in radians. */
-  constructor(readonly size: number, readonly light = -2.2) {
+  constructor(
+    readonly size: number,
+    readonly light = -2.2,
+  ) {
     this.pixels = new Float32Array(size * size * 3);
     this.lightX = cos(light);
     this.lightY = sin(light);
@@ -142,7 +145,11 @@ export class Canvas {
   }
 
   /** Fills a shape, antialiased; its colour may depend on the place. With `bevel`, its rim catches the light. */
-  fill(shape: Shape, colour: Colour | ((x: number, y: number) => Colour), { opacity = 1, bevel = 0, relief = 0.35, soft = 0 }: FillOptions = {}): void {
+  fill(
+    shape: Shape,
+    colour: Colour | ((x: number, y: number) => Colour),
+    { opacity = 1, bevel = 0, relief = 0.35, soft = 0 }: FillOptions = {},
+  ): void {
     const n = this.size;
     const { left, top, width, height, distances } = this.field(shape, soft);
     const edge = 1 / max(1 / n, soft);
@@ -189,12 +196,15 @@ export class Canvas {
         const t = clamp(0.5 - (above + (below - above) * (v - j)) / spread);
         return 1 - strength * t * t * (3 - 2 * t);
       },
-      width < 2 || height < 2 ? [0, 0, -1, -1] : [x0 + dx - spread, y0 + dy - spread, x1 + dx + spread, y1 + dy + spread],
+      width < 2 || height < 2
+        ? [0, 0, -1, -1]
+        : [x0 + dx - spread, y0 + dy - spread, x1 + dx + spread, y1 + dy + spread],
     );
   }
 
   /** Coverage of a shape, 0 to 1. */
-  coverage(shape: Shape): Float32Array { // [size, size]
+  coverage(shape: Shape): Float32Array {
+    // [size, size]
     const n = this.size;
     const mask = new Float32Array(n * n);
     const { left, top, width, height, distances } = this.field(shape, 0);
@@ -218,7 +228,8 @@ export class Canvas {
     const stride = width + reach;
     const heights = new Float32Array(stride * (bottom - top + reach));
     for (let row = top - reach, at = 0; row < bottom; row++) {
-      for (let column = left - reach; column < right; column++, at++) heights[at] = heightAt((column + 0.5) / n, (row + 0.5) / n);
+      for (let column = left - reach; column < right; column++, at++)
+        heights[at] = heightAt((column + 0.5) / n, (row + 0.5) / n);
     }
     const p = this.pixels;
     for (let row = top; row < bottom; row++) {
@@ -247,7 +258,8 @@ export class Canvas {
     const y1 = min(n - 1, y0 + 1);
     const channel = (c: number): number => {
       const top = this.pixels[(y0 * n + x0) * 3 + c]! * (x0 + 1 - u) + this.pixels[(y0 * n + x1) * 3 + c]! * (u - x0);
-      const bottom = this.pixels[(y1 * n + x0) * 3 + c]! * (x0 + 1 - u) + this.pixels[(y1 * n + x1) * 3 + c]! * (u - x0);
+      const bottom =
+        this.pixels[(y1 * n + x0) * 3 + c]! * (x0 + 1 - u) + this.pixels[(y1 * n + x1) * 3 + c]! * (u - x0);
       return top * (y0 + 1 - v) + bottom * (v - y0);
     };
     return [channel(0), channel(1), channel(2)];
@@ -275,7 +287,8 @@ export class Canvas {
   }
 
   /** The picture as bytes. */
-  bytes(): Uint8Array { // [size, size, 3]
+  bytes(): Uint8Array {
+    // [size, size, 3]
     const bytes = new Uint8Array(this.pixels.length);
     for (let i = 0; i < bytes.length; i++) bytes[i] = floor(clamp(this.pixels[i]!) * 255 + 0.5);
     return bytes;

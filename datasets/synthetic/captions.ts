@@ -45,7 +45,8 @@ export function allCaptionWords(): string[] {
   const words = new Set<string>();
   for (const { name } of families) {
     for (const defect of [null, ...defectKinds.seen, ...defectKinds.unseen]) {
-      for (const caption of captionsFor({ family: name, defect })) for (const word of caption.replace(/\.$/, '').split(' ')) words.add(word);
+      for (const caption of captionsFor({ family: name, defect }))
+        for (const word of caption.replace(/\.$/, '').split(' ')) words.add(word);
     }
   }
   return [...words].sort();

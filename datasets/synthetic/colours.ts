@@ -43,7 +43,11 @@ export function varied(colour: Colour, random: Random, amount = 0.05): Colour {
 }
 
 /** Any colour a thing may have, within the bounds given. */
-export function anyColour(random: Random, saturation: readonly [number, number] = [0.1, 0.75], value: readonly [number, number] = [0.3, 0.9]): Colour {
+export function anyColour(
+  random: Random,
+  saturation: readonly [number, number] = [0.1, 0.75],
+  value: readonly [number, number] = [0.3, 0.9],
+): Colour {
   return hsv(random.next(), random.range(...saturation), random.range(...value));
 }
 

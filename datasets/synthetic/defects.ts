@@ -56,6 +56,11 @@ export function isUnseen(name: string): boolean {
 /** Throws a UsageError `synthetic/defect` that names the kinds there are. */
 export function defectNamed(name: string): DefectKind {
   const found = byName.get(name);
-  if (found === undefined) throw new UsageError('synthetic/defect', `no kind of defect "${name}"; there are: ${[...byName.keys()].join(', ')}`, { name });
+  if (found === undefined)
+    throw new UsageError(
+      'synthetic/defect',
+      `no kind of defect "${name}"; there are: ${[...byName.keys()].join(', ')}`,
+      { name },
+    );
   return found;
 }

@@ -77,7 +77,12 @@ interface Scene {
 }
 
 function begin(family: string, seed: number | string, size: number): Scene {
-  if (!Number.isInteger(size) || size < 16 || size > 2048) throw new UsageError('synthetic/size', `the size of a drawn picture must be a whole number from 16 to 2048, not ${size}`, { size });
+  if (!Number.isInteger(size) || size < 16 || size > 2048)
+    throw new UsageError(
+      'synthetic/size',
+      `the size of a drawn picture must be a whole number from 16 to 2048, not ${size}`,
+      { size },
+    );
   const random = new Random(`${family}/${seed}`);
   const conditions = random.split('conditions');
   const canvas = new Canvas(size, conditions.range(-2.9, -0.3));
@@ -105,7 +110,8 @@ function begin(family: string, seed: number | string, size: number): Scene {
 }
 
 /** What the camera makes of the drawing. */
-function develop(drawing: Canvas, { gain, offset, tint }: Scene): Uint8Array { // [size, size, 3]
+function develop(drawing: Canvas, { gain, offset, tint }: Scene): Uint8Array {
+  // [size, size, 3]
   const bytes = new Uint8Array(drawing.pixels.length);
   for (let i = 0, at = 0; at < bytes.length; i++) {
     for (let channel = 0; channel < 3; channel++, at++) {
@@ -118,7 +124,16 @@ function develop(drawing: Canvas, { gain, offset, tint }: Scene): Uint8Array { /
 function perfect(scene: Scene): { picture: DrawnPicture } {
   const { family, size, random } = scene;
   const caption = captionOf({ family, defect: null }, random.split('caption'));
-  return { picture: { family, defect: null, size, pixels: develop(scene.canvas, scene), mask: new Uint8Array(size * size), caption } };
+  return {
+    picture: {
+      family,
+      defect: null,
+      size,
+      pixels: develop(scene.canvas, scene),
+      mask: new Uint8Array(size * size),
+      caption,
+    },
+  };
 }
 
 /** Draws the defect, again and stronger or larger where it could not be seen or grew too large. */
@@ -147,7 +162,12 @@ function damage(scene: Scene, clean: Uint8Array, kind: DefectKind): { pixels: Ui
     if (tooLarge > 1) extent *= 0.8;
     if (tooFaint > 1 || tooSmall > 1) contrast *= 1.12;
   }
-  if (best === null) throw new DatasetError('synthetic/no-trace', `the defect "${kind.name}" left no trace on a ${scene.family} in ${ATTEMPTS} tries (${scene.random.seed})`, { defect: kind.name, family: scene.family, size });
+  if (best === null)
+    throw new DatasetError(
+      'synthetic/no-trace',
+      `the defect "${kind.name}" left no trace on a ${scene.family} in ${ATTEMPTS} tries (${scene.random.seed})`,
+      { defect: kind.name, family: scene.family, size },
+    );
   // Changes too faint to be marked are taken back, so that nothing differs outside the mask.
   const { pixels, mask } = best;
   for (let i = 0; i < mask.length; i++) {
@@ -158,12 +178,20 @@ function damage(scene: Scene, clean: Uint8Array, kind: DefectKind): { pixels: Ui
 }
 
 /** Where two pictures differ, small gaps closed; with its share of the picture and its mean change (of 255). */
-export function changedRegion(clean: Uint8Array, damaged: Uint8Array, size: number): { mask: Uint8Array; area: number; change: number } {
+export function changedRegion(
+  clean: Uint8Array,
+  damaged: Uint8Array,
+  size: number,
+): { mask: Uint8Array; area: number; change: number } {
   const changed = new Uint8Array(size * size);
   let count = 0;
   let sum = 0;
   for (let i = 0, at = 0; i < changed.length; i++, at += 3) {
-    const most = max(abs(clean[at]! - damaged[at]!), abs(clean[at + 1]! - damaged[at + 1]!), abs(clean[at + 2]! - damaged[at + 2]!));
+    const most = max(
+      abs(clean[at]! - damaged[at]!),
+      abs(clean[at + 1]! - damaged[at + 1]!),
+      abs(clean[at + 2]! - damaged[at + 2]!),
+    );
     if (most < CHANGE_THRESHOLD) continue;
     changed[i] = 1;
     count++;

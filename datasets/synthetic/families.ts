@@ -90,7 +90,10 @@ const byName = new Map(families.map((family) => [family.name, family]));
 /** Throws a UsageError `synthetic/family` that names the families there are. */
 export function familyNamed(name: string): Family {
   const family = byName.get(name);
-  if (family === undefined) throw new UsageError('synthetic/family', `no drawn family "${name}"; there are: ${[...byName.keys()].join(', ')}`, { name });
+  if (family === undefined)
+    throw new UsageError('synthetic/family', `no drawn family "${name}"; there are: ${[...byName.keys()].join(', ')}`, {
+      name,
+    });
   return family;
 }
 

@@ -30,7 +30,13 @@ export type DrawFamily = (canvas: Canvas, random: Random) => Layout;
 
 /** The layout of a texture. `beneath` is what is behind it. */
 export function textureLayout(canvas: Canvas, beneath: Colour, parts: readonly Part[] = []): Layout {
-  return { object: new Float32Array(canvas.size * canvas.size).fill(1), box: [0, 0, 1, 1], texture: true, parts: seen(parts), beneath };
+  return {
+    object: new Float32Array(canvas.size * canvas.size).fill(1),
+    box: [0, 0, 1, 1],
+    texture: true,
+    parts: seen(parts),
+    beneath,
+  };
 }
 
 /** The layout of an object with the outline given. */
@@ -39,4 +45,6 @@ export function objectLayout(canvas: Canvas, outline: Shape, beneath: Colour, pa
 }
 
 const seen = (parts: readonly Part[]): readonly Part[] =>
-  parts.filter(({ x, y, radius }) => x > radius * 0.5 && y > radius * 0.5 && x < 1 - radius * 0.5 && y < 1 - radius * 0.5);
+  parts.filter(
+    ({ x, y, radius }) => x > radius * 0.5 && y > radius * 0.5 && x < 1 - radius * 0.5 && y < 1 - radius * 0.5,
+  );

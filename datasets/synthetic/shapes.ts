@@ -16,7 +16,10 @@ export interface Shape {
 }
 
 export function circle(cx: number, cy: number, radius: number): Shape {
-  return { box: [cx - radius, cy - radius, cx + radius, cy + radius], distance: (x, y) => length(x - cx, y - cy) - radius };
+  return {
+    box: [cx - radius, cy - radius, cx + radius, cy + radius],
+    distance: (x, y) => length(x - cx, y - cy) - radius,
+  };
 }
 
 /** An ellipse with its axes along x and y. */
@@ -70,7 +73,9 @@ function boxOf(points: readonly Point[], margin: number): Box {
 
 /** A line through points with round ends; the half width may change along it (given t, 0 to 1). */
 export function line(points: readonly Point[], halfWidth: number | ((t: number) => number)): Shape {
-  const widths = points.map((_, i) => (typeof halfWidth === 'number' ? halfWidth : halfWidth(i / max(1, points.length - 1))));
+  const widths = points.map((_, i) =>
+    typeof halfWidth === 'number' ? halfWidth : halfWidth(i / max(1, points.length - 1)),
+  );
   const flat = Float64Array.from(points.flat());
   const halves = Float64Array.from(widths.slice(1), (width, i) => (widths[i]! + width) / 2);
   return {
@@ -78,7 +83,8 @@ export function line(points: readonly Point[], halfWidth: number | ((t: number) 
     distance: (x, y) => {
       let least = Infinity;
       for (let i = 0; i < halves.length; i++) {
-        const d = sqrt(segmentSquare(x, y, flat[2 * i]!, flat[2 * i + 1]!, flat[2 * i + 2]!, flat[2 * i + 3]!)) - halves[i]!;
+        const d =
+          sqrt(segmentSquare(x, y, flat[2 * i]!, flat[2 * i + 1]!, flat[2 * i + 2]!, flat[2 * i + 3]!)) - halves[i]!;
         if (d < least) least = d;
       }
       return least;
@@ -122,15 +128,23 @@ export function polar(cx: number, cy: number, most: number, radiusAt: (angle: nu
 
 /** A polygon with n equal sides, one corner at `angle`. */
 export function regular(cx: number, cy: number, radius: number, sides: number, angle = 0): Shape {
-  return polygon(Array.from({ length: sides }, (_, i): Point => {
-    const a = angle + (2 * PI * i) / sides;
-    return [cx + radius * cos(a), cy + radius * sin(a)];
-  }));
+  return polygon(
+    Array.from({ length: sides }, (_, i): Point => {
+      const a = angle + (2 * PI * i) / sides;
+      return [cx + radius * cos(a), cy + radius * sin(a)];
+    }),
+  );
 }
 
 export function union(...shapes: readonly Shape[]): Shape {
   return {
-    box: boxOf(shapes.flatMap(({ box }): Point[] => [[box[0], box[1]], [box[2], box[3]]]), 0),
+    box: boxOf(
+      shapes.flatMap(({ box }): Point[] => [
+        [box[0], box[1]],
+        [box[2], box[3]],
+      ]),
+      0,
+    ),
     distance: (x, y) => {
       let least = Infinity;
       for (const shape of shapes) least = min(least, shape.distance(x, y));
@@ -160,7 +174,12 @@ export class Frame {
   private readonly c: number;
   private readonly s: number;
 
-  constructor(readonly x: number, readonly y: number, readonly angle: number, readonly unit: number) {
+  constructor(
+    readonly x: number,
+    readonly y: number,
+    readonly angle: number,
+    readonly unit: number,
+  ) {
     this.c = cos(angle);
     this.s = sin(angle);
   }

@@ -104,11 +104,32 @@ function itemsOf(name: SyntheticSetName, seed: number, perCategory: PerCategory)
  * before is replaced only then. Returns the set's folder and its record. Throws UsageError for sizes that cannot be
  * drawn, DatasetError when the folder cannot be written, and the signal's reason when aborted.
  */
-export async function synthesizeSet({ name, root, seed = 0, imageSize = 224, perCategory = defaultPerCategory[name], onProgress, signal }: SynthesizeOptions): Promise<{ folder: string; record: SyntheticSetRecord }> {
-  if (!syntheticSetNames.includes(name)) throw new UsageError('synthetic/name', `there is no drawn set "${String(name)}"; there are: ${syntheticSetNames.join(', ')}`, { name });
-  if (!Number.isInteger(imageSize) || imageSize < 32 || imageSize > 1024) throw new UsageError('synthetic/image-size', `drawn pictures can be 32 to 1024 px wide, not ${imageSize}`, { imageSize });
+export async function synthesizeSet({
+  name,
+  root,
+  seed = 0,
+  imageSize = 224,
+  perCategory = defaultPerCategory[name],
+  onProgress,
+  signal,
+}: SynthesizeOptions): Promise<{ folder: string; record: SyntheticSetRecord }> {
+  if (!syntheticSetNames.includes(name))
+    throw new UsageError(
+      'synthetic/name',
+      `there is no drawn set "${String(name)}"; there are: ${syntheticSetNames.join(', ')}`,
+      { name },
+    );
+  if (!Number.isInteger(imageSize) || imageSize < 32 || imageSize > 1024)
+    throw new UsageError('synthetic/image-size', `drawn pictures can be 32 to 1024 px wide, not ${imageSize}`, {
+      imageSize,
+    });
   const counts = Object.values(perCategory);
-  if (counts.some((count) => !Number.isInteger(count) || count < 0 || count > 1000)) throw new UsageError('synthetic/per-category', `numbers of pictures must be whole, from 0 to 1000, not ${counts.join(', ')}`, { perCategory });
+  if (counts.some((count) => !Number.isInteger(count) || count < 0 || count > 1000))
+    throw new UsageError(
+      'synthetic/per-category',
+      `numbers of pictures must be whole, from 0 to 1000, not ${counts.join(', ')}`,
+      { perCategory },
+    );
   const folder = join(root, name);
   const temporary = join(root, `.${name}.${process.pid}.${randomUUID().slice(0, 8)}`);
   const items = itemsOf(name, seed, perCategory);
@@ -117,13 +138,18 @@ export async function synthesizeSet({ name, root, seed = 0, imageSize = 224, per
   onProgress?.({ kind: 'start', task, total: items.length, unit: 'images' });
   try {
     makeFolderSync(temporary);
-    for (const parent of new Set(items.flatMap(({ path, maskPath }) => (maskPath === null ? [dirname(path)] : [dirname(path), dirname(maskPath)])))) {
+    for (const parent of new Set(
+      items.flatMap(({ path, maskPath }) => (maskPath === null ? [dirname(path)] : [dirname(path), dirname(maskPath)])),
+    )) {
       await mkdir(join(temporary, parent), { recursive: true });
     }
     let done = 0;
     for (const { path, maskPath, family, defect, seed: itemSeed } of items) {
       signal?.throwIfAborted();
-      const { pixels, mask } = defect === null ? drawPicture({ family, seed: itemSeed, size: imageSize }) : drawPair({ family, defect, seed: itemSeed, size: imageSize }).damaged;
+      const { pixels, mask } =
+        defect === null
+          ? drawPicture({ family, seed: itemSeed, size: imageSize })
+          : drawPair({ family, defect, seed: itemSeed, size: imageSize }).damaged;
       await writePng(join(temporary, path), pixels, imageSize, 3);
       hash.update(`${path}\n`).update(pixels);
       if (maskPath !== null) {
@@ -141,7 +167,11 @@ export async function synthesizeSet({ name, root, seed = 0, imageSize = 224, per
       seed,
       imageSize,
       perCategory,
-      categories: families.map((family) => ({ name: categoryOf(family), family: family.name, texture: family.texture })),
+      categories: families.map((family) => ({
+        name: categoryOf(family),
+        family: family.name,
+        texture: family.texture,
+      })),
       defects: { seen: kinds.filter((kind) => !isUnseen(kind)), unseen: kinds.filter(isUnseen) },
       images: items.length,
       sha256: hash.digest('hex'),
@@ -154,7 +184,12 @@ export async function synthesizeSet({ name, root, seed = 0, imageSize = 224, per
     // The error that led here matters more than one of tidying up.
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     if (signal?.aborted === true || error instanceof CraneError) throw error;
-    throw new DatasetError('synthetic/write', `the drawn set could not be written to ${folder}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`, { folder }, { cause: error });
+    throw new DatasetError(
+      'synthetic/write',
+      `the drawn set could not be written to ${folder}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`,
+      { folder },
+      { cause: error },
+    );
   }
 }
 
@@ -179,5 +214,7 @@ async function replace(finished: string, folder: string): Promise<void> {
 
 async function writePng(path: string, bytes: Uint8Array, size: number, channels: 1 | 3): Promise<void> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  await sharp(buffer, { raw: { width: size, height: size, channels } }).png({ compressionLevel: 4 }).toFile(path);
+  await sharp(buffer, { raw: { width: size, height: size, channels } })
+    .png({ compressionLevel: 4 })
+    .toFile(path);
 }

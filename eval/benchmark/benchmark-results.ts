@@ -94,7 +94,12 @@ export interface MatrixStudy {
   /** No cell where the target is the auxiliary set itself. */
   readonly cells: readonly MatrixCell[];
   /** Sets that no prompts can be trained on, and pairs that failed. */
-  readonly leftOut: readonly { readonly recipe: RecipeName; readonly auxiliary: string; readonly target: string | null; readonly message: string }[];
+  readonly leftOut: readonly {
+    readonly recipe: RecipeName;
+    readonly auxiliary: string;
+    readonly target: string | null;
+    readonly message: string;
+  }[];
   readonly epochs: number;
   readonly seed: number;
 }
@@ -113,7 +118,12 @@ export interface BenchmarkResults extends Omit<Results, 'model'> {
   /** The first row's model; each row has its own. Null while there is no row. */
   readonly model: ModelDescription | null;
   readonly run: BenchmarkManifest;
-  readonly recipes: readonly { readonly name: RecipeName; readonly method: PublishedMethod; readonly about: string; readonly variantOf: RecipeName | null }[];
+  readonly recipes: readonly {
+    readonly name: RecipeName;
+    readonly method: PublishedMethod;
+    readonly about: string;
+    readonly variantOf: RecipeName | null;
+  }[];
   readonly averages: readonly DomainAverage[];
   readonly leftOut: readonly LeftOut[];
   readonly corruptions: readonly CorruptionRow[] | null;

@@ -15,7 +15,15 @@ import { paperDomain, PAPER_SETS, PUBLISHED_AVERAGES, publishedRow, type PaperDo
 import { byRecipe } from '../recipe-options';
 import { RECIPE_BACKBONE, recipeRow, RECIPES, type Recipe } from '../recipes';
 import { RESULTS_SCHEMA_VERSION, writeResults } from '../results';
-import { writeRowDetails, type BenchmarkResults, type BenchmarkRow, type CorruptionRow, type DomainAverage, type LeftOut, type MatrixStudy } from './benchmark-results';
+import {
+  writeRowDetails,
+  type BenchmarkResults,
+  type BenchmarkRow,
+  type CorruptionRow,
+  type DomainAverage,
+  type LeftOut,
+  type MatrixStudy,
+} from './benchmark-results';
 import { levelOf, type Corruption } from './corruptions';
 import { studyMatrix, type TrainPrompts } from './matrix';
 import { ModelInspector, networkOf, type BackboneFile } from './model-files';
@@ -76,10 +84,21 @@ export interface RowState {
 export async function runBenchmark(options: BenchmarkOptions): Promise<BenchmarkResults> {
   const { model, out, backend, seed = 111, fresh = false, onProgress, signal } = options;
   removeUnfinished(out);
-  const inspector = new ModelInspector({ ...model, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
+  const inspector = new ModelInspector({
+    ...model,
+    ...(onProgress ? { onProgress } : {}),
+    ...(signal ? { signal } : {}),
+  });
   const backbone = await inspector.backbone(model.backbone ?? RECIPE_BACKBONE, networkOf(model));
   const store = new ResultStore(path.join(out, 'kept'), fresh);
-  const runner = new RowRunner({ store, inspector, backend, seed, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
+  const runner = new RowRunner({
+    store,
+    inspector,
+    backend,
+    seed,
+    ...(onProgress ? { onProgress } : {}),
+    ...(signal ? { signal } : {}),
+  });
   try {
     return await new Benchmark(options, runner, inspector, backbone).run();
   } finally {
@@ -91,7 +110,8 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<Benchmark
 function removeUnfinished(out: string): void {
   if (!fs.existsSync(out)) return;
   for (const entry of fs.readdirSync(out, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile() && /\.json\.\d+\.[0-9a-f]+\.partial$/.test(entry.name)) fs.rmSync(path.join(entry.parentPath, entry.name), { force: true });
+    if (entry.isFile() && /\.json\.\d+\.[0-9a-f]+\.partial$/.test(entry.name))
+      fs.rmSync(path.join(entry.parentPath, entry.name), { force: true });
   }
 }
 
@@ -128,7 +148,14 @@ class Benchmark {
       this.matrix = await studyMatrix(
         { runner: this.runner, inspector: this.inspector, backbone: this.backbone },
         {
-          recipes, sets, model: this.options.model, out, seed, epochs: matrix.epochs, train: matrix.train, normalWithoutMask: this.options.normalWithoutMask,
+          recipes,
+          sets,
+          model: this.options.model,
+          out,
+          seed,
+          epochs: matrix.epochs,
+          train: matrix.train,
+          normalWithoutMask: this.options.normalWithoutMask,
           onCell: (study) => {
             this.matrix = study;
             this.save(false);
@@ -157,10 +184,18 @@ class Benchmark {
       const given = this.optionsFor(recipe, dataset);
       const { prompts } = await this.inspector.filesOf(given);
       if (isAuxiliarySet(prompts.auxiliary, dataset.name)) {
-        return leave('auxiliary', `the prompts ${prompts.name} were trained on ${prompts.auxiliary} itself, so its figures would not be zero-shot`);
+        return leave(
+          'auxiliary',
+          `the prompts ${prompts.name} were trained on ${prompts.auxiliary} itself, so its figures would not be zero-shot`,
+        );
       }
       const title = `${recipe.name} ${dataset.name}`;
-      const outcome = await this.runner.run({ title, dataset, options: given, pictures: this.options.pictures ?? true });
+      const outcome = await this.runner.run({
+        title,
+        dataset,
+        options: given,
+        pictures: this.options.pictures ?? true,
+      });
       const row = this.rowOf(recipe, dataset, outcome);
       this.rows.push(row);
       this.saveDetails(row, outcome);
@@ -212,7 +247,10 @@ class Benchmark {
       ...(failures.length > 0 ? { failures } : {}),
       ...(dataset.problems.length > 0 ? { problems: dataset.problems.map(({ message }) => message) } : {}),
       published,
-      comparable: published !== null && dataset.problems.every(({ kind }) => kind === 'left-out') && isComparable(recipe, dataset.name, { backbone: this.backbone, given: this.options.model, used: model }),
+      comparable:
+        published !== null &&
+        dataset.problems.every(({ kind }) => kind === 'left-out') &&
+        isComparable(recipe, dataset.name, { backbone: this.backbone, given: this.options.model, used: model }),
       model,
       files,
       cost,
@@ -222,20 +260,41 @@ class Benchmark {
   }
 
   private saveDetails({ details, recipe, title }: BenchmarkRow, { evaluation, thumbnails }: RowOutcome): void {
-    writeRowDetails(path.join(this.options.out, details), { schemaVersion: RESULTS_SCHEMA_VERSION, recipe, title, evaluation, thumbnails });
+    writeRowDetails(path.join(this.options.out, details), {
+      schemaVersion: RESULTS_SCHEMA_VERSION,
+      recipe,
+      title,
+      evaluation,
+      thumbnails,
+    });
   }
 
   private async runCorruptions(corruptions: readonly Corruption[]): Promise<void> {
     this.corruptions = [];
     for (const { recipe: recipeName, name, mean: clean } of this.rows) {
       const recipe = RECIPES[recipeName];
-      const dataset = [...this.opened.values()].find((set): set is Dataset => !(set instanceof Error) && set.name === name) as Dataset;
+      const dataset = [...this.opened.values()].find(
+        (set): set is Dataset => !(set instanceof Error) && set.name === name,
+      ) as Dataset;
       for (const corruption of corruptions) {
         const title = `${recipeName} ${name} ${corruption.kind} ${corruption.strength}`;
         try {
-          const { evaluation } = await this.runner.run({ title, dataset, options: this.optionsFor(recipe, dataset), corruption, pictures: false });
+          const { evaluation } = await this.runner.run({
+            title,
+            dataset,
+            options: this.optionsFor(recipe, dataset),
+            corruption,
+            pictures: false,
+          });
           const { mean } = evaluation;
-          this.corruptions.push({ recipe: recipeName, name, ...corruption, level: levelOf(corruption), mean, change: difference(mean, clean) });
+          this.corruptions.push({
+            recipe: recipeName,
+            name,
+            ...corruption,
+            level: levelOf(corruption),
+            mean,
+            change: difference(mean, clean),
+          });
           this.save(false);
         } catch (error) {
           if (this.options.signal?.aborted || !isOfTheRow(error)) throw error;
@@ -289,9 +348,23 @@ export function isComparable(
     readonly used: { readonly options: Pick<ModelOptions, 'spatial'> };
   },
 ): boolean {
-  const { backbone, spatial, backend, batchSize, offline, allowPrivateUrls, referenceImages, onProgress, signal, dattnMean, ...byHand } = model.given;
+  const {
+    backbone,
+    spatial,
+    backend,
+    batchSize,
+    offline,
+    allowPrivateUrls,
+    referenceImages,
+    onProgress,
+    signal,
+    dattnMean,
+    ...byHand
+  } = model.given;
   const untouched = Object.values(byHand).every((value) => value === undefined);
-  return untouched && model.backbone.takesPublishedPrompts && model.used.options.spatial === recipeRow(recipe, set).spatial;
+  return (
+    untouched && model.backbone.takesPublishedPrompts && model.used.options.spatial === recipeRow(recipe, set).spatial
+  );
 }
 
 /** What is wrong with one row only. Others, such as a mistake in this program, end the benchmark. */
@@ -313,13 +386,15 @@ export function averagesOf(rows: readonly BenchmarkRow[]): DomainAverage[] {
       if (of.length === 0) return [];
       const complete = of.length === PAPER_SETS.filter((name) => paperDomain(name) === domain).length;
       const printed = complete && of.every(({ comparable }) => comparable);
-      return [{
-        recipe,
-        domain,
-        sets: of.map(({ name }) => name),
-        mean: meanOverCategories(of.map(({ mean }) => mean)),
-        published: printed ? PUBLISHED_AVERAGES[domain][RECIPES[recipe].method] : null,
-      }];
+      return [
+        {
+          recipe,
+          domain,
+          sets: of.map(({ name }) => name),
+          mean: meanOverCategories(of.map(({ mean }) => mean)),
+          published: printed ? PUBLISHED_AVERAGES[domain][RECIPES[recipe].method] : null,
+        },
+      ];
     }),
   );
 }

@@ -51,23 +51,81 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
   builder: (argv) =>
     withExamples(
       modelOptions(
-        setOptions(argv.option('datasets', { type: 'string', array: true, default: ['all'], describe: 'registered names or folders, with commas; all means the fourteen of the paper', group }), group)
-          .option('recipes', { type: 'string', array: true, default: ['crane', 'crane-plus'], describe: 'crane, crane-plus, crane-plus-reproduce', group })
-          .option('out', { type: 'string', default: path.join('results', 'benchmark'), describe: 'folder for results.json and the reports; a run that was stopped goes on there', group })
+        setOptions(
+          argv.option('datasets', {
+            type: 'string',
+            array: true,
+            default: ['all'],
+            describe: 'registered names or folders, with commas; all means the fourteen of the paper',
+            group,
+          }),
+          group,
+        )
+          .option('recipes', {
+            type: 'string',
+            array: true,
+            default: ['crane', 'crane-plus'],
+            describe: 'crane, crane-plus, crane-plus-reproduce',
+            group,
+          })
+          .option('out', {
+            type: 'string',
+            default: path.join('results', 'benchmark'),
+            describe: 'folder for results.json and the reports; a run that was stopped goes on there',
+            group,
+          })
           .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group })
-          .option('matrix', { type: 'boolean', default: false, describe: 'also train prompts on each set, and score each other set with them', group })
-          .option('epochs', { type: 'number', default: 5, describe: 'with --matrix: passes over the set that is trained on', group })
-          .option('corruptions', { type: 'boolean', default: false, describe: `also score pictures degraded by ${CORRUPTION_KINDS.join(', ')}`, group })
-          .option('strengths', { type: 'string', default: '1,3,5', describe: 'with --corruptions: how strongly, from 1 to 5', group })
-          .option('pictures', { type: 'boolean', default: true, describe: 'make the small pictures that a report shows', group })
-          .option('fresh', { type: 'boolean', default: false, describe: 'compute everything again, whatever was kept', group })
-          .option('allow-incomplete', { type: 'boolean', default: false, describe: 'score sets although masks or images are missing', group }),
+          .option('matrix', {
+            type: 'boolean',
+            default: false,
+            describe: 'also train prompts on each set, and score each other set with them',
+            group,
+          })
+          .option('epochs', {
+            type: 'number',
+            default: 5,
+            describe: 'with --matrix: passes over the set that is trained on',
+            group,
+          })
+          .option('corruptions', {
+            type: 'boolean',
+            default: false,
+            describe: `also score pictures degraded by ${CORRUPTION_KINDS.join(', ')}`,
+            group,
+          })
+          .option('strengths', {
+            type: 'string',
+            default: '1,3,5',
+            describe: 'with --corruptions: how strongly, from 1 to 5',
+            group,
+          })
+          .option('pictures', {
+            type: 'boolean',
+            default: true,
+            describe: 'make the small pictures that a report shows',
+            group,
+          })
+          .option('fresh', {
+            type: 'boolean',
+            default: false,
+            describe: 'compute everything again, whatever was kept',
+            group,
+          })
+          .option('allow-incomplete', {
+            type: 'boolean',
+            default: false,
+            describe: 'score sets although masks or images are missing',
+            group,
+          }),
       ),
       [
         ["the paper's table, as far as its sets are here", 'crane benchmark'],
         ['one recipe on two sets', 'crane benchmark --datasets mvtec,visa --recipes crane'],
         ['offline, with the embedded model', 'crane benchmark --datasets synthetic-target --backbone nano'],
-        ['how figures fall on noisy, blurred, bright and compressed pictures', 'crane benchmark --datasets btad --corruptions'],
+        [
+          'how figures fall on noisy, blurred, bright and compressed pictures',
+          'crane benchmark --datasets btad --corruptions',
+        ],
         ['what prompts learn from which set', 'crane benchmark --datasets mvtec,visa,btad --recipes crane --matrix'],
       ],
     ) as never,
@@ -118,7 +176,8 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
     results = await withFileLock(path.join(out, '.lock'), run, { signal, onWait });
   } catch (error) {
     live.close();
-    if (error instanceof CraneError && error.code === INTERRUPTED) say(`What is finished is kept in ${out}; the same command goes on from there.`);
+    if (error instanceof CraneError && error.code === INTERRUPTED)
+      say(`What is finished is kept in ${out}; the same command goes on from there.`);
     throw error;
   }
   live.close();
@@ -138,14 +197,22 @@ function datasetsFrom(given: readonly string[]): { readonly names: readonly stri
   const twice = names.find((name, place) => names.indexOf(name) !== place);
   if (names.length === 0 || twice !== undefined || names.some((name) => name.toLowerCase() === 'all')) {
     const found = names.length === 0 ? 'no set' : twice === undefined ? 'all beside others' : `${twice} twice`;
-    throw new UsageError('usage/datasets', `--datasets: found ${found}; expected "all", or registered names and folders, each once, with commas between`, { found: given });
+    throw new UsageError(
+      'usage/datasets',
+      `--datasets: found ${found}; expected "all", or registered names and folders, each once, with commas between`,
+      { found: given },
+    );
   }
   for (const name of names) {
     if (findRegisteredDataset(name) !== undefined || fs.existsSync(name)) continue;
     const known = registeredDatasets.map((entry) => entry.name);
     const near = nearestName(name.toLowerCase(), known);
     const hint = near === undefined ? '' : ` Did you mean ${near}?`;
-    throw new UsageError('usage/datasets', `--datasets: "${name}" is neither a registered set nor a folder.${hint} Known: ${known.join(', ')}.`, { found: name, expected: known });
+    throw new UsageError(
+      'usage/datasets',
+      `--datasets: "${name}" is neither a registered set nor a folder.${hint} Known: ${known.join(', ')}.`,
+      { found: name, expected: known },
+    );
   }
   return { names, all: false };
 }
@@ -155,28 +222,72 @@ function recipesFrom(given: readonly string[]): Recipe[] {
 }
 
 function split(given: readonly string[]): string[] {
-  return given.flatMap((names) => names.split(',')).map((name) => name.trim()).filter((name) => name !== '');
+  return given
+    .flatMap((names) => names.split(','))
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
 }
 
 /** @throws UsageError */
-function studiesFrom({ matrix, epochs, corruptions, strengths, prompts }: BenchmarkArguments): Pick<BenchmarkOptions, 'matrix' | 'corruptions'> {
+function studiesFrom({
+  matrix,
+  epochs,
+  corruptions,
+  strengths,
+  prompts,
+}: BenchmarkArguments): Pick<BenchmarkOptions, 'matrix' | 'corruptions'> {
   if (matrix && prompts !== undefined) {
-    throw new UsageError('usage/matrix', '--matrix trains prompts itself, so it takes no --prompts; leave one of the two out', { prompts });
+    throw new UsageError(
+      'usage/matrix',
+      '--matrix trains prompts itself, so it takes no --prompts; leave one of the two out',
+      { prompts },
+    );
   }
   const levels = split([strengths]).map((text) => STRENGTHS.find((strength) => String(strength) === text));
   if (levels.length === 0 || levels.includes(undefined)) {
-    throw new UsageError('usage/strengths', `--strengths ${strengths}: expected numbers from ${STRENGTHS[0]} to ${STRENGTHS.length}, such as 1,3,5`, { found: strengths });
+    throw new UsageError(
+      'usage/strengths',
+      `--strengths ${strengths}: expected numbers from ${STRENGTHS[0]} to ${STRENGTHS.length}, such as 1,3,5`,
+      { found: strengths },
+    );
   }
   const graded = [...new Set(levels as Strength[])].sort((a, b) => a - b);
   return {
     ...(matrix ? { matrix: { epochs, train: trainPrompts } } : {}),
-    ...(corruptions ? { corruptions: CORRUPTION_KINDS.flatMap((kind) => graded.map((strength): Corruption => ({ kind, strength }))) } : {}),
+    ...(corruptions
+      ? { corruptions: CORRUPTION_KINDS.flatMap((kind) => graded.map((strength): Corruption => ({ kind, strength }))) }
+      : {}),
   };
 }
 
 /** Trains the prompts of a matrix, or finds those of a run that is finished. */
-export const trainPrompts: TrainPrompts = async ({ auxiliary, layout, normalWithoutMask, model: given, epochs, seed, folder, features, onProgress, signal }) => {
-  const { prompts: _, batchSize, onProgress: __, signal: ___, backbone, spatial, activation, heads, backend, offline, allowPrivateUrls, referenceImages, ...model } = given;
+export const trainPrompts: TrainPrompts = async ({
+  auxiliary,
+  layout,
+  normalWithoutMask,
+  model: given,
+  epochs,
+  seed,
+  folder,
+  features,
+  onProgress,
+  signal,
+}) => {
+  const {
+    prompts: _,
+    batchSize,
+    onProgress: __,
+    signal: ___,
+    backbone,
+    spatial,
+    activation,
+    heads,
+    backend,
+    offline,
+    allowPrivateUrls,
+    referenceImages,
+    ...model
+  } = given;
   const run = new RunFolder(folder);
   if (readRunFile(run.record)?.status === 'finished') return run.prompts;
   const { prompts } = await runTraining({
@@ -206,13 +317,21 @@ export function summary(results: BenchmarkResults): string {
   const { datasets, leftOut, corruptions, matrix } = results;
   const parts: string[] = [];
   if (datasets.length > 0) {
-    const compared = datasets.some(({ comparable }) => comparable) ? ' Behind a figure: its difference to the paper.' : '';
-    parts.push(accuracyTables(results), `${metricsLegend(PUBLISHED_METRIC_IDS)}${compared}`, `What it costs\n\n${costTable(datasets)}`);
+    const compared = datasets.some(({ comparable }) => comparable)
+      ? ' Behind a figure: its difference to the paper.'
+      : '';
+    parts.push(
+      accuracyTables(results),
+      `${metricsLegend(PUBLISHED_METRIC_IDS)}${compared}`,
+      `What it costs\n\n${costTable(datasets)}`,
+    );
   }
-  if (corruptions && corruptions.length > 0) parts.push(`Degraded pictures\n\n${corruptionTable(corruptions)}\n\n${corruptionLegend()}`);
+  if (corruptions && corruptions.length > 0)
+    parts.push(`Degraded pictures\n\n${corruptionTable(corruptions)}\n\n${corruptionLegend()}`);
   if (matrix && matrix.cells.length > 0) parts.push(matrixTables(matrix));
   parts.push(...notes(results));
-  if (datasets.length === 0 && leftOut.every(({ reason }) => reason === 'absent')) parts.push('No set is here, so nothing was scored.');
+  if (datasets.length === 0 && leftOut.every(({ reason }) => reason === 'absent'))
+    parts.push('No set is here, so nothing was scored.');
   return `\n${parts.join('\n\n')}`;
 }
 
@@ -223,18 +342,28 @@ function notes({ datasets, leftOut, matrix }: BenchmarkResults): string[] {
   for (const { recipe, name, message, get } of leftOut) {
     if (!get) others.set(`${name}: ${message}`, [...(others.get(`${name}: ${message}`) ?? []), recipe]);
   }
-  const trained = (matrix?.leftOut ?? []).map(({ recipe, auxiliary, target, message }) => `${recipe}, trained on ${auxiliary}${target === null ? '' : `, scored on ${target}`}: ${message}`);
+  const trained = (matrix?.leftOut ?? []).map(
+    ({ recipe, auxiliary, target, message }) =>
+      `${recipe}, trained on ${auxiliary}${target === null ? '' : `, scored on ${target}`}: ${message}`,
+  );
   const unread = datasets.flatMap(({ recipe, name, failures = [] }) =>
-    failures.length === 0 ? [] : [`${recipe} ${name}: ${failures.length} images could not be read, the first: ${failures[0]?.message}`],
+    failures.length === 0
+      ? []
+      : [`${recipe} ${name}: ${failures.length} images could not be read, the first: ${failures[0]?.message}`],
   );
   const lines = [...[...others].map(([text, recipes]) => `${recipes.join(', ')} on ${text}`), ...trained, ...unread];
-  return [...(absent.size === 0 ? [] : [absentSets(absent)]), ...(lines.length === 0 ? [] : [`Left out\n\n${lines.join('\n')}`])];
+  return [
+    ...(absent.size === 0 ? [] : [absentSets(absent)]),
+    ...(lines.length === 0 ? [] : [`Left out\n\n${lines.join('\n')}`]),
+  ];
 }
 
 /** Where to get the sets that are not here; "crane datasets list" says all about them. */
 function absentSets(sets: ReadonlyMap<string, NonNullable<LeftOut['get']>>): string {
   const folder = path.dirname([...sets.values()][0]?.place ?? '');
-  const lines = [...sets].map(([name, { source, licence, place }]) => `  ${name} as ${path.basename(place)}/ (${licence})\n      ${source}`);
+  const lines = [...sets].map(
+    ([name, { source, licence, place }]) => `  ${name} as ${path.basename(place)}/ (${licence})\n      ${source}`,
+  );
   return `Not here: ${sets.size} sets. Unpack them in ${folder}, or in the folder that CRANE_DATA names:\n\n${lines.join('\n')}`;
 }
 

@@ -51,7 +51,11 @@ export interface CorruptOptions {
  * A picture file, decoded and degraded at its own size, as input for the network.
  * @throws ImageError as `decodeImage`
  */
-export async function corruptedPicture(file: string, corruption: Corruption, { seed, reference = false }: CorruptOptions): Promise<RawPixels> {
+export async function corruptedPicture(
+  file: string,
+  corruption: Corruption,
+  { seed, reference = false }: CorruptOptions,
+): Promise<RawPixels> {
   const decoded = await decodeImage(file, { reference });
   const picture = { width: decoded.width, height: decoded.height, data: toRgb(decoded) };
   return { ...(await corrupt(picture, corruption, seed)), channels: 3 };
@@ -64,7 +68,11 @@ export async function corrupt(picture: RgbImage, corruption: Corruption, seed: s
   switch (corruption.kind) {
     case 'noise': {
       const next = seededNormal(`${seed} noise ${corruption.strength}`);
-      return { width, height, data: new Uint8Array(new Uint8ClampedArray(data).map((value) => value + level * next())) };
+      return {
+        width,
+        height,
+        data: new Uint8Array(new Uint8ClampedArray(data).map((value) => value + level * next())),
+      };
     }
     case 'brightness':
       return { width, height, data: data.map((value) => Math.min(255, value + level)) };
@@ -87,5 +95,9 @@ function asSharp({ width, height, data }: RgbImage): Sharp {
 async function pixelsOf(picture: RgbImage | Buffer, change: (image: Sharp) => Sharp): Promise<RgbImage> {
   const image = Buffer.isBuffer(picture) ? sharp(picture) : asSharp(picture);
   const { data, info } = await change(image).raw().toBuffer({ resolveWithObject: true });
-  return { width: info.width, height: info.height, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
+  return {
+    width: info.width,
+    height: info.height,
+    data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  };
 }

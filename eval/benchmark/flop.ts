@@ -32,7 +32,14 @@ export interface FlopCount {
 }
 
 /** Correlations of a token with all others, in units of the one that plain attention takes. */
-export const CORRELATIONS: Readonly<Record<AttentionType, number>> = { 'qq+kk+vv': 3, 'qq+kk': 2, qq: 1, kk: 1, vv: 1, '(q+k+v)^2': 3 };
+export const CORRELATIONS: Readonly<Record<AttentionType, number>> = {
+  'qq+kk+vv': 3,
+  'qq+kk': 2,
+  qq: 1,
+  kk: 1,
+  vv: 1,
+  '(q+k+v)^2': 3,
+};
 /** Learned context, start, words and end, up to which the text encoder has to run; the longer of the two prompts. */
 const PROMPT_TOKENS = 18;
 
@@ -49,8 +56,13 @@ export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TO
   const guidedOnly = options.spatialOnly && spatial !== undefined;
   const eattnBlocks = guidedOnly ? 0 : Math.min(options.eattnBlocks, vision.layers);
   const count = {
-    vision: product(patches, 3 * vision.patchSize ** 2, width) + transformer(tokens, vision) + product(guidedOnly ? 1 : tokens, width, embedDimension),
-    eattn: eattnBlocks * ((CORRELATIONS[options.attention] + 1) * product(tokens, width, tokens) + product(tokens, width, width)),
+    vision:
+      product(patches, 3 * vision.patchSize ** 2, width) +
+      transformer(tokens, vision) +
+      product(guidedOnly ? 1 : tokens, width, embedDimension),
+    eattn:
+      eattnBlocks *
+      ((CORRELATIONS[options.attention] + 1) * product(tokens, width, tokens) + product(tokens, width, width)),
     dattn: spatial ? dattn(patches, sizes, spatial, options.imageSize) : 0,
     spatial: spatial ? spatialNetwork(spatial, options.imageSize) : 0,
     text: options.context ? 2 * (transformer(promptTokens, text) + product(1, text.width, embedDimension)) : 0,
@@ -74,12 +86,21 @@ function attention(tokens: number, width: number): number {
 }
 
 /** Similarities and what they gather on the second model's grid, and CLIP's values before and its projections after. */
-function dattn(patches: number, { vision: { width }, embedDimension }: ClipSizes, spatial: SpatialNetwork, imageSize: number): number {
-  const guided = spatial.family === 'sam' ? spatial.sizes.gridSize ** 2 : Math.floor(imageSize / spatial.sizes.patchSize) ** 2;
+function dattn(
+  patches: number,
+  { vision: { width }, embedDimension }: ClipSizes,
+  spatial: SpatialNetwork,
+  imageSize: number,
+): number {
+  const guided =
+    spatial.family === 'sam' ? spatial.sizes.gridSize ** 2 : Math.floor(imageSize / spatial.sizes.patchSize) ** 2;
   const channels = spatial.family === 'sam' ? spatial.sizes.channels : spatial.sizes.width;
   return (
-    product(patches, width, width) + product(guided, channels, guided) + product(guided, guided, width) +
-    product(guided, width, width) + product(guided, width, embedDimension)
+    product(patches, width, width) +
+    product(guided, channels, guided) +
+    product(guided, guided, width) +
+    product(guided, width, width) +
+    product(guided, width, embedDimension)
   );
 }
 
@@ -104,7 +125,10 @@ function sam({ width, layers, patchSize, gridSize, windowSize, globalBlocks, cha
     count * (attention(side ** 2, width) + 2 * product(side ** 2, width, side)) + 2 * product(tokens, width, 4 * width);
   const whole = globalBlocks.length;
   return (
-    product(tokens, 3 * patchSize ** 2, width) + whole * block(1, gridSize) + (layers - whole) * block(windows, windowSize) +
-    product(tokens, width, channels) + product(tokens, 9 * channels, channels)
+    product(tokens, 3 * patchSize ** 2, width) +
+    whole * block(1, gridSize) +
+    (layers - whole) * block(windows, windowSize) +
+    product(tokens, width, channels) +
+    product(tokens, 9 * channels, channels)
   );
 }

@@ -12,7 +12,12 @@ export interface TableStream extends ProgressStream {
 }
 
 const SIGNS: Readonly<Record<RowState['status'], string>> = {
-  waiting: '', running: 'running', done: 'done', absent: 'not here', auxiliary: 'trained on', failed: 'failed',
+  waiting: '',
+  running: 'running',
+  done: 'done',
+  absent: 'not here',
+  auxiliary: 'trained on',
+  failed: 'failed',
 };
 
 /**
@@ -28,7 +33,11 @@ export class LiveTable {
 
   constructor(private readonly stream: TableStream) {
     // The bar is drawn by its own reporter, into the line below the table.
-    const line: ProgressStream = { isTTY: true, columns: stream.columns ?? 80, write: (text: string) => this.showProgress(text) };
+    const line: ProgressStream = {
+      isTTY: true,
+      columns: stream.columns ?? 80,
+      write: (text: string) => this.showProgress(text),
+    };
     this.onProgress = createProgressReporter(stream.isTTY ? line : stream);
   }
 
@@ -74,19 +83,32 @@ export class LiveTable {
   private tableLines(): string[] {
     const lines = formatTable(
       [
-        { title: 'recipe' }, { title: 'set' }, { title: 'state' }, { title: 'I-AUROC', align: 'right' }, { title: 'P-AUROC', align: 'right' },
-        { title: 'AUPRO', align: 'right' }, { title: 'images/s', align: 'right' }, { title: 'peak MB', align: 'right' },
+        { title: 'recipe' },
+        { title: 'set' },
+        { title: 'state' },
+        { title: 'I-AUROC', align: 'right' },
+        { title: 'P-AUROC', align: 'right' },
+        { title: 'AUPRO', align: 'right' },
+        { title: 'images/s', align: 'right' },
+        { title: 'peak MB', align: 'right' },
       ],
       this.states.map(({ recipe, name, status, row }) => [
-        recipe, name, SIGNS[status],
+        recipe,
+        name,
+        SIGNS[status],
         ...(row
           ? [
-              percent(row.mean['image/auroc']), percent(row.mean['pixel/auroc']), percent(row.mean['pixel/aupro/paper200@0.3']),
-              row.cost.imagesPerSecond?.toFixed(2) ?? 'n/a', (row.cost.peakMemoryBytes / 1e6).toFixed(0),
+              percent(row.mean['image/auroc']),
+              percent(row.mean['pixel/auroc']),
+              percent(row.mean['pixel/aupro/paper200@0.3']),
+              row.cost.imagesPerSecond?.toFixed(2) ?? 'n/a',
+              (row.cost.peakMemoryBytes / 1e6).toFixed(0),
             ]
           : []),
       ]),
-    ).split('\n').map((line) => [...line].slice(0, (this.stream.columns ?? 80) - 1).join(''));
+    )
+      .split('\n')
+      .map((line) => [...line].slice(0, (this.stream.columns ?? 80) - 1).join(''));
     const [head, body] = [lines.slice(0, 2), lines.slice(2)];
     const room = Math.max(3, (this.stream.rows ?? 24) - 6);
     if (body.length <= room) return lines;
@@ -102,8 +124,14 @@ export class LiveTable {
       if (status === 'waiting' || status === 'running' || this.shown.has(key)) continue;
       this.shown.add(key);
       const count = `[${this.shown.size} of ${this.states.length}]`;
-      if (row) this.stream.write(`${count} ${shownInLine(rowLine(row))}${resumed > 0 ? `, ${resumed} of ${row.categories.length} categories from before` : ''}\n`);
-      else this.stream.write(`${count} ${recipe} ${shownInLine(`${name}: ${SIGNS[status]}. ${message?.split('\n')[0] ?? ''}`)}\n`);
+      if (row)
+        this.stream.write(
+          `${count} ${shownInLine(rowLine(row))}${resumed > 0 ? `, ${resumed} of ${row.categories.length} categories from before` : ''}\n`,
+        );
+      else
+        this.stream.write(
+          `${count} ${recipe} ${shownInLine(`${name}: ${SIGNS[status]}. ${message?.split('\n')[0] ?? ''}`)}\n`,
+        );
     }
   }
 }

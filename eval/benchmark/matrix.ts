@@ -56,12 +56,23 @@ export interface MatrixOptions {
  * @throws the signal's reason; what concerns one set or pair alone is named in `leftOut`
  */
 export async function studyMatrix(
-  { runner, inspector, backbone }: { readonly runner: RowRunner; readonly inspector: ModelInspector; readonly backbone: BackboneFile },
+  {
+    runner,
+    inspector,
+    backbone,
+  }: { readonly runner: RowRunner; readonly inspector: ModelInspector; readonly backbone: BackboneFile },
   options: MatrixOptions,
 ): Promise<MatrixStudy> {
   const { recipes, sets, epochs, seed, signal, onCell } = options;
   const names = sets.map(({ name }) => name);
-  const study = { auxiliaries: names, targets: names, cells: [] as MatrixStudy['cells'][number][], leftOut: [] as MatrixStudy['leftOut'][number][], epochs, seed };
+  const study = {
+    auxiliaries: names,
+    targets: names,
+    cells: [] as MatrixStudy['cells'][number][],
+    leftOut: [] as MatrixStudy['leftOut'][number][],
+    epochs,
+    seed,
+  };
   const forRow = (error: unknown): CraneError => {
     if (signal?.aborted || !(error instanceof CraneError)) throw error;
     return error;
@@ -77,10 +88,26 @@ export async function studyMatrix(
       }
       for (const target of sets.filter((set) => set !== auxiliary)) {
         const title = `${recipe.name} ${auxiliary.name} > ${target.name}`;
-        const scoring = { ...byRecipe(recipe, target.name, backbone, withoutAccess(options.model)), backbone: name, prompts };
+        const scoring = {
+          ...byRecipe(recipe, target.name, backbone, withoutAccess(options.model)),
+          backbone: name,
+          prompts,
+        };
         const outcome = await runner.run({ title, dataset: target, options: scoring, pictures: false }).catch(forRow);
-        if (outcome instanceof Error) study.leftOut.push({ recipe: recipe.name, auxiliary: auxiliary.name, target: target.name, message: outcome.message });
-        else study.cells.push({ recipe: recipe.name, auxiliary: auxiliary.name, target: target.name, mean: outcome.evaluation.mean });
+        if (outcome instanceof Error)
+          study.leftOut.push({
+            recipe: recipe.name,
+            auxiliary: auxiliary.name,
+            target: target.name,
+            message: outcome.message,
+          });
+        else
+          study.cells.push({
+            recipe: recipe.name,
+            auxiliary: auxiliary.name,
+            target: target.name,
+            mean: outcome.evaluation.mean,
+          });
         onCell?.(study);
       }
     }
@@ -95,9 +122,25 @@ interface TrainingParts {
 }
 
 /** The file of the prompts of a recipe, trained now or in an earlier run: the folder's name says all that they depend on. */
-async function trainedPrompts(recipe: Recipe, auxiliary: Dataset, given: CraneOptions, { backbone, inspector, options }: TrainingParts): Promise<string> {
+async function trainedPrompts(
+  recipe: Recipe,
+  auxiliary: Dataset,
+  given: CraneOptions,
+  { backbone, inspector, options }: TrainingParts,
+): Promise<string> {
   const { out, epochs, seed, train, normalWithoutMask, onProgress, signal } = options;
-  const { prompts: _, batchSize, onProgress: __, signal: ___, backbone: name, spatial, backend, offline, referenceImages, ...model } = given;
+  const {
+    prompts: _,
+    batchSize,
+    onProgress: __,
+    signal: ___,
+    backbone: name,
+    spatial,
+    backend,
+    offline,
+    referenceImages,
+    ...model
+  } = given;
   const weights = { backbone: backbone.sha256, network: backbone.network, spatial: await inspector.spatial(spatial) };
   const files = auxiliary.categories.map((category) => categoryKey(auxiliary, category).files);
   const key = hashOfValue({ weights, files, model, referenceImages: referenceImages ?? false, epochs, seed });
@@ -108,7 +151,11 @@ async function trainedPrompts(recipe: Recipe, auxiliary: Dataset, given: CraneOp
     model: given,
     epochs,
     seed,
-    folder: path.resolve(out, 'prompts', `${recipe.name}-${auxiliary.name.replace(/[^\w.-]+/g, '_')}-${key.slice(0, 12)}`),
+    folder: path.resolve(
+      out,
+      'prompts',
+      `${recipe.name}-${auxiliary.name.replace(/[^\w.-]+/g, '_')}-${key.slice(0, 12)}`,
+    ),
     features: path.resolve(out, 'features'),
     ...(onProgress ? { onProgress } : {}),
     ...(signal ? { signal } : {}),

@@ -16,7 +16,10 @@ export interface ModelCost {
 
 export function modelCost({ model, description }: Crane): ModelCost {
   const { vision, text, prompts, spatial, options } = model;
-  const parameters = [vision, text, prompts, ...(spatial ? [spatial] : [])].reduce((sum, layer) => sum + layer.countParams(), 0);
+  const parameters = [vision, text, prompts, ...(spatial ? [spatial] : [])].reduce(
+    (sum, layer) => sum + layer.countParams(),
+    0,
+  );
   return {
     parameters,
     bytes: parameters * Float32Array.BYTES_PER_ELEMENT,
@@ -25,7 +28,9 @@ export function modelCost({ model, description }: Crane): ModelCost {
 }
 
 function networkOf(encoder: SpatialEncoder): SpatialNetwork | undefined {
-  if (encoder instanceof SamEncoder) return { family: 'sam', sizes: encoder.getConfig()['sizes'] as unknown as SamSizes };
-  if (encoder instanceof DinoTransformer) return { family: encoder.family === 'dino' ? 'dino' : 'dinov2', sizes: encoder.sizes };
+  if (encoder instanceof SamEncoder)
+    return { family: 'sam', sizes: encoder.getConfig()['sizes'] as unknown as SamSizes };
+  if (encoder instanceof DinoTransformer)
+    return { family: encoder.family === 'dino' ? 'dino' : 'dinov2', sizes: encoder.sizes };
   return undefined;
 }

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { CraneOptions } from '../../lib/crane';
 import { EMBEDDED_BACKBONE, openBackbone } from '../../lib/methods/crane/backbone';
-import { AUXILIARY_KEY, defaultPrompts, openPrompts, spatialOfPrompts, takesPublishedPrompts } from '../../lib/methods/crane/prompts';
+import {
+  AUXILIARY_KEY,
+  defaultPrompts,
+  openPrompts,
+  spatialOfPrompts,
+  takesPublishedPrompts,
+} from '../../lib/methods/crane/prompts';
 import { networkRecord } from '../../lib/methods/crane/trained-network';
 import { openSpatial, spatialSourceOf, type SpatialChoice, type SpatialSource } from '../../lib/methods/crane/spatial';
 import type { PromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
@@ -53,7 +59,11 @@ export class ModelInspector {
   private readonly spatials = new Map<string, Promise<SpatialFile>>();
 
   constructor({ offline, onProgress, signal }: Access) {
-    this.access = { ...(offline === undefined ? {} : { offline }), ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
+    this.access = {
+      ...(offline === undefined ? {} : { offline }),
+      ...(onProgress ? { onProgress } : {}),
+      ...(signal ? { signal } : {}),
+    };
   }
 
   /** The files alone. @throws as `Crane.load` for names and files */
@@ -62,7 +72,13 @@ export class ModelInspector {
   }
 
   /** @throws as `Crane.load` for names and files */
-  async inspect({ backbone: backboneName = EMBEDDED_BACKBONE, prompts: promptsName, spatial: chosen, activation, heads }: CraneOptions): Promise<InspectedModel> {
+  async inspect({
+    backbone: backboneName = EMBEDDED_BACKBONE,
+    prompts: promptsName,
+    spatial: chosen,
+    activation,
+    heads,
+  }: CraneOptions): Promise<InspectedModel> {
     const backbone = await this.backbone(backboneName, networkOf({ activation, heads }));
     const name = promptsName ?? backbone.defaultPrompts();
     const prompts = await once(this.prompts, name, () => openPrompts(name, this.access));
@@ -81,7 +97,9 @@ export class ModelInspector {
   /** Null for no second vision model. @throws as `openSpatial` */
   async spatial(choice: SpatialChoice | undefined): Promise<SpatialFile | null> {
     const source = spatialSourceOf(choice);
-    return source === undefined ? null : await once(this.spatials, canonicalJson(source), () => this.readSpatial(source));
+    return source === undefined
+      ? null
+      : await once(this.spatials, canonicalJson(source), () => this.readSpatial(source));
   }
 
   /** @throws as `openBackbone` */
@@ -124,6 +142,7 @@ function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promis
 /** Of values and of what is said about them: both decide how the prompts are used. */
 function hashOfPrompts({ contextNormal, contextAnomalous, deep, metadata }: PromptCheckpoint): string {
   const hash = createHash('sha256');
-  for (const { buffer, byteOffset, byteLength } of [contextNormal, contextAnomalous, ...deep]) hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  for (const { buffer, byteOffset, byteLength } of [contextNormal, contextAnomalous, ...deep])
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
   return hash.update(canonicalJson(metadata)).digest('hex');
 }

@@ -17,8 +17,13 @@ const APART = /^eval\/(command|metrics-table|published|recipes|recipe-options|re
  */
 export function programHash(root: string = path.resolve(__dirname, '../..')): string {
   const listed = (folder: string, recursive: boolean): string[] =>
-    fs.readdirSync(path.join(root, folder), { recursive, encoding: 'utf8' }).map((name) => path.join(folder, name).split(path.sep).join('/'));
-  const files = [...FOLDERS.flatMap((folder) => listed(folder, true)), ...FOLDERS_ALONE.flatMap((folder) => listed(folder, false))];
+    fs
+      .readdirSync(path.join(root, folder), { recursive, encoding: 'utf8' })
+      .map((name) => path.join(folder, name).split(path.sep).join('/'));
+  const files = [
+    ...FOLDERS.flatMap((folder) => listed(folder, true)),
+    ...FOLDERS_ALONE.flatMap((folder) => listed(folder, false)),
+  ];
   const code = files.filter((file) => /\.[jt]s$/.test(file) && !APART.test(file)).sort();
   const hash = createHash('sha256');
   for (const file of code) hash.update(`${file}\n`).update(fs.readFileSync(path.join(root, file)));

@@ -22,7 +22,10 @@ export class ResultStore {
   read<T>(key: object): T | undefined {
     if (this.fresh && !this.written.has(hashOfValue(key))) return undefined;
     try {
-      const stored = JSON.parse(fs.readFileSync(this.fileOf(key), 'utf8'), reviveThresholds) as { readonly key: unknown; readonly value: T } | null;
+      const stored = JSON.parse(fs.readFileSync(this.fileOf(key), 'utf8'), reviveThresholds) as {
+        readonly key: unknown;
+        readonly value: T;
+      } | null;
       return canonicalJson(stored?.key) === canonicalJson(versioned(key)) ? stored?.value : undefined;
     } catch {
       // Not there, or not readable: it will be made again.

@@ -133,7 +133,12 @@ export class RowRunner {
     this.loaded = undefined;
   }
 
-  private async score(crane: Crane, { dataset, corruption }: RowTask, category: Category, onImage: () => void): Promise<StoredCategory> {
+  private async score(
+    crane: Crane,
+    { dataset, corruption }: RowTask,
+    category: Category,
+    onImage: () => void,
+  ): Promise<StoredCategory> {
     const { seed, signal } = this.parts;
     const { reference } = crane.description.preprocessing;
     const start = performance.now();
@@ -142,7 +147,10 @@ export class RowRunner {
       onImage,
       ...(signal ? { signal } : {}),
       ...(corruption
-        ? { picture: ({ imagePath }) => corruptedPicture(imagePath, corruption, { reference, seed: `${seed} ${relative(dataset, imagePath)}` }) }
+        ? {
+            picture: ({ imagePath }) =>
+              corruptedPicture(imagePath, corruption, { reference, seed: `${seed} ${relative(dataset, imagePath)}` }),
+          }
         : {}),
     });
     return {
@@ -155,12 +163,24 @@ export class RowRunner {
     };
   }
 
-  private async thumbnailsOf(modelKey: object, { dataset, options }: RowTask, evaluation: Evaluation): Promise<Readonly<Record<string, Thumbnails>>> {
+  private async thumbnailsOf(
+    modelKey: object,
+    { dataset, options }: RowTask,
+    evaluation: Evaluation,
+  ): Promise<Readonly<Record<string, Thumbnails>>> {
     const { store, onProgress } = this.parts;
-    const key = { ...modelKey, pictures: PICTURES_VERSION, set: dataset.name, root: dataset.root, categories: dataset.categories.map((category) => categoryKey(dataset, category).files) };
+    const key = {
+      ...modelKey,
+      pictures: PICTURES_VERSION,
+      set: dataset.name,
+      root: dataset.root,
+      categories: dataset.categories.map((category) => categoryKey(dataset, category).files),
+    };
     const stored = store.read<Readonly<Record<string, Thumbnails>>>(key);
     if (stored !== undefined) return stored;
-    const thumbnails = Object.fromEntries(await renderThumbnails(await this.craneFor(modelKey, options), selectImages(evaluation), onProgress));
+    const thumbnails = Object.fromEntries(
+      await renderThumbnails(await this.craneFor(modelKey, options), selectImages(evaluation), onProgress),
+    );
     store.write(key, thumbnails);
     return thumbnails;
   }
@@ -170,7 +190,10 @@ export class RowRunner {
     const key = canonicalJson(modelKey);
     if (this.loaded?.key !== key) {
       this.dispose();
-      this.loaded = { key, crane: await Crane.load({ ...options, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) }) };
+      this.loaded = {
+        key,
+        crane: await Crane.load({ ...options, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) }),
+      };
     }
     return this.loaded.crane;
   }
@@ -190,12 +213,17 @@ export class RowRunner {
   }
 
   private corruptionKey(corruption: Corruption | undefined): object {
-    return corruption === undefined ? {} : { corruption: { ...corruption, seed: this.parts.seed, version: CORRUPTIONS_VERSION } };
+    return corruption === undefined
+      ? {}
+      : { corruption: { ...corruption, seed: this.parts.seed, version: CORRUPTIONS_VERSION } };
   }
 }
 
 /** A category's place and the files that it consists of: names, labels, lengths and times of change. */
-export function categoryKey(dataset: Dataset, { name, samples }: Category): { readonly set: string; readonly category: string; readonly files: string } {
+export function categoryKey(
+  dataset: Dataset,
+  { name, samples }: Category,
+): { readonly set: string; readonly category: string; readonly files: string } {
   const hash = createHash('sha256');
   const entry = (file: string | null): string => {
     const stat = file === null ? undefined : fs.statSync(file, { throwIfNoEntry: false });
@@ -227,5 +255,8 @@ function joined({ name, root }: Dataset, results: readonly StoredCategory[]): Ev
 function measured(results: readonly StoredCategory[]): Pick<RowCost, 'imagesPerSecond' | 'peakMemoryBytes'> {
   const images = results.reduce((sum, { evaluation }) => sum + evaluation.images, 0);
   const seconds = results.reduce((sum, { evaluation }) => sum + evaluation.detectionSeconds, 0);
-  return { imagesPerSecond: seconds > 0 ? images / seconds : null, peakMemoryBytes: Math.max(...results.map(({ peakMemoryBytes }) => peakMemoryBytes)) };
+  return {
+    imagesPerSecond: seconds > 0 ? images / seconds : null,
+    peakMemoryBytes: Math.max(...results.map(({ peakMemoryBytes }) => peakMemoryBytes)),
+  };
 }

@@ -8,22 +8,41 @@ import { CORRUPTIONS } from './corruptions';
 const right = { align: 'right' } as const;
 
 /** A table for each recipe: the metrics of the paper, with the difference to its figures where they should be equal. */
-export function accuracyTables({ datasets, averages, recipes }: Pick<BenchmarkResults, 'datasets' | 'averages' | 'recipes'>): string {
+export function accuracyTables({
+  datasets,
+  averages,
+  recipes,
+}: Pick<BenchmarkResults, 'datasets' | 'averages' | 'recipes'>): string {
   return recipes
     .flatMap(({ name, about, method }) => {
       const rows = datasets.filter(({ recipe }) => recipe === name);
       if (rows.length === 0) return [];
       const table = formatTable(
-        [{ title: 'set' }, { title: 'images', ...right }, ...PUBLISHED_METRIC_IDS.map((id) => ({ title: METRIC_TITLES[id], ...right }))],
         [
-          ...rows.map((row) => [row.name, String(row.images), ...metricCells(row.mean, row.comparable ? row.published : null)]),
+          { title: 'set' },
+          { title: 'images', ...right },
+          ...PUBLISHED_METRIC_IDS.map((id) => ({ title: METRIC_TITLES[id], ...right })),
+        ],
+        [
+          ...rows.map((row) => [
+            row.name,
+            String(row.images),
+            ...metricCells(row.mean, row.comparable ? row.published : null),
+          ]),
           null,
           ...averages
             .filter(({ recipe, sets }) => recipe === name && sets.length > 1)
-            .map(({ domain, sets, mean, published }) => [`mean of ${sets.length} ${domain}`, '', ...metricCells(mean, published)]),
+            .map(({ domain, sets, mean, published }) => [
+              `mean of ${sets.length} ${domain}`,
+              '',
+              ...metricCells(mean, published),
+            ]),
         ],
       );
-      const unguided = method === 'Crane+' && rows.every(({ model }) => model.spatial === null) ? ' (here without a second vision model)' : '';
+      const unguided =
+        method === 'Crane+' && rows.every(({ model }) => model.spatial === null)
+          ? ' (here without a second vision model)'
+          : '';
       return [`${name}: ${about}${unguided}\n\n${table.replace(/\n─[─ ]*$/, '')}`];
     })
     .join('\n\n');
@@ -46,11 +65,22 @@ function signed(value: number): string {
 export function costTable(rows: readonly BenchmarkRow[]): string {
   return formatTable(
     [
-      { title: 'recipe' }, { title: 'set' }, { title: 'images/s', ...right }, { title: 'peak MB', ...right },
-      { title: 'M parameters', ...right }, { title: 'model MB', ...right }, { title: 'GFLOP/image', ...right },
+      { title: 'recipe' },
+      { title: 'set' },
+      { title: 'images/s', ...right },
+      { title: 'peak MB', ...right },
+      { title: 'M parameters', ...right },
+      { title: 'model MB', ...right },
+      { title: 'GFLOP/image', ...right },
     ],
     rows.map(({ recipe, name, cost }) => [
-      recipe, name, speed(cost.imagesPerSecond), whole(cost.peakMemoryBytes / 1e6), small(cost.parameters / 1e6), small(cost.bytes / 1e6), small(cost.flop.total / 1e9),
+      recipe,
+      name,
+      speed(cost.imagesPerSecond),
+      whole(cost.peakMemoryBytes / 1e6),
+      small(cost.parameters / 1e6),
+      small(cost.bytes / 1e6),
+      small(cost.flop.total / 1e9),
     ]),
   );
 }
@@ -71,7 +101,9 @@ function whole(value: number): string {
 /** One line for a row that is done. */
 export function rowLine({ recipe, name, mean, comparable, published, cost }: BenchmarkRow): string {
   const cells = metricCells(mean, comparable ? published : null);
-  const metrics = PUBLISHED_METRIC_IDS.flatMap((id, place) => (mean[id] === null ? [] : [`${METRIC_TITLES[id]} ${cells[place]}`]));
+  const metrics = PUBLISHED_METRIC_IDS.flatMap((id, place) =>
+    mean[id] === null ? [] : [`${METRIC_TITLES[id]} ${cells[place]}`],
+  );
   return `${recipe} ${name}: ${metrics.join(', ') || 'no metric is defined'} (${speed(cost.imagesPerSecond)} images/s, peak ${whole(cost.peakMemoryBytes / 1e6)} MB)`;
 }
 
@@ -85,12 +117,21 @@ export function corruptionTable(rows: readonly CorruptionRow[]): string {
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   return formatTable(
-    [{ title: 'recipe' }, { title: 'degraded by' }, { title: 'strength', ...right }, { title: 'level', ...right }, { title: 'sets', ...right }, ...STUDIED.map((id) => ({ title: METRIC_TITLES[id], ...right }))],
+    [
+      { title: 'recipe' },
+      { title: 'degraded by' },
+      { title: 'strength', ...right },
+      { title: 'level', ...right },
+      { title: 'sets', ...right },
+      ...STUDIED.map((id) => ({ title: METRIC_TITLES[id], ...right })),
+    ],
     [...groups.values()].map((of) => {
       const { recipe, kind, strength, level } = of[0] as CorruptionRow;
       const change = (id: (typeof STUDIED)[number]): string => {
         const values = of.map((row) => row.change[id]).filter((value) => value !== null);
-        return values.length === 0 ? 'n/a' : signed((100 * values.reduce((sum, value) => sum + value, 0)) / values.length);
+        return values.length === 0
+          ? 'n/a'
+          : signed((100 * values.reduce((sum, value) => sum + value, 0)) / values.length);
       };
       return [recipe, kind, String(strength), String(level), String(of.length), ...STUDIED.map(change)];
     }),
@@ -99,7 +140,9 @@ export function corruptionTable(rows: readonly CorruptionRow[]): string {
 
 /** What the levels of the table above are. */
 export function corruptionLegend(): string {
-  return `Change in points against the pictures as they are. Levels: ${Object.entries(CORRUPTIONS).map(([kind, { unit }]) => `${kind} = ${unit}`).join('; ')}.`;
+  return `Change in points against the pictures as they are. Levels: ${Object.entries(CORRUPTIONS)
+    .map(([kind, { unit }]) => `${kind} = ${unit}`)
+    .join('; ')}.`;
 }
 
 /** One table a recipe and metric: prompts' auxiliary sets down, scored sets across. */
@@ -109,10 +152,14 @@ export function matrixTables({ cells, auxiliaries, targets }: MatrixStudy): stri
     .flatMap((recipe) =>
       STUDIED.map((id) => {
         const value = (auxiliary: string, target: string): string => {
-          const cell = cells.find((item) => item.recipe === recipe && item.auxiliary === auxiliary && item.target === target);
+          const cell = cells.find(
+            (item) => item.recipe === recipe && item.auxiliary === auxiliary && item.target === target,
+          );
           return cell ? percent(cell.mean[id]) : '–';
         };
-        const rows = auxiliaries.filter((auxiliary) => cells.some((cell) => cell.recipe === recipe && cell.auxiliary === auxiliary));
+        const rows = auxiliaries.filter((auxiliary) =>
+          cells.some((cell) => cell.recipe === recipe && cell.auxiliary === auxiliary),
+        );
         const table = formatTable(
           [{ title: 'trained on' }, ...targets.map((title) => ({ title, ...right }))],
           rows.map((auxiliary) => [auxiliary, ...targets.map((target) => value(auxiliary, target))]),

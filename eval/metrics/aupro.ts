@@ -74,7 +74,8 @@ export class PaperAupro implements Sweep<Measured, PixelThreshold> {
 
   at({ key, overlap }: PixelThreshold): void {
     // Pixels of the score itself are not above it.
-    for (; this.next >= 0 && (this.keys[this.next] as number) >= key; this.next--) this.overlaps[this.next] = this.overlap;
+    for (; this.next >= 0 && (this.keys[this.next] as number) >= key; this.next--)
+      this.overlaps[this.next] = this.overlap;
     this.overlap = overlap;
   }
 
@@ -82,7 +83,11 @@ export class PaperAupro implements Sweep<Measured, PixelThreshold> {
     const { limit, ranking } = this;
     const { least, largest } = ranking;
     if (least === largest) return { value: null, reason: `all pixels have the same score ${least}` };
-    if (this.keys.length === 0) return { value: null, reason: `there are no ${PAPER_STEPS} thresholds between the scores ${least} and ${largest}` };
+    if (this.keys.length === 0)
+      return {
+        value: null,
+        reason: `there are no ${PAPER_STEPS} thresholds between the scores ${least} and ${largest}`,
+      };
     const overlaps = this.overlaps.slice().fill(this.overlap, 0, this.next + 1);
     const points = ranking
       .normalsAbove(this.keys)

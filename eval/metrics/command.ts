@@ -35,25 +35,58 @@ export const metricsCommand: CommandModule<object, MetricsArguments> = {
   builder: (argv) =>
     withExamples(
       argv
-        .positional('maps', { type: 'string', demandOption: true, describe: 'folder of maps: .npy, .npz, 16-bit PNG, TIFF (also of float32); larger is more anomalous' })
+        .positional('maps', {
+          type: 'string',
+          demandOption: true,
+          describe: 'folder of maps: .npy, .npz, 16-bit PNG, TIFF (also of float32); larger is more anomalous',
+        })
         .positional('masks', {
           type: 'string',
           demandOption: true,
-          describe: 'folder of masks: anything above 0 is anomalous. Paired by path and name; 000_mask.png belongs to 000.npy. Folders are categories',
+          describe:
+            'folder of masks: anything above 0 is anomalous. Paired by path and name; 000_mask.png belongs to 000.npy. Folders are categories',
         })
-        .option('scores', { type: 'string', describe: 'CSV of image scores, name,score or name,score,label with label 0 or 1, normal or anomaly, good or bad' })
-        .option('normal-without-mask', { type: 'boolean', default: false, describe: 'images without a mask are normal' })
-        .option('ignore-value', { type: 'string', nargs: 1, describe: 'value of masks whose pixels are left out of all pixel metrics and of the regions of AUPRO: -1, nan, 255; several with commas' })
+        .option('scores', {
+          type: 'string',
+          describe:
+            'CSV of image scores, name,score or name,score,label with label 0 or 1, normal or anomaly, good or bad',
+        })
+        .option('normal-without-mask', {
+          type: 'boolean',
+          default: false,
+          describe: 'images without a mask are normal',
+        })
+        .option('ignore-value', {
+          type: 'string',
+          nargs: 1,
+          describe:
+            'value of masks whose pixels are left out of all pixel metrics and of the regions of AUPRO: -1, nan, 255; several with commas',
+        })
         .option('resize', {
           choices: ['masks', 'maps'] as const,
           default: 'masks' as const,
-          describe: 'what is resized where sizes differ: masks (bilinear, cut at one half, as the reference does) or maps (bilinear)',
+          describe:
+            'what is resized where sizes differ: masks (bilinear, cut at one half, as the reference does) or maps (bilinear)',
         })
-        .option('whole-set', { type: 'boolean', default: false, describe: 'also a row for the pixels of all categories together' })
-        .option('reference-means', { type: 'boolean', default: false, describe: 'count a metric that is not defined as 0 in the mean, as the reference does' })
-        .option('json', { type: 'string', describe: 'write the results as JSON: to a file, or to standard output with "-"' }),
+        .option('whole-set', {
+          type: 'boolean',
+          default: false,
+          describe: 'also a row for the pixels of all categories together',
+        })
+        .option('reference-means', {
+          type: 'boolean',
+          default: false,
+          describe: 'count a metric that is not defined as 0 in the mean, as the reference does',
+        })
+        .option('json', {
+          type: 'string',
+          describe: 'write the results as JSON: to a file, or to standard output with "-"',
+        }),
       [
-        ['one category, whose normal images have no masks', 'crane metrics maps/bottle mvtec/bottle/ground_truth --normal-without-mask'],
+        [
+          'one category, whose normal images have no masks',
+          'crane metrics maps/bottle mvtec/bottle/ground_truth --normal-without-mask',
+        ],
         ['a folder of categories, with image scores', 'crane metrics maps masks --scores scores.csv'],
         ['masks in which 255 means "not known"', 'crane metrics maps masks --ignore-value 255'],
         ['for programs', 'crane metrics maps.npz masks.npz --json -'],
@@ -76,12 +109,27 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
     const pairs = pairByPath(maps.files, masks.files, list, name);
     if (pairs.maps.every(({ masks: found }) => found.length === 0)) refuseStrangers(args, pairs);
     const { normalWithoutMask, resize, wholeSet, referenceMeans } = args;
-    const scored = await scoreMaps(pairs.maps, { normalWithoutMask, resize, wholeSet, signal, onProgress: createProgressReporter(process.stderr) });
+    const scored = await scoreMaps(pairs.maps, {
+      normalWithoutMask,
+      resize,
+      wholeSet,
+      signal,
+      onProgress: createProgressReporter(process.stderr),
+    });
     const failures = [...scored.failures, ...leftOver(pairs)];
     // Without scores image metrics are not undefined but unknown, which the reference would not count as 0 either.
     const measured = list.length > 0 ? METRIC_IDS : PIXEL_METRIC_IDS;
-    const mean = meanOverCategories(scored.categories.map(({ metrics }) => Object.fromEntries(measured.map((id) => [id, metrics[id]]))), { referenceMeans });
-    const result: DatasetResult = { name, categories: scored.categories.map(categoryResult), mean, ...(referenceMeans ? { referenceMeans } : {}), ...(failures.length > 0 ? { failures } : {}) };
+    const mean = meanOverCategories(
+      scored.categories.map(({ metrics }) => Object.fromEntries(measured.map((id) => [id, metrics[id]]))),
+      { referenceMeans },
+    );
+    const result: DatasetResult = {
+      name,
+      categories: scored.categories.map(categoryResult),
+      mean,
+      ...(referenceMeans ? { referenceMeans } : {}),
+      ...(failures.length > 0 ? { failures } : {}),
+    };
     json?.write(asJson(result, scored, (performance.now() - began) / 1000));
     const notes = [...notRead(args, maps, masks, pairs), ...ignoredLines(scored, ignoring)];
     if (args.json !== '-') print(`${tableText(result, scored)}${notes.map((note) => `\n${note}`).join('')}`);
@@ -99,33 +147,65 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
 
 /** @throws UsageError for what is no list of numbers */
 function ignoredValues(text: string | undefined): ReadonlySet<number> {
-  return new Set((text === undefined ? [] : text.split(',')).map((part) => {
-    const word = part.trim().toLowerCase();
-    const value = word === 'nan' ? NaN : /^[+-]?inf(inity)?$/.test(word) ? (word.startsWith('-') ? -Infinity : Infinity) : Number(word || 'none');
-    if (Number.isNaN(value) && word !== 'nan') {
-      throw new UsageError('usage/ignore-value', `--ignore-value ${text}: "${part.trim()}" is no number. Expected a value of masks, such as -1, nan or 255, or several with commas.`, { found: part });
-    }
-    return value;
-  }));
+  return new Set(
+    (text === undefined ? [] : text.split(',')).map((part) => {
+      const word = part.trim().toLowerCase();
+      const value =
+        word === 'nan'
+          ? NaN
+          : /^[+-]?inf(inity)?$/.test(word)
+            ? word.startsWith('-')
+              ? -Infinity
+              : Infinity
+            : Number(word || 'none');
+      if (Number.isNaN(value) && word !== 'nan') {
+        throw new UsageError(
+          'usage/ignore-value',
+          `--ignore-value ${text}: "${part.trim()}" is no number. Expected a value of masks, such as -1, nan or 255, or several with commas.`,
+          { found: part },
+        );
+      }
+      return value;
+    }),
+  );
 }
 
 /** What lies in the folders and is not read, so that nobody takes it for scored. */
-function notRead(args: MetricsArguments, maps: FileSet<unknown>, masks: FileSet<unknown>, { pictures }: Pairs): string[] {
+function notRead(
+  args: MetricsArguments,
+  maps: FileSet<unknown>,
+  masks: FileSet<unknown>,
+  { pictures }: Pairs,
+): string[] {
   const told = (place: string, files: readonly string[], why: string): string[] =>
-    files.length === 0 ? [] : [`Not read in ${place}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${why}: ${files[0]}${files.length === 1 ? '' : ', for instance'}.`];
+    files.length === 0
+      ? []
+      : [
+          `Not read in ${place}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${why}: ${files[0]}${files.length === 1 ? '' : ', for instance'}.`,
+        ];
   const arrays = maps.files.some(({ path: file }) => /\.np[yz](#.*)?$/i.test(file));
   return [
     ...told(args.maps, maps.unread, arrays ? 'since maps are read from the arrays beside them' : 'of other kinds'),
     ...told(args.masks, masks.unread, 'of other kinds'),
-    ...told(args.masks, pictures.map(({ path: file }) => file), 'taken for pictures of the images, since there are masks beside them'),
+    ...told(
+      args.masks,
+      pictures.map(({ path: file }) => file),
+      'taken for pictures of the images, since there are masks beside them',
+    ),
   ];
 }
 
 function ignoredLines({ categories }: ScoredMaps, ignoring: ReadonlySet<number>): string[] {
   if (ignoring.size === 0) return [];
   const values = [...ignoring].join(', ');
-  const found = categories.filter(({ ignoredPixels }) => ignoredPixels > 0).map(({ name, ignoredPixels }) => `${ignoredPixels} in ${name}`);
-  return [found.length > 0 ? `Pixels left out, since their masks hold ${values}: ${found.join(', ')}.` : `No mask that was counted holds ${values}: --ignore-value left out nothing.`];
+  const found = categories
+    .filter(({ ignoredPixels }) => ignoredPixels > 0)
+    .map(({ name, ignoredPixels }) => `${ignoredPixels} in ${name}`);
+  return [
+    found.length > 0
+      ? `Pixels left out, since their masks hold ${values}: ${found.join(', ')}.`
+      : `No mask that was counted holds ${values}: --ignore-value left out nothing.`,
+  ];
 }
 
 /** @throws UsageError since nothing can be scored */
@@ -141,8 +221,14 @@ function refuseStrangers({ maps, masks }: MetricsArguments, pairs: Pairs): never
 
 function leftOver({ masksLeftOver, rowsLeftOver }: Pairs): { path: string; message: string }[] {
   return [
-    ...masksLeftOver.map(({ path: file }) => ({ path: file, message: `${file}: no map belongs to this mask. Was its image not scored?` })),
-    ...rowsLeftOver.map(({ name, line }) => ({ path: name, message: `${name}: no map belongs to line ${line} of the list of scores` })),
+    ...masksLeftOver.map(({ path: file }) => ({
+      path: file,
+      message: `${file}: no map belongs to this mask. Was its image not scored?`,
+    })),
+    ...rowsLeftOver.map(({ name, line }) => ({
+      path: name,
+      message: `${name}: no map belongs to line ${line} of the list of scores`,
+    })),
   ];
 }
 
@@ -156,7 +242,9 @@ function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, sec
     const { name, images, anomalous, metrics, reasons, bestF1, notCounted, ignoredPixels } = category;
     return {
       ...{ name, images, anomalous, metrics },
-      ...(Object.keys(reasons).length > 0 ? { reasons: Object.fromEntries(Object.entries(reasons).map(([id, reason]) => [id, asFlags(reason)])) } : {}),
+      ...(Object.keys(reasons).length > 0
+        ? { reasons: Object.fromEntries(Object.entries(reasons).map(([id, reason]) => [id, asFlags(reason)])) }
+        : {}),
       thresholds: { 'image/f1max': bestF1.image?.threshold ?? null, 'pixel/f1max': bestF1.pixel?.threshold ?? null },
       ...(notCounted > 0 ? { notCounted } : {}),
       ...(ignoredPixels > 0 ? { ignoredPixels } : {}),
@@ -165,11 +253,7 @@ function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, sec
   return {
     schemaVersion: RESULTS_SCHEMA_VERSION,
     datasets: [
-      {
-        ...result,
-        categories: categories.map(detailed),
-        ...(wholeSet ? { wholeSet: detailed(wholeSet) } : {}),
-      },
+      { ...result, categories: categories.map(detailed), ...(wholeSet ? { wholeSet: detailed(wholeSet) } : {}) },
     ],
     run: {
       version: packageVersion(),
@@ -184,12 +268,12 @@ function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, sec
 /** What a terminal shows. */
 function tableText(result: DatasetResult, { categories, wholeSet }: ScoredMaps): string {
   const rows = wholeSet ? [wholeSet] : [];
-  const groups = rows.map((category) => ({ name: category.name, categories: [categoryResult(category)], mean: category.metrics }));
-  const notes = [
-    metricsLegend(),
-    ...reasonLines([...categories, ...rows]),
-    thresholdLine([...categories, ...rows]),
-  ];
+  const groups = rows.map((category) => ({
+    name: category.name,
+    categories: [categoryResult(category)],
+    mean: category.metrics,
+  }));
+  const notes = [metricsLegend(), ...reasonLines([...categories, ...rows]), thresholdLine([...categories, ...rows])];
   return `\n${result.name}\n\n${metricsTable(groups.length > 0 ? { ...result, groups } : result)}\n\n${notes.join('\n')}`;
 }
 
@@ -211,7 +295,9 @@ function reasonLines(categories: readonly ScoredCategory[]): string[] {
 }
 
 function thresholdLine(categories: readonly ScoredCategory[]): string {
-  const thresholds = categories.map(({ name, bestF1 }) => `${name} ${bestF1.pixel ? shortest(bestF1.pixel.threshold) : 'n/a'}`);
+  const thresholds = categories.map(
+    ({ name, bestF1 }) => `${name} ${bestF1.pixel ? shortest(bestF1.pixel.threshold) : 'n/a'}`,
+  );
   return `Pixel threshold with the best F1 (score at or above it): ${thresholds.join(', ')}.`;
 }
 
@@ -226,7 +312,9 @@ function shortest(score: number): number {
 }
 
 function incomplete(categories: readonly ScoredCategory[], failures: number): string {
-  const parts = categories.filter(({ notCounted }) => notCounted > 0).map(({ name, notCounted, images }) => `${notCounted} of the ${images + notCounted} images of ${name}`);
+  const parts = categories
+    .filter(({ notCounted }) => notCounted > 0)
+    .map(({ name, notCounted, images }) => `${notCounted} of the ${images + notCounted} images of ${name}`);
   const what = parts.length > 0 ? `${parts.join(', ')} are not counted` : 'masks or rows of scores are left over';
   return `INCOMPLETE, ${failures} ${failures === 1 ? 'problem' : 'problems'}: ${what}. The figures are of the rest, not of the whole set.`;
 }

@@ -31,7 +31,10 @@ export interface MeanOptions {
  * Mean over categories with equal weight (spec 2), each metric over the categories in which it is defined; null where
  * it is defined in none. The reference counts an undefined metric as 0 instead, see docs/deviations.md.
  */
-export function meanOverCategories(categories: readonly Partial<MetricValues>[], { referenceMeans = false }: MeanOptions = {}): MetricValues {
+export function meanOverCategories(
+  categories: readonly Partial<MetricValues>[],
+  { referenceMeans = false }: MeanOptions = {},
+): MetricValues {
   const mean = (id: MetricId): number | null => {
     const all = categories.map((category) => (category[id] === null && referenceMeans ? 0 : category[id]));
     const values = all.filter((value) => typeof value === 'number');

@@ -44,20 +44,38 @@ const MAP_ENDING = /[_\- ](anomaly_?map|map|heat_?map|scores?)$/i;
  * @throws UsageError `usage/pairing` where two maps, two masks or two rows have one name
  */
 export function pairByPath(
-  maps: readonly NamedFile<StoredMap>[], masks: readonly NamedFile<TruthMask>[], list: readonly ListedImage[], name: string,
+  maps: readonly NamedFile<StoredMap>[],
+  masks: readonly NamedFile<TruthMask>[],
+  list: readonly ListedImage[],
+  name: string,
 ): Pairs {
   refuseTwins(maps, ({ path }) => path, 'maps', A_FOLDER_OF_THEIR_OWN);
   refuseTwins(list, ({ name: row, line }) => `${row} (line ${line})`, 'rows of scores', '');
   const beside = picturesBeside(masks);
   const candidates = masks.filter((mask) => !beside.has(mask));
   refuseTwins(candidates, ({ path }) => path, 'masks', A_FOLDER_OF_THEIR_OWN);
-  const images = maps.map((map) => ({ image: map, name: keyOf(map.parts), bare: keyOf(map.parts).replace(MAP_ENDING, '') }));
-  const found = pairNames(images, candidates.map((mask) => ({ mask, name: keyOf(mask.parts), ended: imageKeyOf(mask.parts) })));
-  const listed = pairNames(images, list.map((row) => ({ mask: row, name: keyOf(row.parts), ended: undefined })));
+  const images = maps.map((map) => ({
+    image: map,
+    name: keyOf(map.parts),
+    bare: keyOf(map.parts).replace(MAP_ENDING, ''),
+  }));
+  const found = pairNames(
+    images,
+    candidates.map((mask) => ({ mask, name: keyOf(mask.parts), ended: imageKeyOf(mask.parts) })),
+  );
+  const listed = pairNames(
+    images,
+    list.map((row) => ({ mask: row, name: keyOf(row.parts), ended: undefined })),
+  );
   const categoryOf = categoriesOf(maps, name);
   const pictures = new Set(found.pictures);
   return {
-    maps: maps.map((map) => ({ map, category: categoryOf(map), masks: found.masksOf.get(map) ?? [], listed: listed.masksOf.get(map)?.[0] })),
+    maps: maps.map((map) => ({
+      map,
+      category: categoryOf(map),
+      masks: found.masksOf.get(map) ?? [],
+      listed: listed.masksOf.get(map)?.[0],
+    })),
     masksLeftOver: found.leftOver.filter((mask) => !pictures.has(mask)),
     pictures: masks.filter((mask) => beside.has(mask) || pictures.has(mask)),
     rowsLeftOver: listed.leftOver,
@@ -66,14 +84,19 @@ export function pairByPath(
 
 /** What lies in folders of images, where there are folders of masks as well. */
 function picturesBeside<File extends NamedFile<unknown>>(masks: readonly File[]): ReadonlySet<File> {
-  const liesIn = (folders: ReadonlySet<string>) => ({ parts }: File): boolean => parts.slice(0, -1).some((part) => folders.has(part.toLowerCase()));
+  const liesIn =
+    (folders: ReadonlySet<string>) =>
+    ({ parts }: File): boolean =>
+      parts.slice(0, -1).some((part) => folders.has(part.toLowerCase()));
   if (!masks.some(liesIn(MASK_FOLDERS))) return new Set();
   return new Set(masks.filter(liesIn(PICTURE_FOLDERS)).filter((mask) => !liesIn(MASK_FOLDERS)(mask)));
 }
 
 /** Folders in front of `test` and the like; else the first folder; `name` where there is none or it is a kind of defect. */
 function categoriesOf(maps: readonly NamedFile<unknown>[], name: string): (map: NamedFile<unknown>) => string {
-  const kindsOnTop = maps.some(({ parts }) => parts.length > 1 && NORMAL_FOLDERS.has((parts[0] as string).toLowerCase()));
+  const kindsOnTop = maps.some(
+    ({ parts }) => parts.length > 1 && NORMAL_FOLDERS.has((parts[0] as string).toLowerCase()),
+  );
   return ({ parts }) => {
     const folders = parts.slice(0, -1);
     const role = folders.findIndex((folder) => ROLES.has(folder.toLowerCase()));
@@ -96,13 +119,22 @@ function imageKeyOf(parts: readonly string[]): string | undefined {
 
 const A_FOLDER_OF_THEIR_OWN = ', or name a folder that holds nothing else';
 
-function refuseTwins<Item extends { readonly parts: readonly string[] }>(items: readonly Item[], describe: (item: Item) => string, what: string, advice: string): void {
+function refuseTwins<Item extends { readonly parts: readonly string[] }>(
+  items: readonly Item[],
+  describe: (item: Item) => string,
+  what: string,
+  advice: string,
+): void {
   const byKey = new Map<string, Item>();
   for (const item of items) {
     const key = keyOf(item.parts);
     const twin = byKey.get(key);
     if (twin !== undefined) {
-      throw new UsageError('usage/pairing', `two ${what} have one name: ${describe(twin)} and ${describe(item)}. Keep one of them, or give them different names${advice}.`, { key });
+      throw new UsageError(
+        'usage/pairing',
+        `two ${what} have one name: ${describe(twin)} and ${describe(item)}. Keep one of them, or give them different names${advice}.`,
+        { key },
+      );
     }
     byKey.set(key, item);
   }

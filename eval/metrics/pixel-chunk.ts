@@ -49,7 +49,8 @@ function scoresOf({ lows, starts }: Buckets): Float64Array {
   const scores = new Float64Array(lows.length);
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
     const end = starts[bucket + 1] as number;
-    for (let at = starts[bucket] as number; at < end; at++) scores[at] = scoreOfKey(bucket * BUCKETS + (lows[at] as number));
+    for (let at = starts[bucket] as number; at < end; at++)
+      scores[at] = scoreOfKey(bucket * BUCKETS + (lows[at] as number));
   }
   return scores;
 }
@@ -59,7 +60,8 @@ export function chunkOf(maps: readonly MapPixels[]): PixelChunk {
   const areas = new Uint32Array(maps.reduce((sum, map) => sum + map.areas.length, 0));
   const normal = emptyBuckets(maps.map((map) => map.normal));
   const anomalous = emptyBuckets(maps.map((map) => map.anomalous));
-  const regions = areas.length <= BUCKETS ? new Uint16Array(anomalous.lows.length) : new Uint32Array(anomalous.lows.length);
+  const regions =
+    areas.length <= BUCKETS ? new Uint16Array(anomalous.lows.length) : new Uint32Array(anomalous.lows.length);
   const nextNormal = normal.starts.slice();
   const nextAnomalous = anomalous.starts.slice();
   let regionsBefore = 0;
@@ -97,7 +99,11 @@ function scatter(keys: Uint32Array, lows: Uint16Array, next: Uint32Array): void 
 }
 
 function scatterWithRegions(
-  map: MapPixels, regionsBefore: number, lows: Uint16Array, regions: Uint16Array | Uint32Array, next: Uint32Array,
+  map: MapPixels,
+  regionsBefore: number,
+  lows: Uint16Array,
+  regions: Uint16Array | Uint32Array,
+  next: Uint32Array,
 ): void {
   const { anomalous: keys, regions: regionOf } = map;
   for (let at = 0; at < keys.length; at++) {

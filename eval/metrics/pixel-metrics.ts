@@ -3,7 +3,15 @@ import { ExactAupro, PaperAupro } from './aupro';
 import { AurocSweep } from './auroc';
 import { AveragePrecisionSweep } from './average-precision';
 import { connectedComponents } from './connected-components';
-import { precisionRecallCurve, PrecisionRecallSweep, proCurve, proSweep, rocCurve, rocSweep, type Curve } from './curves';
+import {
+  precisionRecallCurve,
+  PrecisionRecallSweep,
+  proCurve,
+  proSweep,
+  rocCurve,
+  rocSweep,
+  type Curve,
+} from './curves';
 import { BestF1Sweep, type BestF1 } from './f1-max';
 import { PIXEL_METRIC_IDS, type Measured, type MetricValues, type PixelMetricId } from './metric-ids';
 import { chunkOf, widened, type MapPixels, type PixelChunk } from './pixel-chunk';
@@ -51,9 +59,17 @@ export class PixelMetrics {
       );
     }
     if (ignored !== undefined && ignored.length !== map.length) {
-      throw new MetricError('metric/mask-size', `ignored pixels of ${width} x ${height} need ${map.length} values, found ${ignored.length}`, { width, height, found: ignored.length });
+      throw new MetricError(
+        'metric/mask-size',
+        `ignored pixels of ${width} x ${height} need ${map.length} values, found ${ignored.length}`,
+        { width, height, found: ignored.length },
+      );
     }
-    const { labels, areas } = connectedComponents(ignored === undefined ? mask : mask.map((value, at) => (ignored[at] === 0 ? value : 0)), width, height);
+    const { labels, areas } = connectedComponents(
+      ignored === undefined ? mask : mask.map((value, at) => (ignored[at] === 0 ? value : 0)),
+      width,
+      height,
+    );
     refuseNotFinite(map, ignored, width);
     const anomalousCount = areas.reduce((sum, area) => sum + area, 0);
     const ignoredCount = ignored === undefined ? 0 : ignored.reduce((sum, value) => sum + (value === 0 ? 0 : 1), 0);
@@ -90,7 +106,10 @@ export class PixelMetrics {
     if (this.pendingPixels >= CHUNK_PIXELS) this.packPending();
   }
 
-  private addWide(map: Float32Array | Float64Array, { labels, areas, ignored, normalCount, anomalousCount }: TruePixels): void {
+  private addWide(
+    map: Float32Array | Float64Array,
+    { labels, areas, ignored, normalCount, anomalousCount }: TruePixels,
+  ): void {
     const normal = new Float64Array(normalCount);
     const anomalous = new Float64Array(anomalousCount);
     const regions = new Uint32Array(anomalousCount);
@@ -150,7 +169,9 @@ export class PixelMetrics {
 
   /** Null without anomalous or without normal pixels. */
   precisionRecallCurve(maxPoints?: number): Curve | null {
-    return maxPoints === undefined ? this.drawnCurves().precisionRecall : this.ifDefined((ranking) => precisionRecallCurve(ranking, maxPoints));
+    return maxPoints === undefined
+      ? this.drawnCurves().precisionRecall
+      : this.ifDefined((ranking) => precisionRecallCurve(ranking, maxPoints));
   }
 
   /** Null without anomalous or without normal pixels. */
@@ -163,7 +184,10 @@ export class PixelMetrics {
     // What is pending stays so: chunks of single maps would be mostly tables.
     const chunks = (): PixelChunk[] => [...this.chunks, ...(this.pending.length > 0 ? [chunkOf(this.pending)] : [])];
     // One map that float32 would round decides for all, since all are ranked together.
-    this.ranked ??= this.wide.length > 0 ? new SortedPixels([...this.wide, ...chunks().map(widened)]) : new PixelRanking(chunks(), this.leastKey, this.largestKey);
+    this.ranked ??=
+      this.wide.length > 0
+        ? new SortedPixels([...this.wide, ...chunks().map(widened)])
+        : new PixelRanking(chunks(), this.leastKey, this.largestKey);
     return this.ranked;
   }
 
@@ -263,7 +287,9 @@ interface TruePixels {
 function asFloat32(map: Float32Array | Float64Array, ignored: Uint8Array | undefined): Float32Array | undefined {
   if (isFloat32(map)) return map;
   const rounded = Float32Array.from(map);
-  return rounded.every((score, at) => score === map[at] || (ignored !== undefined && ignored[at] !== 0)) ? rounded : undefined;
+  return rounded.every((score, at) => score === map[at] || (ignored !== undefined && ignored[at] !== 0))
+    ? rounded
+    : undefined;
 }
 
 /** By the width of its elements, since arrays from native code may belong to another realm. */

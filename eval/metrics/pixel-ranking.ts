@@ -111,7 +111,8 @@ export class PixelRanking implements RankedPixels {
     let normalsSoFar = 0;
     for (let bucket = BUCKETS - 1; bucket >= 0 && next >= 0; bucket--) {
       const inBucket: number[] = [];
-      for (; next >= 0 && (keys[next] as number) >>> BUCKET_SHIFT === bucket; next--) inBucket.push((keys[next] as number) & LOW_BITS);
+      for (; next >= 0 && (keys[next] as number) >>> BUCKET_SHIFT === bucket; next--)
+        inBucket.push((keys[next] as number) & LOW_BITS);
       const counts = this.normalsWithLowAbove(inBucket, bucket);
       counts.forEach((count, at) => (above[next + counts.length - at] = normalsSoFar + count));
       normalsSoFar += this.normalIn[bucket] as number;

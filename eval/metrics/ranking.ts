@@ -39,7 +39,10 @@ export interface Sweep<Result, Step extends Threshold = Threshold> {
 }
 
 /** Runs one computation through all thresholds. */
-export function sweep<Result, Step extends Threshold>(ranking: Ranking<Step>, computation: Sweep<Result, Step>): Result {
+export function sweep<Result, Step extends Threshold>(
+  ranking: Ranking<Step>,
+  computation: Sweep<Result, Step>,
+): Result {
   ranking.forEachThreshold((threshold) => computation.at(threshold));
   return computation.result();
 }
@@ -66,7 +69,7 @@ class SortedScores implements Ranking {
     const { normalScores, anomalousScores } = this;
     const threshold = { key: 0, truePositives: 0, falsePositives: 0, normalsAbove: 0 };
     let nextNormal = this.normals - 1;
-    for (let next = this.anomalous - 1; next >= 0; ) {
+    for (let next = this.anomalous - 1; next >= 0;) {
       const score = anomalousScores[next] as number;
       while (next >= 0 && anomalousScores[next] === score) next--;
       while (nextNormal >= 0 && (normalScores[nextNormal] as number) > score) nextNormal--;

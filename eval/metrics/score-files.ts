@@ -54,11 +54,21 @@ export function openMasks(place: string, ignoring: IgnoredValues = new Set()): F
   const masks = names.filter((name) => isArray(name) || isImageName(path.basename(name)));
   if (masks.length === 0) throw empty(place, 'mask', 'pictures, .npy and .npz');
   const ofArray = (array: NpyArray, source: string): TruthMask => truthOfArray(array, source, ignoring);
-  return openFiles(place, names, masks, async (file) => (isArray(file) ? ofArray(await readNpy(file), file) : truthOfPicture(file, ignoring)), ofArray);
+  return openFiles(
+    place,
+    names,
+    masks,
+    async (file) => (isArray(file) ? ofArray(await readNpy(file), file) : truthOfPicture(file, ignoring)),
+    ofArray,
+  );
 }
 
 function openFiles<Content>(
-  place: string, names: readonly string[], wanted: readonly string[], read: (file: string) => Promise<Content>, ofArray: (array: NpyArray, source: string) => Content,
+  place: string,
+  names: readonly string[],
+  wanted: readonly string[],
+  read: (file: string) => Promise<Content>,
+  ofArray: (array: NpyArray, source: string) => Content,
 ): FileSet<Content> {
   const lone = isFile(place);
   const root = lone ? path.dirname(place) : place;
@@ -92,7 +102,10 @@ class OpenArchive {
     if (this.archive?.path === file) return this.archive;
     this.close();
     // Reading a pipe would wait for ever.
-    if (!isFile(file)) throw new UsageError('usage/no-file', `${file}: not a regular file. Give archives that are files.`, { path: file });
+    if (!isFile(file))
+      throw new UsageError('usage/no-file', `${file}: not a regular file. Give archives that are files.`, {
+        path: file,
+      });
     this.archive = new NpzFile(file);
     return this.archive;
   }
@@ -114,7 +127,11 @@ function namesOf(place: string): string[] {
   if (isFile(place) && /\.npz$/i.test(place)) return [place];
   if (fs.statSync(place, { throwIfNoEntry: false })?.isDirectory()) return filesBelow(place, () => true);
   const found = fs.existsSync(place) ? 'a file' : 'nothing';
-  throw new UsageError('usage/no-folder', `${place}: a folder or an .npz file was expected, found ${found}. Check the path.`, { path: place });
+  throw new UsageError(
+    'usage/no-folder',
+    `${place}: a folder or an .npz file was expected, found ${found}. Check the path.`,
+    { path: place },
+  );
 }
 
 function isFile(place: string): boolean {
@@ -122,5 +139,9 @@ function isFile(place: string): boolean {
 }
 
 function empty(place: string, what: string, looked: string): UsageError {
-  return new UsageError('usage/empty-folder', `${place}: no ${what} in this folder or below it; looked for ${looked}.`, { path: place });
+  return new UsageError(
+    'usage/empty-folder',
+    `${place}: no ${what} in this folder or below it; looked for ${looked}.`,
+    { path: place },
+  );
 }

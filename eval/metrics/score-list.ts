@@ -39,27 +39,62 @@ export function readScoreList(file: string): ListedImage[] {
     text = readListFile(file);
   } catch (error) {
     if (!(error instanceof DatasetError)) throw error;
-    throw new UsageError('usage/scores', `\`scores: '${file}'\`: ${error.message}. Name a CSV file.`, { file }, { cause: error });
+    throw new UsageError(
+      'usage/scores',
+      `\`scores: '${file}'\`: ${error.message}. Name a CSV file.`,
+      { file },
+      { cause: error },
+    );
   }
   const { columns, rows } = parseCsv(text);
-  const [name, score, label] = [columnOf(columns, 'name', file), columnOf(columns, 'score', file), columnOf(columns, 'label', file)];
+  const [name, score, label] = [
+    columnOf(columns, 'name', file),
+    columnOf(columns, 'score', file),
+    columnOf(columns, 'label', file),
+  ];
   if (name === undefined || score === undefined) {
     const missing = [...(name === undefined ? ['name'] : []), ...(score === undefined ? ['score'] : [])];
-    throw new UsageError('usage/scores', `\`scores: '${file}'\`: no column ${missing.join(' and ')}; its first line has ${JSON.stringify(columns.join(', ').slice(0, 60))}. Expected name,score or name,score,label.`, { file, columns });
+    throw new UsageError(
+      'usage/scores',
+      `\`scores: '${file}'\`: no column ${missing.join(' and ')}; its first line has ${JSON.stringify(columns.join(', ').slice(0, 60))}. Expected name,score or name,score,label.`,
+      { file, columns },
+    );
   }
-  if (rows.length === 0) throw new UsageError('usage/scores', `\`scores: '${file}'\`: has no line below its first, the names of its columns. Expected a line for each map.`, { file });
+  if (rows.length === 0)
+    throw new UsageError(
+      'usage/scores',
+      `\`scores: '${file}'\`: has no line below its first, the names of its columns. Expected a line for each map.`,
+      { file },
+    );
   return rows.map((row) => readRow(row, { name, score, label }, file));
 }
 
-function readRow({ line, values, surplus }: CsvRow, columns: { name: string; score: string; label: string | undefined }, file: string): ListedImage {
+function readRow(
+  { line, values, surplus }: CsvRow,
+  columns: { name: string; score: string; label: string | undefined },
+  file: string,
+): ListedImage {
   const wrong = (column: string, found: string, expected: string): UsageError =>
-    new UsageError('usage/scores', `\`scores: '${file}'\`, line ${line}: ${column} ${JSON.stringify(found)}; expected ${expected}.`, { file, line, found });
-  if (surplus !== undefined) throw wrong('fields behind the last column,', surplus.join(','), 'as many as the first line has; numbers are written with a point, and names that hold the separator in quotes');
-  const [name = '', score = '', label = ''] = [columns.name, columns.score, columns.label].map((column) => (column === undefined ? '' : values[column]));
+    new UsageError(
+      'usage/scores',
+      `\`scores: '${file}'\`, line ${line}: ${column} ${JSON.stringify(found)}; expected ${expected}.`,
+      { file, line, found },
+    );
+  if (surplus !== undefined)
+    throw wrong(
+      'fields behind the last column,',
+      surplus.join(','),
+      'as many as the first line has; numbers are written with a point, and names that hold the separator in quotes',
+    );
+  const [name = '', score = '', label = ''] = [columns.name, columns.score, columns.label].map((column) =>
+    column === undefined ? '' : values[column],
+  );
   if (name === '') throw wrong('name', name, 'the name of a map');
-  if (!NUMBER.test(score) || !Number.isFinite(Number(score))) throw wrong('score', score, 'a finite number, with a point where it has decimals');
+  if (!NUMBER.test(score) || !Number.isFinite(Number(score)))
+    throw wrong('score', score, 'a finite number, with a point where it has decimals');
   const anomalous = isAnomalousLabel(label);
-  if (label !== '' && anomalous === undefined) throw wrong('label', label, '0 for normal or 1 for anomalous, a word such as good or bad, or nothing');
+  if (label !== '' && anomalous === undefined)
+    throw wrong('label', label, '0 for normal or 1 for anomalous, a word such as good or bad, or nothing');
   return { name, parts: partsOf(name), line, score: Number(score), anomalous };
 }
 
@@ -69,7 +104,11 @@ function columnOf(columns: readonly string[], wanted: keyof typeof COLUMNS, file
   const spelling = COLUMNS[wanted].find((candidate) => plain.includes(candidate));
   if (spelling === undefined) return undefined;
   if (plain.filter((column) => column === spelling).length > 1) {
-    throw new UsageError('usage/scores', `\`scores: '${file}'\`: its first line has the column ${spelling} twice. Leave one out.`, { file, columns });
+    throw new UsageError(
+      'usage/scores',
+      `\`scores: '${file}'\`: its first line has the column ${spelling} twice. Leave one out.`,
+      { file, columns },
+    );
   }
   return columns[plain.indexOf(spelling)];
 }

@@ -87,16 +87,25 @@ interface ImageContent {
   readonly anomalous: boolean;
 }
 
-async function readImage({ map, masks, listed }: PairedMap, { resize = 'masks' }: ScoreMapsOptions): Promise<ImageContent | Error> {
+async function readImage(
+  { map, masks, listed }: PairedMap,
+  { resize = 'masks' }: ScoreMapsOptions,
+): Promise<ImageContent | Error> {
   try {
     const [scores, ...ofMasks] = await Promise.all([map.read(), ...masks.map((mask) => mask.read())]);
     const union = unionOf(ofMasks, map.path);
     const marked = union?.data.some((value) => value !== 0) ?? false;
     if (listed?.anomalous === false && marked) {
-      throw new MetricError('metric/label', `${map.path}: ${listed.name} is labelled normal in line ${listed.line}, and its mask ${masks[0]?.path} marks a defect. Correct one of them.`);
+      throw new MetricError(
+        'metric/label',
+        `${map.path}: ${listed.name} is labelled normal in line ${listed.line}, and its mask ${masks[0]?.path} marks a defect. Correct one of them.`,
+      );
     }
     if (listed?.anomalous === true && union === undefined) {
-      throw new MetricError('metric/label', `${map.path}: ${listed.name} is labelled anomalous in line ${listed.line}, and there is no mask of that name. Add it, or leave the image out.`);
+      throw new MetricError(
+        'metric/label',
+        `${map.path}: ${listed.name} is labelled anomalous in line ${listed.line}, and there is no mask of that name. Add it, or leave the image out.`,
+      );
     }
     return { ...fit(scores, union, resize), anomalous: listed?.anomalous ?? marked };
   } catch (error) {
@@ -104,7 +113,11 @@ async function readImage({ map, masks, listed }: PairedMap, { resize = 'masks' }
   }
 }
 
-function fit(map: StoredMap, mask: TruthMask | undefined, resize: 'masks' | 'maps'): { map: StoredMap; mask: TruthMask } {
+function fit(
+  map: StoredMap,
+  mask: TruthMask | undefined,
+  resize: 'masks' | 'maps',
+): { map: StoredMap; mask: TruthMask } {
   if (mask === undefined) return { map, mask: { ...map, data: new Uint8Array(map.width * map.height) } };
   if (mask.width === map.width && mask.height === map.height) return { map, mask };
   if (resize === 'masks') return { map, mask: resizeTruth(mask, map.width, map.height) };
@@ -135,14 +148,23 @@ class CollectedMetrics {
     return failure;
   }
 
-  private count(path: string, score: number | undefined, { map, mask, anomalous }: ImageContent): CraneError | undefined {
+  private count(
+    path: string,
+    score: number | undefined,
+    { map, mask, anomalous }: ImageContent,
+  ): CraneError | undefined {
     if (this.withScores && score === undefined) {
-      return new MetricError('metric/no-score', `${path}: the list of scores has no row for it. Add one, named after its path in the folder of maps.`, { path });
+      return new MetricError(
+        'metric/no-score',
+        `${path}: the list of scores has no row for it. Add one, named after its path in the folder of maps.`,
+        { path },
+      );
     }
     try {
       this.pixel.add(map.data, mask.data, map.width, map.height, mask.ignored);
     } catch (error) {
-      if (error instanceof MetricError) return new MetricError(error.code, `${path}: ${error.message}`, { ...error.data, path }, { cause: error });
+      if (error instanceof MetricError)
+        return new MetricError(error.code, `${path}: ${error.message}`, { ...error.data, path }, { cause: error });
       throw error;
     }
     if (score !== undefined) this.addScore({ score, anomalous });
@@ -165,7 +187,9 @@ class CollectedMetrics {
   result(): ScoredCategory {
     const { name, image, pixel, images, anomalous, notCounted, ignoredPixels, withScores } = this;
     const metrics: MetricValues = { ...image.value(), ...pixel.value() };
-    const imageReasons = withScores ? image.reasons() : Object.fromEntries(IMAGE_METRIC_IDS.map((id) => [id, NO_SCORES]));
+    const imageReasons = withScores
+      ? image.reasons()
+      : Object.fromEntries(IMAGE_METRIC_IDS.map((id) => [id, NO_SCORES]));
     return {
       name,
       images,
@@ -190,7 +214,10 @@ function refuseUnknown(pairs: readonly PairedMap[], normalWithoutMask: boolean):
   const unknown = pairs.filter(({ masks, listed }) => masks.length === 0 && listed?.anomalous === undefined);
   const [first] = unknown;
   if (first === undefined) return;
-  const named = unknown.slice(0, 5).map(({ map }) => map.path).join(', ');
+  const named = unknown
+    .slice(0, 5)
+    .map(({ map }) => map.path)
+    .join(', ');
   throw new UsageError(
     'usage/no-mask',
     `${unknown.length} of ${pairs.length} maps have no mask of the same name: ${named}${unknown.length > 5 ? ', …' : ''}. ` +

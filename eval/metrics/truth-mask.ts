@@ -61,9 +61,18 @@ export async function truthOfPicture(file: string, ignoring: IgnoredValues): Pro
         ? 'has several channels of 16 bits, which are read as 8'
         : undefined;
   if (unkept !== undefined) {
-    throw new MetricError('metric/mask-value', `${file}: this mask ${unkept}, and no value of \`ignoring\` can be found in it. Save it as grey PNG or as .npy.`, { path: file });
+    throw new MetricError(
+      'metric/mask-value',
+      `${file}: this mask ${unkept}, and no value of \`ignoring\` can be found in it. Save it as grey PNG or as .npy.`,
+      { path: file },
+    );
   }
-  if (width !== mask.width || height !== mask.height) throw new ImageError('image/size-mismatch', `${file}: its mask is ${mask.width} x ${mask.height}, its picture ${width} x ${height}`, { file });
+  if (width !== mask.width || height !== mask.height)
+    throw new ImageError(
+      'image/size-mismatch',
+      `${file}: its mask is ${mask.width} x ${mask.height}, its picture ${width} x ${height}`,
+      { file },
+    );
   const channels = data.length / (width * height);
   const colours = channels < 3 ? 1 : 3;
   const ignored = new Uint8Array(width * height);
@@ -79,7 +88,13 @@ export async function truthOfPicture(file: string, ignoring: IgnoredValues): Pro
 
 async function isWide(file: string): Promise<boolean> {
   // BMP, which sharp does not read, has 8 bits.
-  return (await sharp(file).metadata().catch(() => undefined))?.depth === 'ushort';
+  return (
+    (
+      await sharp(file)
+        .metadata()
+        .catch(() => undefined)
+    )?.depth === 'ushort'
+  );
 }
 
 /**
@@ -94,7 +109,10 @@ export function unionOf(masks: readonly TruthMask[], source: string): TruthMask 
   const { width, height } = first;
   const different = others.find((other) => other.width !== width || other.height !== height);
   if (different !== undefined) {
-    throw new MetricError('metric/mask-size', `${source}: its masks have different sizes, ${width} x ${height} and ${different.width} x ${different.height}; they must be of one image`);
+    throw new MetricError(
+      'metric/mask-size',
+      `${source}: its masks have different sizes, ${width} x ${height} and ${different.width} x ${different.height}; they must be of one image`,
+    );
   }
   const data = first.data.map((_, at) => (masks.some((mask) => mask.data[at] !== 0) ? 1 : 0));
   const ignored = data.map((marked, at) => (marked === 0 && masks.some((mask) => mask.ignored?.[at] === 1) ? 1 : 0));
@@ -106,8 +124,17 @@ export function unionOf(masks: readonly TruthMask[], source: string): TruthMask 
  * anomalous where no more of it is normal than anomalous, which without open pixels is the cut at one half.
  */
 export function resizeTruth({ width, height, data, ignored }: TruthMask, toWidth: number, toHeight: number): TruthMask {
-  if (ignored === undefined) return { width: toWidth, height: toHeight, data: resizeMask({ width, height, data }, toWidth, toHeight) };
-  const shares = (plane: Uint8Array): Uint8Array => resizeBilinear(plane.map((value) => 255 * value), width, height, 1, toWidth, toHeight);
+  if (ignored === undefined)
+    return { width: toWidth, height: toHeight, data: resizeMask({ width, height, data }, toWidth, toHeight) };
+  const shares = (plane: Uint8Array): Uint8Array =>
+    resizeBilinear(
+      plane.map((value) => 255 * value),
+      width,
+      height,
+      1,
+      toWidth,
+      toHeight,
+    );
   const [marked, open] = [shares(data), shares(ignored)];
   const left = open.map((share) => (share > 127 ? 1 : 0));
   return {

@@ -50,14 +50,21 @@ export class ChartFrame {
     const { width, height, xTicks, yTicks, xTitle, yTitle } = this.options;
     const [left, right] = [this.x(xTicks[0] as number), this.x(xTicks.at(-1) as number)];
     const [bottom, top] = [this.y(yTicks[0] as number), this.y(yTicks.at(-1) as number)];
-    const grid = [...xTicks.map((tick) => `M${round(this.x(tick))} ${bottom}V${top}`), ...yTicks.map((tick) => `M${left} ${round(this.y(tick))}H${right}`)];
-    return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${description}"><path class="grid" d="${trusted(grid.join(''))}"/>
-<g class="ticks">${xTicks.map((tick) => html`<text class="middle" x="${round(this.x(tick))}" y="${bottom + 14}">${label(tick)}</text>`)}${yTicks.map(
-      (tick) => html`<text class="end" x="${left - 5}" y="${round(this.y(tick) + 3.5)}">${label(tick)}</text>`,
-    )}</g>
-<text class="middle axis" x="${round((left + right) / 2)}" y="${height - 5}">${xTitle}</text>
-<text class="middle axis" transform="translate(11 ${round((top + bottom) / 2)}) rotate(-90)">${yTitle}</text>
-${content}</svg>`;
+    const grid = [
+      ...xTicks.map((tick) => `M${round(this.x(tick))} ${bottom}V${top}`),
+      ...yTicks.map((tick) => `M${left} ${round(this.y(tick))}H${right}`),
+    ];
+    return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${description}">
+      <path class="grid" d="${trusted(grid.join(''))}" />
+      <g class="ticks">
+        ${xTicks.map((tick) => html`<text class="middle" x="${round(this.x(tick))}" y="${bottom + 14}">${label(tick)}</text>`)}${yTicks.map(
+          (tick) => html`<text class="end" x="${left - 5}" y="${round(this.y(tick) + 3.5)}">${label(tick)}</text>`,
+        )}
+      </g>
+      <text class="middle axis" x="${round((left + right) / 2)}" y="${height - 5}">${xTitle}</text>
+      <text class="middle axis" transform="translate(11 ${round((top + bottom) / 2)}) rotate(-90)">${yTitle}</text>
+      ${content}
+    </svg>`;
   }
 }
 

@@ -10,15 +10,22 @@ const COLUMNS = ['recipe', 'set', 'category', 'metric', 'value', 'published'] as
  * those whose set is `average of …` the mean over the sets of a domain.
  */
 export function benchmarkCsv({ datasets, averages }: Pick<BenchmarkResults, 'datasets' | 'averages'>): string {
-  const lines = (recipe: string, set: string, category: string, metrics: MetricValues, published: PublishedRow | null): string[] =>
-    METRIC_IDS.map((id) => csvLine([recipe, set, category, id, metrics[id], fraction(published, id)]));
+  const lines = (
+    recipe: string,
+    set: string,
+    category: string,
+    metrics: MetricValues,
+    published: PublishedRow | null,
+  ): string[] => METRIC_IDS.map((id) => csvLine([recipe, set, category, id, metrics[id], fraction(published, id)]));
   return [
     csvLine(COLUMNS),
     ...datasets.flatMap(({ recipe, name, categories, mean, published }) => [
       ...categories.flatMap((category) => lines(recipe, name, category.name, category.metrics, null)),
       ...lines(recipe, name, '', mean, published),
     ]),
-    ...averages.flatMap(({ recipe, domain, mean, published }) => lines(recipe, `average of ${domain}`, '', mean, published)),
+    ...averages.flatMap(({ recipe, domain, mean, published }) =>
+      lines(recipe, `average of ${domain}`, '', mean, published),
+    ),
   ].join('');
 }
 

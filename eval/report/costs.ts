@@ -16,8 +16,15 @@ export const costColumns = [
 /** In the order of `costColumns`. `pixels` is the side of the network's input. */
 export function costRow({ recipe, title, images, model, cost }: BenchmarkRow): string[] {
   return [
-    recipe, title, String(images), String(model.options.imageSize), cost.imagesPerSecond === null ? 'n/a' : threeFigures(cost.imagesPerSecond),
-    (cost.peakMemoryBytes / 1e6).toFixed(0), threeFigures(cost.parameters / 1e6), threeFigures(cost.bytes / 1e6), threeFigures(cost.flop.total / 1e9),
+    recipe,
+    title,
+    String(images),
+    String(model.options.imageSize),
+    cost.imagesPerSecond === null ? 'n/a' : threeFigures(cost.imagesPerSecond),
+    (cost.peakMemoryBytes / 1e6).toFixed(0),
+    threeFigures(cost.parameters / 1e6),
+    threeFigures(cost.bytes / 1e6),
+    threeFigures(cost.flop.total / 1e9),
   ];
 }
 

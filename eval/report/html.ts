@@ -9,7 +9,13 @@ export class Html {
 /** What may stand in a template: text and numbers are escaped, lists are joined, nothing is written for the rest. */
 export type Insertable = Html | string | number | readonly Insertable[] | null | undefined | false;
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /**
  * Text for an element or a quoted attribute. Control characters, which no page may hold, become a visible mark, and so do
@@ -23,7 +29,12 @@ export function escapeText(text: string): string {
 
 /** A template of markup whose insertions are escaped: html`<b>${name}</b>`. Attributes must be quoted. */
 export function html(parts: TemplateStringsArray, ...insertions: readonly Insertable[]): Html {
-  return new Html(parts.reduce((markup, part, index) => markup + part + (index < insertions.length ? markupOf(insertions[index]) : ''), ''));
+  return new Html(
+    parts.reduce(
+      (markup, part, index) => markup + part + (index < insertions.length ? markupOf(insertions[index]) : ''),
+      '',
+    ),
+  );
 }
 
 /** Markup that this program wrote itself: style, script, path data. Never anything read from outside. */
@@ -45,5 +56,10 @@ export function breakable(name: string): Html {
 
 /** The same with every heading so many levels lower, for parts that stand deeper on another page. Text cannot look like a heading: it is escaped. */
 export function demoted({ markup }: Html, levels: number): Html {
-  return new Html(markup.replace(/<(\/?)h([1-6])(?=[ >])/g, (_, slash: string, level: string) => `<${slash}h${Math.min(6, Number(level) + levels)}`));
+  return new Html(
+    markup.replace(
+      /<(\/?)h([1-6])(?=[ >])/g,
+      (_, slash: string, level: string) => `<${slash}h${Math.min(6, Number(level) + levels)}`,
+    ),
+  );
 }

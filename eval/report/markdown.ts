@@ -5,7 +5,17 @@ import { PUBLISHED_METRIC_IDS, type PublishedMetricId } from '../published';
 import { costColumns, costRow } from './costs';
 import { leftOutNotes, problemNotes, unreadNotes } from './notes';
 import { changeTable, matrixGrids, STUDIED_METRIC_IDS } from './studies';
-import { domainSize, leftOutWord, LEVELS, notInLevel, signed, standsInLevel, type Level, type PaperEntry, type PaperTable } from './paper-table';
+import {
+  domainSize,
+  leftOutWord,
+  LEVELS,
+  notInLevel,
+  signed,
+  standsInLevel,
+  type Level,
+  type PaperEntry,
+  type PaperTable,
+} from './paper-table';
 
 const right = { align: 'right' } as const;
 
@@ -21,26 +31,56 @@ export function benchmarkMarkdown(results: BenchmarkResults, table: PaperTable):
     metricsLegend(PUBLISHED_METRIC_IDS),
     ...doubtsPart(table),
     '## What it costs',
-    formatTable(costColumns.map(({ title, numeric }): TableColumn => ({ title, ...(numeric ? right : {}) })), datasets.map((row) => costRow(row).map(escapeMarkdown)), 'markdown'),
-    ...(matrix ? ['## Prompts trained on each set', ...matrixGrids(matrix).flatMap(({ recipe, metric, rows }) => [
-      `${escapeMarkdown(recipe)}, ${METRIC_TITLES[metric]} (\`${metric}\`): trained on the set of the row, scored on that of the column.`,
-      formatTable(
-        [{ title: 'trained on' }, ...matrix.targets.map((title) => ({ title: escapeMarkdown(title), ...right }))],
-        rows.map(({ auxiliary, values }) => [escapeMarkdown(auxiliary), ...values.map((value) => (value === undefined ? '–' : percent(value)))]),
-        'markdown',
-      ),
-    ])] : []),
-    ...(corruptions ? ['## Degraded pictures', 'Change in points against the pictures as they are, mean over the sets.', formatTable(
-      [{ title: 'recipe' }, { title: 'degraded by' }, { title: 'strength', ...right }, { title: 'sets', ...right }, ...STUDIED_METRIC_IDS.map((id) => ({ title: METRIC_TITLES[id], ...right }))],
-      changeTable(corruptions).map(({ recipe, kind, strength, sets, change }) => [
-        escapeMarkdown(recipe), kind, String(strength), String(sets), ...STUDIED_METRIC_IDS.map((id) => (change[id] === null ? 'n/a' : signed(100 * change[id]))),
-      ]),
+    formatTable(
+      costColumns.map(({ title, numeric }): TableColumn => ({ title, ...(numeric ? right : {}) })),
+      datasets.map((row) => costRow(row).map(escapeMarkdown)),
       'markdown',
-    )] : []),
+    ),
+    ...(matrix
+      ? [
+          '## Prompts trained on each set',
+          ...matrixGrids(matrix).flatMap(({ recipe, metric, rows }) => [
+            `${escapeMarkdown(recipe)}, ${METRIC_TITLES[metric]} (\`${metric}\`): trained on the set of the row, scored on that of the column.`,
+            formatTable(
+              [{ title: 'trained on' }, ...matrix.targets.map((title) => ({ title: escapeMarkdown(title), ...right }))],
+              rows.map(({ auxiliary, values }) => [
+                escapeMarkdown(auxiliary),
+                ...values.map((value) => (value === undefined ? '–' : percent(value))),
+              ]),
+              'markdown',
+            ),
+          ]),
+        ]
+      : []),
+    ...(corruptions
+      ? [
+          '## Degraded pictures',
+          'Change in points against the pictures as they are, mean over the sets.',
+          formatTable(
+            [
+              { title: 'recipe' },
+              { title: 'degraded by' },
+              { title: 'strength', ...right },
+              { title: 'sets', ...right },
+              ...STUDIED_METRIC_IDS.map((id) => ({ title: METRIC_TITLES[id], ...right })),
+            ],
+            changeTable(corruptions).map(({ recipe, kind, strength, sets, change }) => [
+              escapeMarkdown(recipe),
+              kind,
+              String(strength),
+              String(sets),
+              ...STUDIED_METRIC_IDS.map((id) => (change[id] === null ? 'n/a' : signed(100 * change[id]))),
+            ]),
+            'markdown',
+          ),
+        ]
+      : []),
     ...notesPart(results),
     '## To repeat it',
     fenced(run.command),
-    `Seed ${run.seed}, Node ${escapeMarkdown(run.node)}; machine: ${Object.entries(run.machine).map(([name, value]) => `${escapeMarkdown(name)} ${escapeMarkdown(String(value))}`).join(', ')}.`,
+    `Seed ${run.seed}, Node ${escapeMarkdown(run.node)}; machine: ${Object.entries(run.machine)
+      .map(([name, value]) => `${escapeMarkdown(name)} ${escapeMarkdown(String(value))}`)
+      .join(', ')}.`,
   ];
   return `${parts.join('\n\n')}\n`;
 }
@@ -48,9 +88,14 @@ export function benchmarkMarkdown(results: BenchmarkResults, table: PaperTable):
 function notesPart(results: BenchmarkResults): string[] {
   const problems = problemNotes(results).map((problem) => `- ${escapeMarkdown(problem)}`);
   const lines = [
-    ...leftOutNotes(results).map(({ title, recipes, text }) => `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipes.join(', '))}: ${escapeMarkdown(text)}`),
-    ...unreadNotes(results).map(({ recipe, title, failures }) =>
-      `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipe)}: ${failures.length} images could not be read and are counted nowhere; the first: ${escapeMarkdown(failures[0]?.message ?? '')}`),
+    ...leftOutNotes(results).map(
+      ({ title, recipes, text }) =>
+        `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipes.join(', '))}: ${escapeMarkdown(text)}`,
+    ),
+    ...unreadNotes(results).map(
+      ({ recipe, title, failures }) =>
+        `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipe)}: ${failures.length} images could not be read and are counted nowhere; the first: ${escapeMarkdown(failures[0]?.message ?? '')}`,
+    ),
   ];
   return [
     ...(problems.length === 0 ? [] : ['## Sets that are not whole', problems.join('\n')]),
@@ -60,27 +105,55 @@ function notesPart(results: BenchmarkResults): string[] {
 
 /** What the differences mean. */
 function comparison({ datasets }: BenchmarkResults): string {
-  if (datasets.every(({ comparable }) => comparable) || datasets.every(({ published }) => published === null)) return '';
+  if (datasets.every(({ comparable }) => comparable) || datasets.every(({ published }) => published === null))
+    return '';
   return " Rows marked \\* were not made with the paper's network, prompts and options on the whole set: their differences compare models, and say nothing about the reproduction.";
 }
 
 function levelPart(table: PaperTable, level: Level): string[] {
-  const groups = table.groups.map(({ title, sets, average }) => ({ title, lines: [...sets.filter((line) => standsInLevel(line, level)), ...(average && standsInLevel(average, level) ? [average] : [])] }));
-  const rows = groups.flatMap(({ title, lines }) => (lines.length === 0 ? [] : [[`**${title}**`], ...lines.map(({ title: set, entries }) => [
-    escapeMarkdown(set), ...entries.flatMap((entry) => level.metrics.map((id) => cellText(entry, id))),
-  ])]));
+  const groups = table.groups.map(({ title, sets, average }) => ({
+    title,
+    lines: [
+      ...sets.filter((line) => standsInLevel(line, level)),
+      ...(average && standsInLevel(average, level) ? [average] : []),
+    ],
+  }));
+  const rows = groups.flatMap(({ title, lines }) =>
+    lines.length === 0
+      ? []
+      : [
+          [`**${title}**`],
+          ...lines.map(({ title: set, entries }) => [
+            escapeMarkdown(set),
+            ...entries.flatMap((entry) => level.metrics.map((id) => cellText(entry, id))),
+          ]),
+        ],
+  );
   if (rows.length === 0) return [];
-  const columns = [{ title: 'set' }, ...table.recipes.flatMap(({ name }) => level.metrics.map((id) => ({ title: `${escapeMarkdown(name)} ${METRIC_TITLES[id]}`, ...right })))];
-  const missing = [...notInLevel(table, level)].map(([reason, names]) => `Not in this table: ${names.map(escapeMarkdown).join(', ')} (${escapeMarkdown(reason)}).`);
+  const columns = [
+    { title: 'set' },
+    ...table.recipes.flatMap(({ name }) =>
+      level.metrics.map((id) => ({ title: `${escapeMarkdown(name)} ${METRIC_TITLES[id]}`, ...right })),
+    ),
+  ];
+  const missing = [...notInLevel(table, level)].map(
+    ([reason, names]) => `Not in this table: ${names.map(escapeMarkdown).join(', ')} (${escapeMarkdown(reason)}).`,
+  );
   return [`## ${level.title}`, formatTable(columns, rows, 'markdown'), ...partialAverages(table), ...missing];
 }
 
 function partialAverages({ groups }: PaperTable): string[] {
   return groups.flatMap(({ domain, average }) => {
     if (domain === null || average === null) return [];
-    const counts = average.entries.flatMap((entry) => ('row' in entry && 'sets' in entry.row ? [entry.row.sets.length] : []));
+    const counts = average.entries.flatMap((entry) =>
+      'row' in entry && 'sets' in entry.row ? [entry.row.sets.length] : [],
+    );
     const whole = domainSize(domain);
-    return counts.every((count) => count === whole) ? [] : [`The ${domain} average is over ${[...new Set(counts)].join(' or ')} of ${whole} sets; in brackets the mean of the printed figures of the same sets.`];
+    return counts.every((count) => count === whole)
+      ? []
+      : [
+          `The ${domain} average is over ${[...new Set(counts)].join(' or ')} of ${whole} sets; in brackets the mean of the printed figures of the same sets.`,
+        ];
   });
 }
 
@@ -94,11 +167,23 @@ function cellText(entry: PaperEntry, id: PublishedMetricId): string {
 }
 
 function doubtsPart({ groups }: PaperTable): string[] {
-  const doubts = groups.flatMap(({ sets, average }) => [...sets, ...(average ? [average] : [])])
-    .flatMap(({ entries }) => entries.flatMap((entry) => ('row' in entry ? PUBLISHED_METRIC_IDS.flatMap((id) => entry.cells[id].doubt ?? []) : [])));
+  const doubts = groups
+    .flatMap(({ sets, average }) => [...sets, ...(average ? [average] : [])])
+    .flatMap(({ entries }) =>
+      entries.flatMap((entry) =>
+        'row' in entry ? PUBLISHED_METRIC_IDS.flatMap((id) => entry.cells[id].doubt ?? []) : [],
+      ),
+    );
   if (doubts.length === 0) return [];
-  return [['† Printed figures known to be wrong:', ...doubts.map(({ method, of, metric, printed, likely, reason }) =>
-    `- ${method}, ${of}, \`${metric}\`: printed ${printed.toFixed(1)}${likely === null ? '' : `, likely ${likely.toFixed(1)}`}; ${escapeMarkdown(reason)}`)].join('\n')];
+  return [
+    [
+      '† Printed figures known to be wrong:',
+      ...doubts.map(
+        ({ method, of, metric, printed, likely, reason }) =>
+          `- ${method}, ${of}, \`${metric}\`: printed ${printed.toFixed(1)}${likely === null ? '' : `, likely ${likely.toFixed(1)}`}; ${escapeMarkdown(reason)}`,
+      ),
+    ].join('\n'),
+  ];
 }
 
 /**

@@ -28,10 +28,20 @@ export function leftOutNotes({ leftOut }: Pick<BenchmarkResults, 'leftOut'>): Le
 
 /** A set that is not here: where it comes from and where it belongs; else what went wrong. */
 function textOf({ message, get }: LeftOut): string {
-  return get === undefined ? message.replace(/\s+/g, ' ') : `not on disk; from ${get.source}, licence: ${get.licence}, to be unpacked to ${get.place}`;
+  return get === undefined
+    ? message.replace(/\s+/g, ' ')
+    : `not on disk; from ${get.source}, licence: ${get.licence}, to be unpacked to ${get.place}`;
 }
 
 /** Images that could not be read, row by row. */
-export function unreadNotes({ datasets }: Pick<BenchmarkResults, 'datasets'>): { readonly recipe: string; readonly title: string; readonly failures: readonly { readonly path: string; readonly message: string }[] }[] {
-  return datasets.flatMap(({ recipe, title, failures = [] }) => (failures.length === 0 ? [] : [{ recipe, title, failures }]));
+export function unreadNotes({
+  datasets,
+}: Pick<BenchmarkResults, 'datasets'>): {
+  readonly recipe: string;
+  readonly title: string;
+  readonly failures: readonly { readonly path: string; readonly message: string }[];
+}[] {
+  return datasets.flatMap(({ recipe, title, failures = [] }) =>
+    failures.length === 0 ? [] : [{ recipe, title, failures }],
+  );
 }

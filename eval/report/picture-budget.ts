@@ -29,7 +29,15 @@ const QUALITY = 62;
  * smaller ones, at last none for the sets that come last.
  */
 export async function fitPictures(sets: readonly SetPictures[], budget = PICTURES_BUDGET): Promise<FittedPictures> {
-  const most = Math.min(sets.length > 1 ? MOST_OF_A_KIND : Infinity, Math.max(1, ...sets.flatMap(({ selection }) => selection.categories.flatMap(({ images }) => PICTURE_KINDS.map((kind) => images[kind].length)))));
+  const most = Math.min(
+    sets.length > 1 ? MOST_OF_A_KIND : Infinity,
+    Math.max(
+      1,
+      ...sets.flatMap(({ selection }) =>
+        selection.categories.flatMap(({ images }) => PICTURE_KINDS.map((kind) => images[kind].length)),
+      ),
+    ),
+  );
   for (let ofEachKind = most; ofEachKind >= 1; ofEachKind--) {
     const fewer = sets.map((set) => limited(set, ofEachKind));
     if (totalSize(fewer) <= budget) return { sets: fewer, ofEachKind, side: null };
@@ -41,20 +49,36 @@ export async function fitPictures(sets: readonly SetPictures[], budget = PICTURE
     if (totalSize(smaller) <= budget) return { sets: smaller, ofEachKind: 1, side };
   }
   let left = budget;
-  const kept = smaller.map((set) => ((left -= sizeOf(set)) >= 0 ? set : { selection: { categories: [], leftOut: set.selection.categories.length + set.selection.leftOut }, thumbnails: new Map<string, Thumbnails>() }));
+  const kept = smaller.map((set) =>
+    (left -= sizeOf(set)) >= 0
+      ? set
+      : {
+          selection: { categories: [], leftOut: set.selection.categories.length + set.selection.leftOut },
+          thumbnails: new Map<string, Thumbnails>(),
+        },
+  );
   return { sets: kept, ofEachKind: 1, side: SIDES.at(-1) as number };
 }
 
 function limited({ selection, thumbnails }: SetPictures, ofEachKind: number): SetPictures {
   const categories = selection.categories.map(({ category, images }) => ({
     category,
-    images: Object.fromEntries(PICTURE_KINDS.map((kind) => [kind, images[kind].slice(0, ofEachKind)])) as unknown as CategorySelection['images'],
+    images: Object.fromEntries(
+      PICTURE_KINDS.map((kind) => [kind, images[kind].slice(0, ofEachKind)]),
+    ) as unknown as CategorySelection['images'],
   }));
-  const wanted = categories.flatMap(({ images }) => PICTURE_KINDS.flatMap((kind) => images[kind].map(({ path }) => path)));
-  return { selection: { ...selection, categories }, thumbnails: new Map(wanted.flatMap((path) => {
-    const found = thumbnails.get(path);
-    return found ? [[path, found] as const] : [];
-  })) };
+  const wanted = categories.flatMap(({ images }) =>
+    PICTURE_KINDS.flatMap((kind) => images[kind].map(({ path }) => path)),
+  );
+  return {
+    selection: { ...selection, categories },
+    thumbnails: new Map(
+      wanted.flatMap((path) => {
+        const found = thumbnails.get(path);
+        return found ? [[path, found] as const] : [];
+      }),
+    ),
+  };
 }
 
 function sizeOf({ thumbnails }: SetPictures): number {
@@ -76,7 +100,10 @@ async function smallerThumbnails({ original, overlay, width, height }: Thumbnail
   const size = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
   const redraw = async (address: string): Promise<string> => {
     const bytes = Buffer.from(address.slice(address.indexOf(',') + 1), 'base64');
-    const small = await sharp(bytes).resize({ ...size, fit: 'fill' }).webp({ quality: QUALITY, smartSubsample: true }).toBuffer();
+    const small = await sharp(bytes)
+      .resize({ ...size, fit: 'fill' })
+      .webp({ quality: QUALITY, smartSubsample: true })
+      .toBuffer();
     return `data:image/webp;base64,${small.toString('base64')}`;
   };
   return { original: await redraw(original), overlay: await redraw(overlay), ...size };

@@ -31,7 +31,11 @@ const MOST_BYTES = 14_000;
  * @returns thumbnails by path of the image; images that cannot be read any more are left out
  * @throws what the model throws
  */
-export async function renderThumbnails(crane: Crane, { categories }: Selection, onProgress?: OnProgress): Promise<ReadonlyMap<string, Thumbnails>> {
+export async function renderThumbnails(
+  crane: Crane,
+  { categories }: Selection,
+  onProgress?: OnProgress,
+): Promise<ReadonlyMap<string, Thumbnails>> {
   const wanted = new Map<string, ScoredImage>();
   for (const { images } of categories) {
     for (const kind of PICTURE_KINDS) images[kind].forEach((image) => wanted.set(image.path, image));
@@ -48,7 +52,11 @@ export async function renderThumbnails(crane: Crane, { categories }: Selection, 
   return thumbnails;
 }
 
-async function thumbnailsOf({ source, map }: Detection, { maskPath }: ScoredImage, reference: boolean): Promise<Thumbnails> {
+async function thumbnailsOf(
+  { source, map }: Detection,
+  { maskPath }: ScoredImage,
+  reference: boolean,
+): Promise<Thumbnails> {
   const decoded = await decodeImage(source, { reference });
   const picture = await shrink({ width: decoded.width, height: decoded.height, data: toRgb(decoded) });
   const mask = maskPath === null ? undefined : await readableMask(maskPath, { reference, image: decoded });
@@ -67,7 +75,10 @@ async function shrink({ width, height, data }: RgbImage): Promise<RgbImage> {
   const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
   if (scale === 1) return { width, height, data };
   const target = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
-  const small = await sharp(data, { raw: { width, height, channels: 3 } }).resize({ ...target, fit: 'fill' }).raw().toBuffer();
+  const small = await sharp(data, { raw: { width, height, channels: 3 } })
+    .resize({ ...target, fit: 'fill' })
+    .raw()
+    .toBuffer();
   return { ...target, data: new Uint8Array(small.buffer, small.byteOffset, small.byteLength) };
 }
 

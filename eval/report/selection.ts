@@ -29,7 +29,10 @@ const MOST_CATEGORIES = 40;
  */
 export function selectImages({ categories }: Evaluation): Selection {
   const shown = hardest(categories, MOST_CATEGORIES);
-  const count = Math.max(1, Math.min(MOST_OF_A_KIND, Math.floor(IMAGES_IN_REPORT / (PICTURE_KINDS.length * Math.max(1, shown.length)))));
+  const count = Math.max(
+    1,
+    Math.min(MOST_OF_A_KIND, Math.floor(IMAGES_IN_REPORT / (PICTURE_KINDS.length * Math.max(1, shown.length)))),
+  );
   return {
     categories: shown.map((category) => ({ category, images: imagesOf(category, count) })),
     leftOut: categories.length - shown.length,
@@ -50,7 +53,9 @@ function imagesOf({ scores }: CategoryEvaluation, count: number): CategorySelect
 /** At most `count` categories, in the set's own order. */
 function hardest(categories: readonly CategoryEvaluation[], count: number): readonly CategoryEvaluation[] {
   if (categories.length <= count) return categories;
-  const rising = [...categories].sort((one, other) => (one.metrics['image/auroc'] ?? 2) - (other.metrics['image/auroc'] ?? 2));
+  const rising = [...categories].sort(
+    (one, other) => (one.metrics['image/auroc'] ?? 2) - (other.metrics['image/auroc'] ?? 2),
+  );
   const kept = new Set(rising.slice(0, count));
   return categories.filter((category) => kept.has(category));
 }

@@ -3,7 +3,11 @@ import type { CorruptionKind, Strength } from '../benchmark/corruptions';
 import type { MetricId } from '../metrics/metric-ids';
 
 /** The metrics that studies beside the table are shown in: whether, where, and how much of it. */
-export const STUDIED_METRIC_IDS = ['image/auroc', 'pixel/auroc', 'pixel/aupro/paper200@0.3'] as const satisfies readonly MetricId[];
+export const STUDIED_METRIC_IDS = [
+  'image/auroc',
+  'pixel/auroc',
+  'pixel/aupro/paper200@0.3',
+] as const satisfies readonly MetricId[];
 export type StudiedMetricId = (typeof STUDIED_METRIC_IDS)[number];
 
 export interface MatrixGrid {
@@ -20,10 +24,14 @@ export function matrixGrids({ cells, auxiliaries, targets }: MatrixStudy): Matri
     STUDIED_METRIC_IDS.flatMap((metric) => {
       const own = cells.filter((cell) => cell.recipe === recipe);
       if (own.every(({ mean }) => mean[metric] === null)) return [];
-      const rows = auxiliaries.filter((auxiliary) => own.some((cell) => cell.auxiliary === auxiliary)).map((auxiliary) => ({
-        auxiliary,
-        values: targets.map((target) => own.find((cell) => cell.auxiliary === auxiliary && cell.target === target)?.mean[metric]),
-      }));
+      const rows = auxiliaries
+        .filter((auxiliary) => own.some((cell) => cell.auxiliary === auxiliary))
+        .map((auxiliary) => ({
+          auxiliary,
+          values: targets.map(
+            (target) => own.find((cell) => cell.auxiliary === auxiliary && cell.target === target)?.mean[metric],
+          ),
+        }));
       return [{ recipe, metric, rows }];
     }),
   );
@@ -55,8 +63,15 @@ export function changeTable(rows: readonly CorruptionRow[]): MeanChange[] {
       return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
     };
     return {
-      recipe, kind, strength, level, sets: of.length,
-      change: Object.fromEntries(STUDIED_METRIC_IDS.map((id) => [id, mean(id)])) as Record<StudiedMetricId, number | null>,
+      recipe,
+      kind,
+      strength,
+      level,
+      sets: of.length,
+      change: Object.fromEntries(STUDIED_METRIC_IDS.map((id) => [id, mean(id)])) as Record<
+        StudiedMetricId,
+        number | null
+      >,
     };
   });
 }

@@ -17,33 +17,65 @@ interface Row {
 }
 
 /** The table of a set: a row a category, the mean, and the means of the groups of defects. */
-export function categoryTable({ categories, mean, groups }: Evaluation, linkOf: (category: string) => string | undefined): Html {
+export function categoryTable(
+  { categories, mean, groups }: Evaluation,
+  linkOf: (category: string) => string | undefined,
+): Html {
   const rows = categories.map(({ name, images, anomalous, metrics, reasons }) => {
     const link = linkOf(name);
-    return { name, images, anomalous, metrics, reason: (id: MetricId) => reasons[id] ?? 'not defined', ...(link === undefined ? {} : { link }) };
+    return {
+      name,
+      images,
+      anomalous,
+      metrics,
+      reason: (id: MetricId) => reasons[id] ?? 'not defined',
+      ...(link === undefined ? {} : { link }),
+    };
   });
-  const totals = [{ name: 'mean', of: categories, metrics: mean }, ...groups.map((group) => ({ name: group.name, of: group.categories, metrics: group.mean }))];
+  const totals = [
+    { name: 'mean', of: categories, metrics: mean },
+    ...groups.map((group) => ({ name: group.name, of: group.categories, metrics: group.mean })),
+  ];
   return html`${scrolling(
     'Metrics by category',
-    html`<table data-sortable><caption><span>Per cent; the mean gives every category equal weight. Longer bars are better.</span></caption>
-${head()}
-<tbody>${rows.map(tableRow)}</tbody>
-<tfoot>${totals.map(({ name, of, metrics }) => tableRow({ name, ...counts(of), metrics, reason: () => NO_CATEGORY }))}</tfoot></table>`,
+    html`<table data-sortable>
+      <caption>
+        <span>Per cent; the mean gives every category equal weight. Longer bars are better.</span>
+      </caption>
+      ${head()}
+      <tbody>
+        ${rows.map(tableRow)}
+      </tbody>
+      <tfoot>
+        ${totals.map(({ name, of, metrics }) => tableRow({ name, ...counts(of), metrics, reason: () => NO_CATEGORY }))}
+      </tfoot>
+    </table>`,
   )}
-${undefinedList(categories)}${groups.length === 0 ? '' : groupTables(groups)}`;
+  ${undefinedList(categories)}${groups.length === 0 ? '' : groupTables(groups)}`;
 }
 
 /** The same for each group of defects, folded away. */
 function groupTables(groups: readonly GroupEvaluation[]): Html {
-  return html`<details><summary>By category for ${groups.map(({ name }) => name).join(' and ')}</summary>${groups.map((group) =>
-    scrolling(
-      group.name,
-      html`<table data-sortable><caption><span>${group.name}: all normal images, and the anomalous ones of these kinds. Per cent.</span></caption>
-${head()}
-<tbody>${group.categories.map((category) => tableRow({ ...category, reason: () => NOT_IN_GROUP }))}</tbody>
-<tfoot>${tableRow({ name: 'mean', ...counts(group.categories), metrics: group.mean, reason: () => NO_CATEGORY })}</tfoot></table>`,
-    ),
-  )}</details>`;
+  return html`<details>
+    <summary>By category for ${groups.map(({ name }) => name).join(' and ')}</summary>
+    ${groups.map((group) =>
+      scrolling(
+        group.name,
+        html`<table data-sortable>
+          <caption>
+            <span>${group.name}: all normal images, and the anomalous ones of these kinds. Per cent.</span>
+          </caption>
+          ${head()}
+          <tbody>
+            ${group.categories.map((category) => tableRow({ ...category, reason: () => NOT_IN_GROUP }))}
+          </tbody>
+          <tfoot>
+            ${tableRow({ name: 'mean', ...counts(group.categories), metrics: group.mean, reason: () => NO_CATEGORY })}
+          </tfoot>
+        </table>`,
+      ),
+    )}
+  </details>`;
 }
 
 function scrolling(label: string, table: Html): Html {
@@ -51,21 +83,32 @@ function scrolling(label: string, table: Html): Html {
 }
 
 function head(): Html {
-  return html`<thead><tr>${['category', 'images', 'anomalous'].map((title) => html`<th scope="col"><span>${title}</span></th>`)}${METRIC_IDS.map(
-    (id) => html`<th scope="col"><span>${METRIC_TITLES[id]}</span> <code>${breakable(id)}</code></th>`,
-  )}</tr></thead>`;
+  return html`<thead>
+    <tr>
+      ${['category', 'images', 'anomalous'].map((title) => html`<th scope="col"><span>${title}</span></th>`)}${METRIC_IDS.map(
+        (id) => html`<th scope="col"><span>${METRIC_TITLES[id]}</span> <code>${breakable(id)}</code></th>`,
+      )}
+    </tr>
+  </thead>`;
 }
 
 function tableRow({ name, images, anomalous, metrics, reason, link }: Row): Html {
-  return html`
-<tr><th scope="row">${link === undefined ? name : html`<a href="${link}">${name}</a>`}</th><td>${images}</td><td>${anomalous}</td>${METRIC_IDS.map((id) => {
-    const value = metrics[id];
-    if (value === null) return html`<td class="none" data-value=""><abbr title="${reason(id)}">n/a</abbr></td>`;
-    return html`<td class="metric" data-value="${value}" style="--v:${value.toFixed(3)}">${percent(value)}</td>`;
-  })}</tr>`;
+  return html` <tr>
+    <th scope="row">${link === undefined ? name : html`<a href="${link}">${name}</a>`}</th>
+    <td>${images}</td>
+    <td>${anomalous}</td>
+    ${METRIC_IDS.map((id) => {
+      const value = metrics[id];
+      if (value === null) return html`<td class="none" data-value=""><abbr title="${reason(id)}">n/a</abbr></td>`;
+      return html`<td class="metric" data-value="${value}" style="--v:${value.toFixed(3)}">${percent(value)}</td>`;
+    })}
+  </tr>`;
 }
 
-function counts(of: readonly { readonly images: number; readonly anomalous: number }[]): { images: number; anomalous: number } {
+function counts(of: readonly { readonly images: number; readonly anomalous: number }[]): {
+  images: number;
+  anomalous: number;
+} {
   return {
     images: of.reduce((sum, { images }) => sum + images, 0),
     anomalous: of.reduce((sum, { anomalous }) => sum + anomalous, 0),
@@ -86,7 +129,10 @@ function undefinedList(categories: readonly CategoryEvaluation[]): Html {
     }
   }
   if (reasons.size === 0) return html``;
-  return html`<ul class="reasons">${[...reasons].map(
-    ([reason, { ids, names }]) => html`<li>n/a in ${names.join(', ')}: ${reason} <small>(${[...ids].join(', ')})</small></li>`,
-  )}</ul>`;
+  return html`<ul class="reasons">
+    ${[...reasons].map(
+      ([reason, { ids, names }]) =>
+        html`<li>n/a in ${names.join(', ')}: ${reason} <small>(${[...ids].join(', ')})</small></li>`,
+    )}
+  </ul>`;
 }

@@ -34,7 +34,10 @@ export function confusionAt(normal: readonly number[], anomalous: readonly numbe
   const [found, alarms] = [anomalous.length - missed, normal.length - passed];
   const share = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);
   return {
-    found, missed, alarms, passed,
+    found,
+    missed,
+    alarms,
+    passed,
     precision: share(found, found + alarms),
     recall: share(found, found + missed),
     f1: share(2 * found, 2 * found + missed + alarms),
@@ -43,7 +46,10 @@ export function confusionAt(normal: readonly number[], anomalous: readonly numbe
 
 /** In rising order, in as few characters as tell apart all scores of single precision. */
 export function scoreList(scores: readonly number[]): string {
-  return [...scores].sort((one, other) => one - other).map((score) => Number(score.toPrecision(9))).join(' ');
+  return [...scores]
+    .sort((one, other) => one - other)
+    .map((score) => Number(score.toPrecision(9)))
+    .join(' ');
 }
 
 /**

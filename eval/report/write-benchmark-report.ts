@@ -1,7 +1,12 @@
 import * as path from 'node:path';
 import { writeFileAtomically } from '../../lib/atomic-file';
 import { CraneError } from '../../lib/errors';
-import { readRowDetails, type BenchmarkResults, type BenchmarkRow, type RowDetails } from '../benchmark/benchmark-results';
+import {
+  readRowDetails,
+  type BenchmarkResults,
+  type BenchmarkRow,
+  type RowDetails,
+} from '../benchmark/benchmark-results';
 import type { MetricId } from '../metrics/metric-ids';
 import { benchmarkPage } from './benchmark-page';
 import { benchmarkCsv } from './comma-separated';
@@ -24,10 +29,17 @@ export const REPORT_FILES = ['report.html', 'report.md', 'report.csv'] as const;
 export async function writeBenchmarkReport(folder: string, results: BenchmarkResults): Promise<void> {
   const details = new Map(results.datasets.map((row) => [row, detailsOf(folder, row)]));
   const reasonOf = (row: BenchmarkRow, metric: MetricId): string =>
-    details.get(row)?.evaluation.categories.map(({ reasons }) => reasons[metric]).find((reason) => reason !== undefined) ?? 'not defined in any category';
+    details
+      .get(row)
+      ?.evaluation.categories.map(({ reasons }) => reasons[metric])
+      .find((reason) => reason !== undefined) ?? 'not defined in any category';
   const table = paperTable(results, reasonOf);
   const fitted = await fitPictures(results.datasets.map((row) => picturesOf(details.get(row) ?? null)));
-  const rows = results.datasets.map((row, at): ReportedRow => ({ row, details: details.get(row) ?? null, pictures: fitted.sets[at] as SetPictures }));
+  const rows = results.datasets.map((row, at): ReportedRow => ({
+    row,
+    details: details.get(row) ?? null,
+    pictures: fitted.sets[at] as SetPictures,
+  }));
   const page = benchmarkPage({ results, table, rows, reasonOf, fitted, colourBar: await renderColourBar() });
   await write(path.join(folder, 'report.html'), page);
   await write(path.join(folder, 'report.md'), benchmarkMarkdown(results, table));
@@ -39,7 +51,12 @@ async function write(file: string, content: string): Promise<void> {
     await writeFileAtomically(file, content);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    throw new CraneError('results/unwritable', `${file}: the report cannot be written (${code}). Check the folder, its rights and the space left.`, { file, code }, { cause: error });
+    throw new CraneError(
+      'results/unwritable',
+      `${file}: the report cannot be written (${code}). Check the folder, its rights and the space left.`,
+      { file, code },
+      { cause: error },
+    );
   }
 }
 

@@ -21,7 +21,10 @@ export interface ReportContent {
  *
  * @throws what the model throws while the pictures are made; the system's error where the file cannot be written
  */
-export async function writeReport(file: string, { evaluation, results, crane, onProgress }: ReportContent): Promise<void> {
+export async function writeReport(
+  file: string,
+  { evaluation, results, crane, onProgress }: ReportContent,
+): Promise<void> {
   const selection = selectImages(evaluation);
   const thumbnails = await renderThumbnails(crane, selection, onProgress);
   const colourBar = await renderColourBar();

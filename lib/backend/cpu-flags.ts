@@ -11,7 +11,18 @@ export function cpuFlags(): ReadonlySet<string> | null {
 }
 
 /** Vector instructions by which a processor's products differ in their last bits. */
-const VECTOR_FLAGS = ['asimd', 'avx', 'fma', 'avx2', 'avx_vnni', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'avx512_fp16', 'amx_tile'];
+const VECTOR_FLAGS = [
+  'asimd',
+  'avx',
+  'fma',
+  'avx2',
+  'avx_vnni',
+  'avx512f',
+  'avx512_vnni',
+  'avx512_bf16',
+  'avx512_fp16',
+  'amx_tile',
+];
 
 /**
  * What decides the last bits of native TensorFlow's results, besides its version: the processor's vector instructions, what
@@ -21,6 +32,8 @@ const VECTOR_FLAGS = ['asimd', 'avx', 'fma', 'avx2', 'avx_vnni', 'avx512f', 'avx
 export function roundingCircumstances(threads: number): string {
   const flags = cpuFlags();
   const vectors = flags === null ? [process.arch] : VECTOR_FLAGS.filter((flag) => flags.has(flag));
-  const limits = ['ONEDNN_MAX_CPU_ISA', 'TF_ENABLE_ONEDNN_OPTS'].flatMap((name) => (process.env[name] === undefined ? [] : [`${name}=${process.env[name]}`]));
+  const limits = ['ONEDNN_MAX_CPU_ISA', 'TF_ENABLE_ONEDNN_OPTS'].flatMap((name) =>
+    process.env[name] === undefined ? [] : [`${name}=${process.env[name]}`],
+  );
   return [...vectors, ...limits, `${threads} threads`].join(' ');
 }

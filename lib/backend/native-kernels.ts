@@ -14,9 +14,24 @@ export interface OperationAttribute {
 
 /** The part of tfjs-node's backend that runs an operation of the library. */
 export interface NativeOperations {
-  readonly binding: { readonly TF_ATTR_BOOL: number; readonly TF_ATTR_TYPE: number; readonly TF_ATTR_INT: number; readonly TF_ATTR_FLOAT: number; readonly TF_FLOAT: number };
-  executeSingleOutput(name: string, attributes: readonly OperationAttribute[], inputs: readonly TensorInfo[]): TensorInfo;
-  executeMultipleOutputs(name: string, attributes: readonly OperationAttribute[], inputs: readonly TensorInfo[], outputs: number): TensorInfo[];
+  readonly binding: {
+    readonly TF_ATTR_BOOL: number;
+    readonly TF_ATTR_TYPE: number;
+    readonly TF_ATTR_INT: number;
+    readonly TF_ATTR_FLOAT: number;
+    readonly TF_FLOAT: number;
+  };
+  executeSingleOutput(
+    name: string,
+    attributes: readonly OperationAttribute[],
+    inputs: readonly TensorInfo[],
+  ): TensorInfo;
+  executeMultipleOutputs(
+    name: string,
+    attributes: readonly OperationAttribute[],
+    inputs: readonly TensorInfo[],
+    outputs: number,
+  ): TensorInfo[];
 }
 
 /**
@@ -26,7 +41,15 @@ export interface NativeOperations {
 export function registerPlainMatMul(): void {
   replaceKernel('BatchMatMul', (original) => (call) => {
     const { a, b } = call.inputs as { a: TensorInfo; b: TensorInfo };
-    if (a.shape.length !== 2 || b.shape.length !== 2 || a.dtype !== 'float32' || b.dtype !== 'float32' || isEmpty(a) || isEmpty(b)) return original(call);
+    if (
+      a.shape.length !== 2 ||
+      b.shape.length !== 2 ||
+      a.dtype !== 'float32' ||
+      b.dtype !== 'float32' ||
+      isEmpty(a) ||
+      isEmpty(b)
+    )
+      return original(call);
     const { transposeA, transposeB } = call.attrs as { transposeA?: boolean; transposeB?: boolean };
     const backend = call.backend as NativeOperations;
     const { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT } = backend.binding;

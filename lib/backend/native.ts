@@ -95,7 +95,8 @@ function unavailable(found: string, cause: unknown): BackendError {
   return new BackendError(
     'backend/unavailable',
     `Native TensorFlow cannot be loaded: ${setup?.reason ?? found}. ` +
-      (setup?.advice ?? 'Run `node setup/setup.js` in the checkout of crane-tfjs (npm start and npm test do it too) to set it up.'),
+      (setup?.advice ??
+        'Run `node setup/setup.js` in the checkout of crane-tfjs (npm start and npm test do it too) to set it up.'),
     { backend: 'tensorflow', found, setup },
     { cause },
   );

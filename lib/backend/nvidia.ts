@@ -12,7 +12,10 @@ export interface NvidiaDriver {
 export function nvidiaDriver(folder = '/proc/driver/nvidia'): NvidiaDriver | null {
   try {
     const text = readFileSync(join(folder, 'version'), 'utf8');
-    return { version: /Kernel Module(?: for \S+)?\s+(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? null, gpus: models(join(folder, 'gpus')) };
+    return {
+      version: /Kernel Module(?: for \S+)?\s+(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? null,
+      gpus: models(join(folder, 'gpus')),
+    };
   } catch {
     return null;
   }
@@ -20,7 +23,10 @@ export function nvidiaDriver(folder = '/proc/driver/nvidia'): NvidiaDriver | nul
 
 function models(folder: string): string[] {
   try {
-    return readdirSync(folder).map((gpu) => /^Model:\s*(.+)$/m.exec(readFileSync(join(folder, gpu, 'information'), 'utf8'))?.[1]?.trim() ?? 'NVIDIA GPU');
+    return readdirSync(folder).map(
+      (gpu) =>
+        /^Model:\s*(.+)$/m.exec(readFileSync(join(folder, gpu, 'information'), 'utf8'))?.[1]?.trim() ?? 'NVIDIA GPU',
+    );
   } catch {
     return [];
   }

@@ -28,16 +28,32 @@ const WIDTH = 64;
  */
 const OPERATIONS: readonly Operation[] = [
   { name: 'matrix product', compute: () => tf.matMul(waves([37, 70], 1), waves([70, 65], 2)) },
-  { name: 'product with the first factor transposed', compute: () => tf.matMul(waves([37, 65], 3), waves([37, 41], 4), true) },
-  { name: 'batched product', compute: () => tf.matMul(waves([BATCH, HEADS, TOKENS, 16], 5), waves([BATCH, HEADS, 16, TOKENS], 6)) },
-  { name: 'batched product with the second factor transposed', compute: () => tf.matMul(waves([HEADS, TOKENS, 16], 7), waves([HEADS, TOKENS, 16], 8), false, true) },
+  {
+    name: 'product with the first factor transposed',
+    compute: () => tf.matMul(waves([37, 65], 3), waves([37, 41], 4), true),
+  },
+  {
+    name: 'batched product',
+    compute: () => tf.matMul(waves([BATCH, HEADS, TOKENS, 16], 5), waves([BATCH, HEADS, 16, TOKENS], 6)),
+  },
+  {
+    name: 'batched product with the second factor transposed',
+    compute: () => tf.matMul(waves([HEADS, TOKENS, 16], 7), waves([HEADS, TOKENS, 16], 8), false, true),
+  },
   { name: 'softmax', compute: () => tf.mul(tf.softmax(tf.mul(waves([HEADS, TOKENS, TOKENS], 9), 3)), TOKENS) },
   { name: 'layer normalisation', compute: () => layerNorm(tokens(10)) },
   { name: 'GELU', compute: () => gelu(tf.mul(tokens(11), 3)) },
   { name: 'QuickGELU', compute: () => quickGelu(tf.mul(tokens(11), 3)) },
   { name: 'slice, concatenation and split', compute: () => exchangeClassToken(tokens(12)) },
   { name: 'transpose', compute: () => tf.transpose(tf.reshape(tokens(13), [BATCH, TOKENS, HEADS, 16]), [0, 2, 1, 3]) },
-  { name: 'convolution', compute: () => tf.mul(tf.conv2d(waves([BATCH, 24, 24, 3], 14) as tf.Tensor4D, waves([8, 8, 3, WIDTH], 15) as tf.Tensor4D, 8, 'valid'), 0.1) },
+  {
+    name: 'convolution',
+    compute: () =>
+      tf.mul(
+        tf.conv2d(waves([BATCH, 24, 24, 3], 14) as tf.Tensor4D, waves([8, 8, 3, WIDTH], 15) as tf.Tensor4D, 8, 'valid'),
+        0.1,
+      ),
+  },
   { name: 'patches by reshape', compute: () => patches(waves([BATCH, 24, 24, 3], 16)) },
   { name: 'gather', compute: () => tf.gather(waves([49, WIDTH], 17), tf.tensor1d([48, 0, 7, 7, 31], 'int32')) },
   { name: 'sum, mean and maximum', compute: () => reductions(tokens(18)) },
@@ -65,7 +81,9 @@ export async function checkBackend(name: string): Promise<SelfCheck> {
     const difference = largestBetween(found, expected);
     if (Number.isFinite(difference)) largestDifference = Math.max(largestDifference, difference);
     if (!(difference <= SELF_CHECK_TOLERANCE)) {
-      failures.push(`${operation.name}: ${Number.isNaN(difference) ? 'not a number' : `off by ${difference.toPrecision(2)}`}`);
+      failures.push(
+        `${operation.name}: ${Number.isNaN(difference) ? 'not a number' : `off by ${difference.toPrecision(2)}`}`,
+      );
     }
   }
   await tf.setBackend('cpu');
@@ -73,7 +91,8 @@ export async function checkBackend(name: string): Promise<SelfCheck> {
 }
 
 async function computeOn(backend: string, { compute }: Operation): Promise<Float32Array> {
-  if (tf.getBackend() !== backend && !(await tf.setBackend(backend))) throw new Error(`the backend ${backend} does not start`);
+  if (tf.getBackend() !== backend && !(await tf.setBackend(backend)))
+    throw new Error(`the backend ${backend} does not start`);
   const result = tf.tidy(compute);
   try {
     return (await result.data()).slice() as Float32Array;
@@ -97,7 +116,8 @@ function largestBetween(found: Float32Array, expected: Float32Array): number {
 /** Numbers between -1 and 1 without a pattern that a wrong stride would leave as it is. */
 function waves(shape: number[], seed: number): tf.Tensor {
   const values = new Float32Array(tf.util.sizeFromShape(shape));
-  for (let index = 0; index < values.length; index++) values[index] = Math.sin(seed * 12.9898 + index * (1.7 + 0.1 * seed) + 1e-4 * index * index);
+  for (let index = 0; index < values.length; index++)
+    values[index] = Math.sin(seed * 12.9898 + index * (1.7 + 0.1 * seed) + 1e-4 * index * index);
   return tf.tensor(values, shape);
 }
 
@@ -120,7 +140,10 @@ function quickGelu(x: tf.Tensor): tf.Tensor {
 
 function exchangeClassToken(x: tf.Tensor3D): tf.Tensor {
   const first = tf.slice(x, [0, 0, 0], [BATCH, 1, WIDTH]);
-  const [left, right] = tf.split(tf.slice(x, [0, 1, 0], [BATCH, TOKENS - 1, WIDTH]), 2, 2) as [tf.Tensor3D, tf.Tensor3D];
+  const [left, right] = tf.split(tf.slice(x, [0, 1, 0], [BATCH, TOKENS - 1, WIDTH]), 2, 2) as [
+    tf.Tensor3D,
+    tf.Tensor3D,
+  ];
   return tf.concat([tf.concat([right, left], 2), first], 1); // [B, T, W]
 }
 
@@ -144,8 +167,13 @@ function block(x: tf.Tensor): tf.Tensor {
     const flat = tf.matMul(tf.reshape(rows, [-1, inputs]), waves([inputs, outputs], seed));
     return tf.mul(tf.reshape(flat, [BATCH, TOKENS, outputs]), 1 / Math.sqrt(inputs));
   };
-  const heads = (rows: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(rows, [BATCH, TOKENS, HEADS, WIDTH / HEADS]), [0, 2, 1, 3]);
-  const [q, k, v] = tf.split(linear(layerNorm(x), 3 * WIDTH, 23), 3, -1).map(heads) as [tf.Tensor, tf.Tensor, tf.Tensor];
+  const heads = (rows: tf.Tensor): tf.Tensor =>
+    tf.transpose(tf.reshape(rows, [BATCH, TOKENS, HEADS, WIDTH / HEADS]), [0, 2, 1, 3]);
+  const [q, k, v] = tf.split(linear(layerNorm(x), 3 * WIDTH, 23), 3, -1).map(heads) as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+  ];
   const weights = tf.softmax(tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(WIDTH / HEADS))); // [B, H, T, T]
   const attended = tf.reshape(tf.transpose(tf.matMul(weights, v), [0, 2, 1, 3]), [BATCH, TOKENS, WIDTH]);
   const stream = tf.add(x, linear(attended, WIDTH, 24));

@@ -28,7 +28,9 @@ export function readSetupState(nativePackage: string): SetupState | null {
 }
 
 /** Why the last set-up ended without a native backend, and what to do; null where it succeeded or never ran. */
-export function nativeSetupProblem(nativePackage: string): { readonly reason: string; readonly advice: string | null } | null {
+export function nativeSetupProblem(
+  nativePackage: string,
+): { readonly reason: string; readonly advice: string | null } | null {
   const state = readSetupState(nativePackage);
   if (state === null || state.backend === 'tensorflow') return null;
   const failures = state.steps.filter((step) => !step.ok).map((step) => `${step.step}: ${step.detail}`);

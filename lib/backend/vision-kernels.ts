@@ -15,23 +15,30 @@ const OPERATIONS = {
   CraneQuickGelu: { inputs: ['x', 'bias'], whole: [], fractions: [] },
   CraneLayerNorm: { inputs: ['x', 'gain', 'offset'], whole: [], fractions: ['epsilon'] },
   CraneAddResidual: { inputs: ['x', 'bias', 'residual'], whole: [], fractions: [] },
-} as const satisfies Record<string, { inputs: readonly string[]; whole: readonly string[]; fractions: readonly string[] }>;
+} as const satisfies Record<
+  string,
+  { inputs: readonly string[]; whole: readonly string[]; fractions: readonly string[] }
+>;
 
 /** What the operations say of a processor that they cannot use. */
 const NO_VECTORS = 'no vector instructions';
 
 /** Whether the native backend has these operations: with which vector instructions, or why not, with what to do about it. */
-export type VisionKernels = { readonly own: true; readonly instructions: string } | { readonly own: false; readonly reason: string };
+export type VisionKernels =
+  { readonly own: true; readonly instructions: string } | { readonly own: false; readonly reason: string };
 
 /**
  * Registers the operations that this binding was compiled with, for a processor that can run them.
  * @param threads that each may use
  */
 export function registerVisionKernels(backend: NativeOperations, threads: number): VisionKernels {
-  const reason = isSet(process.env['CRANE_PLAIN_KERNELS']) ? 'switched off by CRANE_PLAIN_KERNELS' : whyNotThere(backend);
+  const reason = isSet(process.env['CRANE_PLAIN_KERNELS'])
+    ? 'switched off by CRANE_PLAIN_KERNELS'
+    : whyNotThere(backend);
   if (reason !== undefined) {
     // What is said of them holds for what computes, also where they were there before.
-    for (const name of Object.keys(OPERATIONS)) if (tf.getKernel(name, 'tensorflow') !== undefined) tf.unregisterKernel(name, 'tensorflow');
+    for (const name of Object.keys(OPERATIONS))
+      if (tf.getKernel(name, 'tensorflow') !== undefined) tf.unregisterKernel(name, 'tensorflow');
     return { own: false, reason };
   }
   for (const [kernelName, { inputs, whole, fractions }] of Object.entries(OPERATIONS)) {
@@ -47,7 +54,11 @@ export function registerVisionKernels(backend: NativeOperations, threads: number
           kernelName,
           [
             ...whole.map((name): OperationAttribute => ({ name, type: TF_ATTR_INT, value: values[name] as number })),
-            ...fractions.map((name): OperationAttribute => ({ name, type: TF_ATTR_FLOAT, value: values[name] as number })),
+            ...fractions.map((name): OperationAttribute => ({
+              name,
+              type: TF_ATTR_FLOAT,
+              value: values[name] as number,
+            })),
             { name: 'threads', type: TF_ATTR_INT, value: threads },
           ],
           inputs.map((name) => (given as NamedTensorInfoMap)[name] as TensorInfo),
@@ -63,17 +74,25 @@ function whyNotThere(backend: NativeOperations): string | undefined {
   return tf.tidy(() => {
     try {
       const one = tf.ones([16]);
-      const sum = backend.executeSingleOutput('CraneAddResidual', [{ name: 'threads', type: backend.binding.TF_ATTR_INT, value: 1 }], [one, one, one]);
+      const sum = backend.executeSingleOutput(
+        'CraneAddResidual',
+        [{ name: 'threads', type: backend.binding.TF_ATTR_INT, value: 1 }],
+        [one, one, one],
+      );
       return (sum as tf.Tensor).dataSync()[0] === 3 ? undefined : 'they compute wrong numbers here';
     } catch (error) {
-      return error instanceof Error && error.message.includes(NO_VECTORS) ? 'this processor has no AVX2' : notCompiled();
+      return error instanceof Error && error.message.includes(NO_VECTORS)
+        ? 'this processor has no AVX2'
+        : notCompiled();
     }
   });
 }
 
 /** What set-up could not compile it has written down. */
 function notCompiled(): string {
-  const details = readSetupState(NATIVE_PACKAGE)?.steps.map(({ detail }) => /own kernels are left out: ([^;]+)/.exec(detail)?.[1]) ?? [];
+  const details =
+    readSetupState(NATIVE_PACKAGE)?.steps.map(({ detail }) => /own kernels are left out: ([^;]+)/.exec(detail)?.[1]) ??
+    [];
   const cause = details.find((detail) => detail !== undefined);
   return `not compiled into this binding${cause === undefined ? '' : ` (${cause})`}: run \`node setup/setup.js\``;
 }

@@ -43,7 +43,9 @@ export interface WasmSettings extends WasmFactoryConfig {
 
 /** Node's own, which its types leave out. */
 const { WebAssembly } = globalThis as unknown as {
-  readonly WebAssembly: { instantiate(binary: Uint8Array, imports: object): Promise<{ readonly instance: object; readonly module: object }> };
+  readonly WebAssembly: {
+    instantiate(binary: Uint8Array, imports: object): Promise<{ readonly instance: object; readonly module: object }>;
+  };
 };
 export const instantiate = WebAssembly.instantiate;
 
@@ -68,7 +70,9 @@ export function readThreadedBuild(folder = wasmFolder()): WasmBuild {
   for (const [name, expected] of Object.entries(KNOWN)) {
     const bytes = readFileSync(join(folder, name));
     if (createHash('sha256').update(bytes).digest('hex') !== expected) {
-      throw new Error(`${name} of @tensorflow/tfjs-backend-wasm is not that of version 4.22.0, the one that is known to work`);
+      throw new Error(
+        `${name} of @tensorflow/tfjs-backend-wasm is not that of version 4.22.0, the one that is known to work`,
+      );
     }
     files.set(name, bytes);
   }

@@ -77,7 +77,10 @@ export function registerBatchMatMul(): void {
       const right = transposeB === true ? swapLastTwo(b, transpose, backend) : b; // [..., k, n]
       const [m, k] = lastTwo(left.shape);
       const [, n] = lastTwo(right.shape);
-      const out = backend.makeOutput([...tf.broadcast_util.assertAndGetBroadcastShape(aBatch, bBatch), m, n], 'float32');
+      const out = backend.makeOutput(
+        [...tf.broadcast_util.assertAndGetBroadcastShape(aBatch, bBatch), m, n],
+        'float32',
+      );
       const product = productOf(multiply, backend, left, right, out);
 
       if (pairing.kind === 'one right factor') {
@@ -114,7 +117,13 @@ function pair(aBatch: readonly number[], bBatch: readonly number[]): Pairing {
 }
 
 /** One plain product on parts of two tensors, written into a part of a third; offsets count elements. */
-function productOf(multiply: MatMulFunction, backend: BackendWasm, left: TensorInfo, right: TensorInfo, out: TensorInfo) {
+function productOf(
+  multiply: MatMulFunction,
+  backend: BackendWasm,
+  left: TensorInfo,
+  right: TensorInfo,
+  out: TensorInfo,
+) {
   return (size: { rows: number; k: number; n: number }, leftAt: number, rightAt: number, outAt: number): void => {
     const { rows, k, n } = size;
     const parts = [
@@ -123,14 +132,28 @@ function productOf(multiply: MatMulFunction, backend: BackendWasm, left: TensorI
       partOf(backend, out, outAt, [1, rows, n]),
     ] as const;
     const [a, b, result] = parts;
-    multiply(idOf(backend, a), shapeBytes(a.shape), 3, idOf(backend, b), shapeBytes(b.shape), 3, 0, 0, idOf(backend, result));
+    multiply(
+      idOf(backend, a),
+      shapeBytes(a.shape),
+      3,
+      idOf(backend, b),
+      shapeBytes(b.shape),
+      3,
+      0,
+      0,
+      idOf(backend, result),
+    );
     for (const part of parts) forgetPart(backend, part);
   };
 }
 
 /** A tensor record over memory that another tensor owns. */
 function partOf(backend: BackendWasm, whole: TensorInfo, offset: number, shape: number[]): TensorInfo {
-  return backend.makeOutput(shape, 'float32', backend.getMemoryOffset(whole.dataId) + offset * Float32Array.BYTES_PER_ELEMENT);
+  return backend.makeOutput(
+    shape,
+    'float32',
+    backend.getMemoryOffset(whole.dataId) + offset * Float32Array.BYTES_PER_ELEMENT,
+  );
 }
 
 /** Takes the record away but leaves the memory, which is not the part's own. */

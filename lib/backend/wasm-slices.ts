@@ -25,7 +25,12 @@ export function registerSlices(): void {
       return tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, along).map((count) => {
         const begin = x.shape.map((_, dimension) => (dimension === along ? first : 0));
         first += count;
-        return sliceOf(call.backend as BackendWasm, x, begin, x.shape.map((length, dimension) => (dimension === along ? count : length)));
+        return sliceOf(
+          call.backend as BackendWasm,
+          x,
+          begin,
+          x.shape.map((length, dimension) => (dimension === along ? count : length)),
+        );
       });
     },
   });

@@ -37,7 +37,10 @@ export class WasmThread {
     const { program, folder, onEnd } = this.options;
     // The script that the program loads asks for the folder by this name. Options of this process, such as those that
     // load a compiler into every thread, are not for this one.
-    const worker = new Worker(`global.__dirname = ${JSON.stringify(folder)};\n${program}`, { eval: true, execArgv: [] });
+    const worker = new Worker(`global.__dirname = ${JSON.stringify(folder)};\n${program}`, {
+      eval: true,
+      execArgv: [],
+    });
     worker.on('error', (error) => {
       // Once it takes part in operations, those would wait for it for ever.
       if (this.loaded) throw error;

@@ -1,6 +1,13 @@
 import { BackendWasm, setThreadsCount } from '@tensorflow/tfjs-backend-wasm';
 import type { BackendWasmThreadedSimdModule } from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd';
-import { instantiate, moduleFactoryOf, readThreadedBuild, type WasmBuild, type WasmModule, type WasmSettings } from './wasm-build';
+import {
+  instantiate,
+  moduleFactoryOf,
+  readThreadedBuild,
+  type WasmBuild,
+  type WasmModule,
+  type WasmSettings,
+} from './wasm-build';
 import { WasmThread } from './wasm-thread';
 
 /** The build prepares so many threads, beside the main one, before it starts; later ones would never come. */
@@ -16,12 +23,18 @@ const LOADING_TIME = 30_000;
  * @param threads 2 to `MOST_THREADS`, the main thread among them.
  * @throws Error where the build is not the one that is known, or its threads do not start.
  */
-export async function startThreadedBackend(threads: number, build: WasmBuild = readThreadedBuild()): Promise<BackendWasm> {
+export async function startThreadedBackend(
+  threads: number,
+  build: WasmBuild = readThreadedBuild(),
+): Promise<BackendWasm> {
   const started: WasmThread[] = [];
   let timer: NodeJS.Timeout | undefined;
   try {
     const module = await new Promise<WasmModule>((resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`threads did not start within ${LOADING_TIME / 1000} s`)), LOADING_TIME);
+      timer = setTimeout(
+        () => reject(new Error(`threads did not start within ${LOADING_TIME / 1000} s`)),
+        LOADING_TIME,
+      );
       load(build, threads, started, reject).then(resolve, reject);
     });
     return backendOf(module, threads);
@@ -33,7 +46,12 @@ export async function startThreadedBackend(threads: number, build: WasmBuild = r
   }
 }
 
-async function load(build: WasmBuild, threads: number, started: WasmThread[], onFailure: (error: Error) => void): Promise<WasmModule> {
+async function load(
+  build: WasmBuild,
+  threads: number,
+  started: WasmThread[],
+  onFailure: (error: Error) => void,
+): Promise<WasmModule> {
   class Thread extends WasmThread {
     constructor() {
       super({ program: build.threadProgram, folder: build.folder, onEnd: onFailure });
@@ -48,7 +66,9 @@ async function load(build: WasmBuild, threads: number, started: WasmThread[], on
     instantiateWasm: (imports, receive) => {
       // By now the settings have become the module. Threads that are not wanted are dropped before they start.
       (settings as unknown as WasmModule).PThread.unusedWorkers.splice(threads - 1);
-      instantiate(build.binary, imports).then(({ instance, module }) => receive(instance, module)).catch(onFailure);
+      instantiate(build.binary, imports)
+        .then(({ instance, module }) => receive(instance, module))
+        .catch(onFailure);
       return {};
     },
   };

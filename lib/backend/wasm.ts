@@ -66,7 +66,10 @@ function register(threads: number): void {
 }
 
 /** On several threads where they are wanted and can be had, else as the package itself does it. */
-async function open(threads: number, onOneThread: () => tf.KernelBackend | Promise<tf.KernelBackend>): Promise<tf.KernelBackend> {
+async function open(
+  threads: number,
+  onOneThread: () => tf.KernelBackend | Promise<tf.KernelBackend>,
+): Promise<tf.KernelBackend> {
   if (threads <= 1) return await onOneThread();
   try {
     if (!(await hasSimd())) throw new Error('this processor or this Node has no vector instructions for WebAssembly');

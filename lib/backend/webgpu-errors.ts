@@ -6,7 +6,10 @@ export interface GpuDevice {
   readonly limits: { readonly maxBufferSize: number; readonly maxStorageBufferBindingSize: number };
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
   createBuffer(descriptor: { readonly size: number }): object;
-  addEventListener(type: 'uncapturederror', listener: (event: { readonly error: { readonly message: string }; preventDefault(): void }) => void): void;
+  addEventListener(
+    type: 'uncapturederror',
+    listener: (event: { readonly error: { readonly message: string }; preventDefault(): void }) => void,
+  ): void;
 }
 
 /**

@@ -24,7 +24,13 @@ export interface GpuAdapter {
 
 /** The part of Dawn's objects that is used here; WebGPU's own types describe browsers. */
 interface DawnAdapter {
-  readonly info: { readonly vendor: string; readonly architecture: string; readonly device: string; readonly description: string; readonly isFallbackAdapter?: boolean };
+  readonly info: {
+    readonly vendor: string;
+    readonly architecture: string;
+    readonly device: string;
+    readonly description: string;
+    readonly isFallbackAdapter?: boolean;
+  };
   readonly limits: Readonly<Record<string, number>>;
   requestDevice(descriptor: object): Promise<GpuDevice>;
 }
@@ -77,7 +83,10 @@ export async function startWebgpuBackend({ hardwareOnly }: { readonly hardwareOn
   try {
     const { description, start } = await dawn;
     if (description.software && hardwareOnly) {
-      throw unavailable(`the only adapter is ${description.name}, in which a processor plays the GPU`, "It computes when asked for by name, `backend: 'webgpu'`, slowly");
+      throw unavailable(
+        `the only adapter is ${description.name}, in which a processor plays the GPU`,
+        "It computes when asked for by name, `backend: 'webgpu'`, slowly",
+      );
     }
     await start();
     return description;
@@ -105,7 +114,10 @@ async function openAdapter(): Promise<OpenedAdapter> {
   const gpu = dawn.create([]);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null) {
-    throw unavailable('no driver offers a GPU', 'Install the GPU’s Vulkan driver and the loader libvulkan1, or name the driver’s file in VK_DRIVER_FILES');
+    throw unavailable(
+      'no driver offers a GPU',
+      'Install the GPU’s Vulkan driver and the loader libvulkan1, or name the driver’s file in VK_DRIVER_FILES',
+    );
   }
   let started: Promise<void> | undefined;
   return { description: describe(adapter), start: () => (started ??= registerBackend(dawn, gpu, adapter)) };
@@ -149,7 +161,10 @@ function installCommand(): string {
 
 function describe({ info, limits }: DawnAdapter): GpuAdapter {
   const { vendor, architecture, device, description } = info;
-  const hardware = [device, architecture && `(${[vendor, architecture].filter(Boolean).join(' ')})`].filter(Boolean).join(' ') || vendor || 'unnamed GPU';
+  const hardware =
+    [device, architecture && `(${[vendor, architecture].filter(Boolean).join(' ')})`].filter(Boolean).join(' ') ||
+    vendor ||
+    'unnamed GPU';
   return {
     name: description ? `${hardware}, ${description}` : hardware,
     software: info.isFallbackAdapter === true,
@@ -158,7 +173,12 @@ function describe({ info, limits }: DawnAdapter): GpuAdapter {
 }
 
 function unavailable(found: string, advice: string, cause?: unknown): BackendError {
-  return new BackendError('backend/unavailable', `WebGPU cannot compute here: ${found}. ${advice}.`, { backend: 'webgpu', found }, { cause });
+  return new BackendError(
+    'backend/unavailable',
+    `WebGPU cannot compute here: ${found}. ${advice}.`,
+    { backend: 'webgpu', found },
+    { cause },
+  );
 }
 
 function firstLine(error: unknown): string {

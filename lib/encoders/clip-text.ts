@@ -36,10 +36,20 @@ export class ClipTextEncoder extends CraneLayer {
     this.positionEmbedding = this.parameter('positional_embedding', [contextLength, width]);
     this.blocks = Array.from({ length: layers }, (_, index) =>
       this.own(
-        new BranchingBlock({ ...this.inside(`transformer.resblocks.${index}`), width, heads, activation, hidden, epsilon, causal: true }),
+        new BranchingBlock({
+          ...this.inside(`transformer.resblocks.${index}`),
+          width,
+          heads,
+          activation,
+          hidden,
+          epsilon,
+          causal: true,
+        }),
       ),
     );
-    this.finalNorm = this.own(new LayerNorm({ ...this.inside('ln_final'), width, ...(epsilon === undefined ? {} : { epsilon }) }));
+    this.finalNorm = this.own(
+      new LayerNorm({ ...this.inside('ln_final'), width, ...(epsilon === undefined ? {} : { epsilon }) }),
+    );
     this.projection = this.parameter('text_projection', [width, embedDimension]);
   }
 
@@ -79,7 +89,11 @@ export class ClipTextEncoder extends CraneLayer {
    *   `[B, T, D]` each
    * @returns `[B, E]`, not normalised
    */
-  forward(embedded: tf.Tensor3D, endPositions: readonly number[], deepTokens: readonly tf.Tensor3D[] = []): tf.Tensor2D {
+  forward(
+    embedded: tf.Tensor3D,
+    endPositions: readonly number[],
+    deepTokens: readonly tf.Tensor3D[] = [],
+  ): tf.Tensor2D {
     this.refuseTooLong(embedded.shape[1]);
     return tf.tidy(() => {
       const [batch, length, width] = embedded.shape;
@@ -104,7 +118,12 @@ export class ClipTextEncoder extends CraneLayer {
    * @param deepTokens as in `forward`, `[S, T, D]` each with T < P
    * @returns `[S·B, E]`, not normalised
    */
-  forwardBranches(stems: tf.Tensor3D, branches: tf.Tensor4D, ends: readonly number[], deepTokens: readonly tf.Tensor3D[] = []): tf.Tensor2D {
+  forwardBranches(
+    stems: tf.Tensor3D,
+    branches: tf.Tensor4D,
+    ends: readonly number[],
+    deepTokens: readonly tf.Tensor3D[] = [],
+  ): tf.Tensor2D {
     const [stemCount, stemLength, width] = stems.shape;
     const [, branchCount, branchLength] = branches.shape;
     const inStems = stemCount * stemLength;
@@ -121,7 +140,10 @@ export class ClipTextEncoder extends CraneLayer {
         1,
       ) as tf.Tensor3D; // [1, S·P + S·B·R, D]
       const endRows = ends.flatMap((end, stem) =>
-        Array.from({ length: branchCount }, (_, branch) => inStems + (stem * branchCount + branch) * branchLength + end),
+        Array.from(
+          { length: branchCount },
+          (_, branch) => inStems + (stem * branchCount + branch) * branchLength + end,
+        ),
       );
       this.blocks.forEach((block, index) => {
         const deep = index === 0 ? undefined : deepTokens[index - 1];

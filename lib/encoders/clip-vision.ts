@@ -69,7 +69,11 @@ export class ClipVisionEncoder extends CraneLayer {
               ...common,
               attention,
               classTokenOnly: lastForClass && index === layers - 1,
-              guided: !config.dAttn?.layers.includes(index + 1) ? undefined : index === firstDual ? 'path-start' : 'within',
+              guided: !config.dAttn?.layers.includes(index + 1)
+                ? undefined
+                : index === firstDual
+                  ? 'path-start'
+                  : 'within',
             }),
       );
     });
@@ -88,9 +92,16 @@ export class ClipVisionEncoder extends CraneLayer {
    */
   forward(
     images: tf.Tensor4D,
-    { layers = [this.blocks.length], guide, training = false }: { layers?: readonly number[]; guide?: tf.Tensor4D; training?: boolean } = {},
+    {
+      layers = [this.blocks.length],
+      guide,
+      training = false,
+    }: { layers?: readonly number[]; guide?: tf.Tensor4D; training?: boolean } = {},
   ): VisionFeatures {
-    const grid = [images.shape[1], images.shape[2]].map((side) => side / this.config.sizes.patchSize) as [number, number];
+    const grid = [images.shape[1], images.shape[2]].map((side) => side / this.config.sizes.patchSize) as [
+      number,
+      number,
+    ];
     const guided = new Map<number, tf.Tensor3D>();
     const firstDual = this.blocks.length - this.config.eattnBlocks; // index of the first dual-path block
     const held = new Map<number, tf.Tensor3D>();
@@ -130,7 +141,12 @@ export class ClipVisionEncoder extends CraneLayer {
     return { tokens: original, taps: held, guided };
   }
 
-  private guidedTokens(block: DualPathBlock, values: tf.Tensor3D, grid: readonly [number, number], guide: tf.Tensor4D): tf.Tensor3D {
+  private guidedTokens(
+    block: DualPathBlock,
+    values: tf.Tensor3D,
+    grid: readonly [number, number],
+    guide: tf.Tensor4D,
+  ): tf.Tensor3D {
     return tf.tidy(() => {
       const [batch, , width] = values.shape;
       const planes = tf.reshape(values, [batch, ...grid, width]) as tf.Tensor4D; // [B, r, c, D]

@@ -48,13 +48,28 @@ export abstract class DinoTransformer extends SpatialEncoder {
 
   protected constructor(config: DinoConfig, habits: Habits) {
     super(config);
-    const { width, layers, heads, patchSize, gridSize, registers, feedForward, hidden, layerScale, epsilon = VISION_EPSILON } = config.sizes;
+    const {
+      width,
+      layers,
+      heads,
+      patchSize,
+      gridSize,
+      registers,
+      feedForward,
+      hidden,
+      layerScale,
+      epsilon = VISION_EPSILON,
+    } = config.sizes;
     this.sizes = config.sizes;
     this.patchSize = patchSize;
     this.channels = width;
-    this.embedding = this.own(new VisionEmbedding({ ...this.inside(''), width, patchSize, gridSize, registers, ...habits }));
+    this.embedding = this.own(
+      new VisionEmbedding({ ...this.inside(''), width, patchSize, gridSize, registers, ...habits }),
+    );
     this.blocks = Array.from({ length: layers }, (_, index) =>
-      this.own(new VisionBlock({ ...this.inside(`blocks.${index}`), width, heads, feedForward, hidden, layerScale, epsilon })),
+      this.own(
+        new VisionBlock({ ...this.inside(`blocks.${index}`), width, heads, feedForward, hidden, layerScale, epsilon }),
+      ),
     );
     this.norm = this.own(new LayerNorm({ ...this.inside('norm'), width, epsilon }));
   }

@@ -51,7 +51,13 @@ export class SamEncoder extends SpatialEncoder {
     this.patchSize = patchSize;
     this.channels = channels;
     this.patchEmbedding = this.own(
-      new Convolution({ ...this.inside('patch_embed.proj'), inputs: 3, channels: width, kernelSize: patchSize, stride: patchSize }),
+      new Convolution({
+        ...this.inside('patch_embed.proj'),
+        inputs: 3,
+        channels: width,
+        kernelSize: patchSize,
+        stride: patchSize,
+      }),
     );
     this.positions = this.parameter('pos_embed', [1, gridSize, gridSize, width]);
     this.blocks = Array.from({ length: layers }, (_, index) => {
@@ -98,7 +104,9 @@ export class SamEncoder extends SpatialEncoder {
       );
     }
     return tf.tidy(() => {
-      const features = Array.from({ length: batch }, (_, index) => this.encode(tf.slice(images, [index, 0, 0, 0], [1, side, side, 3])));
+      const features = Array.from({ length: batch }, (_, index) =>
+        this.encode(tf.slice(images, [index, 0, 0, 0], [1, side, side, 3])),
+      );
       return batch === 1 ? (features[0] as tf.Tensor4D) : tf.concat(features, 0);
     });
   }

@@ -37,12 +37,19 @@ export function decodeBmp(bytes: Uint8Array, source: string, maxPixels: number):
   const header = readBmpHeader(bytes, source);
   const { width, height, bits, bottomUp } = header;
   if (width * height > maxPixels) {
-    throw new ImageError('image/too-many-pixels', `${source}: ${width} x ${height} pixels, the limit is ${maxPixels}. Shrink it or raise maxPixels.`, { source, width, height, maxPixels });
+    throw new ImageError(
+      'image/too-many-pixels',
+      `${source}: ${width} x ${height} pixels, the limit is ${maxPixels}. Shrink it or raise maxPixels.`,
+      { source, width, height, maxPixels },
+    );
   }
   const stride = Math.floor((width * bits + 31) / 32) * 4;
   const wanted = header.pixels + stride * height;
   if (bytes.length < wanted) {
-    throw corrupt(source, `${wanted} bytes expected for ${width} x ${height} pixels of ${bits} bits, found ${bytes.length}`);
+    throw corrupt(
+      source,
+      `${wanted} bytes expected for ${width} x ${height} pixels of ${bits} bits, found ${bytes.length}`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const rowStart = (row: number): number => header.pixels + (bottomUp ? height - 1 - row : row) * stride;
@@ -55,7 +62,8 @@ export function readBmpHeader(bytes: Uint8Array, source: string): BmpHeader {
   const pixels = view.getUint32(10, true);
   const size = view.getUint32(14, true);
   const old = size === 12;
-  if (!old && (size < 40 || size > 256 || bytes.length < 14 + size)) throw corrupt(source, `its header claims ${size} bytes`);
+  if (!old && (size < 40 || size > 256 || bytes.length < 14 + size))
+    throw corrupt(source, `its header claims ${size} bytes`);
   const width = old ? view.getUint16(18, true) : view.getInt32(18, true);
   const signedHeight = old ? view.getUint16(20, true) : view.getInt32(22, true);
   const bits = view.getUint16(old ? 24 : 28, true);
@@ -64,7 +72,11 @@ export function readBmpHeader(bytes: Uint8Array, source: string): BmpHeader {
   if (![1, 4, 8, 16, 24, 32].includes(bits)) throw corrupt(source, `its header claims ${bits} bits per pixel`);
   const fields = compression === BIT_FIELDS || compression === ALPHA_BIT_FIELDS;
   if (compression !== RAW && !(fields && (bits === 16 || bits === 32))) {
-    throw new ImageError('image/unsupported', `${source}: a compressed BMP (kind ${compression}); uncompressed ones are read. Convert it to PNG.`, { source, compression });
+    throw new ImageError(
+      'image/unsupported',
+      `${source}: a compressed BMP (kind ${compression}); uncompressed ones are read. Convert it to PNG.`,
+      { source, compression },
+    );
   }
   // The masks follow a 40-byte header or are part of a longer one: the same place either way.
   if (fields && bytes.length < 70) throw corrupt(source, 'its colour masks are cut off');
@@ -92,7 +104,12 @@ export function readBmpHeader(bytes: Uint8Array, source: string): BmpHeader {
   return { width, height: Math.abs(signedHeight), bottomUp: signedHeight > 0, bits, palette, masks, pixels };
 }
 
-function readIndexed(header: BmpHeader, bytes: Uint8Array, rowStart: (row: number) => number, source: string): BmpImage {
+function readIndexed(
+  header: BmpHeader,
+  bytes: Uint8Array,
+  rowStart: (row: number) => number,
+  source: string,
+): BmpImage {
   const { width, height, bits, palette } = header;
   const colours = palette.length / 3;
   const last = 2 ** bits - 1;
@@ -134,9 +151,11 @@ function readDirect(header: BmpHeader, view: DataView, rowStart: (row: number) =
     let read = rowStart(row);
     for (let column = 0; column < width; column++, read += bits >> 3) {
       const pixel =
-        bits === 32 ? view.getUint32(read, true)
-        : bits === 16 ? view.getUint16(read, true)
-        : view.getUint16(read, true) | (view.getUint8(read + 2) << 16);
+        bits === 32
+          ? view.getUint32(read, true)
+          : bits === 16
+            ? view.getUint16(read, true)
+            : view.getUint16(read, true) | (view.getUint8(read + 2) << 16);
       for (const { shift, largest } of fields) {
         const value = (pixel >>> shift) & largest;
         data[write++] = largest === 255 ? value : largest === 0 ? 0 : Math.trunc((value * 255) / largest);

@@ -12,11 +12,13 @@ export type Contour = readonly number[];
  * @returns contours in no particular order; pixels at or above the level lie inside
  * @throws ImageError `map/shape` where the field has not `width * height` values
  */
-export function findContours(
-  field: ArrayLike<number>, width: number, height: number, level: number,
-): Contour[] {
+export function findContours(field: ArrayLike<number>, width: number, height: number, level: number): Contour[] {
   if (field.length !== width * height) {
-    throw new ImageError('map/shape', `a field of ${width} x ${height} values expected, found ${field.length}`, { width, height, found: field.length });
+    throw new ImageError('map/shape', `a field of ${width} x ${height} values expected, found ${field.length}`, {
+      width,
+      height,
+      found: field.length,
+    });
   }
   const segments = new Segments(field, width, height, level);
   // Cells lie between pixel centres; one more ring of them reaches over the border.
@@ -27,8 +29,17 @@ export function findContours(
 }
 
 /** A mask of bytes at one half. */
-export function maskContours(mask: { readonly data: Uint8Array; readonly width: number; readonly height: number }): Contour[] {
-  return findContours(mask.data.map((value) => (value > 0 ? 1 : 0)), mask.width, mask.height, 0.5);
+export function maskContours(mask: {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}): Contour[] {
+  return findContours(
+    mask.data.map((value) => (value > 0 ? 1 : 0)),
+    mask.width,
+    mask.height,
+    0.5,
+  );
 }
 
 const NONE = -1;
@@ -68,25 +79,47 @@ class Segments {
       this.next[from] = to;
     };
     switch (kind) {
-      case 1: return join(bottom, left);
-      case 2: return join(right, bottom);
-      case 3: return join(right, left);
-      case 4: return join(top, right);
-      case 6: return join(top, bottom);
-      case 7: return join(top, left);
-      case 8: return join(left, top);
-      case 9: return join(bottom, top);
-      case 11: return join(right, top);
-      case 12: return join(left, right);
-      case 13: return join(bottom, right);
-      case 14: return join(left, bottom);
+      case 1:
+        return join(bottom, left);
+      case 2:
+        return join(right, bottom);
+      case 3:
+        return join(right, left);
+      case 4:
+        return join(top, right);
+      case 6:
+        return join(top, bottom);
+      case 7:
+        return join(top, left);
+      case 8:
+        return join(left, top);
+      case 9:
+        return join(bottom, top);
+      case 11:
+        return join(right, top);
+      case 12:
+        return join(left, right);
+      case 13:
+        return join(bottom, right);
+      case 14:
+        return join(left, bottom);
       case 5:
-        if (this.middleInside(column, row)) { join(top, left); join(bottom, right); }
-        else { join(top, right); join(bottom, left); }
+        if (this.middleInside(column, row)) {
+          join(top, left);
+          join(bottom, right);
+        } else {
+          join(top, right);
+          join(bottom, left);
+        }
         return;
       default:
-        if (this.middleInside(column, row)) { join(right, top); join(left, bottom); }
-        else { join(left, top); join(right, bottom); }
+        if (this.middleInside(column, row)) {
+          join(right, top);
+          join(left, bottom);
+        } else {
+          join(left, top);
+          join(right, bottom);
+        }
     }
   }
 
@@ -123,7 +156,12 @@ class Segments {
   /** Only asked where two corners of the four are inside; corners over the border count as far below the level. */
   private middleInside(column: number, row: number): boolean {
     let sum = 0;
-    for (const [x, y] of [[column, row], [column + 1, row], [column, row + 1], [column + 1, row + 1]] as const) {
+    for (const [x, y] of [
+      [column, row],
+      [column + 1, row],
+      [column, row + 1],
+      [column + 1, row + 1],
+    ] as const) {
       if (this.outside(x, y)) return false;
       sum += this.value(x, y);
     }

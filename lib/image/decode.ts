@@ -4,7 +4,16 @@ import { decodeBmp, readBmpHeader } from './bmp';
 import { CHANNELS, type DecodedImage, type ImageFrame, type PixelMode } from './decoded-image';
 import { isLossy, kindOf } from './file-kind';
 import { describeInput, isBytes, isRawPixels, isSharp, readBytes, type ImageInput, type RawPixels } from './input';
-import { checkPixels, corrupt, DEFAULT_MAX_PIXELS, openPicture, pipelineOf, reasonOf, type DecodeOptions, type PictureFile } from './picture-file';
+import {
+  checkPixels,
+  corrupt,
+  DEFAULT_MAX_PIXELS,
+  openPicture,
+  pipelineOf,
+  reasonOf,
+  type DecodeOptions,
+  type PictureFile,
+} from './picture-file';
 
 export { DEFAULT_MAX_PIXELS, type DecodeOptions } from './picture-file';
 
@@ -24,7 +33,11 @@ export async function decodeImage(input: ImageInput, options: DecodeOptions = {}
   if (isSharp(input)) return decodeSharp(input, source, options);
   if (isRawPixels(input)) return wrapRaw(input, source, options);
   if (typeof input !== 'string' && !(input instanceof URL) && !isBytes(input)) {
-    throw new UsageError('image/input', `a picture was expected (path, URL, bytes, sharp instance or raw pixels), found ${source}`, { found: source });
+    throw new UsageError(
+      'image/input',
+      `a picture was expected (path, URL, bytes, sharp instance or raw pixels), found ${source}`,
+      { found: source },
+    );
   }
   const bytes = await readBytes(input, options);
   if (kindOf(bytes) === 'bmp') return decodeBitmap(bytes, source, options);
@@ -49,7 +62,11 @@ export async function readFrame(input: string | URL | Uint8Array, options: Decod
   return { width, height, orientation };
 }
 
-async function decodeBitmap(bytes: Uint8Array, source: string, { reference = false, maxPixels = DEFAULT_MAX_PIXELS, memory }: DecodeOptions): Promise<DecodedImage> {
+async function decodeBitmap(
+  bytes: Uint8Array,
+  source: string,
+  { reference = false, maxPixels = DEFAULT_MAX_PIXELS, memory }: DecodeOptions,
+): Promise<DecodedImage> {
   const header = readBmpHeader(bytes, source);
   checkPixels(header.width, header.height, source, maxPixels);
   await memory?.grow(header.width * header.height * 4);
@@ -59,12 +76,25 @@ async function decodeBitmap(bytes: Uint8Array, source: string, { reference = fal
 
 /** What decoding takes at once: the samples, and a copy in which they are turned or sorted. */
 export function pixelBytes({ metadata: { width, height, channels = 3, depth } }: PictureFile): number {
-  return 2 * width * height * Math.max(3, channels) * (depth === 'uchar' || depth === 'char' ? 1 : depth === 'ushort' || depth === 'short' ? 2 : 8);
+  return (
+    2 *
+    width *
+    height *
+    Math.max(3, channels) *
+    (depth === 'uchar' || depth === 'char' ? 1 : depth === 'ushort' || depth === 'short' ? 2 : 8)
+  );
 }
 
-async function decodePicture({ bytes, source, metadata, mode, alphaAt, kind, orientation, pages }: PictureFile, reference: boolean): Promise<DecodedImage> {
+async function decodePicture(
+  { bytes, source, metadata, mode, alphaAt, kind, orientation, pages }: PictureFile,
+  reference: boolean,
+): Promise<DecodedImage> {
   if (metadata.depth !== 'uchar' && metadata.depth !== 'ushort') {
-    throw new ImageError('image/unsupported', `${source}: its samples are of the type "${metadata.depth ?? 'unknown'}"; pictures of 8 or 16 bits are read. Convert it to one of these, so that it is clear which value is white.`, { source, depth: metadata.depth });
+    throw new ImageError(
+      'image/unsupported',
+      `${source}: its samples are of the type "${metadata.depth ?? 'unknown'}"; pictures of 8 or 16 bits are read. Convert it to one of these, so that it is clear which value is white.`,
+      { source, depth: metadata.depth },
+    );
   }
   const pipeline = pipelineOf(bytes);
   // Pillow turns a TIFF by its orientation tag while loading; other formats it leaves lying.
@@ -99,11 +129,18 @@ async function decodePicture({ bytes, source, metadata, mode, alphaAt, kind, ori
 }
 
 /** From what the decoder gave to the channels of the mode. */
-function pickChannels<Samples extends Uint8Array | Uint16Array>(data: Samples, found: number, mode: PixelMode, alphaAt: number): Samples {
+function pickChannels<Samples extends Uint8Array | Uint16Array>(
+  data: Samples,
+  found: number,
+  mode: PixelMode,
+  alphaAt: number,
+): Samples {
   const wanted = CHANNELS[mode];
   if (found === wanted) return data;
   const pixels = data.length / found;
-  const out = (data.BYTES_PER_ELEMENT === 2 ? new Uint16Array(pixels * wanted) : new Uint8Array(pixels * wanted)) as Samples;
+  const out = (
+    data.BYTES_PER_ELEMENT === 2 ? new Uint16Array(pixels * wanted) : new Uint8Array(pixels * wanted)
+  ) as Samples;
   const places = Array.from({ length: wanted }, (_, channel) => Math.min(channel, found - 1));
   if (mode === 'LA' || mode === 'RGBA') places[wanted - 1] = Math.min(alphaAt, found - 1);
   for (let pixel = 0; pixel < pixels; pixel++) {
@@ -118,10 +155,19 @@ async function decodeSharp(input: Sharp, source: string, options: DecodeOptions)
   try {
     // A clone, so that the caller's instance can go on to write its own file.
     const { data, info } = await input.clone().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-    return wrapRaw({ data, width: info.width, height: info.height, channels: info.channels as RawPixels['channels'] }, source, options);
+    return wrapRaw(
+      { data, width: info.width, height: info.height, channels: info.channels as RawPixels['channels'] },
+      source,
+      options,
+    );
   } catch (error) {
     if (error instanceof ImageError) throw error;
-    throw new ImageError('image/corrupt', `${source}: its pipeline failed (${reasonOf(error)}). Check its input and its operations.`, { source }, { cause: error });
+    throw new ImageError(
+      'image/corrupt',
+      `${source}: its pipeline failed (${reasonOf(error)}). Check its input and its operations.`,
+      { source },
+      { cause: error },
+    );
   }
 }
 
@@ -129,7 +175,11 @@ function wrapRaw(input: RawPixels, source: string, options: DecodeOptions): Deco
   const { data, width, height, channels } = input;
   const mode = ({ 1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA' } as const)[channels];
   if (mode === undefined || !(Number.isInteger(width) && width > 0 && Number.isInteger(height) && height > 0)) {
-    throw new ImageError('image/size-mismatch', `${source}: width and height of 1 or more and 1 to 4 channels expected, found ${width} x ${height} x ${channels}`, { source, width, height, channels });
+    throw new ImageError(
+      'image/size-mismatch',
+      `${source}: width and height of 1 or more and 1 to 4 channels expected, found ${width} x ${height} x ${channels}`,
+      { source, width, height, channels },
+    );
   }
   if (data.BYTES_PER_ELEMENT !== 1 || data.length !== width * height * channels) {
     throw new ImageError(

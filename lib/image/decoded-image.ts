@@ -9,7 +9,14 @@ export type PixelMode = '1' | 'L' | 'LA' | 'P' | 'RGB' | 'RGBA' | 'CMYK' | 'I;16
 
 /** How many samples a pixel has. Palette pictures are kept expanded to their colours. */
 export const CHANNELS: Readonly<Record<PixelMode, number>> = {
-  '1': 1, L: 1, LA: 2, P: 3, RGB: 3, RGBA: 4, CMYK: 4, 'I;16': 1,
+  '1': 1,
+  L: 1,
+  LA: 2,
+  P: 3,
+  RGB: 3,
+  RGBA: 4,
+  CMYK: 4,
+  'I;16': 1,
 };
 
 /** How a picture file is shown. */
@@ -50,7 +57,9 @@ export interface RgbImage {
  * @param image its samples [height, width, channels]
  * @returns uint8 [height, width, 3]; for RGB and P the picture's own array
  */
-export function toRgb(image: Pick<DecodedImage, 'mode' | 'data' | 'reference' | 'width' | 'height' | 'source'>): Uint8Array {
+export function toRgb(
+  image: Pick<DecodedImage, 'mode' | 'data' | 'reference' | 'width' | 'height' | 'source'>,
+): Uint8Array {
   const { mode, data, width, height } = image;
   const channels = CHANNELS[mode];
   if (data.length !== width * height * channels) {

@@ -26,7 +26,10 @@ export class FileArrivals {
    * @param settle how long a file must keep size and time to count as whole
    * @param patience how long one that could not be read must, before it is given up
    */
-  constructor(private readonly settle: number, private readonly patience: number) {}
+  constructor(
+    private readonly settle: number,
+    private readonly patience: number,
+  ) {}
 
   /** Files that are not taken yet. */
   get waiting(): number {

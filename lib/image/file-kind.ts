@@ -10,7 +10,8 @@ export type FileKind = 'png' | 'jpeg' | 'webp' | 'tiff' | 'gif' | 'heif' | 'bmp'
  * @returns undefined for everything else
  */
 export function kindOf(bytes: Uint8Array): FileKind | undefined {
-  const text = (from: number, to: number): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', from, to);
+  const text = (from: number, to: number): string =>
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', from, to);
   if (text(0, 8) === '\x89PNG\r\n\x1a\n') return 'png';
   if (text(0, 3) === '\xff\xd8\xff') return 'jpeg';
   if (text(0, 4) === 'RIFF' && text(8, 12) === 'WEBP') return 'webp';
@@ -36,7 +37,7 @@ export function isLossy(kind: FileKind, bytes: Uint8Array): boolean {
 /** By the first chunk of pixels: `VP8 ` or `VP8L`; those of an animation lie inside its frames. Source: WebP container specification. */
 function isLossyWebp(bytes: Uint8Array): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 12; at + 8 <= bytes.length; ) {
+  for (let at = 12; at + 8 <= bytes.length;) {
     const name = String.fromCharCode(...bytes.subarray(at, at + 4));
     if (name === 'VP8 ') return true;
     if (name === 'VP8L') return false;

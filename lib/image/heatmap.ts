@@ -72,11 +72,16 @@ export async function renderOverlay(map: ScoreMap, image: RgbImage, options: Ove
   checked(map);
   const { width, height } = image;
   if (image.data.length !== width * height * 3) {
-    throw new ImageError('image/size-mismatch', `${width} x ${height} x 3 samples expected, found ${image.data.length}`, { width, height });
+    throw new ImageError(
+      'image/size-mismatch',
+      `${width} x ${height} x 3 samples expected, found ${image.data.length}`,
+      { width, height },
+    );
   }
-  const fitted = map.width === width && map.height === height
-    ? map
-    : { width, height, data: resizeMap(map.data, map.width, map.height, width, height) };
+  const fitted =
+    map.width === width && map.height === height
+      ? map
+      : { width, height, data: resizeMap(map.data, map.width, map.height, width, height) };
   const scale = scaleOf(map, options.scale);
   const colours = COLORMAPS[options.colormap ?? 'turbo'];
   const cover = coverage(options.opacity ?? 0.65);
@@ -90,7 +95,9 @@ export async function renderOverlay(map: ScoreMap, image: RgbImage, options: Ove
     pixels[write + 1] = mixed(under[write + 1] as number, colours[place * 3 + 1] as number, share);
     pixels[write + 2] = mixed(under[write + 2] as number, colours[place * 3 + 2] as number, share);
   }
-  const overGrey = colours.map((colour, at) => Math.round(128 + (colour - 128) * (cover[Math.floor(at / 3)] as number)));
+  const overGrey = colours.map((colour, at) =>
+    Math.round(128 + (colour - 128) * (cover[Math.floor(at / 3)] as number)),
+  );
   return finish({ width, height, data: pixels }, fitted, overGrey, scale, options);
 }
 
@@ -107,7 +114,10 @@ function mixed(under: number, colour: number, share: number): number {
 export async function renderMask(map: ScoreMap, threshold: number): Promise<Buffer> {
   const { width, height } = checked(map);
   const pixels = Uint8Array.from(map.data, (value) => (value >= threshold ? 255 : 0));
-  return sharp(pixels, { raw: { width, height, channels: 1 } }).toColourspace('b-w').png().toBuffer();
+  return sharp(pixels, { raw: { width, height, channels: 1 } })
+    .toColourspace('b-w')
+    .png()
+    .toBuffer();
 }
 
 /** How much of the picture each level hides: rising smoothly from nothing, full from the middle of the scale on. */
@@ -120,7 +130,11 @@ function coverage(opacity: number): Float64Array {
 
 function checked(map: ScoreMap): ScoreMap {
   if (map.data.length === 0 || map.data.length !== map.width * map.height) {
-    throw new ImageError('map/shape', `a map of ${map.width} x ${map.height} values expected, found ${map.data.length} values`, { width: map.width, height: map.height });
+    throw new ImageError(
+      'map/shape',
+      `a map of ${map.width} x ${map.height} values expected, found ${map.data.length} values`,
+      { width: map.width, height: map.height },
+    );
   }
   return map;
 }
@@ -129,7 +143,9 @@ function scaleOf(map: ScoreMap, wanted: HeatmapOptions['scale']): Scale {
   if (wanted === undefined || wanted === 'fixed') return FIXED;
   if (wanted !== 'image') {
     if (wanted.low < wanted.high) return wanted;
-    throw new UsageError('map/scale', `a scale that rises expected, found ${wanted.low} to ${wanted.high}`, { ...wanted });
+    throw new UsageError('map/scale', `a scale that rises expected, found ${wanted.low} to ${wanted.high}`, {
+      ...wanted,
+    });
   }
   let low = Infinity;
   let high = -Infinity;
@@ -138,28 +154,44 @@ function scaleOf(map: ScoreMap, wanted: HeatmapOptions['scale']): Scale {
     if (value > high) high = value;
   }
   // A constant map has no scale of its own; it is shown at the low end.
-  return low < high ? { low, high } : { low: Number.isFinite(low) ? low : 0, high: (Number.isFinite(low) ? low : 0) + 1 };
+  return low < high
+    ? { low, high }
+    : { low: Number.isFinite(low) ? low : 0, high: (Number.isFinite(low) ? low : 0) + 1 };
 }
 
 /** Draws outlines, margin and marks, and encodes. */
 async function finish(
-  picture: RgbImage, map: ScoreMap, colours: Uint8Array, scale: Scale, options: HeatmapOptions,
+  picture: RgbImage,
+  map: ScoreMap,
+  colours: Uint8Array,
+  scale: Scale,
+  options: HeatmapOptions,
 ): Promise<Buffer> {
   const { width, height } = picture;
   const ownScale = options.scale === 'image';
   drawOutlines(picture, map, options);
-  const legend: Legend | undefined = options.colorBar === false
-    ? undefined
-    : legendFor({ width, height }, {
-        colours, scale, ownScale,
-        ...(options.score === undefined ? {} : { score: options.score }),
-        ...(options.mask === undefined ? {} : { truth: hex(TRUTH) }),
-        ...(options.threshold === undefined ? {} : { predicted: { colour: hex(PREDICTED), threshold: options.threshold } }),
-      });
+  const legend: Legend | undefined =
+    options.colorBar === false
+      ? undefined
+      : legendFor(
+          { width, height },
+          {
+            colours,
+            scale,
+            ownScale,
+            ...(options.score === undefined ? {} : { score: options.score }),
+            ...(options.mask === undefined ? {} : { truth: hex(TRUTH) }),
+            ...(options.threshold === undefined
+              ? {}
+              : { predicted: { colour: hex(PREDICTED), threshold: options.threshold } }),
+          },
+        );
   const canvas = legend ? await withMargin(picture, legend) : picture;
   let image = sharp(canvas.data, { raw: { width: canvas.width, height: canvas.height, channels: 3 } });
   if (ownScale && !legend) {
-    image = image.composite([{ input: svgOf(ownScaleBadge({ width, height }, scale), 0, width, height), left: 0, top: 0 }]);
+    image = image.composite([
+      { input: svgOf(ownScaleBadge({ width, height }, scale), 0, width, height), left: 0, top: 0 },
+    ]);
   }
   switch (options.format ?? 'png') {
     case 'png':
@@ -192,7 +224,9 @@ async function withMargin(picture: RgbImage, { canvasWidth, canvasHeight, svg }:
 
 /** A file of what is drawn from `left` on. */
 function svgOf(drawing: string, left: number, width: number, height: number): Buffer {
-  return Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${left} 0 ${width} ${height}">${drawing}</svg>`);
+  return Buffer.from(
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${left} 0 ${width} ${height}">${drawing}</svg>`,
+  );
 }
 
 function hex(colour: readonly number[]): string {
@@ -213,6 +247,9 @@ function drawOutlines(picture: RgbImage, map: ScoreMap, options: HeatmapOptions)
     const across = width / options.mask.width;
     const down = height / options.mask.height;
     const contours = maskContours(options.mask);
-    draw(contours.map((contour) => contour.map((value, at) => value * (at % 2 === 0 ? across : down))), TRUTH);
+    draw(
+      contours.map((contour) => contour.map((value, at) => value * (at % 2 === 0 ? across : down))),
+      TRUTH,
+    );
   }
 }

@@ -3,7 +3,17 @@ import * as path from 'node:path';
 import { UsageError } from '../errors';
 
 /** Suffixes that count as pictures, in lower case. */
-export const imageSuffixes: readonly string[] = ['.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.gif', '.avif'];
+export const imageSuffixes: readonly string[] = [
+  '.png',
+  '.jpg',
+  '.jpeg',
+  '.bmp',
+  '.tif',
+  '.tiff',
+  '.webp',
+  '.gif',
+  '.avif',
+];
 
 export function isImageName(name: string): boolean {
   return !isHidden(name) && imageSuffixes.includes(path.extname(name).toLowerCase());
@@ -41,14 +51,21 @@ export function imagesBelow(folder: string): string[] {
 }
 
 /** As {@link imagesBelow}, but naming folders that cannot be read beside the pictures of the others. @throws UsageError where it is no folder */
-export function walkImages(folder: string): { readonly images: readonly string[]; readonly unreadable: Walk['unreadable'] } {
+export function walkImages(folder: string): {
+  readonly images: readonly string[];
+  readonly unreadable: Walk['unreadable'];
+} {
   const { files, unreadable } = walk(folder, isImageName);
   return { images: files, unreadable };
 }
 
 /** The error for a folder without images. */
 export function noImages(folder: string): UsageError {
-  return new UsageError('usage/empty-folder', `${folder}: no images in this folder or below it; looked for ${imageSuffixes.join(', ')}`, { folder });
+  return new UsageError(
+    'usage/empty-folder',
+    `${folder}: no images in this folder or below it; looked for ${imageSuffixes.join(', ')}`,
+    { folder },
+  );
 }
 
 /**
@@ -58,13 +75,22 @@ export function noImages(folder: string): UsageError {
 export function filesBelow(folder: string, wanted: (name: string) => boolean): string[] {
   const { files, unreadable } = walk(folder, wanted);
   const [first] = unreadable;
-  if (first) throw new UsageError('usage/unreadable-folder', `${first.folder}: cannot be read (${first.code}). Check the rights on the folder.`, { ...first });
+  if (first)
+    throw new UsageError(
+      'usage/unreadable-folder',
+      `${first.folder}: cannot be read (${first.code}). Check the rights on the folder.`,
+      { ...first },
+    );
   return [...files];
 }
 
 function walk(folder: string, wanted: (name: string) => boolean): Walk {
   if (!isFolder(folder)) {
-    throw new UsageError('usage/no-folder', `${folder}: a folder of images was expected; one image alone is scored with detect`, { folder });
+    throw new UsageError(
+      'usage/no-folder',
+      `${folder}: a folder of images was expected; one image alone is scored with detect`,
+      { folder },
+    );
   }
   const visited = new Set<string>();
   const files: string[] = [];
@@ -75,7 +101,9 @@ function walk(folder: string, wanted: (name: string) => boolean): Walk {
       const real = fs.realpathSync(below);
       if (visited.has(real)) return;
       visited.add(real);
-      files.push(...listEntries(below, (entry) => !isHidden(entry.name) && wanted(entry.name) && !leadsToFolder(below, entry)));
+      files.push(
+        ...listEntries(below, (entry) => !isHidden(entry.name) && wanted(entry.name) && !leadsToFolder(below, entry)),
+      );
       listFolders(below).forEach(visit);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;

@@ -41,7 +41,8 @@ const DOWNLOAD_TIMEOUT = 30_000;
 export function isSharp(input: unknown): input is Sharp {
   const candidate = input as Partial<Record<'clone' | 'raw' | 'toBuffer' | 'metadata', unknown>> | null;
   return (
-    typeof candidate === 'object' && candidate !== null &&
+    typeof candidate === 'object' &&
+    candidate !== null &&
     (['clone', 'raw', 'toBuffer', 'metadata'] as const).every((method) => typeof candidate[method] === 'function')
   );
 }
@@ -53,8 +54,13 @@ export function isBytes(input: unknown): input is Uint8Array {
 
 export function isRawPixels(input: unknown): input is RawPixels {
   return (
-    typeof input === 'object' && input !== null && !isBytes(input) &&
-    'data' in input && 'width' in input && 'height' in input && 'channels' in input
+    typeof input === 'object' &&
+    input !== null &&
+    !isBytes(input) &&
+    'data' in input &&
+    'width' in input &&
+    'height' in input &&
+    'channels' in input
   );
 }
 
@@ -78,7 +84,11 @@ export async function readBytes(input: string | URL | Uint8Array, limits: ReadLi
   const bytes = isBytes(input) ? input : await readFrom(input, limits);
   if (bytes.byteLength === 0) {
     const source = describeInput(input);
-    throw new ImageError('image/empty', `${source}: empty, 0 bytes. A picture was expected; copy or download it again.`, { source });
+    throw new ImageError(
+      'image/empty',
+      `${source}: empty, 0 bytes. A picture was expected; copy or download it again.`,
+      { source },
+    );
   }
   return bytes;
 }
@@ -117,13 +127,26 @@ async function readFile(path: string, { maxBytes = FILE_LIMIT, memory }: ReadLim
     const { reason, found } = error;
     if (reason === 'size') throw tooLarge(path, error.bytes, maxBytes);
     if (reason === 'kind') {
-      const advice = found === 'a folder' ? 'Name the files in it one by one.' : 'It is not opened, since it may never end.';
-      throw new ImageError('image/unreadable', `${path}: is ${found}, a picture file was expected. ${advice}`, { source: path });
+      const advice =
+        found === 'a folder' ? 'Name the files in it one by one.' : 'It is not opened, since it may never end.';
+      throw new ImageError('image/unreadable', `${path}: is ${found}, a picture file was expected. ${advice}`, {
+        source: path,
+      });
     }
     if (reason === 'ENOENT' || reason === 'ENOTDIR') {
-      throw new ImageError('image/not-found', `${path}: ${found}. Check the path; it is taken relative to ${process.cwd()}.`, { source: path }, { cause: error.cause });
+      throw new ImageError(
+        'image/not-found',
+        `${path}: ${found}. Check the path; it is taken relative to ${process.cwd()}.`,
+        { source: path },
+        { cause: error.cause },
+      );
     }
-    throw new ImageError('image/unreadable', `${path}: ${found}. Check the file and the rights on it.`, { source: path, code: reason }, { cause: error.cause });
+    throw new ImageError(
+      'image/unreadable',
+      `${path}: ${found}. Check the file and the rights on it.`,
+      { source: path, code: reason },
+      { cause: error.cause },
+    );
   }
 }
 
@@ -132,7 +155,11 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
   const timeout = limits.timeout ?? DOWNLOAD_TIMEOUT;
   const source = url.href;
   if (limits.offline) {
-    throw new ImageError('image/offline', `${source}: not downloaded, because the network is not to be used. Give a file, or leave out \`offline\`.`, { source });
+    throw new ImageError(
+      'image/offline',
+      `${source}: not downloaded, because the network is not to be used. Give a file, or leave out \`offline\`.`,
+      { source },
+    );
   }
   const { allowPrivateUrls } = limits;
   const signal = AbortSignal.timeout(timeout);
@@ -144,9 +171,19 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
       ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
     });
     try {
-      if (status < 200 || status > 299) throw new ImageError('image/download', `${source}: the server answered ${`${status} ${statusText}`.trim()}. Check the address.`, { source, status });
+      if (status < 200 || status > 299)
+        throw new ImageError(
+          'image/download',
+          `${source}: the server answered ${`${status} ${statusText}`.trim()}. Check the address.`,
+          { source, status },
+        );
       const encoding = headers['content-encoding'] ?? 'identity';
-      if (encoding !== 'identity') throw new ImageError('image/download', `${source}: the server packed the picture (${encoding}), although it was asked not to. Download it by other means and give the file.`, { source, encoding });
+      if (encoding !== 'identity')
+        throw new ImageError(
+          'image/download',
+          `${source}: the server packed the picture (${encoding}), although it was asked not to. Download it by other means and give the file.`,
+          { source, encoding },
+        );
       const announced = Number(headers['content-length'] ?? 0);
       if (announced > maxBytes) throw tooLarge(source, announced, maxBytes);
       const parts: Buffer[] = [];
@@ -164,9 +201,19 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
   } catch (error) {
     if (error instanceof ImageError) throw error;
     if (error instanceof RefusedUrl) {
-      throw new ImageError('image/url', `${source}: not downloaded: ${error.message}. Or give a file.`, { source, reason: error.reason }, { cause: error });
+      throw new ImageError(
+        'image/url',
+        `${source}: not downloaded: ${error.message}. Or give a file.`,
+        { source, reason: error.reason },
+        { cause: error },
+      );
     }
-    throw new ImageError('image/download', `${source}: cannot be downloaded (${signal.aborted ? `no complete answer within ${timeout / 1000} s` : reasonOf(error)}). Check the address and the network, or give a file.`, { source }, { cause: error });
+    throw new ImageError(
+      'image/download',
+      `${source}: cannot be downloaded (${signal.aborted ? `no complete answer within ${timeout / 1000} s` : reasonOf(error)}). Check the address and the network, or give a file.`,
+      { source },
+      { cause: error },
+    );
   }
 }
 

@@ -47,7 +47,8 @@ export function legendFor(picture: Size, content: LegendContent): Legend {
   if (content.ownScale) head.push({ text: 'own scale', colour: WARNING });
   const foot: { text: string; line: string }[] = [];
   if (content.truth !== undefined) foot.push({ text: 'true mask', line: content.truth });
-  if (content.predicted) foot.push({ text: `≥ ${content.predicted.threshold.toFixed(2)}`, line: content.predicted.colour });
+  if (content.predicted)
+    foot.push({ text: `≥ ${content.predicted.threshold.toFixed(2)}`, line: content.predicted.colour });
 
   const sample = size * 1.8;
   const inner = Math.max(

@@ -30,7 +30,10 @@ export async function encodeMapPng(map: Float32Array, width: number, height: num
   for (let at = 0; at < levels.length; at++) {
     levels[at] = Math.round(Math.min(1, Math.max(0, map[at] as number)) * 65535);
   }
-  return sharp(levels, { raw: { width, height, channels: 1 } }).toColourspace('grey16').png().toBuffer();
+  return sharp(levels, { raw: { width, height, channels: 1 } })
+    .toColourspace('grey16')
+    .png()
+    .toBuffer();
 }
 
 /** Writes {@link encodeMapPng} to a file. */
@@ -49,13 +52,18 @@ export async function writeMapPng(file: string, map: Float32Array, width: number
 export async function readMap(file: string): Promise<StoredMap> {
   // Reading a pipe would wait for ever.
   const stat = await fs.stat(file).catch(() => undefined);
-  if (stat?.isFile() === false) throw new ImageError('map/special', `${file}: not a regular file. Save the map to a file of its own.`, { file });
+  if (stat?.isFile() === false)
+    throw new ImageError('map/special', `${file}: not a regular file. Save the map to a file of its own.`, { file });
   if (path.extname(file).toLowerCase() === '.npy') return mapOfArray(await readNpy(file), file);
   const float = await readFloatTiff(file);
   if (float) return float;
   const { mode, width, height, data } = await decodeImage(file, { reference: true });
   if (mode !== 'L' && mode !== 'I;16' && mode !== '1') {
-    throw new ImageError('map/shape', `${file}: a map of one channel expected, found a picture of mode ${mode}. Heatmaps in colour cannot be turned back into scores; save .npy or 16-bit PNG.`, { file, mode });
+    throw new ImageError(
+      'map/shape',
+      `${file}: a map of one channel expected, found a picture of mode ${mode}. Heatmaps in colour cannot be turned back into scores; save .npy or 16-bit PNG.`,
+      { file, mode },
+    );
   }
   const white = mode === 'I;16' ? 65535 : 255;
   return { width, height, data: Float32Array.from(data, (value) => value / white) };
@@ -80,7 +88,11 @@ export function mapSize(shape: readonly number[], source: string): { readonly wi
   while (to - from > 2 && shape[to - 1] === 1) to--;
   const [height, width, ...rest] = shape.slice(from, to);
   if (height === undefined || width === undefined || rest.length > 0) {
-    throw new ImageError('map/shape', `${source}: a map [height, width] expected, found [${shape.join(', ')}]. Save one map per file.`, { file: source, shape });
+    throw new ImageError(
+      'map/shape',
+      `${source}: a map [height, width] expected, found [${shape.join(', ')}]. Save one map per file.`,
+      { file: source, shape },
+    );
   }
   return { width, height };
 }
@@ -88,7 +100,12 @@ export function mapSize(shape: readonly number[], source: string): { readonly wi
 /** As float32 where that is each score exactly, else as float64. */
 function exactScores(data: NpyData, source: string): Float32Array | Float64Array {
   if (data instanceof Float32Array) return data;
-  const scores = data instanceof Float64Array ? data : data instanceof BigInt64Array || data instanceof BigUint64Array ? exactNumbers(data, source) : Float64Array.from(data);
+  const scores =
+    data instanceof Float64Array
+      ? data
+      : data instanceof BigInt64Array || data instanceof BigUint64Array
+        ? exactNumbers(data, source)
+        : Float64Array.from(data);
   return scores.every((score) => Object.is(Math.fround(score), score)) ? Float32Array.from(scores) : scores;
 }
 
@@ -97,7 +114,11 @@ function exactNumbers(data: BigInt64Array | BigUint64Array, source: string): Flo
   for (const [at, value] of data.entries()) {
     scores[at] = Number(value);
     if (BigInt(scores[at]) === value) continue;
-    throw new ImageError('map/precision', `${source}: holds ${value}, which 64-bit floating point would round, and with it the order of the scores. Subtract what the scores have in common, or save them as float64.`, { file: source, value: String(value) });
+    throw new ImageError(
+      'map/precision',
+      `${source}: holds ${value}, which 64-bit floating point would round, and with it the order of the scores. Subtract what the scores have in common, or save them as float64.`,
+      { file: source, value: String(value) },
+    );
   }
   return scores;
 }
@@ -108,18 +129,36 @@ async function readFloatTiff(file: string): Promise<StoredMap | undefined> {
   const bytes = await fs.readFile(file).catch(() => undefined);
   if (bytes === undefined) return undefined;
   const pages = readTiffHeader(bytes)?.pages ?? 1;
-  if (pages > 1) throw new ImageError('map/shape', `${file}: a TIFF of one page expected, found ${pages}. Save one page per file.`, { file, pages });
-  const metadata = await sharp(bytes).metadata().catch((error: Error) => {
-    if (!/samples out of range/.test(error.message)) return undefined;
-    throw new ImageError('map/precision', `${file}: a TIFF whose samples have more than 32 bits, which is not read. Save the scores as .npy.`, { file }, { cause: error });
-  });
+  if (pages > 1)
+    throw new ImageError('map/shape', `${file}: a TIFF of one page expected, found ${pages}. Save one page per file.`, {
+      file,
+      pages,
+    });
+  const metadata = await sharp(bytes)
+    .metadata()
+    .catch((error: Error) => {
+      if (!/samples out of range/.test(error.message)) return undefined;
+      throw new ImageError(
+        'map/precision',
+        `${file}: a TIFF whose samples have more than 32 bits, which is not read. Save the scores as .npy.`,
+        { file },
+        { cause: error },
+      );
+    });
   if (metadata?.depth !== 'float' && metadata?.depth !== 'double') return undefined;
   if (metadata.channels !== 1) {
-    throw new ImageError('map/shape', `${file}: a map of one channel expected, found ${metadata.channels}`, { file, channels: metadata.channels });
+    throw new ImageError('map/shape', `${file}: a map of one channel expected, found ${metadata.channels}`, {
+      file,
+      channels: metadata.channels,
+    });
   }
   // libvips takes float16 for whole levels of 16 bits.
   if (metadata.depth === 'double' || metadata.space !== 'b-w') {
-    throw new ImageError('map/precision', `${file}: a TIFF of floating point other than float32, which is not read. Save the scores as .npy.`, { file });
+    throw new ImageError(
+      'map/precision',
+      `${file}: a TIFF of floating point other than float32, which is not read. Save the scores as .npy.`,
+      { file },
+    );
   }
   try {
     const { data, info } = await sharp(bytes, { failOn: 'error', ignoreIcc: true })
@@ -128,9 +167,16 @@ async function readFloatTiff(file: string): Promise<StoredMap | undefined> {
       .toColourspace('b-w')
       .raw({ depth: 'float' })
       .toBuffer({ resolveWithObject: true });
-    const values = new Float32Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer);
+    const values = new Float32Array(
+      data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer,
+    );
     return { width: info.width, height: info.height, data: values };
   } catch (error) {
-    throw new ImageError('image/corrupt', `${file}: damaged or cut off (${(error as Error).message}). Copy or save it again.`, { file }, { cause: error });
+    throw new ImageError(
+      'image/corrupt',
+      `${file}: damaged or cut off (${(error as Error).message}). Copy or save it again.`,
+      { file },
+      { cause: error },
+    );
   }
 }

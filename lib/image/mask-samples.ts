@@ -4,7 +4,15 @@ import { decodeImage, pixelBytes } from './decode';
 import { CHANNELS, toRgb, type DecodedImage } from './decoded-image';
 import { isLossy, kindOf } from './file-kind';
 import { describeInput, isBytes, readBytes, type ImageInput } from './input';
-import { coloursOf, corrupt, DEFAULT_MAX_PIXELS, openPicture, pipelineOf, type DecodeOptions, type PictureFile } from './picture-file';
+import {
+  coloursOf,
+  corrupt,
+  DEFAULT_MAX_PIXELS,
+  openPicture,
+  pipelineOf,
+  type DecodeOptions,
+  type PictureFile,
+} from './picture-file';
 import { pngOfIndices } from './png-header';
 import { PHOTOMETRIC, TIFF_TAGS } from './tiff-header';
 
@@ -34,7 +42,8 @@ export interface MaskSamples {
  */
 export async function readMaskSamples(input: ImageInput, options: DecodeOptions): Promise<MaskSamples> {
   const source = describeInput(input);
-  if (typeof input !== 'string' && !(input instanceof URL) && !isBytes(input)) return ofDecoded(await decodeImage(input, options));
+  if (typeof input !== 'string' && !(input instanceof URL) && !isBytes(input))
+    return ofDecoded(await decodeImage(input, options));
   const bytes = await readBytes(input, options);
   if (kindOf(bytes) === 'bmp') {
     const { mode, width, height, data, indices } = decodeBmp(bytes, source, options.maxPixels ?? DEFAULT_MAX_PIXELS);
@@ -44,7 +53,12 @@ export async function readMaskSamples(input: ImageInput, options: DecodeOptions)
   const picture = await openPicture(bytes, source, options);
   refuseSeveral(picture);
   await options.memory?.grow(pixelBytes(picture));
-  if (picture.mode === 'CMYK') return { ...ofDecoded({ ...(await decodeImage(bytes, { ...options, reference: true })), source }), lossy: isLossy(picture.kind, bytes), orientation: picture.orientation };
+  if (picture.mode === 'CMYK')
+    return {
+      ...ofDecoded({ ...(await decodeImage(bytes, { ...options, reference: true })), source }),
+      lossy: isLossy(picture.kind, bytes),
+      orientation: picture.orientation,
+    };
   return ofFile(picture);
 }
 
@@ -53,7 +67,16 @@ function ofDecoded(decoded: DecodedImage): MaskSamples {
   const inks = mode === 'CMYK';
   const channels = inks ? 3 : CHANNELS[mode];
   const colours = mode === 'LA' || mode === 'RGBA' ? channels - 1 : channels;
-  return { width, height, data: inks ? toRgb(decoded) : decoded.data, channels, colours, lossy: false, orientation: 1, source };
+  return {
+    width,
+    height,
+    data: inks ? toRgb(decoded) : decoded.data,
+    channels,
+    colours,
+    lossy: false,
+    orientation: 1,
+    source,
+  };
 }
 
 async function ofFile(picture: PictureFile): Promise<MaskSamples> {
@@ -63,7 +86,12 @@ async function ofFile(picture: PictureFile): Promise<MaskSamples> {
   // Grey beside alpha comes as three equal colours.
   const colours = channels >= 3 ? 3 : Math.min(channels, coloursOf(metadata));
   return {
-    ...read, channels, colours, lossy: isLossy(kind, bytes), orientation, source,
+    ...read,
+    channels,
+    colours,
+    lossy: isLossy(kind, bytes),
+    orientation,
+    source,
     ...(picture.mode === 'P' && kind !== 'gif' ? { indices: () => indicesOf(picture) } : {}),
   };
 }
@@ -87,27 +115,48 @@ async function readSamples({ bytes, metadata, tiff, source }: PictureFile): Prom
       // Read as unsigned, since libvips cuts signed ones at 0 on the way: what lies below is the upper half then.
       const unsigned = channels === 1 ? tiff?.with(TIFF_TAGS.sampleFormat, 1) : undefined;
       if (unsigned === undefined) break;
-      const read = await (depth === 'char' ? render(unsigned, source, 'b-w', 'uchar') : render(unsigned, source, 'grey16', 'ushort'));
+      const read = await (depth === 'char'
+        ? render(unsigned, source, 'b-w', 'uchar')
+        : render(unsigned, source, 'grey16', 'ushort'));
       return checked(read, (value) => value < (depth === 'char' ? 0x80 : 0x8000), source);
     }
     case 'uint':
     case 'int':
     case 'float':
     case 'double':
-      if (channels === 1) return checked(await render(bytes, source, 'b-w', depth === 'uint' ? 'uint' : 'double'), (value) => value >= 0, source);
+      if (channels === 1)
+        return checked(
+          await render(bytes, source, 'b-w', depth === 'uint' ? 'uint' : 'double'),
+          (value) => value >= 0,
+          source,
+        );
       break;
     default:
   }
-  throw new ImageError('image/unsupported', `${source}: a mask whose samples are of the type "${depth}", ${channels} to a pixel. Save it as PNG of 8 or 16 bits.`, { source, depth, channels });
+  throw new ImageError(
+    'image/unsupported',
+    `${source}: a mask whose samples are of the type "${depth}", ${channels} to a pixel. Save it as PNG of 8 or 16 bits.`,
+    { source, depth, channels },
+  );
 }
 
-async function render(bytes: Uint8Array, source: string, space: 'b-w' | 'srgb' | 'grey16' | 'rgb16', depth: 'uchar' | 'ushort' | 'uint' | 'double'): Promise<Read> {
-  const { data, info } = await pipelineOf(bytes).toColourspace(space).raw({ depth }).toBuffer({ resolveWithObject: true }).catch((error: unknown) => {
-    throw corrupt(source, error);
-  });
+async function render(
+  bytes: Uint8Array,
+  source: string,
+  space: 'b-w' | 'srgb' | 'grey16' | 'rgb16',
+  depth: 'uchar' | 'ushort' | 'uint' | 'double',
+): Promise<Read> {
+  const { data, info } = await pipelineOf(bytes)
+    .toColourspace(space)
+    .raw({ depth })
+    .toBuffer({ resolveWithObject: true })
+    .catch((error: unknown) => {
+      throw corrupt(source, error);
+    });
   const { width, height } = info;
   // Typed arrays of wider samples must begin at a multiple of their width.
-  const aligned = (): ArrayBuffer => data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer;
+  const aligned = (): ArrayBuffer =>
+    data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer;
   switch (depth) {
     case 'uchar':
       return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
@@ -126,7 +175,11 @@ function checked(read: Read, isMask: (value: number) => boolean, source: string)
   const value = read.data[wrong] as number;
   const place = `column ${wrong % read.width}, row ${Math.floor(wrong / read.width)}`;
   const found = Number.isNaN(value) ? 'no number (NaN)' : 'below 0';
-  throw new ImageError('image/mask-values', `${source}: the value at ${place} is ${found}; in a mask 0 is normal and anything above it anomalous. Say which of the two such values are, and save it so.`, { source });
+  throw new ImageError(
+    'image/mask-values',
+    `${source}: the value at ${place} is ${found}; in a mask 0 is normal and anything above it anomalous. Say which of the two such values are, and save it so.`,
+    { source },
+  );
 }
 
 /** A palette's indices, by reading the same file as one of grey levels. */
@@ -137,5 +190,9 @@ async function indicesOf({ bytes, kind, tiff, source }: PictureFile): Promise<Ar
 
 function refuseSeveral({ pages, source }: PictureFile): void {
   if (pages <= 1) return;
-  throw new ImageError('image/pages', `${source}: holds ${pages} pictures; a mask is one. Save each in a file of its own, or all of them as one.`, { source, pages });
+  throw new ImageError(
+    'image/pages',
+    `${source}: holds ${pages} pictures; a mask is one. Save each in a file of its own, or all of them as one.`,
+    { source, pages },
+  );
 }

@@ -45,10 +45,15 @@ export async function loadMaskAtOwnSize(input: ImageInput, options: MaskOptions 
   const samples = await readMaskSamples(input, options);
   const { width, height, orientation } = samples;
   const mask = { width, height, data: await marksOf(samples, options.above ?? (samples.lossy ? LOSSY_CUT : 0)) };
-  return options.image === undefined ? turn(mask, orientation) : placed(mask, orientation, options.image, samples.source);
+  return options.image === undefined
+    ? turn(mask, orientation)
+    : placed(mask, orientation, options.image, samples.source);
 }
 
-async function marksOf({ data, channels, colours, indices, width, height }: MaskSamples, above: number): Promise<Uint8Array> {
+async function marksOf(
+  { data, channels, colours, indices, width, height }: MaskSamples,
+  above: number,
+): Promise<Uint8Array> {
   const marks = new Uint8Array(width * height);
   const mark = (from: number, to: number): boolean => {
     let count = 0;
@@ -78,7 +83,8 @@ const SHAPE_TOLERANCE = 0.01;
 function placed(mask: Mask, own: number, image: ImageFrame, source: string): Mask {
   // A tag of 1 is written by habit, and says nothing.
   const ways = [...new Set([...(own > 1 ? [own] : []), image.orientation, 1])];
-  const sizeBy = (way: number): { width: number; height: number } => (way > 4 ? { width: mask.height, height: mask.width } : mask);
+  const sizeBy = (way: number): { width: number; height: number } =>
+    way > 4 ? { width: mask.height, height: mask.width } : mask;
   const isSize = (way: number): boolean => sizeBy(way).width === image.width && sizeBy(way).height === image.height;
   const isShape = (way: number): boolean => {
     const { width, height } = sizeBy(way);
@@ -100,11 +106,22 @@ async function referenceMask(input: ImageInput, options: MaskOptions): Promise<M
   const { mode, width, height, data } = decoded;
   const above = options.above ?? 0;
   const channels = data.length / (width * height);
-  if (channels < 3) return { width, height, data: Uint8Array.from({ length: width * height }, (_, pixel) => ((data[pixel * channels] as number) > above ? 1 : 0)) };
+  if (channels < 3)
+    return {
+      width,
+      height,
+      data: Uint8Array.from({ length: width * height }, (_, pixel) =>
+        (data[pixel * channels] as number) > above ? 1 : 0,
+      ),
+    };
   const rgb = mode === 'RGBA' ? data : toRgb(decoded);
   const step = rgb.length / (width * height);
   const level = (at: number): number => luminance(rgb[at] as number, rgb[at + 1] as number, rgb[at + 2] as number);
-  return { width, height, data: Uint8Array.from({ length: width * height }, (_, pixel) => (level(pixel * step) > above ? 1 : 0)) };
+  return {
+    width,
+    height,
+    data: Uint8Array.from({ length: width * height }, (_, pixel) => (level(pixel * step) > above ? 1 : 0)),
+  };
 }
 
 /** Pillow's conversion of colour to grey: ITU-R 601 weights in 16 bits of fixed point. */
@@ -121,7 +138,9 @@ function luminance(red: number, green: number, blue: number): number {
  * @throws ImageError as {@link loadMaskAtOwnSize}
  */
 export async function preprocessMask(
-  input: ImageInput | undefined, target: { readonly width: number; readonly height: number }, options: MaskOptions = {},
+  input: ImageInput | undefined,
+  target: { readonly width: number; readonly height: number },
+  options: MaskOptions = {},
 ): Promise<Uint8Array> {
   const { width, height } = target;
   if (input === undefined) return new Uint8Array(width * height);
@@ -131,7 +150,11 @@ export async function preprocessMask(
 /** {@link preprocessMask} for a mask already in memory. @throws ImageError where mask and size do not fit */
 export function resizeMask(mask: Mask, width: number, height: number): Uint8Array {
   if (mask.data.length !== mask.width * mask.height) {
-    throw new ImageError('image/size-mismatch', `a mask of ${mask.width} x ${mask.height} expected, found ${mask.data.length} values`, { ...mask, data: undefined });
+    throw new ImageError(
+      'image/size-mismatch',
+      `a mask of ${mask.width} x ${mask.height} expected, found ${mask.data.length} values`,
+      { ...mask, data: undefined },
+    );
   }
   const bytes = mask.data.map((value) => (value > 0 ? 255 : 0));
   const resized = resizeBilinear(bytes, mask.width, mask.height, 1, width, height);

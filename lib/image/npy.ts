@@ -4,11 +4,30 @@ import { widenHalf } from '../weights/half';
 
 /** Element types of NPY files that are read and, but for float16, written, by NumPy's names. */
 export type NpyType =
-  | 'float16' | 'float32' | 'float64' | 'uint8' | 'int8' | 'uint16' | 'int16' | 'uint32' | 'int32' | 'uint64' | 'int64' | 'bool';
+  | 'float16'
+  | 'float32'
+  | 'float64'
+  | 'uint8'
+  | 'int8'
+  | 'uint16'
+  | 'int16'
+  | 'uint32'
+  | 'int32'
+  | 'uint64'
+  | 'int64'
+  | 'bool';
 
 export type NpyData =
-  | Float32Array | Float64Array | Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array
-  | BigInt64Array | BigUint64Array;
+  | Float32Array
+  | Float64Array
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | BigInt64Array
+  | BigUint64Array;
 
 export interface NpyArray {
   readonly dtype: NpyType;
@@ -51,7 +70,11 @@ export function encodeNpy(data: NpyData, shape: readonly number[], dtype: NpyTyp
   const count = shape.reduce((product, n) => product * n, 1);
   const { code, bytes } = KINDS[dtype];
   if (count !== data.length || data.BYTES_PER_ELEMENT !== bytes) {
-    throw new UsageError('npy/shape', `an array [${shape.join(', ')}] of ${dtype} expected, found ${data.length} values of ${data.BYTES_PER_ELEMENT} bytes`, { shape, dtype, found: data.length });
+    throw new UsageError(
+      'npy/shape',
+      `an array [${shape.join(', ')}] of ${dtype} expected, found ${data.length} values of ${data.BYTES_PER_ELEMENT} bytes`,
+      { shape, dtype, found: data.length },
+    );
   }
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
   const order = bytes === 1 ? '|' : '<';
@@ -60,7 +83,11 @@ export function encodeNpy(data: NpyData, shape: readonly number[], dtype: NpyTyp
   const padded = `${header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11)}\n`;
   const prefix = Buffer.from(`${MAGIC}\x01\x00\0\0`, 'latin1');
   prefix.writeUInt16LE(padded.length, 8);
-  return Buffer.concat([prefix, Buffer.from(padded, 'latin1'), Buffer.from(data.buffer, data.byteOffset, data.byteLength)]);
+  return Buffer.concat([
+    prefix,
+    Buffer.from(padded, 'latin1'),
+    Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+  ]);
 }
 
 /** Writes {@link encodeNpy} to a file. */
@@ -80,7 +107,8 @@ export async function readNpy(path: string): Promise<NpyArray> {
     throw new ImageError(
       missing ? 'npy/not-found' : 'npy/unreadable',
       `${path}: ${missing ? 'no such file' : `cannot be read (${error.code})`}. Check the path and the rights on it.`,
-      { path }, { cause: error },
+      { path },
+      { cause: error },
     );
   });
   return decodeNpy(bytes, path);
@@ -90,25 +118,38 @@ export async function readNpy(path: string): Promise<NpyArray> {
 export function decodeNpy(bytes: Uint8Array, source: string): NpyArray {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (buffer.length < 12 || buffer.toString('latin1', 0, 6) !== MAGIC) {
-    throw new ImageError('npy/corrupt', `${source}: not an NPY file, it begins with ${buffer.toString('hex', 0, 6) || 'nothing'}. Save it with numpy.save.`, { source });
+    throw new ImageError(
+      'npy/corrupt',
+      `${source}: not an NPY file, it begins with ${buffer.toString('hex', 0, 6) || 'nothing'}. Save it with numpy.save.`,
+      { source },
+    );
   }
   const version = buffer[6] as number;
-  if (version < 1 || version > 3) throw new ImageError('npy/unsupported', `${source}: NPY version ${version}; 1 to 3 are read`, { source, version });
+  if (version < 1 || version > 3)
+    throw new ImageError('npy/unsupported', `${source}: NPY version ${version}; 1 to 3 are read`, { source, version });
   const headerStart = version === 1 ? 10 : 12;
   const headerLength = version === 1 ? buffer.readUInt16LE(8) : buffer.readUInt32LE(8);
   const start = headerStart + headerLength;
-  if (start > buffer.length) throw corrupt(source, `its header claims ${headerLength} bytes, the file has ${buffer.length}`);
+  if (start > buffer.length)
+    throw corrupt(source, `its header claims ${headerLength} bytes, the file has ${buffer.length}`);
   const { descr, fortran, shape } = parseHeader(buffer.toString('latin1', headerStart, start), source);
 
   const dtype = (Object.keys(KINDS) as NpyType[]).find((name) => KINDS[name].code === descr.slice(1));
   if (dtype === undefined || !'<>|='.includes(descr[0] ?? '')) {
     const objects = descr.includes('O') ? ' (Python objects, which are never unpickled)' : '';
-    throw new ImageError('npy/unsupported', `${source}: values of type "${descr}"${objects}. Save it as one of ${Object.keys(KINDS).join(', ')}.`, { source, descr });
+    throw new ImageError(
+      'npy/unsupported',
+      `${source}: values of type "${descr}"${objects}. Save it as one of ${Object.keys(KINDS).join(', ')}.`,
+      { source, descr },
+    );
   }
   const { bytes: size, make } = KINDS[dtype];
   const count = shape.reduce((product, n) => product * n, 1);
   if (buffer.length - start !== count * size) {
-    throw corrupt(source, `${count * size} bytes expected for [${shape.join(', ')}] of ${dtype}, found ${buffer.length - start}`);
+    throw corrupt(
+      source,
+      `${count * size} bytes expected for [${shape.join(', ')}] of ${dtype}, found ${buffer.length - start}`,
+    );
   }
   const values = new ArrayBuffer(count * size);
   const copy = Buffer.from(values);
@@ -130,13 +171,20 @@ function parseHeader(header: string, source: string): { descr: string; fortran: 
   const fortran = /["']fortran_order["']\s*:\s*(True|False)/.exec(header)?.[1];
   const tuple = /["']shape["']\s*:\s*\(([\d\s,L]*)\)/.exec(header)?.[1];
   if (descr?.[2] !== undefined) {
-    throw new ImageError('npy/unsupported', `${source}: a structured array; save its columns as plain arrays`, { source });
+    throw new ImageError('npy/unsupported', `${source}: a structured array; save its columns as plain arrays`, {
+      source,
+    });
   }
   if (descr?.[1] === undefined || fortran === undefined || tuple === undefined) {
     throw corrupt(source, `its header reads ${JSON.stringify(header.slice(0, 80))}`);
   }
-  const shape = tuple.split(',').map((part) => part.trim()).filter((part) => part !== '').map((part) => parseInt(part, 10));
-  if (!Number.isSafeInteger(shape.reduce((product, n) => product * n, 1))) throw corrupt(source, `its shape is (${tuple})`);
+  const shape = tuple
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => parseInt(part, 10));
+  if (!Number.isSafeInteger(shape.reduce((product, n) => product * n, 1)))
+    throw corrupt(source, `its shape is (${tuple})`);
   return { descr: descr[1], fortran: fortran === 'True', shape };
 }
 
@@ -163,7 +211,10 @@ function widened(halves: Uint16Array): Float32Array {
 
 /** By name, since under jest arrays from native code belong to another realm. Subclasses say their base's name. */
 function typeOf(data: NpyData): NpyType {
-  const base = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get?.call(data) as string;
+  const base = Object.getOwnPropertyDescriptor(
+    Object.getPrototypeOf(Uint8Array.prototype),
+    Symbol.toStringTag,
+  )?.get?.call(data) as string;
   const name = base.replace('Array', '').replace('Big', '').toLowerCase();
   return (name === 'uint8clamped' ? 'uint8' : name) as NpyType;
 }

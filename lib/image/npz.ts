@@ -18,8 +18,11 @@ export class NpzFile {
     this.file = new RandomAccessFile(path);
     try {
       this.archive = new ZipArchive(this.file);
-      this.names = [...this.archive.entries.keys()].filter((name) => name.endsWith('.npy')).map((name) => name.slice(0, -'.npy'.length));
-      if (this.names.length === 0) throw new ImageError('npy/unsupported', `${path}: holds no NPY array. Save it with numpy.savez.`, { path });
+      this.names = [...this.archive.entries.keys()]
+        .filter((name) => name.endsWith('.npy'))
+        .map((name) => name.slice(0, -'.npy'.length));
+      if (this.names.length === 0)
+        throw new ImageError('npy/unsupported', `${path}: holds no NPY array. Save it with numpy.savez.`, { path });
     } catch (error) {
       this.close();
       throw error;
@@ -29,7 +32,11 @@ export class NpzFile {
   /** @throws ImageError as `decodeNpy`; WeightsError where the archive is damaged */
   read(name: string): NpyArray {
     const entry = this.archive.entries.get(`${name}.npy`);
-    if (entry === undefined) throw new ImageError('npy/not-found', `${this.path}: has no array "${name}"; it has ${this.names.join(', ')}`, { path: this.path, name });
+    if (entry === undefined)
+      throw new ImageError('npy/not-found', `${this.path}: has no array "${name}"; it has ${this.names.join(', ')}`, {
+        path: this.path,
+        name,
+      });
     return decodeNpy(this.archive.contents(entry, LARGEST_ARRAY), `${this.path}#${name}`);
   }
 

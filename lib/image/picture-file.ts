@@ -48,23 +48,38 @@ export function pipelineOf(bytes: Uint8Array): Sharp {
  * Reads the header of a picture file other than BMP.
  * @throws ImageError as `decodeImage`
  */
-export async function openPicture(bytes: Uint8Array, source: string, { reference = false, maxPixels = DEFAULT_MAX_PIXELS }: DecodeOptions): Promise<PictureFile> {
+export async function openPicture(
+  bytes: Uint8Array,
+  source: string,
+  { reference = false, maxPixels = DEFAULT_MAX_PIXELS }: DecodeOptions,
+): Promise<PictureFile> {
   const kind = kindOf(bytes);
   if (kind === undefined || kind === 'bmp') throw notAPicture(source, bytes);
   const tiff = kind === 'tiff' ? readTiffHeader(bytes) : undefined;
   refusePhotometric(tiff, source);
-  const metadata = await pipelineOf(bytes).metadata().catch((error: unknown) => {
-    throw corrupt(source, error);
-  });
+  const metadata = await pipelineOf(bytes)
+    .metadata()
+    .catch((error: unknown) => {
+      throw corrupt(source, error);
+    });
   checkHeader(metadata, source, maxPixels);
   if (tiff?.sampleFormat === FLOATING && (metadata.bitsPerSample ?? 32) < 32) {
     // libvips would take their bits for whole numbers.
-    throw new ImageError('image/unsupported', `${source}: a TIFF of floating point in 16 bits, which is not read. Save it with 8 or 16 bits of whole numbers.`, { source });
+    throw new ImageError(
+      'image/unsupported',
+      `${source}: a TIFF of floating point in 16 bits, which is not read. Save it with 8 or 16 bits of whole numbers.`,
+      { source },
+    );
   }
   const extra = alphaIndex(metadata, tiff, reference);
   const mode = modeOf(metadata, bytes, tiff, extra >= 0);
   return {
-    bytes, source, kind, metadata, tiff, mode,
+    bytes,
+    source,
+    kind,
+    metadata,
+    tiff,
+    mode,
     alphaAt: extra < 0 ? -1 : coloursOf(metadata) + extra,
     pages: tiff?.pages ?? (kind === 'gif' || kind === 'webp' ? (metadata.pages ?? 1) : 1),
     orientation: metadata.orientation ?? 1,
@@ -117,10 +132,18 @@ function modeOf(metadata: Metadata, bytes: Uint8Array, tiff: TiffHeader | undefi
 function checkHeader(metadata: Metadata, source: string, maxPixels: number): void {
   const { format, width = 0, height = 0, compression, space, channels = 3 } = metadata;
   if (format === 'heif' && compression !== 'av1') {
-    throw new ImageError('image/unsupported', `${source}: a HEIC picture (${compression ?? 'unknown'} compression), whose codec is not free; ${FORMAT_NAMES} is read. Convert it to JPEG or PNG.`, { source, format, compression });
+    throw new ImageError(
+      'image/unsupported',
+      `${source}: a HEIC picture (${compression ?? 'unknown'} compression), whose codec is not free; ${FORMAT_NAMES} is read. Convert it to JPEG or PNG.`,
+      { source, format, compression },
+    );
   }
   if (space === 'cmyk' && channels < 4) {
-    throw new ImageError('image/unsupported', `${source}: a picture of ${channels} inks; of inks, cyan, magenta, yellow and black together are read. Convert it to RGB.`, { source, channels });
+    throw new ImageError(
+      'image/unsupported',
+      `${source}: a picture of ${channels} inks; of inks, cyan, magenta, yellow and black together are read. Convert it to RGB.`,
+      { source, channels },
+    );
   }
   checkPixels(width, height, source, maxPixels);
 }
@@ -129,13 +152,21 @@ function refusePhotometric(tiff: TiffHeader | undefined, source: string): void {
   const photometric = tiff?.photometric;
   if (photometric === undefined || READ_PHOTOMETRIC.includes(photometric)) return;
   const kind = [8, 9, 10].includes(photometric) ? 'Lab colours' : `colours of the kind ${photometric}`;
-  throw new ImageError('image/unsupported', `${source}: a TIFF of ${kind}; grey, RGB, palette, CMYK and YCbCr are read. Convert it to RGB.`, { source, photometric });
+  throw new ImageError(
+    'image/unsupported',
+    `${source}: a TIFF of ${kind}; grey, RGB, palette, CMYK and YCbCr are read. Convert it to RGB.`,
+    { source, photometric },
+  );
 }
 
 /** @throws ImageError `image/too-many-pixels` */
 export function checkPixels(width: number, height: number, source: string, maxPixels: number): void {
   if (width * height > maxPixels) {
-    throw new ImageError('image/too-many-pixels', `${source}: ${width} x ${height} pixels, the limit is ${maxPixels}. Shrink it or raise maxPixels.`, { source, width, height, maxPixels });
+    throw new ImageError(
+      'image/too-many-pixels',
+      `${source}: ${width} x ${height} pixels, the limit is ${maxPixels}. Shrink it or raise maxPixels.`,
+      { source, width, height, maxPixels },
+    );
   }
 }
 
@@ -143,15 +174,28 @@ function notAPicture(source: string, bytes: Uint8Array): ImageError {
   const text = Buffer.from(bytes.subarray(0, 256)).toString('latin1');
   if (/<svg/i.test(text) || text.startsWith('%PDF')) {
     const kind = text.startsWith('%PDF') ? 'PDF' : 'SVG';
-    return new ImageError('image/unsupported', `${source}: a drawing (${kind}), which has no pixels of its own; ${FORMAT_NAMES} is read. Convert it to PNG.`, { source, format: kind.toLowerCase() });
+    return new ImageError(
+      'image/unsupported',
+      `${source}: a drawing (${kind}), which has no pixels of its own; ${FORMAT_NAMES} is read. Convert it to PNG.`,
+      { source, format: kind.toLowerCase() },
+    );
   }
-  return new ImageError('image/unknown-format', `${source}: not a picture that can be read, it ${beginning(bytes)}. ${FORMAT_NAMES} was expected.`, { source });
+  return new ImageError(
+    'image/unknown-format',
+    `${source}: not a picture that can be read, it ${beginning(bytes)}. ${FORMAT_NAMES} was expected.`,
+    { source },
+  );
 }
 
 /** The error for a file whose decoder gave up. */
 export function corrupt(source: string, error: unknown): ImageError {
   const reason = reasonOf(error);
-  return new ImageError('image/corrupt', `${source}: damaged or cut off (${reason}). Copy or export it again.`, { source, reason }, { cause: error });
+  return new ImageError(
+    'image/corrupt',
+    `${source}: damaged or cut off (${reason}). Copy or export it again.`,
+    { source, reason },
+    { cause: error },
+  );
 }
 
 /** The first line of what libvips says; it repeats itself. */
@@ -162,5 +206,7 @@ export function reasonOf(error: unknown): string {
 function beginning(bytes: Uint8Array): string {
   const head = bytes.subarray(0, 16);
   const text = Buffer.from(head).toString('latin1');
-  return /^[\x20-\x7e\s]+$/.test(text) ? `begins with the text ${JSON.stringify(text)}` : `begins with the bytes ${Buffer.from(head).toString('hex')}`;
+  return /^[\x20-\x7e\s]+$/.test(text)
+    ? `begins with the text ${JSON.stringify(text)}`
+    : `begins with the bytes ${Buffer.from(head).toString('hex')}`;
 }

@@ -11,7 +11,11 @@ export interface PngHeader {
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const COLOURS: Readonly<Record<number, PngHeader['colour']>> = {
-  0: 'grey', 2: 'rgb', 3: 'palette', 4: 'grey-alpha', 6: 'rgba',
+  0: 'grey',
+  2: 'rgb',
+  3: 'palette',
+  4: 'grey-alpha',
+  6: 'rgba',
 };
 
 /**
@@ -35,7 +39,7 @@ export function readPngHeader(bytes: Uint8Array): PngHeader | undefined {
 export function pngOfIndices(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const parts: Uint8Array[] = [bytes.subarray(0, 8)];
-  for (let at = 8; at + 12 <= bytes.length; ) {
+  for (let at = 8; at + 12 <= bytes.length;) {
     const end = at + 12 + view.getUint32(at);
     const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     const chunk = bytes.subarray(at, end);

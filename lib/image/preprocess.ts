@@ -11,7 +11,12 @@ export interface Preprocessing extends InputRule {
   readonly reference: boolean;
 }
 
-export const CLIP_PREPROCESSING: Preprocessing = { resize: 'bicubic', mean: CLIP_MEAN, std: CLIP_STD, reference: false };
+export const CLIP_PREPROCESSING: Preprocessing = {
+  resize: 'bicubic',
+  mean: CLIP_MEAN,
+  std: CLIP_STD,
+  reference: false,
+};
 
 /**
  * Resizes straight to a size (the aspect is not kept) in the picture's own mode, and converts to colour afterwards: bicubic
@@ -20,13 +25,23 @@ export const CLIP_PREPROCESSING: Preprocessing = { resize: 'bicubic', mean: CLIP
  * @param resize filter for all but palette and bilevel pictures
  * @returns uint8 [height, width, 3]
  */
-export function resizeToRgb(decoded: DecodedImage, width: number, height: number, resize: ResizeFilter = 'bicubic'): Uint8Array {
+export function resizeToRgb(
+  decoded: DecodedImage,
+  width: number,
+  height: number,
+  resize: ResizeFilter = 'bicubic',
+): Uint8Array {
   const { mode, reference, source } = decoded;
   const data = resizeInMode(decoded, width, height, resize);
   return toRgb({ mode, data, width, height, reference, source });
 }
 
-function resizeInMode(decoded: DecodedImage, toWidth: number, toHeight: number, filter: ResizeFilter): Uint8Array | Uint16Array {
+function resizeInMode(
+  decoded: DecodedImage,
+  toWidth: number,
+  toHeight: number,
+  filter: ResizeFilter,
+): Uint8Array | Uint16Array {
   const { mode, width, height } = decoded;
   if (width === toWidth && height === toHeight) return decoded.data;
   if (mode === 'I;16') return resize16(decoded.data as Uint16Array, width, height, toWidth, toHeight, filter);
@@ -64,9 +79,9 @@ export function preprocessImage(
 ): Float32Array<ArrayBuffer> {
   const { width, height, mean = CLIP_MEAN, std = CLIP_STD, resize } = target;
   const rgb = resizeToRgb(decoded, width, height, resize);
-  const [red, green, blue] = [0, 1, 2].map((channel) => normalised(mean[channel] as number, std[channel] as number)) as [
-    Float32Array, Float32Array, Float32Array,
-  ];
+  const [red, green, blue] = [0, 1, 2].map((channel) =>
+    normalised(mean[channel] as number, std[channel] as number),
+  ) as [Float32Array, Float32Array, Float32Array];
   const out = new Float32Array(width * height * 3); // [height, width, 3]
   for (let at = 0; at < out.length; at += 3) {
     out[at] = red[rgb[at] as number] as number;

@@ -28,10 +28,7 @@ const BICUBIC: Filter = {
   },
 };
 
-const BILINEAR: Filter = {
-  support: 1,
-  weight: (distance) => Math.max(0, 1 - Math.abs(distance)),
-};
+const BILINEAR: Filter = { support: 1, weight: (distance) => Math.max(0, 1 - Math.abs(distance)) };
 
 /** For each output position: the first input sample, how many follow, and their weights (`taps` places each). */
 interface Coefficients {
@@ -90,7 +87,12 @@ function clip8(sum: number): number {
 
 /** [height, width, channels] -> [height, toWidth, channels] */
 function horizontal8(
-  data: Uint8Array, width: number, height: number, channels: number, toWidth: number, filter: Filter,
+  data: Uint8Array,
+  width: number,
+  height: number,
+  channels: number,
+  toWidth: number,
+  filter: Filter,
 ): Uint8Array {
   const { taps, first, count, weights } = coefficients(filter, width, toWidth);
   const fixed = fixedPoint(weights);
@@ -154,7 +156,13 @@ function vertical8(data: Uint8Array, rowLength: number, height: number, toHeight
 }
 
 function resample8(
-  data: Uint8Array, width: number, height: number, channels: number, toWidth: number, toHeight: number, filter: Filter,
+  data: Uint8Array,
+  width: number,
+  height: number,
+  channels: number,
+  toWidth: number,
+  toHeight: number,
+  filter: Filter,
 ): Uint8Array {
   checkSizes(data.length, width, height, channels, toWidth, toHeight);
   let current = data;
@@ -171,14 +179,24 @@ function resample8(
  * @throws UsageError `image/size` for a size that is no positive integer; ImageError `image/size-mismatch` where it does not fit the data
  */
 export function resizeBicubic(
-  data: Uint8Array, width: number, height: number, channels: number, toWidth: number, toHeight: number,
+  data: Uint8Array,
+  width: number,
+  height: number,
+  channels: number,
+  toWidth: number,
+  toHeight: number,
 ): Uint8Array {
   return resample8(data, width, height, channels, toWidth, toHeight, BICUBIC);
 }
 
 /** Bilinear, antialiased resize as Pillow's `Image.resize(size, BILINEAR)`; shapes and errors as {@link resizeBicubic}. */
 export function resizeBilinear(
-  data: Uint8Array, width: number, height: number, channels: number, toWidth: number, toHeight: number,
+  data: Uint8Array,
+  width: number,
+  height: number,
+  channels: number,
+  toWidth: number,
+  toHeight: number,
 ): Uint8Array {
   return resample8(data, width, height, channels, toWidth, toHeight, BILINEAR);
 }
@@ -191,7 +209,12 @@ export function resizeBilinear(
  * @returns a new array [toHeight, toWidth]
  */
 export function resize16(
-  data: Uint16Array, width: number, height: number, toWidth: number, toHeight: number, resize: ResizeFilter = 'bicubic',
+  data: Uint16Array,
+  width: number,
+  height: number,
+  toWidth: number,
+  toHeight: number,
+  resize: ResizeFilter = 'bicubic',
 ): Uint16Array {
   const filter = resize === 'bilinear' ? BILINEAR : BICUBIC;
   checkSizes(data.length, width, height, 1, toWidth, toHeight);
@@ -210,7 +233,14 @@ export function resize16(
  * output likewise, lines beginning `outLineStep` apart.
  */
 function pass16(
-  data: Uint16Array, lines: number, lineStep: number, step: number, to: number, from: number, outLineStep: number, filter: Filter,
+  data: Uint16Array,
+  lines: number,
+  lineStep: number,
+  step: number,
+  to: number,
+  from: number,
+  outLineStep: number,
+  filter: Filter,
 ): Uint16Array {
   const { taps, first, count, weights } = coefficients(filter, from, to);
   const out = new Uint16Array(lines * to);
@@ -241,14 +271,20 @@ function clip16(sum: number): number {
  * @returns a new array of the same type [toHeight, toWidth, channels]
  */
 export function resizeNearest<Samples extends Uint8Array | Uint16Array>(
-  data: Samples, width: number, height: number, channels: number, toWidth: number, toHeight: number,
+  data: Samples,
+  width: number,
+  height: number,
+  channels: number,
+  toWidth: number,
+  toHeight: number,
 ): Samples {
   checkSizes(data.length, width, height, channels, toWidth, toHeight);
   const columns = nearestIndices(width, toWidth);
   const rows = nearestIndices(height, toHeight);
-  const out = data.BYTES_PER_ELEMENT === 2
-    ? new Uint16Array(toWidth * toHeight * channels)
-    : new Uint8Array(toWidth * toHeight * channels);
+  const out =
+    data.BYTES_PER_ELEMENT === 2
+      ? new Uint16Array(toWidth * toHeight * channels)
+      : new Uint8Array(toWidth * toHeight * channels);
   let write = 0;
   for (let row = 0; row < toHeight; row++) {
     const rowStart = (rows[row] as number) * width;
@@ -270,12 +306,22 @@ function nearestIndices(from: number, to: number): Int32Array {
 }
 
 function checkSizes(
-  length: number, width: number, height: number, channels: number, toWidth: number, toHeight: number,
+  length: number,
+  width: number,
+  height: number,
+  channels: number,
+  toWidth: number,
+  toHeight: number,
 ): void {
   for (const [name, value] of Object.entries({ width, height, channels, toWidth, toHeight })) {
-    if (!Number.isInteger(value) || value < 1) throw new UsageError('image/size', `${name} must be a positive integer, found ${value}`, { [name]: value });
+    if (!Number.isInteger(value) || value < 1)
+      throw new UsageError('image/size', `${name} must be a positive integer, found ${value}`, { [name]: value });
   }
   if (length !== width * height * channels) {
-    throw new ImageError('image/size-mismatch', `${width} x ${height} x ${channels} samples expected, found ${length}`, { width, height, channels, found: length });
+    throw new ImageError(
+      'image/size-mismatch',
+      `${width} x ${height} x ${channels} samples expected, found ${length}`,
+      { width, height, channels, found: length },
+    );
   }
 }

@@ -9,19 +9,36 @@ import { ImageError, UsageError } from '../errors';
  * @throws UsageError `map/size` for a size that is no positive integer; ImageError `map/shape` where size and map do not fit
  */
 export function resizeMap(
-  map: Float32Array, width: number, height: number, toWidth: number, toHeight: number,
+  map: Float32Array,
+  width: number,
+  height: number,
+  toWidth: number,
+  toHeight: number,
 ): Float32Array<ArrayBuffer>;
 export function resizeMap(
-  map: Float32Array | Float64Array, width: number, height: number, toWidth: number, toHeight: number,
+  map: Float32Array | Float64Array,
+  width: number,
+  height: number,
+  toWidth: number,
+  toHeight: number,
 ): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 export function resizeMap(
-  map: Float32Array | Float64Array, width: number, height: number, toWidth: number, toHeight: number,
+  map: Float32Array | Float64Array,
+  width: number,
+  height: number,
+  toWidth: number,
+  toHeight: number,
 ): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
   for (const [name, value] of Object.entries({ width, height, toWidth, toHeight })) {
-    if (!Number.isInteger(value) || value < 1) throw new UsageError('map/size', `${name} must be a positive integer, found ${value}`, { [name]: value });
+    if (!Number.isInteger(value) || value < 1)
+      throw new UsageError('map/size', `${name} must be a positive integer, found ${value}`, { [name]: value });
   }
   if (map.length !== width * height) {
-    throw new ImageError('map/shape', `a map of ${width} x ${height} values expected, found ${map.length} values`, { width, height, found: map.length });
+    throw new ImageError('map/shape', `a map of ${width} x ${height} values expected, found ${map.length} values`, {
+      width,
+      height,
+      found: map.length,
+    });
   }
   const columns = neighbours(width, toWidth);
   const rows = neighbours(height, toHeight);
@@ -49,7 +66,12 @@ interface Neighbours {
 }
 
 /** One row of the map at the width of the output. */
-function stretchRow(map: Float32Array | Float64Array, row: number, { from, first, second, fraction }: Neighbours, out: Float64Array): void {
+function stretchRow(
+  map: Float32Array | Float64Array,
+  row: number,
+  { from, first, second, fraction }: Neighbours,
+  out: Float64Array,
+): void {
   const start = row * from;
   for (let column = 0; column < out.length; column++) {
     const left = map[start + (first[column] as number)] as number;
@@ -58,7 +80,13 @@ function stretchRow(map: Float32Array | Float64Array, row: number, { from, first
 }
 
 /** One row of the output. */
-function blendRows(above: Float64Array, below: Float64Array, down: number, out: Float32Array | Float64Array, write: number): void {
+function blendRows(
+  above: Float64Array,
+  below: Float64Array,
+  down: number,
+  out: Float32Array | Float64Array,
+  write: number,
+): void {
   for (let column = 0; column < above.length; column++) {
     const top = above[column] as number;
     out[write + column] = top + ((below[column] as number) - top) * down;

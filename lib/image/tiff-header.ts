@@ -14,7 +14,14 @@ export interface TiffHeader {
   with(tag: number, value: number): Uint8Array | undefined;
 }
 
-export const TIFF_TAGS = { subfile: 254, compression: 259, photometric: 262, samplesPerPixel: 277, extraSamples: 338, sampleFormat: 339 } as const;
+export const TIFF_TAGS = {
+  subfile: 254,
+  compression: 259,
+  photometric: 262,
+  samplesPerPixel: 277,
+  extraSamples: 338,
+  sampleFormat: 339,
+} as const;
 /** A value of `sampleFormat`. */
 export const FLOATING = 3;
 /** Values of `photometric`. */
@@ -85,7 +92,11 @@ class TiffFile {
       const values = this.offset(place + 4);
       const inline = place + (this.big ? 12 : 8);
       const fits = values * (SIZES[type] ?? 1) <= (this.big ? 8 : 4);
-      entries.set(this.view.getUint16(place, this.little), { type, count: values, at: fits ? inline : this.offset(inline) });
+      entries.set(this.view.getUint16(place, this.little), {
+        type,
+        count: values,
+        at: fits ? inline : this.offset(inline),
+      });
     }
     return { entries, next: this.offset(end) };
   }
@@ -93,11 +104,21 @@ class TiffFile {
   /** Whole numbers of an entry, at most as many as a picture has samples; none where it is missing, of another type, or cut off. */
   numbers(entry: Entry | undefined): readonly number[] {
     const size = entry && SIZES[entry.type];
-    if (entry === undefined || size === undefined || entry.count > 0xffff || entry.at + entry.count * size > this.bytes.length) return [];
+    if (
+      entry === undefined ||
+      size === undefined ||
+      entry.count > 0xffff ||
+      entry.at + entry.count * size > this.bytes.length
+    )
+      return [];
     return Array.from({ length: entry.count }, (_, index) => {
       const at = entry.at + index * size;
       if (size === 8) return Number(this.view.getBigUint64(at, this.little));
-      return size === 4 ? this.view.getUint32(at, this.little) : size === 2 ? this.view.getUint16(at, this.little) : this.view.getUint8(at);
+      return size === 4
+        ? this.view.getUint32(at, this.little)
+        : size === 2
+          ? this.view.getUint16(at, this.little)
+          : this.view.getUint8(at);
     });
   }
 

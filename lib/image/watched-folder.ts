@@ -58,9 +58,16 @@ export class WatchedFolder implements AsyncIterable<string> {
   private wake: () => void = () => undefined;
 
   /** @throws UsageError `usage/no-folder` where it is no folder */
-  constructor(readonly folder: string, private readonly options: WatchOptions = {}) {
+  constructor(
+    readonly folder: string,
+    private readonly options: WatchOptions = {},
+  ) {
     if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-      throw new UsageError('usage/no-folder', `${folder}: a folder to watch was expected, and there is none of that name. Make it first.`, { folder });
+      throw new UsageError(
+        'usage/no-folder',
+        `${folder}: a folder to watch was expected, and there is none of that name. Make it first.`,
+        { folder },
+      );
     }
     const { settle = 200, patience = 3000, interval = 1000, except = [] } = options;
     this.arrivals = new FileArrivals(settle, Math.max(settle, patience));

@@ -14,7 +14,11 @@ export interface BicubicOptions {
  * Weights of one axis: row i says how output i mixes the inputs. Rows sum to 1.
  * @returns row-major `[to, from]`
  */
-export function bicubicWeights(from: number, to: number, { antialias = false, scale = from / to }: BicubicOptions = {}): Float32Array {
+export function bicubicWeights(
+  from: number,
+  to: number,
+  { antialias = false, scale = from / to }: BicubicOptions = {},
+): Float32Array {
   const weights = new Float32Array(to * from);
   for (let i = 0; i < to; i++) {
     const row = weights.subarray(i * from, (i + 1) * from);

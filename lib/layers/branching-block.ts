@@ -60,7 +60,13 @@ export class BranchingBlock extends ResidualBlock {
     const fromStem = tf.matMul(tf.reshape(onStem, [abreast[0], abreast[1], stemLength]), v.stem); // [H·S, B·R, d]
     const fromSelf = tf.reshape(tf.matMul(onSelf, v.branch), abreast); // [H·S, B·R, d]
     const ofBranches = tf.add(fromStem, fromSelf);
-    return tf.concat([tf.reshape(ofStems, [heads, parts[0] as number, depth]), tf.reshape(ofBranches, [heads, parts[1] as number, depth])], 1);
+    return tf.concat(
+      [
+        tf.reshape(ofStems, [heads, parts[0] as number, depth]),
+        tf.reshape(ofBranches, [heads, parts[1] as number, depth]),
+      ],
+      1,
+    );
   }
 }
 tf.serialization.registerClass(BranchingBlock, 'crane');

@@ -30,7 +30,9 @@ export class Convolution extends CraneLayer {
         : {
             parameters: (path: string, shape: number[]): tf.Tensor =>
               path.endsWith('.weight')
-                ? tf.tidy(() => tf.transpose(parameters(path, [channels, inputs, kernelSize, kernelSize]), [2, 3, 1, 0]))
+                ? tf.tidy(() =>
+                    tf.transpose(parameters(path, [channels, inputs, kernelSize, kernelSize]), [2, 3, 1, 0]),
+                  )
                 : parameters(path, shape),
           }),
     });
@@ -41,7 +43,12 @@ export class Convolution extends CraneLayer {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
-      const convolved = tf.conv2d(single(inputs) as tf.Tensor4D, this.kernel.read() as tf.Tensor4D, this.sizes.stride, 'same');
+      const convolved = tf.conv2d(
+        single(inputs) as tf.Tensor4D,
+        this.kernel.read() as tf.Tensor4D,
+        this.sizes.stride,
+        'same',
+      );
       return this.offset ? tf.add(convolved, this.offset.read()) : convolved; // [B, H/s, W/s, out]
     });
   }

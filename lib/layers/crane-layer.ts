@@ -50,10 +50,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
   private released = false;
 
   constructor(config: CraneLayerConfig) {
-    super({
-      ...(config.name === undefined ? {} : { name: config.name }),
-      trainable: config.trainable ?? false,
-    });
+    super({ ...(config.name === undefined ? {} : { name: config.name }), trainable: config.trainable ?? false });
     this.path = config.path ?? '';
     this.source = config.parameters;
     this.onParameter = config.onParameter;
@@ -91,7 +88,9 @@ export abstract class CraneLayer extends tf.layers.Layer {
   }
 
   override get trainableWeights(): tf.LayerVariable[] {
-    return this.trainable ? [...super.trainableWeights, ...this.children.flatMap((child) => child.trainableWeights)] : [];
+    return this.trainable
+      ? [...super.trainableWeights, ...this.children.flatMap((child) => child.trainableWeights)]
+      : [];
   }
 
   override get nonTrainableWeights(): tf.LayerVariable[] {

@@ -55,7 +55,8 @@ export class DAttn extends CraneLayer {
       const step = Math.max(1, Math.floor(SIMILARITIES_AT_ONCE / (rows * columns) ** 2));
       const gathered: tf.Tensor3D[] = [];
       for (let first = 0; first < batch; first += step) {
-        const some = <T extends tf.Tensor3D>(all: T): T => tf.slice(all, [first, 0, 0], [Math.min(step, batch - first), -1, -1]) as T;
+        const some = <T extends tf.Tensor3D>(all: T): T =>
+          tf.slice(all, [first, 0, 0], [Math.min(step, batch - first), -1, -1]) as T;
         gathered.push(tf.tidy(() => tf.matMul(this.weightsOf(some(patches), some(cuts)), some(values))));
       }
       return gathered.length === 1 ? (gathered[0] as tf.Tensor3D) : tf.concat(gathered, 0);

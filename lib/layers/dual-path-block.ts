@@ -42,7 +42,10 @@ export class DualPathBlock extends ResidualBlock {
       const [original, spatial] = inputs as [tf.Tensor3D, tf.Tensor3D]; // [B, 1+N, D]
       const { classTokenOnly, guided } = this.dual;
       const forClass = classTokenOnly === true && guided !== 'within';
-      const { correlated, attended } = this.bothAttentions(this.attention.join(this.firstNorm.apply(original) as tf.Tensor), forClass);
+      const { correlated, attended } = this.bothAttentions(
+        this.attention.join(this.firstNorm.apply(original) as tf.Tensor),
+        forClass,
+      );
       const refined = this.attention.projectOutput(correlated, spatial) as tf.Tensor3D;
       const kept = forClass ? firstToken(original) : original; // [B, M, D]
       const advanced = this.attention.projectOutput(attended, kept) as tf.Tensor3D;

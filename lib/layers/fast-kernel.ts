@@ -11,7 +11,11 @@ export type FastKernel = 'CraneAttention' | 'CraneQuickGelu' | 'CraneLayerNorm' 
  * Runs a fast kernel where the current backend has it and nothing is to be differentiated, since it has no gradient.
  * @returns undefined where the layer has to compute by itself
  */
-export function runFast<T extends tf.Tensor>(name: FastKernel, inputs: NamedTensorMap, attributes: Record<string, number> = {}): T | undefined {
+export function runFast<T extends tf.Tensor>(
+  name: FastKernel,
+  inputs: NamedTensorMap,
+  attributes: Record<string, number> = {},
+): T | undefined {
   const engine = tf.engine();
   if (engine.state.gradientDepth > 0 || tf.getKernel(name, engine.backendName) === undefined) return undefined;
   return engine.runKernel(name, inputs, attributes) as T;

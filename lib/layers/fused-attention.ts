@@ -17,7 +17,11 @@ export const CORRELATIONS = { queriesKeys: 1, queriesQueries: 2, keysKeys: 4, va
  * @param rows how many tokens, from the first, to compute
  * @returns `[B, rows, D]`, heads joined; undefined where the backend or the shape has no such operation
  */
-export function fusedAttention({ joined, bias, heads }: JoinedHeads, correlations: number, rows = joined.shape[1]): tf.Tensor3D | undefined {
+export function fusedAttention(
+  { joined, bias, heads }: JoinedHeads,
+  correlations: number,
+  rows = joined.shape[1],
+): tf.Tensor3D | undefined {
   const depth = joined.shape[2] / 3 / heads;
   if (depth % FAST_CHANNELS !== 0 || joined.shape[0] === 0) return undefined;
   return runFast<tf.Tensor3D>('CraneAttention', { joined, bias }, { heads, correlations, rows });

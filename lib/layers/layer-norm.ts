@@ -32,7 +32,8 @@ export class LayerNorm extends CraneLayer {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
       const given = { x: single(inputs), gain: this.gain.read(), offset: this.offset.read() };
-      const fast = this.width % FAST_CHANNELS === 0 ? runFast('CraneLayerNorm', given, { epsilon: this.epsilon }) : undefined;
+      const fast =
+        this.width % FAST_CHANNELS === 0 ? runFast('CraneLayerNorm', given, { epsilon: this.epsilon }) : undefined;
       return fast ?? this.normalise(given.x, given.gain, given.offset); // […, D]
     });
   }
@@ -44,25 +45,26 @@ export class LayerNorm extends CraneLayer {
 tf.serialization.registerClass(LayerNorm, 'crane');
 
 /** With the gradient written out: half the operations of the one that follows from the formula, and the same numbers. */
-const normaliser = (epsilon: number) => tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
-  const [x, gain, offset, save] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
-  const centred = tf.sub(x, tf.mean(x, -1, true));
-  const scale = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)); // […, 1]
-  const normed = tf.mul(centred, scale); // […, D]
-  save([normed, scale, gain]);
-  const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {
-    const [normed, scale, gain] = saved as [tf.Tensor, tf.Tensor, tf.Tensor1D];
-    const width = gain.size;
-    const rows = [dy.size / width, width] as [number, number];
-    const upstream = tf.reshape(dy, rows); // [R, D]
-    const unscaled = tf.reshape(normed, rows); // [R, D]
-    const products = tf.mul(upstream, unscaled) as tf.Tensor2D; // [R, D]
-    const share = tf.reshape(tf.div(gain, width), [width, 1]) as tf.Tensor2D;
-    const along = tf.matMul(products, share); // [R, 1], mean of dy·gain·normed
-    const mean = tf.matMul(upstream, share); // [R, 1], mean of dy·gain
-    const inner = tf.sub(tf.sub(tf.mul(upstream, gain), tf.mul(unscaled, along)), mean);
-    const dx = tf.mul(inner, tf.reshape(scale, [rows[0], 1]));
-    return [tf.reshape(dx, dy.shape), tf.sum(products, 0), tf.sum(upstream, 0)];
-  };
-  return { value: tf.add(tf.mul(normed, gain), offset), gradFunc: gradFunc as never };
-}) as (x: tf.Tensor, gain: tf.Tensor, offset: tf.Tensor) => tf.Tensor;
+const normaliser = (epsilon: number) =>
+  tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const [x, gain, offset, save] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
+    const centred = tf.sub(x, tf.mean(x, -1, true));
+    const scale = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)); // […, 1]
+    const normed = tf.mul(centred, scale); // […, D]
+    save([normed, scale, gain]);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {
+      const [normed, scale, gain] = saved as [tf.Tensor, tf.Tensor, tf.Tensor1D];
+      const width = gain.size;
+      const rows = [dy.size / width, width] as [number, number];
+      const upstream = tf.reshape(dy, rows); // [R, D]
+      const unscaled = tf.reshape(normed, rows); // [R, D]
+      const products = tf.mul(upstream, unscaled) as tf.Tensor2D; // [R, D]
+      const share = tf.reshape(tf.div(gain, width), [width, 1]) as tf.Tensor2D;
+      const along = tf.matMul(products, share); // [R, 1], mean of dy·gain·normed
+      const mean = tf.matMul(upstream, share); // [R, 1], mean of dy·gain
+      const inner = tf.sub(tf.sub(tf.mul(upstream, gain), tf.mul(unscaled, along)), mean);
+      const dx = tf.mul(inner, tf.reshape(scale, [rows[0], 1]));
+      return [tf.reshape(dx, dy.shape), tf.sum(products, 0), tf.sum(upstream, 0)];
+    };
+    return { value: tf.add(tf.mul(normed, gain), offset), gradFunc: gradFunc as never };
+  }) as (x: tf.Tensor, gain: tf.Tensor, offset: tf.Tensor) => tf.Tensor;

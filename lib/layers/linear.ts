@@ -25,7 +25,8 @@ export class Linear extends CraneLayer {
         : {
             parameters: (path: string, shape: number[]): tf.Tensor =>
               path.endsWith(weightName)
-                ? (parameters.transposed?.(path, [units, inputs]) ?? tf.tidy(() => tf.transpose(parameters(path, [units, inputs]))))
+                ? (parameters.transposed?.(path, [units, inputs]) ??
+                  tf.tidy(() => tf.transpose(parameters(path, [units, inputs]))))
                 : parameters(path, shape),
           }),
     });

@@ -55,7 +55,13 @@ export class Mlp extends CraneLayer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width, hidden: this.hidden, activation: this.activation, names: [...this.names] };
+    return {
+      ...super.getConfig(),
+      width: this.width,
+      hidden: this.hidden,
+      activation: this.activation,
+      names: [...this.names],
+    };
   }
 }
 tf.serialization.registerClass(Mlp, 'crane');

@@ -85,7 +85,11 @@ export class MultiHeadAttention extends CraneLayer {
 
   /** The projections of tokens as one product gives them. */
   join(tokens: tf.Tensor): JoinedHeads {
-    return { joined: this.inputProjection.product(tokens) as tf.Tensor3D, bias: this.inputProjection.offset, heads: this.heads };
+    return {
+      joined: this.inputProjection.product(tokens) as tf.Tensor3D,
+      bias: this.inputProjection.offset,
+      heads: this.heads,
+    };
   }
 
   /** Takes heads apart that are joined, and scales them. */
@@ -98,12 +102,7 @@ export class MultiHeadAttention extends CraneLayer {
       .split(apart, 3, 1)
       .map((part) => tf.reshape(part, [batch * this.heads, count, depth])) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
     const scale = depth ** -0.25;
-    return {
-      queries: tf.mul(q, scale),
-      keys: tf.mul(k, scale),
-      scaledValues: tf.mul(values, scale),
-      values,
-    };
+    return { queries: tf.mul(q, scale), keys: tf.mul(k, scale), scaledValues: tf.mul(values, scale), values };
   }
 
   /** Puts heads side by side again, `[B·H, N, d]` to `[B, N, D]`. */
@@ -123,7 +122,9 @@ export class MultiHeadAttention extends CraneLayer {
 
   /** The output projection, of heads that are side by side already, on top of `residual`. `[B, N, D]` in and out. */
   projectOutput(joined: tf.Tensor, residual?: tf.Tensor): tf.Tensor {
-    return residual ? this.outputProjection.addTo(residual, joined) : (this.outputProjection.apply(joined) as tf.Tensor);
+    return residual
+      ? this.outputProjection.addTo(residual, joined)
+      : (this.outputProjection.apply(joined) as tf.Tensor);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

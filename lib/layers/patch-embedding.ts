@@ -35,7 +35,9 @@ export class PatchEmbedding extends CraneLayer {
         : {
             // The file's convolution kernel is [D, 3, p, p]; patches here are rows of p·p·3 samples.
             parameters: (path: string, shape: number[]): tf.Tensor =>
-              path.endsWith(kernelName) ? kernelAsRows(parameters(path, [width, 3, patchSize, patchSize])) : parameters(path, shape),
+              path.endsWith(kernelName)
+                ? kernelAsRows(parameters(path, [width, 3, patchSize, patchSize]))
+                : parameters(path, shape),
           }),
     });
     this.width = width;

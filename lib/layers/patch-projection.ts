@@ -26,7 +26,9 @@ export class PatchProjection extends CraneLayer {
         ? {}
         : {
             parameters: (path: string, shape: number[]): tf.Tensor =>
-              path.endsWith('.weight') ? kernelAsRows(parameters(path, [width, 3, patchSize, patchSize])) : parameters(path, shape),
+              path.endsWith('.weight')
+                ? kernelAsRows(parameters(path, [width, 3, patchSize, patchSize]))
+                : parameters(path, shape),
           }),
     });
     this.width = width;
@@ -71,7 +73,9 @@ export function cutPatches(images: tf.Tensor4D, patchSize: number): tf.Tensor2D 
 
 /** A file's kernel as the matrix that rows of patches are multiplied by: `[D, 3, p, p]`, which is released, to `[p·p·3, D]`. */
 export function kernelAsRows(kernel: tf.Tensor): tf.Tensor2D {
-  const rows = tf.tidy(() => tf.reshape(tf.transpose(kernel, [2, 3, 1, 0]), [-1, kernel.shape[0] as number]) as tf.Tensor2D);
+  const rows = tf.tidy(
+    () => tf.reshape(tf.transpose(kernel, [2, 3, 1, 0]), [-1, kernel.shape[0] as number]) as tf.Tensor2D,
+  );
   kernel.dispose();
   return rows;
 }

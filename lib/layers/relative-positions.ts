@@ -21,7 +21,10 @@ export function vectorsOfPairs(table: tf.Tensor2D, count: number): tf.Tensor3D {
       length === distances
         ? table
         : tf.matMul<tf.Tensor2D>(tf.tensor2d(axisWeights(length, distances, 'bilinear'), [distances, length]), table);
-    const index = Int32Array.from({ length: count * count }, (_, pair) => Math.floor(pair / count) - (pair % count) + count - 1);
+    const index = Int32Array.from(
+      { length: count * count },
+      (_, pair) => Math.floor(pair / count) - (pair % count) + count - 1,
+    );
     return tf.reshape(tf.gather(resized, tf.tensor1d(index, 'int32')), [count, count, depth]);
   });
 }

@@ -32,9 +32,13 @@ export class ResidualBlock extends CraneLayer {
     const { width, heads, activation, causal, hidden } = sizes;
     const norm = { width, ...(sizes.epsilon === undefined ? {} : { epsilon: sizes.epsilon }) };
     this.firstNorm = this.own(new LayerNorm({ ...this.inside('.ln_1'), ...norm }));
-    this.attention = this.own(new MultiHeadAttention({ ...this.inside('.attn'), width, heads, causal: causal ?? false }));
+    this.attention = this.own(
+      new MultiHeadAttention({ ...this.inside('.attn'), width, heads, causal: causal ?? false }),
+    );
     this.secondNorm = this.own(new LayerNorm({ ...this.inside('.ln_2'), ...norm }));
-    this.mlp = this.own(new Mlp({ ...this.inside('.mlp'), width, activation, ...(hidden === undefined ? {} : { hidden }) }));
+    this.mlp = this.own(
+      new Mlp({ ...this.inside('.mlp'), width, activation, ...(hidden === undefined ? {} : { hidden }) }),
+    );
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor | tf.Tensor[] {

@@ -43,7 +43,9 @@ export class SamAttention extends CraneLayer {
       const [, rows, columns] = tokens.shape;
       const { windowSize } = this.sizes;
       const attended =
-        windowSize === 0 ? this.attend(tokens) : fromWindows(this.attend(intoWindows(tokens, windowSize)), [rows, columns]);
+        windowSize === 0
+          ? this.attend(tokens)
+          : fromWindows(this.attend(intoWindows(tokens, windowSize)), [rows, columns]);
       return this.outputProjection.apply(attended) as tf.Tensor; // [B, R, C, D]
     });
   }
@@ -95,7 +97,9 @@ const SCORES_AT_ONCE = 2 ** 21;
 function inGroups(inputs: Three, body: (...group: Three) => tf.Tensor3D): tf.Tensor3D {
   const [heads, count, depth] = inputs[0].shape;
   const size = Math.max(1, Math.floor(SCORES_AT_ONCE / count ** 2));
-  return inParts(heads, size, 0, (first, of) => body(...(inputs.map((input) => tf.slice(input, [first, 0, 0], [of, count, depth])) as Three)));
+  return inParts(heads, size, 0, (first, of) =>
+    body(...(inputs.map((input) => tf.slice(input, [first, 0, 0], [of, count, depth])) as Three)),
+  );
 }
 
 /**

@@ -9,7 +9,12 @@ export function intoWindows(tokens: tf.Tensor4D, side: number): tf.Tensor4D {
   return tf.tidy(() => {
     const [batch, rows, columns, width] = tokens.shape;
     const [down, across] = [Math.ceil(rows / side), Math.ceil(columns / side)];
-    const padding: [number, number][] = [[0, 0], [0, down * side - rows], [0, across * side - columns], [0, 0]];
+    const padding: [number, number][] = [
+      [0, 0],
+      [0, down * side - rows],
+      [0, across * side - columns],
+      [0, 0],
+    ];
     const bands = tf.reshape(tf.pad(tokens, padding), [batch * down, side, across, side * width]);
     const windows = tf.transpose(bands, [0, 2, 1, 3]); // [B·down, across, side, side·D]
     return tf.reshape(windows, [batch * down * across, side, side, width]);

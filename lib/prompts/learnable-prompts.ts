@@ -157,7 +157,12 @@ export class LearnablePrompts extends CraneLayer {
   }
 
   /** `encode` of prompts whose first tokens, deep ones included, are the same for all images. */
-  private encodeBranches(text: ClipTextEncoder, embedded: tf.Tensor3D, endPositions: readonly number[], shared: number): tf.Tensor3D {
+  private encodeBranches(
+    text: ClipTextEncoder,
+    embedded: tf.Tensor3D,
+    endPositions: readonly number[],
+    shared: number,
+  ): tf.Tensor3D {
     const [rows, length, width] = embedded.shape;
     const batch = rows / 2;
     const both = tf.reshape(embedded, [2, batch, length, width]);

@@ -68,7 +68,7 @@ const IMPLAUSIBLE = new RegExp(
 
 /** Undoes wrong decodings of one line, also repeated ones. Text that does not look garbled is returned as it is. */
 export function repairMojibake(line: string): string {
-  for (let text = line; ; ) {
+  for (let text = line; ;) {
     const repaired = repairOnce(text);
     if (repaired === text) return text;
     text = repaired;

@@ -7,7 +7,10 @@ import { repairMojibake, replaceC1Controls } from './mojibake';
  */
 export function cleanText(text: string): string {
   const decoded = decodeReferences(decodeReferences(repairText(text)));
-  return decoded.replace(/\p{White_Space}+/gu, ' ').trim().toLowerCase();
+  return decoded
+    .replace(/\p{White_Space}+/gu, ' ')
+    .trim()
+    .toLowerCase();
 }
 
 /** Repairs each line until nothing changes: see `repairStep` for what is repaired. */
@@ -18,7 +21,7 @@ export function repairText(text: string): string {
     .map((line) => {
       // A `<` means that references are likely markup on purpose, from this line on.
       if (line.includes('<')) decodesReferences = false;
-      for (let before = line; ; ) {
+      for (let before = line; ;) {
         const after = repairStep(before, decodesReferences);
         if (after === before) return after;
         before = after;

@@ -44,7 +44,9 @@ export function byteSymbols(): { readonly byte: number; readonly symbol: string 
  * @throws WeightsError when the package is missing or is not laid out as version 0.0.6 is
  */
 export function embeddedVocabulary(): Vocabulary {
-  const merges = embeddedMergeList().split('\n').slice(1, 1 + CLIP_MERGES);
+  const merges = embeddedMergeList()
+    .split('\n')
+    .slice(1, 1 + CLIP_MERGES);
   const alphabet = byteSymbols().map(({ symbol }) => symbol);
   const symbols = [
     ...alphabet,

@@ -41,7 +41,13 @@ export class MapFusion extends CraneLayer {
 
   override getConfig(): tf.serialization.ConfigDict {
     const { fusion, size, grid, copies } = this.config;
-    return { ...super.getConfig(), fusion, size: [...size], grid: [...grid], ...(copies ? { copies: [...copies] } : {}) };
+    return {
+      ...super.getConfig(),
+      fusion,
+      size: [...size],
+      grid: [...grid],
+      ...(copies ? { copies: [...copies] } : {}),
+    };
   }
 }
 tf.serialization.registerClass(MapFusion, 'crane');

@@ -7,22 +7,44 @@ export class PrivateAddress extends Error {
     readonly host: string,
     readonly address: string,
   ) {
-    super(host === address ? `${address} is not a public address` : `${host} is ${address}, which is not a public address`);
+    super(
+      host === address ? `${address} is not a public address` : `${host} is ${address}, which is not a public address`,
+    );
   }
 }
 
 /** IPv4 addresses that are no public host's (RFC 6890): this network, private, shared, loopback, link-local, tests, multicast, reserved. */
 const IPV4 = [
-  ['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12], ['192.0.0.0', 24],
-  ['192.0.2.0', 24], ['192.168.0.0', 16], ['198.18.0.0', 15], ['198.51.100.0', 24], ['203.0.113.0', 24], ['224.0.0.0', 4], ['240.0.0.0', 4],
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 4],
+  ['240.0.0.0', 4],
 ] as const;
 
 /** The public part of IPv6, without what carries IPv4 addresses in it or is for tests and documents. */
 const IPV6_PUBLIC = [['2000::', 3]] as const;
-const IPV6_NOT_PUBLIC = [['2001::', 23], ['2001:db8::', 32], ['2002::', 16], ['3fff::', 20]] as const;
+const IPV6_NOT_PUBLIC = [
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['3fff::', 20],
+] as const;
 
 /** IPv6 prefixes of 96 bits that an IPv4 address stands behind: mapped (RFC 4291), and translated on the way (RFC 6052). */
-const CARRIERS = [['::ffff:0:0', 96], ['64:ff9b::', 96]] as const;
+const CARRIERS = [
+  ['::ffff:0:0', 96],
+  ['64:ff9b::', 96],
+] as const;
 
 function blockList(subnets: readonly (readonly [string, number])[], family: 'ipv4' | 'ipv6'): BlockList {
   const list = new BlockList();
@@ -53,7 +75,10 @@ function carriedIPv4(address: string): string | undefined {
   if (!carriers.check(address, 'ipv6')) return undefined;
   // As URLs are written, the last 32 bits are two groups of hexadecimal digits.
   const host = new URL(`http://[${address}]/`).hostname.slice(1, -1);
-  const groups = host.split(':').slice(-2).map((group) => parseInt(group || '0', 16));
+  const groups = host
+    .split(':')
+    .slice(-2)
+    .map((group) => parseInt(group || '0', 16));
   return groups.flatMap((group) => [group >> 8, group & 255]).join('.');
 }
 

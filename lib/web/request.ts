@@ -55,8 +55,10 @@ export async function requestWeb(from: string | URL, request: WebRequest = {}): 
     const next = redirectOf(answer);
     if (next === undefined) return answer;
     answer.body.destroy();
-    if (redirects === MOST_REDIRECTS) throw new RefusedUrl('redirects', `it redirects more than ${MOST_REDIRECTS} times`);
-    if (url.protocol === 'https:' && next.protocol === 'http:') throw new RefusedUrl('downgrade', `it redirects from https to ${next.href}, which others could read and change`);
+    if (redirects === MOST_REDIRECTS)
+      throw new RefusedUrl('redirects', `it redirects more than ${MOST_REDIRECTS} times`);
+    if (url.protocol === 'https:' && next.protocol === 'http:')
+      throw new RefusedUrl('downgrade', `it redirects from https to ${next.href}, which others could read and change`);
     url = next;
   }
 }
@@ -64,7 +66,8 @@ export async function requestWeb(from: string | URL, request: WebRequest = {}): 
 function redirectOf({ url, status, headers }: WebAnswer): URL | undefined {
   const { location } = headers;
   if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return undefined;
-  if (!URL.canParse(location, url.href)) throw new RefusedUrl('redirects', `it redirects to "${location}", which is no URL`);
+  if (!URL.canParse(location, url.href))
+    throw new RefusedUrl('redirects', `it redirects to "${location}", which is no URL`);
   return new URL(location, url);
 }
 
@@ -94,12 +97,19 @@ async function requestOnce(url: URL, request: WebRequest): Promise<WebAnswer> {
 }
 
 function checkUrl(url: URL, allowPrivateUrls: boolean): void {
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new RefusedUrl('scheme', `${url.href}: "${url.protocol}" is not asked; http: or https: was expected`);
-  if (url.username !== '' || url.password !== '') throw new RefusedUrl('credentials', 'it names a user or a password, which are not sent');
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new RefusedUrl('scheme', `${url.href}: "${url.protocol}" is not asked; http: or https: was expected`);
+  if (url.username !== '' || url.password !== '')
+    throw new RefusedUrl('credentials', 'it names a user or a password, which are not sent');
   const address = addressOf(url);
-  if (address !== undefined && !allowPrivateUrls && !isPublicAddress(address)) throw refusedAsPrivate(new PrivateAddress(address, address));
+  if (address !== undefined && !allowPrivateUrls && !isPublicAddress(address))
+    throw refusedAsPrivate(new PrivateAddress(address, address));
 }
 
 function refusedAsPrivate(cause: PrivateAddress): RefusedUrl {
-  return new RefusedUrl('private', `${cause.message}; machines of a private network are asked only with \`allowPrivateUrls: true\``, { cause });
+  return new RefusedUrl(
+    'private',
+    `${cause.message}; machines of a private network are asked only with \`allowPrivateUrls: true\``,
+    { cause },
+  );
 }

@@ -71,7 +71,10 @@ export function subsection(section: ByteSection, start: number, size: number): B
     size,
     readInto(offset, target) {
       if (!(offset >= 0) || !(offset + target.byteLength <= size)) {
-        throw new WeightsError('weights/truncated', `bytes ${offset} to ${offset + target.byteLength} of a section of ${size}`);
+        throw new WeightsError(
+          'weights/truncated',
+          `bytes ${offset} to ${offset + target.byteLength} of a section of ${size}`,
+        );
       }
       section.readInto(start + offset, target);
     },

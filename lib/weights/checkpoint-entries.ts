@@ -70,19 +70,27 @@ class Flattener {
   }
 
   private isPlain(value: PickleValue): boolean {
-    return value === null || typeof value !== 'object' || value instanceof PickleGlobal || this.plainContainers.has(value);
+    return (
+      value === null || typeof value !== 'object' || value instanceof PickleGlobal || this.plainContainers.has(value)
+    );
   }
 
   /** Shared references can spell out exponentially many entries, and cycles infinitely many. */
   private count(depth: number): void {
     if (++this.visited <= MOST_ENTRIES && depth <= DEEPEST) return;
-    throw new WeightsError('weights/limit', `the checkpoint nests deeper than ${DEEPEST} levels or holds more than ${MOST_ENTRIES} entries; save the state dict alone`);
+    throw new WeightsError(
+      'weights/limit',
+      `the checkpoint nests deeper than ${DEEPEST} levels or holds more than ${MOST_ENTRIES} entries; save the state dict alone`,
+    );
   }
 
   private named(name: string): string {
     this.characters += name.length;
     if (this.characters <= MOST_CHARACTERS) return name;
-    throw new WeightsError('weights/limit', `the names of the checkpoint's entries have more than ${MOST_CHARACTERS} characters together; ${shownName(name)} is one of them`);
+    throw new WeightsError(
+      'weights/limit',
+      `the names of the checkpoint's entries have more than ${MOST_CHARACTERS} characters together; ${shownName(name)} is one of them`,
+    );
   }
 }
 
@@ -90,12 +98,14 @@ const below = (name: string, key: string): string => (name === '' ? key : `${nam
 
 type Container = readonly PickleValue[] | PickleDict | PickleInstance;
 
-const isContainer = (value: PickleValue): value is Container => Array.isArray(value) || value instanceof PickleDict || value instanceof PickleInstance;
+const isContainer = (value: PickleValue): value is Container =>
+  Array.isArray(value) || value instanceof PickleDict || value instanceof PickleInstance;
 
 function* membersOf(value: Container): Generator<readonly [string, PickleValue]> {
   let index = 0;
   if (value instanceof PickleDict || value instanceof PickleInstance) {
-    for (const [key, member] of value instanceof PickleDict ? value : value.attributes) yield [keyOf(key, index++), member];
+    for (const [key, member] of value instanceof PickleDict ? value : value.attributes)
+      yield [keyOf(key, index++), member];
   } else {
     for (const member of value) yield [String(index++), member];
   }
@@ -109,8 +119,6 @@ function keyOf(key: PickleValue, index: number): string {
 
 function leftOutOf(value: PickleValue, name: string): LeftOut {
   const kind =
-    value instanceof PickleOpaque ? value.what
-    : value instanceof TorchStorage ? 'storage without a tensor'
-    : 'bytes';
+    value instanceof PickleOpaque ? value.what : value instanceof TorchStorage ? 'storage without a tensor' : 'bytes';
   return { name, kind, isTensor: value instanceof PickleOpaque && value.isTensor };
 }

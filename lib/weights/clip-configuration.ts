@@ -51,16 +51,28 @@ export function openClipConfiguration(source: string, shapes: ClipShapes): ClipC
   const root = new ConfigurationFields(file, '', content);
   const isWhole = root.value('model_cfg') !== undefined;
   if (!isWhole && root.value('vision_cfg') === undefined) {
-    throw new WeightsError('weights/config', `${file} has neither model_cfg nor vision_cfg, so it does not say what network the weights are of`, { path: file });
+    throw new WeightsError(
+      'weights/config',
+      `${file} has neither model_cfg nor vision_cfg, so it does not say what network the weights are of`,
+      { path: file },
+    );
   }
   const model = isWhole ? root.below('model_cfg') : root;
-  const preprocess = root.value('preprocess_cfg') === undefined ? undefined : openClipInput(root.below('preprocess_cfg'));
+  const preprocess =
+    root.value('preprocess_cfg') === undefined ? undefined : openClipInput(root.below('preprocess_cfg'));
   const vision = model.below('vision_cfg');
   const text = model.below('text_cfg');
   model.same('embed_dim', shapes.embedDimension);
   const quick = model.flag('quick_gelu') ?? false;
   model.unset('multimodal_cfg');
-  model.ignore(['custom_text', 'cast_dtype', 'nonscalar_logit_scale', 'init_logit_scale', 'init_logit_bias', 'output_dict']);
+  model.ignore([
+    'custom_text',
+    'cast_dtype',
+    'nonscalar_logit_scale',
+    'init_logit_scale',
+    'init_logit_bias',
+    'output_dict',
+  ]);
   model.finish();
   return {
     vision: openClipVision(vision, shapes.vision),
@@ -103,7 +115,16 @@ function openClipText(fields: ConfigurationFields, shapes: ClipShapes['text']): 
   fields.only('proj_bias', false);
   fields.only('ln_post_emb', false);
   // Padding lies behind the end token, where the causal mask hides it; of other text models than CLIP's nothing is left.
-  fields.ignore(['vocab_size', 'pad_id', 'eos_id', 'hf_model_pretrained', 'hf_proj_type', 'hf_pooler_type', 'proj', 'pooler_type']);
+  fields.ignore([
+    'vocab_size',
+    'pad_id',
+    'eos_id',
+    'hf_model_pretrained',
+    'hf_proj_type',
+    'hf_pooler_type',
+    'proj',
+    'pooler_type',
+  ]);
   const heads = fields.count('heads') ?? 8;
   return { heads, epsilon: openClipBlocks(fields, shapes) };
 }
@@ -114,11 +135,23 @@ function openClipBlocks(fields: ConfigurationFields, shapes: TowerShapes): numbe
   fields.same('layers', shapes.layers);
   const ratio = fields.positive('mlp_ratio');
   if (ratio !== undefined && Math.trunc(shapes.width * ratio) !== shapes.hidden) {
-    throw fields.refusal('mlp_ratio', `${shapes.hidden / shapes.width}, as the weights have it; they belong to another configuration`);
+    throw fields.refusal(
+      'mlp_ratio',
+      `${shapes.hidden / shapes.width}, as the weights have it; they belong to another configuration`,
+    );
   }
   fields.unset('ls_init_value', 'act_kwargs');
   fields.only('block_type', 'default');
-  for (const name of ['qk_norm', 'scaled_cosine_attn', 'scale_heads', 'scale_attn_inner', 'scale_attn', 'scale_fc', 'final_ln_after_pool']) fields.only(name, false);
+  for (const name of [
+    'qk_norm',
+    'scaled_cosine_attn',
+    'scale_heads',
+    'scale_attn_inner',
+    'scale_attn',
+    'scale_fc',
+    'final_ln_after_pool',
+  ])
+    fields.only(name, false);
   fields.ignore(['output_tokens']);
   const norm = fields.below('norm_kwargs');
   const epsilon = norm.positive('eps') ?? CLIP_EPSILON;
@@ -162,7 +195,10 @@ export function huggingFaceConfiguration(source: string, shapes: ClipShapes): Cl
   text.ignore(['vocab_size']);
   // A text's feature is taken where its largest id stands: CLIP's end token, or a vocabulary's last. 2 says the same in older files.
   text.only('eos_token_id', ...new Set([49407, 2, shapes.tokenRows - 1]));
-  const activations = [vision, text].map((tower) => tower.text('hidden_act') ?? HUGGINGFACE_USUAL.hidden_act) as [string, string];
+  const activations = [vision, text].map((tower) => tower.text('hidden_act') ?? HUGGINGFACE_USUAL.hidden_act) as [
+    string,
+    string,
+  ];
   return {
     vision: huggingFaceTower(vision, shapes.vision, 12),
     text: huggingFaceTower(text, shapes.text, 8),
@@ -200,9 +236,17 @@ function neutral(fields: ConfigurationFields): void {
 
 function oneActivation(file: string, [vision, text]: readonly [string, string]): Activation {
   if (vision !== text) {
-    throw new WeightsError('weights/config', `${file}: the towers have different activations, ${vision} and ${text}; one for both is needed`, { path: file, vision, text });
+    throw new WeightsError(
+      'weights/config',
+      `${file}: the towers have different activations, ${vision} and ${text}; one for both is needed`,
+      { path: file, vision, text },
+    );
   }
   if (vision === 'quick_gelu') return 'quick-gelu';
   if (vision === 'gelu') return 'gelu';
-  throw new WeightsError('weights/config', `${file}: hidden_act: activation ${vision} is not known; quick_gelu and gelu are`, { path: file, field: 'hidden_act', found: vision });
+  throw new WeightsError(
+    'weights/config',
+    `${file}: hidden_act: activation ${vision} is not known; quick_gelu and gelu are`,
+    { path: file, field: 'hidden_act', found: vision },
+  );
 }

@@ -17,7 +17,13 @@ const KNOWN_HEADS: Readonly<Record<Tower, Readonly<Record<number, number>>>> = {
  * @param otherwise for a width that is not in the table
  * @throws WeightsError `weights/heads` for a number that does not divide the width, and for a width of no known network
  */
-export function clipHeads(file: string, tower: Tower, width: number, said: number | undefined, otherwise?: number): number {
+export function clipHeads(
+  file: string,
+  tower: Tower,
+  width: number,
+  said: number | undefined,
+  otherwise?: number,
+): number {
   const count = said ?? KNOWN_HEADS[tower][width] ?? (OF_64_CHANNELS.includes(width) ? width / 64 : otherwise);
   if (count === undefined) {
     throw new WeightsError(
@@ -28,7 +34,9 @@ export function clipHeads(file: string, tower: Tower, width: number, said: numbe
     );
   }
   if (Number.isInteger(count) && count > 0 && width % count === 0) return count;
-  throw new WeightsError('weights/heads', `${file}: the ${tower} tower has ${width} channels, which ${count} heads do not divide; set \`heads\` to what the weights were trained with`, {
-    path: file, tower, width, heads: count,
-  });
+  throw new WeightsError(
+    'weights/heads',
+    `${file}: the ${tower} tower has ${width} channels, which ${count} heads do not divide; set \`heads\` to what the weights were trained with`,
+    { path: file, tower, width, heads: count },
+  );
 }

@@ -9,7 +9,9 @@ export type ClipLayout = 'openai' | 'huggingface' | 'open_clip' | 'nano';
 
 /** Tensors that go along with CLIP weights and carry no parameters: position counters, masks, sizes as integers. */
 export const CLIP_IGNORABLE: readonly RegExp[] = [
-  /(^|\.)position_ids$/, /(^|\.)attn_mask$/, /(^|\.)(input_resolution|context_length|vocab_size)$/,
+  /(^|\.)position_ids$/,
+  /(^|\.)attn_mask$/,
+  /(^|\.)(input_resolution|context_length|vocab_size)$/,
 ];
 
 /** Embedded backbones keep only part of the token table: the vocabulary ids of its rows, int32 `[n]`, ascending. */
@@ -24,7 +26,11 @@ export function openAiNames(prefix: string, textPrefix: string): NameMapping {
 }
 
 const HUGGINGFACE_BLOCK_PARTS: Readonly<Record<string, string>> = {
-  ln_1: 'layer_norm1', ln_2: 'layer_norm2', 'mlp.c_fc': 'mlp.fc1', 'mlp.c_proj': 'mlp.fc2', 'attn.out_proj': 'self_attn.out_proj',
+  ln_1: 'layer_norm1',
+  ln_2: 'layer_norm2',
+  'mlp.c_fc': 'mlp.fc1',
+  'mlp.c_proj': 'mlp.fc2',
+  'attn.out_proj': 'self_attn.out_proj',
 };
 
 /** The rest of HuggingFace's `CLIPModel`. The misspelt `pre_layrnorm` is theirs. */
@@ -70,7 +76,10 @@ function huggingFaceBlockNames(path: string): StoredParts {
  * a network that is to be trained.
  * @param tokenRows rows of the token table where it is not the whole vocabulary
  */
-export function clipParameterShapes(sizes: ClipSizes, tokenRows = sizes.text.vocabularySize): Map<string, readonly number[]> {
+export function clipParameterShapes(
+  sizes: ClipSizes,
+  tokenRows = sizes.text.vocabularySize,
+): Map<string, readonly number[]> {
   const { vision, text, embedDimension } = sizes;
   return new Map<string, readonly number[]>([
     ['visual.class_embedding', [vision.width]],
@@ -91,7 +100,10 @@ export function clipParameterShapes(sizes: ClipSizes, tokenRows = sizes.text.voc
 
 type NamedShape = readonly [string, readonly number[]];
 
-const normShapes = (name: string, width: number): NamedShape[] => [[`${name}.weight`, [width]], [`${name}.bias`, [width]]];
+const normShapes = (name: string, width: number): NamedShape[] => [
+  [`${name}.weight`, [width]],
+  [`${name}.bias`, [width]],
+];
 
 const linearShapes = (name: string, outputs: number, inputs: number): NamedShape[] => [
   [`${name}.weight`, [outputs, inputs]],

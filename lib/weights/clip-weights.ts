@@ -1,10 +1,32 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { type Activation, ACTIVATIONS, CLIP_EPSILON, type ClipSizes, type HeadsChoice, type InputRule, type TransformerSizes } from '../config';
+import {
+  type Activation,
+  ACTIVATIONS,
+  CLIP_EPSILON,
+  type ClipSizes,
+  type HeadsChoice,
+  type InputRule,
+  type TransformerSizes,
+} from '../config';
 import { UsageError, WeightsError } from '../errors';
-import { type ClipConfiguration, type ClipShapes, huggingFaceConfiguration, openClipConfigPath, openClipConfiguration, type TowerShapes } from './clip-configuration';
+import {
+  type ClipConfiguration,
+  type ClipShapes,
+  huggingFaceConfiguration,
+  openClipConfigPath,
+  openClipConfiguration,
+  type TowerShapes,
+} from './clip-configuration';
 import { clipHeads } from './clip-heads';
-import { CLIP_IGNORABLE, type ClipLayout, clipParameterShapes, huggingFaceNames, openAiNames, TOKEN_IDS } from './clip-keys';
+import {
+  CLIP_IGNORABLE,
+  type ClipLayout,
+  clipParameterShapes,
+  huggingFaceNames,
+  openAiNames,
+  TOKEN_IDS,
+} from './clip-keys';
 import { CLIP_INPUT, huggingFaceInput, INPUT_KEY, storedInput } from './input-rule';
 import { openTensors } from './open';
 import { outside } from './name-patterns';
@@ -41,7 +63,12 @@ export interface OpenClipOptions {
 const METADATA = { layout: 'crane.layout', sizes: 'crane.sizes', activation: 'crane.activation' } as const;
 
 /** Metadata that makes `openClipWeights` restore exactly these sizes, this activation and this input. */
-export function clipMetadata(sizes: ClipSizes, activation: Activation, layout: ClipLayout = 'nano', input: InputRule = CLIP_INPUT): Record<string, string> {
+export function clipMetadata(
+  sizes: ClipSizes,
+  activation: Activation,
+  layout: ClipLayout = 'nano',
+  input: InputRule = CLIP_INPUT,
+): Record<string, string> {
   const { resize, mean, std } = input;
   return {
     [METADATA.layout]: layout,
@@ -66,13 +93,17 @@ export async function openClipWeights(source: string, options: OpenClipOptions =
   try {
     const found = findLayout(tensors);
     const reader = new WeightReader(tensors, {
-      mapping: found.layout === 'huggingface' ? huggingFaceNames(found.prefix) : openAiNames(found.prefix, found.textPrefix),
+      mapping:
+        found.layout === 'huggingface' ? huggingFaceNames(found.prefix) : openAiNames(found.prefix, found.textPrefix),
       ignorable: [...CLIP_IGNORABLE, ...outside(found.prefix), /^token_embedding\.ids$/],
     });
     const tokenIds = readTokenIds(tensors);
     const shapes = readShapes(reader);
     const own = ownSizes(tensors.path, tensors.metadata);
-    const stored = { activation: storedActivation(source, tensors.metadata), input: storedInput(tensors.path, tensors.metadata) };
+    const stored = {
+      activation: storedActivation(source, tensors.metadata),
+      input: storedInput(tensors.path, tensors.metadata),
+    };
     // A file of our own says all of it, and a configuration that happens to lie beside it is another's.
     const isComplete = own !== undefined && stored.activation !== undefined && stored.input !== undefined;
     const config = isComplete ? undefined : readConfiguration(source, found.layout, shapes);
@@ -106,7 +137,8 @@ const OF_TRAINING = /^(.*\.)?logit_(scale|bias)$/;
  */
 export function refuseIncompleteClip({ reader, sizes }: Pick<ClipWeights, 'reader' | 'sizes'>): void {
   const [tokenRows] = reader.shapeOf('token_embedding.weight');
-  for (const [name, shape] of clipParameterShapes(sizes, tokenRows)) if (!OF_TRAINING.test(name)) reader.locate(name, shape);
+  for (const [name, shape] of clipParameterShapes(sizes, tokenRows))
+    if (!OF_TRAINING.test(name)) reader.locate(name, shape);
 }
 
 /** Checks that everything was used but what only training needs. @throws WeightsError `weights/surplus` */
@@ -117,7 +149,11 @@ export function finishClip(reader: WeightReader): void {
 /** What callers without types may give. */
 function refuseUnknownActivation(activation: string | undefined): void {
   if (activation === undefined || ACTIVATIONS.some((one) => one === activation)) return;
-  throw new UsageError('usage/activation', `activation ${JSON.stringify(activation)}: expected ${ACTIVATIONS.join(' or ')}`, { found: activation, expected: ACTIVATIONS });
+  throw new UsageError(
+    'usage/activation',
+    `activation ${JSON.stringify(activation)}: expected ${ACTIVATIONS.join(' or ')}`,
+    { found: activation, expected: ACTIVATIONS },
+  );
 }
 
 function readConfiguration(source: string, layout: ClipLayout, shapes: ClipShapes): ClipConfiguration | undefined {
@@ -132,7 +168,9 @@ function inputBeside(source: string, layout: ClipLayout): InputRule | undefined 
 
 /** OpenAI's own archives, of whose activation there is no doubt. */
 function isOfOpenAi({ format, entries }: TensorSource): boolean {
-  return format === 'torchscript' || ['input_resolution', 'context_length', 'vocab_size'].every((name) => entries.has(name));
+  return (
+    format === 'torchscript' || ['input_resolution', 'context_length', 'vocab_size'].every((name) => entries.has(name))
+  );
 }
 
 function guessOf(source: string, activation: Activation): string {
@@ -148,8 +186,13 @@ function sizesOf(
   heads: HeadsChoice = {},
   tokenIds: Int32Array | undefined,
 ): ClipSizes {
-  const [chosenVision, chosenText, alike] = typeof heads === 'number' ? [heads, undefined, heads] : [heads.vision, heads.text, undefined];
-  const tower = (kind: 'vision' | 'text', { width, layers, hidden }: TowerShapes, chosen: number | undefined): TransformerSizes => {
+  const [chosenVision, chosenText, alike] =
+    typeof heads === 'number' ? [heads, undefined, heads] : [heads.vision, heads.text, undefined];
+  const tower = (
+    kind: 'vision' | 'text',
+    { width, layers, hidden }: TowerShapes,
+    chosen: number | undefined,
+  ): TransformerSizes => {
     const said = chosen ?? own?.[kind].heads ?? config?.[kind].heads;
     const epsilon = own === undefined ? config?.[kind].epsilon : own[kind].epsilon;
     return {
@@ -184,7 +227,10 @@ function findLayout(tensors: TensorSource): FoundLayout {
   const prefixesBefore = (ending: string): readonly string[] =>
     names.filter((name) => name === ending || name.endsWith(`.${ending}`)).map((name) => name.slice(0, -ending.length));
 
-  const [ofHuggingFace, ofOthers] = [prefixesBefore('vision_model.embeddings.patch_embedding.weight'), prefixesBefore('visual.conv1.weight')];
+  const [ofHuggingFace, ofOthers] = [
+    prefixesBefore('vision_model.embeddings.patch_embedding.weight'),
+    prefixesBefore('visual.conv1.weight'),
+  ];
   refuseSeveral(tensors.path, [...ofHuggingFace, ...ofOthers]);
   const [huggingFace] = ofHuggingFace;
   if (huggingFace !== undefined) return { layout: 'huggingface', prefix: huggingFace, textPrefix: '' };
@@ -204,17 +250,27 @@ function findLayout(tensors: TensorSource): FoundLayout {
 /** Such as a model and the running mean of its weights: which of them is meant, nothing tells. */
 function refuseSeveral(file: string, prefixes: readonly string[]): void {
   if (prefixes.length < 2) return;
-  const places = prefixes.slice(0, 8).map((prefix) => (prefix === '' ? 'the top' : shownName(prefix))).join(', ');
-  throw new WeightsError('weights/several', `${file} holds ${prefixes.length} CLIPs (at ${places}); save the one that is meant alone`, { path: file, prefixes });
+  const places = prefixes
+    .slice(0, 8)
+    .map((prefix) => (prefix === '' ? 'the top' : shownName(prefix)))
+    .join(', ');
+  throw new WeightsError(
+    'weights/several',
+    `${file} holds ${prefixes.length} CLIPs (at ${places}); save the one that is meant alone`,
+    { path: file, prefixes },
+  );
 }
 
 function notClip(tensors: TensorSource, names: readonly string[]): WeightsError {
-  const why =
-    names.some((name) => /visual\.layer1\./.test(name)) ? 'it is a CLIP with a ResNet; Crane needs one with a vision transformer'
-    : names.some((name) => /visual\.trunk\./.test(name)) ? 'its vision tower comes from timm, whose names are not read'
-    : names.some((name) => /prompt_learner\./.test(name)) ? 'it holds trained prompts; give it as prompts, not as backbone'
-    : names.some((name) => /(^|\.)blocks\.0\.attn\.qkv\.weight$/.test(name)) ? 'it is a DINO or SAM encoder; give it as spatial weights'
-    : heldInstead(names);
+  const why = names.some((name) => /visual\.layer1\./.test(name))
+    ? 'it is a CLIP with a ResNet; Crane needs one with a vision transformer'
+    : names.some((name) => /visual\.trunk\./.test(name))
+      ? 'its vision tower comes from timm, whose names are not read'
+      : names.some((name) => /prompt_learner\./.test(name))
+        ? 'it holds trained prompts; give it as prompts, not as backbone'
+        : names.some((name) => /(^|\.)blocks\.0\.attn\.qkv\.weight$/.test(name))
+          ? 'it is a DINO or SAM encoder; give it as spatial weights'
+          : heldInstead(names);
   return new WeightsError(
     'weights/not-clip',
     `${tensors.path} is no CLIP vision transformer: visual.conv1.weight and visual.class_embedding (OpenAI, open_clip) or vision_model.… (HuggingFace) were expected, but ${why}`,
@@ -247,8 +303,10 @@ function readShapes(reader: WeightReader): ClipShapes {
   const gridSize = Math.round(Math.sqrt(positions - 1));
   const wrong = (reason: string): WeightsError =>
     new WeightsError('weights/sizes', `${reader.source.path}: ${reason}`, { path: reader.source.path });
-  if (colours !== 3 || patchSize !== patchWidth) throw wrong(`visual.conv1.weight has shape [${conv.join(', ')}]; square patches of three colours are needed`);
-  if (gridSize ** 2 + 1 !== positions) throw wrong(`visual.positional_embedding has ${positions} rows, which is not one more than a square grid`);
+  if (colours !== 3 || patchSize !== patchWidth)
+    throw wrong(`visual.conv1.weight has shape [${conv.join(', ')}]; square patches of three colours are needed`);
+  if (gridSize ** 2 + 1 !== positions)
+    throw wrong(`visual.positional_embedding has ${positions} rows, which is not one more than a square grid`);
   return {
     embedDimension,
     vision: { ...tower(reader, 'visual.transformer.resblocks', width), patchSize, gridSize },
@@ -269,7 +327,11 @@ const WHOLE_VOCABULARY = 49408;
 function axes(reader: WeightReader, name: string, count: number): readonly [number, number, ...number[]] {
   const shape = reader.shapeOf(name);
   if (shape.length !== count || shape.includes(0)) {
-    throw new WeightsError('weights/shape', `${reader.source.path}: ${name} has shape [${shape.join(', ')}]; ${count} axes, none empty, were expected`, { tensor: name, found: shape });
+    throw new WeightsError(
+      'weights/shape',
+      `${reader.source.path}: ${name} has shape [${shape.join(', ')}]; ${count} axes, none empty, were expected`,
+      { tensor: name, found: shape },
+    );
   }
   return shape as readonly [number, number, ...number[]];
 }
@@ -288,11 +350,17 @@ function ownSizes(file: string, metadata: TensorSource['metadata']): ClipSizes |
     const sizes = JSON.parse(text) as ClipSizes;
     const counts = [sizes.vision.heads, sizes.text.heads, sizes.text.vocabularySize];
     const epsilons = [sizes.vision.epsilon, sizes.text.epsilon].filter((epsilon) => epsilon !== undefined);
-    if (counts.every((count) => Number.isInteger(count) && count > 0) && epsilons.every((epsilon) => Number.isFinite(epsilon) && epsilon > 0)) return sizes;
+    if (
+      counts.every((count) => Number.isInteger(count) && count > 0) &&
+      epsilons.every((epsilon) => Number.isFinite(epsilon) && epsilon > 0)
+    )
+      return sizes;
   } catch {
     // Reported below together with sizes that are not counts.
   }
-  throw new WeightsError('weights/config', `${file}: its metadata ${METADATA.sizes} does not describe a CLIP network`, { path: file });
+  throw new WeightsError('weights/config', `${file}: its metadata ${METADATA.sizes} does not describe a CLIP network`, {
+    path: file,
+  });
 }
 
 /**
@@ -308,5 +376,9 @@ function storedActivation(source: string, metadata: TensorSource['metadata']): A
   if (said === undefined) return undefined;
   if (said === 'quick-gelu' || said === 'quick_gelu') return 'quick-gelu';
   if (said === 'gelu') return 'gelu';
-  throw new WeightsError('weights/config', `${source}: its metadata ${METADATA.activation} says ${said}, which is not known; quick-gelu and gelu are`, { found: said });
+  throw new WeightsError(
+    'weights/config',
+    `${source}: its metadata ${METADATA.activation} says ${said}, which is not known; quick-gelu and gelu are`,
+    { found: said },
+  );
 }

@@ -5,7 +5,8 @@ import { parseJson, readJsonFile } from './json-file';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The folder that a weights file lies in, or the folder given. */
 export const folderOf = (source: string): string => (fs.statSync(source).isDirectory() ? source : path.dirname(source));
@@ -30,7 +31,8 @@ function isAbsent(file: string): boolean {
   }
 }
 
-const notAnObject = (name: string): WeightsError => new WeightsError('weights/config', `${name} is not a JSON object`, { path: name });
+const notAnObject = (name: string): WeightsError =>
+  new WeightsError('weights/config', `${name} is not a JSON object`, { path: name });
 
 /** @param name what the text is, for the message. @throws WeightsError `weights/config` */
 export function parseJsonObject(text: string, name: string): Json {
@@ -41,7 +43,10 @@ export function parseJsonObject(text: string, name: string): Json {
 
 /** Says that something is not set: an unknown field with such a value switches nothing on. */
 const isOff = (value: unknown): boolean =>
-  value === null || value === false || value === '' || (typeof value === 'object' && Object.keys(value as object).length === 0);
+  value === null ||
+  value === false ||
+  value === '' ||
+  (typeof value === 'object' && Object.keys(value as object).length === 0);
 
 /**
  * One object of a configuration, whose fields are asked for one by one. What cannot be honoured is refused by name, and
@@ -105,7 +110,10 @@ export class ConfigurationFields {
   only(name: string, ...legal: readonly unknown[]): void {
     const value = this.value(name);
     if (value === undefined || legal.some((one) => JSON.stringify(one) === JSON.stringify(value))) return;
-    throw this.refusal(name, `${legal.map((one) => JSON.stringify(one)).join(' or ')}, the only ${legal.length === 1 ? 'value' : 'values'} that can be computed here`);
+    throw this.refusal(
+      name,
+      `${legal.map((one) => JSON.stringify(one)).join(' or ')}, the only ${legal.length === 1 ? 'value' : 'values'} that can be computed here`,
+    );
   }
 
   /** Refuses a field that is set at all. @throws WeightsError `weights/config` */
@@ -145,9 +153,11 @@ export class ConfigurationFields {
   /** That a field has a value which cannot be honoured. */
   refusal(name: string, expected: string): WeightsError {
     const value = this.fields[name];
-    return new WeightsError('weights/config', `${this.file}: ${this.spell(name)} is ${shown(value)}; expected ${expected}`, {
-      path: this.file, field: this.spell(name), found: value, expected,
-    });
+    return new WeightsError(
+      'weights/config',
+      `${this.file}: ${this.spell(name)} is ${shown(value)}; expected ${expected}`,
+      { path: this.file, field: this.spell(name), found: value, expected },
+    );
   }
 
   private spell(name: string): string {

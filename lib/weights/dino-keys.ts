@@ -9,7 +9,9 @@ export type DinoLayout = 'official' | 'huggingface';
 
 /** Tensors beside the encoder's: what only training reads, and heads. */
 export const DINO_IGNORABLE: readonly RegExp[] = [
-  /(^|\.)mask_token$/, /(^|\.)(head|dino_head|ibot_head|classifier|pooler|decoder)\./, /(^|\.)register_tokens$/,
+  /(^|\.)mask_token$/,
+  /(^|\.)(head|dino_head|ibot_head|classifier|pooler|decoder)\./,
+  /(^|\.)register_tokens$/,
 ];
 
 /**
@@ -17,7 +19,9 @@ export const DINO_IGNORABLE: readonly RegExp[] = [
  * @param placeOf where a block lies, such as `2.13` for block 13 of a file whose blocks are cut into chunks
  */
 export function officialNames(prefix: string, placeOf: (block: number) => string): NameMapping {
-  return (path) => ({ from: [prefix + path.replace(/^blocks\.(\d+)\./, (_, block: string) => `blocks.${placeOf(Number(block))}.`)] });
+  return (path) => ({
+    from: [prefix + path.replace(/^blocks\.(\d+)\./, (_, block: string) => `blocks.${placeOf(Number(block))}.`)],
+  });
 }
 
 /** Both ports have these. */
@@ -54,7 +58,8 @@ function huggingFaceParts(path: string, isVit: boolean): StoredParts {
   if (!block) return { from: [path] };
   const [, index, part, kind] = block as unknown as [string, string, string, string];
   const place = `encoder.layer.${index}`;
-  if (part === 'attn.qkv') return { from: ['query', 'key', 'value'].map((name) => `${place}.attention.attention.${name}.${kind}`) };
+  if (part === 'attn.qkv')
+    return { from: ['query', 'key', 'value'].map((name) => `${place}.attention.attention.${name}.${kind}`) };
   if (kind === 'gamma') return { from: [`${place}.${part.replace('ls', 'layer_scale')}.lambda1`] };
   return { from: [`${place}.${HUGGINGFACE_BLOCK_PARTS[part]?.[isVit ? 1 : 0] ?? part}.${kind}`] };
 }
@@ -77,7 +82,10 @@ export function dinoParameterShapes(sizes: DinoSizes): Map<string, readonly numb
 type NamedShape = readonly [string, readonly number[]];
 
 function blockShapes(block: string, { width, hidden, feedForward, layerScale }: DinoSizes): NamedShape[] {
-  const norm = (name: string): NamedShape[] => [[`${block}.${name}.weight`, [width]], [`${block}.${name}.bias`, [width]]];
+  const norm = (name: string): NamedShape[] => [
+    [`${block}.${name}.weight`, [width]],
+    [`${block}.${name}.bias`, [width]],
+  ];
   const linear = (name: string, outputs: number, inputs: number): NamedShape[] => [
     [`${block}.${name}.weight`, [outputs, inputs]],
     [`${block}.${name}.bias`, [outputs]],
@@ -87,5 +95,13 @@ function blockShapes(block: string, { width, hidden, feedForward, layerScale }: 
     feedForward === 'mlp'
       ? [...linear('mlp.fc1', hidden, width), ...linear('mlp.fc2', width, hidden)]
       : [...linear('mlp.w12', 2 * hidden, width), ...linear('mlp.w3', width, hidden)];
-  return [...norm('norm1'), ...linear('attn.qkv', 3 * width, width), ...linear('attn.proj', width, width), ...scale('ls1'), ...norm('norm2'), ...feed, ...scale('ls2')];
+  return [
+    ...norm('norm1'),
+    ...linear('attn.qkv', 3 * width, width),
+    ...linear('attn.proj', width, width),
+    ...scale('ls1'),
+    ...norm('norm2'),
+    ...feed,
+    ...scale('ls2'),
+  ];
 }

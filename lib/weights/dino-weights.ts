@@ -39,7 +39,11 @@ export interface OpenDinoOptions {
 }
 
 /** Metadata that makes `openDinoWeights` restore this family, number of heads, epsilon and input. */
-export function dinoMetadata(family: DinoFamily, { heads, epsilon }: DinoSizes, { mean, std }: Normalisation = IMAGENET_INPUT): Record<string, string> {
+export function dinoMetadata(
+  family: DinoFamily,
+  { heads, epsilon }: DinoSizes,
+  { mean, std }: Normalisation = IMAGENET_INPUT,
+): Record<string, string> {
   return {
     [SPATIAL_METADATA.family]: family,
     [SPATIAL_METADATA.heads]: String(heads),
@@ -84,7 +88,11 @@ export async function openDinoWeights(source: string, options: OpenDinoOptions =
       layout: found.layout,
       path: source,
       sizes,
-      normalisation: { ...IMAGENET_INPUT, ...(isTheirs ? spatialNormalisation(source) : undefined), ...storedNormalisation(tensors) },
+      normalisation: {
+        ...IMAGENET_INPUT,
+        ...(isTheirs ? spatialNormalisation(source) : undefined),
+        ...storedNormalisation(tensors),
+      },
       parameters: parametersOf(reader),
       finish: () => reader.finish(),
       close: () => tensors.close(),
@@ -108,8 +116,18 @@ interface FoundLayout {
 
 /** Class token and patch projection, under the names of each layout. */
 const MARKS = [
-  { layout: 'official', token: 'cls_token', patches: 'patch_embed.proj.weight', block: /^blocks\.((?:\d+\.)?(\d+))\.norm1\.weight$/ },
-  { layout: 'huggingface', token: 'embeddings.cls_token', patches: 'embeddings.patch_embeddings.projection.weight', block: /^encoder\.layer\.((\d+))\.(?:norm1|layernorm_before)\.weight$/ },
+  {
+    layout: 'official',
+    token: 'cls_token',
+    patches: 'patch_embed.proj.weight',
+    block: /^blocks\.((?:\d+\.)?(\d+))\.norm1\.weight$/,
+  },
+  {
+    layout: 'huggingface',
+    token: 'embeddings.cls_token',
+    patches: 'embeddings.patch_embeddings.projection.weight',
+    block: /^encoder\.layer\.((\d+))\.(?:norm1|layernorm_before)\.weight$/,
+  },
 ] as const;
 
 function findLayout(tensors: TensorSource): FoundLayout {
@@ -123,26 +141,39 @@ function findLayout(tensors: TensorSource): FoundLayout {
     const prefix = prefixes.find((candidate) => /(^|\.)teacher\./.test(candidate)) ?? prefixes[0];
     if (prefix === undefined) continue;
     const own = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
-    const places = new Map(own.flatMap((name) => {
-      const [, place, index] = block.exec(name) ?? [];
-      return place === undefined ? [] : [[Number(index), place] as const];
-    }));
+    const places = new Map(
+      own.flatMap((name) => {
+        const [, place, index] = block.exec(name) ?? [];
+        return place === undefined ? [] : [[Number(index), place] as const];
+      }),
+    );
     // By the highest number, so that a block that is missing in between is missed by name.
-    return { layout, prefix, places, layers: 1 + Math.max(0, ...places.keys()), isVit: own.some((name) => name.endsWith('layernorm_before.weight')) };
+    return {
+      layout,
+      prefix,
+      places,
+      layers: 1 + Math.max(0, ...places.keys()),
+      isVit: own.some((name) => name.endsWith('layernorm_before.weight')),
+    };
   }
   throw notDino(tensors, names);
 }
 
 function notDino(tensors: TensorSource, names: readonly string[]): WeightsError {
   const any = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
-  const why =
-    any(/(^|\.)attn\.rel_pos_h$/) ? 'it is a SAM image encoder; name it as sam'
-    : any(/(^|\.)visual\.(conv1|class_embedding|layer1)|(^|\.)vision_model\./) ? 'it is CLIP; give it as backbone'
-    : any(/prompt_learner\./) ? 'it holds trained prompts; give it as prompts'
-    : any(/rope_embed\.|storage_tokens$/) ? 'it is DINOv3, which is another network'
-    : any(/(^|\.)layer1\.0\.conv1\.weight$/) ? 'it is a ResNet; a vision transformer is needed'
-    : any(/(^|\.)reg_token$/) ? 'its names are those of timm, which are not read; the official file or HuggingFace\'s is needed'
-    : heldInstead(names);
+  const why = any(/(^|\.)attn\.rel_pos_h$/)
+    ? 'it is a SAM image encoder; name it as sam'
+    : any(/(^|\.)visual\.(conv1|class_embedding|layer1)|(^|\.)vision_model\./)
+      ? 'it is CLIP; give it as backbone'
+      : any(/prompt_learner\./)
+        ? 'it holds trained prompts; give it as prompts'
+        : any(/rope_embed\.|storage_tokens$/)
+          ? 'it is DINOv3, which is another network'
+          : any(/(^|\.)layer1\.0\.conv1\.weight$/)
+            ? 'it is a ResNet; a vision transformer is needed'
+            : any(/(^|\.)reg_token$/)
+              ? "its names are those of timm, which are not read; the official file or HuggingFace's is needed"
+              : heldInstead(names);
   return new WeightsError(
     'weights/not-dino',
     `${tensors.path} is no DINO or DINOv2 encoder: cls_token and patch_embed.proj.weight (official) or embeddings.cls_token and embeddings.patch_embeddings.projection.weight (HuggingFace) were expected, but ${why}`,
@@ -153,27 +184,53 @@ function notDino(tensors: TensorSource, names: readonly string[]): WeightsError 
 function readHeads({ metadata, path: file }: TensorSource): number | undefined {
   const text = metadata[SPATIAL_METADATA.heads];
   if (text === undefined || /^[1-9]\d*$/.test(text)) return text === undefined ? undefined : Number(text);
-  throw new WeightsError('weights/config', `${file}: its metadata ${SPATIAL_METADATA.heads} is ${JSON.stringify(text)}, which is no number of heads`, { path: file });
+  throw new WeightsError(
+    'weights/config',
+    `${file}: its metadata ${SPATIAL_METADATA.heads} is ${JSON.stringify(text)}, which is no number of heads`,
+    { path: file },
+  );
 }
 
-function familyOf(tensors: TensorSource, found: FoundLayout, modelType: string | undefined, sizes: DinoSizes): DinoFamily {
+function familyOf(
+  tensors: TensorSource,
+  found: FoundLayout,
+  modelType: string | undefined,
+  sizes: DinoSizes,
+): DinoFamily {
   const own = tensors.metadata[SPATIAL_METADATA.family];
   if (own === 'dinov2' || own === 'dino') return own;
   if (modelType === 'dinov2' || modelType === 'dinov2_with_registers') return 'dinov2';
   if (modelType === 'vit') return 'dino';
-  const hasMaskToken = [`${found.prefix}mask_token`, `${found.prefix}embeddings.mask_token`].some((name) => tensors.entries.has(name));
-  return sizes.layerScale || sizes.registers > 0 || sizes.feedForward === 'swiglu' || sizes.patchSize === 14 || (hasMaskToken && !found.isVit) ? 'dinov2' : 'dino';
+  const hasMaskToken = [`${found.prefix}mask_token`, `${found.prefix}embeddings.mask_token`].some((name) =>
+    tensors.entries.has(name),
+  );
+  return sizes.layerScale ||
+    sizes.registers > 0 ||
+    sizes.feedForward === 'swiglu' ||
+    sizes.patchSize === 14 ||
+    (hasMaskToken && !found.isVit)
+    ? 'dinov2'
+    : 'dino';
 }
 
 function readShapes(reader: WeightReader, found: FoundLayout): Omit<DinoSizes, 'heads'> {
-  const wrong = (reason: string): WeightsError => new WeightsError('weights/sizes', `${reader.source.path}: ${reason}`, { path: reader.source.path });
-  const [width, colours, patchSize, patchWidth] = axes(reader, 'patch_embed.proj.weight', 4) as readonly [number, number, number, number];
+  const wrong = (reason: string): WeightsError =>
+    new WeightsError('weights/sizes', `${reader.source.path}: ${reason}`, { path: reader.source.path });
+  const [width, colours, patchSize, patchWidth] = axes(reader, 'patch_embed.proj.weight', 4) as readonly [
+    number,
+    number,
+    number,
+    number,
+  ];
   const positions = axes(reader, 'pos_embed', 3)[1] as number;
   const gridSize = Math.round(Math.sqrt(positions - 1));
   if (colours !== 3 || patchSize !== patchWidth) {
-    throw wrong(`patch_embed.proj.weight has shape [${[width, colours, patchSize, patchWidth].join(', ')}]; square patches of three colours are needed`);
+    throw wrong(
+      `patch_embed.proj.weight has shape [${[width, colours, patchSize, patchWidth].join(', ')}]; square patches of three colours are needed`,
+    );
   }
-  if (gridSize < 1 || gridSize ** 2 + 1 !== positions) throw wrong(`pos_embed has ${positions} rows, which is not one more than a square grid`);
+  if (gridSize < 1 || gridSize ** 2 + 1 !== positions)
+    throw wrong(`pos_embed has ${positions} rows, which is not one more than a square grid`);
   const isGated = reader.has('blocks.0.mlp.w12.weight');
   return {
     width,
@@ -182,7 +239,9 @@ function readShapes(reader: WeightReader, found: FoundLayout): Omit<DinoSizes, '
     gridSize,
     registers: reader.has('register_tokens') ? (reader.shapeOf('register_tokens')[1] ?? 0) : 0,
     feedForward: isGated ? 'swiglu' : 'mlp',
-    hidden: isGated ? (axes(reader, 'blocks.0.mlp.w3.weight', 2)[1] as number) : (axes(reader, 'blocks.0.mlp.fc1.weight', 2)[0] as number),
+    hidden: isGated
+      ? (axes(reader, 'blocks.0.mlp.w3.weight', 2)[1] as number)
+      : (axes(reader, 'blocks.0.mlp.fc1.weight', 2)[0] as number),
     layerScale: reader.has('blocks.0.ls1.gamma'),
   };
 }

@@ -187,7 +187,8 @@ class Transfer {
     }
     if (answer.status < 200 || answer.status > 299) this.refuse(answer);
     const encoding = answer.headers['content-encoding'] ?? 'identity';
-    if (encoding !== 'identity') throw new TransientFailure(`the server packed the file (${encoding}), although it was asked not to`);
+    if (encoding !== 'identity')
+      throw new TransientFailure(`the server packed the file (${encoding}), although it was asked not to`);
     const start = answer.status === 206 ? rangeStart(answer) : 0;
     if (start !== 0 && start !== offset) {
       this.beginAnew();
@@ -209,7 +210,11 @@ class Transfer {
     if (offset > 0) headers['range'] = `bytes=${offset}-`;
     if (offset > 0 && validator !== null) headers['if-range'] = validator;
     try {
-      return await requestWeb(this.url, { headers, signal, ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }) });
+      return await requestWeb(this.url, {
+        headers,
+        signal,
+        ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
+      });
     } catch (error) {
       if (!(error instanceof RefusedUrl)) throw new TransientFailure(describeNetworkError(error), { cause: error });
       throw new WeightsError(
@@ -235,11 +240,19 @@ class Transfer {
         this.most = Math.max(this.most, received);
         this.pace.count(piece.byteLength);
         this.checkPace();
-        this.options.onProgress?.({ kind: 'advance', task: this.task, done: received, total: total ?? this.options.size ?? 0 });
+        this.options.onProgress?.({
+          kind: 'advance',
+          task: this.task,
+          done: received,
+          total: total ?? this.options.size ?? 0,
+        });
       }
     } catch (error) {
       if (error instanceof WeightsError) throw error;
-      throw new TransientFailure(`${describeNetworkError(watch.signal.aborted ? watch.signal.reason : error)} after ${received} bytes`, { cause: error });
+      throw new TransientFailure(
+        `${describeNetworkError(watch.signal.aborted ? watch.signal.reason : error)} after ${received} bytes`,
+        { cause: error },
+      );
     } finally {
       if (file !== undefined) fs.closeSync(file);
     }
@@ -258,7 +271,8 @@ class Transfer {
 
   private write(file: number, piece: Buffer, position: number, total: number | null): void {
     try {
-      for (let at = 0; at < piece.byteLength; ) at += fs.writeSync(file, piece, at, piece.byteLength - at, position + at);
+      for (let at = 0; at < piece.byteLength;)
+        at += fs.writeSync(file, piece, at, piece.byteLength - at, position + at);
     } catch (error) {
       if (isFull(error)) throw this.diskFull((total ?? 0) - position, 0, error);
       throw this.unwritable(this.partial, error);
@@ -275,7 +289,12 @@ class Transfer {
 
   private unwritable(file: string, cause: unknown): WeightsError {
     const { code } = cause as NodeJS.ErrnoException;
-    return new WeightsError('download/write', `${file} cannot be written (${code ?? String(cause)}). Check the rights on the folder, or choose another cache folder with CRANE_CACHE.`, { file, code }, { cause });
+    return new WeightsError(
+      'download/write',
+      `${file} cannot be written (${code ?? String(cause)}). Check the rights on the folder, or choose another cache folder with CRANE_CACHE.`,
+      { file, code },
+      { cause },
+    );
   }
 
   /** @throws WeightsError where too little has come for a while */
@@ -339,7 +358,11 @@ class Transfer {
   }
 
   private aborted(): WeightsError {
-    return new WeightsError('download/aborted', `the download of ${this.url} was stopped; the ${this.partialLength()} bytes that came are kept.`, { url: this.url });
+    return new WeightsError(
+      'download/aborted',
+      `the download of ${this.url} was stopped; the ${this.partialLength()} bytes that came are kept.`,
+      { url: this.url },
+    );
   }
 
   private partialLength(): number {

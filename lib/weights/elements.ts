@@ -3,8 +3,19 @@ import { widenBrainFloat, widenHalf } from './half';
 import type { ElementType } from './tensor-source';
 
 export const BYTES_PER_ELEMENT: Readonly<Record<ElementType, number>> = {
-  float64: 8, float32: 4, float16: 2, bfloat16: 2,
-  int64: 8, int32: 4, int16: 2, int8: 1, uint64: 8, uint32: 4, uint16: 2, uint8: 1, bool: 1,
+  float64: 8,
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  int64: 8,
+  int32: 4,
+  int16: 2,
+  int8: 1,
+  uint64: 8,
+  uint32: 4,
+  uint16: 2,
+  uint8: 1,
+  bool: 1,
 };
 
 export const isInteger = (dtype: ElementType): boolean => !/float/.test(dtype);
@@ -27,20 +38,36 @@ export function isShape(shape: readonly unknown[]): shape is readonly number[] {
 type Numbers = Float32Array | Float64Array;
 
 /** Little-endian elements as a typed array over the same memory; `bytes` must start at a multiple of 8. */
-function elementsOf(bytes: Uint8Array, dtype: ElementType): ArrayLike<number> | BigInt64Array | BigUint64Array | Uint16Array {
+function elementsOf(
+  bytes: Uint8Array,
+  dtype: ElementType,
+): ArrayLike<number> | BigInt64Array | BigUint64Array | Uint16Array {
   const { buffer, byteOffset } = bytes;
   const length = bytes.byteLength / BYTES_PER_ELEMENT[dtype];
   switch (dtype) {
-    case 'float64': return new Float64Array(buffer, byteOffset, length);
-    case 'float32': return new Float32Array(buffer, byteOffset, length);
-    case 'float16': case 'bfloat16': case 'uint16': return new Uint16Array(buffer, byteOffset, length);
-    case 'int64': return new BigInt64Array(buffer, byteOffset, length);
-    case 'uint64': return new BigUint64Array(buffer, byteOffset, length);
-    case 'uint32': return new Uint32Array(buffer, byteOffset, length);
-    case 'int32': return new Int32Array(buffer, byteOffset, length);
-    case 'int16': return new Int16Array(buffer, byteOffset, length);
-    case 'int8': return new Int8Array(buffer, byteOffset, length);
-    case 'uint8': case 'bool': return bytes;
+    case 'float64':
+      return new Float64Array(buffer, byteOffset, length);
+    case 'float32':
+      return new Float32Array(buffer, byteOffset, length);
+    case 'float16':
+    case 'bfloat16':
+    case 'uint16':
+      return new Uint16Array(buffer, byteOffset, length);
+    case 'int64':
+      return new BigInt64Array(buffer, byteOffset, length);
+    case 'uint64':
+      return new BigUint64Array(buffer, byteOffset, length);
+    case 'uint32':
+      return new Uint32Array(buffer, byteOffset, length);
+    case 'int32':
+      return new Int32Array(buffer, byteOffset, length);
+    case 'int16':
+      return new Int16Array(buffer, byteOffset, length);
+    case 'int8':
+      return new Int8Array(buffer, byteOffset, length);
+    case 'uint8':
+    case 'bool':
+      return bytes;
   }
 }
 
@@ -77,20 +104,30 @@ export function decodeNumbers(bytes: Uint8Array, dtype: ElementType, target: Num
 function refuseOverflow(elements: Float64Array, target: Numbers, at: number, name: string): void {
   const index = elements.findIndex((value, place) => Number.isFinite(value) && !Number.isFinite(target[at + place]));
   if (index < 0) return;
-  throw new WeightsError('weights/range', `${name}: ${elements[index]} at element ${at + index} lies beyond the largest float32, 3.4e38, which is what is computed in`, {
-    tensor: name, element: at + index, value: elements[index],
-  });
+  throw new WeightsError(
+    'weights/range',
+    `${name}: ${elements[index]} at element ${at + index} lies beyond the largest float32, 3.4e38, which is what is computed in`,
+    { tensor: name, element: at + index, value: elements[index] },
+  );
 }
 
-function refuseRounded(elements: ArrayLike<number> | BigInt64Array | BigUint64Array, target: Numbers, at: number, name: string): void {
-  const [exact, type] = target instanceof Float32Array ? [EXACT_INTEGERS.single, 'float32'] : [EXACT_INTEGERS.double, 'float64'];
+function refuseRounded(
+  elements: ArrayLike<number> | BigInt64Array | BigUint64Array,
+  target: Numbers,
+  at: number,
+  name: string,
+): void {
+  const [exact, type] =
+    target instanceof Float32Array ? [EXACT_INTEGERS.single, 'float32'] : [EXACT_INTEGERS.double, 'float64'];
   for (let index = 0; index < elements.length; index++) {
     const held = target[at + index] as number;
     // Multiples of large powers of two are exact beyond the bound too.
     if (Math.abs(held) < exact || BigInt(held) === BigInt(elements[index] as number | bigint)) continue;
-    throw new WeightsError('weights/range', `${name}: the integer ${elements[index]} at element ${at + index} is none that ${type} can hold`, {
-      tensor: name, element: at + index, value: String(elements[index]),
-    });
+    throw new WeightsError(
+      'weights/range',
+      `${name}: the integer ${elements[index]} at element ${at + index} is none that ${type} can hold`,
+      { tensor: name, element: at + index, value: String(elements[index]) },
+    );
   }
 }
 
@@ -98,7 +135,13 @@ function refuseRounded(elements: ArrayLike<number> | BigInt64Array | BigUint64Ar
  * Converts little-endian elements of an integer type into `target` from index `at` on.
  * @throws WeightsError where one does not fit 32 bits with a sign
  */
-export function decodeIntegers(bytes: Uint8Array, dtype: ElementType, target: Int32Array, at: number, name: string): void {
+export function decodeIntegers(
+  bytes: Uint8Array,
+  dtype: ElementType,
+  target: Int32Array,
+  at: number,
+  name: string,
+): void {
   const elements = elementsOf(bytes, dtype);
   if (!/64$|^uint32$/.test(dtype)) {
     target.set(elements as ArrayLike<number>, at);
@@ -107,10 +150,11 @@ export function decodeIntegers(bytes: Uint8Array, dtype: ElementType, target: In
   for (let index = 0; index < elements.length; index++) {
     const value = Number(elements[index]);
     if (value !== (value | 0)) {
-      throw new WeightsError('weights/range', `${name}: ${elements[index]} at element ${at + index} does not fit a 32-bit integer`, {
-        tensor: name,
-        element: at + index,
-      });
+      throw new WeightsError(
+        'weights/range',
+        `${name}: ${elements[index]} at element ${at + index} does not fit a 32-bit integer`,
+        { tensor: name, element: at + index },
+      );
     }
     target[at + index] = value;
   }

@@ -1,5 +1,14 @@
 import * as path from 'node:path';
-import { CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD, type InputRule, type Normalisation, RESIZE_FILTERS, type ResizeFilter } from '../config';
+import {
+  CLIP_MEAN,
+  CLIP_STD,
+  IMAGENET_MEAN,
+  IMAGENET_STD,
+  type InputRule,
+  type Normalisation,
+  RESIZE_FILTERS,
+  type ResizeFilter,
+} from '../config';
 import { ConfigurationFields, folderOf, isObject, type Json, parseJsonObject, readJsonObject } from './configuration';
 import type { TensorSource } from './tensor-source';
 
@@ -13,7 +22,12 @@ export const INPUT_KEY = 'crane.preprocessing';
 type Triple = Normalisation['mean'];
 
 /** One number for all colours, or three. @throws WeightsError `weights/config` */
-function triple(fields: ConfigurationFields, name: string, isLegal: (value: number) => boolean, expected: string): Triple | undefined {
+function triple(
+  fields: ConfigurationFields,
+  name: string,
+  isLegal: (value: number) => boolean,
+  expected: string,
+): Triple | undefined {
   const value = fields.value(name);
   if (value === undefined) return undefined;
   const numbers: readonly unknown[] = Array.isArray(value) ? value : [value, value, value];
@@ -22,7 +36,11 @@ function triple(fields: ConfigurationFields, name: string, isLegal: (value: numb
   return legal as unknown as Triple;
 }
 
-function normalisationIn(fields: ConfigurationFields, [meanName, stdName]: readonly [string, string], usual: Normalisation): Normalisation {
+function normalisationIn(
+  fields: ConfigurationFields,
+  [meanName, stdName]: readonly [string, string],
+  usual: Normalisation,
+): Normalisation {
   return {
     mean: triple(fields, meanName, () => true, 'three finite numbers, one a colour') ?? usual.mean,
     std: triple(fields, stdName, (value) => value > 0, 'three numbers above 0, one a colour') ?? usual.std,
@@ -46,12 +64,29 @@ export function openClipInput(fields: ConfigurationFields): InputRule {
 }
 
 /** Pillow's numbers of the filters that are here. */
-const FILTER_OF_NUMBER: Readonly<Record<string, ResizeFilter>> = { 2: 'bilinear', 3: 'bicubic', bilinear: 'bilinear', bicubic: 'bicubic' };
+const FILTER_OF_NUMBER: Readonly<Record<string, ResizeFilter>> = {
+  2: 'bilinear',
+  3: 'bicubic',
+  bilinear: 'bilinear',
+  bicubic: 'bicubic',
+};
 
 const OF_PROCESSORS = [
   // The size is the method's, and the whole picture is seen, as with every other backbone (spec 1.2).
-  'size', 'crop_size', 'do_center_crop', 'crop_pct', 'do_convert_rgb', 'default_to_square',
-  'image_processor_type', 'feature_extractor_type', 'processor_class', 'return_tensors', 'data_format', 'input_data_format', 'device', 'disable_grouping',
+  'size',
+  'crop_size',
+  'do_center_crop',
+  'crop_pct',
+  'do_convert_rgb',
+  'default_to_square',
+  'image_processor_type',
+  'feature_extractor_type',
+  'processor_class',
+  'return_tensors',
+  'data_format',
+  'input_data_format',
+  'device',
+  'disable_grouping',
 ];
 
 /**
@@ -87,7 +122,16 @@ export function spatialNormalisation(source: string): Normalisation | undefined 
   const fields = processorFields(source);
   if (fields === undefined) return undefined;
   const normalisation = scaledNormalisation(fields, IMAGENET_INPUT);
-  fields.ignore([...OF_PROCESSORS, 'do_resize', 'resample', 'do_pad', 'pad_size', 'mask_size', 'mask_pad_size', 'pad_value']);
+  fields.ignore([
+    ...OF_PROCESSORS,
+    'do_resize',
+    'resample',
+    'do_pad',
+    'pad_size',
+    'mask_size',
+    'mask_pad_size',
+    'pad_value',
+  ]);
   fields.ignore(/^_/);
   fields.finish();
   return normalisation;
@@ -100,13 +144,15 @@ function processorFields(source: string): ConfigurationFields | undefined {
   if (own !== undefined) return new ConfigurationFields(file, '', own);
   const joint = path.join(folder, 'processor_config.json');
   const content = readJsonObject(joint);
-  return isObject(content?.['image_processor']) ? new ConfigurationFields(joint, 'image_processor', content['image_processor']) : undefined;
+  return isObject(content?.['image_processor'])
+    ? new ConfigurationFields(joint, 'image_processor', content['image_processor'])
+    : undefined;
 }
 
 /** `(level · factor - mean) / std` as `(level / 255 - mean') / std'`. */
 function scaledNormalisation(fields: ConfigurationFields, usual: Normalisation): Normalisation {
   const named = normalisationIn(fields, ['image_mean', 'image_std'], usual);
-  const { mean, std } = fields.flag('do_normalize') === false ? { mean: [0, 0, 0], std: [1, 1, 1] } as const : named;
+  const { mean, std } = fields.flag('do_normalize') === false ? ({ mean: [0, 0, 0], std: [1, 1, 1] } as const) : named;
   const factor = fields.positive('rescale_factor') ?? 1 / 255;
   fields.only('do_flip_channel_order', false);
   fields.only('rescale_offset', false);

@@ -17,9 +17,16 @@ export function readJsonFile(path: string): unknown {
   const file = new RandomAccessFile(path);
   try {
     if (file.size > LARGEST_JSON) {
-      throw new WeightsError('weights/limit', `${path} has ${file.size} bytes; of JSON beside weights at most ${LARGEST_JSON} are read`, { path, size: file.size });
+      throw new WeightsError(
+        'weights/limit',
+        `${path} has ${file.size} bytes; of JSON beside weights at most ${LARGEST_JSON} are read`,
+        { path, size: file.size },
+      );
     }
-    return parseJson(readBytes(file, 0, file.size), (reason) => new WeightsError('weights/format', `${path}: it ${reason}`, { path }));
+    return parseJson(
+      readBytes(file, 0, file.size),
+      (reason) => new WeightsError('weights/format', `${path}: it ${reason}`, { path }),
+    );
   } finally {
     file.close();
   }
@@ -56,7 +63,9 @@ function survey(text: string, invalid: (reason: string) => WeightsError): number
     if (sign === ':') continue;
     if (sign === '}' || sign === ']') depth--;
     else if (sign !== '"' && (++containers > MOST_CONTAINERS || ++depth > DEEPEST)) {
-      throw invalid(`nests deeper than ${DEEPEST} levels or has more than ${MOST_CONTAINERS} lists and objects, and is not read`);
+      throw invalid(
+        `nests deeper than ${DEEPEST} levels or has more than ${MOST_CONTAINERS} lists and objects, and is not read`,
+      );
     }
   }
   return keys;

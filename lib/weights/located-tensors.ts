@@ -64,7 +64,9 @@ export class LocatedTensorSource implements TensorSource {
     throw new WeightsError(
       object ? 'weights/unsafe-pickle' : 'weights/dtype',
       `${path} holds no tensor that can be read, but ${describeLeftOut(leftOut)}` +
-        (object ? '; making objects as Python does could run code. Save a plain state dict, such as model.state_dict(), or convert it to safetensors' : '; read are plain tensors of floating point numbers and integers'),
+        (object
+          ? '; making objects as Python does could run code. Save a plain state dict, such as model.state_dict(), or convert it to safetensors'
+          : '; read are plain tensors of floating point numbers and integers'),
       { path, leftOut: found, ...(object && { global: object.kind }) },
     );
   }
@@ -77,18 +79,27 @@ export class LocatedTensorSource implements TensorSource {
     const { dtype, shape, strides, storage, offset, negated = false } = this.find(name);
     const [count = 0, columns = 0] = shape;
     if (shape.length !== 2 || rows.some((row) => !Number.isInteger(row) || row < 0 || row >= count)) {
-      throw new WeightsError('weights/shape', `${this.place(name)} of shape [${shape.join(', ')}] does not have the rows ${rows.join(', ')}`, { tensor: name, shape, rows });
+      throw new WeightsError(
+        'weights/shape',
+        `${this.place(name)} of shape [${shape.join(', ')}] does not have the rows ${rows.join(', ')}`,
+        { tensor: name, shape, rows },
+      );
     }
     if (rows.length * columns > LARGEST_TENSOR) throw this.tooLarge(name);
     if (negated || !isRowMajor(shape, strides)) {
       const all = this.read(name);
-      return Float32Array.from({ length: rows.length * columns }, (_, at) => all[(rows[Math.floor(at / columns)] as number) * columns + (at % columns)] as number);
+      return Float32Array.from(
+        { length: rows.length * columns },
+        (_, at) => all[(rows[Math.floor(at / columns)] as number) * columns + (at % columns)] as number,
+      );
     }
     const width = BYTES_PER_ELEMENT[dtype];
     const length = columns * width;
     const stored = new Uint8Array(rows.length * length);
     if (storage.checksum === undefined) {
-      rows.forEach((row, at) => storage.readInto(offset * width + row * length, stored.subarray(at * length, (at + 1) * length)));
+      rows.forEach((row, at) =>
+        storage.readInto(offset * width + row * length, stored.subarray(at * length, (at + 1) * length)),
+      );
     } else {
       // All pass by for the checksum; of each piece what belongs to the rows is kept.
       const piece = (_: number, bytes: number): Uint8Array => this.chunk.take(bytes);
@@ -111,13 +122,13 @@ export class LocatedTensorSource implements TensorSource {
   readIntegers(name: string): Int32Array {
     const { dtype } = this.find(name);
     if (!isInteger(dtype)) {
-      throw new WeightsError('weights/dtype', `${this.place(name)} holds ${dtype} values, but integers were asked for`, { tensor: name, dtype });
+      throw new WeightsError(
+        'weights/dtype',
+        `${this.place(name)} holds ${dtype} values, but integers were asked for`,
+        { tensor: name, dtype },
+      );
     }
-    return this.convert(
-      name,
-      (count) => new Int32Array(count),
-      decodeIntegers,
-    );
+    return this.convert(name, (count) => new Int32Array(count), decodeIntegers);
   }
 
   readStored(name: string, target: ReusedBytes): Uint8Array | undefined {
@@ -125,7 +136,14 @@ export class LocatedTensorSource implements TensorSource {
     const width = BYTES_PER_ELEMENT[dtype];
     const length = elementCount(shape) * width;
     // A view over more than is stored is refused with an explanation where it is converted.
-    if (negated || length === 0 || length > storage.size || length / width > LARGEST_TENSOR || !isRowMajor(shape, strides)) return undefined;
+    if (
+      negated ||
+      length === 0 ||
+      length > storage.size ||
+      length / width > LARGEST_TENSOR ||
+      !isRowMajor(shape, strides)
+    )
+      return undefined;
     const bytes = target.take(length);
     this.readChecked(name, offset * width, length, (start, count) => bytes.subarray(start, start + count));
     return bytes;
@@ -139,13 +157,25 @@ export class LocatedTensorSource implements TensorSource {
     const tensor = this.tensors.get(name);
     if (tensor) return tensor;
     const left = this.leftOut.get(name);
-    if (left) throw new WeightsError('weights/dtype', `${this.path}: ${shownName(name)} is there but not read (${left.kind}); save it as a plain tensor of numbers`, { path: this.path, tensor: name, kind: left.kind });
-    throw new WeightsError('weights/missing', `${this.path} has no tensor named ${shownName(name)}`, { path: this.path, tensor: name });
+    if (left)
+      throw new WeightsError(
+        'weights/dtype',
+        `${this.path}: ${shownName(name)} is there but not read (${left.kind}); save it as a plain tensor of numbers`,
+        { path: this.path, tensor: name, kind: left.kind },
+      );
+    throw new WeightsError('weights/missing', `${this.path} has no tensor named ${shownName(name)}`, {
+      path: this.path,
+      tensor: name,
+    });
   }
 
   private tooLarge(name: string): WeightsError {
     const { shape, strides } = this.find(name);
-    return new WeightsError('weights/limit', `${this.place(name)} of shape [${shape.join(', ')}] takes up more than ${LARGEST_TENSOR} values, as no network's tensor here does`, { tensor: name, shape, strides });
+    return new WeightsError(
+      'weights/limit',
+      `${this.place(name)} of shape [${shape.join(', ')}] takes up more than ${LARGEST_TENSOR} values, as no network's tensor here does`,
+      { tensor: name, shape, strides },
+    );
   }
 
   /** The tensor and its file, for a message. */
@@ -178,10 +208,14 @@ export class LocatedTensorSource implements TensorSource {
     const values = allocate(spanned);
     if (values instanceof Float32Array && dtype === 'float32') {
       const bytes = new Uint8Array(values.buffer);
-      this.readChecked(name, tensor.offset * width, bytes.length, (start, length) => bytes.subarray(start, start + length));
+      this.readChecked(name, tensor.offset * width, bytes.length, (start, length) =>
+        bytes.subarray(start, start + length),
+      );
     } else {
       const piece = (_: number, length: number): Uint8Array => this.chunk.take(length);
-      this.readChecked(name, tensor.offset * width, spanned * width, piece, (bytes, start) => decode(bytes, dtype, values, start / width, this.place(name)));
+      this.readChecked(name, tensor.offset * width, spanned * width, piece, (bytes, start) =>
+        decode(bytes, dtype, values, start / width, this.place(name)),
+      );
     }
     if (tensor.negated) for (let index = 0; index < values.length; index++) values[index] = -(values[index] as number);
     return contiguous ? values : gather(values, shape, strides, allocate(count));
@@ -209,10 +243,11 @@ export class LocatedTensorSource implements TensorSource {
       use(bytes, start);
     }
     if (expected === undefined || checksum === expected) return;
-    throw new WeightsError('weights/checksum', `${this.path}: the values of ${shownName(name)} do not match their checksum; the file is damaged`, {
-      path: this.path,
-      tensor: name,
-    });
+    throw new WeightsError(
+      'weights/checksum',
+      `${this.path}: the values of ${shownName(name)} do not match their checksum; the file is damaged`,
+      { path: this.path, tensor: name },
+    );
   }
 }
 
@@ -227,7 +262,7 @@ function gather<T extends Float32Array | Float64Array | Int32Array>(
   const innerSize = shape[inner] as number;
   const innerStride = strides[inner] as number;
   const position = new Array<number>(inner).fill(0);
-  for (let at = 0, from = 0; at < target.length; ) {
+  for (let at = 0, from = 0; at < target.length;) {
     for (let index = 0; index < innerSize; index++) target[at++] = values[from + index * innerStride] as number;
     // Advance the outer axes like an odometer.
     for (let axis = inner - 1; axis >= 0; axis--) {

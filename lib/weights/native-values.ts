@@ -38,7 +38,8 @@ const TF_HALF = 19;
 /** Types that TensorFlow converts here; others are rare in weights and small. */
 export type NativeType = Extract<ElementType, 'float32' | 'float16' | 'bfloat16'>;
 
-export const isNativeType = (dtype: ElementType): dtype is NativeType => dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
+export const isNativeType = (dtype: ElementType): dtype is NativeType =>
+  dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
 
 /**
  * Stored numbers to float32 tensors by TensorFlow's own operations: several times faster than a loop in JavaScript, on all
@@ -79,7 +80,8 @@ export class NativeValues {
         result = step('Transpose', [this.type('T', type), this.type('Tperm', binding.TF_INT32)], order);
       }
       // All so far may share the memory of `bytes`; a transpose does where a side is 1.
-      if (dtype !== 'float32') result = step('Cast', [this.type('SrcT', type), this.type('DstT', TF_FLOAT), this.truncate]);
+      if (dtype !== 'float32')
+        result = step('Cast', [this.type('SrcT', type), this.type('DstT', TF_FLOAT), this.truncate]);
       else if (!turned || shape.includes(1)) result = step('DeepCopy', [this.type('T', TF_FLOAT)]);
       made.pop();
       return this.backend.createOutputTensor(result);

@@ -59,11 +59,13 @@ function openFile(file: string): TensorSource {
 
 function unknownFormat(file: string, head: Uint8Array): WeightsError {
   const text = Buffer.from(head).toString('latin1');
-  const guess =
-    /^version http/.test(text) ? ' It is a Git LFS pointer: the real file was not downloaded.'
-    : /^\s*</.test(text) ? ' It looks like a web page: the download failed.'
-    : head[0] === 0x80 ? ' It is a Python pickle, but not a checkpoint that torch.save wrote.'
-    : '';
+  const guess = /^version http/.test(text)
+    ? ' It is a Git LFS pointer: the real file was not downloaded.'
+    : /^\s*</.test(text)
+      ? ' It looks like a web page: the download failed.'
+      : head[0] === 0x80
+        ? ' It is a Python pickle, but not a checkpoint that torch.save wrote.'
+        : '';
   return new WeightsError(
     'weights/format',
     `${file} is no weights file that is known here; read are safetensors, torch .pt/.pth/.bin, and TorchScript archives.${guess}`,
@@ -73,14 +75,22 @@ function unknownFormat(file: string, head: Uint8Array): WeightsError {
 
 /** Names that HuggingFace folders and open_clip use, in the order in which they are preferred. */
 const FOLDER_FILES = [
-  'model.safetensors', 'model.safetensors.index.json', 'open_clip_model.safetensors', 'pytorch_model.bin',
-  'pytorch_model.bin.index.json', 'open_clip_pytorch_model.bin',
+  'model.safetensors',
+  'model.safetensors.index.json',
+  'open_clip_model.safetensors',
+  'pytorch_model.bin',
+  'pytorch_model.bin.index.json',
+  'open_clip_pytorch_model.bin',
 ];
 
 function openFolder(folder: string): TensorSource {
   const found = FOLDER_FILES.find((name) => fs.existsSync(path.join(folder, name)));
   if (!found) {
-    throw new WeightsError('weights/empty-folder', `${folder} holds no weights; looked for ${FOLDER_FILES.join(', ')}`, { path: folder });
+    throw new WeightsError(
+      'weights/empty-folder',
+      `${folder} holds no weights; looked for ${FOLDER_FILES.join(', ')}`,
+      { path: folder },
+    );
   }
   return found.endsWith('.json') ? openShards(folder, found) : openFile(path.join(folder, found));
 }
@@ -91,19 +101,24 @@ const MOST_SHARDS = 500;
 /** A model cut into several files, with an index `{ weight_map: { tensor: file } }`. */
 function openShards(folder: string, index: string): TensorSource {
   const indexPath = path.join(folder, index);
-  const invalid = (reason: string): WeightsError => new WeightsError('weights/format', `${indexPath}: ${reason}`, { path: indexPath });
+  const invalid = (reason: string): WeightsError =>
+    new WeightsError('weights/format', `${indexPath}: ${reason}`, { path: indexPath });
   const content = readJsonFile(indexPath);
-  const map: unknown = typeof content === 'object' && content !== null && 'weight_map' in content ? content.weight_map : undefined;
+  const map: unknown =
+    typeof content === 'object' && content !== null && 'weight_map' in content ? content.weight_map : undefined;
   if (typeof map !== 'object' || map === null || Array.isArray(map)) throw invalid('the index has no weight_map');
   const shardOf = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {
     if (typeof file !== 'string' || /[\\/\0]|^\.*$/.test(file)) {
-      throw invalid(`tensor ${shownName(name)} lies in ${shownName(JSON.stringify(file))}, which is not a file of this folder`);
+      throw invalid(
+        `tensor ${shownName(name)} lies in ${shownName(JSON.stringify(file))}, which is not a file of this folder`,
+      );
     }
     shardOf.set(name, file);
   }
   const files = new Set(shardOf.values());
-  if (files.size === 0 || files.size > MOST_SHARDS) throw invalid(`the index names ${files.size} files; 1 to ${MOST_SHARDS} are read`);
+  if (files.size === 0 || files.size > MOST_SHARDS)
+    throw invalid(`the index names ${files.size} files; 1 to ${MOST_SHARDS} are read`);
   const opened = new Map<string, TensorSource>();
   try {
     for (const file of files) opened.set(file, openFile(path.join(folder, file)));

@@ -17,7 +17,10 @@ export interface FileParameters extends ParameterSource {
  * @param rows of matrices of which only some are wanted, by name: which ones, counted from 0. Such a matrix is asked for
  *   with as many rows as are wanted
  */
-export function parametersOf(reader: WeightReader, rows: ReadonlyMap<string, readonly number[]> = new Map()): FileParameters {
+export function parametersOf(
+  reader: WeightReader,
+  rows: ReadonlyMap<string, readonly number[]> = new Map(),
+): FileParameters {
   const bytes = new ReusedBytes('tensor');
   const read = (path: string, shape: number[], turned: boolean): tf.Tensor => {
     const native = NativeValues.current();
@@ -39,7 +42,12 @@ interface Wanted {
 }
 
 /** Undefined where a part cannot be converted natively. */
-function nativeTensor(reader: WeightReader, native: NativeValues, bytes: ReusedBytes, { path, shape, turned }: Wanted): tf.Tensor | undefined {
+function nativeTensor(
+  reader: WeightReader,
+  native: NativeValues,
+  bytes: ReusedBytes,
+  { path, shape, turned }: Wanted,
+): tf.Tensor | undefined {
   const { from, transposed = false } = reader.locate(path, shape);
   // What is stored transposed and wanted so is taken as it is.
   const turn = turned !== transposed;

@@ -1,6 +1,11 @@
 /** What a pickle is made of once it is read: plain values, containers, and what stands for everything that is not read. */
 export type PickleValue =
-  | null | boolean | number | bigint | string | Uint8Array
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
   | readonly PickleValue[]
   | PickleDict
   | PickleGlobal
@@ -36,7 +41,10 @@ export class PickleOpaque extends PickleForeign {
    * @param what in words, such as "pathlib.PurePosixPath" or "sparse tensor"
    * @param isTensor whether a state dict would hold it as a tensor
    */
-  constructor(readonly what: string, readonly isTensor = false) {
+  constructor(
+    readonly what: string,
+    readonly isTensor = false,
+  ) {
     super();
   }
 }

@@ -32,7 +32,8 @@ const NORMAL = 'context.normal';
 const ANOMALOUS = 'context.anomalous';
 
 /** Parts of reference checkpoints that follow from the backbone, and layers of AnomalyCLIP's that are never used (spec 6.2). */
-const DERIVED = /(^|\.)(token_(prefix|suffix)_(pos|neg)|tokenized_prompts_(pos|neg)|compound_prompt_projections\.\d+\.(weight|bias))$/;
+const DERIVED =
+  /(^|\.)(token_(prefix|suffix)_(pos|neg)|tokenized_prompts_(pos|neg)|compound_prompt_projections\.\d+\.(weight|bias))$/;
 
 /**
  * Reads trained prompts: our safetensors, or `.pth` files of the reference (and of AnomalyCLIP, whose layout is the
@@ -77,7 +78,11 @@ function readFrom(source: TensorSource): PromptCheckpoint {
   };
   reader.finish();
   if (!isFinitePrompts(checkpoint)) {
-    throw new WeightsError('weights/not-finite', `${source.path}: the prompts hold values that are not finite; the training diverged or the file is damaged`, { path: source.path });
+    throw new WeightsError(
+      'weights/not-finite',
+      `${source.path}: the prompts hold values that are not finite; the training diverged or the file is damaged`,
+      { path: source.path },
+    );
   }
   return checkpoint;
 }
@@ -88,11 +93,24 @@ export function isFinitePrompts({ contextNormal, contextAnomalous, deep }: Promp
 }
 
 /** The names of both contexts and of the deep tokens, ours or the reference's below any prefix. */
-function namesIn(source: TensorSource): { prefix: string; normal: string; anomalous: string; deepName: (index: number) => string } {
-  if (source.entries.has(NORMAL)) return { prefix: '', normal: NORMAL, anomalous: ANOMALOUS, deepName: (index) => `deep.${index}` };
+function namesIn(source: TensorSource): {
+  prefix: string;
+  normal: string;
+  anomalous: string;
+  deepName: (index: number) => string;
+} {
+  if (source.entries.has(NORMAL))
+    return { prefix: '', normal: NORMAL, anomalous: ANOMALOUS, deepName: (index) => `deep.${index}` };
   const [found, ...others] = [...source.entries.keys()].filter((name) => /(^|\.)ctx_pos$/.test(name));
   if (others.length > 0) {
-    throw new WeightsError('weights/several', `${source.path} holds ${others.length + 1} sets of prompts (${[found, ...others].slice(0, 8).map((name) => shownName(name ?? '')).join(', ')}); save the one that is meant alone`, { path: source.path });
+    throw new WeightsError(
+      'weights/several',
+      `${source.path} holds ${others.length + 1} sets of prompts (${[found, ...others]
+        .slice(0, 8)
+        .map((name) => shownName(name ?? ''))
+        .join(', ')}); save the one that is meant alone`,
+      { path: source.path },
+    );
   }
   if (found === undefined) {
     throw new WeightsError(
@@ -102,13 +120,26 @@ function namesIn(source: TensorSource): { prefix: string; normal: string; anomal
     );
   }
   const prefix = found.slice(0, -'ctx_pos'.length);
-  return { prefix, normal: found, anomalous: `${prefix}ctx_neg`, deepName: (index) => `${prefix}compound_prompts_text.${index}` };
+  return {
+    prefix,
+    normal: found,
+    anomalous: `${prefix}ctx_neg`,
+    deepName: (index) => `${prefix}compound_prompts_text.${index}`,
+  };
 }
 
 /** Writes trained prompts as safetensors (float32). `metadata` is stored along with what the checkpoint carries already. */
-export function writePromptCheckpoint(file: string, checkpoint: PromptCheckpoint, metadata: Readonly<Record<string, string>> = {}): void {
+export function writePromptCheckpoint(
+  file: string,
+  checkpoint: PromptCheckpoint,
+  metadata: Readonly<Record<string, string>> = {},
+): void {
   const { contextNormal, contextAnomalous, deep, width, contextTokens, deepTokens } = checkpoint;
-  const tensor = (rows: number, data: Float32Array): TensorToWrite => ({ dtype: 'float32', shape: [rows, width], data });
+  const tensor = (rows: number, data: Float32Array): TensorToWrite => ({
+    dtype: 'float32',
+    shape: [rows, width],
+    data,
+  });
   writeSafetensors(
     file,
     {
@@ -135,7 +166,11 @@ export interface ReferenceBuffers {
  * @param tokens ids of `X X … X object.` or `X X … X damaged object.`, zero-padded to the context length
  * @param embedding the row of the backbone's token table for an id, `[width]`
  */
-export function referenceBuffers(tokens: Int32Array, contextTokens: number, embedding: (id: number) => Float32Array): ReferenceBuffers {
+export function referenceBuffers(
+  tokens: Int32Array,
+  contextTokens: number,
+  embedding: (id: number) => Float32Array,
+): ReferenceBuffers {
   const rows = Array.from(tokens.subarray(1 + contextTokens), embedding);
   const width = rows[0]?.length ?? 0;
   const suffix = new Float32Array(rows.length * width);
@@ -169,7 +204,11 @@ export function writeReferencePrompts(
   ];
   const tensors = entries.map(([name, shape, values], index): PickledTensor => {
     if (values.length !== elementCount(shape)) {
-      throw new WeightsError('weights/shape', `${name}: ${values.length} values given for shape [${shape.join(', ')}]`, { tensor: name });
+      throw new WeightsError(
+        'weights/shape',
+        `${name}: ${values.length} values given for shape [${shape.join(', ')}]`,
+        { tensor: name },
+      );
     }
     return {
       name,
@@ -183,10 +222,21 @@ export function writeReferencePrompts(
   });
   // PyTorch writes storages in the order of their keys as text: 0, 1, 10, 11, …
   const storages = entries
-    .map(([, , values], index) => ({ name: `data/${index}`, content: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) }))
+    .map(([, , values], index) => ({
+      name: `data/${index}`,
+      content: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+    }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   writeTorchArchive(file, path.parse(file).name, [
-    { name: 'data.pkl', content: pickleStateDict({ key: 'prompt_learner', tensors, modules: ['', 'compound_prompts_text'], device: 'cpu' }) },
+    {
+      name: 'data.pkl',
+      content: pickleStateDict({
+        key: 'prompt_learner',
+        tensors,
+        modules: ['', 'compound_prompts_text'],
+        device: 'cpu',
+      }),
+    },
     { name: 'byteorder', content: Buffer.from('little') },
     ...storages,
     { name: 'version', content: Buffer.from('3\n') },

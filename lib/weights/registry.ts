@@ -33,10 +33,34 @@ function openaiClip(name: string, file: string, sha256: string, bytes: number, a
 
 /** The official files of OpenAI; their addresses carry the sha256. */
 const backbones: readonly RegisteredWeights[] = [
-  openaiClip('ViT-L/14@336px', 'ViT-L-14-336px.pt', '3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02', 934_088_680, 'OpenAI CLIP, the backbone of the published checkpoints'),
-  openaiClip('ViT-L/14', 'ViT-L-14.pt', 'b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836', 932_768_134, 'OpenAI CLIP'),
-  openaiClip('ViT-B/16', 'ViT-B-16.pt', '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f', 350_837_078, 'OpenAI CLIP'),
-  openaiClip('ViT-B/32', 'ViT-B-32.pt', '40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af', 353_976_522, 'OpenAI CLIP'),
+  openaiClip(
+    'ViT-L/14@336px',
+    'ViT-L-14-336px.pt',
+    '3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02',
+    934_088_680,
+    'OpenAI CLIP, the backbone of the published checkpoints',
+  ),
+  openaiClip(
+    'ViT-L/14',
+    'ViT-L-14.pt',
+    'b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836',
+    932_768_134,
+    'OpenAI CLIP',
+  ),
+  openaiClip(
+    'ViT-B/16',
+    'ViT-B-16.pt',
+    '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f',
+    350_837_078,
+    'OpenAI CLIP',
+  ),
+  openaiClip(
+    'ViT-B/32',
+    'ViT-B-32.pt',
+    '40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af',
+    353_976_522,
+    'OpenAI CLIP',
+  ),
 ];
 
 /** The published prompts fit this backbone and no other. */
@@ -65,7 +89,13 @@ const epochOfLongerRun: Readonly<Record<string, readonly number[]>> = {
 const CRANE = { spatial: 'none' } as const;
 const CRANE_PLUS = { spatial: 'dinov2', layers: [24] } as const;
 
-function publishedPrompts(prefix: string, folder: string, title: string, trainedOn: string, epoch: number): RegisteredWeights {
+function publishedPrompts(
+  prefix: string,
+  folder: string,
+  title: string,
+  trainedOn: string,
+  epoch: number,
+): RegisteredWeights {
   const [sha256, bytes] = knownCheckpoints[`${folder}/${epoch}`] ?? [null, null];
   const saved = epochOfLongerRun[folder]?.[epoch - 1];
   return {
@@ -105,7 +135,10 @@ export const registeredWeights: readonly RegisteredWeights[] = [...backbones, ..
  * choice of each. Undefined where the name is not registered.
  */
 export function findRegisteredWeights(name: string): RegisteredWeights | undefined {
-  const typed = name.trim().toLowerCase().replace(new RegExp(`^(crane-.*)@${lastEpoch}$`), '$1');
+  const typed = name
+    .trim()
+    .toLowerCase()
+    .replace(new RegExp(`^(crane-.*)@${lastEpoch}$`), '$1');
   const wanted = Object.hasOwn(PAPERS_CHOICE, typed) ? PAPERS_CHOICE[typed as SpatialFamily] : typed;
   return registeredWeights.find((entry) => {
     const stem = entry.kind === 'prompts' ? entry.name : entry.file.replace(/\.pth?$/, '');
@@ -119,7 +152,17 @@ export function registeredWeightsOf(name: string, kind?: WeightsKind): Registere
   if (entry !== undefined && (kind === undefined || entry.kind === kind)) return entry;
   const choices = registeredWeights.filter((item) => kind === undefined || item.kind === kind);
   const names = choices.filter((item) => !/@\d$/.test(item.name)).map((item) => item.name);
-  const epochs = kind === 'backbone' || kind === 'spatial' ? '' : ' Prompts take an epoch from 1 to 5, as in crane-visa@3; without one it is 5.';
-  const found = entry === undefined ? `no file is registered as "${name}"` : `"${name}" is the name of ${entry.kind}, not of ${kind}`;
-  throw new UsageError('usage/weights-name', `${found}. Known: ${names.join(', ')}.${epochs}`, { name, kind, known: names });
+  const epochs =
+    kind === 'backbone' || kind === 'spatial'
+      ? ''
+      : ' Prompts take an epoch from 1 to 5, as in crane-visa@3; without one it is 5.';
+  const found =
+    entry === undefined
+      ? `no file is registered as "${name}"`
+      : `"${name}" is the name of ${entry.kind}, not of ${kind}`;
+  throw new UsageError('usage/weights-name', `${found}. Known: ${names.join(', ')}.${epochs}`, {
+    name,
+    kind,
+    known: names,
+  });
 }

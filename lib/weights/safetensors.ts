@@ -13,9 +13,19 @@ import type { ElementType, LeftOut, TensorSource } from './tensor-source';
  * the ranges without gaps (https://huggingface.co/docs/safetensors).
  */
 const ELEMENT_TYPES: ReadonlyMap<unknown, ElementType> = new Map([
-  ['F64', 'float64'], ['F32', 'float32'], ['F16', 'float16'], ['BF16', 'bfloat16'],
-  ['I64', 'int64'], ['I32', 'int32'], ['I16', 'int16'], ['I8', 'int8'],
-  ['U64', 'uint64'], ['U32', 'uint32'], ['U16', 'uint16'], ['U8', 'uint8'], ['BOOL', 'bool'],
+  ['F64', 'float64'],
+  ['F32', 'float32'],
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+  ['I64', 'int64'],
+  ['I32', 'int32'],
+  ['I16', 'int16'],
+  ['I8', 'int8'],
+  ['U64', 'uint64'],
+  ['U32', 'uint32'],
+  ['U16', 'uint16'],
+  ['U8', 'uint8'],
+  ['BOOL', 'bool'],
 ]);
 
 /** Enough for a message to tell types by. */
@@ -30,11 +40,15 @@ interface Range {
 /** Opens a safetensors file. @throws WeightsError where the header does not describe the file exactly */
 export function openSafetensors(file: RandomAccessFile): TensorSource {
   const invalid = (reason: string, data: Readonly<Record<string, unknown>> = {}): WeightsError =>
-    new WeightsError('weights/format', `${file.path} is not a valid safetensors file: ${reason}`, { path: file.path, ...data });
+    new WeightsError('weights/format', `${file.path} is not a valid safetensors file: ${reason}`, {
+      path: file.path,
+      ...data,
+    });
 
   if (file.size < 8) throw invalid(`it has ${file.size} bytes, and the header length alone takes 8`);
   const headerLength = Number(Buffer.from(readBytes(file, 0, 8)).readBigUInt64LE(0));
-  if (headerLength > LARGEST_JSON) throw invalid(`its header claims ${headerLength} bytes; at most ${LARGEST_JSON} are read`);
+  if (headerLength > LARGEST_JSON)
+    throw invalid(`its header claims ${headerLength} bytes; at most ${LARGEST_JSON} are read`);
   if (headerLength > file.size - 8) {
     throw invalid(`its header claims ${headerLength} bytes, but only ${file.size - 8} follow; the file is truncated`);
   }
@@ -48,10 +62,14 @@ export function openSafetensors(file: RandomAccessFile): TensorSource {
   const ranges: Range[] = [];
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') continue;
-    const wrong = (reason: string, data: Readonly<Record<string, unknown>> = {}): WeightsError => invalid(`tensor ${shownName(name)} ${reason}`, { tensor: name, ...data });
+    const wrong = (reason: string, data: Readonly<Record<string, unknown>> = {}): WeightsError =>
+      invalid(`tensor ${shownName(name)} ${reason}`, { tensor: name, ...data });
     if (!isRecord(entry)) throw wrong('is not described by an object');
     const type = entry['dtype'];
-    if (typeof type !== 'string') throw wrong(`has the type ${shownName(JSON.stringify(type) ?? 'undefined')}; read are ${[...ELEMENT_TYPES.keys()].join(', ')}`);
+    if (typeof type !== 'string')
+      throw wrong(
+        `has the type ${shownName(JSON.stringify(type) ?? 'undefined')}; read are ${[...ELEMENT_TYPES.keys()].join(', ')}`,
+      );
     const shape = entry['shape'];
     if (!Array.isArray(shape) || !isShape(shape)) throw wrong('has a shape that cannot be', { shape });
     const offsets = entry['data_offsets'];
@@ -59,17 +77,39 @@ export function openSafetensors(file: RandomAccessFile): TensorSource {
     if (!isOffset(begin) || !isOffset(end)) throw wrong('has byte offsets that cannot be');
     const dtype = ELEMENT_TYPES.get(type);
     const needed = dtype === undefined ? end - begin : elementCount(shape) * BYTES_PER_ELEMENT[dtype];
-    if (end - begin !== needed || needed < 0) throw wrong(`of shape [${shape.join(', ')}] and type ${dtype ?? shownName(type)} takes ${needed} bytes, but ${end - begin} are given`);
-    if (end > dataLength) throw wrong(`ends at byte ${end}, but only ${dataLength} bytes of data are there; the file is truncated`);
+    if (end - begin !== needed || needed < 0)
+      throw wrong(
+        `of shape [${shape.join(', ')}] and type ${dtype ?? shownName(type)} takes ${needed} bytes, but ${end - begin} are given`,
+      );
+    if (end > dataLength)
+      throw wrong(`ends at byte ${end}, but only ${dataLength} bytes of data are there; the file is truncated`);
     ranges.push({ name: shownName(name), begin, end });
     if (dtype === undefined) {
-      leftOut.set(name, { name, kind: `tensor of type ${JSON.stringify(type.slice(0, LONGEST_TYPE))}`, isTensor: true });
+      leftOut.set(name, {
+        name,
+        kind: `tensor of type ${JSON.stringify(type.slice(0, LONGEST_TYPE))}`,
+        isTensor: true,
+      });
       continue;
     }
-    tensors.set(name, { name, dtype, shape, storage: subsection(file, dataStart + begin, end - begin), offset: 0, strides: rowMajorStrides(shape) });
+    tensors.set(name, {
+      name,
+      dtype,
+      shape,
+      storage: subsection(file, dataStart + begin, end - begin),
+      offset: 0,
+      strides: rowMajorStrides(shape),
+    });
   }
   refuseOverlapsAndHoles(ranges, dataLength, invalid);
-  return new LocatedTensorSource(file.path, 'safetensors', tensors, metadataOf(header, invalid), () => file.close(), leftOut);
+  return new LocatedTensorSource(
+    file.path,
+    'safetensors',
+    tensors,
+    metadataOf(header, invalid),
+    () => file.close(),
+    leftOut,
+  );
 }
 
 function refuseOverlapsAndHoles(ranges: Range[], dataLength: number, invalid: (reason: string) => WeightsError): void {
@@ -83,7 +123,10 @@ function refuseOverlapsAndHoles(ranges: Range[], dataLength: number, invalid: (r
   if (reached !== dataLength) throw invalid(`${dataLength - reached} bytes at the end belong to no tensor`);
 }
 
-function metadataOf(header: Readonly<Record<string, unknown>>, invalid: (reason: string) => WeightsError): Record<string, string> {
+function metadataOf(
+  header: Readonly<Record<string, unknown>>,
+  invalid: (reason: string) => WeightsError,
+): Record<string, string> {
   const found = header['__metadata__'] ?? {};
   if (!isRecord(found)) throw invalid('its metadata is not an object of strings');
   const metadata: Record<string, string> = Object.create(null) as Record<string, string>;
@@ -101,7 +144,11 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 /** A tensor to be written: float values are stored as `dtype` says, integers as int32. */
 export type TensorToWrite =
-  | { readonly dtype: 'float32' | 'float16' | 'bfloat16'; readonly shape: readonly number[]; readonly data: Lazy<Float32Array> }
+  | {
+      readonly dtype: 'float32' | 'float16' | 'bfloat16';
+      readonly shape: readonly number[];
+      readonly data: Lazy<Float32Array>;
+    }
   | { readonly dtype: 'int32'; readonly shape: readonly number[]; readonly data: Lazy<Int32Array> };
 
 /** Values, or how to get them when their turn comes, so that a large file is converted tensor by tensor. */
@@ -129,7 +176,12 @@ export function writeSafetensors(
   );
   // Without a prototype, so that any name is only a name.
   const header = Object.create(null) as Record<string, unknown>;
-  if (Object.hasOwn(tensors, METADATA)) throw new WeightsError('weights/name', `a tensor named ${METADATA} cannot be stored: safetensors keeps its metadata there`, { tensor: METADATA });
+  if (Object.hasOwn(tensors, METADATA))
+    throw new WeightsError(
+      'weights/name',
+      `a tensor named ${METADATA} cannot be stored: safetensors keeps its metadata there`,
+      { tensor: METADATA },
+    );
   if (Object.keys(metadata).length > 0) header[METADATA] = metadata;
   let end = 0;
   for (const [name, { dtype, shape }] of ordered) {
@@ -153,7 +205,11 @@ function encode(name: string, tensor: TensorToWrite): Uint8Array {
   const values = typeof tensor.data === 'function' ? tensor.data() : tensor.data;
   const wanted = elementCount(tensor.shape);
   if (values.length !== wanted) {
-    throw new WeightsError('weights/shape', `${shownName(name)}: ${values.length} values given for shape [${tensor.shape.join(', ')}], which holds ${wanted}`, { tensor: name });
+    throw new WeightsError(
+      'weights/shape',
+      `${shownName(name)}: ${values.length} values given for shape [${tensor.shape.join(', ')}], which holds ${wanted}`,
+      { tensor: name },
+    );
   }
   if (tensor.dtype === 'float16' || tensor.dtype === 'bfloat16') {
     const overflow = overflowOf(values as Float32Array, tensor.dtype);
@@ -167,9 +223,11 @@ function encode(name: string, tensor: TensorToWrite): Uint8Array {
     }
   }
   const stored =
-    tensor.dtype === 'float16' ? narrowToHalf(values as Float32Array)
-    : tensor.dtype === 'bfloat16' ? narrowToBrainFloat(values as Float32Array)
-    : values;
+    tensor.dtype === 'float16'
+      ? narrowToHalf(values as Float32Array)
+      : tensor.dtype === 'bfloat16'
+        ? narrowToBrainFloat(values as Float32Array)
+        : values;
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 }
 

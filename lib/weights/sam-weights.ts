@@ -31,7 +31,10 @@ export interface SamWeights {
 }
 
 /** Metadata that makes `openSamWeights` restore this epsilon and input. */
-export function samMetadata({ epsilon }: SamSizes, { mean, std }: Normalisation = IMAGENET_INPUT): Record<string, string> {
+export function samMetadata(
+  { epsilon }: SamSizes,
+  { mean, std }: Normalisation = IMAGENET_INPUT,
+): Record<string, string> {
   return {
     [SPATIAL_METADATA.family]: 'sam',
     ...(epsilon === undefined ? {} : { [SPATIAL_METADATA.epsilon]: String(epsilon) }),
@@ -60,7 +63,11 @@ export async function openSamWeights(path: string): Promise<SamWeights> {
       layout,
       path,
       sizes,
-      normalisation: { ...IMAGENET_INPUT, ...(isTheirs ? spatialNormalisation(path) : undefined), ...storedNormalisation(tensors) },
+      normalisation: {
+        ...IMAGENET_INPUT,
+        ...(isTheirs ? spatialNormalisation(path) : undefined),
+        ...storedNormalisation(tensors),
+      },
       parameters: parametersOf(reader),
       finish: () => reader.finish(),
       close: () => tensors.close(),
@@ -78,7 +85,10 @@ interface FoundLayout {
 }
 
 function findLayout(tensors: TensorSource): FoundLayout {
-  for (const [layout, first] of [['official', 'blocks'], ['huggingface', 'layers']] as const) {
+  for (const [layout, first] of [
+    ['official', 'blocks'],
+    ['huggingface', 'layers'],
+  ] as const) {
     const ending = `${first}.0.attn.rel_pos_h`;
     const name = [...tensors.entries.keys()].find((key) => key === ending || key.endsWith(`.${ending}`));
     if (name !== undefined) return { layout, prefix: name.slice(0, -ending.length) };
@@ -89,15 +99,21 @@ function findLayout(tensors: TensorSource): FoundLayout {
 function notSam(tensors: TensorSource): WeightsError {
   const names = [...tensors.entries.keys()];
   const any = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
-  const why =
-    any(/(^|\.)image_encoder\.trunk\.|(^|\.)vision_encoder\.backbone\./) ? 'it is SAM 2, whose encoder is another network; a first SAM (sam_vit_b, sam_vit_l, sam_vit_h) is needed'
-    : any(/(^|\.)image_encoder\.layers\.\d+\.blocks\.|(^|\.)image_encoder\.backbone\./) ? 'its image encoder is not a plain vision transformer (as in MobileSAM); sam_vit_b, sam_vit_l or sam_vit_h is needed'
-    : any(/(^|\.)(mask_decoder|prompt_encoder)\./) ? 'it is a part of SAM without the image encoder'
-    : any(/(^|\.)register_tokens$|(^|\.)blocks\.(\d+\.)?0\.ls1\.gamma$/) ? 'it is a DINOv2 encoder; name it as dinov2'
-    : any(/(^|\.)cls_token$|embeddings\.cls_token$/) ? 'it has a class token, as DINO and DINOv2 have; name it as dino or dinov2'
-    : any(/(^|\.)visual\.|(^|\.)vision_model\./) ? 'it is CLIP; give it as backbone'
-    : any(/prompt_learner\./) ? 'it holds trained prompts; give it as prompts'
-    : heldInstead(names);
+  const why = any(/(^|\.)image_encoder\.trunk\.|(^|\.)vision_encoder\.backbone\./)
+    ? 'it is SAM 2, whose encoder is another network; a first SAM (sam_vit_b, sam_vit_l, sam_vit_h) is needed'
+    : any(/(^|\.)image_encoder\.layers\.\d+\.blocks\.|(^|\.)image_encoder\.backbone\./)
+      ? 'its image encoder is not a plain vision transformer (as in MobileSAM); sam_vit_b, sam_vit_l or sam_vit_h is needed'
+      : any(/(^|\.)(mask_decoder|prompt_encoder)\./)
+        ? 'it is a part of SAM without the image encoder'
+        : any(/(^|\.)register_tokens$|(^|\.)blocks\.(\d+\.)?0\.ls1\.gamma$/)
+          ? 'it is a DINOv2 encoder; name it as dinov2'
+          : any(/(^|\.)cls_token$|embeddings\.cls_token$/)
+            ? 'it has a class token, as DINO and DINOv2 have; name it as dino or dinov2'
+            : any(/(^|\.)visual\.|(^|\.)vision_model\./)
+              ? 'it is CLIP; give it as backbone'
+              : any(/prompt_learner\./)
+                ? 'it holds trained prompts; give it as prompts'
+                : heldInstead(names);
   return new WeightsError(
     'weights/not-sam',
     `${tensors.path} has no image encoder of Segment Anything: image_encoder.blocks.0.attn.rel_pos_h (official) or vision_encoder.layers.0.attn.rel_pos_h (HuggingFace) were expected, but ${why}`,
@@ -120,7 +136,10 @@ const OFFICIAL_PREFIX = 'image_encoder.';
 function namesOf(layout: SamLayout, prefix: string): NameMapping {
   return (path) => {
     const official = path.slice(OFFICIAL_PREFIX.length);
-    const stored = layout === 'official' ? official : HUGGINGFACE_STEMS.reduce((name, [from, to]) => name.replace(from, to), official);
+    const stored =
+      layout === 'official'
+        ? official
+        : HUGGINGFACE_STEMS.reduce((name, [from, to]) => name.replace(from, to), official);
     return { from: [`${prefix}${stored}`] };
   };
 }
@@ -146,19 +165,29 @@ function readSizes(reader: WeightReader, layers: number): SamSizes {
   const name = (rest: string): string => `${OFFICIAL_PREFIX}${rest}`;
   const wrong = (reason: string): WeightsError =>
     new WeightsError('weights/sizes', `${reader.source.path}: ${reason}`, { path: reader.source.path });
-  const [width, colours, patchSize, patchWidth] = axes(reader, name('patch_embed.proj.weight'), 4) as [number, number, number, number];
+  const [width, colours, patchSize, patchWidth] = axes(reader, name('patch_embed.proj.weight'), 4) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const [, rows, columns] = axes(reader, name('pos_embed'), 4) as [number, number, number];
   const [channels] = axes(reader, name('neck.0.weight'), 4) as [number];
   if (colours !== 3 || patchSize !== patchWidth) {
-    throw wrong(`patch_embed.proj.weight has shape [${[width, colours, patchSize, patchWidth].join(', ')}]; square patches of three colours are needed`);
+    throw wrong(
+      `patch_embed.proj.weight has shape [${[width, colours, patchSize, patchWidth].join(', ')}]; square patches of three colours are needed`,
+    );
   }
-  if (rows !== columns) throw wrong(`pos_embed is made for a grid of ${rows} x ${columns} patches; a square one is needed`);
+  if (rows !== columns)
+    throw wrong(`pos_embed is made for a grid of ${rows} x ${columns} patches; a square one is needed`);
 
   const tables: [number, number][] = [];
-  for (let block = 0; block < layers; block++) tables.push(axes(reader, name(`blocks.${block}.attn.rel_pos_h`), 2) as [number, number]);
+  for (let block = 0; block < layers; block++)
+    tables.push(axes(reader, name(`blocks.${block}.attn.rel_pos_h`), 2) as [number, number]);
   const depth = (tables[0] as [number, number])[1];
   const heads = width / depth;
-  if (!Number.isInteger(heads)) throw wrong(`heads of ${depth} channels (from rel_pos_h) do not divide a width of ${width}`);
+  if (!Number.isInteger(heads))
+    throw wrong(`heads of ${depth} channels (from rel_pos_h) do not divide a width of ${width}`);
   const sides = tables.map(([length]) => (length + 1) / 2);
   const globalBlocks = sides.flatMap((side, block) => (side === rows ? [block] : []));
   const windowSizes = [...new Set(sides.filter((side) => side !== rows))];

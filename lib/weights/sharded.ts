@@ -23,13 +23,20 @@ export class ShardedTensorSource implements TensorSource {
     this.format = first?.format ?? 'safetensors';
     this.metadata = first?.metadata ?? {};
     this.leftOut = new Map([...shards.values()].flatMap(({ leftOut }) => [...leftOut]));
-    this.entries = new Map([...shardOf].flatMap(([name, file]) => {
-      const entry = shards.get(file)?.entries.get(name);
-      // The index names what the shard cannot read, too.
-      if (!entry && this.leftOut.has(name)) return [];
-      if (!entry) throw new WeightsError('weights/missing', `${path}: the index says that ${shownName(file)} holds ${shownName(name)}, but it does not`, { tensor: name, file });
-      return [[name, entry] as const];
-    }));
+    this.entries = new Map(
+      [...shardOf].flatMap(([name, file]) => {
+        const entry = shards.get(file)?.entries.get(name);
+        // The index names what the shard cannot read, too.
+        if (!entry && this.leftOut.has(name)) return [];
+        if (!entry)
+          throw new WeightsError(
+            'weights/missing',
+            `${path}: the index says that ${shownName(file)} holds ${shownName(name)}, but it does not`,
+            { tensor: name, file },
+          );
+        return [[name, entry] as const];
+      }),
+    );
   }
 
   read(name: string): Float32Array {
@@ -58,7 +65,11 @@ export class ShardedTensorSource implements TensorSource {
 
   private holder(name: string): TensorSource {
     const shard = this.shards.get(this.shardOf.get(name) ?? '');
-    if (!shard) throw new WeightsError('weights/missing', `${this.path} has no tensor named ${shownName(name)}`, { path: this.path, tensor: name });
+    if (!shard)
+      throw new WeightsError('weights/missing', `${this.path} has no tensor named ${shownName(name)}`, {
+        path: this.path,
+        tensor: name,
+      });
     return shard;
   }
 }

@@ -20,8 +20,17 @@ const USUAL_EPSILON: Readonly<Record<string, number>> = { vit: 1e-12 };
 
 /** Fields that only classifiers, poolers, masked training and other outputs than the last features have. */
 const OF_OTHER_HEADS = [
-  'layerscale_value', 'use_mask_token', 'out_features', 'out_indices', 'stage_names', 'apply_layernorm', 'reshape_hidden_states', 'encoder_stride',
-  'pooler_act', 'pooler_output_size', 'hidden_dropout_prob',
+  'layerscale_value',
+  'use_mask_token',
+  'out_features',
+  'out_indices',
+  'stage_names',
+  'apply_layernorm',
+  'reshape_hidden_states',
+  'encoder_stride',
+  'pooler_act',
+  'pooler_output_size',
+  'hidden_dropout_prob',
 ];
 
 /**
@@ -42,7 +51,10 @@ export function dinoConfiguration(source: string, sizes: Omit<DinoSizes, 'heads'
   fields.only('num_channels', 3);
   const side = fields.count('image_size');
   if (side !== undefined && Math.floor(side / sizes.patchSize) !== sizes.gridSize) {
-    throw fields.refusal('image_size', `a size for the weights' grid of ${sizes.gridSize} patches of ${sizes.patchSize}; they belong to another configuration`);
+    throw fields.refusal(
+      'image_size',
+      `a size for the weights' grid of ${sizes.gridSize} patches of ${sizes.patchSize}; they belong to another configuration`,
+    );
   }
   if (sizes.feedForward === 'mlp') fields.same('intermediate_size', sizes.hidden);
   const ratio = fields.positive('mlp_ratio');
@@ -51,7 +63,8 @@ export function dinoConfiguration(source: string, sizes: Omit<DinoSizes, 'heads'
   }
   fields.same('num_register_tokens', sizes.registers);
   const gated = fields.flag('use_swiglu_ffn');
-  if (gated !== undefined && gated !== (sizes.feedForward === 'swiglu')) throw fields.refusal('use_swiglu_ffn', `${!gated}, as the weights have it`);
+  if (gated !== undefined && gated !== (sizes.feedForward === 'swiglu'))
+    throw fields.refusal('use_swiglu_ffn', `${!gated}, as the weights have it`);
   fields.only('qkv_bias', true);
   // How positions are resized follows from the registers, as in the official program.
   fields.only('interpolate_antialias', sizes.registers > 0);

@@ -4,7 +4,11 @@ import type { RegisteredWeights } from './registry';
 /** The official files of the vision models that can guide D-Attn (spec 8.2), by the names that their authors give them. */
 
 /** What a family's name alone means: the files that the paper's program uses. */
-export const PAPERS_CHOICE: Readonly<Record<SpatialFamily, string>> = { dinov2: 'dinov2_vitb14_reg4', dino: 'dino_vitb8', sam: 'sam_vit_b' };
+export const PAPERS_CHOICE: Readonly<Record<SpatialFamily, string>> = {
+  dinov2: 'dinov2_vitb14_reg4',
+  dino: 'dino_vitb8',
+  sam: 'sam_vit_b',
+};
 
 const host = 'https://dl.fbaipublicfiles.com';
 
@@ -47,7 +51,15 @@ function dino(size: 's' | 'b', patch: 8 | 16): OfficialFile {
 
 function sam(size: 'b' | 'l' | 'h', suffix: string, sha256: string, bytes: number): OfficialFile {
   const path = `segment_anything/sam_vit_${size}_${suffix}.pth`;
-  return { name: `sam_vit_${size}`, family: 'sam', path, about: `Segment Anything ${sizeNames[size]}`, licence: 'Apache-2.0 (Meta, Segment Anything)', sha256, bytes };
+  return {
+    name: `sam_vit_${size}`,
+    family: 'sam',
+    path,
+    about: `Segment Anything ${sizeNames[size]}`,
+    licence: 'Apache-2.0 (Meta, Segment Anything)',
+    sha256,
+    bytes,
+  };
 }
 
 const officialFiles: readonly OfficialFile[] = [
@@ -68,15 +80,17 @@ const officialFiles: readonly OfficialFile[] = [
   sam('h', '4b8939', 'a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e', 2_564_550_879),
 ];
 
-export const spatialFiles: readonly RegisteredWeights[] = officialFiles.map(({ name, family, path, about, licence, sha256, bytes }) => ({
-  name,
-  kind: 'spatial',
-  family,
-  url: `${host}/${path}`,
-  file: path.slice(path.lastIndexOf('/') + 1),
-  sha256: sha256 ?? null,
-  bytes: bytes ?? null,
-  about,
-  licence,
-  trainedOn: null,
-}));
+export const spatialFiles: readonly RegisteredWeights[] = officialFiles.map(
+  ({ name, family, path, about, licence, sha256, bytes }) => ({
+    name,
+    kind: 'spatial',
+    family,
+    url: `${host}/${path}`,
+    file: path.slice(path.lastIndexOf('/') + 1),
+    sha256: sha256 ?? null,
+    bytes: bytes ?? null,
+    about,
+    licence,
+    trainedOn: null,
+  }),
+);

@@ -2,7 +2,11 @@ import { WeightsError } from '../errors';
 import type { TensorSource } from './tensor-source';
 
 /** Metadata under which our own safetensors of a second vision model keep what the tensors do not tell. */
-export const SPATIAL_METADATA = { family: 'crane.spatial.family', heads: 'crane.spatial.heads', epsilon: 'crane.spatial.epsilon' } as const;
+export const SPATIAL_METADATA = {
+  family: 'crane.spatial.family',
+  heads: 'crane.spatial.heads',
+  epsilon: 'crane.spatial.epsilon',
+} as const;
 
 /** Of the layer norms; undefined where nothing is stored. @throws WeightsError `weights/config` for what is no number above 0 */
 export function storedEpsilon({ metadata, path: file }: TensorSource): number | undefined {
@@ -10,5 +14,9 @@ export function storedEpsilon({ metadata, path: file }: TensorSource): number | 
   if (text === undefined) return undefined;
   const value = Number(text);
   if (Number.isFinite(value) && value > 0) return value;
-  throw new WeightsError('weights/config', `${file}: its metadata ${SPATIAL_METADATA.epsilon} is ${JSON.stringify(text)}; expected a number above 0`, { path: file });
+  throw new WeightsError(
+    'weights/config',
+    `${file}: its metadata ${SPATIAL_METADATA.epsilon} is ${JSON.stringify(text)}; expected a number above 0`,
+    { path: file },
+  );
 }

@@ -3,8 +3,19 @@ import { shownName } from './shown-name';
 
 /** Element types that occur in weight files, under safetensors' meaning and PyTorch's names. */
 export type ElementType =
-  | 'float64' | 'float32' | 'float16' | 'bfloat16'
-  | 'int64' | 'int32' | 'int16' | 'int8' | 'uint64' | 'uint32' | 'uint16' | 'uint8' | 'bool';
+  | 'float64'
+  | 'float32'
+  | 'float16'
+  | 'bfloat16'
+  | 'int64'
+  | 'int32'
+  | 'int16'
+  | 'int8'
+  | 'uint64'
+  | 'uint32'
+  | 'uint16'
+  | 'uint8'
+  | 'bool';
 
 export interface TensorEntry {
   readonly name: string;
@@ -25,7 +36,9 @@ const MOST_NAMED = 8;
 
 /** What was left out, for a message: the first names with what they are. */
 export function describeLeftOut(leftOut: ReadonlyMap<string, LeftOut>): string {
-  const shown = [...leftOut.values()].slice(0, MOST_NAMED).map(({ name, kind }) => `${name === '' ? 'the whole of it' : shownName(name)} (${kind})`);
+  const shown = [...leftOut.values()]
+    .slice(0, MOST_NAMED)
+    .map(({ name, kind }) => `${name === '' ? 'the whole of it' : shownName(name)} (${kind})`);
   return `${shown.join(', ')}${leftOut.size > MOST_NAMED ? `, and ${leftOut.size - MOST_NAMED} more` : ''}`;
 }
 

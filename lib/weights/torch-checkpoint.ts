@@ -51,15 +51,25 @@ export function openTorchZip(file: RandomAccessFile): TorchCheckpointSource {
   };
   const inflated = [...archive.entries.values()].reduce((sum, { deflated, size }) => sum + (deflated ? size : 0), 0);
   if (inflated > MOST_INFLATED) {
-    throw new WeightsError('weights/limit', `${file.path} is compressed and would inflate to ${inflated} bytes; save it without compression`, { path: file.path, inflated });
+    throw new WeightsError(
+      'weights/limit',
+      `${file.path} is compressed and would inflate to ${inflated} bytes; save it without compression`,
+      { path: file.path, inflated },
+    );
   }
   const byteOrder = small('byteorder', LARGEST_BYTE_ORDER);
   if (byteOrder && Buffer.from(byteOrder).toString('latin1').trim() !== 'little') {
-    throw new WeightsError('weights/byte-order', `${file.path} was saved on a big-endian machine; save it again on a little-endian one`, { path: file.path });
+    throw new WeightsError(
+      'weights/byte-order',
+      `${file.path} was saved on a big-endian machine; save it again on a little-endian one`,
+      { path: file.path },
+    );
   }
   const isScript = archive.entries.has(`${root}constants.pkl`);
   const pickle = small('data.pkl', LARGEST_PICKLE) as Uint8Array;
-  const checkpoint = withPath(file.path, () => flattenCheckpoint(readPickle(pickle, torchWorld({ scriptClasses: isScript })).value));
+  const checkpoint = withPath(file.path, () =>
+    flattenCheckpoint(readPickle(pickle, torchWorld({ scriptClasses: isScript })).value),
+  );
   const sections = new Map<string, ByteSection | undefined>();
   const sectionOf = (key: string): ByteSection | undefined => {
     if (!sections.has(key)) sections.set(key, record(`data/${key}`));
@@ -70,11 +80,15 @@ export function openTorchZip(file: RandomAccessFile): TorchCheckpointSource {
 
 /** The folder inside the archive that holds everything, named after the file it was first saved as. */
 function archiveRoot(archive: ZipArchive, path: string): string {
-  const roots = [...archive.entries.keys()].filter((name) => /^(?:[^/]+\/)?data\.pkl$/.test(name)).map((name) => name.slice(0, -'data.pkl'.length));
+  const roots = [...archive.entries.keys()]
+    .filter((name) => /^(?:[^/]+\/)?data\.pkl$/.test(name))
+    .map((name) => name.slice(0, -'data.pkl'.length));
   const [root] = roots;
   if (root === undefined || roots.length > 1) {
     const why = root === undefined ? 'holds no data.pkl' : `holds ${roots.length} files named data.pkl`;
-    throw new WeightsError('weights/format', `${path} is a zip archive, but not one that PyTorch wrote: it ${why}`, { path });
+    throw new WeightsError('weights/format', `${path} is a zip archive, but not one that PyTorch wrote: it ${why}`, {
+      path,
+    });
   }
   return root;
 }
@@ -83,7 +97,23 @@ function archiveRoot(archive: ZipArchive, path: string): string {
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 
 /** How a file of the format before PyTorch 1.6 begins. */
-export const LEGACY_START = Uint8Array.of(0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e);
+export const LEGACY_START = Uint8Array.of(
+  0x80,
+  0x02,
+  0x8a,
+  0x0a,
+  0x6c,
+  0xfc,
+  0x9c,
+  0x46,
+  0xf9,
+  0x20,
+  0x6a,
+  0xa8,
+  0x50,
+  0x19,
+  0x2e,
+);
 
 /**
  * Opens what PyTorch wrote before 1.6: five pickles (a magic number, the protocol, the machine, the values, the order of
@@ -103,36 +133,59 @@ export function openTorchLegacy(file: RandomAccessFile): TorchCheckpointSource {
     };
     const [magic, protocol, machine, values, order] = [next(), next(), next(), next(), next()];
     if (magic !== LEGACY_MAGIC || protocol !== 1001) {
-      throw new WeightsError('weights/format', `a magic number or protocol ${typeof protocol === 'number' ? protocol : `of type ${typeof protocol}`} that is not known; 1001 is read`);
+      throw new WeightsError(
+        'weights/format',
+        `a magic number or protocol ${typeof protocol === 'number' ? protocol : `of type ${typeof protocol}`} that is not known; 1001 is read`,
+      );
     }
     if (!(machine instanceof PickleDict) || machine.get('little_endian') !== true) {
-      throw new WeightsError('weights/byte-order', 'it was saved on a big-endian machine; save it again on a little-endian one');
+      throw new WeightsError(
+        'weights/byte-order',
+        'it was saved on a big-endian machine; save it again on a little-endian one',
+      );
     }
     const checkpoint = flattenCheckpoint(values);
     return sourceOf(file, 'torch-legacy', checkpoint, legacyStorages(file, at, order, world));
   });
 }
 
-function legacyStorages(file: RandomAccessFile, start: number, order: PickleValue, { storages }: TorchWorld): (key: string) => ByteSection | undefined {
+function legacyStorages(
+  file: RandomAccessFile,
+  start: number,
+  order: PickleValue,
+  { storages }: TorchWorld,
+): (key: string) => ByteSection | undefined {
   const sections = new Map<string, ByteSection>();
   if (!Array.isArray(order)) throw new WeightsError('weights/format', 'its list of storages is not a list');
   let at = start;
   for (const key of order as readonly PickleValue[]) {
     const storage = typeof key === 'string' ? storages.get(key) : undefined;
-    if (!storage || sections.has(storage.key)) throw new WeightsError('weights/format', 'it lists a storage twice, or one that no tensor uses');
+    if (!storage || sections.has(storage.key))
+      throw new WeightsError('weights/format', 'it lists a storage twice, or one that no tensor uses');
     const { bytes: size } = storage;
-    if (size === undefined) throw new WeightsError('weights/format', `a storage of type ${shownName(storage.type)}, of unknown size, lies before others; save it again with a current PyTorch`);
+    if (size === undefined)
+      throw new WeightsError(
+        'weights/format',
+        `a storage of type ${shownName(storage.type)}, of unknown size, lies before others; save it again with a current PyTorch`,
+      );
     const count = Number(Buffer.from(readBytes(file, at, 8)).readBigInt64LE(0));
     if (count !== storage.count) {
-      throw new WeightsError('weights/format', `storage ${shownName(storage.key)} has ${count} values, but ${storage.count} are announced`);
+      throw new WeightsError(
+        'weights/format',
+        `storage ${shownName(storage.key)} has ${count} values, but ${storage.count} are announced`,
+      );
     }
     if (at + 8 + size > file.size) {
-      throw new WeightsError('weights/truncated', `storage ${shownName(storage.key)} ends at byte ${at + 8 + size} of a file of ${file.size}`);
+      throw new WeightsError(
+        'weights/truncated',
+        `storage ${shownName(storage.key)} ends at byte ${at + 8 + size} of a file of ${file.size}`,
+      );
     }
     sections.set(storage.key, subsection(file, at + 8, size));
     at += 8 + size;
   }
-  if (at !== file.size) throw new WeightsError('weights/format', `${file.size - at} bytes at the end belong to no storage`);
+  if (at !== file.size)
+    throw new WeightsError('weights/format', `${file.size - at} bytes at the end belong to no storage`);
   return (key) => sections.get(key);
 }
 
@@ -143,8 +196,12 @@ function sourceOf(
   sectionOf: (key: string) => ByteSection | undefined,
 ): TorchCheckpointSource {
   return withPath(file.path, () => {
-    const tensors = new Map([...checkpoint.tensors].map(([name, tensor]) => [name, tensor.locate(name, sectionOf(tensor.storage.key))]));
-    return new TorchCheckpointSource(file.path, format, tensors, checkpoint.plain, checkpoint.leftOut, () => file.close());
+    const tensors = new Map(
+      [...checkpoint.tensors].map(([name, tensor]) => [name, tensor.locate(name, sectionOf(tensor.storage.key))]),
+    );
+    return new TorchCheckpointSource(file.path, format, tensors, checkpoint.plain, checkpoint.leftOut, () =>
+      file.close(),
+    );
   });
 }
 

@@ -8,21 +8,35 @@ import type { ElementType } from './tensor-source';
 
 /** Source of names and arguments: torch/storage.py, torch/_utils.py, torch/serialization.py. */
 const STORAGE_TYPES: ReadonlyMap<string, ElementType> = new Map([
-  ['DoubleStorage', 'float64'], ['FloatStorage', 'float32'], ['HalfStorage', 'float16'], ['BFloat16Storage', 'bfloat16'],
-  ['LongStorage', 'int64'], ['IntStorage', 'int32'], ['ShortStorage', 'int16'], ['CharStorage', 'int8'], ['ByteStorage', 'uint8'], ['BoolStorage', 'bool'],
+  ['DoubleStorage', 'float64'],
+  ['FloatStorage', 'float32'],
+  ['HalfStorage', 'float16'],
+  ['BFloat16Storage', 'bfloat16'],
+  ['LongStorage', 'int64'],
+  ['IntStorage', 'int32'],
+  ['ShortStorage', 'int16'],
+  ['CharStorage', 'int8'],
+  ['ByteStorage', 'uint8'],
+  ['BoolStorage', 'bool'],
 ]);
 
 /** Storages whose tensors are not read: what they hold, and bytes an element, since before PyTorch 1.6 others lie behind them. */
 const OTHER_STORAGES: ReadonlyMap<string, { readonly dtype: string; readonly width: number }> = new Map([
-  ['ComplexDoubleStorage', { dtype: 'complex128', width: 16 }], ['ComplexFloatStorage', { dtype: 'complex64', width: 8 }],
-  ['QInt32Storage', { dtype: 'qint32', width: 4 }], ['QInt8Storage', { dtype: 'qint8', width: 1 }], ['QUInt8Storage', { dtype: 'quint8', width: 1 }],
-  ['QUInt4x2Storage', { dtype: 'quint4x2', width: 1 }], ['QUInt2x4Storage', { dtype: 'quint2x4', width: 1 }],
+  ['ComplexDoubleStorage', { dtype: 'complex128', width: 16 }],
+  ['ComplexFloatStorage', { dtype: 'complex64', width: 8 }],
+  ['QInt32Storage', { dtype: 'qint32', width: 4 }],
+  ['QInt8Storage', { dtype: 'qint8', width: 1 }],
+  ['QUInt8Storage', { dtype: 'quint8', width: 1 }],
+  ['QUInt4x2Storage', { dtype: 'quint4x2', width: 1 }],
+  ['QUInt2x4Storage', { dtype: 'quint2x4', width: 1 }],
   ['UntypedStorage', { dtype: 'untyped', width: 1 }],
 ]);
 
 /** PyTorch's dtypes by name, the unsigned ones included that have no storage type of their own. */
 const DTYPES: ReadonlyMap<string, ElementType> = new Map(
-  [...STORAGE_TYPES.values(), 'uint16' as const, 'uint32' as const, 'uint64' as const].map((dtype) => [`torch.${dtype}`, dtype] as const),
+  [...STORAGE_TYPES.values(), 'uint16' as const, 'uint32' as const, 'uint64' as const].map(
+    (dtype) => [`torch.${dtype}`, dtype] as const,
+  ),
 );
 
 /** A storage by its key in the archive, with how many elements the pickle says that it has. */
@@ -32,7 +46,11 @@ export class TorchStorage extends PickleForeign {
   /** How many bytes it takes; undefined for a type that is not known. */
   readonly bytes: number | undefined;
 
-  constructor(readonly key: string, readonly type: string, readonly count: number) {
+  constructor(
+    readonly key: string,
+    readonly type: string,
+    readonly count: number,
+  ) {
     super();
     this.dtype = STORAGE_TYPES.get(type);
     const width = this.dtype === undefined ? OTHER_STORAGES.get(type)?.width : BYTES_PER_ELEMENT[this.dtype];
@@ -93,19 +111,32 @@ export function rebuildTypedTensor(args: readonly PickleValue[]): PickleValue {
 /** `_rebuild_from_type_v2(function, type, args, state)`: a tensor with attributes of its own, or of a class of its own. */
 export function rebuildSubclass(args: readonly PickleValue[]): PickleValue {
   const [rebuilt, type, inner] = args;
-  if (!(rebuilt instanceof PickleGlobal) || !rebuilt.call || !(type instanceof PickleGlobal) || !Array.isArray(inner)) throw invalid('it is made of nothing');
+  if (!(rebuilt instanceof PickleGlobal) || !rebuilt.call || !(type instanceof PickleGlobal) || !Array.isArray(inner))
+    throw invalid('it is made of nothing');
   if (!PLAIN_CLASSES.has(type.name)) return unreadTensor(`${shownName(type.name)}, a tensor of a class of its own`);
   return rebuilt.call(inner as readonly PickleValue[]);
 }
 
-const PLAIN_CLASSES = new Set(['torch.Tensor', 'torch._tensor.Tensor', 'torch.nn.parameter.Parameter', 'torch.nn.parameter.Buffer']);
+const PLAIN_CLASSES = new Set([
+  'torch.Tensor',
+  'torch._tensor.Tensor',
+  'torch.nn.parameter.Parameter',
+  'torch.nn.parameter.Buffer',
+]);
 
-function rebuild(args: readonly PickleValue[], type: string | undefined, metadata: PickleValue | undefined): PickleValue {
+function rebuild(
+  args: readonly PickleValue[],
+  type: string | undefined,
+  metadata: PickleValue | undefined,
+): PickleValue {
   const [storage, offset, shape, strides] = args;
   if (storage instanceof PickleOpaque) return unreadTensor(`tensor over ${storage.what}`);
   if (!(storage instanceof TorchStorage)) throw invalid('it has no storage');
   const dtype = type === undefined ? storage.dtype : DTYPES.get(type);
-  if (dtype === undefined) return unreadTensor(`${shownName(type?.replace(/^torch\./, '') ?? OTHER_STORAGES.get(storage.type)?.dtype ?? storage.type)} tensor`);
+  if (dtype === undefined)
+    return unreadTensor(
+      `${shownName(type?.replace(/^torch\./, '') ?? OTHER_STORAGES.get(storage.type)?.dtype ?? storage.type)} tensor`,
+    );
   if (!isCount(offset)) throw invalid(`its offset is ${describe(offset)}`);
   if (!Array.isArray(shape) || !isShape(shape)) throw invalid(`its shape is ${describe(shape)}`);
   if (!Array.isArray(strides) || strides.length !== shape.length || !strides.every(isCount)) {
@@ -114,15 +145,26 @@ function rebuild(args: readonly PickleValue[], type: string | undefined, metadat
   const last = offset + reach(shape, strides);
   const stored = Math.floor((storage.bytes ?? 0) / BYTES_PER_ELEMENT[dtype]);
   if (elementCount(shape) > 0 && !(last < stored)) {
-    throw invalid(`shape ${describe(shape)} with strides ${describe(strides)} from ${offset} reaches value ${last} of a storage of ${stored}`);
+    throw invalid(
+      `shape ${describe(shape)} with strides ${describe(strides)} from ${offset} reaches value ${last} of a storage of ${stored}`,
+    );
   }
-  const bits = metadata instanceof PickleDict ? [...metadata].flatMap(([bit, isSet]) => (isSet === false ? [] : [describe(bit)])) : [];
+  const bits =
+    metadata instanceof PickleDict
+      ? [...metadata].flatMap(([bit, isSet]) => (isSet === false ? [] : [describe(bit)]))
+      : [];
   const negated = bits.length === 1 && bits[0] === 'neg' && !isInteger(dtype);
   if (bits.length > 0 && !negated) return unreadTensor(`${dtype} tensor with the ${bits.join(' and ')} bit set`);
   return new TorchTensor(storage, dtype, offset, shape, strides, negated);
 }
 
 function describe(value: PickleValue | undefined): string {
-  if (Array.isArray(value)) return `[${value.slice(0, 32).map((item: unknown) => (typeof item === 'object' ? '?' : shownName(String(item)))).join(', ')}]`;
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint' ? shownName(String(value)) : typeof value;
+  if (Array.isArray(value))
+    return `[${value
+      .slice(0, 32)
+      .map((item: unknown) => (typeof item === 'object' ? '?' : shownName(String(item))))
+      .join(', ')}]`;
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'
+    ? shownName(String(value))
+    : typeof value;
 }

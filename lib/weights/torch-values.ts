@@ -1,7 +1,14 @@
 import { PickleDict, PickleGlobal, PickleOpaque, type PickleValue } from './pickle-values';
 import type { PickleWorld } from './pickle';
 import { shownName } from './shown-name';
-import { invalid, rebuildSubclass, rebuildTensor, rebuildTypedTensor, TorchStorage, unreadTensor } from './torch-tensor';
+import {
+  invalid,
+  rebuildSubclass,
+  rebuildTensor,
+  rebuildTypedTensor,
+  TorchStorage,
+  unreadTensor,
+} from './torch-tensor';
 
 /**
  * What the pickles inside PyTorch checkpoints name: tensors, their storages, and the containers around them are made.
@@ -15,7 +22,8 @@ function orderedDict(args: readonly PickleValue[]): PickleDict {
   const dict = new PickleDict();
   for (const pair of pairs as readonly PickleValue[]) {
     const [key, value] = Array.isArray(pair) ? (pair as readonly PickleValue[]) : [];
-    if (typeof key !== 'string' || value === undefined) throw invalid('an OrderedDict with an entry that is not a pair');
+    if (typeof key !== 'string' || value === undefined)
+      throw invalid('an OrderedDict with an entry that is not a pair');
     dict.set(key, value);
   }
   return dict;
@@ -82,7 +90,11 @@ function named(name: string): PickleGlobal {
   const kindOf = (args: readonly PickleValue[]): string => {
     const [made] = args;
     const kind = MAKES_CLASS.test(name) && made instanceof PickleGlobal ? made.name : name;
-    return shownName(kind.replace(/^(?:__builtin__|builtins)\./, '').replace(/^numpy\.(?:core|_core)\.multiarray\.scalar$/, 'number of numpy'));
+    return shownName(
+      kind
+        .replace(/^(?:__builtin__|builtins)\./, '')
+        .replace(/^numpy\.(?:core|_core)\.multiarray\.scalar$/, 'number of numpy'),
+    );
   };
   return new PickleGlobal(name, (args) => new PickleOpaque(kindOf(args)));
 }
@@ -115,7 +127,13 @@ function persistentValue(id: PickleValue): PickleValue {
   const [kind, type, key, , count, view] = id as readonly PickleValue[];
   // Before PyTorch 1.6 classes of modules were put aside with their source.
   if (kind === 'module' && type instanceof PickleGlobal) return type;
-  if (kind !== 'storage' || !(type instanceof PickleGlobal) || typeof key !== 'string' || !Number.isSafeInteger(count) || (count as number) < 0) {
+  if (
+    kind !== 'storage' ||
+    !(type instanceof PickleGlobal) ||
+    typeof key !== 'string' ||
+    !Number.isSafeInteger(count) ||
+    (count as number) < 0
+  ) {
     throw invalid('its storage has an address of an unknown kind');
   }
   if (Array.isArray(view)) throw invalid('its storage is itself a view; save it again with a current PyTorch');

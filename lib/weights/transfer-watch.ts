@@ -28,7 +28,10 @@ export class IdleWatch {
   }
 
   private arm(): NodeJS.Timeout {
-    return setTimeout(() => this.controller.abort(new Error(`nothing was heard for ${this.milliseconds / 1000} s`)), this.milliseconds);
+    return setTimeout(
+      () => this.controller.abort(new Error(`nothing was heard for ${this.milliseconds / 1000} s`)),
+      this.milliseconds,
+    );
   }
 }
 

@@ -33,13 +33,21 @@ export function isCached(entry: RegisteredWeights, folder?: string): boolean {
  *
  * @throws UsageError `usage/no-weights` where it is neither; WeightsError of `fetchWeights`
  */
-export async function resolveWeights(nameOrPath: string, kind: WeightsKind, options: WeightCacheOptions = {}): Promise<string> {
+export async function resolveWeights(
+  nameOrPath: string,
+  kind: WeightsKind,
+  options: WeightCacheOptions = {},
+): Promise<string> {
   // A registered name wins over a file that happens to be called alike; `./name` means the file.
   const entry = findRegisteredWeights(nameOrPath);
   if (entry !== undefined) return fetchWeights(registeredWeightsOf(nameOrPath, kind), options);
   if (fs.existsSync(nameOrPath)) return nameOrPath;
   if (looksLikePath(nameOrPath)) {
-    throw new UsageError('usage/no-weights', `there is no ${kind} file or folder ${path.resolve(nameOrPath)}. Give an existing path, or a name of "crane weights list".`, { path: nameOrPath, kind });
+    throw new UsageError(
+      'usage/no-weights',
+      `there is no ${kind} file or folder ${path.resolve(nameOrPath)}. Give an existing path, or a name of "crane weights list".`,
+      { path: nameOrPath, kind },
+    );
   }
   return fetchWeights(registeredWeightsOf(nameOrPath, kind), options);
 }
@@ -59,7 +67,11 @@ export async function fetchWeights(entry: RegisteredWeights, options: WeightCach
     `${file}.lock`,
     async () => {
       if (isVerified(entry, file)) return file;
-      const { sha256 } = await download(entry.url, file, { ...downloadOptions, sha256: entry.sha256, size: entry.bytes });
+      const { sha256 } = await download(entry.url, file, {
+        ...downloadOptions,
+        sha256: entry.sha256,
+        size: entry.bytes,
+      });
       writeRecord(file, sha256);
       return file;
     },
@@ -125,7 +137,10 @@ async function verify(entry: RegisteredWeights, file: string): Promise<boolean> 
  */
 export async function sha256OfWeights(file: string): Promise<string> {
   if (!fs.statSync(file).isDirectory()) return recordedSha256(file) ?? sha256OfFile(file);
-  const parts = fs.readdirSync(file).filter((name) => /\.(safetensors|bin|pt|pth)$/.test(name)).sort();
+  const parts = fs
+    .readdirSync(file)
+    .filter((name) => /\.(safetensors|bin|pt|pth)$/.test(name))
+    .sort();
   return (await Promise.all(parts.map((name) => sha256OfFile(path.join(file, name))))).join('+');
 }
 

@@ -34,7 +34,10 @@ export class WeightReader {
   private readonly ignorable: readonly RegExp[];
   private readonly taken = new Set<string>();
 
-  constructor(readonly source: TensorSource, options: WeightReaderOptions = {}) {
+  constructor(
+    readonly source: TensorSource,
+    options: WeightReaderOptions = {},
+  ) {
     this.mapping = options.mapping ?? sameName;
     this.ignorable = options.ignorable ?? [];
   }
@@ -71,7 +74,12 @@ export class WeightReader {
   takeRows(path: string, rows: readonly number[], columns: number): Float32Array {
     const { from, transposed } = this.locate(path, [this.shapeOf(path)[0] ?? 0, columns]);
     const [name, ...others] = from as [string, ...string[]];
-    if (others.length > 0 || transposed) throw new WeightsError('weights/shape', `${this.source.path}: rows of ${this.spell(path)} are not stored as such`, { tensor: path });
+    if (others.length > 0 || transposed)
+      throw new WeightsError(
+        'weights/shape',
+        `${this.source.path}: rows of ${this.spell(path)} are not stored as such`,
+        { tensor: path },
+      );
     return this.source.readRows(name, rows);
   }
 
@@ -107,7 +115,10 @@ export class WeightReader {
       ...unread.map(({ name, kind }) => ({ name, shown: `(${kind})` })),
     ].filter(({ name }) => !this.taken.has(name) && !allowed.some((pattern) => pattern.test(name)));
     if (left.length === 0) return;
-    const shown = left.slice(0, 8).map((tensor) => `${shownName(tensor.name)} ${tensor.shown}`).join(', ');
+    const shown = left
+      .slice(0, 8)
+      .map((tensor) => `${shownName(tensor.name)} ${tensor.shown}`)
+      .join(', ');
     throw new WeightsError(
       'weights/surplus',
       `${this.source.path} holds ${left.length === 1 ? 'a tensor' : `${left.length} tensors`} that this network has no place for: ${shown}${left.length > 8 ? ', …' : ''}`,
@@ -144,9 +155,11 @@ export class WeightReader {
   private missing(path: string, name: string, wanted: readonly number[] | undefined): never {
     const left = this.source.leftOut.get(name);
     if (left) {
-      throw new WeightsError('weights/dtype', `${this.source.path}: ${this.spell(path)} is there but not read (${left.kind}); save it as a plain tensor of numbers`, {
-        path: this.source.path, tensor: path, stored: name, kind: left.kind,
-      });
+      throw new WeightsError(
+        'weights/dtype',
+        `${this.source.path}: ${this.spell(path)} is there but not read (${left.kind}); save it as a plain tensor of numbers`,
+        { path: this.source.path, tensor: path, stored: name, kind: left.kind },
+      );
     }
     throw new WeightsError(
       'weights/missing',
@@ -176,7 +189,8 @@ export class WeightReader {
 function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
   const turned = new Float32Array(values.length);
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) turned[row * columns + column] = values[column * rows + row] as number;
+    for (let column = 0; column < columns; column++)
+      turned[row * columns + column] = values[column * rows + row] as number;
   }
   return turned;
 }

@@ -62,7 +62,10 @@ export class ZipArchive {
       size: entry.size,
       readInto: (offset, target) => {
         if (!(offset >= 0) || !(offset + target.byteLength <= entry.size)) {
-          throw new WeightsError('weights/truncated', `bytes ${offset} to ${offset + target.byteLength} of ${entry.size}`);
+          throw new WeightsError(
+            'weights/truncated',
+            `bytes ${offset} to ${offset + target.byteLength} of ${entry.size}`,
+          );
         }
         if (this.inflated?.entry !== entry) {
           this.inflated = undefined;
@@ -76,7 +79,10 @@ export class ZipArchive {
   /** The whole content of a small entry, its checksum verified. @throws WeightsError */
   contents(entry: ZipEntry, largest: number): Uint8Array {
     if (entry.size > largest) {
-      throw this.invalid(`${shownName(entry.name)} has ${entry.size} bytes; at most ${largest} are read`, 'weights/limit');
+      throw this.invalid(
+        `${shownName(entry.name)} has ${entry.size} bytes; at most ${largest} are read`,
+        'weights/limit',
+      );
     }
     if (entry.deflated) return new Uint8Array(this.inflate(entry));
     return this.checked(entry, readBytes(this.file, entry.dataStart, entry.size));
@@ -84,7 +90,10 @@ export class ZipArchive {
 
   private refuseLarge(entry: ZipEntry): void {
     if (entry.size <= LARGEST_INFLATED) return;
-    throw this.invalid(`${shownName(entry.name)} is compressed and would inflate to ${entry.size} bytes; save it without compression`, 'weights/limit');
+    throw this.invalid(
+      `${shownName(entry.name)} is compressed and would inflate to ${entry.size} bytes; save it without compression`,
+      'weights/limit',
+    );
   }
 
   private inflate(entry: ZipEntry): Uint8Array {
@@ -114,7 +123,11 @@ export class ZipArchive {
     const tail = Buffer.from(readBytes(this.file, tailStart, tailLength).buffer);
     let at = tailLength - 22;
     while (at >= 0 && !(tail.readUInt32LE(at) === END && at + 22 + tail.readUInt16LE(at + 20) === tailLength)) at--;
-    if (at < 0) throw this.invalid('it has no zip directory at its end; it is damaged or was not fully downloaded', 'weights/truncated');
+    if (at < 0)
+      throw this.invalid(
+        'it has no zip directory at its end; it is damaged or was not fully downloaded',
+        'weights/truncated',
+      );
     let disk = tail.readUInt16LE(at + 4) | tail.readUInt16LE(at + 6);
     let count = tail.readUInt16LE(at + 10);
     let directorySize = tail.readUInt32LE(at + 12);
@@ -143,7 +156,8 @@ export class ZipArchive {
     const entries = new Map<string, ZipEntry>();
     let at = 0;
     for (let index = 0; index < count; index++) {
-      if (at + 46 > size || directory.readUInt32LE(at) !== CENTRAL_HEADER) throw this.invalid(`directory entry ${index} is damaged`);
+      if (at + 46 > size || directory.readUInt32LE(at) !== CENTRAL_HEADER)
+        throw this.invalid(`directory entry ${index} is damaged`);
       const flags = directory.readUInt16LE(at + 8);
       const method = directory.readUInt16LE(at + 10);
       const nameLength = directory.readUInt16LE(at + 28);
@@ -156,16 +170,26 @@ export class ZipArchive {
       this.refusePathTricks(name);
       if (entries.has(name)) throw this.invalid(`it has two entries named ${shownName(name)}`);
       if ((flags & 0x2041) !== 0) throw this.invalid(`${shownName(name)} is encrypted`);
-      if (method !== 0 && method !== 8) throw this.invalid(`${shownName(name)} is packed with method ${method}; stored and deflated entries are read`);
+      if (method !== 0 && method !== 8)
+        throw this.invalid(`${shownName(name)} is packed with method ${method}; stored and deflated entries are read`);
       const [entrySize, compressedSize, headerStart] = this.sizes(
         directory.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength),
         [directory.readUInt32LE(at + 24), directory.readUInt32LE(at + 20), directory.readUInt32LE(at + 42)],
         name,
       );
-      if (method === 0 && entrySize !== compressedSize) throw this.invalid(`${shownName(name)} is stored with two different sizes`);
+      if (method === 0 && entrySize !== compressedSize)
+        throw this.invalid(`${shownName(name)} is stored with two different sizes`);
       const dataStart = this.dataStart(headerStart, rawName, start);
       if (dataStart + compressedSize > start) throw this.invalid(`${shownName(name)} reaches into the directory`);
-      entries.set(name, { name, size: entrySize, compressedSize, deflated: method === 8, crc: directory.readUInt32LE(at + 16), dataStart, link: isLink(directory, at) });
+      entries.set(name, {
+        name,
+        size: entrySize,
+        compressedSize,
+        deflated: method === 8,
+        crc: directory.readUInt32LE(at + 16),
+        dataStart,
+        link: isLink(directory, at),
+      });
       at = next;
     }
     if (at !== size) throw this.invalid(`${size - at} bytes of its directory belong to no entry`);
@@ -173,9 +197,13 @@ export class ZipArchive {
   }
 
   /** Size, compressed size and header position, from the ZIP64 field for those that the 32-bit fields leave to it. */
-  private sizes(extra: Buffer, short: readonly [number, number, number], name: string): readonly [number, number, number] {
+  private sizes(
+    extra: Buffer,
+    short: readonly [number, number, number],
+    name: string,
+  ): readonly [number, number, number] {
     const values: [number, number, number] = [...short];
-    for (let at = 0; at + 4 <= extra.length; ) {
+    for (let at = 0; at + 4 <= extra.length;) {
       const id = extra.readUInt16LE(at);
       const end = at + 4 + extra.readUInt16LE(at + 2);
       if (end > extra.length) break;
@@ -194,7 +222,8 @@ export class ZipArchive {
   }
 
   private dataStart(headerStart: number, rawName: Buffer, directoryStart: number): number {
-    if (headerStart + 30 + rawName.length > directoryStart) throw this.invalid(`${shownName(rawName.toString('utf8'))} lies outside of the file`);
+    if (headerStart + 30 + rawName.length > directoryStart)
+      throw this.invalid(`${shownName(rawName.toString('utf8'))} lies outside of the file`);
     const header = Buffer.from(readBytes(this.file, headerStart, 30 + rawName.length).buffer);
     const sameName = header.readUInt16LE(26) === rawName.length && header.subarray(30).equals(rawName);
     if (header.readUInt32LE(0) !== LOCAL_HEADER || !sameName) {
@@ -204,8 +233,13 @@ export class ZipArchive {
   }
 
   private refusePathTricks(name: string): void {
-    const tricky = name === '' || name.startsWith('/') || /[\\\0]|^[A-Za-z]:/.test(name) || name.split('/').includes('..');
-    if (tricky) throw this.invalid(`its entry ${JSON.stringify(name.slice(0, 100))} points outside of the archive`, 'weights/unsafe');
+    const tricky =
+      name === '' || name.startsWith('/') || /[\\\0]|^[A-Za-z]:/.test(name) || name.split('/').includes('..');
+    if (tricky)
+      throw this.invalid(
+        `its entry ${JSON.stringify(name.slice(0, 100))} points outside of the archive`,
+        'weights/unsafe',
+      );
   }
 
   private refuseOverlaps(directoryStart: number): void {

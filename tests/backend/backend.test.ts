@@ -13,7 +13,20 @@ afterEach(() => {
   if (!withoutNative) delete process.env['CRANE_NO_NATIVE'];
 });
 
-const product = (): number[] => Array.from(tf.tidy(() => tf.matMul(tf.tensor2d([[1, 2], [3, 4]]), tf.tensor2d([[5], [6]])).dataSync()));
+const product = (): number[] =>
+  Array.from(
+    tf.tidy(() =>
+      tf
+        .matMul(
+          tf.tensor2d([
+            [1, 2],
+            [3, 4],
+          ]),
+          tf.tensor2d([[5], [6]]),
+        )
+        .dataSync(),
+    ),
+  );
 
 describe('prepareBackend', () => {
   test.each(['auto', 'wasm', 'cpu'] as const)('%s computes', async (choice) => {
@@ -52,7 +65,9 @@ describe('prepareBackend', () => {
   });
 
   test('a name that is none is an error that lists those that are', async () => {
-    await expect(prepareBackend('cuda' as BackendChoice)).rejects.toThrow(/"cuda"; choose one of auto, tensorflow, webgpu, wasm, cpu/);
+    await expect(prepareBackend('cuda' as BackendChoice)).rejects.toThrow(
+      /"cuda"; choose one of auto, tensorflow, webgpu, wasm, cpu/,
+    );
   });
 
   test('twice is the same as once, and a switch takes tensors along', async () => {

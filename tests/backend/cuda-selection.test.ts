@@ -5,7 +5,10 @@ import { nvidiaDriver } from '../../lib/backend/nvidia';
 import { FlawedBackend } from './flawed-backend';
 
 /** In the place of TensorFlow on a GPU: the plain backend's kernels under its name. */
-jest.mock('../../lib/backend/native', () => ({ ...jest.requireActual<object>('../../lib/backend/native'), loadNativeBackend: jest.fn() }));
+jest.mock('../../lib/backend/native', () => ({
+  ...jest.requireActual<object>('../../lib/backend/native'),
+  loadNativeBackend: jest.fn(),
+}));
 jest.mock('../../lib/backend/nvidia', () => ({ nvidiaDriver: jest.fn() }));
 jest.mock('../../lib/backend/webgpu', () => ({ isWebgpuInstalled: () => false }));
 
@@ -32,20 +35,35 @@ test.each(['auto', 'tensorflow'] as const)('%s: TensorFlow on a GPU is checked, 
   });
 });
 
-test.each(['auto', 'tensorflow'] as const)('%s: TensorFlow on a GPU with wrong numbers is left for WebAssembly, with a way to its processor', async (choice) => {
-  await flawed.with('Sigmoid', (values) => void (values[0] = 2), async () => {
-    const info = await prepareBackend(choice);
-    expect(info).toMatchObject({ name: 'wasm', gpu: false, device: null });
-    expect(info.warning).toMatch(/NVIDIA H200, driver 550\.54\.15 \(tensorflow\) computes wrong numbers: QuickGELU: off by.*CUDA_VISIBLE_DEVICES=-1.*Computing on wasm instead/);
-    expect(info.nativeFailure).toMatch(/QuickGELU/);
-    expect(tf.getBackend()).toBe('wasm');
-  });
-});
+test.each(['auto', 'tensorflow'] as const)(
+  '%s: TensorFlow on a GPU with wrong numbers is left for WebAssembly, with a way to its processor',
+  async (choice) => {
+    await flawed.with(
+      'Sigmoid',
+      (values) => void (values[0] = 2),
+      async () => {
+        const info = await prepareBackend(choice);
+        expect(info).toMatchObject({ name: 'wasm', gpu: false, device: null });
+        expect(info.warning).toMatch(
+          /NVIDIA H200, driver 550\.54\.15 \(tensorflow\) computes wrong numbers: QuickGELU: off by.*CUDA_VISIBLE_DEVICES=-1.*Computing on wasm instead/,
+        );
+        expect(info.nativeFailure).toMatch(/QuickGELU/);
+        expect(tf.getBackend()).toBe('wasm');
+      },
+    );
+  },
+);
 
 test('TensorFlow on the processor is not checked: that would cost every start', async () => {
   jest.mocked(loadNativeBackend).mockResolvedValue({ version: '2.21.0', threads: 4, gpu: false });
   const read = jest.spyOn(flawed.backend, 'read');
-  expect(await prepareBackend('auto')).toMatchObject({ name: 'tensorflow', gpu: false, device: null, selfCheck: null, kernels: { own: false } });
+  expect(await prepareBackend('auto')).toMatchObject({
+    name: 'tensorflow',
+    gpu: false,
+    device: null,
+    selfCheck: null,
+    kernels: { own: false },
+  });
   expect(read).not.toHaveBeenCalled();
 });
 

@@ -44,7 +44,8 @@ export class FlawedBackend {
   }
 
   private spoil(result: TensorInfo | TensorInfo[], flaw: Flaw): TensorInfo | TensorInfo[] {
-    for (const { dataId } of Array.isArray(result) ? result : [result]) flaw(this.backend.readSync(dataId) as Float32Array);
+    for (const { dataId } of Array.isArray(result) ? result : [result])
+      flaw(this.backend.readSync(dataId) as Float32Array);
     return result;
   }
 

@@ -12,7 +12,20 @@ const withoutNative = process.env['CRANE_NO_NATIVE'] !== undefined;
 const whereNative = withoutNative ? test.skip : test;
 const hardware: GpuAdapter = { name: 'Test GPU, driver 1.2', software: false, largestTensor: 2 ** 30 };
 const lastOff: Flaw = (values) => void (values[values.length - 1] = (values.at(-1) ?? 0) + 0.2);
-const product = (): number[] => Array.from(tf.tidy(() => tf.matMul(tf.tensor2d([[1, 2], [3, 4]]), tf.tensor2d([[5], [6]])).dataSync()));
+const product = (): number[] =>
+  Array.from(
+    tf.tidy(() =>
+      tf
+        .matMul(
+          tf.tensor2d([
+            [1, 2],
+            [3, 4],
+          ]),
+          tf.tensor2d([[5], [6]]),
+        )
+        .dataSync(),
+    ),
+  );
 let flawed: FlawedBackend;
 
 /** What each start would find from here on, with kernels that were never checked. */
@@ -22,8 +35,10 @@ function plugIn(adapter: GpuAdapter | null): void {
   flawed = FlawedBackend.register('webgpu');
   jest.mocked(isWebgpuInstalled).mockReturnValue(adapter !== null);
   jest.mocked(startWebgpuBackend).mockImplementation(async ({ hardwareOnly }) => {
-    if (adapter === null) throw new BackendError('backend/unavailable', 'WebGPU cannot compute here: its packages are not installed.');
-    if (adapter.software && hardwareOnly) throw new BackendError('backend/unavailable', 'WebGPU cannot compute here: software only.');
+    if (adapter === null)
+      throw new BackendError('backend/unavailable', 'WebGPU cannot compute here: its packages are not installed.');
+    if (adapter.software && hardwareOnly)
+      throw new BackendError('backend/unavailable', 'WebGPU cannot compute here: software only.');
     return adapter;
   });
 }
@@ -40,7 +55,13 @@ afterEach(() => {
 describe('a GPU by name', () => {
   test('computes once its numbers are found right', async () => {
     const info = await prepareBackend('webgpu');
-    expect(info).toMatchObject({ name: 'webgpu', gpu: true, device: 'Test GPU, driver 1.2', warning: null, selfCheck: { passed: true, largestDifference: 0 } });
+    expect(info).toMatchObject({
+      name: 'webgpu',
+      gpu: true,
+      device: 'Test GPU, driver 1.2',
+      warning: null,
+      selfCheck: { passed: true, largestDifference: 0 },
+    });
     expect(tf.getBackend()).toBe('webgpu');
     expect(product()).toEqual([17, 39]);
   });
@@ -64,7 +85,9 @@ describe('a GPU by name', () => {
       const info = await prepareBackend('webgpu');
       expect(info.name).toBe(withoutNative ? 'wasm' : 'tensorflow');
       expect(info.gpu).toBe(false);
-      expect(info.warning).toMatch(/Test GPU, driver 1\.2 \(webgpu\) computes wrong numbers: softmax: off by \d.*transformer block.*Update its driver.*Computing on (tensorflow|wasm) instead/);
+      expect(info.warning).toMatch(
+        /Test GPU, driver 1\.2 \(webgpu\) computes wrong numbers: softmax: off by \d.*transformer block.*Update its driver.*Computing on (tensorflow|wasm) instead/,
+      );
       expect(tf.getBackend()).toBe(info.name);
       expect(product()).toEqual([17, 39]);
     });
@@ -74,12 +97,19 @@ describe('a GPU by name', () => {
 
   test('that a processor plays is taken, with a warning, and never called a GPU', async () => {
     plugIn({ ...hardware, name: 'SwiftShader', software: true });
-    expect(await prepareBackend('webgpu')).toMatchObject({ name: 'webgpu', gpu: false, warning: expect.stringContaining('SwiftShader is a processor that plays the GPU') as string });
+    expect(await prepareBackend('webgpu')).toMatchObject({
+      name: 'webgpu',
+      gpu: false,
+      warning: expect.stringContaining('SwiftShader is a processor that plays the GPU') as string,
+    });
   });
 
   test('that is not there is an error with what to do', async () => {
     plugIn(null);
-    await expect(prepareBackend('webgpu')).rejects.toMatchObject({ code: 'backend/unavailable', message: expect.stringContaining('not installed') as string });
+    await expect(prepareBackend('webgpu')).rejects.toMatchObject({
+      code: 'backend/unavailable',
+      message: expect.stringContaining('not installed') as string,
+    });
   });
 });
 
@@ -105,11 +135,15 @@ describe('auto', () => {
 
   test('takes WebAssembly where the GPU computes wrong numbers, and says so', async () => {
     process.env['CRANE_NO_NATIVE'] = '1';
-    await flawed.with('BatchMatMul', (values) => void values.fill(NaN), async () => {
-      const info = await prepareBackend('auto');
-      expect(info.name).toBe('wasm');
-      expect(info.warning).toMatch(/matrix product: not a number.*Computing on wasm instead/);
-    });
+    await flawed.with(
+      'BatchMatMul',
+      (values) => void values.fill(NaN),
+      async () => {
+        const info = await prepareBackend('auto');
+        expect(info.name).toBe('wasm');
+        expect(info.warning).toMatch(/matrix product: not a number.*Computing on wasm instead/);
+      },
+    );
   });
 
   test('takes WebAssembly for callers who read values synchronously', async () => {
@@ -132,29 +166,51 @@ describe('the survey of the doctor', () => {
   test('has every backend once, and one that auto takes', async () => {
     const backends = await surveyBackends(false);
     expect(backends.map(({ name }) => name)).toEqual(['tensorflow', 'webgpu', 'wasm', 'cpu']);
-    expect(backends.filter(({ automatic }) => automatic).map(({ name }) => name)).toEqual([(await prepareBackend('auto')).name]);
-    expect(backends.find(({ name }) => name === 'wasm')).toMatchObject({ state: 'ready', gpu: false, detail: expect.stringMatching(/\d threads?/) as string });
+    expect(backends.filter(({ automatic }) => automatic).map(({ name }) => name)).toEqual([
+      (await prepareBackend('auto')).name,
+    ]);
+    expect(backends.find(({ name }) => name === 'wasm')).toMatchObject({
+      state: 'ready',
+      gpu: false,
+      detail: expect.stringMatching(/\d threads?/) as string,
+    });
   });
 
   test('says what a GPU is and how its numbers compare', async () => {
-    expect(await webgpuIn()).toMatchObject({ state: 'ready', gpu: true, detail: 'on Test GPU, driver 1.2, self-check passed (largest difference 0.0)' });
+    expect(await webgpuIn()).toMatchObject({
+      state: 'ready',
+      gpu: true,
+      detail: 'on Test GPU, driver 1.2, self-check passed (largest difference 0.0)',
+    });
   });
 
   test('says what is wrong with one whose numbers are off', async () => {
     await flawed.with('Softmax', lastOff, async () => {
-      expect(await webgpuIn()).toMatchObject({ state: 'wrong numbers', gpu: false, detail: expect.stringMatching(/softmax: off by/) as string });
+      expect(await webgpuIn()).toMatchObject({
+        state: 'wrong numbers',
+        gpu: false,
+        detail: expect.stringMatching(/softmax: off by/) as string,
+      });
     });
   });
 
   test('says why one cannot be had', async () => {
     plugIn(null);
-    expect(await webgpuIn()).toMatchObject({ state: 'not available', detail: expect.stringContaining('not installed') as string });
+    expect(await webgpuIn()).toMatchObject({
+      state: 'not available',
+      detail: expect.stringContaining('not installed') as string,
+    });
   });
 
   test('has native TensorFlow switched off as not available, with the variable that did it', async () => {
     process.env['CRANE_NO_NATIVE'] = '1';
     const backends = await surveyBackends(false);
-    expect(backends[0]).toMatchObject({ name: 'tensorflow', automatic: false, state: 'not available', detail: expect.stringContaining('CRANE_NO_NATIVE') as string });
+    expect(backends[0]).toMatchObject({
+      name: 'tensorflow',
+      automatic: false,
+      state: 'not available',
+      detail: expect.stringContaining('CRANE_NO_NATIVE') as string,
+    });
     expect(backends[1]).toMatchObject({ name: 'webgpu', automatic: true });
   });
 });

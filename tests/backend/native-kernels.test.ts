@@ -10,7 +10,10 @@ const PROBE = `
   require('./lib/backend').prepareBackend('tensorflow').then(() => process.exit(0), () => process.exit(4));
 `;
 const isNative = spawnSync(process.execPath, ['-e', PROBE]).status === 0;
-if (!isNative) process.stderr.write('\nNATIVE PRODUCTS NOT TESTED: skipping the tests of BatchMatMul on TensorFlow, because there is no native backend.\n');
+if (!isNative)
+  process.stderr.write(
+    '\nNATIVE PRODUCTS NOT TESTED: skipping the tests of BatchMatMul on TensorFlow, because there is no native backend.\n',
+  );
 
 interface Recorded {
   readonly result: Float32Array;
@@ -25,7 +28,11 @@ function product(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: bo
   try {
     return tf.tidy(() => {
       const found = tf.matMul(a, b, transposeA, transposeB);
-      return { shape: found.shape, operations: spy.mock.calls.map(([name]) => name), result: found.dataSync() as Float32Array };
+      return {
+        shape: found.shape,
+        operations: spy.mock.calls.map(([name]) => name),
+        result: found.dataSync() as Float32Array,
+      };
     });
   } finally {
     spy.mockRestore();
@@ -46,7 +53,13 @@ function batched(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: bo
   });
 }
 
-function inDoubles(a: ArrayLike<number>, b: ArrayLike<number>, [rows, inner, columns]: readonly [number, number, number], transposeA: boolean, transposeB: boolean): Float64Array {
+function inDoubles(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  [rows, inner, columns]: readonly [number, number, number],
+  transposeA: boolean,
+  transposeB: boolean,
+): Float64Array {
   const out = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
@@ -75,26 +88,51 @@ function expectNear(found: ArrayLike<number>, expected: ArrayLike<number>, toler
     await prepareBackend('tensorflow');
   });
 
-  test('of plain matrices are MatMul\'s, equal to the batched operation\'s and to doubles, for each transpose', async () => {
+  test("of plain matrices are MatMul's, equal to the batched operation's and to doubles, for each transpose", async () => {
     const size = fc.integer({ min: 1, max: 40 });
     await fc.assert(
-      fc.asyncProperty(size, size, size, fc.boolean(), fc.boolean(), fc.integer({ min: 1, max: 1000 }), async (rows, inner, columns, transposeA, transposeB, seed) => {
-        await expectNoLeak(() => {
-          const a = tf.randomNormal(transposeA ? [inner, rows] : [rows, inner], 0, 1, 'float32', seed);
-          const b = tf.randomNormal(transposeB ? [columns, inner] : [inner, columns], 0, 1, 'float32', seed + 1);
-          const found = product(a, b, transposeA, transposeB);
-          expect(found.operations).toEqual(['MatMul']);
-          expect(found.shape).toEqual([rows, columns]);
-          expectNear(found.result, batched(a, b, transposeA, transposeB), 1e-4);
-          expectNear(found.result, inDoubles(a.dataSync(), b.dataSync(), [rows, inner, columns], transposeA, transposeB), 1e-4);
-          tf.dispose([a, b]);
-        });
-      }),
+      fc.asyncProperty(
+        size,
+        size,
+        size,
+        fc.boolean(),
+        fc.boolean(),
+        fc.integer({ min: 1, max: 1000 }),
+        async (rows, inner, columns, transposeA, transposeB, seed) => {
+          await expectNoLeak(() => {
+            const a = tf.randomNormal(transposeA ? [inner, rows] : [rows, inner], 0, 1, 'float32', seed);
+            const b = tf.randomNormal(transposeB ? [columns, inner] : [inner, columns], 0, 1, 'float32', seed + 1);
+            const found = product(a, b, transposeA, transposeB);
+            expect(found.operations).toEqual(['MatMul']);
+            expect(found.shape).toEqual([rows, columns]);
+            expectNear(found.result, batched(a, b, transposeA, transposeB), 1e-4);
+            expectNear(
+              found.result,
+              inDoubles(a.dataSync(), b.dataSync(), [rows, inner, columns], transposeA, transposeB),
+              1e-4,
+            );
+            tf.dispose([a, b]);
+          });
+        },
+      ),
       { numRuns: 60 },
     );
   });
 
-  test.each([[[1, 3, 4], [1, 4, 5]], [[2, 3, 4], [2, 4, 5]], [[2, 3, 4], [1, 4, 5]]])('of batches %j and %j stay the batched operation\'s', (left, right) => {
+  test.each([
+    [
+      [1, 3, 4],
+      [1, 4, 5],
+    ],
+    [
+      [2, 3, 4],
+      [2, 4, 5],
+    ],
+    [
+      [2, 3, 4],
+      [1, 4, 5],
+    ],
+  ])("of batches %j and %j stay the batched operation's", (left, right) => {
     tf.tidy(() => {
       const [a, b] = [tf.randomNormal(left, 0, 1, 'float32', 1), tf.randomNormal(right, 0, 1, 'float32', 2)];
       const found = product(a, b, false, false);
@@ -103,7 +141,20 @@ function expectNear(found: ArrayLike<number>, expected: ArrayLike<number>, toler
     });
   });
 
-  test.each([[[0, 3], [3, 4]], [[2, 0], [0, 4]], [[2, 3], [3, 0]]])('of nothing, %j and %j, are as they were', (left, right) => {
+  test.each([
+    [
+      [0, 3],
+      [3, 4],
+    ],
+    [
+      [2, 0],
+      [0, 4],
+    ],
+    [
+      [2, 3],
+      [3, 0],
+    ],
+  ])('of nothing, %j and %j, are as they were', (left, right) => {
     tf.tidy(() => {
       const found = product(tf.zeros(left), tf.zeros(right), false, false);
       expect(found.operations).not.toContain('MatMul');
@@ -112,9 +163,14 @@ function expectNear(found: ArrayLike<number>, expected: ArrayLike<number>, toler
     });
   });
 
-  test('of whole numbers stay the batched operation\'s', () => {
+  test("of whole numbers stay the batched operation's", () => {
     tf.tidy(() => {
-      const found = product(tf.tensor2d([1, 2, 3, 4], [2, 2], 'int32'), tf.tensor2d([0, 1, 1, 0], [2, 2], 'int32'), false, false);
+      const found = product(
+        tf.tensor2d([1, 2, 3, 4], [2, 2], 'int32'),
+        tf.tensor2d([0, 1, 1, 0], [2, 2], 'int32'),
+        false,
+        false,
+      );
       expect(found.operations).not.toContain('MatMul');
       expect(Array.from(found.result)).toEqual([2, 1, 4, 3]);
     });
@@ -139,7 +195,10 @@ function expectNear(found: ArrayLike<number>, expected: ArrayLike<number>, toler
     await expectNoLeak(() => {
       tf.tidy(() => {
         const [a, b] = [tf.tensor2d([1, 2, 3, 4], [2, 2]), tf.tensor2d([5, 6, 7, 8], [2, 2])];
-        const [da, db] = tf.grads((x, y) => tf.sum(tf.matMul(x as tf.Tensor2D, y as tf.Tensor2D, true, false)))([a, b]) as [tf.Tensor, tf.Tensor];
+        const [da, db] = tf.grads((x, y) => tf.sum(tf.matMul(x as tf.Tensor2D, y as tf.Tensor2D, true, false)))([
+          a,
+          b,
+        ]) as [tf.Tensor, tf.Tensor];
         // Sum of aᵀb: each entry's factor is the sum of the other's row.
         expect(Array.from(da.dataSync())).toEqual([11, 11, 15, 15]);
         expect(Array.from(db.dataSync())).toEqual([3, 3, 7, 7]);

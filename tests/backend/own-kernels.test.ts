@@ -10,7 +10,12 @@ jest.mock('../../lib/backend/cpu-flags', () => ({ cpuFlags: jest.fn() }));
 
 const set = { plain: process.env['CRANE_PLAIN_KERNELS'], vectors: process.env['CRANE_NATIVE_VECTORS'] };
 const binding = { TF_ATTR_BOOL: 0, TF_ATTR_TYPE: 1, TF_ATTR_INT: 2, TF_ATTR_FLOAT: 3, TF_FLOAT: 4 };
-const registered = (): string[] => tf.getKernelsForBackend('tensorflow').map(({ kernelName }) => kernelName).filter((name) => name.startsWith('Crane')).sort();
+const registered = (): string[] =>
+  tf
+    .getKernelsForBackend('tensorflow')
+    .map(({ kernelName }) => kernelName)
+    .filter((name) => name.startsWith('Crane'))
+    .sort();
 
 /** A binding whose answer to the sum of three ones is this. */
 function answering(answer: () => tf.Tensor): NativeOperations {
@@ -53,7 +58,11 @@ test('where the operations compute, all are registered; and they go when they ar
 
 test.each<[string, NativeOperations, string]>([
   ['a binding without them', unknown, 'not compiled into this binding: run `node setup/setup.js`'],
-  ['a processor without vector instructions', failing('no vector instructions for CraneAddResidual'), 'this processor has no AVX2'],
+  [
+    'a processor without vector instructions',
+    failing('no vector instructions for CraneAddResidual'),
+    'this processor has no AVX2',
+  ],
   ['wrong numbers', answering(() => tf.fill([16], 2)), 'they compute wrong numbers here'],
 ])('%s: none is registered, and the reason is told', (_, backend, reason) => {
   const before = tf.memory().numTensors;
@@ -63,9 +72,16 @@ test.each<[string, NativeOperations, string]>([
 });
 
 test('why set-up left them out is told', () => {
-  const step = { step: 'compile the binding', ok: true, detail: 'compiled; its own kernels are left out: vector_kernels.inc:7: error; and more' };
+  const step = {
+    step: 'compile the binding',
+    ok: true,
+    detail: 'compiled; its own kernels are left out: vector_kernels.inc:7: error; and more',
+  };
   jest.mocked(readSetupState).mockReturnValue({ steps: [{ ...step, detail: 'found' }, step] } as unknown as SetupState);
-  expect(registerVisionKernels(unknown, 1)).toEqual({ own: false, reason: 'not compiled into this binding (vector_kernels.inc:7: error): run `node setup/setup.js`' });
+  expect(registerVisionKernels(unknown, 1)).toEqual({
+    own: false,
+    reason: 'not compiled into this binding (vector_kernels.inc:7: error): run `node setup/setup.js`',
+  });
 });
 
 const onX64 = process.arch === 'x64' ? test : test.skip;

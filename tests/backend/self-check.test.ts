@@ -12,7 +12,10 @@ beforeAll(async () => {
 });
 
 /** The last number of a result is where a kernel ends that takes its tiles to be full. */
-const lastOff = (by: number): Flaw => (values) => void (values[values.length - 1] = (values.at(-1) ?? 0) + by);
+const lastOff =
+  (by: number): Flaw =>
+  (values) =>
+    void (values[values.length - 1] = (values.at(-1) ?? 0) + by);
 const firstNaN: Flaw = (values) => void (values[0] = NaN);
 const reversed: Flaw = (values) => void values.reverse();
 

@@ -7,7 +7,14 @@ async function main(): Promise<void> {
   const listeners = process.listenerCount('uncaughtException') + process.listenerCount('unhandledRejection');
   const { threads, warning } = await prepareBackend('wasm');
   const added = process.listenerCount('uncaughtException') + process.listenerCount('unhandledRejection') - listeners;
-  const product = tf.tidy(() => tf.matMul(tf.randomNormal([3, 67, 41], 0, 1, 'float32', 1), tf.randomNormal([3, 59, 41], 0, 1, 'float32', 2), false, true));
+  const product = tf.tidy(() =>
+    tf.matMul(
+      tf.randomNormal([3, 67, 41], 0, 1, 'float32', 1),
+      tf.randomNormal([3, 59, 41], 0, 1, 'float32', 2),
+      false,
+      true,
+    ),
+  );
   const softmax = tf.softmax(product);
   const crane = await Crane.load({ backend: 'wasm' });
   const { score, map } = await crane.detect({ data: picture(), width: 96, height: 80, channels: 3 });
@@ -18,7 +25,9 @@ async function main(): Promise<void> {
       warning,
       added,
       worker: 'Worker' in globalThis,
-      shared: [(await product.data()).buffer, softmax.dataSync().buffer, map.buffer].some((buffer) => buffer instanceof SharedArrayBuffer),
+      shared: [(await product.data()).buffer, softmax.dataSync().buffer, map.buffer].some(
+        (buffer) => buffer instanceof SharedArrayBuffer,
+      ),
       values: [...(await product.data()), ...(await softmax.data()), score, ...map],
     }),
   );

@@ -34,7 +34,8 @@ function expectClose(found: readonly number[][], expected: readonly number[][]):
   });
 }
 
-const values = (shape: readonly number[], seed: number): tf.Tensor => tf.randomNormal([...shape], 0, 1, 'float32', seed);
+const values = (shape: readonly number[], seed: number): tf.Tensor =>
+  tf.randomNormal([...shape], 0, 1, 'float32', seed);
 
 describe('products', () => {
   const size = fc.integer({ min: 1, max: 7 });
@@ -43,22 +44,47 @@ describe('products', () => {
     [[3], [3]],
     [[1], [4]],
     [[4], [1]],
-    [[2, 3], [2, 3]],
-    [[2, 3], [1, 1]],
-    [[1, 1], [2, 3]],
+    [
+      [2, 3],
+      [2, 3],
+    ],
+    [
+      [2, 3],
+      [1, 1],
+    ],
+    [
+      [1, 1],
+      [2, 3],
+    ],
     // Neither factor is one for all: the package's own kernel must take it.
-    [[2, 1], [2, 3]],
-    [[1, 3], [2, 1]],
+    [
+      [2, 1],
+      [2, 3],
+    ],
+    [
+      [1, 3],
+      [2, 1],
+    ],
   );
 
   test('equal the plain backend for every batch and transpose', async () => {
     await fc.assert(
-      fc.asyncProperty(size, size, size, batches, fc.boolean(), fc.boolean(), async (m, k, n, [aBatch, bBatch], transposeA, transposeB) => {
-        const aShape = [...aBatch, ...(transposeA ? [k, m] : [m, k])];
-        const bShape = [...bBatch, ...(transposeB ? [n, k] : [k, n])];
-        const { plain, wasm } = await onBoth(() => [tf.matMul(values(aShape, 1), values(bShape, 2), transposeA, transposeB)]);
-        expectClose(wasm, plain);
-      }),
+      fc.asyncProperty(
+        size,
+        size,
+        size,
+        batches,
+        fc.boolean(),
+        fc.boolean(),
+        async (m, k, n, [aBatch, bBatch], transposeA, transposeB) => {
+          const aShape = [...aBatch, ...(transposeA ? [k, m] : [m, k])];
+          const bShape = [...bBatch, ...(transposeB ? [n, k] : [k, n])];
+          const { plain, wasm } = await onBoth(() => [
+            tf.matMul(values(aShape, 1), values(bShape, 2), transposeA, transposeB),
+          ]);
+          expectClose(wasm, plain);
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -74,9 +100,14 @@ describe('products', () => {
 
   test('gradients of attention equal the plain backend', async () => {
     const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor): tf.Scalar =>
-      tf.matMul(tf.softmax(tf.matMul(q, k, false, true)), v).square().sum();
+      tf
+        .matMul(tf.softmax(tf.matMul(q, k, false, true)), v)
+        .square()
+        .sum();
     const shape = [2, 3, 5, 4];
-    const { plain, wasm } = await onBoth(() => tf.grads(attend)([values(shape, 3), values(shape, 4), values(shape, 5)]));
+    const { plain, wasm } = await onBoth(() =>
+      tf.grads(attend)([values(shape, 3), values(shape, 4), values(shape, 5)]),
+    );
     expectClose(wasm, plain);
   });
 
@@ -85,9 +116,15 @@ describe('products', () => {
     const x = values([5, 33], 1) as tf.Tensor2D;
     for (let seed = 2; seed < 12; seed++) {
       const weights = values([33, 40], seed) as tf.Tensor2D;
-      const products = [0, 1, 2].map((use) => Array.from(tf.tidy(() => tf.matMul(use === 2 ? tf.slice(x, [0, 0], [3, 33]) : x, weights).dataSync())));
+      const products = [0, 1, 2].map((use) =>
+        Array.from(tf.tidy(() => tf.matMul(use === 2 ? tf.slice(x, [0, 0], [3, 33]) : x, weights).dataSync())),
+      );
       const [rows, matrix] = [x.arraySync(), weights.arraySync()];
-      const expected = rows.flatMap((row) => Array.from({ length: 40 }, (_, column) => row.reduce((sum, value, k) => sum + value * (matrix[k]?.[column] ?? NaN), 0)));
+      const expected = rows.flatMap((row) =>
+        Array.from({ length: 40 }, (_, column) =>
+          row.reduce((sum, value, k) => sum + value * (matrix[k]?.[column] ?? NaN), 0),
+        ),
+      );
       expectClose(products, [expected, expected, expected.slice(0, 120)]);
       weights.dispose();
     }
@@ -129,7 +166,12 @@ describe('kernels that the package lacks or has wrong', () => {
   test('gather has a gradient: rows asked for twice add up', async () => {
     const indices = [2, 0, 2, 1];
     const gradient = (): tf.Tensor[] => [
-      tf.grad((x) => tf.gather(x, tf.tensor1d(indices, 'int32')).mul(tf.tensor2d([[1], [2], [3], [4]])).sum())(values([3, 2], 1)),
+      tf.grad((x) =>
+        tf
+          .gather(x, tf.tensor1d(indices, 'int32'))
+          .mul(tf.tensor2d([[1], [2], [3], [4]]))
+          .sum(),
+      )(values([3, 2], 1)),
     ];
     const { plain, wasm } = await onBoth(gradient);
     expect(wasm).toEqual([[2, 2, 4, 4, 4, 4]]);
@@ -138,26 +180,56 @@ describe('kernels that the package lacks or has wrong', () => {
 
   test('segment sums leave negative segments out', async () => {
     await prepareBackend('wasm', THREADS);
-    const sums = tf.tidy(() => tf.unsortedSegmentSum(tf.tensor2d([[1, 2], [3, 4], [5, 6]]), tf.tensor1d([1, -1, 1], 'int32'), 2));
-    expect(sums.arraySync()).toEqual([[0, 0], [6, 8]]);
+    const sums = tf.tidy(() =>
+      tf.unsortedSegmentSum(
+        tf.tensor2d([
+          [1, 2],
+          [3, 4],
+          [5, 6],
+        ]),
+        tf.tensor1d([1, -1, 1], 'int32'),
+        2,
+      ),
+    );
+    expect(sums.arraySync()).toEqual([
+      [0, 0],
+      [6, 8],
+    ]);
     sums.dispose();
   });
 
   test('slices and parts equal the plain backend, whatever is cut', async () => {
-    const axis = fc.integer({ min: 1, max: 4 }).chain((length) =>
-      fc.tuple(fc.constant(length), fc.nat(length - 1)).chain(([, begin]) => fc.tuple(fc.constant(length), fc.constant(begin), fc.integer({ min: 0, max: length - begin }))),
-    );
+    const axis = fc
+      .integer({ min: 1, max: 4 })
+      .chain((length) =>
+        fc
+          .tuple(fc.constant(length), fc.nat(length - 1))
+          .chain(([, begin]) =>
+            fc.tuple(fc.constant(length), fc.constant(begin), fc.integer({ min: 0, max: length - begin })),
+          ),
+      );
     await fc.assert(
-      fc.asyncProperty(fc.array(axis, { minLength: 1, maxLength: 5 }), fc.constantFrom('float32' as const, 'int32' as const, 'bool' as const), async (axes, dtype) => {
-        const shape = axes.map(([length]) => length);
-        const { plain, wasm } = await onBoth(() => {
-          const x = dtype === 'bool' ? tf.greater(values(shape, 1), 0) : tf.cast(tf.mul(values(shape, 1), 3), dtype);
-          const [halves, ...rest] = [shape.map(() => 2), ...shape.keys()] as [number[], ...number[]];
-          const even = tf.tile(x, halves);
-          return [tf.slice(x, axes.map(([, begin]) => begin), axes.map(([, , size]) => size)), ...rest.flatMap((along) => tf.split(even, 2, along))];
-        });
-        expect(wasm).toEqual(plain);
-      }),
+      fc.asyncProperty(
+        fc.array(axis, { minLength: 1, maxLength: 5 }),
+        fc.constantFrom('float32' as const, 'int32' as const, 'bool' as const),
+        async (axes, dtype) => {
+          const shape = axes.map(([length]) => length);
+          const { plain, wasm } = await onBoth(() => {
+            const x = dtype === 'bool' ? tf.greater(values(shape, 1), 0) : tf.cast(tf.mul(values(shape, 1), 3), dtype);
+            const [halves, ...rest] = [shape.map(() => 2), ...shape.keys()] as [number[], ...number[]];
+            const even = tf.tile(x, halves);
+            return [
+              tf.slice(
+                x,
+                axes.map(([, begin]) => begin),
+                axes.map(([, , size]) => size),
+              ),
+              ...rest.flatMap((along) => tf.split(even, 2, along)),
+            ];
+          });
+          expect(wasm).toEqual(plain);
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -166,7 +238,14 @@ describe('kernels that the package lacks or has wrong', () => {
     await prepareBackend('wasm', THREADS);
     const x = tf.tensor1d([1, 2, 3]);
     expect(() => tf.slice(x, [2], [2])).toThrow();
-    const names = tf.tensor2d([['a', 'b'], ['c', 'd']], [2, 2], 'string');
+    const names = tf.tensor2d(
+      [
+        ['a', 'b'],
+        ['c', 'd'],
+      ],
+      [2, 2],
+      'string',
+    );
     const cut = tf.slice(names, [1, 0], [1, 2]);
     expect(cut.dataSync()).toEqual(['c', 'd']);
     tf.dispose([x, names, cut]);
@@ -174,8 +253,20 @@ describe('kernels that the package lacks or has wrong', () => {
 
   test.each([-1, -2, 0, 1])('a running sum along axis %i', async (axis) => {
     await prepareBackend('wasm', THREADS);
-    const rows = [[1, 2, 3], [10, 20, 30]];
-    const expected = axis === 1 || axis === -1 ? [[1, 3, 6], [10, 30, 60]] : [[1, 2, 3], [11, 22, 33]];
+    const rows = [
+      [1, 2, 3],
+      [10, 20, 30],
+    ];
+    const expected =
+      axis === 1 || axis === -1
+        ? [
+            [1, 3, 6],
+            [10, 30, 60],
+          ]
+        : [
+            [1, 2, 3],
+            [11, 22, 33],
+          ];
     const sums = tf.tidy(() => tf.cumsum(tf.tensor2d(rows), axis));
     expect(sums.arraySync()).toEqual(expected);
     sums.dispose();

@@ -21,11 +21,15 @@ interface ChildResult {
 
 /** Runs the child to its end, which it must reach by itself. */
 async function child(threads: number): Promise<ChildResult> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['-r', 'ts-node/register/transpile-only', join(__dirname, 'wasm-child.ts')], {
-    cwd: resolve(__dirname, '../..'),
-    env: { ...process.env, CRANE_WASM_THREADS: String(threads) },
-    timeout: 500_000,
-  });
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['-r', 'ts-node/register/transpile-only', join(__dirname, 'wasm-child.ts')],
+    {
+      cwd: resolve(__dirname, '../..'),
+      env: { ...process.env, CRANE_WASM_THREADS: String(threads) },
+      timeout: 500_000,
+    },
+  );
   return JSON.parse(stdout) as ChildResult;
 }
 
@@ -52,7 +56,9 @@ describe('where threads cannot be had', () => {
     const file = 'tfjs-backend-wasm-threaded-simd.worker.js';
     expect(build.readThreadedBuild(folder).threadProgram).toContain('startWorker');
     appendFileSync(join(folder, file), '\n');
-    expect(() => build.readThreadedBuild(folder)).toThrow(`${file} of @tensorflow/tfjs-backend-wasm is not that of version 4.22.0`);
+    expect(() => build.readThreadedBuild(folder)).toThrow(
+      `${file} of @tensorflow/tfjs-backend-wasm is not that of version 4.22.0`,
+    );
     expect(version_wasm).toBe('4.22.0');
   });
 
@@ -68,7 +74,11 @@ describe('where threads cannot be had', () => {
       throw new Error('the files are others');
     });
     const info = await prepareBackend('wasm', { threads: 2 });
-    expect(info).toMatchObject({ name: 'wasm', threads: 1, warning: 'WebAssembly computes on one thread, which is slower: the files are others.' });
+    expect(info).toMatchObject({
+      name: 'wasm',
+      threads: 1,
+      warning: 'WebAssembly computes on one thread, which is slower: the files are others.',
+    });
     expect(await prepareBackend('wasm', { threads: 2 })).toEqual(info);
     expect(Array.from(tf.tidy(() => tf.matMul(tf.ones([2, 3]), tf.ones([3, 1])).dataSync()))).toEqual([3, 3]);
   });

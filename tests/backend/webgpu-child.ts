@@ -34,9 +34,20 @@ async function main(): Promise<void> {
   const before = tf.memory().numTensors;
   const webgpu = await computeOn('webgpu');
   const leaked = tf.memory().numTensors - before;
-  const navigatorChanged = Object.getOwnPropertyDescriptor(globalThis, 'navigator')?.get !== navigator?.get || 'navigator' in globalThis !== (navigator !== undefined);
-  const values = Object.fromEntries(Object.entries(usual).map(([name, numbers]) => [name, [numbers, webgpu[name] ?? []] as const]));
-  const findings: WebgpuFindings = { info: { ...info }, values, leaked, navigatorChanged, limits: await limits(), errors: await errors() };
+  const navigatorChanged =
+    Object.getOwnPropertyDescriptor(globalThis, 'navigator')?.get !== navigator?.get ||
+    'navigator' in globalThis !== (navigator !== undefined);
+  const values = Object.fromEntries(
+    Object.entries(usual).map(([name, numbers]) => [name, [numbers, webgpu[name] ?? []] as const]),
+  );
+  const findings: WebgpuFindings = {
+    info: { ...info },
+    values,
+    leaked,
+    navigatorChanged,
+    limits: await limits(),
+    errors: await errors(),
+  };
   process.stdout.write(JSON.stringify(findings));
 }
 
@@ -55,7 +66,12 @@ async function detection(backend: BackendChoice): Promise<Values> {
 
 /** The goldens' network, which a step of training sees as well: losses, gradients, and prompts after the step. */
 async function training(): Promise<Values> {
-  const model = tinyCrane({ layers: [2, 4, 6], roundDeepTokens: false, trainablePrompts: true, promptsFrom: (path) => `train.safetensors#start.${path}` });
+  const model = tinyCrane({
+    layers: [2, 4, 6],
+    roundDeepTokens: false,
+    trainablePrompts: true,
+    promptsFrom: (path) => `train.safetensors#start.${path}`,
+  });
   const trainer = new PromptTrainer(model);
   const features = encode(model);
   const masks = tf.tidy(() => tf.squeeze<tf.Tensor3D>(goldenTensor<tf.Rank.R4>('train.safetensors#masks'), [1]));
@@ -97,7 +113,9 @@ async function numbersOf({ global, patches }: ImageFeatures, method: string): Pr
 
 async function limits(): Promise<[number, number]> {
   const { largestTensor } = await startWebgpuBackend({ hardwareOnly: false });
-  const { device } = tf.backend() as unknown as { device: { limits: { maxBufferSize: number; maxStorageBufferBindingSize: number } } };
+  const { device } = tf.backend() as unknown as {
+    device: { limits: { maxBufferSize: number; maxStorageBufferBindingSize: number } };
+  };
   return [largestTensor, Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize)];
 }
 
@@ -108,7 +126,12 @@ async function errors(): Promise<WebgpuFindings['errors']> {
   const fine = tf.ones([2000]).add(1);
   const { device } = tf.backend() as unknown as { device: { createBuffer(descriptor: object): void } };
   device.createBuffer({ size: 16, usage: 0xffff });
-  return { hardwareOnly, tooLarge, device: await codeOf(() => fine.data()), afterwards: await codeOf(() => tf.ones([2000]).add(1).data()) };
+  return {
+    hardwareOnly,
+    tooLarge,
+    device: await codeOf(() => fine.data()),
+    afterwards: await codeOf(() => tf.ones([2000]).add(1).data()),
+  };
 }
 
 async function codeOf(action: () => Promise<unknown>): Promise<string> {

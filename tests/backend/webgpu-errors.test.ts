@@ -42,7 +42,10 @@ describe('failOnDeviceErrors', () => {
     gpu.fail('Out of memory.\n - While calling CreateBuffer');
     gpu.fail('Invalid buffer');
     for (let times = 0; times < 2; times++) {
-      await expect(gpu.read()).rejects.toMatchObject({ code: 'backend/device', message: expect.stringMatching(/cannot be trusted: Out of memory\. Use a smaller `batchSize`/) as string });
+      await expect(gpu.read()).rejects.toMatchObject({
+        code: 'backend/device',
+        message: expect.stringMatching(/cannot be trusted: Out of memory\. Use a smaller `batchSize`/) as string,
+      });
     }
     await expect(gpu.read()).rejects.toBeInstanceOf(BackendError);
     expect(gpu.preventDefault).toHaveBeenCalledTimes(2);
@@ -58,7 +61,10 @@ describe('failOnDeviceErrors', () => {
   test('a lost device is an error, one given back is not', async () => {
     const gone = fakeDevice();
     gone.lose('unknown', 'the cable was pulled');
-    await expect(gone.read()).rejects.toMatchObject({ code: 'backend/device', message: expect.stringContaining('the cable was pulled') as string });
+    await expect(gone.read()).rejects.toMatchObject({
+      code: 'backend/device',
+      message: expect.stringContaining('the cable was pulled') as string,
+    });
     const given = fakeDevice();
     given.lose('destroyed');
     expect(await given.read()).toHaveLength(2);
@@ -75,7 +81,12 @@ describe('failOnDeviceErrors', () => {
   test('a buffer over the smaller of the limits is refused when it is made; one of just that size is not', () => {
     const { device, created } = fakeDevice();
     device.createBuffer({ size: 800 });
-    expect(() => device.createBuffer({ size: 801 })).toThrow(expect.objectContaining({ code: 'backend/tensor-too-large', data: { backend: 'webgpu', found: 801, expected: 800 } }));
+    expect(() => device.createBuffer({ size: 801 })).toThrow(
+      expect.objectContaining({
+        code: 'backend/tensor-too-large',
+        data: { backend: 'webgpu', found: 801, expected: 800 },
+      }),
+    );
     expect(created).toEqual([800]);
   });
 });

@@ -71,7 +71,12 @@ describe('the clock of stages', () => {
     const waiting = clock.run('decode', () => new Promise<void>((resolve) => (decoded = resolve)));
     pass(100);
     clock.run('resize', () => pass(20));
-    expect(() => clock.run('scoring', () => { pass(3); throw new Error('no'); })).toThrow('no');
+    expect(() =>
+      clock.run('scoring', () => {
+        pass(3);
+        throw new Error('no');
+      }),
+    ).toThrow('no');
     pass(1000);
     decoded();
     await waiting;
@@ -81,12 +86,21 @@ describe('the clock of stages', () => {
 
   test('medians of several runs in the proportion that makes them add up, by hand', () => {
     const lap = (decode: number, attention: number, other: number): { stages: StageSeconds; whole: number } => ({
-      stages: { ...(Object.fromEntries(STAGES.map((stage) => [stage, 0])) as Record<Stage, number>), decode, attention, other },
+      stages: {
+        ...(Object.fromEntries(STAGES.map((stage) => [stage, 0])) as Record<Stage, number>),
+        decode,
+        attention,
+        other,
+      },
       whole: decode + attention + other,
     });
     // Medians 2, 10 and 4, together 16; the median of the wholes 15, 11 and 34 is 15.
     const typical = typicalStages([lap(1, 10, 4), lap(2, 8, 1), lap(9, 20, 5)]);
-    expect(Object.fromEntries(Object.entries(typical).filter(([, seconds]) => seconds !== 0))).toEqual({ decode: 1.875, attention: 9.375, other: 3.75 });
+    expect(Object.fromEntries(Object.entries(typical).filter(([, seconds]) => seconds !== 0))).toEqual({
+      decode: 1.875,
+      attention: 9.375,
+      other: 3.75,
+    });
   });
 });
 
@@ -141,7 +155,10 @@ describe('operations by stage', () => {
   ] as const)('the products that are measured are all of %s with %j but what is of the class token', (name, input) => {
     const sizes = CLIP_VARIANTS[name] as ClipSizes;
     const options = completeModelOptions(input as ModelOptionsInput, sizes);
-    const measured = productShapes(sizes, options).reduce((sum, { rows, inner, columns, heads, count }) => sum + count * heads * 2 * rows * inner * columns, 0);
+    const measured = productShapes(sizes, options).reduce(
+      (sum, { rows, inner, columns, heads, count }) => sum + count * heads * 2 * rows * inner * columns,
+      0,
+    );
     const { total, perImage } = stageFlop({ sizes, options });
     const expected = total - (perImage.scoring as number);
     expect(Math.abs(measured / expected - 1)).toBeLessThan(1e-4);
@@ -152,8 +169,14 @@ test('products are measured by every way, and leave nothing behind', async () =>
   await prepareBackend();
   const common = { name: 'a product', count: 3 };
   const before = tf.memory().numTensors;
-  const single = await measureProduct({ ...common, rows: 40, inner: 30, columns: 20, heads: 1, transposed: false }, { seconds: 0.001 });
-  const heads = await measureProduct({ ...common, rows: 40, inner: 30, columns: 20, heads: 4, transposed: true }, { seconds: 0.001 });
+  const single = await measureProduct(
+    { ...common, rows: 40, inner: 30, columns: 20, heads: 1, transposed: false },
+    { seconds: 0.001 },
+  );
+  const heads = await measureProduct(
+    { ...common, rows: 40, inner: 30, columns: 20, heads: 4, transposed: true },
+    { seconds: 0.001 },
+  );
   expect(tf.memory().numTensors).toBe(before);
   expect(single.gflop).toBeCloseTo(48e-6, 12);
   expect(heads.gflop).toBeCloseTo(4 * 48e-6, 12);
@@ -167,7 +190,17 @@ test('products are measured by every way, and leave nothing behind', async () =>
 
 describe('one case', () => {
   const job = (over: object): Parameters<typeof measureForward>[0] => ({
-    backbone: weights, prompts: path.join(folder, 'prompts.safetensors'), imageSize: 24, batch: 1, backend: 'auto', runs: 2, seconds: 1, pictures, out: folder, products: false, ...over,
+    backbone: weights,
+    prompts: path.join(folder, 'prompts.safetensors'),
+    imageSize: 24,
+    batch: 1,
+    backend: 'auto',
+    runs: 2,
+    seconds: 1,
+    pictures,
+    out: folder,
+    products: false,
+    ...over,
   });
   beforeAll(() => writeSeededPrompts(path.join(folder, 'prompts.safetensors'), SMALL));
 
@@ -176,9 +209,13 @@ describe('one case', () => {
     const before = tf.memory().numTensors;
     const original = Object.getOwnPropertyDescriptor(Mlp.prototype, 'call');
     const encodePrompts = Object.getOwnPropertyDescriptor(CraneModel.prototype, 'encodePrompts');
-    const encodeOriginal = Object.getOwnPropertyDescriptor(LearnablePrompts.prototype, 'encode')?.value as LearnablePrompts['encode'];
+    const encodeOriginal = Object.getOwnPropertyDescriptor(LearnablePrompts.prototype, 'encode')
+      ?.value as LearnablePrompts['encode'];
     const encoding: number[] = [];
-    const encode = jest.spyOn(LearnablePrompts.prototype, 'encode').mockImplementation(function (this: LearnablePrompts, ...args) {
+    const encode = jest.spyOn(LearnablePrompts.prototype, 'encode').mockImplementation(function (
+      this: LearnablePrompts,
+      ...args
+    ) {
       encoding.push(performance.now());
       const result = encodeOriginal.apply(this, args);
       encoding.push(performance.now());
@@ -243,14 +280,23 @@ describe('what is measured', () => {
     else process.env['CRANE_CACHE'] = before;
   });
   const shown = async (choice: Partial<Parameters<typeof planForward>[0]>): Promise<string[]> =>
-    (await planForward({ quick: false, ...choice })).cases.map(({ backbone, imageSize, batch }) => `${backbone.name} ${imageSize} ${batch}`);
+    (await planForward({ quick: false, ...choice })).cases.map(
+      ({ backbone, imageSize, batch }) => `${backbone.name} ${imageSize} ${batch}`,
+    );
 
   test('by default three networks, the large ones at two sizes, and what does not fit is said', async () => {
     const { cases, notes } = await planForward({ quick: false });
     expect(cases.map(({ backbone, imageSize, batch }) => `${backbone.name} ${imageSize} ${batch}`)).toEqual([
       ...['nano 112 1', 'nano 112 4', 'nano 112 8'],
       ...['ViT-B/16 336 1', 'ViT-B/16 336 4', 'ViT-B/16 336 8', 'ViT-B/16 512 1', 'ViT-B/16 512 4', 'ViT-B/16 512 8'],
-      ...['ViT-L/14@336px 336 1', 'ViT-L/14@336px 336 4', 'ViT-L/14@336px 336 8', 'ViT-L/14@336px 518 1', 'ViT-L/14@336px 518 4', 'ViT-L/14@336px 518 8'],
+      ...[
+        'ViT-L/14@336px 336 1',
+        'ViT-L/14@336px 336 4',
+        'ViT-L/14@336px 336 8',
+        'ViT-L/14@336px 518 1',
+        'ViT-L/14@336px 518 4',
+        'ViT-L/14@336px 518 8',
+      ],
     ]);
     expect(notes).toEqual([
       expect.stringMatching(/^ViT-B\/16: its file is not here, so seeded numbers/),
@@ -261,10 +307,17 @@ describe('what is measured', () => {
     expect(await shown({ quick: true })).toEqual(['nano 112 1', 'ViT-B/16 512 1', 'ViT-L/14@336px 518 1']);
   });
 
-  test('files, and sizes of one\'s own; what comes out alike is measured once', async () => {
-    expect(await shown({ backbones: [weights, weights], imageSizes: [30, 24, 3], batches: [2, 2] })).toEqual(['small.pt 24 2', 'small.pt 8 2']);
-    await expect(planForward({ backbones: ['ViT-Z/1'], quick: false })).rejects.toMatchObject({ code: 'usage/weights-name' });
-    await expect(planForward({ backbones: ['crane-visa'], quick: false })).rejects.toMatchObject({ code: 'usage/weights-name' });
+  test("files, and sizes of one's own; what comes out alike is measured once", async () => {
+    expect(await shown({ backbones: [weights, weights], imageSizes: [30, 24, 3], batches: [2, 2] })).toEqual([
+      'small.pt 24 2',
+      'small.pt 8 2',
+    ]);
+    await expect(planForward({ backbones: ['ViT-Z/1'], quick: false })).rejects.toMatchObject({
+      code: 'usage/weights-name',
+    });
+    await expect(planForward({ backbones: ['crane-visa'], quick: false })).rejects.toMatchObject({
+      code: 'usage/weights-name',
+    });
   });
 });
 
@@ -281,7 +334,7 @@ test('a seeded backbone is a CLIP file of those shapes whose numbers spread as t
   close();
 });
 
-test('peak memory is the kernel\'s figure, or else the process\'s own', () => {
+test("peak memory is the kernel's figure, or else the process's own", () => {
   const file = path.join(folder, 'status');
   fs.writeFileSync(file, 'VmPeak:\t 9000 kB\nVmHWM:\t  1234 kB\nVmRSS:\t 1000 kB\n');
   expect(peakResidentBytes(file)).toBe(1234 * 1024);
@@ -293,7 +346,12 @@ test('peak memory is the kernel\'s figure, or else the process\'s own', () => {
 
 test('quantiles, by hand', () => {
   expect([quantile([1, 2, 3, 4], 0.5), quantile([1, 2, 3, 4], 0.95), quantile([7], 0.5)]).toEqual([2, 4, 7]);
-  expect(quantile(Array.from({ length: 100 }, (_, index) => index + 1), 0.95)).toBe(95);
+  expect(
+    quantile(
+      Array.from({ length: 100 }, (_, index) => index + 1),
+      0.95,
+    ),
+  ).toBe(95);
   expect(quantile([], 0.5)).toBeNaN();
 });
 
@@ -310,35 +368,97 @@ describe('crane bench', () => {
   test('as JSON, with every figure, from processes of its own', async () => {
     const listeners = process.listenerCount('SIGTERM');
     const { code, out, err } = await runCrane(
-      ...['bench', '--backbone', weights, '--image-size', '24', '--batch', '1,2', '--runs', '1', '--seconds', '1', '--picture', '60x40', '--json', '-'],
+      ...[
+        'bench',
+        '--backbone',
+        weights,
+        '--image-size',
+        '24',
+        '--batch',
+        '1,2',
+        '--runs',
+        '1',
+        '--seconds',
+        '1',
+        '--picture',
+        '60x40',
+        '--json',
+        '-',
+      ],
     );
     expect([code, err]).toEqual([0, expect.stringContaining('cases: 2 steps')]);
     // Its temporary folder has been removed.
     expect(process.listenerCount('SIGTERM')).toBe(listeners);
     type Case = Record<string, number> & { stages: Record<Stage, { seconds: number; gflop: number }> };
-    const result = JSON.parse(out) as { peakGflops: number; machine: object; cases: Case[]; products: { products: { gflops: number }[] }[] };
-    expect(result.machine).toMatchObject({ cores: expect.any(Number) as number, kernels: (await prepareBackend()).kernels });
-    expect(result.cases.map(({ model, seeded, imageSize, batch }) => [model, seeded, imageSize, batch])).toEqual([['small.pt', false, 24, 1], ['small.pt', false, 24, 2]]);
-    expect(result.peakGflops).toBe(Math.max(...result.products.flatMap(({ products }) => products.map(({ gflops }) => gflops))));
+    const result = JSON.parse(out) as {
+      peakGflops: number;
+      machine: object;
+      cases: Case[];
+      products: { products: { gflops: number }[] }[];
+    };
+    expect(result.machine).toMatchObject({
+      cores: expect.any(Number) as number,
+      kernels: (await prepareBackend()).kernels,
+    });
+    expect(result.cases.map(({ model, seeded, imageSize, batch }) => [model, seeded, imageSize, batch])).toEqual([
+      ['small.pt', false, 24, 1],
+      ['small.pt', false, 24, 2],
+    ]);
+    expect(result.peakGflops).toBe(
+      Math.max(...result.products.flatMap(({ products }) => products.map(({ gflops }) => gflops))),
+    );
     expect(result.products).toHaveLength(1);
     for (const found of result.cases) {
-      for (const name of ['secondsPerImage', 'gflopPerImage', 'shareOfPeak', 'peakRssMB', 'loadSeconds', 'firstResultSeconds', 'endToEndSecondsPerImage', 'floorSeconds', 'imagesPerSecond']) {
+      for (const name of [
+        'secondsPerImage',
+        'gflopPerImage',
+        'shareOfPeak',
+        'peakRssMB',
+        'loadSeconds',
+        'firstResultSeconds',
+        'endToEndSecondsPerImage',
+        'floorSeconds',
+        'imagesPerSecond',
+      ]) {
         expect([name, (found[name] as number) > 0]).toEqual([name, true]);
       }
-      expect(found['shareOfPeak']).toBeCloseTo((found['gflopPerImage'] as number) / (found['secondsPerImage'] as number) / result.peakGflops, 9);
+      expect(found['shareOfPeak']).toBeCloseTo(
+        (found['gflopPerImage'] as number) / (found['secondsPerImage'] as number) / result.peakGflops,
+        9,
+      );
       const perImage = STAGES.filter((stage) => stage !== 'text').map((stage) => found.stages[stage]);
       expect(perImage.reduce((sum, { gflop }) => sum + gflop, 0)).toBeCloseTo(found['gflopPerImage'] as number, 12);
-      expect(perImage.reduce((sum, { seconds }) => sum + seconds, 0)).toBeCloseTo(found['endToEndSecondsPerImage'] as number, 9);
+      expect(perImage.reduce((sum, { seconds }) => sum + seconds, 0)).toBeCloseTo(
+        found['endToEndSecondsPerImage'] as number,
+        9,
+      );
       expect(found['firstResultSeconds']).toBeGreaterThan(found['loadSeconds'] as number);
     }
-    const [single, pair] = result.cases as unknown as [{ latency: object; floorSeconds: number }, { latency: null; floorSeconds: number }];
+    const [single, pair] = result.cases as unknown as [
+      { latency: object; floorSeconds: number },
+      { latency: null; floorSeconds: number },
+    ];
     expect(single.latency).toMatchObject({ p50: expect.any(Number) as number, p95: expect.any(Number) as number });
     expect(pair.latency).toBeNull();
     expect(pair.floorSeconds).toBe(single.floorSeconds);
   });
 
   test('as tables that fit a terminal', async () => {
-    const { code, out } = await runCrane('bench', '--backbone', weights, '--image-size', '24', '--batch', '1', '--runs', '1', '--seconds', '1', '--picture', pictures[0] as string);
+    const { code, out } = await runCrane(
+      'bench',
+      '--backbone',
+      weights,
+      '--image-size',
+      '24',
+      '--batch',
+      '1',
+      '--runs',
+      '1',
+      '--seconds',
+      '1',
+      '--picture',
+      pictures[0] as string,
+    );
     expect(code).toBe(0);
     expect(out).toMatch(/^small\.pt, 24 px, batch 1; medians of \d+ runs?$/m);
     expect(out).toMatch(/^attention +[\d.]+ +[\d.]+ % +[\d.]+ +[\d.]+$/m);
@@ -361,18 +481,23 @@ describe('crane bench', () => {
 
   test('what its processes are told is refused from people', () => {
     const { status, stderr } = spawnSync(process.execPath, [CRANE, 'bench', '--job', '{}'], { encoding: 'utf8' });
-    expect([status, stderr]).toEqual([2, expect.stringContaining('--job is for processes that `crane bench` starts itself')]);
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringContaining('--job is for processes that `crane bench` starts itself'),
+    ]);
   });
 
   test('Ctrl-C leaves no files and says 130', async () => {
     const place = fs.mkdtempSync(path.join(folder, 'tmp-'));
-    const child = spawn(process.execPath, [CRANE, 'bench', '--backbone', weights, '--image-size', '24', '--batch', '1'], {
-      env: { ...process.env, TMPDIR: place },
-      stdio: 'ignore',
-    });
+    const child = spawn(
+      process.execPath,
+      [CRANE, 'bench', '--backbone', weights, '--image-size', '24', '--batch', '1'],
+      { env: { ...process.env, TMPDIR: place }, stdio: 'ignore' },
+    );
     const ended = new Promise((resolve) => child.once('exit', resolve));
     const own = (): string[] => fs.readdirSync(place).filter((name) => name.startsWith('crane-bench-'));
-    while (own().flatMap((name) => fs.readdirSync(path.join(place, name))).length < 5) await new Promise((resolve) => setTimeout(resolve, 50));
+    while (own().flatMap((name) => fs.readdirSync(path.join(place, name))).length < 5)
+      await new Promise((resolve) => setTimeout(resolve, 50));
     child.kill('SIGINT');
     expect(await ended).toBe(130);
     expect(own()).toEqual([]);

@@ -41,11 +41,23 @@ test('the training part, at small shapes, as a table and for programs', async ()
   expect(code).toBe(0);
   expect(out).toMatch(/^step, all 77 tokens +[\d.]+ +1$/m);
   expect(out).toMatch(/^image, from the cache \(10\.\d kB\)/m);
-  const result = JSON.parse(fs.readFileSync(file, 'utf8')) as { machine: object; training: Record<string, Record<string, number>> };
-  const { stepSeconds, stepRatio, epochSecondsPerImage, memoryBytes } = result.training as Record<string, Record<string, number>>;
+  const result = JSON.parse(fs.readFileSync(file, 'utf8')) as {
+    machine: object;
+    training: Record<string, Record<string, number>>;
+  };
+  const { stepSeconds, stepRatio, epochSecondsPerImage, memoryBytes } = result.training as Record<
+    string,
+    Record<string, number>
+  >;
   expect(result.machine).toMatchObject({ cores: expect.any(Number) as number, cpu: expect.any(String) as string });
-  expect(stepRatio?.['commonOnce']).toBeCloseTo((stepSeconds?.['commonOnce'] as number) / (stepSeconds?.['allTokens'] as number), 10);
-  expect(result.training['epochRatio']).toBeCloseTo((epochSecondsPerImage?.['withCache'] as number) / (epochSecondsPerImage?.['withoutCache'] as number), 10);
+  expect(stepRatio?.['commonOnce']).toBeCloseTo(
+    (stepSeconds?.['commonOnce'] as number) / (stepSeconds?.['allTokens'] as number),
+    10,
+  );
+  expect(result.training['epochRatio']).toBeCloseTo(
+    (epochSecondsPerImage?.['withCache'] as number) / (epochSecondsPerImage?.['withoutCache'] as number),
+    10,
+  );
   // One step leaves as many tensors as the next.
   expect(memoryBytes?.['tensors']).toEqual([expect.any(Number), (memoryBytes?.['tensors'] as unknown as number[])[0]]);
   fs.rmSync(path.dirname(file), { recursive: true });
@@ -53,17 +65,34 @@ test('the training part, at small shapes, as a table and for programs', async ()
 
 test('the machine, with its kernels and what to be warned of', () => {
   const machine: MachineDescription = {
-    cpu: 'Test CPU', cores: 1, memoryBytes: 8e9, platform: 'linux x64', node: '20.0.0', crane: '0.1.0',
-    backend: 'tensorflow', tensorflow: '2.21.0', threads: 2, gpu: false, kernels: { own: true, instructions: 'AVX2' }, warning: null,
+    cpu: 'Test CPU',
+    cores: 1,
+    memoryBytes: 8e9,
+    platform: 'linux x64',
+    node: '20.0.0',
+    crane: '0.1.0',
+    backend: 'tensorflow',
+    tensorflow: '2.21.0',
+    threads: 2,
+    gpu: false,
+    kernels: { own: true, instructions: 'AVX2' },
+    warning: null,
   };
   const first = 'Test CPU, 1 core, 8.0 GB; TensorFlow 2.21.0, 2 threads';
   expect(machineText(machine)).toBe(`${first}\nKernels: own attention and MLP kernels, AVX2`);
   expect(machineText({ ...machine, kernels: { own: false, reason: 'this processor has no AVX2' } })).toBe(
     `${first}\nKernels: plain TensorFlow operations, about half as fast;\n  this processor has no AVX2`,
   );
-  expect(machineText({ ...machine, backend: 'webgpu', tensorflow: null, threads: 1, kernels: null, warning: 'A processor plays the GPU.' })).toBe(
-    'Test CPU, 1 core, 8.0 GB; webgpu, 1 thread\nA processor plays the GPU.',
-  );
+  expect(
+    machineText({
+      ...machine,
+      backend: 'webgpu',
+      tensorflow: null,
+      threads: 1,
+      kernels: null,
+      warning: 'A processor plays the GPU.',
+    }),
+  ).toBe('Test CPU, 1 core, 8.0 GB; webgpu, 1 thread\nA processor plays the GPU.');
 });
 
 test('the median, by hand', () => {

@@ -20,49 +20,64 @@ afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
 function content(file: string): { name: string; shape: readonly number[]; values: string }[] {
   const source = openTensorsSync(file);
   try {
-    return [...source.entries.values()].map(({ name, shape }) => ({ name, shape, values: hashOf(source.read(name)) })).sort((a, b) => (a.name < b.name ? -1 : 1));
+    return [...source.entries.values()]
+      .map(({ name, shape }) => ({ name, shape, values: hashOf(source.read(name)) }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   } finally {
     source.close();
   }
 }
 
 function hashOf(values: Float32Array): string {
-  return createHash('sha256').update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength)).digest('hex');
+  return createHash('sha256')
+    .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+    .digest('hex');
 }
 
 describeWithGoldens('converting', () => {
   test('prompts to safetensors and back give the reference file again, fixed words included', async () => {
     const ours = path.join(folder, 'prompts.safetensors');
     const theirs = path.join(folder, 'prompts.pth');
-    expect((await convertWeights(goldenPath('prompts_tiny.pth'), ours)).tensors).toBeLessThan(content(goldenPath('prompts_tiny.pth')).length);
+    expect((await convertWeights(goldenPath('prompts_tiny.pth'), ours)).tensors).toBeLessThan(
+      content(goldenPath('prompts_tiny.pth')).length,
+    );
     await expect(convertWeights(ours, theirs)).rejects.toThrow(/name the backbone with --backbone/);
     expect(fs.existsSync(theirs)).toBe(false);
     await convertWeights(ours, theirs, { backbone: goldenPath('clip_tiny.safetensors') });
     expect(content(theirs)).toEqual(content(goldenPath('prompts_tiny.pth')));
   });
 
-  testWithGoldens('published/trained_on_visa_crane_epoch_5.pth')('a published file to .pth again keeps every value, without its backbone at hand', async () => {
-    const published = goldenPath('published/trained_on_visa_crane_epoch_5.pth');
-    await convertWeights(published, path.join(folder, 'again.pth'));
-    expect(content(path.join(folder, 'again.pth'))).toEqual(content(published));
-  });
+  testWithGoldens('published/trained_on_visa_crane_epoch_5.pth')(
+    'a published file to .pth again keeps every value, without its backbone at hand',
+    async () => {
+      const published = goldenPath('published/trained_on_visa_crane_epoch_5.pth');
+      await convertWeights(published, path.join(folder, 'again.pth'));
+      expect(content(path.join(folder, 'again.pth'))).toEqual(content(published));
+    },
+  );
 
   testWithGoldens('published/trained_on_visa_crane_epoch_5.pth')('a backbone of another width is refused', async () => {
     const ours = path.join(folder, 'prompts.safetensors');
     await convertWeights(goldenPath('published/trained_on_visa_crane_epoch_5.pth'), ours);
-    await expect(convertWeights(ours, path.join(folder, 'x.pth'), { backbone: goldenPath('clip_tiny.safetensors') })).rejects.toThrow(/768 wide .* embeds words in 64/);
+    await expect(
+      convertWeights(ours, path.join(folder, 'x.pth'), { backbone: goldenPath('clip_tiny.safetensors') }),
+    ).rejects.toThrow(/768 wide .* embeds words in 64/);
   });
 
-  testEachGolden([['clip_tiny.safetensors'], ['clip_tiny_torchscript.pt'], ['clip_tiny_statedict.pt'], ['clip_tiny_hf.safetensors']], '%s to safetensors is the same network', async (name) => {
-    const file = path.join(folder, 'clip.safetensors');
-    await convertWeights(goldenPath(name), file);
-    expect(content(file)).toEqual(content(goldenPath(name)));
-    const [before, after] = await Promise.all([openClipWeights(goldenPath(name)), openClipWeights(file)]);
-    expect(after.sizes).toEqual(before.sizes);
-    expect(after.activation).toBe(before.activation);
-    before.close();
-    after.close();
-  });
+  testEachGolden(
+    [['clip_tiny.safetensors'], ['clip_tiny_torchscript.pt'], ['clip_tiny_statedict.pt'], ['clip_tiny_hf.safetensors']],
+    '%s to safetensors is the same network',
+    async (name) => {
+      const file = path.join(folder, 'clip.safetensors');
+      await convertWeights(goldenPath(name), file);
+      expect(content(file)).toEqual(content(goldenPath(name)));
+      const [before, after] = await Promise.all([openClipWeights(goldenPath(name)), openClipWeights(file)]);
+      expect(after.sizes).toEqual(before.sizes);
+      expect(after.activation).toBe(before.activation);
+      before.close();
+      after.close();
+    },
+  );
 
   testWithGoldens('clip_tiny_hf.safetensors')('float16 halves the file and rounds once; integers stay', async () => {
     const [wide, narrow] = [path.join(folder, 'wide.safetensors'), path.join(folder, 'narrow.safetensors')];
@@ -94,17 +109,32 @@ describe('values that the type asked for cannot hold', () => {
   const source = (content: Uint8Array, type: string, count: number): string => {
     const file = path.join(folder, 'source.pt');
     const view = tensor({ type, count, shape: [count], strides: [1] });
-    fs.writeFileSync(file, torchZip(pickle(op.code('}'), op.text('blocks.weight'), view, op.code('s')), [{ name: 'x/data/0', content }]));
+    fs.writeFileSync(
+      file,
+      torchZip(pickle(op.code('}'), op.text('blocks.weight'), view, op.code('s')), [{ name: 'x/data/0', content }]),
+    );
     return file;
   };
-  const floats = (...values: number[]): string => source(Buffer.from(Float32Array.from(values).buffer), 'FloatStorage', values.length);
+  const floats = (...values: number[]): string =>
+    source(Buffer.from(Float32Array.from(values).buffer), 'FloatStorage', values.length);
   const target = (): string => path.join(folder, 'out.safetensors');
 
   test.each<['float16' | 'bfloat16', number[], RegExp]>([
-    ['float16', [1, 65519, -1e5], /^blocks\.weight: the value -100000 at element 2 lies beyond the largest float16, 65504, and would become infinite; store it as float32 or bfloat16$/],
-    ['bfloat16', [3.3e38, 3.4e38], /^blocks\.weight: the value 3\.3\d*e\+38 at element 1 lies beyond the largest bfloat16, 3\.38\d*e\+38/],
+    [
+      'float16',
+      [1, 65519, -1e5],
+      /^blocks\.weight: the value -100000 at element 2 lies beyond the largest float16, 65504, and would become infinite; store it as float32 or bfloat16$/,
+    ],
+    [
+      'bfloat16',
+      [3.3e38, 3.4e38],
+      /^blocks\.weight: the value 3\.3\d*e\+38 at element 1 lies beyond the largest bfloat16, 3\.38\d*e\+38/,
+    ],
   ])('%s: refused with name and value, and nothing is written', async (dtype, values, message) => {
-    await expect(convertWeights(floats(...values), target(), { dtype })).rejects.toMatchObject({ code: 'weights/range', message: expect.stringMatching(message) as string });
+    await expect(convertWeights(floats(...values), target(), { dtype })).rejects.toMatchObject({
+      code: 'weights/range',
+      message: expect.stringMatching(message) as string,
+    });
     expect(fs.readdirSync(folder)).toEqual(['source.pt']);
   });
 
@@ -121,8 +151,13 @@ describe('values that the type asked for cannot hold', () => {
   });
 
   test('float64 beyond float32 is refused by name; smaller values are rounded', async () => {
-    await expect(convertWeights(source(Buffer.from(Float64Array.of(0.1, -1e39).buffer), 'DoubleStorage', 2), target())).rejects.toMatchObject({
-      code: 'weights/range', message: expect.stringMatching(/source\.pt: blocks\.weight: -1e\+39 at element 1 lies beyond the largest float32/) as string,
+    await expect(
+      convertWeights(source(Buffer.from(Float64Array.of(0.1, -1e39).buffer), 'DoubleStorage', 2), target()),
+    ).rejects.toMatchObject({
+      code: 'weights/range',
+      message: expect.stringMatching(
+        /source\.pt: blocks\.weight: -1e\+39 at element 1 lies beyond the largest float32/,
+      ) as string,
     });
     await convertWeights(source(Buffer.from(Float64Array.of(0.1, Infinity).buffer), 'DoubleStorage', 2), target());
     const read = openTensorsSync(target());
@@ -131,12 +166,15 @@ describe('values that the type asked for cannot hold', () => {
   });
 
   test('integers that float32 or 32 bits cannot hold are refused, others are exact', () => {
-    const integers = (...values: bigint[]): ReturnType<typeof openTensorsSync> => openTensorsSync(source(Buffer.from(BigInt64Array.from(values).buffer), 'LongStorage', values.length));
+    const integers = (...values: bigint[]): ReturnType<typeof openTensorsSync> =>
+      openTensorsSync(source(Buffer.from(BigInt64Array.from(values).buffer), 'LongStorage', values.length));
     const name = 'blocks.weight';
     const exact = integers(2n ** 24n, -(2n ** 24n), 2n ** 40n);
     expect([...exact.read(name)]).toEqual([2 ** 24, -(2 ** 24), 2 ** 40]);
     const odd = integers(5n, 2n ** 24n + 1n);
-    expect(() => odd.read(name)).toThrow(/blocks\.weight: the integer 16777217 at element 1 is none that float32 can hold/);
+    expect(() => odd.read(name)).toThrow(
+      /blocks\.weight: the integer 16777217 at element 1 is none that float32 can hold/,
+    );
     expect([...odd.readDoubles(name)]).toEqual([5, 2 ** 24 + 1]);
     const vast = integers(2n ** 53n + 1n);
     expect(() => vast.readDoubles(name)).toThrow(/9007199254740993 at element 0 is none that float64 can hold/);

@@ -11,13 +11,33 @@ describeWithGoldens('crane detect --spatial', () => {
   });
   afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-  const model = (): string[] => ['--backbone', tinyBackbone(), '--prompts', goldenPath('prompts_tiny.pth'), '--image-size', '70', '--eattn-blocks', '5'];
+  const model = (): string[] => [
+    '--backbone',
+    tinyBackbone(),
+    '--prompts',
+    goldenPath('prompts_tiny.pth'),
+    '--image-size',
+    '70',
+    '--eattn-blocks',
+    '5',
+  ];
   const picture = (): string => {
-    const name = fs.readdirSync(goldenPath('e2e/dataset'), { recursive: true, encoding: 'utf8' }).find((file) => /test.good.*\.png$/.test(file));
+    const name = fs
+      .readdirSync(goldenPath('e2e/dataset'), { recursive: true, encoding: 'utf8' })
+      .find((file) => /test.good.*\.png$/.test(file));
     return path.join(goldenPath('e2e/dataset'), name as string);
   };
   const scoreWith = async (...options: string[]): Promise<number> => {
-    const { code, out, err } = await runCrane('detect', picture(), ...model(), '--out', folder, '--json', '-', ...options);
+    const { code, out, err } = await runCrane(
+      'detect',
+      picture(),
+      ...model(),
+      '--out',
+      folder,
+      '--json',
+      '-',
+      ...options,
+    );
     expect([code, err.includes('Error')]).toEqual([0, false]);
     return jsonLines(out)[0]?.['score'] as number;
   };
@@ -55,11 +75,30 @@ describeWithGoldens('crane detect --spatial', () => {
     const set = goldenPath('e2e/dataset');
     const run = path.join(folder, 'run');
     const place = ['--backbone', tinyBackbone(), '--image-size', '70', '--eattn-blocks', '5', '--no-cache'];
-    const { code, out } = await runCrane('train', '--aux', set, ...place, '--spatial', 'sam', '--spatial-weights', weights, '--epochs', '1', '--out', run);
+    const { code, out } = await runCrane(
+      'train',
+      '--aux',
+      set,
+      ...place,
+      '--spatial',
+      'sam',
+      '--spatial-weights',
+      weights,
+      '--epochs',
+      '1',
+      '--out',
+      run,
+    );
     expect(code).toBe(0);
     const words = /Detect: +crane detect IMAGES (.*)/.exec(out)?.[1]?.split(' ') ?? [];
     expect(words.map((word) => path.resolve(word))).toContain(weights);
-    const used = await runCrane('detect', picture(), ...words.map((word) => (word === 'results' ? folder : word)), '--json', '-');
+    const used = await runCrane(
+      'detect',
+      picture(),
+      ...words.map((word) => (word === 'results' ? folder : word)),
+      '--json',
+      '-',
+    );
     expect([used.code, used.err.includes('trained with')]).toEqual([0, false]);
     expect(jsonLines(used.out)[0]?.['score']).toBeGreaterThan(0);
   });

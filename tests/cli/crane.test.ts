@@ -65,7 +65,11 @@ describe('arguments', () => {
   });
 
   test.each([
-    [{ 'image-size': [70, 71] }, ['--image-size', '70', '--image-size', '71'], /--image-size is given 2 times \(70, 71\)/],
+    [
+      { 'image-size': [70, 71] },
+      ['--image-size', '70', '--image-size', '71'],
+      /--image-size is given 2 times \(70, 71\)/,
+    ],
     [{ threshold: NaN }, ['--threshold', 'abc'], /--threshold abc: a number/],
     [{ threshold: NaN }, ['--threshold=abc'], /--threshold abc: a number/],
     [{ threshold: undefined }, ['--threshold'], /--threshold: a number/],
@@ -76,7 +80,9 @@ describe('arguments', () => {
   });
 
   test('what is well formed passes: lists where lists are declared, zero, options that were not given', () => {
-    expect(() => checkArguments({ _: ['detect'], images: ['a', 'b'], threshold: 0, json: '-', save: undefined }, declared, [])).not.toThrow();
+    expect(() =>
+      checkArguments({ _: ['detect'], images: ['a', 'b'], threshold: 0, json: '-', save: undefined }, declared, []),
+    ).not.toThrow();
   });
 
   test('the nearest name, where one is near', () => {
@@ -99,7 +105,9 @@ test('a cache folder that cannot be had is named in a sentence', async () => {
     const { code, err } = await runCrane('weights', 'fetch', 'crane-visa', '--offline');
     expect(code).toBe(1);
     // Node 20 stumbles over it earlier than Node 22.
-    expect(err).toMatch(/^(\S+crane-visa-epoch-5\.pth: a file is in the place of a folder|nothing can be written to \S+weights) \(ENOTDIR\)\. (Check the place|Choose another folder: CRANE_CACHE)/);
+    expect(err).toMatch(
+      /^(\S+crane-visa-epoch-5\.pth: a file is in the place of a folder|nothing can be written to \S+weights) \(ENOTDIR\)\. (Check the place|Choose another folder: CRANE_CACHE)/,
+    );
   } finally {
     if (before === undefined) delete process.env['CRANE_CACHE'];
     else process.env['CRANE_CACHE'] = before;

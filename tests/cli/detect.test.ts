@@ -32,29 +32,67 @@ function picture(name: string, from = 'rgb.png'): string {
 
 describeWithGoldens('crane detect', () => {
   test('scores and maps of files are those of the reference', async () => {
-    const meta = JSON.parse(fs.readFileSync(goldenPath('e2e/dataset/meta.json'), 'utf8')) as { test: Record<string, { img_path: string }[]> };
-    const files = Object.values(meta.test).flat().map(({ img_path }) => goldenPath(`e2e/dataset/${img_path}`));
+    const meta = JSON.parse(fs.readFileSync(goldenPath('e2e/dataset/meta.json'), 'utf8')) as {
+      test: Record<string, { img_path: string }[]>;
+    };
+    const files = Object.values(meta.test)
+      .flat()
+      .map(({ img_path }) => goldenPath(`e2e/dataset/${img_path}`));
     const out = inFolder('reference');
-    const { code, out: lines } = await runCrane('detect', ...files, ...tiny(), '--reference-images', '--out', out, '--save', 'npy', '--json', '-');
+    const { code, out: lines } = await runCrane(
+      'detect',
+      ...files,
+      ...tiny(),
+      '--reference-images',
+      '--out',
+      out,
+      '--save',
+      'npy',
+      '--json',
+      '-',
+    );
     const rows = jsonLines(lines);
     expect(code).toBe(0);
     expect(rows.map(({ path: source }) => source)).toEqual(files);
-    expectClose(rows.map(({ score }) => score as number), golden('e2e.safetensors#crane.scores').data, 1e-4);
+    expectClose(
+      rows.map(({ score }) => score as number),
+      golden('e2e.safetensors#crane.scores').data,
+      1e-4,
+    );
     const maps = await Promise.all(rows.map((row) => readNpy((row['files'] as string[])[0] as string)));
     expect(maps.map(({ shape }) => shape)).toEqual(files.map(() => [70, 70]));
-    expectClose(maps.flatMap(({ data }) => Array.from(data as Float32Array)), golden('e2e.safetensors#crane.maps').data, 1e-4);
+    expectClose(
+      maps.flatMap(({ data }) => Array.from(data as Float32Array)),
+      golden('e2e.safetensors#crane.maps').data,
+      1e-4,
+    );
   });
 
   test('one JSON object per image, in the order given, on standard output alone; names with blanks, signs and twins', async () => {
-    const files = [picture('with space.png'), picture('ünï 漢.png'), picture(`it's "quoted".png`), picture('a/x.png'), picture('b/x.png', 'gray.png')];
+    const files = [
+      picture('with space.png'),
+      picture('ünï 漢.png'),
+      picture(`it's "quoted".png`),
+      picture('a/x.png'),
+      picture('b/x.png', 'gray.png'),
+    ];
     const out = inFolder('names');
-    const { code, out: lines, err } = await runCrane('detect', ...files, ...tiny(), '--out', out, '--save', 'overlay,npy', '--json', '-');
+    const {
+      code,
+      out: lines,
+      err,
+    } = await runCrane('detect', ...files, ...tiny(), '--out', out, '--save', 'overlay,npy', '--json', '-');
     expect(code).toBe(0);
     const rows = jsonLines(lines);
     expect(rows.map((row) => row['path'])).toEqual(files);
     expect(Object.keys(rows[0] as object).sort()).toEqual(['files', 'height', 'path', 'score', 'seconds', 'width']);
     expect(rows[0]).toMatchObject({ width: 93, height: 71 });
-    expect(fs.readdirSync(out).sort()).toEqual(rows.flatMap((row) => row['files'] as string[]).map((file) => path.basename(file)).sort());
+    expect(fs.readdirSync(out).sort()).toEqual(
+      rows
+        .flatMap((row) => row['files'] as string[])
+        .map((file) => path.basename(file))
+        .sort(),
+    );
     expect(fs.readdirSync(out)).toEqual(expect.arrayContaining(['a-x.npy', 'b-x.npy', 'ünï 漢.png']));
     expect(err).toMatch(/^detect: 5 images$/m);
     expect(err).not.toContain('\u001b');
@@ -71,7 +109,10 @@ describeWithGoldens('crane detect', () => {
 
   test('images that fail are named, the rest done, and nothing leaks', async () => {
     const good = picture('good.png');
-    const write = (name: string, content: string | Buffer): string => (fs.writeFileSync(inFolder(name), content), inFolder(name));
+    const write = (name: string, content: string | Buffer): string => (
+      fs.writeFileSync(inFolder(name), content),
+      inFolder(name)
+    );
     const bad = [
       write('zero.png', ''),
       write('text.png', 'hello'),
@@ -80,7 +121,17 @@ describeWithGoldens('crane detect', () => {
     ];
     fs.mkdirSync(inFolder('empty.png'));
     const before = tf.memory().numTensors;
-    const { code, out, err } = await runCrane('detect', bad[0] as string, good, ...bad.slice(1), inFolder('empty.png'), good, ...tiny(), '--json', '-');
+    const { code, out, err } = await runCrane(
+      'detect',
+      bad[0] as string,
+      good,
+      ...bad.slice(1),
+      inFolder('empty.png'),
+      good,
+      ...tiny(),
+      '--json',
+      '-',
+    );
     expect(tf.memory().numTensors).toBe(before);
     expect(code).toBe(1);
     const rows = jsonLines(out);
@@ -91,30 +142,66 @@ describeWithGoldens('crane detect', () => {
       expect(err).toContain(error as string);
     }
     expect(failed.map(({ error }) => (error as string).slice((error as string).indexOf(': ') + 2))).toEqual([
-      expect.stringMatching(/^empty/), expect.stringMatching(/text "hello"/), expect.stringMatching(/^damaged or cut off/),
-      expect.stringMatching(/^no such file/), expect.stringMatching(/^no images in this folder/),
+      expect.stringMatching(/^empty/),
+      expect.stringMatching(/text "hello"/),
+      expect.stringMatching(/^damaged or cut off/),
+      expect.stringMatching(/^no such file/),
+      expect.stringMatching(/^no images in this folder/),
     ]);
     expect(err).toContain('5 of 7 images failed');
   });
 
   test('a folder stands for every picture below it, hidden ones left out', async () => {
-    for (const name of ['set/b.png', 'set/a/z_mask.png', 'set/.hidden.png', 'set/.git/x.png']) picture(name, 'small.png');
+    for (const name of ['set/b.png', 'set/a/z_mask.png', 'set/.hidden.png', 'set/.git/x.png'])
+      picture(name, 'small.png');
     fs.writeFileSync(inFolder('set/notes.txt'), 'x');
     const { out } = await runCrane('detect', inFolder('set'), ...tiny(), '--json', '-');
-    expect(jsonLines(out).map((row) => path.relative(folder, row['path'] as string))).toEqual(['set/b.png', 'set/a/z_mask.png']);
+    expect(jsonLines(out).map((row) => path.relative(folder, row['path'] as string))).toEqual([
+      'set/b.png',
+      'set/a/z_mask.png',
+    ]);
   });
 
   test('a pattern that the shell did not expand, unless a file has that name; one that matches nothing is said', async () => {
     for (const name of ['parts/b.png', 'parts/a.png', 'parts/[1].png', 'parts/x/c.png']) picture(name, 'small.png');
-    const { code, out, err } = await runCrane('detect', inFolder('parts/*.png'), inFolder('parts/[1].png'), inFolder('parts/{x,y}'), inFolder('parts/*.jpg'), ...tiny(), '--json', '-');
+    const { code, out, err } = await runCrane(
+      'detect',
+      inFolder('parts/*.png'),
+      inFolder('parts/[1].png'),
+      inFolder('parts/{x,y}'),
+      inFolder('parts/*.jpg'),
+      ...tiny(),
+      '--json',
+      '-',
+    );
     expect(code).toBe(1);
-    expect(jsonLines(out).map((row) => path.relative(inFolder('parts'), row['path'] as string))).toEqual(['[1].png', 'a.png', 'b.png', '[1].png', 'x/c.png', '*.jpg']);
+    expect(jsonLines(out).map((row) => path.relative(inFolder('parts'), row['path'] as string))).toEqual([
+      '[1].png',
+      'a.png',
+      'b.png',
+      '[1].png',
+      'x/c.png',
+      '*.jpg',
+    ]);
     expect(err).toContain('as a pattern it matches none');
   });
 
   test('what a large image size costs is said before the run, in relation to the usual size', async () => {
-    const { err } = await runCrane('detect', picture('large.png', 'small.png'), '--backbone', 'nano', '--prompts', 'nano-prompts', '--image-size', '224', '--json', '-');
-    expect(err).toMatch(/^Image size 224: about .* s and [\d.]+ MB of memory for each image, [\d.]+ times the time and [\d.]+ times the memory of the usual 112\./);
+    const { err } = await runCrane(
+      'detect',
+      picture('large.png', 'small.png'),
+      '--backbone',
+      'nano',
+      '--prompts',
+      'nano-prompts',
+      '--image-size',
+      '224',
+      '--json',
+      '-',
+    );
+    expect(err).toMatch(
+      /^Image size 224: about .* s and [\d.]+ MB of memory for each image, [\d.]+ times the time and [\d.]+ times the memory of the usual 112\./,
+    );
   });
 
   test('addresses: a picture that comes, and answers that are none', async () => {
@@ -130,11 +217,27 @@ describeWithGoldens('crane detect', () => {
     try {
       const refused = await runCrane('detect', urls[0] as string, ...tiny());
       expect(refused.err).toContain('asked only with --allow-private-urls');
-      const { code, out } = await runCrane('detect', ...urls, 'ftp://host/x.png', ...tiny(), '--allow-private-urls', '--out', inFolder('urls'), '--save', 'heatmap', '--json', '-');
+      const { code, out } = await runCrane(
+        'detect',
+        ...urls,
+        'ftp://host/x.png',
+        ...tiny(),
+        '--allow-private-urls',
+        '--out',
+        inFolder('urls'),
+        '--save',
+        'heatmap',
+        '--json',
+        '-',
+      );
       const rows = jsonLines(out);
       expect(code).toBe(1);
       expect(rows[0]).toMatchObject({ path: urls[0], width: 93, files: [inFolder('urls', 'ok-heatmap.png')] });
-      expect(rows.slice(1).map(({ error }) => error)).toEqual([expect.stringMatching(/not a picture/), expect.stringMatching(/404/), expect.stringMatching(/"ftp:"/)]);
+      expect(rows.slice(1).map(({ error }) => error)).toEqual([
+        expect.stringMatching(/not a picture/),
+        expect.stringMatching(/404/),
+        expect.stringMatching(/"ftp:"/),
+      ]);
     } finally {
       delete process.env['CRANE_ALLOW_PRIVATE_URLS'];
       await new Promise((resolve) => server.close(resolve));
@@ -153,16 +256,35 @@ describeWithGoldens('crane detect', () => {
 
   test('one output that cannot be written is one failed row, the rest is done; names are as long as a disk takes', async () => {
     const long = `${'n'.repeat(250)}.png`;
-    for (const name of ['outputs/a.png', 'outputs/b.png', 'outputs/a.jpg', `outputs/${long}`]) picture(name, 'small.png');
+    for (const name of ['outputs/a.png', 'outputs/b.png', 'outputs/a.jpg', `outputs/${long}`])
+      picture(name, 'small.png');
     fs.mkdirSync(inFolder('maps/b.png/in the way'), { recursive: true });
-    const { code, out, err } = await runCrane('detect', inFolder('outputs'), ...tiny(), '--out', inFolder('maps'), '--save', 'overlay,heatmap', '--json', '-');
+    const { code, out, err } = await runCrane(
+      'detect',
+      inFolder('outputs'),
+      ...tiny(),
+      '--out',
+      inFolder('maps'),
+      '--save',
+      'overlay,heatmap',
+      '--json',
+      '-',
+    );
     expect(code).toBe(1);
-    const rows = jsonLines(out).map(({ files, error }) => ({ files: (files as string[]).map((file) => path.basename(file)), error }));
+    const rows = jsonLines(out).map(({ files, error }) => ({
+      files: (files as string[]).map((file) => path.basename(file)),
+      error,
+    }));
     expect(rows).toEqual([
       { files: ['a.png', 'a-heatmap.png'] },
       { files: ['a-2.png', 'a-2-heatmap.png'] },
       { files: [], error: expect.stringMatching(/b\.png: cannot be written \(E\w+\)/) },
-      { files: [expect.stringMatching(/^n{234}-[0-9a-f]{8}\.png$/), expect.stringMatching(/^n{234}-[0-9a-f]{8}-heatmap\.png$/)] },
+      {
+        files: [
+          expect.stringMatching(/^n{234}-[0-9a-f]{8}\.png$/),
+          expect.stringMatching(/^n{234}-[0-9a-f]{8}-heatmap\.png$/),
+        ],
+      },
     ]);
     expect(err).toContain('1 of 4 images failed');
   });
@@ -176,9 +298,18 @@ describeWithGoldens('crane detect', () => {
 
   test('Ctrl-C keeps what is done, says how much that is, and gives 130', async () => {
     const file = picture('stop.png', 'small.png');
-    const running = runCrane('detect', ...Array.from({ length: 400 }, () => file), ...tiny(), '--batch-size', '1', '--json', inFolder('stopped.jsonl'));
+    const running = runCrane(
+      'detect',
+      ...Array.from({ length: 400 }, () => file),
+      ...tiny(),
+      '--batch-size',
+      '1',
+      '--json',
+      inFolder('stopped.jsonl'),
+    );
     const listening = setInterval(() => {
-      if (fs.existsSync(inFolder('stopped.jsonl')) && fs.statSync(inFolder('stopped.jsonl')).size > 0) process.emit('SIGINT');
+      if (fs.existsSync(inFolder('stopped.jsonl')) && fs.statSync(inFolder('stopped.jsonl')).size > 0)
+        process.emit('SIGINT');
     }, 5);
     const { code, err } = await running;
     clearInterval(listening);
@@ -239,12 +370,24 @@ describeWithGoldens('crane detect', () => {
     const frames = inFolder('pages', 'frames.webp');
     fs.mkdirSync(path.dirname(frames), { recursive: true });
     const stacked = Buffer.concat([Buffer.alloc(8 * 8 * 3, 90), Buffer.alloc(8 * 8 * 3, 180)]);
-    await sharp(stacked, { raw: { width: 8, height: 16, channels: 3, pageHeight: 8 } }).webp({ lossless: true }).toFile(frames);
+    await sharp(stacked, { raw: { width: 8, height: 16, channels: 3, pageHeight: 8 } })
+      .webp({ lossless: true })
+      .toFile(frames);
     const pages = inFolder('pages', 'pages.tif');
     fs.writeFileSync(pages, plainTiff(8, 8, new Uint8Array(64).fill(99), 1, 3));
-    const { code, err } = await runCrane('detect', frames, pages, goldenPath('images/rgb.png'), ...tiny(), '--json', '-');
+    const { code, err } = await runCrane(
+      'detect',
+      frames,
+      pages,
+      goldenPath('images/rgb.png'),
+      ...tiny(),
+      '--json',
+      '-',
+    );
     expect(code).toBe(0);
-    expect(err.match(/.*pages or frames.*/g)).toEqual(['2 images have several pages or frames; the first of each is scored']);
+    expect(err.match(/.*pages or frames.*/g)).toEqual([
+      '2 images have several pages or frames; the first of each is scored',
+    ]);
     const one = await runCrane('detect', pages, ...tiny(), '--json', '-');
     expect(one.err).toContain('\n1 image has several pages or frames; the first is scored\n');
   });

@@ -3,8 +3,20 @@ import type { Examination } from '../../cli/doctor/examine';
 import type { BackendPresence } from '../../cli/doctor/survey';
 import type { BackendInfo } from '../../lib/backend';
 
-const native: BackendPresence = { name: 'tensorflow', state: 'ready', automatic: true, detail: 'TensorFlow 2.21.0, on the processor, 2 threads', gpu: false };
-const webgpu: BackendPresence = { name: 'webgpu', state: 'not available', automatic: false, detail: 'WebGPU cannot compute here: its packages are not installed.', gpu: false };
+const native: BackendPresence = {
+  name: 'tensorflow',
+  state: 'ready',
+  automatic: true,
+  detail: 'TensorFlow 2.21.0, on the processor, 2 threads',
+  gpu: false,
+};
+const webgpu: BackendPresence = {
+  name: 'webgpu',
+  state: 'not available',
+  automatic: false,
+  detail: 'WebGPU cannot compute here: its packages are not installed.',
+  gpu: false,
+};
 const computing: BackendInfo = {
   name: 'tensorflow',
   reason: 'it is set up',
@@ -39,7 +51,8 @@ const driver = { version: '550.54.15', gpus: ['NVIDIA H200'] };
 
 describe('the report of the doctor', () => {
   const lines = (changes: Partial<Examination> = {}): string[] => report(examination(changes), []).split('\n');
-  const gpuLine = (changes: Partial<Examination>): string | undefined => lines(changes).find((line) => line.startsWith('GPU'));
+  const gpuLine = (changes: Partial<Examination>): string | undefined =>
+    lines(changes).find((line) => line.startsWith('GPU'));
 
   test('has a line for each backend, aligned, with the one that auto takes marked', () => {
     const at = lines().indexOf('Backends:');
@@ -51,9 +64,21 @@ describe('the report of the doctor', () => {
 
   test.each<[string, Partial<Examination>, RegExp]>([
     ['none', {}, /none in use \(no NVIDIA driver is loaded\)/],
-    ['a driver without use', { nvidiaDriver: driver }, /none in use, though a driver is loaded \(NVIDIA H200, driver 550\.54\.15\)/],
-    ['one in use', { nvidiaDriver: driver, backend: { ...computing, gpu: true, device: 'NVIDIA H200, driver 550.54.15' } }, /NVIDIA H200, driver 550\.54\.15: in use$/],
-    ['one that a processor plays', { backend: { ...computing, name: 'webgpu', device: 'SwiftShader' } }, /none in use; SwiftShader is a processor that plays one/],
+    [
+      'a driver without use',
+      { nvidiaDriver: driver },
+      /none in use, though a driver is loaded \(NVIDIA H200, driver 550\.54\.15\)/,
+    ],
+    [
+      'one in use',
+      { nvidiaDriver: driver, backend: { ...computing, gpu: true, device: 'NVIDIA H200, driver 550.54.15' } },
+      /NVIDIA H200, driver 550\.54\.15: in use$/,
+    ],
+    [
+      'one that a processor plays',
+      { backend: { ...computing, name: 'webgpu', device: 'SwiftShader' } },
+      /none in use; SwiftShader is a processor that plays one/,
+    ],
   ])('GPU: %s', (_, changes, expected) => {
     expect(gpuLine(changes)).toMatch(expected);
   });
@@ -61,11 +86,17 @@ describe('the report of the doctor', () => {
 
 describe('own kernels', () => {
   const kernelLine = (kernels: BackendInfo['kernels']): string | undefined =>
-    report(examination({ backend: { ...computing, kernels } }), []).split('\n').find((line) => line.startsWith('Kernels'));
+    report(examination({ backend: { ...computing, kernels } }), [])
+      .split('\n')
+      .find((line) => line.startsWith('Kernels'));
 
   test.each<[string, BackendInfo['kernels'], string | undefined]>([
     ['there', { own: true, instructions: 'AVX2' }, 'Kernels     own attention and MLP kernels, AVX2'],
-    ['not there', { own: false, reason: 'this processor has no AVX2' }, 'Kernels     plain TensorFlow operations, about half as fast: this processor has no AVX2'],
+    [
+      'not there',
+      { own: false, reason: 'this processor has no AVX2' },
+      'Kernels     plain TensorFlow operations, about half as fast: this processor has no AVX2',
+    ],
     ['of no meaning, where another backend computes', null, undefined],
   ])('%s', (_, kernels, expected) => {
     expect(kernelLine(kernels)).toBe(expected);
@@ -81,12 +112,20 @@ describe('the advice of the doctor', () => {
 
   test('is to set up CUDA where an NVIDIA driver is loaded and TensorFlow does not use it', () => {
     expect(advice({ nvidiaDriver: driver })).toEqual([expect.stringMatching(/setup\.js --retry/)]);
-    expect(advice({ nvidiaDriver: driver, backend: { ...computing, gpu: true }, backends: [{ ...native, gpu: true }, webgpu] })).toEqual([]);
+    expect(
+      advice({
+        nvidiaDriver: driver,
+        backend: { ...computing, gpu: true },
+        backends: [{ ...native, gpu: true }, webgpu],
+      }),
+    ).toEqual([]);
   });
 
   test('is not to set up CUDA again where its numbers are wrong, but what to do about them', () => {
     const warned = { ...computing, name: 'wasm' as const, warning: 'NVIDIA H200 computes wrong numbers.' };
-    expect(advice({ nvidiaDriver: driver, backend: warned, backends: [{ ...native, state: 'wrong numbers' }] })).toEqual(['NVIDIA H200 computes wrong numbers.']);
+    expect(
+      advice({ nvidiaDriver: driver, backend: warned, backends: [{ ...native, state: 'wrong numbers' }] }),
+    ).toEqual(['NVIDIA H200 computes wrong numbers.']);
   });
 
   test('names WebGPU where it would compute on a GPU that is not in use', () => {

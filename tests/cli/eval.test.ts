@@ -17,15 +17,32 @@ afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts);
 
-function evaluate(dataset: string, { prompts = goldenPath('prompts_tiny.pth'), options = [] as string[] } = {}): Promise<Run> {
-  const model = ['--backbone', tinyBackbone(), '--prompts', prompts, '--image-size', '70', '--layers', '2,4,6', '--eattn-blocks', '5'];
+function evaluate(
+  dataset: string,
+  { prompts = goldenPath('prompts_tiny.pth'), options = [] as string[] } = {},
+): Promise<Run> {
+  const model = [
+    '--backbone',
+    tinyBackbone(),
+    '--prompts',
+    prompts,
+    '--image-size',
+    '70',
+    '--layers',
+    '2,4,6',
+    '--eattn-blocks',
+    '5',
+  ];
   return runCrane('eval', '--dataset', dataset, ...model, '--no-report', '--out', inFolder('out'), ...options);
 }
 
 /** The goldens' set in MVTec's layout, without what a pattern matches. */
 function copyOfSet(name: string, without: RegExp): string {
   const target = inFolder(name);
-  fs.cpSync(goldenPath('e2e/dataset'), target, { recursive: true, filter: (file) => !/meta\.json$/.test(file) && !without.test(file) });
+  fs.cpSync(goldenPath('e2e/dataset'), target, {
+    recursive: true,
+    filter: (file) => !/meta\.json$/.test(file) && !without.test(file),
+  });
   return target;
 }
 
@@ -41,9 +58,19 @@ describeWithGoldens('crane eval', () => {
     expect(results.schemaVersion).toBe(1);
     expect(Object.keys(results).sort()).toEqual(['datasets', 'model', 'run', 'schemaVersion']);
     const [set] = results.datasets;
-    expect(set?.categories.map(({ name, images, anomalous }) => [name, images, anomalous])).toEqual([['button', 4, 2], ['weave', 6, 3]]);
+    expect(set?.categories.map(({ name, images, anomalous }) => [name, images, anomalous])).toEqual([
+      ['button', 4, 2],
+      ['weave', 6, 3],
+    ]);
     expect(Object.keys(set?.mean ?? {})).toEqual([
-      'image/auroc', 'image/ap', 'image/f1max', 'pixel/auroc', 'pixel/ap', 'pixel/f1max', 'pixel/aupro/paper200@0.3', 'pixel/aupro/exact@0.3',
+      'image/auroc',
+      'image/ap',
+      'image/f1max',
+      'pixel/auroc',
+      'pixel/ap',
+      'pixel/f1max',
+      'pixel/aupro/paper200@0.3',
+      'pixel/aupro/exact@0.3',
     ]);
     for (const value of Object.values(set?.mean ?? {})) expect(value).toBeLessThanOrEqual(1);
     expect(results.model.options).toMatchObject({ imageSize: 70, layers: [2, 4, 6] });
@@ -54,12 +81,16 @@ describeWithGoldens('crane eval', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/^weave +6 +3 +44\.4/m);
     expect(out).not.toContain('button');
-    expect((await evaluate(goldenPath('e2e/dataset'), { options: ['--categories', 'weave,knob'] })).err).toMatch(/no category knob. It has: button, weave/);
+    expect((await evaluate(goldenPath('e2e/dataset'), { options: ['--categories', 'weave,knob'] })).err).toMatch(
+      /no category knob. It has: button, weave/,
+    );
   });
 
   test('the set that the prompts were trained on is refused, unless it is asked for', async () => {
     const prompts = inFolder('trained.safetensors');
-    writePromptCheckpoint(prompts, await readPromptCheckpoint(goldenPath('prompts_tiny.pth')), { 'crane.auxiliary': 'Dataset' });
+    writePromptCheckpoint(prompts, await readPromptCheckpoint(goldenPath('prompts_tiny.pth')), {
+      'crane.auxiliary': 'Dataset',
+    });
     const refused = await evaluate(goldenPath('e2e/dataset'), { prompts });
     expect(refused.code).toBe(2);
     expect(refused.err).toMatch(/trained on Dataset itself.*--allow-auxiliary/);
@@ -94,7 +125,11 @@ describeWithGoldens('crane eval', () => {
 
   test.each([
     ['a folder of plain images', (): string => goldenPath('images'), /plain folder of images.*crane detect/],
-    ['a folder of other things', (): string => (fs.mkdirSync(inFolder('other'), { recursive: true }), inFolder('other')), /no known layout: it is empty/],
+    [
+      'a folder of other things',
+      (): string => (fs.mkdirSync(inFolder('other'), { recursive: true }), inFolder('other')),
+      /no known layout: it is empty/,
+    ],
     ['a file', (): string => goldenPath('prompts_tiny.pth'), /is a file, not a folder/],
     ['a name that is none', (): string => 'no-such-set', /neither a registered set nor a folder/],
   ] as const)('%s is wrong use', async (_, dataset, message) => {
@@ -106,14 +141,20 @@ describeWithGoldens('crane eval', () => {
   test('what was read is said in one line; --layout decides; a set is asked for', async () => {
     const { err } = await evaluate(goldenPath('e2e/dataset'));
     expect(err).toMatch(/^meta-json layout: 10 images, 5 with masks$/m);
-    const forced = await evaluate(goldenPath('e2e/dataset'), { options: ['--layout', 'mvtec', '--categories', 'button'] });
+    const forced = await evaluate(goldenPath('e2e/dataset'), {
+      options: ['--layout', 'mvtec', '--categories', 'button'],
+    });
     expect(forced.err).toMatch(/^mvtec layout: 4 images, 2 with masks; 1 file is not part of it$/m);
-    expect(await runCrane('eval')).toMatchObject({ code: 2, err: expect.stringContaining('Missing required argument: dataset') as string });
+    expect(await runCrane('eval')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('Missing required argument: dataset') as string,
+    });
   });
 
   test('masks only for the defects: refused, or normal with --normal-without-mask', async () => {
     const set = inFolder('defects-only');
-    const copy = (from: string, to: string): void => fs.cpSync(goldenPath(`e2e/dataset/button/${from}`), path.join(set, to));
+    const copy = (from: string, to: string): void =>
+      fs.cpSync(goldenPath(`e2e/dataset/button/${from}`), path.join(set, to));
     ['000', '002'].forEach((name) => copy(`test/good/${name}.png`, `images/${name}.png`));
     ['001', '003'].forEach((name) => copy(`test/fault/${name}.png`, `images/${name}.png`));
     ['001', '003'].forEach((name) => copy(`ground_truth/fault/${name}_mask.png`, `masks/${name}.png`));
@@ -130,19 +171,29 @@ describeWithGoldens('crane eval', () => {
     const set = inFolder('prototype');
     fs.cpSync(goldenPath('e2e/dataset'), set, { recursive: true });
     const list = path.join(set, 'meta.json');
-    const renamed = fs.readFileSync(list, 'utf8').replaceAll('"button"', '"__proto__"').replaceAll('"weave"', '"constructor"').replaceAll('"fault"', '"toString"');
+    const renamed = fs
+      .readFileSync(list, 'utf8')
+      .replaceAll('"button"', '"__proto__"')
+      .replaceAll('"weave"', '"constructor"')
+      .replaceAll('"fault"', '"toString"');
     fs.writeFileSync(list, renamed);
     const { code, out } = await evaluate(set, { options: ['--report'] });
     expect(code).toBe(0);
     expect(out).toMatch(/^__proto__ +4 +2 +75\.0/m);
     const { datasets } = JSON.parse(fs.readFileSync(inFolder('out', 'results.json'), 'utf8')) as Results;
-    expect(datasets[0]?.categories.map(({ name, images }) => [name, images])).toEqual([['__proto__', 4], ['constructor', 6]]);
+    expect(datasets[0]?.categories.map(({ name, images }) => [name, images])).toEqual([
+      ['__proto__', 4],
+      ['constructor', 6],
+    ]);
     expect(fs.readFileSync(inFolder('out', 'report.html'), 'utf8')).toContain('__proto__');
   });
 
   test('a place that cannot be written is refused before the work', async () => {
     fs.writeFileSync(inFolder('file'), '');
-    for (const options of [['--json', inFolder('file', 'x.json')], ['--json', folder]]) {
+    for (const options of [
+      ['--json', inFolder('file', 'x.json')],
+      ['--json', folder],
+    ]) {
       const { code, err } = await evaluate(goldenPath('e2e/dataset'), { options });
       expect(err).toMatch(/--json .*(a file is in its place|is a folder)/);
       expect(code).toBe(2);

@@ -37,10 +37,13 @@ function run(argv: readonly string[], moment?: Moment): Promise<Ended> {
     const began = performance.now();
     const child = spawn(process.execPath, [CRANE, ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: process.env });
     let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
     const due = (): boolean => {
       if (moment === undefined) return false;
-      return 'after' in moment ? performance.now() - began >= moment.after : filesBelow(moment.writingBelow).some((file) => file.endsWith('.partial'));
+      return 'after' in moment
+        ? performance.now() - began >= moment.after
+        : filesBelow(moment.writingBelow).some((file) => file.endsWith('.partial'));
     };
     const watch = setInterval(() => due() && child.kill('SIGKILL'), 1);
     child.on('exit', (code, signal) => {
@@ -86,17 +89,40 @@ async function survives(argv: readonly string[], out: string, whole: number): Pr
 }
 
 test('crane eval, killed while it computes and while it writes: no torn file, and the next call ends as if nothing had been', async () => {
-  const evalTo = (out: string): string[] => ['eval', '--dataset', set, '--out', out, '--backbone', backbone, '--prompts', prompts];
+  const evalTo = (out: string): string[] => [
+    'eval',
+    '--dataset',
+    set,
+    '--out',
+    out,
+    '--backbone',
+    backbone,
+    '--prompts',
+    prompts,
+  ];
   const prompts = path.join(folder, 'prompts.safetensors');
-  const trained = await run(['train', '--aux', set, '--backbone', backbone, '--epochs', '1', '--out', path.join(folder, 'run')]);
+  const trained = await run([
+    'train',
+    '--aux',
+    set,
+    '--backbone',
+    backbone,
+    '--epochs',
+    '1',
+    '--out',
+    path.join(folder, 'run'),
+  ]);
   expect([trained.code, trained.output]).toEqual([0, expect.any(String)]);
   fs.copyFileSync(path.join(folder, 'run', 'prompts.safetensors'), prompts);
   const [unbroken, killed] = ['unbroken', 'killed'].map((name) => path.join(folder, name)) as [string, string];
   const { code, milliseconds, output } = await run([...evalTo(unbroken), '--allow-auxiliary']);
   expect([code, output]).toEqual([0, expect.any(String)]);
   await survives([...evalTo(killed), '--allow-auxiliary'], killed, milliseconds);
-  expect(filesBelow(killed).map((file) => path.relative(killed, file))).toEqual(filesBelow(unbroken).map((file) => path.relative(unbroken, file)));
-  const figures = (out: string): unknown => (JSON.parse(fs.readFileSync(path.join(out, 'results.json'), 'utf8')) as { datasets: unknown }).datasets;
+  expect(filesBelow(killed).map((file) => path.relative(killed, file))).toEqual(
+    filesBelow(unbroken).map((file) => path.relative(unbroken, file)),
+  );
+  const figures = (out: string): unknown =>
+    (JSON.parse(fs.readFileSync(path.join(out, 'results.json'), 'utf8')) as { datasets: unknown }).datasets;
   expect(figures(killed)).toEqual(figures(unbroken));
 });
 
@@ -104,15 +130,33 @@ test('crane benchmark, killed likewise: what is kept is whole, and the last run 
   const sets = new FakeData();
   await sets.write(['btad', 'dagm'], { imagesPerCategory: 2, imageSize: 32 });
   try {
-    const benchmarkTo = (out: string): string[] =>
-      ['benchmark', '--datasets', 'btad,dagm', '--recipes', 'crane', '--backbone', 'nano', '--image-size', '32', '--no-pictures', '--out', out];
-    const [unbroken, killed] = ['benchmark', 'benchmark-killed'].map((name) => path.join(folder, name)) as [string, string];
+    const benchmarkTo = (out: string): string[] => [
+      'benchmark',
+      '--datasets',
+      'btad,dagm',
+      '--recipes',
+      'crane',
+      '--backbone',
+      'nano',
+      '--image-size',
+      '32',
+      '--no-pictures',
+      '--out',
+      out,
+    ];
+    const [unbroken, killed] = ['benchmark', 'benchmark-killed'].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+    ];
     const { code, milliseconds, output } = await run(benchmarkTo(unbroken));
     expect([code, output]).toEqual([0, expect.any(String)]);
     await survives(benchmarkTo(killed), killed, milliseconds);
     const figures = (out: string): unknown =>
-      (JSON.parse(fs.readFileSync(path.join(out, 'results.json'), 'utf8')) as { datasets: { name: string; categories: unknown; mean: unknown }[] })
-        .datasets.map(({ name, categories, mean }) => ({ name, categories, mean }));
+      (
+        JSON.parse(fs.readFileSync(path.join(out, 'results.json'), 'utf8')) as {
+          datasets: { name: string; categories: unknown; mean: unknown }[];
+        }
+      ).datasets.map(({ name, categories, mean }) => ({ name, categories, mean }));
     expect(figures(killed)).toEqual(figures(unbroken));
   } finally {
     sets.remove();
@@ -125,5 +169,9 @@ test('crane weights convert, killed likewise: the file is there whole or not at 
   const { code, milliseconds, output } = await run(convertTo(path.join(folder, 'converted.safetensors')));
   expect([code, output]).toEqual([0, expect.any(String)]);
   await survives(convertTo(path.join(out, 'small.safetensors')), out, milliseconds);
-  expect(fs.readFileSync(path.join(out, 'small.safetensors')).equals(fs.readFileSync(path.join(folder, 'converted.safetensors')))).toBe(true);
+  expect(
+    fs
+      .readFileSync(path.join(out, 'small.safetensors'))
+      .equals(fs.readFileSync(path.join(folder, 'converted.safetensors'))),
+  ).toBe(true);
 });

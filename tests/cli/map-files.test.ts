@@ -6,12 +6,15 @@ import { MAP_FORMS, planMapFiles } from '../../cli/map-files';
 import { UsageError } from '../../lib/errors';
 
 const out = path.join(os.tmpdir(), 'crane-no-such-results');
-const names = (...sources: string[]): string[] => planMapFiles(sources, out, ['overlay']).map(([first]) => path.relative(out, (first as { file: string }).file));
+const names = (...sources: string[]): string[] =>
+  planMapFiles(sources, out, ['overlay']).map(([first]) => path.relative(out, (first as { file: string }).file));
 
 test('files are named after the image', () => {
-  expect(planMapFiles(['a/part.png'], out, MAP_FORMS).flat().map(({ file }) => path.relative(out, file))).toEqual([
-    'part.png', 'part-heatmap.png', 'part-mask.png', 'part.npy',
-  ]);
+  expect(
+    planMapFiles(['a/part.png'], out, MAP_FORMS)
+      .flat()
+      .map(({ file }) => path.relative(out, file)),
+  ).toEqual(['part.png', 'part-heatmap.png', 'part-mask.png', 'part.npy']);
 });
 
 test('of images called alike, folders tell them apart, as few as will do; then numbers', () => {
@@ -33,7 +36,12 @@ test('names are cut to 255 bytes, between characters, and stay apart', () => {
   const long = 'é'.repeat(125);
   const sources = [`${long}1.png`, `${long}2.png`, `${long}2.jpg`, 'x.png'];
   const files = planMapFiles(sources, out, MAP_FORMS).map((of) => of.map(({ file }) => path.basename(file)));
-  expect(files.map(([overlay]) => overlay)).toEqual([expect.stringMatching(/^é{117}-[0-9a-f]{8}\.png$/), expect.stringMatching(/^é{117}-[0-9a-f]{8}\.png$/), expect.stringMatching(/^é{117}-[0-9a-f]{8}\.png$/), 'x.png']);
+  expect(files.map(([overlay]) => overlay)).toEqual([
+    expect.stringMatching(/^é{117}-[0-9a-f]{8}\.png$/),
+    expect.stringMatching(/^é{117}-[0-9a-f]{8}\.png$/),
+    expect.stringMatching(/^é{117}-[0-9a-f]{8}\.png$/),
+    'x.png',
+  ]);
   expect(new Set(files.flat()).size).toBe(16);
   expect(Math.max(...files.flat().map((name) => Buffer.byteLength(name)))).toBeLessThanOrEqual(255);
   // Nothing is cut off that fits.
@@ -51,7 +59,9 @@ test('URLs give the name of their file, without query, fit for a disk', () => {
 });
 
 test('an image of one name and the heatmap of another do not share a file', () => {
-  const files = planMapFiles(['a.png', 'a-heatmap.png'], out, ['overlay', 'heatmap']).flat().map(({ file }) => file);
+  const files = planMapFiles(['a.png', 'a-heatmap.png'], out, ['overlay', 'heatmap'])
+    .flat()
+    .map(({ file }) => file);
   expect(new Set(files).size).toBe(4);
 });
 
@@ -74,7 +84,9 @@ test('an image is never replaced by its own overlay', () => {
 
 test('different images never share a file', () => {
   const part = fc.constantFrom('a', 'b', 'A', 'a-b', 'a-2', 'a-heatmap', '..', '.');
-  const source = fc.tuple(fc.array(part, { maxLength: 3 }), part, fc.constantFrom('.png', '.jpg')).map(([folders, stem, suffix]) => [...folders, `x${stem}${suffix}`].join('/'));
+  const source = fc
+    .tuple(fc.array(part, { maxLength: 3 }), part, fc.constantFrom('.png', '.jpg'))
+    .map(([folders, stem, suffix]) => [...folders, `x${stem}${suffix}`].join('/'));
   fc.assert(
     fc.property(fc.array(source, { minLength: 1, maxLength: 8 }), (sources) => {
       const planned = planMapFiles(sources, out, ['overlay', 'heatmap']);

@@ -15,7 +15,11 @@ afterAll(() => scratch.remove());
 let picture: string;
 beforeAll(async () => {
   picture = path.join(scratch.folder, 'part.png');
-  await sharp(Buffer.from(Array.from({ length: 112 * 112 * 3 }, (_, at) => (at * 37) % 251)), { raw: { width: 112, height: 112, channels: 3 } }).png().toFile(picture);
+  await sharp(Buffer.from(Array.from({ length: 112 * 112 * 3 }, (_, at) => (at * 37) % 251)), {
+    raw: { width: 112, height: 112, channels: 3 },
+  })
+    .png()
+    .toFile(picture);
 });
 
 /** A file of one number seen in every place. */
@@ -25,7 +29,12 @@ function clipFile(name: string, width: number, prefix = ''): string {
     vision: { width, layers: 1, heads: 1, patchSize: 2, gridSize: 1 },
     text: { width: 64, layers: 1, heads: 1, contextLength: 9, vocabularySize: 30 },
   };
-  const views = [...clipParameterShapes(sizes)].map(([tensor, shape]) => ({ name: prefix + tensor, count: 1, shape: [...shape], strides: shape.map(() => 0) }));
+  const views = [...clipParameterShapes(sizes)].map(([tensor, shape]) => ({
+    name: prefix + tensor,
+    count: 1,
+    shape: [...shape],
+    strides: shape.map(() => 0),
+  }));
   return scratch.file(name, checkpoint(views, 1));
 }
 
@@ -61,16 +70,22 @@ test('weights inspect says what is computed with a CLIP, and what was a guess', 
   const file = clipFile('bare.pt', 64, 'module.');
   const { code, out } = await runCrane('weights', 'inspect', file);
   expect(code).toBe(0);
-  expect(out).toMatch(/CLIP: vision tower of 1 block of 64 channels in 1 head, .*activation quick-gelu; images resized to a square bicubically, mean 0\.48145466/);
+  expect(out).toMatch(
+    /CLIP: vision tower of 1 block of 64 channels in 1 head, .*activation quick-gelu; images resized to a square bicubically, mean 0\.48145466/,
+  );
   expect(out).toMatch(/Nothing in or beside bare\.pt says which activation/);
-  const { clip } = JSON.parse((await runCrane('weights', 'inspect', file, '--activation', 'gelu', '--json')).out) as { clip: object };
+  const { clip } = JSON.parse((await runCrane('weights', 'inspect', file, '--activation', 'gelu', '--json')).out) as {
+    clip: object;
+  };
   expect(clip).toMatchObject({ activation: 'gelu', guesses: [], sizes: { vision: { heads: 1 } } });
 });
 
 test('weights inspect and convert take the heads of a width of no known network', async () => {
   const file = clipFile('wide.pt', 1152);
   const converted = path.join(scratch.folder, 'wide.safetensors');
-  expect((await runCrane('weights', 'inspect', file)).out).toMatch(/No CLIP that can be used: .*1152 channels wide, as that of no published CLIP/);
+  expect((await runCrane('weights', 'inspect', file)).out).toMatch(
+    /No CLIP that can be used: .*1152 channels wide, as that of no published CLIP/,
+  );
   expect((await runCrane('weights', 'inspect', file, '--heads', '16')).out).toContain('of 1152 channels in 16 heads');
   const refused = await runCrane('weights', 'convert', file, converted);
   expect(refused.code).not.toBe(0);
@@ -81,6 +96,9 @@ test('weights inspect and convert take the heads of a width of no known network'
   const source = openTensorsSync(converted);
   const { metadata } = source;
   source.close();
-  expect(metadata).toMatchObject({ 'crane.activation': 'gelu', 'crane.preprocessing': expect.stringContaining('0.48145466') as string });
+  expect(metadata).toMatchObject({
+    'crane.activation': 'gelu',
+    'crane.preprocessing': expect.stringContaining('0.48145466') as string,
+  });
   expect(JSON.parse(metadata['crane.sizes'] as string)).toMatchObject({ vision: { width: 1152, heads: 16 } });
 });

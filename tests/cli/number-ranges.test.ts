@@ -21,8 +21,14 @@ test.each([
   [['train', '--aux', 'nowhere', '--epochs', '1e9'], '--epochs 1000000000: expected a whole number, 1 to 10000'],
   [['start', '--seed=-1'], '--seed -1: expected a whole number, 0 or more'],
   [['benchmark', '--matrix', '--epochs', '0'], '--epochs 0: expected a whole number, 1 to 10000'],
-  [['datasets', 'synthesize', '--images-per-category', '0'], '--images-per-category 0: expected a whole number, 1 or more'],
-  [['pretrain', '--folder', '/dev/null/x', '--out', '/dev/null/x', '--steps', '0'], '--steps 0: expected a whole number, 1 or more'],
+  [
+    ['datasets', 'synthesize', '--images-per-category', '0'],
+    '--images-per-category 0: expected a whole number, 1 or more',
+  ],
+  [
+    ['pretrain', '--folder', '/dev/null/x', '--out', '/dev/null/x', '--steps', '0'],
+    '--steps 0: expected a whole number, 1 or more',
+  ],
   [['detect', 'x.png', '--image-size', '9000'], '--image-size 9000: expected a whole number, pixels from 1 to 8192'],
   [['eval', '--dataset', 'nowhere', '--sigma=-1'], '--sigma -1: expected 0 (no smoothing) or more'],
 ])('crane %j is refused at once', async (argv, message) => {
@@ -32,7 +38,16 @@ test.each([
 });
 
 test('every number of every command has a range', () => {
-  const commands = [benchCommand, detectCommand, startCommand, synthesizeCommand, benchmarkCommand, evalCommand, trainCommand, pretrainCommand];
+  const commands = [
+    benchCommand,
+    detectCommand,
+    startCommand,
+    synthesizeCommand,
+    benchmarkCommand,
+    evalCommand,
+    trainCommand,
+    pretrainCommand,
+  ];
   const numbers = commands.flatMap(({ builder }) => {
     const parser = yargs([]);
     (builder as unknown as (argv: typeof parser) => unknown)(parser);
@@ -45,10 +60,20 @@ test('every number of every command has a range', () => {
 test('calls of the library name their options at once, each with what was found', async () => {
   await expect(runTraining({ auxiliary: 'nowhere', training: { epochs: 0, betas: [0.5, 1] } })).rejects.toMatchObject({
     code: 'usage/options',
-    message: expect.stringMatching(/^`betas\.1` 1: expected less than 1\n`epochs` 0: expected (more than 0|at least 1)$|^`epochs` 0: expected (more than 0|at least 1)[^]*`betas\.1` 1: expected less than 1$/),
+    message: expect.stringMatching(
+      /^`betas\.1` 1: expected less than 1\n`epochs` 0: expected (more than 0|at least 1)$|^`epochs` 0: expected (more than 0|at least 1)[^]*`betas\.1` 1: expected less than 1$/,
+    ),
   });
-  await expect(runTraining({ auxiliary: 'nowhere', model: { layers: [] } })).rejects.toMatchObject({ message: '`layers` []: expected at least 1 entry' });
-  await expect(runTraining({ auxiliary: 'nowhere', model: { sigma: -1 } })).rejects.toMatchObject({ message: '`sigma` -1: expected at least 0' });
-  await expect(Crane.load({ backbone: 'nowhere.pt', prompts: 'nowhere.pth', imageSize: 1.5 })).rejects.toMatchObject({ message: '`imageSize` 1.5: expected a whole number' });
-  await expect(Crane.load({ backbone: 'nowhere.pt', prompts: 'nowhere.pth', fusion: 'hard' as never })).rejects.toMatchObject({ message: '`fusion` "hard": expected one of soft, logit' });
+  await expect(runTraining({ auxiliary: 'nowhere', model: { layers: [] } })).rejects.toMatchObject({
+    message: '`layers` []: expected at least 1 entry',
+  });
+  await expect(runTraining({ auxiliary: 'nowhere', model: { sigma: -1 } })).rejects.toMatchObject({
+    message: '`sigma` -1: expected at least 0',
+  });
+  await expect(Crane.load({ backbone: 'nowhere.pt', prompts: 'nowhere.pth', imageSize: 1.5 })).rejects.toMatchObject({
+    message: '`imageSize` 1.5: expected a whole number',
+  });
+  await expect(
+    Crane.load({ backbone: 'nowhere.pt', prompts: 'nowhere.pth', fusion: 'hard' as never }),
+  ).rejects.toMatchObject({ message: '`fusion` "hard": expected one of soft, logit' });
 });

@@ -10,10 +10,16 @@ test.each([
   ['use a smaller `imageSize`', 'use a smaller --image-size'],
   ["or do without: `spatial: 'none'`.", 'or do without: --spatial none.'],
   ['give it with `spatial.weights`', 'give it with --spatial-weights'],
-  ['`overwrite: true`, `cache: false`, `pixelWeight: 0`, `layers: [6, 12]`', '--overwrite, --no-cache, --pixel-weight 0, --layers 6,12'],
+  [
+    '`overwrite: true`, `cache: false`, `pixelWeight: 0`, `layers: [6, 12]`',
+    '--overwrite, --no-cache, --pixel-weight 0, --layers 6,12',
+  ],
   ["go on: `resume: '/a b/it's'`", "go on: --resume '/a b/it'\\''s'"],
   ['`auxiliary` and `cache.size: 2000`', '--aux and --cache-size 2000'],
-  ['run `crane doctor` again; `unknown`, imageSize and seed stay', 'run `crane doctor` again; `unknown`, imageSize and seed stay'],
+  [
+    'run `crane doctor` again; `unknown`, imageSize and seed stay',
+    'run `crane doctor` again; `unknown`, imageSize and seed stay',
+  ],
 ])('%s', (message, expected) => {
   expect(asFlags(message)).toBe(expected);
 });
@@ -21,17 +27,23 @@ test.each([
 test('every flag that a message can name is one of a command', async () => {
   const helps: unknown[] = [];
   const log = jest.spyOn(console, 'log').mockImplementation((text) => void helps.push(text));
-  for (const command of [['detect'], ['train'], ['eval'], ['metrics'], ['datasets', 'fetch']]) await runCrane(...command, '--help');
+  for (const command of [['detect'], ['train'], ['eval'], ['metrics'], ['datasets', 'fetch']])
+    await runCrane(...command, '--help');
   log.mockRestore();
   const known = new Set(helps.join('\n').match(/--[a-z-]+/g));
-  expect([...SAME_NAMES.map(dashed), ...Object.values(OTHER_NAMES)].filter((flag) => !known.has(`--${flag}`) && !known.has(`--no-${flag}`))).toEqual([]);
+  expect(
+    [...SAME_NAMES.map(dashed), ...Object.values(OTHER_NAMES)].filter(
+      (flag) => !known.has(`--${flag}`) && !known.has(`--no-${flag}`),
+    ),
+  ).toEqual([]);
 });
 
 /** Every text in a source file, its comments left out. */
 function textsOf(file: string): string[] {
   const texts: string[] = [];
   const visit = (node: ts.Node): void => {
-    if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddle(node) || ts.isTemplateTail(node)) texts.push(node.text);
+    if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddle(node) || ts.isTemplateTail(node))
+      texts.push(node.text);
     ts.forEachChild(node, visit);
   };
   visit(ts.createSourceFile(file, fs.readFileSync(file, 'utf8'), ts.ScriptTarget.Latest));
@@ -39,16 +51,27 @@ function textsOf(file: string): string[] {
 }
 
 function sourcesOf(folder: string): string[] {
-  return fs.readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts')).map((name) => path.join(folder, name));
+  return fs
+    .readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => path.join(folder, name));
 }
 
 test('messages of the library name its options, not flags', () => {
   const commands = /(^|\/)(command|commands\/[\w-]+|config|working-commit)\.ts$|^eval\/report\/|pretraining\/run\.ts$/;
-  const files = [...sourcesOf('lib'), ...['datasets', 'train', 'eval'].flatMap(sourcesOf).filter((file) => !commands.test(file))];
+  const files = [
+    ...sourcesOf('lib'),
+    ...['datasets', 'train', 'eval'].flatMap(sourcesOf).filter((file) => !commands.test(file)),
+  ];
   const wrong = files.flatMap((file) =>
     textsOf(path.join(root, file))
       // A whole command line is no option of a call, nor are styles.
-      .map((text) => text.replaceAll(/\b(crane [a-z]+|npm install)\b[^\n;]*/g, '').replaceAll(/\{[^}]*\}/g, '').replaceAll('--no-save', ''))
+      .map((text) =>
+        text
+          .replaceAll(/\b(crane [a-z]+|npm install)\b[^\n;]*/g, '')
+          .replaceAll(/\{[^}]*\}/g, '')
+          .replaceAll('--no-save', ''),
+      )
       .filter((text) => /(^|[\s("'`])--(?!accept-license)[a-z][a-z-]+/.test(text))
       .map((text) => `${file}: ${text.trim()}`),
   );

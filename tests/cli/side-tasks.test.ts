@@ -1,7 +1,11 @@
 import { SideTasks } from '../../cli/side-tasks';
 
 /** Tasks that end when they are told to, and what happened in which order. */
-function tasks(): { log: string[]; task: (name: string) => () => Promise<void>; end: (name: string, error?: Error) => Promise<void> } {
+function tasks(): {
+  log: string[];
+  task: (name: string) => () => Promise<void>;
+  end: (name: string, error?: Error) => Promise<void>;
+} {
   const log: string[] = [];
   const ends = new Map<string, (error?: Error) => void>();
   return {

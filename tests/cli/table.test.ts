@@ -24,10 +24,24 @@ test('markdown: aligned, bars escaped, no rule inside', () => {
 
 test('width on the terminal, not number of code units', () => {
   expect(['abc', 'é', 'e\u0301', '布', 'ｗ', '🔥', '한글'].map(displayWidth)).toEqual([3, 1, 1, 2, 2, 2, 4]);
-  const [, , first, second] = formatTable([{ title: 'name' }, { title: 'n' }], [['布料', '1'], ['ab', '2']]).split('\n');
+  const [, , first, second] = formatTable(
+    [{ title: 'name' }, { title: 'n' }],
+    [
+      ['布料', '1'],
+      ['ab', '2'],
+    ],
+  ).split('\n');
   expect([first, second]).toEqual(['布料  1', 'ab    2']);
 });
 
 test('bytes in decimal units', () => {
-  expect([0, 999, 1000, 576_693, 934_088_680, 1_800_000_000, 5e15].map(formatBytes)).toEqual(['0 bytes', '999 bytes', '1.0 kB', '577 kB', '934 MB', '1.8 GB', '5000 TB']);
+  expect([0, 999, 1000, 576_693, 934_088_680, 1_800_000_000, 5e15].map(formatBytes)).toEqual([
+    '0 bytes',
+    '999 bytes',
+    '1.0 kB',
+    '577 kB',
+    '934 MB',
+    '1.8 GB',
+    '5000 TB',
+  ]);
 });

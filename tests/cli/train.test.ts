@@ -30,22 +30,83 @@ afterAll(() => {
 });
 
 const inFolder = (...names: string[]): string => path.join(folder, ...names);
-const trainHere = (...words: string[]): Promise<Run> => runCrane('train', '--aux', set, '--backbone', backbone, '--batch-size', '4', ...words);
+const trainHere = (...words: string[]): Promise<Run> =>
+  runCrane('train', '--aux', set, '--backbone', backbone, '--batch-size', '4', ...words);
 const prompts = (run: string): string => fs.readFileSync(inFolder(run, 'prompts.safetensors')).toString('base64');
 
 /** Every option, at a value that is not the usual one. */
 const UNUSUAL = [
-  '--epochs', '2', '--learning-rate', '0.002', '--betas', '0.5,0.99', '--seed', '7', '--context-probability', '0.5', '--context-tokens', '6',
-  '--deep-tokens', '2', '--depth', '2', '--pixel-weight', '0.5', '--image-weight', '0.3', '--image-temperature', '0.02', '--pixel-temperature', '0.08',
-  '--interpolation', 'bilinear', '--portion', '0.9', '--mosaic-rate', '0.3', '--validate', '0.2', '--no-round-gradients', '--layers', '2,3', '--eattn-blocks', '1',
-  '--attention', 'qq+kk', '--no-pooling', '--context-position', 'pad_prefix', '--fusion', 'logit', '--sigma', '3', '--categories', 'plate', '--precision', 'float32', '--layout', 'mvtec', '--normal-without-mask',
+  '--epochs',
+  '2',
+  '--learning-rate',
+  '0.002',
+  '--betas',
+  '0.5,0.99',
+  '--seed',
+  '7',
+  '--context-probability',
+  '0.5',
+  '--context-tokens',
+  '6',
+  '--deep-tokens',
+  '2',
+  '--depth',
+  '2',
+  '--pixel-weight',
+  '0.5',
+  '--image-weight',
+  '0.3',
+  '--image-temperature',
+  '0.02',
+  '--pixel-temperature',
+  '0.08',
+  '--interpolation',
+  'bilinear',
+  '--portion',
+  '0.9',
+  '--mosaic-rate',
+  '0.3',
+  '--validate',
+  '0.2',
+  '--no-round-gradients',
+  '--layers',
+  '2,3',
+  '--eattn-blocks',
+  '1',
+  '--attention',
+  'qq+kk',
+  '--no-pooling',
+  '--context-position',
+  'pad_prefix',
+  '--fusion',
+  'logit',
+  '--sigma',
+  '3',
+  '--categories',
+  'plate',
+  '--precision',
+  'float32',
+  '--layout',
+  'mvtec',
+  '--normal-without-mask',
 ];
 
 test('prints a config of all options that runs the same, and a command that does', async () => {
   expect((await trainHere(...UNUSUAL, '--out', inFolder('words'))).code).toBe(0);
   const { code, out } = await trainHere(...UNUSUAL, '--print-config');
   expect(code).toBe(0);
-  expect(parse(out)).toMatchObject({ aux: [set], epochs: 2, betas: [0.5, 0.99], layers: [2, 3], pooling: false, 'mosaic-rate': 0.3, 'context-position': 'pad_prefix', cache: true, layout: 'mvtec', 'normal-without-mask': true });
+  expect(parse(out)).toMatchObject({
+    aux: [set],
+    epochs: 2,
+    betas: [0.5, 0.99],
+    layers: [2, 3],
+    pooling: false,
+    'mosaic-rate': 0.3,
+    'context-position': 'pad_prefix',
+    cache: true,
+    layout: 'mvtec',
+    'normal-without-mask': true,
+  });
   fs.writeFileSync(inFolder('config.yaml'), out);
   expect((await runCrane('train', '--config', inFolder('config.yaml'), '--out', inFolder('config'))).code).toBe(0);
   expect(prompts('config')).toBe(prompts('words'));
@@ -58,14 +119,33 @@ test('prints a config of all options that runs the same, and a command that does
   expect(prompts('command')).toBe(prompts('words'));
 
   // The config that the run keeps says the same, and where it lies.
-  expect(parse(fs.readFileSync(inFolder('words', 'config.yaml'), 'utf8'))).toEqual({ ...parse(out), out: inFolder('words') });
+  expect(parse(fs.readFileSync(inFolder('words', 'config.yaml'), 'utf8'))).toEqual({
+    ...parse(out),
+    out: inFolder('words'),
+  });
 });
 
 test('a config without a word on an option has its default', async () => {
   const config = parse(await configOf({ auxiliary: [set], backbone })) as Record<string, unknown>;
   expect(config).toMatchObject({
-    epochs: 5, 'batch-size': 8, 'learning-rate': 0.001, betas: [0.6, 0.999], seed: 111, 'context-tokens': 12, 'deep-tokens': 4, depth: 9, 'context-probability': 1,
-    portion: 1, 'k-shot': 0, 'mosaic-rate': 0, validate: 0, 'save-every': 20, 'save-frequency': 1, spatial: 'none', backend: 'auto', interpolation: 'nearest',
+    epochs: 5,
+    'batch-size': 8,
+    'learning-rate': 0.001,
+    betas: [0.6, 0.999],
+    seed: 111,
+    'context-tokens': 12,
+    'deep-tokens': 4,
+    depth: 9,
+    'context-probability': 1,
+    portion: 1,
+    'k-shot': 0,
+    'mosaic-rate': 0,
+    validate: 0,
+    'save-every': 20,
+    'save-frequency': 1,
+    spatial: 'none',
+    backend: 'auto',
+    interpolation: 'nearest',
   });
 });
 
@@ -73,10 +153,23 @@ test('a table for people, and one JSON object for programs', async () => {
   const { out } = await trainHere('--epochs', '2', '--validate', '0.2', '--out', inFolder('table'));
   expect(out).toMatch(/^Trained on plates: 9 images, 5 of them anomalous; backbone small\.safetensors/);
   expect(out).toMatch(/epoch +loss +focal +dice +image +image AUROC +pixel AUROC/);
-  expect(out).toMatch(/^Evaluate: +crane eval --dataset SET --backbone \S+small\.safetensors --prompts \S+prompts\.safetensors$/m);
+  expect(out).toMatch(
+    /^Evaluate: +crane eval --dataset SET --backbone \S+small\.safetensors --prompts \S+prompts\.safetensors$/m,
+  );
   const json = await trainHere('--epochs', '1', '--json', '--out', inFolder('json'));
-  expect(json.err.split('\n').filter((line) => line !== '').every((line) => line.startsWith('{'))).toBe(true);
-  expect(jsonLines(json.out)).toEqual([expect.objectContaining({ folder: inFolder('json'), prompts: inFolder('json', 'prompts.safetensors'), best: expect.objectContaining({ epoch: 1 }) as object })]);
+  expect(
+    json.err
+      .split('\n')
+      .filter((line) => line !== '')
+      .every((line) => line.startsWith('{')),
+  ).toBe(true);
+  expect(jsonLines(json.out)).toEqual([
+    expect.objectContaining({
+      folder: inFolder('json'),
+      prompts: inFolder('json', 'prompts.safetensors'),
+      best: expect.objectContaining({ epoch: 1 }) as object,
+    }),
+  ]);
 });
 
 test('Ctrl-C finishes the step, saves, and says how to go on; going on needs nothing else', async () => {
@@ -92,7 +185,9 @@ test('Ctrl-C finishes the step, saves, and says how to go on; going on needs not
   process.emit('SIGINT');
   const { code, err } = await running;
   expect(code).toBe(130);
-  expect(err).toMatch(/Stopped after step \d+ of 45; all of it is saved\. Go on with: +crane train --resume \S+broken$/m);
+  expect(err).toMatch(
+    /Stopped after step \d+ of 45; all of it is saved\. Go on with: +crane train --resume \S+broken$/m,
+  );
   const resumed = await runCrane('train', '--resume', inFolder('broken'));
   expect(resumed.code).toBe(0);
   expect(resumed.err).toMatch(/Going on after step \d+\./);
@@ -126,13 +221,39 @@ describe('wrong use ends with 2 and says what to do', () => {
 
 test("a set in VisA's own layout is trained on by its name, and eval reads the result", async () => {
   await writeFakeSet('visa', inFolder('data'), { categories: 1, imagesPerCategory: 6, imageSize: 48 });
-  const { code, err } = await runCrane('train', '--aux', 'visa', '--backbone', backbone, '--epochs', '1', '--out', inFolder('visa-run'));
+  const { code, err } = await runCrane(
+    'train',
+    '--aux',
+    'visa',
+    '--backbone',
+    backbone,
+    '--epochs',
+    '1',
+    '--out',
+    inFolder('visa-run'),
+  );
   expect([code, err]).toEqual([0, expect.stringContaining('stand-in')]);
-  const model = ['--backbone', backbone, '--prompts', inFolder('visa-run', 'prompts.safetensors'), '--no-report', '--out', inFolder('results')];
+  const model = [
+    '--backbone',
+    backbone,
+    '--prompts',
+    inFolder('visa-run', 'prompts.safetensors'),
+    '--no-report',
+    '--out',
+    inFolder('results'),
+  ];
   expect(await runCrane('eval', '--dataset', set, ...model)).toMatchObject({ code: 0 });
-  expect(await runCrane('eval', '--dataset', 'visa', ...model)).toMatchObject({ code: 2, err: expect.stringContaining('trained on visa') as string });
+  expect(await runCrane('eval', '--dataset', 'visa', ...model)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('trained on visa') as string,
+  });
 });
 
 test('words for a shell', () => {
-  expect(['plain-1.0/a,b', 'with blank', "it's", ''].map(shellWord)).toEqual(['plain-1.0/a,b', "'with blank'", `'it'\\''s'`, "''"]);
+  expect(['plain-1.0/a,b', 'with blank', "it's", ''].map(shellWord)).toEqual([
+    'plain-1.0/a,b',
+    "'with blank'",
+    `'it'\\''s'`,
+    "''",
+  ]);
 });

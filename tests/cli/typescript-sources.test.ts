@@ -14,10 +14,16 @@ beforeEach(() => {
   root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'crane-sources-')));
   fs.mkdirSync(inRoot('node_modules'));
   for (const name of ['ts-node', 'typescript']) fs.symlinkSync(path.join(packages, name), inRoot('node_modules', name));
-  fs.writeFileSync(inRoot('tsconfig.json'), JSON.stringify({ compilerOptions: { module: 'CommonJS', target: 'ES2022' } }));
+  fs.writeFileSync(
+    inRoot('tsconfig.json'),
+    JSON.stringify({ compilerOptions: { module: 'CommonJS', target: 'ES2022' } }),
+  );
   fs.mkdirSync(inRoot('parts'));
   fs.writeFileSync(inRoot('parts', 'value.ts'), 'export const value: number = 1;');
-  fs.writeFileSync(inRoot('main.ts'), "import { value } from './parts/value';\nexport const twice: number = value * 2;\nexport const where = (): string => new Error().stack ?? '';");
+  fs.writeFileSync(
+    inRoot('main.ts'),
+    "import { value } from './parts/value';\nexport const twice: number = value * 2;\nexport const where = (): string => new Error().stack ?? '';",
+  );
 });
 afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
 

@@ -6,7 +6,18 @@ import { prepareBackend } from '../../lib/backend';
 import { describeWithGoldens, goldenPath, tinyBackbone } from '../goldens';
 import { jsonLines, runCrane, type Run } from './run-crane';
 
-const tiny = (): string[] => ['--backbone', tinyBackbone(), '--prompts', goldenPath('prompts_tiny.pth'), '--image-size', '70', '--layers', '2,4,6', '--eattn-blocks', '5'];
+const tiny = (): string[] => [
+  '--backbone',
+  tinyBackbone(),
+  '--prompts',
+  goldenPath('prompts_tiny.pth'),
+  '--image-size',
+  '70',
+  '--layers',
+  '2,4,6',
+  '--eattn-blocks',
+  '5',
+];
 
 let folder: string;
 beforeAll(() => prepareBackend('auto'));
@@ -36,8 +47,20 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 /** Runs the command until what is done meanwhile is over, and stops it then. */
-async function watching(options: readonly string[], meanwhile: () => Promise<unknown>, signal: NodeJS.Signals = 'SIGINT'): Promise<Run & { rows: Record<string, unknown>[] }> {
-  const running = runCrane('detect', '--watch', inFolder('in'), ...tiny(), '--json', inFolder('rows.jsonl'), ...options);
+async function watching(
+  options: readonly string[],
+  meanwhile: () => Promise<unknown>,
+  signal: NodeJS.Signals = 'SIGINT',
+): Promise<Run & { rows: Record<string, unknown>[] }> {
+  const running = runCrane(
+    'detect',
+    '--watch',
+    inFolder('in'),
+    ...tiny(),
+    '--json',
+    inFolder('rows.jsonl'),
+    ...options,
+  );
   // Listens from the moment on when it is about to load the model.
   await until(() => process.listenerCount(signal) > 0);
   await meanwhile();
@@ -47,7 +70,8 @@ async function watching(options: readonly string[], meanwhile: () => Promise<unk
   return { ...run, rows: rowsSoFar() };
 }
 
-const names = (rows: readonly Record<string, unknown>[]): string[] => rows.map((row) => path.relative(inFolder('in'), row['path'] as string));
+const names = (rows: readonly Record<string, unknown>[]): string[] =>
+  rows.map((row) => path.relative(inFolder('in'), row['path'] as string));
 
 describeWithGoldens('crane detect --watch', () => {
   test('scores what is there and what comes, whole or by renaming, below it too; a line each, and a summary', async () => {
@@ -63,7 +87,15 @@ describeWithGoldens('crane detect --watch', () => {
     expect(tf.memory().numTensors).toBe(before);
     expect(code).toBe(0);
     expect(names(rows)).toEqual(['there.png', 'deep/er/whole.png', 'moved.png']);
-    expect(Object.keys(rows[0] as object).sort()).toEqual(['files', 'height', 'latency', 'path', 'score', 'seconds', 'width']);
+    expect(Object.keys(rows[0] as object).sort()).toEqual([
+      'files',
+      'height',
+      'latency',
+      'path',
+      'score',
+      'seconds',
+      'width',
+    ]);
     expect(rows.map(({ latency }) => latency === null)).toEqual([true, false, false]);
     expect(rows[1]?.['score']).toBeCloseTo(rows[0]?.['score'] as number, 5);
     const lines = out.trimEnd().split('\n');
@@ -103,32 +135,59 @@ describeWithGoldens('crane detect --watch', () => {
     const scored = rows.filter(({ score }) => score !== null);
     expect(names(scored)).toEqual(['changing.png', 'changing.png']);
     expect(scored[1]?.['score']).not.toBeCloseTo(scored[0]?.['score'] as number, 3);
-    expect(rows.filter(({ score }) => score === null)).toEqual([expect.objectContaining({ path: inFolder('in', 'broken.png'), error: expect.stringMatching(/damaged or cut off/), latency: null })]);
+    expect(rows.filter(({ score }) => score === null)).toEqual([
+      expect.objectContaining({
+        path: inFolder('in', 'broken.png'),
+        error: expect.stringMatching(/damaged or cut off/),
+        latency: null,
+      }),
+    ]);
     expect(err).toMatch(/broken\.png: damaged or cut off/);
     expect(err).toMatch(/^Stopped after 2 images; 1 failed; from arrival/m);
   });
 
   test('results below the watched folder are not taken for images, lie as the images do, and twins have names of their own', async () => {
     const out = inFolder('in', 'results');
-    const { rows } = await watching(['--out', out, '--save', 'overlay,npy'], async () => {
-      for (const [name, from] of [['a.png', 'rgb.png'], ['b/a.png', 'rgb.png'], ['a.jpg', 'gray.png']] as const) {
-        const count = rowsSoFar().length;
-        write(name, bytes(from));
-        await until(() => rowsSoFar().length > count);
-      }
-      write('a.png', bytes('gray.png'));
-      await until(() => rowsSoFar().length === 4);
-    }, 'SIGTERM');
+    const { rows } = await watching(
+      ['--out', out, '--save', 'overlay,npy'],
+      async () => {
+        for (const [name, from] of [
+          ['a.png', 'rgb.png'],
+          ['b/a.png', 'rgb.png'],
+          ['a.jpg', 'gray.png'],
+        ] as const) {
+          const count = rowsSoFar().length;
+          write(name, bytes(from));
+          await until(() => rowsSoFar().length > count);
+        }
+        write('a.png', bytes('gray.png'));
+        await until(() => rowsSoFar().length === 4);
+      },
+      'SIGTERM',
+    );
     expect(names(rows)).toEqual(['a.png', 'b/a.png', 'a.jpg', 'a.png']);
     expect(rows.map(({ files }) => (files as string[]).map((file) => path.relative(out, file)))).toEqual([
-      ['a.png', 'a.npy'], ['b/a.png', 'b/a.npy'], ['a-2.png', 'a-2.npy'], ['a.png', 'a.npy'],
+      ['a.png', 'a.npy'],
+      ['b/a.png', 'b/a.npy'],
+      ['a-2.png', 'a-2.npy'],
+      ['a.png', 'a.npy'],
     ]);
     for (const file of rows.flatMap(({ files }) => files as string[])) expect(fs.existsSync(file)).toBe(true);
   });
 
   test('new ones only, with one JSON object per image on standard output and nothing else there', async () => {
     write('old.png');
-    const running = runCrane('detect', '--watch', inFolder('in'), '--new-only', ...tiny(), '--json', '-', '--out', inFolder('results'));
+    const running = runCrane(
+      'detect',
+      '--watch',
+      inFolder('in'),
+      '--new-only',
+      ...tiny(),
+      '--json',
+      '-',
+      '--out',
+      inFolder('results'),
+    );
     await until(() => process.listenerCount('SIGINT') > 0);
     // The first look at the folder follows on the loading of the model; what comes earlier counts as old.
     const trickle = setInterval(() => write(`new-${Date.now()}.png`), 300);

@@ -10,12 +10,25 @@ import { runCrane } from './run-crane';
 const scratch = scratchFolder();
 afterAll(() => scratch.remove());
 
-const sizes = { width: 64, layers: 2, heads: 1, patchSize: 14, gridSize: 3, registers: 4, feedForward: 'swiglu', hidden: 16, layerScale: true } as const;
+const sizes = {
+  width: 64,
+  layers: 2,
+  heads: 1,
+  patchSize: 14,
+  gridSize: 3,
+  registers: 4,
+  feedForward: 'swiglu',
+  hidden: 16,
+  layerScale: true,
+} as const;
 
 function write(metadata: Record<string, string>, width = 64, without?: string): string {
   const file = path.join(fs.mkdtempSync(path.join(scratch.folder, 'file-')), 'model.safetensors');
   const shapes = [...dinoParameterShapes({ ...sizes, width })].filter(([name]) => name !== without);
-  const tensors = shapes.map(([name, shape]): [string, TensorToWrite] => [name, { dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }]);
+  const tensors = shapes.map(([name, shape]): [string, TensorToWrite] => [
+    name,
+    { dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) },
+  ]);
   writeSafetensors(file, Object.fromEntries(tensors), metadata);
   return file;
 }
@@ -31,23 +44,40 @@ test('a vision model is described after its tensors, with how to use it', async 
 });
 
 test('for programs: family and sizes, without heads where nothing says how many', async () => {
-  const spatialOf = async (file: string): Promise<unknown> => (JSON.parse((await runCrane('weights', 'inspect', file, '--json')).out) as { spatial: unknown }).spatial;
+  const spatialOf = async (file: string): Promise<unknown> =>
+    (JSON.parse((await runCrane('weights', 'inspect', file, '--json')).out) as { spatial: unknown }).spatial;
   expect(await spatialOf(write({}))).toMatchObject({ family: 'dinov2', sizes });
-  expect(await spatialOf(write(dinoMetadata('dinov2', { ...sizes, heads: 5 }), 40))).toMatchObject({ family: 'dinov2', sizes: { width: 40, heads: 5 } });
+  expect(await spatialOf(write(dinoMetadata('dinov2', { ...sizes, heads: 5 }), 40))).toMatchObject({
+    family: 'dinov2',
+    sizes: { width: 40, heads: 5 },
+  });
   const untold = (await spatialOf(write({}, 40))) as { sizes: object; text: string };
   expect(untold.sizes).not.toHaveProperty('heads');
   expect(untold.text).toContain('40 channels in a number of heads that the file does not say');
-  expect(await spatialOf(write({}, 64, 'pos_embed'))).toEqual({ problem: expect.stringContaining('lacks pos_embed') as string });
+  expect(await spatialOf(write({}, 64, 'pos_embed'))).toEqual({
+    problem: expect.stringContaining('lacks pos_embed') as string,
+  });
 });
 
-testEachGolden([
-  ['vfm_sam.safetensors', /Image encoder of Segment Anything: 3 blocks of 32 channels in 2 heads, .* windows of 7, the whole grid in blocks 2; features of 24 channels\./],
-  ['vfm_dino.safetensors', /DINO: 3 blocks of 48 channels/],
-], '%s', async (file, line) => {
-  expect((await runCrane('weights', 'inspect', goldenPath(file))).out).toMatch(line);
-});
+testEachGolden(
+  [
+    [
+      'vfm_sam.safetensors',
+      /Image encoder of Segment Anything: 3 blocks of 32 channels in 2 heads, .* windows of 7, the whole grid in blocks 2; features of 24 channels\./,
+    ],
+    ['vfm_dino.safetensors', /DINO: 3 blocks of 48 channels/],
+  ],
+  '%s',
+  async (file, line) => {
+    expect((await runCrane('weights', 'inspect', goldenPath(file))).out).toMatch(line);
+  },
+);
 
-testEachGolden([['clip_tiny.safetensors']], '%s is no vision model for D-Attn, and nothing is said of one', async (file) => {
-  const { out } = await runCrane('weights', 'inspect', goldenPath(file));
-  expect(out).not.toMatch(/vision model|DINO|Segment/);
-});
+testEachGolden(
+  [['clip_tiny.safetensors']],
+  '%s is no vision model for D-Attn, and nothing is said of one',
+  async (file) => {
+    const { out } = await runCrane('weights', 'inspect', goldenPath(file));
+    expect(out).not.toMatch(/vision model|DINO|Segment/);
+  },
+);

@@ -11,11 +11,16 @@ test('every file is opened and what is wrong is named', async () => {
   const root = makeTree({
     'nut/test/good/0.png': good,
     'nut/test/good/1.png': good.subarray(0, 40),
-    'nut/test/bent/0.png': good, 'nut/ground_truth/bent/0_mask.png': await png(8, 8, 0, 255),
-    'nut/test/bent/1.png': good, 'nut/ground_truth/bent/1_mask.png': await png(8, 8, 0),
-    'nut/test/bent/2.png': good, 'nut/ground_truth/bent/2_mask.png': await png(8, 4, 0, 1),
-    'nut/test/bent/3.png': good, 'nut/ground_truth/bent/3_mask.png': 'no picture',
-    'nut/test/bent/4.png': '', 'nut/ground_truth/bent/4_mask.png': await png(8, 8, 0, 1),
+    'nut/test/bent/0.png': good,
+    'nut/ground_truth/bent/0_mask.png': await png(8, 8, 0, 255),
+    'nut/test/bent/1.png': good,
+    'nut/ground_truth/bent/1_mask.png': await png(8, 8, 0),
+    'nut/test/bent/2.png': good,
+    'nut/ground_truth/bent/2_mask.png': await png(8, 4, 0, 1),
+    'nut/test/bent/3.png': good,
+    'nut/ground_truth/bent/3_mask.png': 'no picture',
+    'nut/test/bent/4.png': '',
+    'nut/ground_truth/bent/4_mask.png': await png(8, 8, 0, 1),
   });
   const seen: Progress[] = [];
   const report = await checkDataset(await openDataset(root), (progress) => seen.push(progress));
@@ -35,8 +40,15 @@ test('every file is opened and what is wrong is named', async () => {
 
 test('a mask that marks something on a normal image, and counts that are not those of the whole set', async () => {
   const image = await png(4, 4, 9);
-  const root = makeTree({ 'MT_Free/Imgs/f.jpg': image, 'MT_Free/Imgs/f.png': image, 'MT_Crack/Imgs/c.jpg': image, 'MT_Crack/Imgs/c.png': image });
-  expect((await checkDataset(await openDataset(root))).problems.map((problem) => problem.kind)).toEqual(['filled-mask']);
+  const root = makeTree({
+    'MT_Free/Imgs/f.jpg': image,
+    'MT_Free/Imgs/f.png': image,
+    'MT_Crack/Imgs/c.jpg': image,
+    'MT_Crack/Imgs/c.png': image,
+  });
+  expect((await checkDataset(await openDataset(root))).problems.map((problem) => problem.kind)).toEqual([
+    'filled-mask',
+  ]);
   const colon = makeTree({ 'images/1.png': image, 'masks/1.png': image }, 'cvc-colondb');
   const [problem] = (await checkDataset(await openDataset(colon))).problems;
   expect(problem?.message).toContain('0 normal and 1 anomalous images; the whole set has 0 and 380');

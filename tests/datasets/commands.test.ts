@@ -35,7 +35,11 @@ interface Listed {
   readonly source: string;
   readonly licence: string;
   readonly folder: string | null;
-  readonly found: { readonly layout: string | null; readonly counts: { readonly normal: number; readonly anomalous: number } | null; readonly trouble: string | null } | null;
+  readonly found: {
+    readonly layout: string | null;
+    readonly counts: { readonly normal: number; readonly anomalous: number } | null;
+    readonly trouble: string | null;
+  } | null;
 }
 
 describe('crane datasets list', () => {
@@ -48,9 +52,16 @@ describe('crane datasets list', () => {
     const { dataFolder, datasets } = JSON.parse(out) as { dataFolder: string; datasets: Listed[] };
     expect(dataFolder).toBe(data);
     expect(datasets).toHaveLength(16);
-    expect(datasets.every(({ source, licence, get }) => [source, licence, get].every((text) => text.length > 3))).toBe(true);
+    expect(datasets.every(({ source, licence, get }) => [source, licence, get].every((text) => text.length > 3))).toBe(
+      true,
+    );
     const of = (name: string): Listed => datasets.find((entry) => entry.name === name) as Listed;
-    expect(of('mvtec')).toMatchObject({ expected: { normal: 467, anomalous: 1258 }, folder: path.join(data, 'MVTec_AD'), found: { layout: 'mvtec', counts: { normal: 1, anomalous: 0 } }, get: 'by hand' });
+    expect(of('mvtec')).toMatchObject({
+      expected: { normal: 467, anomalous: 1258 },
+      folder: path.join(data, 'MVTec_AD'),
+      found: { layout: 'mvtec', counts: { normal: 1, anomalous: 0 } },
+      get: 'by hand',
+    });
     expect(of('mvtec').found?.trouble).toContain('missing: bottle');
     expect(of('headct').found).toMatchObject({ layout: null, counts: null });
     expect(of('headct').found?.trouble).toContain('is in no known layout: it has readme.txt');
@@ -79,10 +90,18 @@ describe('crane datasets check', () => {
     const shown = await runCrane('datasets', 'check', path.join(data, 'mine'));
     expect(shown.code).toBe(1);
     expect(shown.out).toMatch(/nut +3 +1 +2 +1 +bent, cut/);
-    expect(shown.out).toContain(`2 errors:\n  the folder ${data}/mine/nut/ground_truth/bent is missing, so 1 anomalous image has no mask`);
+    expect(shown.out).toContain(
+      `2 errors:\n  the folder ${data}/mine/nut/ground_truth/bent is missing, so 1 anomalous image has no mask`,
+    );
     const { code, out } = await runCrane('datasets', 'check', path.join(data, 'mine'), '--json');
     expect(code).toBe(1);
-    expect(JSON.parse(out)).toMatchObject({ name: 'mine', layout: 'mvtec', counts: { images: 3 }, expected: null, problems: [{ kind: 'missing-folder' }, { kind: 'unreadable' }] });
+    expect(JSON.parse(out)).toMatchObject({
+      name: 'mine',
+      layout: 'mvtec',
+      counts: { images: 3 },
+      expected: null,
+      problems: [{ kind: 'missing-folder' }, { kind: 'unreadable' }],
+    });
   });
 
   test('without a name: every set in the data folder; with none, what to do', async () => {
@@ -94,7 +113,9 @@ describe('crane datasets check', () => {
     await write('brainmri/no/2.jpg', image);
     const { code, out } = await runCrane('datasets', 'check');
     expect(code).toBe(0);
-    expect(out).toMatch(/tn3k: .*\n[\s\S]*Every image is anomalous: image metrics are not defined; pixel metrics are\.[\s\S]*0 normal and 1 anomalous images; the whole set has 0 and 614/);
+    expect(out).toMatch(
+      /tn3k: .*\n[\s\S]*Every image is anomalous: image metrics are not defined; pixel metrics are\.[\s\S]*0 normal and 1 anomalous images; the whole set has 0 and 614/,
+    );
     expect(out).toMatch(/brainmri: .*\n[\s\S]*No masks: pixel metrics are not defined/);
     const reports = JSON.parse((await runCrane('datasets', 'check', '--json')).out) as { name: string }[];
     expect(reports.map(({ name }) => name)).toEqual(['tn3k', 'brainmri']);
@@ -111,7 +132,9 @@ describe('crane datasets check', () => {
 
   test('only normal images', async () => {
     await write('mine/nut/test/good/0.png', await png(8, 8, 3));
-    expect((await runCrane('datasets', 'check', path.join(data, 'mine'))).out).toContain('No image is anomalous: no metric is defined');
+    expect((await runCrane('datasets', 'check', path.join(data, 'mine'))).out).toContain(
+      'No image is anomalous: no metric is defined',
+    );
   });
 });
 
@@ -119,15 +142,27 @@ describe('crane datasets where and fetch', () => {
   test('where: address, licence, how to get it, where it goes', async () => {
     const { code, out } = await runCrane('datasets', 'where', 'BTAD');
     expect(code).toBe(0);
-    for (const part of ['https://avires.dimi.uniud.it/papers/btad/btad.zip', 'CC BY-NC-SA 4.0', 'crane datasets fetch btad --accept-license', `goes to   ${path.join(data, 'btad')}`]) expect(out).toContain(part);
-    expect(JSON.parse((await runCrane('datasets', 'where', 'btad', '--json')).out)).toMatchObject({ name: 'btad', present: false, place: path.join(data, 'btad') });
+    for (const part of [
+      'https://avires.dimi.uniud.it/papers/btad/btad.zip',
+      'CC BY-NC-SA 4.0',
+      'crane datasets fetch btad --accept-license',
+      `goes to   ${path.join(data, 'btad')}`,
+    ])
+      expect(out).toContain(part);
+    expect(JSON.parse((await runCrane('datasets', 'where', 'btad', '--json')).out)).toMatchObject({
+      name: 'btad',
+      present: false,
+      place: path.join(data, 'btad'),
+    });
     expect((await runCrane('datasets', 'where', 'cats')).code).toBe(2);
   });
 
   test('fetch: shows the licence before anything; says where to go where it cannot', async () => {
     const licence = await runCrane('datasets', 'fetch', 'visa');
     expect([licence.code, licence.out]).toEqual([2, '']);
-    expect(licence.err).toMatch(/VisA is not ours to give: it comes from .*\n {2}Licence: CC BY 4\.0\n.*--accept-license/);
+    expect(licence.err).toMatch(
+      /VisA is not ours to give: it comes from .*\n {2}Licence: CC BY 4\.0\n.*--accept-license/,
+    );
     const byHand = await runCrane('datasets', 'fetch', 'dagm', '--accept-license');
     expect(byHand.code).toBe(2);
     expect(byHand.err).toContain(`Unpack to: ${path.join(data, 'dagm')}`);
@@ -142,7 +177,18 @@ describe('crane datasets where and fetch', () => {
 describe('crane datasets synthesize', () => {
   test('stand-ins of sets by name, into a folder of their own', async () => {
     const out = path.join(data, 'fakes');
-    const { code, out: text } = await runCrane('datasets', 'synthesize', 'TN3K', 'sdd', '--out', out, '--images-per-category', '2', '--image-size', '32');
+    const { code, out: text } = await runCrane(
+      'datasets',
+      'synthesize',
+      'TN3K',
+      'sdd',
+      '--out',
+      out,
+      '--images-per-category',
+      '2',
+      '--image-size',
+      '32',
+    );
     expect(code).toBe(0);
     expect(text).toContain(`${path.join(out, 'sdd')}\n${path.join(out, 'tn3k')}\n`);
     expect(fs.readdirSync(path.join(out, 'tn3k')).sort()).toEqual(['fake.json', 'test-image', 'test-mask']);
@@ -175,10 +221,17 @@ describeWithSamples('crane datasets check on real samples', (samples) => {
     ['magnetic-tile', 0, { images: 96, normal: 16, anomalous: 80, masks: 96 }],
   ])('%s', async (name, code, counts) => {
     const run = await runCrane('datasets', 'check', path.join(samples, name), '--json');
-    const report = JSON.parse(run.out) as { counts: unknown; problems: { severity: string; path: string; message: string }[] };
+    const report = JSON.parse(run.out) as {
+      counts: unknown;
+      problems: { severity: string; path: string; message: string }[];
+    };
     expect(run.code).toBe(code);
     expect(report.counts).toEqual(counts);
     const errors = report.problems.filter(({ severity }) => severity === 'error').map(({ message }) => message);
-    expect(errors).toEqual(code === 0 ? [] : [`the folder ${samples}/mvtec-incomplete/bottle/ground_truth is missing, so 3 anomalous images have no mask`]);
+    expect(errors).toEqual(
+      code === 0
+        ? []
+        : [`the folder ${samples}/mvtec-incomplete/bottle/ground_truth is missing, so 3 anomalous images have no mask`],
+    );
   });
 });

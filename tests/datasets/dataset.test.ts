@@ -20,7 +20,12 @@ jest.mock('../../datasets/synthetic/write-set', () => ({
     await new Promise((resolve) => setTimeout(resolve, 20));
     fs.mkdirSync(path.join(folder, 'nut/test/good'), { recursive: true });
     fs.writeFileSync(path.join(folder, 'nut/test/good/0.png'), '');
-    fs.writeFileSync(path.join(folder, 'synthetic.json'), JSON.stringify({ generator: jest.requireActual<{ GENERATOR_VERSION: number }>('../../datasets/synthetic/draw').GENERATOR_VERSION }));
+    fs.writeFileSync(
+      path.join(folder, 'synthetic.json'),
+      JSON.stringify({
+        generator: jest.requireActual<{ GENERATOR_VERSION: number }>('../../datasets/synthetic/draw').GENERATOR_VERSION,
+      }),
+    );
     return { folder };
   },
 }));
@@ -29,11 +34,16 @@ afterEach(removeTrees);
 
 describe('the registry', () => {
   test('holds the fourteen sets of the paper and the two drawn ones', () => {
-    const of = (kind: string): string[] => registeredDatasets.filter((entry) => entry.kind === kind).map((entry) => entry.name);
+    const of = (kind: string): string[] =>
+      registeredDatasets.filter((entry) => entry.kind === kind).map((entry) => entry.name);
     expect(of('industrial')).toEqual(['mvtec', 'visa', 'mpdd', 'btad', 'sdd', 'dagm', 'dtd']);
     expect(of('medical')).toEqual(['isic', 'cvc-colondb', 'cvc-clinicdb', 'tn3k', 'headct', 'brainmri', 'br35h']);
     expect(of('drawn')).toEqual(['synthetic-auxiliary', 'synthetic-target']);
-    expect(registeredDatasets.filter((entry) => !entry.hasMasks).map((entry) => entry.name)).toEqual(['headct', 'brainmri', 'br35h']);
+    expect(registeredDatasets.filter((entry) => !entry.hasMasks).map((entry) => entry.name)).toEqual([
+      'headct',
+      'brainmri',
+      'br35h',
+    ]);
   });
 
   test('names readers that exist, its categories once and sorted, and folders that no other set has', () => {
@@ -44,7 +54,9 @@ describe('the registry', () => {
       expect(entry.layouts.filter((layout) => !known.includes(layout))).toEqual([]);
       expect([...new Set(entry.categories)].sort()).toEqual(entry.categories);
     }
-    expect([...registeredDatasets.map((entry) => entry.categories.length)]).toEqual([15, 12, 6, 3, 1, 10, 12, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+    expect([...registeredDatasets.map((entry) => entry.categories.length)]).toEqual([
+      15, 12, 6, 3, 1, 10, 12, 1, 1, 1, 1, 1, 1, 1, 0, 0,
+    ]);
   });
 
   test('is asked by name and by folder, upper or lower case', () => {
@@ -61,17 +73,24 @@ describe('opening', () => {
     expect(error).toBeInstanceOf(DatasetError);
     const { code, message } = error as DatasetError;
     expect(code).toBe('dataset/absent');
-    for (const part of ['VisA_20220922.tar', 'CC BY 4.0', '1.8 GB', path.join(data, 'visa'), 'Sets present: mvtec.']) expect(message).toContain(part);
+    for (const part of ['VisA_20220922.tar', 'CC BY 4.0', '1.8 GB', path.join(data, 'visa'), 'Sets present: mvtec.'])
+      expect(message).toContain(part);
   });
 
   test('a registered set in the data folder, under any of its folder names', async () => {
     const data = makeTree(['MVTec_AD/grid/test/good/0.png'], 'data');
-    expect(await openDataset('mvtec', { dataFolder: data })).toMatchObject({ name: 'mvtec', kind: 'industrial', root: path.join(data, 'MVTec_AD') });
+    expect(await openDataset('mvtec', { dataFolder: data })).toMatchObject({
+      name: 'mvtec',
+      kind: 'industrial',
+      root: path.join(data, 'MVTec_AD'),
+    });
   });
 
   test('neither a name nor a folder; a file; a category that is not there', async () => {
     const root = makeTree(['a/test/good/0.png', 'b/test/good/0.png']);
-    await expect(openDataset('cats')).rejects.toThrow(/"cats" is neither a registered set nor a folder.*one of: mvtec, visa/);
+    await expect(openDataset('cats')).rejects.toThrow(
+      /"cats" is neither a registered set nor a folder.*one of: mvtec, visa/,
+    );
     await expect(openDataset(path.join(root, 'a/test/good/0.png'))).rejects.toThrow(/is a file, not a folder/);
     await expect(openDataset(root, { categories: ['a', 'c'] })).rejects.toThrow(UsageError);
     expect((await openDataset(root, { categories: ['b'] })).categories.map((category) => category.name)).toEqual(['b']);
@@ -85,9 +104,18 @@ describe('opening', () => {
   test('a drawn set that is named is drawn once, also by two at a time; other names are left alone', async () => {
     const data = makeTree([], 'data');
     const starts: string[] = [];
-    const options = { dataFolder: data, onProgress: (progress: { kind: string; task: string }) => void (progress.kind === 'start' && starts.push(progress.task)) };
-    await expect(openDataset('synthetic-target', { dataFolder: data })).rejects.toThrow(/drawn, not downloaded: crane datasets synthesize/);
-    const folders = await Promise.all([ensureSynthetic('synthetic-target', options), ensureSynthetic('synthetic-target', options)]);
+    const options = {
+      dataFolder: data,
+      onProgress: (progress: { kind: string; task: string }) =>
+        void (progress.kind === 'start' && starts.push(progress.task)),
+    };
+    await expect(openDataset('synthetic-target', { dataFolder: data })).rejects.toThrow(
+      /drawn, not downloaded: crane datasets synthesize/,
+    );
+    const folders = await Promise.all([
+      ensureSynthetic('synthetic-target', options),
+      ensureSynthetic('synthetic-target', options),
+    ]);
     expect(folders).toEqual([path.join(data, 'synthetic-target'), path.join(data, 'synthetic-target')]);
     expect(starts).toHaveLength(1);
     expect(fs.readdirSync(data)).toEqual(['synthetic-target']);
@@ -111,7 +139,9 @@ describe('pairing by name', () => {
         const masks = stems.filter(() => kept.next().value).map((name) => `masks/${name}${suffix}.png`);
         const { masksOf, problems } = pairByName(images, [...masks].reverse());
         expect(problems).toEqual([]);
-        const expected = images.map((image) => masks.filter((mask) => mask.slice(6, -4 - suffix.length) === image.slice(7, -4)));
+        const expected = images.map((image) =>
+          masks.filter((mask) => mask.slice(6, -4 - suffix.length) === image.slice(7, -4)),
+        );
         expect(images.map(masksOf)).toEqual(expected);
         expect(images.flatMap(masksOf)).toHaveLength(masks.length);
       }),
@@ -132,10 +162,16 @@ describe('CSV', () => {
   });
 
   test('what is written is read', () => {
-    const cell = fc.string({ unit: 'grapheme', maxLength: 8 }).map((text) => text.trim()).filter((text) => text !== '' && !text.includes('\r'));
+    const cell = fc
+      .string({ unit: 'grapheme', maxLength: 8 })
+      .map((text) => text.trim())
+      .filter((text) => text !== '' && !text.includes('\r'));
     fc.assert(
       fc.property(fc.array(fc.tuple(cell, cell), { minLength: 1 }), (table) => {
-        const text = ['a,b', ...table.map((row) => row.map((value) => `"${value.replaceAll('"', '""')}"`).join(','))].join('\n');
+        const text = [
+          'a,b',
+          ...table.map((row) => row.map((value) => `"${value.replaceAll('"', '""')}"`).join(',')),
+        ].join('\n');
         expect(parseCsv(text).rows.map((row) => [row.values['a'], row.values['b']])).toEqual(table);
       }),
     );

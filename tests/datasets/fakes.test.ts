@@ -3,7 +3,14 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { checkDataset } from '../../datasets/check';
 import { openDataset, type Dataset, type Sample } from '../../datasets/dataset';
-import { fakeForms, fakeSetNames, writeFakeSet, type FakeForm, type FakeImage, type FakeSet } from '../../datasets/fakes';
+import {
+  fakeForms,
+  fakeSetNames,
+  writeFakeSet,
+  type FakeForm,
+  type FakeImage,
+  type FakeSet,
+} from '../../datasets/fakes';
 import { findRegisteredDataset } from '../../datasets/registry';
 import { drawPicture } from '../../datasets/synthetic/draw';
 import { decodeImage } from '../../lib/image/decode';
@@ -40,16 +47,32 @@ function drawn({ images }: FakeSet, fileOf: (image: FakeImage) => string): strin
 }
 
 function read({ categories }: Dataset, fileOf: (sample: Sample) => string): string[] {
-  return categories.flatMap(({ samples }) => samples.map((sample) => `${sample.category} ${sample.defect} ${sample.anomalous} ${fileOf(sample)}`)).sort();
+  return categories
+    .flatMap(({ samples }) =>
+      samples.map((sample) => `${sample.category} ${sample.defect} ${sample.anomalous} ${fileOf(sample)}`),
+    )
+    .sort();
 }
 
-const tileName = ({ image, third }: FakeImage): string => `${path.dirname(image)}_${path.basename(image, '.jpg')}_${third}.png`;
+const tileName = ({ image, third }: FakeImage): string =>
+  `${path.dirname(image)}_${path.basename(image, '.jpg')}_${third}.png`;
 
 /** Layout that each set is read by in each form, from methods.md 9.2 and 9.3. */
 const expectedLayouts: Readonly<Record<string, readonly [native: string, packed: string]>> = {
-  mvtec: ['mvtec', 'mvtec'], visa: ['visa', 'visa'], mpdd: ['mvtec', 'mvtec'], btad: ['mvtec', 'mvtec'], sdd: ['kolektor', 'mvtec'], dagm: ['dagm', 'mvtec'], dtd: ['mvtec', 'mvtec'],
-  isic: ['images-masks', 'mvtec'], 'cvc-colondb': ['images-masks', 'mvtec'], 'cvc-clinicdb': ['images-masks', 'mvtec'], tn3k: ['images-masks', 'mvtec'],
-  headct: ['headct', 'mvtec'], brainmri: ['yes-no', 'mvtec'], br35h: ['yes-no', 'mvtec'],
+  mvtec: ['mvtec', 'mvtec'],
+  visa: ['visa', 'visa'],
+  mpdd: ['mvtec', 'mvtec'],
+  btad: ['mvtec', 'mvtec'],
+  sdd: ['kolektor', 'mvtec'],
+  dagm: ['dagm', 'mvtec'],
+  dtd: ['mvtec', 'mvtec'],
+  isic: ['images-masks', 'mvtec'],
+  'cvc-colondb': ['images-masks', 'mvtec'],
+  'cvc-clinicdb': ['images-masks', 'mvtec'],
+  tn3k: ['images-masks', 'mvtec'],
+  headct: ['headct', 'mvtec'],
+  brainmri: ['yes-no', 'mvtec'],
+  br35h: ['yes-no', 'mvtec'],
 };
 
 test('there is a fake of each of the fourteen sets', () => {
@@ -62,10 +85,16 @@ test.each(cases)('%s form of %s: read as drawn, and nothing is wrong with it', a
   const set = await write(form, name);
   const dataset = await openDataset(set.root);
   const [native, packed] = expectedLayouts[name] as readonly [string, string];
-  expect(dataset).toMatchObject({ name, kind: findRegisteredDataset(name)?.kind, hasMasks: findRegisteredDataset(name)?.hasMasks });
+  expect(dataset).toMatchObject({
+    name,
+    kind: findRegisteredDataset(name)?.kind,
+    hasMasks: findRegisteredDataset(name)?.hasMasks,
+  });
   expect(dataset.layout).toBe(form === 'packed' || (form === 'meta-json' && name === 'sdd') ? packed : native);
   const cut = dataset.layout === 'kolektor';
-  expect(read(dataset, ({ imagePath }) => (cut ? path.basename(imagePath) : path.relative(set.root, imagePath)))).toEqual(drawn(set, cut ? tileName : ({ image }) => image));
+  expect(
+    read(dataset, ({ imagePath }) => (cut ? path.basename(imagePath) : path.relative(set.root, imagePath))),
+  ).toEqual(drawn(set, cut ? tileName : ({ image }) => image));
 
   const report = await checkDataset(dataset);
   expect(report.problems.map(({ kind }) => kind)).toEqual(['drawn']);
@@ -78,11 +107,18 @@ test.each(fakeSetNames)('the list of %s, where the folder has a name that says n
   fs.cpSync(set.root, other, { recursive: true });
   const list = path.join(other, 'meta.json');
   // Lists of medical sets begin with the folder in which the script ran.
-  fs.writeFileSync(list, fs.readFileSync(list, 'utf8').replaceAll(`"${path.basename(set.root)}/`, `"/data/${path.basename(other)}/`));
+  fs.writeFileSync(
+    list,
+    fs.readFileSync(list, 'utf8').replaceAll(`"${path.basename(set.root)}/`, `"/data/${path.basename(other)}/`),
+  );
   const dataset = await openDataset(other);
   expect(dataset.layout).toBe('meta-json');
   expect(read(dataset, ({ imagePath }) => path.relative(other, imagePath))).toEqual(drawn(set, ({ image }) => image));
-  expect(dataset.categories.flatMap(({ samples }) => samples).every(({ anomalous, hasMask }) => hasMask === (anomalous && dataset.hasMasks))).toBe(true);
+  expect(
+    dataset.categories
+      .flatMap(({ samples }) => samples)
+      .every(({ anomalous, hasMask }) => hasMask === (anomalous && dataset.hasMasks)),
+  ).toBe(true);
 });
 
 test.each(fakeSetNames)('pixels and masks of %s are those that were drawn', async (name) => {
@@ -96,7 +132,8 @@ test.each(fakeSetNames)('pixels and masks of %s are those that were drawn', asyn
     const image = byFile.get(cut ? path.basename(imagePath) : path.relative(set.root, imagePath)) as FakeImage;
     const picture = drawPicture(image.picture);
     const pixels = toRgb(await decodeImage(imagePath));
-    const apart = pixels.reduce((sum, value, at) => sum + Math.abs(value - (picture.pixels[at] as number)), 0) / pixels.length;
+    const apart =
+      pixels.reduce((sum, value, at) => sum + Math.abs(value - (picture.pixels[at] as number)), 0) / pixels.length;
     // JPEG is near, and far from any other picture; the other formats are exact.
     expect(apart).toBeLessThan(/jpe?g$/i.test(image.image) ? 8 : 1e-9);
     if (maskPath === null) continue;
@@ -117,8 +154,12 @@ test('equal seeds give equal sets, others do not; only fakes are replaced', asyn
   expect(await hashOf(1)).toBe(first);
   expect(await hashOf(2)).not.toBe(first);
   fs.mkdirSync(path.join(parent, 'real/mpdd/tubes'), { recursive: true });
-  await expect(writeFakeSet('mpdd', path.join(parent, 'real'), small)).rejects.toMatchObject({ code: 'synthetic/occupied' });
+  await expect(writeFakeSet('mpdd', path.join(parent, 'real'), small)).rejects.toMatchObject({
+    code: 'synthetic/occupied',
+  });
   await expect(writeFakeSet('cats', parent, small)).rejects.toThrow(/no fake of "cats"; there are: mvtec, visa/);
-  await expect(writeFakeSet('mpdd', parent, { imagesPerCategory: 1 })).rejects.toMatchObject({ code: 'synthetic/options' });
+  await expect(writeFakeSet('mpdd', parent, { imagesPerCategory: 1 })).rejects.toMatchObject({
+    code: 'synthetic/options',
+  });
   expect(fs.readdirSync(path.join(parent, 'real'))).toEqual(['mpdd']);
 });

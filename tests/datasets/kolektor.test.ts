@@ -21,7 +21,12 @@ afterEach(() => {
 });
 
 describe('the split', () => {
-  test.each([[2, [1]], [5, [1, 4]], [10, [8, 1, 5]], [23, [15, 9, 0, 8, 17, 12]]])('of %i things is that of scikit-learn 1.9 with NumPy 2.4', (count, expected) => {
+  test.each([
+    [2, [1]],
+    [5, [1, 4]],
+    [10, [8, 1, 5]],
+    [23, [15, 9, 0, 8, 17, 12]],
+  ])('of %i things is that of scikit-learn 1.9 with NumPy 2.4', (count, expected) => {
     expect(testSplit(count, 0.25, 42)).toEqual(expected);
   });
 
@@ -45,24 +50,49 @@ function rows(levels: readonly number[]): Sharp {
 
 /** The image as PNG under a JPEG's name, so that its levels are exact. */
 async function part(height: number, defectiveRows: readonly number[]): Promise<{ image: Buffer; label: Buffer }> {
-  const image = await rows(Array.from({ length: height }, (_, row) => row)).png().toBuffer();
-  const label = await rows(Array.from({ length: height }, (_, row) => (defectiveRows.includes(row) ? 1 : 0))).png().toBuffer();
+  const image = await rows(Array.from({ length: height }, (_, row) => row))
+    .png()
+    .toBuffer();
+  const label = await rows(Array.from({ length: height }, (_, row) => (defectiveRows.includes(row) ? 1 : 0)))
+    .png()
+    .toBuffer();
   return { image, label };
 }
 
 test('thirds are cut at whole rows, rounded down; one label pixel of 1 makes a tile anomalous', async () => {
   // 11 rows: 0 to 2, 3 to 6, 7 to 10.
   const [a, b] = [await part(11, [3]), await part(11, [10, 2])];
-  const root = makeTree({ 'kos01/Part0.jpg': a.image, 'kos01/Part0_label.bmp': a.label, 'kos02/Part3.jpg': b.image, 'kos02/Part3_label.bmp': b.label, 'readme.txt': '' }, 'KolektorSDD');
+  const root = makeTree(
+    {
+      'kos01/Part0.jpg': a.image,
+      'kos01/Part0_label.bmp': a.label,
+      'kos02/Part3.jpg': b.image,
+      'kos02/Part3_label.bmp': b.label,
+      'readme.txt': '',
+    },
+    'KolektorSDD',
+  );
   const dataset = await openDataset(root, { allowIncomplete: true });
   expect(dataset).toMatchObject({ name: 'sdd', root, layout: 'kolektor', hasMasks: true, problems: [] });
   // Normal tiles in order: kos01_Part0_0, kos01_Part0_2, kos02_Part3_1; one of three is chosen, the first of the permutation.
   const [chosen] = testSplit(3, 0.25, 42) as [number];
   const good = ['kos01_Part0_0.png', 'kos01_Part0_2.png', 'kos02_Part3_1.png'][chosen] as string;
   const samples = dataset.categories[0]?.samples ?? [];
-  expect(samples.map(({ imagePath, defect }) => `${defect} ${path.basename(imagePath)}`)).toEqual(['defect kos01_Part0_1.png', 'defect kos02_Part3_0.png', 'defect kos02_Part3_2.png', `good ${good}`]);
-  expect(samples.slice(0, 1).map(({ imagePath, maskPath }) => [pathInSet(root, imagePath), pathInSet(root, maskPath as string)])).toEqual([['kos01_Part0_1.png', 'kos01_Part0_1_mask.png']]);
-  expect([pathInSet(root, path.join(root, 'kos01', 'Part0.jpg')), pathInSet(root, path.join(root, '..hidden', 'a'))]).toEqual(['kos01/Part0.jpg', '..hidden/a']);
+  expect(samples.map(({ imagePath, defect }) => `${defect} ${path.basename(imagePath)}`)).toEqual([
+    'defect kos01_Part0_1.png',
+    'defect kos02_Part3_0.png',
+    'defect kos02_Part3_2.png',
+    `good ${good}`,
+  ]);
+  expect(
+    samples
+      .slice(0, 1)
+      .map(({ imagePath, maskPath }) => [pathInSet(root, imagePath), pathInSet(root, maskPath as string)]),
+  ).toEqual([['kos01_Part0_1.png', 'kos01_Part0_1_mask.png']]);
+  expect([
+    pathInSet(root, path.join(root, 'kos01', 'Part0.jpg')),
+    pathInSet(root, path.join(root, '..hidden', 'a')),
+  ]).toEqual(['kos01/Part0.jpg', '..hidden/a']);
   const firstColumn = async (file: string): Promise<number[]> => {
     const { data, height } = await decodeImage(file);
     return Array.from({ length: height }, (_, row) => data[row * width] as number);
@@ -94,14 +124,26 @@ test('lost labels, unreadable files and labels of another size are named, at eve
   const { image, label } = await part(9, [0]);
   const root = makeTree({
     'kos01/Part0.jpg': image,
-    'kos01/Part1.jpg': image, 'kos01/Part1_label.bmp': 'no picture',
-    'kos01/Part2.jpg': image.subarray(0, 60), 'kos01/Part2_label.bmp': label,
-    'kos01/Part3.jpg': image, 'kos01/Part3_label.bmp': (await part(12, [0])).label,
-    'kos01/Part4.jpg': image, 'kos01/Part4_label.bmp': label,
+    'kos01/Part1.jpg': image,
+    'kos01/Part1_label.bmp': 'no picture',
+    'kos01/Part2.jpg': image.subarray(0, 60),
+    'kos01/Part2_label.bmp': label,
+    'kos01/Part3.jpg': image,
+    'kos01/Part3_label.bmp': (await part(12, [0])).label,
+    'kos01/Part4.jpg': image,
+    'kos01/Part4_label.bmp': label,
   });
   for (let call = 0; call < 2; call++) {
-    await expect(openDataset(root)).rejects.toThrow(/Part0\.jpg has no label Part0_label\.bmp and is left out[\s\S]*Part1_label\.bmp: not a picture/);
+    await expect(openDataset(root)).rejects.toThrow(
+      /Part0\.jpg has no label Part0_label\.bmp and is left out[\s\S]*Part1_label\.bmp: not a picture/,
+    );
     const dataset = await openDataset(root, { allowIncomplete: true });
-    expect(dataset.problems.map(({ kind, path: file }) => `${kind} ${path.basename(file)}`)).toEqual(['ambiguous set', 'missing-mask Part0.jpg', 'unreadable Part1_label.bmp', 'unreadable Part2.jpg', 'mask-size Part3_label.bmp']);
+    expect(dataset.problems.map(({ kind, path: file }) => `${kind} ${path.basename(file)}`)).toEqual([
+      'ambiguous set',
+      'missing-mask Part0.jpg',
+      'unreadable Part1_label.bmp',
+      'unreadable Part2.jpg',
+      'mask-size Part3_label.bmp',
+    ]);
   }
 });

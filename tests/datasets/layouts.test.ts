@@ -10,7 +10,10 @@ afterEach(removeTrees);
 function lines(dataset: Dataset): string[] {
   const relative = (file: string): string => path.relative(dataset.root, file);
   return dataset.categories.flatMap((category) =>
-    category.samples.map((sample) => `${sample.category} ${sample.anomalous ? sample.defect : '-'} ${relative(sample.imagePath)}${sample.maskPath ? ` < ${relative(sample.maskPath)}` : ''}`),
+    category.samples.map(
+      (sample) =>
+        `${sample.category} ${sample.anomalous ? sample.defect : '-'} ${relative(sample.imagePath)}${sample.maskPath ? ` < ${relative(sample.maskPath)}` : ''}`,
+    ),
   );
 }
 
@@ -18,9 +21,13 @@ describe('mvtec', () => {
   const whole = [
     'nut/train/good/000.png',
     'nut/test/good/000.png',
-    'nut/test/bent/000.PNG', 'nut/ground_truth/bent/000_mask.png',
-    'nut/test/bent/001.png', 'nut/ground_truth/bent/001_mask.png',
-    'bolt ü/test/ok/a b.jpeg', 'bolt ü/test/ko/x.bmp', 'bolt ü/ground_truth/ko/x.png',
+    'nut/test/bent/000.PNG',
+    'nut/ground_truth/bent/000_mask.png',
+    'nut/test/bent/001.png',
+    'nut/ground_truth/bent/001_mask.png',
+    'bolt ü/test/ok/a b.jpeg',
+    'bolt ü/test/ko/x.bmp',
+    'bolt ü/ground_truth/ko/x.png',
   ];
 
   test('a set: sorted, masks by name, ok and ko, odd names and suffixes; train is not read', async () => {
@@ -42,20 +49,33 @@ describe('mvtec', () => {
   });
 
   test('hidden files are skipped; links are followed, and what they lead to counts once', async () => {
-    const root = makeTree([...whole, 'nut/test/good/._000.png', 'nut/test/good/.DS_Store', '__MACOSX/test/good/000.png', 'nut/test/good/notes.txt']);
+    const root = makeTree([
+      ...whole,
+      'nut/test/good/._000.png',
+      'nut/test/good/.DS_Store',
+      '__MACOSX/test/good/000.png',
+      'nut/test/good/notes.txt',
+    ]);
     fs.symlinkSync(path.join(root, 'nut'), path.join(root, 'zz linked'));
     const dataset = await openDataset(root);
-    expect(dataset.categories.map((category) => [category.name, category.samples.length])).toEqual([['bolt ü', 2], ['nut', 3]]);
+    expect(dataset.categories.map((category) => [category.name, category.samples.length])).toEqual([
+      ['bolt ü', 2],
+      ['nut', 3],
+    ]);
     expect(dataset.problems).toMatchObject([{ kind: 'duplicate', severity: 'warning' }]);
     expect(dataset.problems[0]?.message).toContain('3 images are reached twice');
     const elsewhere = makeTree([]);
     fs.symlinkSync(path.join(root, 'nut'), path.join(elsewhere, 'linked'));
-    expect((await openDataset(elsewhere)).categories.map((category) => [category.name, category.samples.length])).toEqual([['linked', 3]]);
+    expect(
+      (await openDataset(elsewhere)).categories.map((category) => [category.name, category.samples.length]),
+    ).toEqual([['linked', 3]]);
   });
 
   test('one mask lost: the others keep their images, and the loss is named', async () => {
     const root = makeTree(whole.filter((file) => file !== 'nut/ground_truth/bent/000_mask.png'));
-    await expect(openDataset(root)).rejects.toThrow(/not complete:\n.*test\/bent\/000\.PNG is anomalous and has no mask/);
+    await expect(openDataset(root)).rejects.toThrow(
+      /not complete:\n.*test\/bent\/000\.PNG is anomalous and has no mask/,
+    );
     const dataset = await openDataset(root, { allowIncomplete: true });
     expect(lines(dataset)).toContain('nut bent nut/test/bent/001.png < nut/ground_truth/bent/001_mask.png');
     expect(lines(dataset)).toContain('nut bent nut/test/bent/000.PNG');
@@ -64,9 +84,13 @@ describe('mvtec', () => {
 
   test('a lost ground_truth, a lost folder of masks and a lost test folder are named', async () => {
     const truth = makeTree(['nut/test/good/0.png', 'nut/test/bent/0.png', 'nut/test/bent/1.png']);
-    await expect(openDataset(truth)).rejects.toThrow(`the folder ${truth}/nut/ground_truth is missing, so 2 anomalous images have no mask`);
+    await expect(openDataset(truth)).rejects.toThrow(
+      `the folder ${truth}/nut/ground_truth is missing, so 2 anomalous images have no mask`,
+    );
     const one = makeTree(['nut/test/bent/0.png', 'nut/test/cut/0.png', 'nut/ground_truth/cut/0_mask.png']);
-    await expect(openDataset(one)).rejects.toThrow(`the folder ${one}/nut/ground_truth/bent is missing, so 1 anomalous image has no mask`);
+    await expect(openDataset(one)).rejects.toThrow(
+      `the folder ${one}/nut/ground_truth/bent is missing, so 1 anomalous image has no mask`,
+    );
     const test = makeTree([...whole, 'screw/train/good/0.png']);
     await expect(openDataset(test)).rejects.toThrow(`the folder ${test}/screw/test is missing or has no images`);
   });
@@ -90,10 +114,13 @@ describe('mvtec', () => {
 describe('visa', () => {
   const header = 'object,split,label,image,mask\n';
   const files = {
-    'pcb1/Data/Images/Normal/0.JPG': '', 'pcb1/Data/Images/Normal/1.JPG': '',
-    'pcb1/Data/Images/Anomaly/0.JPG': '', 'pcb1/Data/Masks/Anomaly/0.png': '',
+    'pcb1/Data/Images/Normal/0.JPG': '',
+    'pcb1/Data/Images/Normal/1.JPG': '',
+    'pcb1/Data/Images/Anomaly/0.JPG': '',
+    'pcb1/Data/Masks/Anomaly/0.png': '',
   };
-  const rows = 'pcb1,train,normal,pcb1/Data/Images/Normal/0.JPG,\r\npcb1,test,normal,pcb1/Data/Images/Normal/1.JPG,\r\n"pcb1",test,anomaly,pcb1/Data/Images/Anomaly/0.JPG,pcb1/Data/Masks/Anomaly/0.png\r\n';
+  const rows =
+    'pcb1,train,normal,pcb1/Data/Images/Normal/0.JPG,\r\npcb1,test,normal,pcb1/Data/Images/Normal/1.JPG,\r\n"pcb1",test,anomaly,pcb1/Data/Images/Anomaly/0.JPG,pcb1/Data/Masks/Anomaly/0.png\r\n';
 
   test('the list decides what the test split is', async () => {
     const dataset = await openDataset(makeTree({ ...files, 'split_csv/1cls.csv': header + rows }));
@@ -106,10 +133,20 @@ describe('visa', () => {
 
   test('a lost list, a lost column, a bad row and lost files are named', async () => {
     await expect(openDataset(makeTree(files))).rejects.toThrow(/split_csv\/1cls\.csv is missing/);
-    await expect(openDataset(makeTree({ ...files, 'split_csv/1cls.csv': 'object,split,image\n' }))).rejects.toThrow(/label, mask are missing/);
-    await expect(openDataset(makeTree({ ...files, 'split_csv/1cls.csv': `${header}pcb1,test,strange,x.png,\n` }))).rejects.toThrow(/line 2: object "pcb1", label "strange"/);
-    await expect(openDataset(makeTree({ ...files, 'split_csv/1cls.csv': `${header}${rows}pcb1,test,normal,gone.JPG,\n` }))).rejects.toThrow(/line 5 names .*gone\.JPG, which is not there/);
-    await expect(openDataset(makeTree({ ...files, 'split_csv/1cls.csv': `${header}pcb1,test,anomaly,pcb1/Data/Images/Anomaly/0.JPG,\n` }))).rejects.toThrow(/no mask; looked for the column "mask"/);
+    await expect(openDataset(makeTree({ ...files, 'split_csv/1cls.csv': 'object,split,image\n' }))).rejects.toThrow(
+      /label, mask are missing/,
+    );
+    await expect(
+      openDataset(makeTree({ ...files, 'split_csv/1cls.csv': `${header}pcb1,test,strange,x.png,\n` })),
+    ).rejects.toThrow(/line 2: object "pcb1", label "strange"/);
+    await expect(
+      openDataset(makeTree({ ...files, 'split_csv/1cls.csv': `${header}${rows}pcb1,test,normal,gone.JPG,\n` })),
+    ).rejects.toThrow(/line 5 names .*gone\.JPG, which is not there/);
+    await expect(
+      openDataset(
+        makeTree({ ...files, 'split_csv/1cls.csv': `${header}pcb1,test,anomaly,pcb1/Data/Images/Anomaly/0.JPG,\n` }),
+      ),
+    ).rejects.toThrow(/no mask; looked for the column "mask"/);
   });
 });
 
@@ -120,7 +157,11 @@ describe('images-masks', () => {
     ['_fram and _mask', 'images/fine_3_1_fram.jpg', 'masks/fine_3_1_mask.jpg'],
     ['TN3K', 'test-image/0000.jpg', 'test-mask/0000.jpg'],
     ['ClinicDB', 'Original/1.tif', 'Ground Truth/1.tif'],
-    ['ISIC', 'ISBI2016_ISIC_Part1_Test_Data/ISIC_3.jpg', 'ISBI2016_ISIC_Part1_Test_GroundTruth/ISIC_3_Segmentation.png'],
+    [
+      'ISIC',
+      'ISBI2016_ISIC_Part1_Test_Data/ISIC_3.jpg',
+      'ISBI2016_ISIC_Part1_Test_GroundTruth/ISIC_3_Segmentation.png',
+    ],
   ])('%s', async (_, image, mask) => {
     const dataset = await openDataset(makeTree([image, mask]));
     expect(lines(dataset)).toEqual([`set anomaly ${image} < ${mask}`]);
@@ -128,14 +169,25 @@ describe('images-masks', () => {
   });
 
   test('a registered folder gives its category its name; several folders are categories', async () => {
-    expect((await openDataset(makeTree(['images/1.png', 'masks/1.png'], 'CVC-ColonDB'))).categories[0]?.name).toBe('colon');
-    const dataset = await openDataset(makeTree(['a/images/1.png', 'a/masks/1.png', 'b/images/1.png', 'b/masks/1.png', 'c/readme.png']));
+    expect((await openDataset(makeTree(['images/1.png', 'masks/1.png'], 'CVC-ColonDB'))).categories[0]?.name).toBe(
+      'colon',
+    );
+    const dataset = await openDataset(
+      makeTree(['a/images/1.png', 'a/masks/1.png', 'b/images/1.png', 'b/masks/1.png', 'c/readme.png']),
+    );
     expect(dataset.categories.map((category) => category.name)).toEqual(['a', 'b']);
     expect(dataset.problems).toMatchObject([{ kind: 'left-out', severity: 'warning' }]);
   });
 
   test('pairs do not shift when one mask is lost', async () => {
-    const root = makeTree(['images/1.png', 'images/2.png', 'images/3.png', 'masks/1.png', 'masks/3.png', 'masks/4.png']);
+    const root = makeTree([
+      'images/1.png',
+      'images/2.png',
+      'images/3.png',
+      'masks/1.png',
+      'masks/3.png',
+      'masks/4.png',
+    ]);
     const dataset = await openDataset(root, { allowIncomplete: true });
     expect(lines(dataset).map((line) => line.split(' < ')[1])).toEqual(['masks/1.png', undefined, 'masks/3.png']);
     expect(dataset.problems.map((problem) => problem.kind).sort()).toEqual(['ambiguous', 'missing-mask', 'stray-mask']);
@@ -144,14 +196,33 @@ describe('images-masks', () => {
 
 describe('other layouts', () => {
   test('masks beside the images', async () => {
-    const dataset = await openDataset(makeTree(['MT_Free/Imgs/f.jpg', 'MT_Free/Imgs/f.png', 'MT_Crack/Imgs/c.jpg', 'MT_Crack/Imgs/c.png', 'MT_Crack/Imgs/lost.png']));
+    const dataset = await openDataset(
+      makeTree([
+        'MT_Free/Imgs/f.jpg',
+        'MT_Free/Imgs/f.png',
+        'MT_Crack/Imgs/c.jpg',
+        'MT_Crack/Imgs/c.png',
+        'MT_Crack/Imgs/lost.png',
+      ]),
+    );
     expect(dataset.layout).toBe('masks-beside');
-    expect(lines(dataset)).toEqual(['set Crack MT_Crack/Imgs/c.jpg < MT_Crack/Imgs/c.png', 'set - MT_Free/Imgs/f.jpg < MT_Free/Imgs/f.png']);
+    expect(lines(dataset)).toEqual([
+      'set Crack MT_Crack/Imgs/c.jpg < MT_Crack/Imgs/c.png',
+      'set - MT_Free/Imgs/f.jpg < MT_Free/Imgs/f.png',
+    ]);
     expect(dataset.problems.map((problem) => problem.kind)).toEqual(['stray-mask']);
   });
 
   test('headct: blanks in the header, ids without zeros, rows without files and files without rows', async () => {
-    const root = makeTree({ 'labels.csv': 'id, hemorrhage\n0,1\n10,0\n', 'head_ct/head_ct/000.png': '', 'head_ct/head_ct/010.png': '', 'head_ct/head_ct/011.png': '' }, 'headct');
+    const root = makeTree(
+      {
+        'labels.csv': 'id, hemorrhage\n0,1\n10,0\n',
+        'head_ct/head_ct/000.png': '',
+        'head_ct/head_ct/010.png': '',
+        'head_ct/head_ct/011.png': '',
+      },
+      'headct',
+    );
     const dataset = await openDataset(root);
     expect(lines(dataset)).toEqual(['brain hemorrhage head_ct/head_ct/000.png', 'brain - head_ct/head_ct/010.png']);
     expect(dataset).toMatchObject({ name: 'headct', layout: 'headct', hasMasks: false });
@@ -161,44 +232,92 @@ describe('other layouts', () => {
   });
 
   test('yes and no, without the second copy and the unlabelled folder', async () => {
-    const dataset = await openDataset(makeTree(['no/1.jpg', 'yes/1.JPG', 'pred/1.jpg', 'brain_tumor_dataset/no/1.jpg', 'brain_tumor_dataset/yes/1.JPG'], 'brainmri'));
+    const dataset = await openDataset(
+      makeTree(
+        ['no/1.jpg', 'yes/1.JPG', 'pred/1.jpg', 'brain_tumor_dataset/no/1.jpg', 'brain_tumor_dataset/yes/1.JPG'],
+        'brainmri',
+      ),
+    );
     expect(lines(dataset)).toEqual(['brain - no/1.jpg', 'brain tumour yes/1.JPG']);
   });
 
   test.each([
-    ['good', 'bad'], ['OK', 'NG'], ['normal', 'abnormal'],
-  ])('%s and %s, with labels per image; where masks lie beside the images, those are read', async (normal, anomalous) => {
-    const dataset = await openDataset(makeTree([`${normal}/1.png`, `${anomalous}/2.png`, 'other/3.png']));
-    expect(dataset).toMatchObject({ layout: 'yes-no', hasMasks: false, problems: [{ kind: 'left-out', message: expect.stringContaining('1 file is not part of it') as string }] });
-    expect(lines(dataset).sort()).toEqual([`set - ${normal}/1.png`, `set ${anomalous.toLowerCase()} ${anomalous}/2.png`]);
-    expect((await openDataset(makeTree([`${normal}/1.png`, `${anomalous}/2.png`, `${anomalous}/2_mask.png`]))).layout).toBe('masks-beside');
-  });
+    ['good', 'bad'],
+    ['OK', 'NG'],
+    ['normal', 'abnormal'],
+  ])(
+    '%s and %s, with labels per image; where masks lie beside the images, those are read',
+    async (normal, anomalous) => {
+      const dataset = await openDataset(makeTree([`${normal}/1.png`, `${anomalous}/2.png`, 'other/3.png']));
+      expect(dataset).toMatchObject({
+        layout: 'yes-no',
+        hasMasks: false,
+        problems: [{ kind: 'left-out', message: expect.stringContaining('1 file is not part of it') as string }],
+      });
+      expect(lines(dataset).sort()).toEqual([
+        `set - ${normal}/1.png`,
+        `set ${anomalous.toLowerCase()} ${anomalous}/2.png`,
+      ]);
+      expect(
+        (await openDataset(makeTree([`${normal}/1.png`, `${anomalous}/2.png`, `${anomalous}/2_mask.png`]))).layout,
+      ).toBe('masks-beside');
+    },
+  );
 
   test('dagm: a file with a label is anomalous', async () => {
-    const dataset = await openDataset(makeTree(['Class1/Test/0001.PNG', 'Class1/Test/0002.PNG', 'Class1/Test/Label/0002_label.PNG', 'Class1/Train/0009.PNG']));
-    expect(lines(dataset)).toEqual(['Class1 - Class1/Test/0001.PNG', 'Class1 defect Class1/Test/0002.PNG < Class1/Test/Label/0002_label.PNG']);
+    const dataset = await openDataset(
+      makeTree([
+        'Class1/Test/0001.PNG',
+        'Class1/Test/0002.PNG',
+        'Class1/Test/Label/0002_label.PNG',
+        'Class1/Train/0009.PNG',
+      ]),
+    );
+    expect(lines(dataset)).toEqual([
+      'Class1 - Class1/Test/0001.PNG',
+      'Class1 defect Class1/Test/0002.PNG < Class1/Test/Label/0002_label.PNG',
+    ]);
   });
 
   test('the form that the Crane program asks for', async () => {
-    const dataset = await openDataset(makeTree(['train/nut/good/0.png', 'test/nut/good/0.png', 'test/nut/bent/1.png', 'test/nut/masks/1_mask.png']));
+    const dataset = await openDataset(
+      makeTree(['train/nut/good/0.png', 'test/nut/good/0.png', 'test/nut/bent/1.png', 'test/nut/masks/1_mask.png']),
+    );
     expect(dataset.layout).toBe('crane-custom');
-    expect(lines(dataset)).toEqual(['nut bent test/nut/bent/1.png < test/nut/masks/1_mask.png', 'nut - test/nut/good/0.png']);
+    expect(lines(dataset)).toEqual([
+      'nut bent test/nut/bent/1.png < test/nut/masks/1_mask.png',
+      'nut - test/nut/good/0.png',
+    ]);
   });
 
   test('meta.json: paths with and without the root, lost files, nonsense', async () => {
-    const item = (img: string, mask: string, anomaly: number): object => ({ img_path: img, mask_path: mask, cls_name: 'nut', specie_name: anomaly ? 'bent' : 'good', anomaly });
+    const item = (img: string, mask: string, anomaly: number): object => ({
+      img_path: img,
+      mask_path: mask,
+      cls_name: 'nut',
+      specie_name: anomaly ? 'bent' : 'good',
+      anomaly,
+    });
     const meta = (...items: object[]): string => JSON.stringify({ train: {}, test: { nut: items } });
     const files = { 'a.png': '', 'b.png': '', 'm/b.png': '' };
-    const dataset = await openDataset(makeTree({ ...files, 'meta.json': meta(item('set/b.png', './somewhere/set/m/b.png', 1), item('a.png', '', 0)) }));
+    const dataset = await openDataset(
+      makeTree({ ...files, 'meta.json': meta(item('set/b.png', './somewhere/set/m/b.png', 1), item('a.png', '', 0)) }),
+    );
     expect(lines(dataset)).toEqual(['nut - a.png', 'nut bent b.png < m/b.png']);
-    await expect(openDataset(makeTree({ ...files, 'meta.json': meta(item('gone.png', '', 0)) }))).rejects.toThrow(/meta\.json names .*gone\.png/);
-    await expect(openDataset(makeTree({ ...files, 'meta.json': meta({ img_path: 3 }) }))).rejects.toThrow(/cannot be read: .*test\.nut\[0\]/);
+    await expect(openDataset(makeTree({ ...files, 'meta.json': meta(item('gone.png', '', 0)) }))).rejects.toThrow(
+      /meta\.json names .*gone\.png/,
+    );
+    await expect(openDataset(makeTree({ ...files, 'meta.json': meta({ img_path: 3 }) }))).rejects.toThrow(
+      /cannot be read: .*test\.nut\[0\]/,
+    );
     await expect(openDataset(makeTree({ ...files, 'meta.json': '{' }))).rejects.toThrow(/meta\.json cannot be read/);
   });
 
   test('a plain folder only where labels are not needed', async () => {
     const root = makeTree(['x/1.png', '2.webp']);
-    await expect(openDataset(root)).rejects.toThrow(/is in no known layout: it has 2\.webp, x\. Looked for:\n {2}meta-json/);
+    await expect(openDataset(root)).rejects.toThrow(
+      /is in no known layout: it has 2\.webp, x\. Looked for:\n {2}meta-json/,
+    );
     const dataset = await openDataset(root, { allowUnlabelled: true });
     expect(dataset).toMatchObject({ layout: 'bare-folder', hasLabels: false, hasMasks: false });
     expect(lines(dataset)).toEqual(['set - 2.webp', 'set - x/1.png']);
@@ -208,12 +327,23 @@ describe('other layouts', () => {
     const root = makeTree(['a/inner/nut/test/good/0.png', 'readme.txt']);
     expect(await openDataset(root)).toMatchObject({ name: 'set', root: path.join(root, 'a/inner'), layout: 'mvtec' });
     const two = makeTree(['a/one/nut/test/good/0.png', 'a/two/nut/test/good/0.png']);
-    await expect(openDataset(two)).rejects.toThrow(`but 2 folders in it are: ${two}/a/one, ${two}/a/two. Give one of them.`);
+    await expect(openDataset(two)).rejects.toThrow(
+      `but 2 folders in it are: ${two}/a/one, ${two}/a/two. Give one of them.`,
+    );
     const pair = (folder: string): string[] => [`${folder}/images/1.png`, `${folder}/masks/1.png`];
-    const bundle = makeTree(['TestDataset/CVC-ColonDB', 'TestDataset/Kvasir', 'CVC-ClinicDB'].flatMap(pair), 'Polyp DataSet');
+    const bundle = makeTree(
+      ['TestDataset/CVC-ColonDB', 'TestDataset/Kvasir', 'CVC-ClinicDB'].flatMap(pair),
+      'Polyp DataSet',
+    );
     const dataFolder = path.dirname(bundle);
-    expect(await openDataset('cvc-colondb', { dataFolder })).toMatchObject({ name: 'cvc-colondb', root: path.join(bundle, 'TestDataset/CVC-ColonDB') });
-    expect(await openDataset('cvc-clinicdb', { dataFolder })).toMatchObject({ name: 'cvc-clinicdb', root: path.join(bundle, 'CVC-ClinicDB') });
+    expect(await openDataset('cvc-colondb', { dataFolder })).toMatchObject({
+      name: 'cvc-colondb',
+      root: path.join(bundle, 'TestDataset/CVC-ColonDB'),
+    });
+    expect(await openDataset('cvc-clinicdb', { dataFolder })).toMatchObject({
+      name: 'cvc-clinicdb',
+      root: path.join(bundle, 'CVC-ClinicDB'),
+    });
     await expect(openDataset(makeTree([]))).rejects.toThrow(/it is empty/);
   });
 });
@@ -234,7 +364,9 @@ describeWithSamples('real samples', (folder) => {
   });
 
   test('the broken set is refused with the name of the folder that is missing', async () => {
-    await expect(openDataset(path.join(folder, 'mvtec-incomplete'))).rejects.toThrow(/mvtec-incomplete\/bottle\/ground_truth is missing, so 3 anomalous images/);
+    await expect(openDataset(path.join(folder, 'mvtec-incomplete'))).rejects.toThrow(
+      /mvtec-incomplete\/bottle\/ground_truth is missing, so 3 anomalous images/,
+    );
   });
 });
 
@@ -245,6 +377,8 @@ describeWithGoldens('the set of the goldens', () => {
     expect(countSamples(dataset.categories)).toEqual({ images: 10, normal: 5, anomalous: 5, masks: 5 });
     const weave = await openDataset(goldenPath('e2e/dataset/weave'));
     expect(weave.layout).toBe('mvtec');
-    expect(weave.categories[0]?.samples).toEqual(dataset.categories.find((category) => category.name === 'weave')?.samples);
+    expect(weave.categories[0]?.samples).toEqual(
+      dataset.categories.find((category) => category.name === 'weave')?.samples,
+    );
   });
 });

@@ -7,7 +7,9 @@ const canvas = (width: number, height: number): Canvas => ({ width, height, data
 
 /** Rows of a mask as text, # for marked. */
 function rows({ width, height, data }: Canvas): string[] {
-  return Array.from({ length: height }, (_, row) => [...data.subarray(row * width, (row + 1) * width)].map((value) => (value === 1 ? '#' : '.')).join(''));
+  return Array.from({ length: height }, (_, row) =>
+    [...data.subarray(row * width, (row + 1) * width)].map((value) => (value === 1 ? '#' : '.')).join(''),
+  );
 }
 
 function filled(width: number, height: number, ...polygons: number[][]): string[] {
@@ -37,7 +39,9 @@ describe('a polygon', () => {
     const ring = [0, 0, 5, 0, 5, 5, 0, 5, 0, 0, 1, 1, 1, 4, 4, 4, 4, 1, 1, 1];
     const expected = ['#####', '#...#', '#...#', '#...#', '#####'];
     expect(filled(5, 5, ring)).toEqual(expected);
-    const backwards = Array.from({ length: ring.length / 2 }, (_, at) => ring.slice(ring.length - 2 * at - 2, ring.length - 2 * at)).flat();
+    const backwards = Array.from({ length: ring.length / 2 }, (_, at) =>
+      ring.slice(ring.length - 2 * at - 2, ring.length - 2 * at),
+    ).flat();
     expect(filled(5, 5, backwards)).toEqual(expected);
     expect(filled(3, 1, [0, 0, 1, 0, 1, 1, 0, 1], [2, 0, 3, 0, 3, 1, 2, 1], [0, 0, 1, 0, 1, 1, 0, 1])).toEqual(['#.#']);
   });
@@ -56,18 +60,27 @@ describe('a polygon', () => {
     const inside = (points: readonly number[], x: number, y: number): boolean => {
       let odd = false;
       for (let at = 0; at < points.length; at += 2) {
-        const [ax, ay, bx, by] = [points[at], points[at + 1], points[(at + 2) % points.length], points[(at + 3) % points.length]] as [number, number, number, number];
+        const [ax, ay, bx, by] = [
+          points[at],
+          points[at + 1],
+          points[(at + 2) % points.length],
+          points[(at + 3) % points.length],
+        ] as [number, number, number, number];
         if (ay <= y !== by <= y && ax + ((y - ay) / (by - ay)) * (bx - ax) <= x) odd = !odd;
       }
       return odd;
     };
     const place = fc.integer({ min: -8, max: 40 }).map((value) => value / 4 + 1 / 16);
-    fc.assert(fc.property(fc.array(fc.tuple(place, place), { minLength: 3, maxLength: 7 }), (corners) => {
-      const points = corners.flat();
-      const expected = Array.from({ length: 8 }, (_, row) => Array.from({ length: 8 }, (__, column) => (inside(points, column + 0.5, row + 0.5) ? '#' : '.')).join(''));
-      fc.pre(expected.some((row) => row.includes('#')));
-      expect(filled(8, 8, points)).toEqual(expected);
-    }));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(place, place), { minLength: 3, maxLength: 7 }), (corners) => {
+        const points = corners.flat();
+        const expected = Array.from({ length: 8 }, (_, row) =>
+          Array.from({ length: 8 }, (__, column) => (inside(points, column + 0.5, row + 0.5) ? '#' : '.')).join(''),
+        );
+        fc.pre(expected.some((row) => row.includes('#')));
+        expect(filled(8, 8, points)).toEqual(expected);
+      }),
+    );
   });
 });
 
@@ -92,12 +105,12 @@ describe('runs', () => {
     expect(unpackRuns('Xo0')).toEqual([1000]);
   });
 
-  test('are what was packed, as COCO\'s own tools pack', () => {
+  test("are what was packed, as COCO's own tools pack", () => {
     const pack = (counts: readonly number[]): string => {
       let text = '';
       counts.forEach((count, at) => {
         let value = at > 2 ? count - (counts[at - 2] as number) : count;
-        for (let more = true; more; ) {
+        for (let more = true; more;) {
           const part = value & 0x1f;
           value >>= 5;
           more = part & 0x10 ? value !== -1 : value !== 0;
@@ -106,12 +119,20 @@ describe('runs', () => {
       });
       return text;
     };
-    fc.assert(fc.property(fc.array(fc.nat(200_000_000), { maxLength: 9 }), (counts) => {
-      expect(unpackRuns(pack(counts))).toEqual(counts);
-    }));
+    fc.assert(
+      fc.property(fc.array(fc.nat(200_000_000), { maxLength: 9 }), (counts) => {
+        expect(unpackRuns(pack(counts))).toEqual(counts);
+      }),
+    );
   });
 
-  test.each([['cut off', '1`'], ['a character that is none', '1 2'], ['above the last', '1~'], ['less than nothing', '132J'], ['without end', 'ooooooooooo0']])('%s is no list', (_, text) => {
+  test.each([
+    ['cut off', '1`'],
+    ['a character that is none', '1 2'],
+    ['above the last', '1~'],
+    ['less than nothing', '132J'],
+    ['without end', 'ooooooooooo0'],
+  ])('%s is no list', (_, text) => {
     expect(unpackRuns(text)).toBeUndefined();
   });
 });

@@ -36,5 +36,7 @@ test.each<[name: string, layout: string, images: number, anomalous: number]>([
   const withoutMasks = name === 'headct';
   expect(run.losses.dice > 0).toBe(!withoutMasks);
   const undefinedMetrics = METRIC_IDS.filter((id) => run.evaluation.mean[id] === null);
-  expect(undefinedMetrics).toEqual(METRIC_IDS.filter((id) => (PIXEL_METRIC_IDS.some((pixel) => pixel === id) ? withoutMasks : oneClass)));
+  expect(undefinedMetrics).toEqual(
+    METRIC_IDS.filter((id) => (PIXEL_METRIC_IDS.some((pixel) => pixel === id) ? withoutMasks : oneClass)),
+  );
 });

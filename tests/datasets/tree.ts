@@ -4,9 +4,10 @@ import * as path from 'node:path';
 import sharp from 'sharp';
 
 /** Real samples beside the checkout; never part of it. */
-export const samplesFolder: string | undefined = [process.env['CRANE_SAMPLES'], path.resolve(__dirname, '../../../shared/data')].find(
-  (folder): folder is string => folder !== undefined && fs.existsSync(path.join(folder, 'headct')),
-);
+export const samplesFolder: string | undefined = [
+  process.env['CRANE_SAMPLES'],
+  path.resolve(__dirname, '../../../shared/data'),
+].find((folder): folder is string => folder !== undefined && fs.existsSync(path.join(folder, 'headct')));
 
 /** `describe`, but counted as skipped, and said loudly, where the real samples are not at hand. */
 export function describeWithSamples(title: string, body: (folder: string) => void): void {
@@ -15,7 +16,9 @@ export function describeWithSamples(title: string, body: (folder: string) => voi
     describe(title, () => body(folder));
     return;
   }
-  process.stderr.write(`\nSAMPLES NOT FOUND: skipping "${title}". Set CRANE_SAMPLES to the folder that holds headct, mvtec and others.\n`);
+  process.stderr.write(
+    `\nSAMPLES NOT FOUND: skipping "${title}". Set CRANE_SAMPLES to the folder that holds headct, mvtec and others.\n`,
+  );
   describe.skip(title, () => {
     test('needs real samples', () => undefined);
   });
@@ -27,7 +30,9 @@ export function makeTree(files: readonly string[] | Readonly<Record<string, stri
   made.push(parent);
   const root = path.join(parent, name);
   fs.mkdirSync(root);
-  const entries: (readonly [string, string | Buffer])[] = Array.isArray(files) ? (files as readonly string[]).map((file) => [file, ''] as const) : Object.entries(files as Readonly<Record<string, string | Buffer>>);
+  const entries: (readonly [string, string | Buffer])[] = Array.isArray(files)
+    ? (files as readonly string[]).map((file) => [file, ''] as const)
+    : Object.entries(files as Readonly<Record<string, string | Buffer>>);
   for (const [file, content] of entries) {
     const target = path.join(root, file);
     fs.mkdirSync(path.dirname(target), { recursive: true });
@@ -46,5 +51,8 @@ export function removeTrees(): void {
 export function png(width: number, height: number, level: number, corner = level): Promise<Buffer> {
   const data = Buffer.alloc(width * height, level);
   data[0] = corner;
-  return sharp(data, { raw: { width, height, channels: 1 } }).toColourspace('b-w').png().toBuffer();
+  return sharp(data, { raw: { width, height, channels: 1 } })
+    .toColourspace('b-w')
+    .png()
+    .toBuffer();
 }

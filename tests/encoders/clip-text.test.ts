@@ -23,7 +23,9 @@ describeWithGoldens('the CLIP text encoder against the reference', () => {
     });
     const ids = golden('prompts.safetensors#plain.ids');
     const [count, length] = ids.shape as [number, number];
-    const contexts = Array.from({ length: count }, (_, row) => Array.from(ids.data.slice(row * length, (row + 1) * length)));
+    const contexts = Array.from({ length: count }, (_, row) =>
+      Array.from(ids.data.slice(row * length, (row + 1) * length)),
+    );
     const before = tf.memory().numTensors;
     const features = model.encode(contexts);
     expectClose(features.dataSync(), golden('prompts.safetensors#plain.text_features').data, 1e-4, 1e-3);
@@ -35,7 +37,9 @@ describeWithGoldens('the CLIP text encoder against the reference', () => {
 
 describe('a token table of part of the vocabulary', () => {
   // Rows that differ in more than mean and scale, which the layer norm takes away.
-  const table = Array.from({ length: 20 }, (_, id) => Array.from({ length: 64 }, (_, i) => Math.sin(1 + 97 * id + 13 * i * i + id * i))); // [20, 64]
+  const table = Array.from({ length: 20 }, (_, id) =>
+    Array.from({ length: 64 }, (_, i) => Math.sin(1 + 97 * id + 13 * i * i + id * i)),
+  ); // [20, 64]
   const model = (tokenIds?: number[]): ClipTextEncoder =>
     new ClipTextEncoder({
       sizes: { width: 64, layers: 1, heads: 1, contextLength: 8, vocabularySize: 20 },
@@ -44,17 +48,29 @@ describe('a token table of part of the vocabulary', () => {
       ...(tokenIds ? { tokenIds } : {}),
       parameters: (path, shape) =>
         path === 'token_embedding.weight'
-          ? tf.tensor2d((tokenIds ?? [...table.keys()]).map((id) => table[id] as number[]), shape as [number, number])
-          : /ln_.*weight$/.test(path) ? tf.ones(shape) : tf.randomNormal(shape, 0, 0.1, 'float32', path.length),
+          ? tf.tensor2d(
+              (tokenIds ?? [...table.keys()]).map((id) => table[id] as number[]),
+              shape as [number, number],
+            )
+          : /ln_.*weight$/.test(path)
+            ? tf.ones(shape)
+            : tf.randomNormal(shape, 0, 0.1, 'float32', path.length),
     });
 
   test('gives what the whole table gives', () => {
     const [whole, part] = [model(), model([0, 3, 17, 19])];
-    for (const context of [[17, 3, 19, 0, 0], [3, 17, 19, 0, 0], [3, 3, 19, 0, 0]]) {
+    for (const context of [
+      [17, 3, 19, 0, 0],
+      [3, 17, 19, 0, 0],
+      [3, 3, 19, 0, 0],
+    ]) {
       tf.tidy(() => expectClose(part.encode([context]).dataSync(), whole.encode([context]).dataSync(), 0));
     }
     tf.tidy(() => {
-      const [a, b] = [[17, 3, 19], [3, 17, 19]].map((context) => part.encode([context])) as [tf.Tensor, tf.Tensor];
+      const [a, b] = [
+        [17, 3, 19],
+        [3, 17, 19],
+      ].map((context) => part.encode([context])) as [tf.Tensor, tf.Tensor];
       expect(tf.max(tf.abs(tf.sub(a, b))).dataSync()[0]).toBeGreaterThan(1e-3);
     });
     whole.dispose();

@@ -9,7 +9,11 @@ import { expectNoLeak, goldenImages, goldenParameters, goldenTensor } from '../t
 const sizes = { width: 128, layers: 6, heads: 2, patchSize: 14, gridSize: 4 };
 const ATOL = 1e-4;
 
-function encoder(eattnBlocks: number, attention: AttentionType = 'qq+kk+vv', layerTaps?: 'distinct'): ClipVisionEncoder {
+function encoder(
+  eattnBlocks: number,
+  attention: AttentionType = 'qq+kk+vv',
+  layerTaps?: 'distinct',
+): ClipVisionEncoder {
   return new ClipVisionEncoder({
     sizes,
     embedDimension: 64,
@@ -31,7 +35,11 @@ describeWithGoldens('the CLIP vision encoder against the reference', () => {
   const cases = goldenCases('vision').filter((item) => item.outputs['image_features'] && item.id !== 'vision/stateful');
 
   test.each(cases.map((item) => [item.id, item] as const))('%s', async (_, item) => {
-    const config = item.config as unknown as { features_list: number[]; to_layer: number | null; attn_type: AttentionType | null };
+    const config = item.config as unknown as {
+      features_list: number[];
+      to_layer: number | null;
+      attn_type: AttentionType | null;
+    };
     const model = encoder(config.to_layer === null ? 0 : config.to_layer - 1, config.attn_type ?? 'qq+kk+vv');
     await expectNoLeak(() =>
       tf.tidy(() => {
@@ -55,7 +63,8 @@ describeWithGoldens('the CLIP vision encoder against the reference', () => {
     const model = encoder(0);
     const before = tf.memory().numTensors;
     tf.tidy(() => {
-      const embedding = (model as unknown as { embedding: { positionsFor(r: number, c: number): tf.Tensor } }).embedding;
+      const embedding = (model as unknown as { embedding: { positionsFor(r: number, c: number): tf.Tensor } })
+        .embedding;
       expectClose(embedding.positionsFor(5, 5).dataSync(), golden('vision.safetensors#pos_embed').data, 2e-6, 1e-5);
     });
     expect(tf.memory().numTensors).toBe(before);
@@ -72,7 +81,8 @@ describeWithGoldens('the CLIP vision encoder against the reference', () => {
       parameters: goldenParameters('clip_tiny.safetensors'),
     });
     tf.tidy(() => {
-      const batchFirst = (name: string): tf.Tensor => tf.transpose(goldenTensor<tf.Rank.R3>(`vision.safetensors#${name}`), [1, 0, 2]);
+      const batchFirst = (name: string): tf.Tensor =>
+        tf.transpose(goldenTensor<tf.Rank.R3>(`vision.safetensors#${name}`), [1, 0, 2]);
       const spatial = batchFirst('block.x');
       const original = which === 'start' ? spatial : batchFirst('block.x_ori');
       const [gotOriginal, gotSpatial] = block.apply([original, spatial]) as [tf.Tensor, tf.Tensor];
@@ -97,10 +107,18 @@ describeWithGoldens('the CLIP vision encoder against the reference', () => {
     const model = encoder(5, 'qq+kk+vv', 'distinct');
     tf.tidy(() => {
       const { taps } = model.forward(goldenImages('vision.safetensors#images'), { layers: [2, 4, 6] });
-      const [two, four, six] = [2, 4, 6].map((layer) => taps.get(layer) as tf.Tensor3D) as [tf.Tensor, tf.Tensor, tf.Tensor];
+      const [two, four, six] = [2, 4, 6].map((layer) => taps.get(layer) as tf.Tensor3D) as [
+        tf.Tensor,
+        tf.Tensor,
+        tf.Tensor,
+      ];
       expect(tf.max(tf.abs(tf.sub(two, four))).dataSync()[0]).toBeGreaterThan(0.01);
       const last = model.project(patchTokens(six as tf.Tensor3D));
-      expectClose(normalised(last).dataSync(), normalised(goldenTensor('vision.safetensors#eattn.qq+kk+vv.patch.0')).dataSync(), ATOL);
+      expectClose(
+        normalised(last).dataSync(),
+        normalised(goldenTensor('vision.safetensors#eattn.qq+kk+vv.patch.0')).dataSync(),
+        ATOL,
+      );
     });
     model.dispose();
   });
@@ -138,7 +156,10 @@ describe('serialisation', () => {
     tf.tidy(() => {
       const images = tf.randomUniform([1, 12, 8, 3], -1, 1, 'float32', 7);
       const [a, b] = [first, second].map((model) => model.apply(images) as tf.Tensor[]) as [tf.Tensor[], tf.Tensor[]];
-      expect(a.map((tensor) => tensor.shape)).toEqual([[1, 8], [1, 6, 8]]);
+      expect(a.map((tensor) => tensor.shape)).toEqual([
+        [1, 8],
+        [1, 6, 8],
+      ]);
       a.forEach((tensor, index) => expectClose((b[index] as tf.Tensor).dataSync(), tensor.dataSync(), 0));
     });
     first.dispose();

@@ -30,7 +30,10 @@ beforeAll(async () => {
 });
 
 describe('against the official code', () => {
-  const files: [file: string, family: 'dinov2' | 'dino'][] = [['vfm_dinov2.safetensors', 'dinov2'], ['vfm_dino.safetensors', 'dino']];
+  const files: [file: string, family: 'dinov2' | 'dino'][] = [
+    ['vfm_dinov2.safetensors', 'dinov2'],
+    ['vfm_dino.safetensors', 'dino'],
+  ];
 
   testEachGolden(files, '%s: features of the last block', async (_, family) => {
     const item = goldenCases('dattn').find(({ id }) => id === `dattn/${family}/features`);
@@ -64,18 +67,34 @@ describe('against the official code', () => {
   });
 });
 
-const small: DinoSizes = { width: 8, layers: 2, heads: 2, patchSize: 2, gridSize: 3, registers: 2, feedForward: 'mlp', hidden: 12, layerScale: true };
+const small: DinoSizes = {
+  width: 8,
+  layers: 2,
+  heads: 2,
+  patchSize: 2,
+  gridSize: 3,
+  registers: 2,
+  feedForward: 'mlp',
+  hidden: 12,
+  layerScale: true,
+};
 
 /** Numbers large enough for every parameter to matter. */
 const drawn: ParameterSource = (path, shape) => {
   const next = seededNormal(path);
   const size = shape.reduce((product, n) => product * n, 1);
-  return tf.tensor(Float32Array.from({ length: size }, () => (/norm\d?\.weight|gamma/.test(path) ? 1 : 0) + 0.3 * next()), shape);
+  return tf.tensor(
+    Float32Array.from({ length: size }, () => (/norm\d?\.weight|gamma/.test(path) ? 1 : 0) + 0.3 * next()),
+    shape,
+  );
 };
 
 const drawnImages = (...shape: [number, number, number, number]): tf.Tensor4D => {
   const next = seededNormal('images');
-  return tf.tensor4d(Float32Array.from({ length: shape.reduce((product, n) => product * n, 1) }, () => next()), shape);
+  return tf.tensor4d(
+    Float32Array.from({ length: shape.reduce((product, n) => product * n, 1) }, () => next()),
+    shape,
+  );
 };
 
 describe('sizes of images', () => {
@@ -94,11 +113,16 @@ describe('sizes of images', () => {
       },
     });
     tf.tidy(() => {
-      const picture = Array.from({ length: 4 }, (_, y) => Array.from({ length: 6 }, (_, x) => [y < 2 && x >= 4 ? 3 : 0, 5, 5]));
+      const picture = Array.from({ length: 4 }, (_, y) =>
+        Array.from({ length: 6 }, (_, x) => [y < 2 && x >= 4 ? 3 : 0, 5, 5]),
+      );
       const features = encoder.forward(tf.tensor4d([picture]));
       expect(features.shape).toEqual([1, 2, 3, 8]);
       const values = features.arraySync()[0] as number[][][];
-      expect(values.map((row) => row.map((channels) => (channels[1] as number) > 1))).toEqual([[false, false, true], [false, false, false]]);
+      expect(values.map((row) => row.map((channels) => (channels[1] as number) > 1))).toEqual([
+        [false, false, true],
+        [false, false, false],
+      ]);
     });
     encoder.dispose();
   });
@@ -112,7 +136,10 @@ describe('sizes of images', () => {
       expect(odd.shape).toEqual([1, 2, 4, 8]);
       expectClose(dino.forward(tf.slice(images, [0, 0, 0, 0], [1, 4, 8, 3])).dataSync(), odd.dataSync(), 0);
       expect(() => dino.forward(tf.zeros([1, 1, 9, 3]))).toThrow(/at least 2/);
-      for (const size of [[1, 5, 8, 3], [1, 4, 7, 3]] as const) {
+      for (const size of [
+        [1, 5, 8, 3],
+        [1, 4, 7, 3],
+      ] as const) {
         expect(() => dinov2.forward(tf.zeros([...size]))).toThrow(UsageError);
         expect(() => dinov2.forward(tf.zeros([...size]))).toThrow(/multiples of 2/);
       }
@@ -124,27 +151,46 @@ describe('sizes of images', () => {
 
 describe('positions', () => {
   const embedding = (registers: number, rule: 'offset' | 'antialias'): VisionEmbedding =>
-    new VisionEmbedding({ width: 4, patchSize: 2, gridSize: 3, registers, positions: rule, partialPatches: 'drop', parameters: drawn });
-
-  test.each(['offset', 'antialias'] as const)('%s: of the trained size as they are; of another, rows and columns by their own weights', (rule) => {
-    const layer = embedding(0, rule);
-    tf.tidy(() => {
-      const trained = drawn('pos_embed', [1, 10, 4]).dataSync();
-      expectClose(layer.positionsFor(6, 6).dataSync(), trained, 0);
-      const options = (to: number): BicubicOptions => (rule === 'antialias' ? { antialias: true } : { scale: 3 / (to + 0.1) });
-      const [down, across] = [bicubicWeights(3, 2, options(2)), bicubicWeights(3, 5, options(5))];
-      const resized = layer.positionsFor(4, 10);
-      expect(resized.shape).toEqual([1, 11, 4]);
-      const want = [...trained.subarray(0, 4)];
-      for (let row = 0; row < 2; row++) for (let column = 0; column < 5; column++) for (let channel = 0; channel < 4; channel++) {
-        let sum = 0;
-        for (let i = 0; i < 3; i++) for (let j = 0; j < 3; j++) sum += (down[row * 3 + i] as number) * (across[column * 3 + j] as number) * (trained[(1 + i * 3 + j) * 4 + channel] as number);
-        want.push(sum);
-      }
-      expectClose(resized.dataSync(), want, 1e-6);
+    new VisionEmbedding({
+      width: 4,
+      patchSize: 2,
+      gridSize: 3,
+      registers,
+      positions: rule,
+      partialPatches: 'drop',
+      parameters: drawn,
     });
-    layer.dispose();
-  });
+
+  test.each(['offset', 'antialias'] as const)(
+    '%s: of the trained size as they are; of another, rows and columns by their own weights',
+    (rule) => {
+      const layer = embedding(0, rule);
+      tf.tidy(() => {
+        const trained = drawn('pos_embed', [1, 10, 4]).dataSync();
+        expectClose(layer.positionsFor(6, 6).dataSync(), trained, 0);
+        const options = (to: number): BicubicOptions =>
+          rule === 'antialias' ? { antialias: true } : { scale: 3 / (to + 0.1) };
+        const [down, across] = [bicubicWeights(3, 2, options(2)), bicubicWeights(3, 5, options(5))];
+        const resized = layer.positionsFor(4, 10);
+        expect(resized.shape).toEqual([1, 11, 4]);
+        const want = [...trained.subarray(0, 4)];
+        for (let row = 0; row < 2; row++)
+          for (let column = 0; column < 5; column++)
+            for (let channel = 0; channel < 4; channel++) {
+              let sum = 0;
+              for (let i = 0; i < 3; i++)
+                for (let j = 0; j < 3; j++)
+                  sum +=
+                    (down[row * 3 + i] as number) *
+                    (across[column * 3 + j] as number) *
+                    (trained[(1 + i * 3 + j) * 4 + channel] as number);
+              want.push(sum);
+            }
+        expectClose(resized.dataSync(), want, 1e-6);
+      });
+      layer.dispose();
+    },
+  );
 
   test('an image that is not square is resized even on the trained grid, as in the original', () => {
     const layer = embedding(0, 'offset');
@@ -165,13 +211,23 @@ describe('positions', () => {
       const bias = drawn('patch_embed.proj.bias', [4]);
       const first = tf.add(drawn('cls_token', [1, 1, 4]), tf.slice(positions, [0, 0, 0], [1, 1, 4]));
       const patches = tf.add(tf.slice(positions, [0, 1, 0]), bias);
-      expectClose(tokens.dataSync(), tf.concat([first, drawn('register_tokens', [1, 2, 4]), patches], 1).dataSync(), 1e-6);
+      expectClose(
+        tokens.dataSync(),
+        tf.concat([first, drawn('register_tokens', [1, 2, 4]), patches], 1).dataSync(),
+        1e-6,
+      );
     });
     layer.dispose();
   });
 });
 
-describe.each<[string, DinoSizes, new (config: { sizes: DinoSizes; parameters: ParameterSource; trainable: boolean }) => DinoTransformer]>([
+describe.each<
+  [
+    string,
+    DinoSizes,
+    new (config: { sizes: DinoSizes; parameters: ParameterSource; trainable: boolean }) => DinoTransformer,
+  ]
+>([
   ['DINOv2 with registers', small, Dinov2Encoder],
   ['DINOv2 with SwiGLU', { ...small, registers: 0, feedForward: 'swiglu' }, Dinov2Encoder],
   ['DINO', { ...small, registers: 0, layerScale: false }, DinoEncoder],
@@ -184,7 +240,10 @@ describe.each<[string, DinoSizes, new (config: { sizes: DinoSizes; parameters: P
     const target = tf.tidy(() => tf.sin(tf.range(0, 2 * 8 * 8)).reshape([2, 4, 2, 8]));
     const loss = (): tf.Scalar => tf.tidy(() => tf.sum(tf.mul(encoder.forward(images), target)) as tf.Scalar);
     await expectNoLeak(() => {
-      const { value, grads } = tf.variableGrads(loss, weights.map((weight) => weight.read() as tf.Variable));
+      const { value, grads } = tf.variableGrads(
+        loss,
+        weights.map((weight) => weight.read() as tf.Variable),
+      );
       const kinds = new Set<string>();
       for (const weight of weights) {
         const kind = weight.originalName.replace(/\d+/g, '');

@@ -13,11 +13,25 @@ import { expectClose, goldenCases, testWithGoldens } from '../goldens';
 import { expectNoLeak, goldenImages, goldenParameters, goldenTensor } from '../tensors';
 
 const tiny: SamSizes = {
-  width: 32, layers: 3, heads: 2, patchSize: 64, gridSize: 16, windowSize: 7, globalBlocks: [1], channels: 24,
+  width: 32,
+  layers: 3,
+  heads: 2,
+  patchSize: 64,
+  gridSize: 16,
+  windowSize: 7,
+  globalBlocks: [1],
+  channels: 24,
 };
 
 const small: SamSizes = {
-  width: 8, layers: 3, heads: 2, patchSize: 4, gridSize: 5, windowSize: 2, globalBlocks: [2], channels: 3,
+  width: 8,
+  layers: 3,
+  heads: 2,
+  patchSize: 4,
+  gridSize: 5,
+  windowSize: 2,
+  globalBlocks: [2],
+  channels: 3,
 };
 
 const drawn = (name: string): SamEncoder => new SamEncoder({ sizes: small, parameters: seededParameters(name, 0.3) });
@@ -78,7 +92,9 @@ test('features of an image do not depend on its batch', async () => {
       apart.forEach((image, index) => {
         expectClose(model.forward(image).dataSync(), tf.slice(together, [index, 0, 0, 0], [1, 5, 5, 3]).dataSync(), 0);
       });
-      expect(tf.max(tf.abs(tf.sub(tf.slice(together, 0, 1), tf.slice(together, 1, 1)))).dataSync()[0]).toBeGreaterThan(0.01);
+      expect(tf.max(tf.abs(tf.sub(tf.slice(together, 0, 1), tf.slice(together, 1, 1)))).dataSync()[0]).toBeGreaterThan(
+        0.01,
+      );
     }),
   );
   model.dispose();
@@ -87,12 +103,22 @@ test('features of an image do not depend on its batch', async () => {
 test('a constant image gives finite features', () => {
   const model = drawn('constant');
   tf.tidy(() => {
-    for (const value of [0, 1, -2]) expect(model.forward(tf.fill([1, 20, 20, 3], value)).dataSync().every(Number.isFinite)).toBe(true);
+    for (const value of [0, 1, -2])
+      expect(
+        model
+          .forward(tf.fill([1, 20, 20, 3], value))
+          .dataSync()
+          .every(Number.isFinite),
+      ).toBe(true);
   });
   model.dispose();
 });
 
-test.each<[number, number, number]>([[24, 20, 3], [20, 16, 3], [20, 20, 1]])('an image of [%i, %i, %i] is refused, and the size to use is said', async (...shape) => {
+test.each<[number, number, number]>([
+  [24, 20, 3],
+  [20, 16, 3],
+  [20, 20, 1],
+])('an image of [%i, %i, %i] is refused, and the size to use is said', async (...shape) => {
   const model = drawn('size');
   await expectNoLeak(() => {
     const wrong = tf.zeros<tf.Rank.R4>([1, ...shape]);
@@ -126,42 +152,74 @@ const layers: Record<string, [make: () => CraneLayer, input: [number, number, nu
   'the encoder': [() => drawn('encoder'), [1, 20, 20, 3]],
   'a block': [() => new SamBlock({ width: 6, heads: 2, windowSize: 2, trainedSide: 2, parameters }), [1, 4, 4, 6]],
   attention: [() => new SamAttention({ width: 6, heads: 3, windowSize: 0, trainedSide: 3, parameters }), [1, 4, 4, 6]],
-  'a convolution': [() => new Convolution({ inputs: 6, channels: 4, kernelSize: 3, bias: false, parameters }), [1, 4, 4, 6]],
-  'a convolution of patches': [() => new Convolution({ inputs: 6, channels: 4, kernelSize: 2, stride: 2, parameters }), [1, 4, 4, 6]],
+  'a convolution': [
+    () => new Convolution({ inputs: 6, channels: 4, kernelSize: 3, bias: false, parameters }),
+    [1, 4, 4, 6],
+  ],
+  'a convolution of patches': [
+    () => new Convolution({ inputs: 6, channels: 4, kernelSize: 2, stride: 2, parameters }),
+    [1, 4, 4, 6],
+  ],
 };
 
-test.each(Object.entries(layers))('%s is rebuilt from its configuration, and disposed twice without harm', async (_, [make, shape]) => {
-  await expectNoLeak(() => {
-    const first = make();
-    const second = rebuilt(first);
-    tf.tidy(() => {
-      const input = tf.randomUniform(shape, -2, 2, 'float32', 3);
-      const [a, b] = [first, second].map((layer) => layer.apply(input) as tf.Tensor) as [tf.Tensor, tf.Tensor];
-      expect(tf.max(tf.abs(a)).dataSync()[0]).toBeGreaterThan(0.1);
-      expectClose(b.dataSync(), a.dataSync(), 0);
-      expect(first.computeOutputShape(shape)).toEqual(a.shape);
+test.each(Object.entries(layers))(
+  '%s is rebuilt from its configuration, and disposed twice without harm',
+  async (_, [make, shape]) => {
+    await expectNoLeak(() => {
+      const first = make();
+      const second = rebuilt(first);
+      tf.tidy(() => {
+        const input = tf.randomUniform(shape, -2, 2, 'float32', 3);
+        const [a, b] = [first, second].map((layer) => layer.apply(input) as tf.Tensor) as [tf.Tensor, tf.Tensor];
+        expect(tf.max(tf.abs(a)).dataSync()[0]).toBeGreaterThan(0.1);
+        expectClose(b.dataSync(), a.dataSync(), 0);
+        expect(first.computeOutputShape(shape)).toEqual(a.shape);
+      });
+      [first, second, first].forEach((layer) => layer.dispose());
     });
-    [first, second, first].forEach((layer) => layer.dispose());
-  });
-});
+  },
+);
 
 test('convolutions equal the sum over the kernel, written out', () => {
-  const kernel = (out: number, input: number, y: number, x: number): number => Math.sin(1 + out + 3 * input + 7 * y + 11 * x);
-  const pixel = (row: number, column: number, input: number): number => (row < 0 || row > 4 || column < 0 || column > 3 ? 0 : Math.cos(row + 5 * column + 2 * input));
+  const kernel = (out: number, input: number, y: number, x: number): number =>
+    Math.sin(1 + out + 3 * input + 7 * y + 11 * x);
+  const pixel = (row: number, column: number, input: number): number =>
+    row < 0 || row > 4 || column < 0 || column > 3 ? 0 : Math.cos(row + 5 * column + 2 * input);
   const layer = new Convolution({
-    inputs: 2, channels: 3, kernelSize: 3,
-    parameters: (name, shape) => tf.buffer(shape, 'float32', Float32Array.from(
-      name === '.bias' ? [1, 2, 3] : Array.from({ length: 54 }, (_, i) => kernel(Math.floor(i / 18), Math.floor(i / 9) % 2, Math.floor(i / 3) % 3, i % 3)),
-    )).toTensor(),
+    inputs: 2,
+    channels: 3,
+    kernelSize: 3,
+    parameters: (name, shape) =>
+      tf
+        .buffer(
+          shape,
+          'float32',
+          Float32Array.from(
+            name === '.bias'
+              ? [1, 2, 3]
+              : Array.from({ length: 54 }, (_, i) =>
+                  kernel(Math.floor(i / 18), Math.floor(i / 9) % 2, Math.floor(i / 3) % 3, i % 3),
+                ),
+          ),
+        )
+        .toTensor(),
   });
   const want: number[] = [];
-  for (let row = 0; row < 5; row++) for (let column = 0; column < 4; column++) for (let out = 0; out < 3; out++) {
-    let sum = out + 1;
-    for (let input = 0; input < 2; input++) for (let y = 0; y < 3; y++) for (let x = 0; x < 3; x++) sum += kernel(out, input, y, x) * pixel(row + y - 1, column + x - 1, input);
-    want.push(sum);
-  }
+  for (let row = 0; row < 5; row++)
+    for (let column = 0; column < 4; column++)
+      for (let out = 0; out < 3; out++) {
+        let sum = out + 1;
+        for (let input = 0; input < 2; input++)
+          for (let y = 0; y < 3; y++)
+            for (let x = 0; x < 3; x++) sum += kernel(out, input, y, x) * pixel(row + y - 1, column + x - 1, input);
+        want.push(sum);
+      }
   const image = Array.from({ length: 40 }, (_, i) => pixel(Math.floor(i / 8), Math.floor(i / 2) % 4, i % 2));
-  expectClose(tf.tidy(() => (layer.apply(tf.tensor4d(image, [1, 5, 4, 2])) as tf.Tensor).dataSync()), want, 1e-5);
+  expectClose(
+    tf.tidy(() => (layer.apply(tf.tensor4d(image, [1, 5, 4, 2])) as tf.Tensor).dataSync()),
+    want,
+    1e-5,
+  );
   layer.dispose();
 });
 

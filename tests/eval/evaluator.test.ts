@@ -29,7 +29,10 @@ interface ReferenceRow {
 }
 
 describeWithGoldens('a whole evaluation against the reference', () => {
-  test.each([['e2e/crane', false], ['e2e/crane_context', true]] as const)('%s', async (id, context) => {
+  test.each([
+    ['e2e/crane', false],
+    ['e2e/crane_context', true],
+  ] as const)('%s', async (id, context) => {
     const item = goldenCases('e2e').find((candidate) => candidate.id === id);
     const rows = item?.outputs['metrics'] as unknown as ReferenceRow[];
     const crane = await Crane.load({ ...tiny(), context });
@@ -38,7 +41,9 @@ describeWithGoldens('a whole evaluation against the reference', () => {
     crane.dispose();
     expect(evaluation.categories.map(({ name }) => name).sort()).toEqual(rows.map(({ objects }) => objects).sort());
     for (const row of rows) {
-      const { metrics } = evaluation.categories.find(({ name }) => name === row.objects) as (typeof evaluation.categories)[number];
+      const { metrics } = evaluation.categories.find(
+        ({ name }) => name === row.objects,
+      ) as (typeof evaluation.categories)[number];
       expect(metrics['image/auroc']).toBeCloseTo(row.image_auroc, 6);
       expect(metrics['image/ap']).toBeCloseTo(row.image_ap, 6);
       expect(metrics['image/f1max']).toBeCloseTo(row.image_f1, 6);
@@ -47,7 +52,10 @@ describeWithGoldens('a whole evaluation against the reference', () => {
       expect(Math.abs((metrics['pixel/f1max'] as number) - row.pixel_f1)).toBeLessThan(0.005);
       expect(Math.abs((metrics['pixel/aupro/paper200@0.3'] as number) - row.pixel_aupro)).toBeLessThan(0.005);
     }
-    expect(evaluation.mean['image/auroc']).toBeCloseTo(rows.reduce((sum, row) => sum + row.image_auroc, 0) / rows.length, 6);
+    expect(evaluation.mean['image/auroc']).toBeCloseTo(
+      rows.reduce((sum, row) => sum + row.image_auroc, 0) / rows.length,
+      6,
+    );
   });
 });
 
@@ -56,7 +64,9 @@ describeWithGoldens('sets that are not as they should be', () => {
   let crane: Crane;
   const picture = (file: string, level: number): Promise<unknown> => {
     fs.mkdirSync(path.dirname(file), { recursive: true });
-    return sharp({ create: { width: 20, height: 20, channels: 3, background: { r: level, g: 90, b: 60 } } }).png().toFile(file);
+    return sharp({ create: { width: 20, height: 20, channels: 3, background: { r: level, g: 90, b: 60 } } })
+      .png()
+      .toFile(file);
   };
   beforeAll(async () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-eval-'));
@@ -69,7 +79,11 @@ describeWithGoldens('sets that are not as they should be', () => {
 
   test('groups of defects, an unreadable image, and metrics that are not defined', async () => {
     const root = path.join(folder, 'set');
-    for (const [defect, count] of [['good', 3], ['scratch', 2], ['stain', 2]] as const) {
+    for (const [defect, count] of [
+      ['good', 3],
+      ['scratch', 2],
+      ['stain', 2],
+    ] as const) {
       for (let index = 0; index < count; index++) {
         await picture(path.join(root, 'thing/test', defect, `00${index}.png`), 40 * index + defect.length);
         if (defect !== 'good') await picture(path.join(root, 'thing/ground_truth', defect, `00${index}_mask.png`), 255);
@@ -82,7 +96,10 @@ describeWithGoldens('sets that are not as they should be', () => {
     });
     expect(categories[0]).toMatchObject({ name: 'thing', images: 6, anomalous: 4 });
     expect(failures.map(({ path: file }) => path.basename(file))).toEqual(['002.png']);
-    expect(groups.map(({ name, categories: [of] }) => [name, of?.images, of?.anomalous])).toEqual([['seen', 4, 2], ['unseen', 4, 2]]);
+    expect(groups.map(({ name, categories: [of] }) => [name, of?.images, of?.anomalous])).toEqual([
+      ['seen', 4, 2],
+      ['unseen', 4, 2],
+    ]);
     expect(mean['image/auroc']).toBe(categories[0]?.metrics['image/auroc']);
   });
 
@@ -94,14 +111,19 @@ describeWithGoldens('sets that are not as they should be', () => {
       const mask = Buffer.alloc(400).fill(255, 20 * at, 20 * at + 150);
       if (file.startsWith('good')) continue;
       fs.mkdirSync(path.join(root, 'thing/ground_truth', path.dirname(file)), { recursive: true });
-      await sharp(mask, { raw: { width: 20, height: 20, channels: 1 } }).png().toFile(path.join(root, 'thing/ground_truth', `${file}_mask.png`));
+      await sharp(mask, { raw: { width: 20, height: 20, channels: 1 } })
+        .png()
+        .toFile(path.join(root, 'thing/ground_truth', `${file}_mask.png`));
     }
     const dataset = await openDataset(root);
     const [category] = dataset.categories as [(typeof dataset.categories)[number]];
     const { groups } = await evaluateCategory(crane, dataset, category, { groupOf: (defect) => defect });
     expect([...groups.keys()]).toEqual(['bent', 'stain']);
     for (const [group, { images, anomalous, metrics }] of groups) {
-      const alone = { ...category, samples: category.samples.filter(({ anomalous: isAnomalous, defect }) => !isAnomalous || defect === group) };
+      const alone = {
+        ...category,
+        samples: category.samples.filter(({ anomalous: isAnomalous, defect }) => !isAnomalous || defect === group),
+      };
       const { evaluation } = await evaluateCategory(crane, dataset, alone);
       expect([images, anomalous]).toEqual([5, 2]);
       for (const [id, value] of Object.entries(evaluation.metrics)) {
@@ -113,7 +135,11 @@ describeWithGoldens('sets that are not as they should be', () => {
 
   test('a category of one class is left out of the means, or counts 0 as in the reference', async () => {
     const root = path.join(folder, 'one-class');
-    for (const [category, kind] of [['nut', 'good'], ['nut', 'stain'], ['bolt', 'good']] as const) {
+    for (const [category, kind] of [
+      ['nut', 'good'],
+      ['nut', 'stain'],
+      ['bolt', 'good'],
+    ] as const) {
       await picture(path.join(root, category, 'test', kind, '000.png'), kind.length);
       if (kind === 'stain') await picture(path.join(root, category, 'ground_truth', kind, '000_mask.png'), 255);
     }
@@ -133,7 +159,9 @@ describeWithGoldens('sets that are not as they should be', () => {
     for (const index of [0, 1]) await picture(path.join(root, `thing/test/stain/00${index}.png`), 90 * index);
     const right = path.join(root, 'thing/ground_truth/stain/000_mask.png');
     fs.mkdirSync(path.dirname(right), { recursive: true });
-    await sharp(Buffer.alloc(400, 255).fill(0, 0, 300), { raw: { width: 20, height: 20, channels: 1 } }).png().toFile(right);
+    await sharp(Buffer.alloc(400, 255).fill(0, 0, 300), { raw: { width: 20, height: 20, channels: 1 } })
+      .png()
+      .toFile(right);
     const dataset = await openDataset(root, { allowIncomplete: true });
     const [category] = dataset.categories as [(typeof dataset.categories)[number]];
     const all = await evaluate(crane, dataset);
@@ -141,7 +169,8 @@ describeWithGoldens('sets that are not as they should be', () => {
     expect(masked.samples).toHaveLength(2);
     const without = await evaluate(crane, { ...dataset, categories: [masked] });
     expect([all.categories[0]?.images, without.categories[0]?.images]).toEqual([3, 2]);
-    for (const id of ['pixel/auroc', 'pixel/ap', 'pixel/aupro/exact@0.3'] as const) expect(all.mean[id]).toBeCloseTo(without.mean[id] as number, 4);
+    for (const id of ['pixel/auroc', 'pixel/ap', 'pixel/aupro/exact@0.3'] as const)
+      expect(all.mean[id]).toBeCloseTo(without.mean[id] as number, 4);
     expect(without.mean['pixel/auroc']).not.toBeNull();
   });
 
@@ -155,18 +184,22 @@ describeWithGoldens('sets that are not as they should be', () => {
     const dataset = await openDataset(root);
     const [category] = dataset.categories as [(typeof dataset.categories)[number]];
     const files = category.samples.map(({ imagePath }) => imagePath);
-    const dark = await sharp({ create: { width: 20, height: 20, channels: 3, background: { r: 3, g: 9, b: 160 } } }).png().toBuffer();
+    const dark = await sharp({ create: { width: 20, height: 20, channels: 3, background: { r: 3, g: 9, b: 160 } } })
+      .png()
+      .toBuffer();
     const spoilt = new Set([files[1], files[4], files[10]]);
     const broken = new Set([files[2], files[4], files[9]]);
     let seen = 0;
-    const { evaluation, failures } = await expectNoLeak(() => evaluateCategory(crane, dataset, category, {
-      onImage: () => seen++,
-      picture: ({ imagePath }) => {
-        if (spoilt.has(imagePath)) return Promise.reject(new Error(`${imagePath} spoilt`));
-        if (broken.has(imagePath)) return Promise.resolve(Buffer.from('broken'));
-        return Promise.resolve(imagePath === files[5] ? dark : fs.readFileSync(imagePath));
-      },
-    }));
+    const { evaluation, failures } = await expectNoLeak(() =>
+      evaluateCategory(crane, dataset, category, {
+        onImage: () => seen++,
+        picture: ({ imagePath }) => {
+          if (spoilt.has(imagePath)) return Promise.reject(new Error(`${imagePath} spoilt`));
+          if (broken.has(imagePath)) return Promise.resolve(Buffer.from('broken'));
+          return Promise.resolve(imagePath === files[5] ? dark : fs.readFileSync(imagePath));
+        },
+      }),
+    );
     expect(seen).toBe(12);
     expect(failures.map(({ path: file }) => file).sort()).toEqual([...new Set([...spoilt, ...broken])].sort());
     const kept = files.filter((file) => !spoilt.has(file) && !broken.has(file));
@@ -185,7 +218,9 @@ describeWithGoldens('sets that are not as they should be', () => {
       fs.writeFileSync(path.join(root, 'thing/test', kind, '000.png'), 'broken');
     }
     const dataset = await openDataset(root, { allowIncomplete: true });
-    await expect(evaluate(crane, dataset)).rejects.toThrow(/none of the 2 images of unreadable could be read; the first: .*000\.png: not a picture/);
+    await expect(evaluate(crane, dataset)).rejects.toThrow(
+      /none of the 2 images of unreadable could be read; the first: .*000\.png: not a picture/,
+    );
   });
 
   test('the time of a category is that of all its images', async () => {
@@ -204,7 +239,10 @@ describeWithGoldens('sets that are not as they should be', () => {
     spy.mockRestore();
     expect(times).toHaveLength(3);
     expect(Math.min(...times)).toBeGreaterThan(0);
-    expect(categories[0]?.detectionSeconds).toBeCloseTo(times.reduce((sum, seconds) => sum + seconds, 0), 12);
+    expect(categories[0]?.detectionSeconds).toBeCloseTo(
+      times.reduce((sum, seconds) => sum + seconds, 0),
+      12,
+    );
   });
 
   test('a set of normal images only has no metric, and says why', async () => {

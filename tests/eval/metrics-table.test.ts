@@ -12,7 +12,13 @@ const result: DatasetResult = {
     { name: 'nut|washer', images: 6, anomalous: 3, metrics: values(1, null) },
   ],
   mean: values(0.75, 0.12345),
-  groups: [{ name: 'kinds seen', categories: [{ name: 'bolt', images: 8, anomalous: 2, metrics: values(0, 0) }], mean: values(0, 0) }],
+  groups: [
+    {
+      name: 'kinds seen',
+      categories: [{ name: 'bolt', images: 8, anomalous: 2, metrics: values(0, 0) }],
+      mean: values(0, 0),
+    },
+  ],
 };
 
 test('per cent with one decimal, and what is not defined', () => {
@@ -20,7 +26,9 @@ test('per cent with one decimal, and what is not defined', () => {
 });
 
 test('a row a category, the mean with sums of images, then groups', () => {
-  const lines = metricsTable(result).split('\n').map((line) => line.trim().split(/\s{2,}/));
+  const lines = metricsTable(result)
+    .split('\n')
+    .map((line) => line.trim().split(/\s{2,}/));
   expect(lines.map((line) => line.slice(0, 4))).toEqual([
     ['category', 'images', 'anomalous', 'I-AUROC'],
     expect.arrayContaining([expect.stringMatching(/^─+$/)]),

@@ -13,12 +13,28 @@ const values = (image: number, pixel: number | null): MetricValues =>
 const model = { method: 'crane', backbone: 'nano' } as unknown as ModelDescription;
 
 function evaluation(over: Partial<Evaluation> = {}): Evaluation {
-  const category = (name: string, images: number, anomalous: number, metrics: MetricValues): Evaluation['categories'][number] => ({
-    name, images, anomalous, metrics, reasons: {}, scores: [], bestThreshold: null, detectionSeconds: 1,
+  const category = (
+    name: string,
+    images: number,
+    anomalous: number,
+    metrics: MetricValues,
+  ): Evaluation['categories'][number] => ({
+    name,
+    images,
+    anomalous,
+    metrics,
+    reasons: {},
+    scores: [],
+    bestThreshold: null,
+    detectionSeconds: 1,
     curves: { imageRoc: null, pixelRoc: null, pixelPrecisionRecall: null, pixelPro: null },
   });
   return {
-    dataset: 'parts', root: '/parts', groups: [], failures: [], seconds: 2.5,
+    dataset: 'parts',
+    root: '/parts',
+    groups: [],
+    failures: [],
+    seconds: 2.5,
     categories: [category('bolt', 10, 4, values(0.5, null)), category('nut | washer', 6, 3, values(1, null))],
     mean: values(0.75, null),
     ...over,
@@ -39,13 +55,21 @@ describe('results.json', () => {
         mean: values(0.75, null),
       })),
       model,
-      run: { version: packageVersion(), node: process.versions.node, command: 'crane eval', date: expect.any(String), seconds: 3.5 },
+      run: {
+        version: packageVersion(),
+        node: process.versions.node,
+        command: 'crane eval',
+        date: expect.any(String),
+        seconds: 3.5,
+      },
     });
     expect(new Date(results.run.date).toISOString()).toBe(results.run.date);
   });
 
   test('means as the reference takes them are marked', () => {
-    expect(resultsOf([evaluation({ referenceMeans: true })], model, '').datasets[0]).toMatchObject({ referenceMeans: true });
+    expect(resultsOf([evaluation({ referenceMeans: true })], model, '').datasets[0]).toMatchObject({
+      referenceMeans: true,
+    });
   });
 
   test('groups and failures are there where there are any', () => {
@@ -67,7 +91,9 @@ describe('results.json', () => {
       expect(fs.readdirSync(path.dirname(file))).toEqual(['results.json']);
       expect(() => writeResults(path.join(file, 'results.json'), results)).toThrow(CraneError);
       fs.mkdirSync(path.join(folder, 'taken'));
-      expect(() => writeResults(path.join(folder, 'taken'), results)).toThrow(/taken: the results cannot be written \(E\w+\)/);
+      expect(() => writeResults(path.join(folder, 'taken'), results)).toThrow(
+        /taken: the results cannot be written \(E\w+\)/,
+      );
       expect(fs.readdirSync(folder).sort()).toEqual(['deep', 'taken']);
     } finally {
       fs.rmSync(folder, { recursive: true });

@@ -61,13 +61,20 @@ class Campaign {
   private reader: ReaderProcess | undefined;
 
   constructor(private readonly options: CampaignOptions) {
-    this.tallies = options.targets.map((target) => ({ target, mutants: 0, accepted: 0, refused: new Map(), milliseconds: 0 }));
+    this.tallies = options.targets.map((target) => ({
+      target,
+      mutants: 0,
+      accepted: 0,
+      refused: new Map(),
+      milliseconds: 0,
+    }));
   }
 
   async run(): Promise<CampaignResult> {
     const { mutant } = this.options;
     try {
-      if (mutant !== undefined) for (const tally of this.tallies) await this.alone(tally, { from: mutant, count: 1 }, true);
+      if (mutant !== undefined)
+        for (const tally of this.tallies) await this.alone(tally, { from: mutant, count: 1 }, true);
       else while (await this.round());
     } finally {
       this.reader?.stop();
@@ -84,8 +91,12 @@ class Campaign {
     let any = false;
     for (const [place, tally] of this.tallies.entries()) {
       if (this.seconds() >= 60 * minutes || this.findings.size >= MOST_FINDINGS) return false;
-      const share = mutants === Infinity ? Infinity : Math.floor(mutants / this.tallies.length) + (place < mutants % this.tallies.length ? 1 : 0);
-      const usual = tally.mutants === 0 ? 100 : Math.ceil((JOB_MILLISECONDS * tally.mutants) / Math.max(tally.milliseconds, 1));
+      const share =
+        mutants === Infinity
+          ? Infinity
+          : Math.floor(mutants / this.tallies.length) + (place < mutants % this.tallies.length ? 1 : 0);
+      const usual =
+        tally.mutants === 0 ? 100 : Math.ceil((JOB_MILLISECONDS * tally.mutants) / Math.max(tally.milliseconds, 1));
       const count = Math.min(share - tally.mutants, Math.max(20, Math.min(usual, 10_000)));
       if (count <= 0) continue;
       await this.job(tally, count);
@@ -99,7 +110,10 @@ class Campaign {
     const { targets, seed, patience = 20 } = this.options;
     if (this.reader?.alive !== true) {
       this.reader?.stop();
-      this.reader = await ReaderProcess.start(targets.map(({ name }) => name), patience);
+      this.reader = await ReaderProcess.start(
+        targets.map(({ name }) => name),
+        patience,
+      );
     }
     const from = tally.mutants;
     const outcome = await this.reader.run({ target: tally.target.name, seed, from, count, alone: false });
@@ -109,7 +123,11 @@ class Campaign {
       this.reader.stop();
       // On a busy machine one that is slow looks like one that hangs, and what it does at last is told then.
       if (outcome.hung) await this.alone(tally, { from: outcome.index, count: 1 }, false);
-      else await this.found({ target: tally.target.name, seed, index: outcome.index, kind: 'crash', message: outcome.message }, tally.target);
+      else
+        await this.found(
+          { target: tally.target.name, seed, index: outcome.index, kind: 'crash', message: outcome.message },
+          tally.target,
+        );
       return;
     }
     await this.count(tally, outcome);
@@ -123,18 +141,33 @@ class Campaign {
   }
 
   /** Reads mutants again in a process of their own, at last the one that shows a fault by itself. */
-  private async alone(tally: Tally, { from, count }: { readonly from: number; readonly count: number }, counted: boolean): Promise<void> {
+  private async alone(
+    tally: Tally,
+    { from, count }: { readonly from: number; readonly count: number },
+    counted: boolean,
+  ): Promise<void> {
     const { seed, patience = 20 } = this.options;
     const reader = await ReaderProcess.start([tally.target.name], counted ? patience : 3 * patience);
     try {
       const outcome = await reader.run({ target: tally.target.name, seed, from, count, alone: true });
       if (outcome.kind === 'dead') {
         if (counted) tally.mutants++;
-        await this.found({ target: tally.target.name, seed, index: outcome.index, kind: outcome.hung ? 'hang' : 'crash', message: outcome.message }, tally.target);
+        await this.found(
+          {
+            target: tally.target.name,
+            seed,
+            index: outcome.index,
+            kind: outcome.hung ? 'hang' : 'crash',
+            message: outcome.message,
+          },
+          tally.target,
+        );
       } else {
         // Other faults were told when the mutant was read first.
         const { suspects, faults } = outcome;
-        const own = counted ? faults : faults.filter(({ kind }) => kind === 'memory' || kind === 'hang' || kind === 'leak');
+        const own = counted
+          ? faults
+          : faults.filter(({ kind }) => kind === 'memory' || kind === 'hang' || kind === 'leak');
         await this.count(counted ? tally : { ...tally, refused: new Map() }, { ...outcome, faults: own });
         if (suspects === undefined) this.growth = Math.max(this.growth, outcome.growth);
         else if (count > 1) await this.alone(tally, { from: from + outcome.ran - 1, count: 1 }, false);
@@ -148,8 +181,10 @@ class Campaign {
     tally.mutants += ran;
     tally.accepted += accepted;
     tally.milliseconds += milliseconds;
-    for (const [code, times] of Object.entries(refused)) tally.refused.set(code, (tally.refused.get(code) ?? 0) + times);
-    for (const fault of faults) await this.found({ target: tally.target.name, seed: this.options.seed, ...fault }, tally.target);
+    for (const [code, times] of Object.entries(refused))
+      tally.refused.set(code, (tally.refused.get(code) ?? 0) + times);
+    for (const fault of faults)
+      await this.found({ target: tally.target.name, seed: this.options.seed, ...fault }, tally.target);
   }
 
   private async found(finding: Finding, target: Target): Promise<void> {
@@ -158,7 +193,15 @@ class Campaign {
     if (this.findings.has(key)) return;
     this.findings.set(key, finding);
     const { out, onFinding } = this.options;
-    const file = out === undefined ? undefined : saveFinding(out, target, finding, await minimise(target, finding, mutantOf(target, finding.seed, finding.index)));
+    const file =
+      out === undefined
+        ? undefined
+        : saveFinding(
+            out,
+            target,
+            finding,
+            await minimise(target, finding, mutantOf(target, finding.seed, finding.index)),
+          );
     onFinding?.(finding, file);
   }
 }

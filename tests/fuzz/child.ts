@@ -23,14 +23,22 @@ export async function serve(scratch: string, names: readonly string[]): Promise<
   // What readers make of a set goes here too, and nothing is asked of the network.
   process.env['CRANE_CACHE'] = path.join(scratch, 'cache');
   process.env['CRANE_OFFLINE'] = '1';
-  const readings = new Map(targetsNamed(names).map((target): [string, Reading] => [target.name, { target, judge: new Judge(target, new Workspace(path.join(scratch, target.name))) }]));
+  const readings = new Map(
+    targetsNamed(names).map((target): [string, Reading] => [
+      target.name,
+      { target, judge: new Judge(target, new Workspace(path.join(scratch, target.name))) },
+    ]),
+  );
   const heartbeat = fs.openSync(path.join(scratch, 'heartbeat'), 'w');
   for (const { target, judge } of readings.values()) {
     for (const seed of target.seeds) {
       const { code, faults } = await judge.read(seed);
       // Libraries open what they keep open when they are used first.
       if (code === undefined && faults.every(({ kind }) => kind === 'handle')) continue;
-      answer({ kind: 'refused-seed', message: `${target.name} does not read what nothing is wrong with: ${code ?? faults[0]?.message}` });
+      answer({
+        kind: 'refused-seed',
+        message: `${target.name} does not read what nothing is wrong with: ${code ?? faults[0]?.message}`,
+      });
       return;
     }
   }
@@ -38,9 +46,12 @@ export async function serve(scratch: string, names: readonly string[]): Promise<
   process.on('message', (job: Job) => {
     const reading = readings.get(job.target);
     if (reading === undefined) throw new Error(`no target ${job.target}`);
-    run(job, reading, memory, heartbeat).then((result) => answer({ kind: 'done', ...result }), (error: unknown) => {
-      throw error;
-    });
+    run(job, reading, memory, heartbeat).then(
+      (result) => answer({ kind: 'done', ...result }),
+      (error: unknown) => {
+        throw error;
+      },
+    );
   });
   process.on('disconnect', () => process.exit());
   answer({ kind: 'ready' });
@@ -53,7 +64,12 @@ function answer(message: ChildMessage): void {
 /** Mutants between two looks at the memory, which the system is slow to tell. */
 const LOOK_EVERY = 32;
 
-async function run({ seed, from, count, alone }: Job, { target, judge }: Reading, memory: MemoryWatch, heartbeat: number): Promise<JobResult> {
+async function run(
+  { seed, from, count, alone }: Job,
+  { target, judge }: Reading,
+  memory: MemoryWatch,
+  heartbeat: number,
+): Promise<JobResult> {
   const start = performance.now();
   judge.settle();
   const refused: Record<string, number> = {};
@@ -73,14 +89,16 @@ async function run({ seed, from, count, alone }: Job, { target, judge }: Reading
     faults.push(...found.map((fault) => ({ index, ...fault })));
     if (milliseconds > LONGEST_MILLISECONDS) {
       if (processor === undefined) suspects = { from: index, count: 1 };
-      else if (isSlow(milliseconds, process.cpuUsage(processor))) faults.push({ index, kind: 'hang', message: `it takes ${(milliseconds / 1000).toFixed(1)} s` });
+      else if (isSlow(milliseconds, process.cpuUsage(processor)))
+        faults.push({ index, kind: 'hang', message: `it takes ${(milliseconds / 1000).toFixed(1)} s` });
     }
     if (alone || ran % LOOK_EVERY === 0 || ran === count || suspects !== undefined) {
       if (memory.growth() > MOST_GROWTH) {
         suspects = { from: from + looked, count: ran - looked };
         const kept = memory.keptGrowth();
         if (kept > MOST_KEPT) faults.push({ index, kind: 'leak', message: `${megabytes(kept)} are kept` });
-        else if (alone && ran === 1) faults.push({ index, kind: 'memory', message: `it takes ${megabytes(memory.growth())} above the start` });
+        else if (alone && ran === 1)
+          faults.push({ index, kind: 'memory', message: `it takes ${megabytes(memory.growth())} above the start` });
       }
       looked = ran;
     }

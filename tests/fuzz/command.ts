@@ -44,7 +44,10 @@ export async function main(args: readonly string[]): Promise<number> {
       told = performance.now();
       process.stderr.write(`${mutants} mutants read\n`);
     },
-    onFinding: (finding, file) => process.stderr.write(`${finding.kind} in ${finding.target}: ${finding.message}\n  again: ${repeatCommand(finding)}${file === undefined ? '' : `\n  saved: ${file}`}\n`),
+    onFinding: (finding, file) =>
+      process.stderr.write(
+        `${finding.kind} in ${finding.target}: ${finding.message}\n  again: ${repeatCommand(finding)}${file === undefined ? '' : `\n  saved: ${file}`}\n`,
+      ),
   });
   process.stdout.write(describe(result));
   return result.findings.length > 0 ? 1 : 0;
@@ -55,15 +58,32 @@ function optionsOf(args: readonly string[]): CampaignOptions | undefined {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({
     args: [...args],
-    options: { minutes: text, mutants: text, seed: text, target: text, mutant: text, patience: text, out: text, list: { type: 'boolean' }, help: { type: 'boolean' }, offline: { type: 'boolean' } },
+    options: {
+      minutes: text,
+      mutants: text,
+      seed: text,
+      target: text,
+      mutant: text,
+      patience: text,
+      out: text,
+      list: { type: 'boolean' },
+      help: { type: 'boolean' },
+      offline: { type: 'boolean' },
+    },
   });
   if (values.help === true) process.stdout.write(HELP);
-  if (values.list === true) process.stdout.write(`${targets.map(({ name, group }) => `${name.padEnd(22)}${group}`).join('\n')}\n`);
+  if (values.list === true)
+    process.stdout.write(`${targets.map(({ name, group }) => `${name.padEnd(22)}${group}`).join('\n')}\n`);
   if (values.help === true || values.list === true) return undefined;
   const number = (name: 'minutes' | 'mutants' | 'seed' | 'mutant' | 'patience', whole: boolean): number | undefined => {
     const value = values[name];
     if (value === undefined) return undefined;
-    if (value.trim() !== '' && Number(value) >= 0 && (whole ? Number.isSafeInteger(Number(value)) : Number.isFinite(Number(value)))) return Number(value);
+    if (
+      value.trim() !== '' &&
+      Number(value) >= 0 &&
+      (whole ? Number.isSafeInteger(Number(value)) : Number.isFinite(Number(value)))
+    )
+      return Number(value);
     throw new Error(`--${name} ${value}: a ${whole ? 'whole ' : ''}number was expected`);
   };
   const [mutants, mutant] = [number('mutants', true), number('mutant', true)];
@@ -84,14 +104,32 @@ function describe({ tallies, findings, faults, growth, seconds }: CampaignResult
   const rows = tallies.map(({ target, mutants, accepted, refused, milliseconds }) => {
     const codes = [...refused].sort(([, a], [, b]) => b - a);
     const all = codes.reduce((sum, [, times]) => sum + times, 0);
-    return [target.name, mutants, accepted, all, Math.round((1000 * mutants) / Math.max(milliseconds, 1)), codes.map(([code, times]) => `${code} ${times}`).join(', ')].map(String);
+    return [
+      target.name,
+      mutants,
+      accepted,
+      all,
+      Math.round((1000 * mutants) / Math.max(milliseconds, 1)),
+      codes.map(([code, times]) => `${code} ${times}`).join(', '),
+    ].map(String);
   });
   const head = ['target', 'mutants', 'accepted', 'refused', 'a second', 'refused by code'];
   const widths = head.map((title, column) => Math.max(...[head, ...rows].map((row) => (row[column] ?? title).length)));
-  const line = (row: readonly string[]): string => row.map((cell, column) => (column === 0 || column === 5 ? cell.padEnd(widths[column] as number) : cell.padStart(widths[column] as number))).join('  ').trimEnd();
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) =>
+        column === 0 || column === 5 ? cell.padEnd(widths[column] as number) : cell.padStart(widths[column] as number),
+      )
+      .join('  ')
+      .trimEnd();
   const total = tallies.reduce((sum, { mutants }) => sum + mutants, 0);
-  const found = findings.length === 0 ? 'nothing was found' : `${faults} mutants showed ${findings.length} different fault${findings.length === 1 ? '' : 's'}`;
+  const found =
+    findings.length === 0
+      ? 'nothing was found'
+      : `${faults} mutants showed ${findings.length} different fault${findings.length === 1 ? '' : 's'}`;
   const summary = `${total} mutants in ${seconds.toFixed(1)} s, at most ${Math.round(growth / 2 ** 20)} MB above the start: ${found}.`;
-  const again = findings.map((finding) => `  ${finding.kind} in ${finding.target}: ${finding.message}\n    ${repeatCommand(finding)}`);
+  const again = findings.map(
+    (finding) => `  ${finding.kind} in ${finding.target}: ${finding.message}\n    ${repeatCommand(finding)}`,
+  );
   return `${[line(head), ...rows.map(line), '', summary, ...again].join('\n')}\n`;
 }

@@ -14,10 +14,12 @@ export interface Finding {
   readonly message: string;
 }
 
-export const repeatCommand = ({ target, seed, index }: Finding): string => `npm run fuzz -- --target ${target} --seed ${seed} --mutant ${index}`;
+export const repeatCommand = ({ target, seed, index }: Finding): string =>
+  `npm run fuzz -- --target ${target} --seed ${seed} --mutant ${index}`;
 
 /** The same fault at another mutant has another number in its message at most. */
-export const faultKey = ({ target, kind, message }: Pick<Finding, 'target' | 'kind' | 'message'>): string => `${target} ${kind} ${message.replaceAll(/\d+/g, '#')}`;
+export const faultKey = ({ target, kind, message }: Pick<Finding, 'target' | 'kind' | 'message'>): string =>
+  `${target} ${kind} ${message.replaceAll(/\d+/g, '#')}`;
 
 const findingFile = z.object({
   target: z.string(),
@@ -38,16 +40,30 @@ export function saveFinding(folder: string, target: Target, finding: Finding, fi
   const beside = target.seeds.reduce((best, of, at) => (same(of) > same(target.seeds[best] as Files) ? at : best), 0);
   const changed = Object.entries(files).filter(([name, content]) => target.seeds[beside]?.[name] !== content);
   const packed = Object.fromEntries(changed.map(([name, content]) => [name, Buffer.from(content).toString('base64')]));
-  fs.writeFileSync(file, `${JSON.stringify({ target: target.name, kind, message, repeat: repeatCommand(finding), beside, files: packed }, null, 1)}\n`);
+  fs.writeFileSync(
+    file,
+    `${JSON.stringify({ target: target.name, kind, message, repeat: repeatCommand(finding), beside, files: packed }, null, 1)}\n`,
+  );
   return file;
 }
 
 /** What a saved finding is read by, and its files. @param targetNamed by the name that it tells */
-export function readFinding(file: string, targetNamed: (name: string) => Target | undefined): { readonly target: Target; readonly kind: string; readonly message: string; readonly files: Files } {
+export function readFinding(
+  file: string,
+  targetNamed: (name: string) => Target | undefined,
+): { readonly target: Target; readonly kind: string; readonly message: string; readonly files: Files } {
   const { target: name, kind, message, beside, files } = findingFile.parse(JSON.parse(fs.readFileSync(file, 'utf8')));
   const target = targetNamed(name);
   if (target === undefined) throw new Error(`${file} is of the target ${name}, which there is not`);
-  return { target, kind, message, files: { ...target.seeds[beside], ...Object.fromEntries(Object.entries(files).map(([each, content]) => [each, Buffer.from(content, 'base64')])) } };
+  return {
+    target,
+    kind,
+    message,
+    files: {
+      ...target.seeds[beside],
+      ...Object.fromEntries(Object.entries(files).map(([each, content]) => [each, Buffer.from(content, 'base64')])),
+    },
+  };
 }
 
 /** Readings that making a finding smaller may take. */
@@ -72,9 +88,12 @@ export async function minimise(target: Target, finding: Finding, files: Files): 
     const constant = new Set(target.seeds.flatMap((seed) => Object.values(seed)));
     for (const name of Object.keys(files).filter((each) => !constant.has(files[each] as Uint8Array))) {
       for (let length = (files[name] as Uint8Array).length >> 1; length >= 1; length >>= 1) {
-        for (let at = 0; at < (smallest[name] as Uint8Array).length && left > 0; ) {
+        for (let at = 0; at < (smallest[name] as Uint8Array).length && left > 0;) {
           const content = smallest[name] as Uint8Array;
-          const candidate = { ...smallest, [name]: Buffer.concat([content.subarray(0, at), content.subarray(at + length)]) };
+          const candidate = {
+            ...smallest,
+            [name]: Buffer.concat([content.subarray(0, at), content.subarray(at + length)]),
+          };
           if (await stillFails(candidate)) smallest = candidate;
           else at += length;
         }

@@ -33,4 +33,7 @@ export interface JobResult {
   readonly milliseconds: number;
 }
 
-export type ChildMessage = { readonly kind: 'ready' } | { readonly kind: 'refused-seed'; readonly message: string } | ({ readonly kind: 'done' } & JobResult);
+export type ChildMessage =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'refused-seed'; readonly message: string }
+  | ({ readonly kind: 'done' } & JobResult);

@@ -44,7 +44,8 @@ export class Judge {
     } catch (error) {
       if (error instanceof CraneError) code = error.code;
       else faults.push(faultOf(error));
-      if (code !== undefined && !/^[a-z]+\/[a-z0-9-]+$/.test(code)) faults.push({ kind: 'foreign-error', message: `the code ${JSON.stringify(code)} is of another form` });
+      if (code !== undefined && !/^[a-z]+\/[a-z0-9-]+$/.test(code))
+        faults.push({ kind: 'foreign-error', message: `the code ${JSON.stringify(code)} is of another form` });
     }
     const milliseconds = performance.now() - start;
     const polluted = pollution();
@@ -59,7 +60,8 @@ export class Judge {
 function faultOf(error: unknown): Fault {
   if (error instanceof Breach) return { kind: 'breach', message: error.message };
   const said = error instanceof Error ? `${error.name}: ${error.message}` : `${typeof error} thrown`;
-  const place = error instanceof Error ? /\(?((?:lib|eval|datasets|train)\/[\w./-]+:\d+)/.exec(error.stack ?? '')?.[1] : undefined;
+  const place =
+    error instanceof Error ? /\(?((?:lib|eval|datasets|train)\/[\w./-]+:\d+)/.exec(error.stack ?? '')?.[1] : undefined;
   return { kind: 'foreign-error', message: `${said.slice(0, 300)}${place === undefined ? '' : ` (${place})`}` };
 }
 

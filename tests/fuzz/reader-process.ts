@@ -9,7 +9,9 @@ import { makeScratch } from './workspace';
 const HEAP_LIMIT = 512;
 
 /** How a job ended: with a result, or with the process that read, at the mutant that is told. */
-export type Outcome = ({ readonly kind: 'done' } & JobResult) | { readonly kind: 'dead'; readonly index: number; readonly hung: boolean; readonly message: string };
+export type Outcome =
+  | ({ readonly kind: 'done' } & JobResult)
+  | { readonly kind: 'dead'; readonly index: number; readonly hung: boolean; readonly message: string };
 
 /** A process that reads mutants, watched from outside. */
 export class ReaderProcess {
@@ -38,10 +40,16 @@ export class ReaderProcess {
     const reader = new ReaderProcess(child, scratch, patience);
     let said = '';
     child.stderr?.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-2000)));
-    const [message] = (await Promise.race([once(child, 'message'), once(child, 'exit')])) as [ChildMessage | number | null];
+    const [message] = (await Promise.race([once(child, 'message'), once(child, 'exit')])) as [
+      ChildMessage | number | null,
+    ];
     if (typeof message === 'object' && message?.kind === 'ready') return reader;
     reader.stop();
-    throw new Error(typeof message === 'object' && message?.kind === 'refused-seed' ? message.message : `the process that reads did not start: ${said}`);
+    throw new Error(
+      typeof message === 'object' && message?.kind === 'refused-seed'
+        ? message.message
+        : `the process that reads did not start: ${said}`,
+    );
   }
 
   /** Whether it may be given another job. */
@@ -71,10 +79,15 @@ export class ReaderProcess {
       this.child.send(job);
       const first = await Promise.race([
         once(this.child, 'message', { signal }).then(([message]) => message as ChildMessage),
-        once(this.child, 'exit', { signal }).then(([code, name]) => ({ kind: 'exit' as const, message: `code ${String(code)}, signal ${String(name)}` })),
+        once(this.child, 'exit', { signal }).then(([code, name]) => ({
+          kind: 'exit' as const,
+          message: `code ${String(code)}, signal ${String(name)}`,
+        })),
       ]);
       if (first.kind === 'done') return first;
-      const why = hung ? `no sign of life for ${this.patience} s` : `${first.kind === 'exit' ? first.message : first.kind}: ${lastWords(said)}`;
+      const why = hung
+        ? `no sign of life for ${this.patience} s`
+        : `${first.kind === 'exit' ? first.message : first.kind}: ${lastWords(said)}`;
       return { kind: 'dead', index: this.lastBeat(), hung, message: why };
     } finally {
       ended.abort();
@@ -98,6 +111,9 @@ export class ReaderProcess {
 
 /** The line that says why, of what V8 prints when it gives up. */
 function lastWords(text: string): string {
-  const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   return (lines.find((line) => /FATAL ERROR|Error:/.test(line)) ?? lines[0] ?? 'without a word').slice(0, 300);
 }

@@ -27,7 +27,12 @@ describe('AnomalyMap', () => {
     expect(map).toHaveLength(width * height);
     expect([map.width, map.height, map.shape]).toEqual([width, height, [height, width]]);
     expect(Array.from(map)).toEqual(Array.from(data));
-    for (const derived of [map.slice(0, 5), map.map((value) => value * 2), map.subarray(1, 3), map.filter((value) => value > 0.5)]) {
+    for (const derived of [
+      map.slice(0, 5),
+      map.map((value) => value * 2),
+      map.subarray(1, 3),
+      map.filter((value) => value > 0.5),
+    ]) {
       expect(derived).not.toBeInstanceOf(AnomalyMap);
       expect(derived).toBeInstanceOf(Float32Array);
     }
@@ -52,7 +57,9 @@ describe('AnomalyMap', () => {
   });
 
   test('a size that does not fit is refused', () => {
-    expect(() => new AnomalyMap({ data, width: 3, height: 3 })).toThrow('a map of 3 x 3 values expected, found 4800 values');
+    expect(() => new AnomalyMap({ data, width: 3, height: 3 })).toThrow(
+      'a map of 3 x 3 values expected, found 4800 values',
+    );
     expect(() => new AnomalyMap({ data: [], width: 0, height: 0 })).toThrow(ImageError);
   });
 
@@ -82,7 +89,15 @@ describe('AnomalyMap', () => {
 
   test('the picture may be fetched only when it is needed', async () => {
     let asked = 0;
-    const map = new AnomalyMap({ data, width, height, source: () => { asked++; return Promise.resolve(picture); } });
+    const map = new AnomalyMap({
+      data,
+      width,
+      height,
+      source: () => {
+        asked++;
+        return Promise.resolve(picture);
+      },
+    });
     await map.render('heatmap');
     await map.save(at('lazy.npy'));
     expect(asked).toBe(0);

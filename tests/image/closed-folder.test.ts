@@ -22,7 +22,10 @@ test('a folder that may not be looked into is named beside the images of the oth
   fs.mkdirSync(path.join(folder, 'open'));
   fs.writeFileSync(path.join(folder, 'open', '1.png'), '');
   const closed = path.join(folder, 'closed');
-  expect(walkImages(folder)).toEqual({ images: [path.join(folder, 'open', '1.png')], unreadable: [{ folder: closed, code: 'EACCES' }] });
+  expect(walkImages(folder)).toEqual({
+    images: [path.join(folder, 'open', '1.png')],
+    unreadable: [{ folder: closed, code: 'EACCES' }],
+  });
   // Who wants a plain list is not given a part of it.
   expect(() => imagesBelow(folder)).toThrow(UsageError);
   expect(() => imagesBelow(folder)).toThrow(`${closed}: cannot be read (EACCES)`);

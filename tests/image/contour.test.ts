@@ -6,7 +6,8 @@ function area(contour: Contour): number {
   let sum = 0;
   for (let at = 0; at < contour.length; at += 2) {
     const next = (at + 2) % contour.length;
-    sum += (contour[at] as number) * (contour[next + 1] as number) - (contour[next] as number) * (contour[at + 1] as number);
+    sum +=
+      (contour[at] as number) * (contour[next + 1] as number) - (contour[next] as number) * (contour[at + 1] as number);
   }
   return sum / 2;
 }
@@ -17,7 +18,12 @@ function inside(contours: readonly Contour[], x: number, y: number): boolean {
   for (const contour of contours) {
     for (let at = 0; at < contour.length; at += 2) {
       const next = (at + 2) % contour.length;
-      const [x1, y1, x2, y2] = [contour[at], contour[at + 1], contour[next], contour[next + 1]] as [number, number, number, number];
+      const [x1, y1, x2, y2] = [contour[at], contour[at + 1], contour[next], contour[next + 1]] as [
+        number,
+        number,
+        number,
+        number,
+      ];
       if (y1 > y !== y2 > y && x < x1 + ((y - y1) / (y2 - y1)) * (x2 - x1)) crossings++;
     }
   }
@@ -49,19 +55,26 @@ describe('contours', () => {
 
   test('a ring has an outer and an inner line, turning opposite ways', () => {
     const ring = [0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 0, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0];
-    const areas = findContours(ring, 5, 5, 0.5).map(area).sort((a, b) => a - b);
+    const areas = findContours(ring, 5, 5, 0.5)
+      .map(area)
+      .sort((a, b) => a - b);
     expect(areas).toHaveLength(2);
     expect((areas[0] as number) * (areas[1] as number)).toBeLessThan(0);
   });
 
   test('lines part the pixels exactly into those that reach the level and those that do not', () => {
-    const field = fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 })).chain(([width, height]) =>
-      fc.record({
-        width: fc.constant(width),
-        height: fc.constant(height),
-        values: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: width * height, maxLength: width * height }),
-      }),
-    );
+    const field = fc
+      .tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 }))
+      .chain(([width, height]) =>
+        fc.record({
+          width: fc.constant(width),
+          height: fc.constant(height),
+          values: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), {
+            minLength: width * height,
+            maxLength: width * height,
+          }),
+        }),
+      );
     fc.assert(
       fc.property(field, ({ width, height, values }) => {
         // Away from the level itself, where a centre would lie on the line.

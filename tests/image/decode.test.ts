@@ -28,7 +28,9 @@ function file(name: string, bytes: Uint8Array): string {
 
 async function failure(input: unknown, options = {}): Promise<ImageError> {
   const error: unknown = await decodeImage(input as ImageInput, options).then(
-    () => { throw new Error('was decoded'); },
+    () => {
+      throw new Error('was decoded');
+    },
     (reason: unknown) => reason,
   );
   expect(error).toBeInstanceOf(ImageError);
@@ -44,7 +46,8 @@ function colour(width: number, height: number): ReturnType<typeof sharp> {
 
 describe('modes', () => {
   test('grey of 1, 2, 4 and 8 bits', async () => {
-    const of = (depth: number, row: number[], width: number) => decodeImage(png({ width, height: 1, depth, colour: 0 }, [row]));
+    const of = (depth: number, row: number[], width: number) =>
+      decodeImage(png({ width, height: 1, depth, colour: 0 }, [row]));
     expect(await of(1, [0b10100000], 3)).toMatchObject({ mode: '1', data: Uint8Array.of(255, 0, 255) });
     expect(await of(2, [0b00011011], 4)).toMatchObject({ mode: 'L', data: Uint8Array.of(0, 85, 170, 255) });
     expect(await of(4, [0x0f], 2)).toMatchObject({ mode: 'L', data: Uint8Array.of(0, 255) });
@@ -70,7 +73,9 @@ describe('modes', () => {
     expect(indexed).toMatchObject({ mode: 'P', data: Uint8Array.of(40, 50, 60, 10, 20, 30) });
     const grey = await decodeImage(png({ width: 2, height: 1, depth: 8, colour: 0 }, [[9, 7]], { tRNS: [0, 9] }));
     expect(grey).toMatchObject({ mode: 'L', data: Uint8Array.of(9, 7) });
-    const rgb = await decodeImage(png({ width: 1, height: 1, depth: 8, colour: 2 }, [[1, 2, 3]], { tRNS: [0, 1, 0, 2, 0, 3] }));
+    const rgb = await decodeImage(
+      png({ width: 1, height: 1, depth: 8, colour: 2 }, [[1, 2, 3]], { tRNS: [0, 1, 0, 2, 0, 3] }),
+    );
     expect(rgb).toMatchObject({ mode: 'RGB', data: Uint8Array.of(1, 2, 3) });
   });
 
@@ -100,20 +105,35 @@ describe('modes', () => {
 
   test('TIFF of 16 bits, 1 bit and grey; GIF as palette', async () => {
     const wide = await sharp(Uint16Array.of(0, 300, 40000, 65535), { raw: { width: 2, height: 2, channels: 1 } })
-      .toColourspace('grey16').tiff({ compression: 'none' }).toBuffer();
+      .toColourspace('grey16')
+      .tiff({ compression: 'none' })
+      .toBuffer();
     expect(await decodeImage(wide)).toMatchObject({ mode: 'I;16', data: Uint16Array.of(0, 300, 40000, 65535) });
     const bilevel = await sharp(Buffer.from([255, 0, 0, 255]), { raw: { width: 2, height: 2, channels: 1 } })
-      .toColourspace('b-w').tiff({ bitdepth: 1, compression: 'none' }).toBuffer();
+      .toColourspace('b-w')
+      .tiff({ bitdepth: 1, compression: 'none' })
+      .toBuffer();
     expect(await decodeImage(bilevel)).toMatchObject({ mode: '1', data: Uint8Array.of(255, 0, 0, 255) });
-    const gif = await sharp({ create: { width: 4, height: 3, channels: 3, background: '#ff0000' } }).gif().toBuffer();
-    expect(await decodeImage(gif)).toMatchObject({ mode: 'P', width: 4, height: 3, data: Uint8Array.from({ length: 36 }, (_, at) => (at % 3 === 0 ? 255 : 0)) });
+    const gif = await sharp({ create: { width: 4, height: 3, channels: 3, background: '#ff0000' } })
+      .gif()
+      .toBuffer();
+    expect(await decodeImage(gif)).toMatchObject({
+      mode: 'P',
+      width: 4,
+      height: 3,
+      data: Uint8Array.from({ length: 36 }, (_, at) => (at % 3 === 0 ? 255 : 0)),
+    });
   });
 
   test('AVIF', async () => {
-    const bytes = await sharp({ create: { width: 16, height: 8, channels: 3, background: '#336699' } }).avif({ lossless: true }).toBuffer();
+    const bytes = await sharp({ create: { width: 16, height: 8, channels: 3, background: '#336699' } })
+      .avif({ lossless: true })
+      .toBuffer();
     const decoded = await decodeImage(bytes);
     expect(decoded).toMatchObject({ mode: 'RGB', width: 16, height: 8 });
-    [0x33, 0x66, 0x99].forEach((value, channel) => expect(Math.abs((decoded.data[channel] as number) - value)).toBeLessThanOrEqual(2));
+    [0x33, 0x66, 0x99].forEach((value, channel) =>
+      expect(Math.abs((decoded.data[channel] as number) - value)).toBeLessThanOrEqual(2),
+    );
   });
 
   test('EXIF orientation is applied, and ignored in reference reading', async () => {
@@ -133,12 +153,22 @@ describe('inputs', () => {
     const place = file('same.png', bytes);
     const instance = sharp(bytes);
     const inputs: ImageInput[] = [
-      place, pathToFileURL(place), pathToFileURL(place).href, bytes, new Uint8Array(bytes), instance,
+      place,
+      pathToFileURL(place),
+      pathToFileURL(place).href,
+      bytes,
+      new Uint8Array(bytes),
+      instance,
       { data: gradient(5, 3, 3), width: 5, height: 3, channels: 3 },
       { data: new Uint8ClampedArray(gradient(5, 3, 3)), width: 5, height: 3, channels: 3 },
     ];
     for (const input of inputs) {
-      expect(await decodeImage(input)).toMatchObject({ mode: 'RGB', width: 5, height: 3, data: new Uint8Array(gradient(5, 3, 3)) });
+      expect(await decodeImage(input)).toMatchObject({
+        mode: 'RGB',
+        width: 5,
+        height: 3,
+        data: new Uint8Array(gradient(5, 3, 3)),
+      });
     }
     expect((await instance.metadata()).width).toBe(5);
   });
@@ -149,25 +179,43 @@ describe('inputs', () => {
   });
 
   test('raw pixels must fit their sizes', async () => {
-    expect((await failure({ data: new Uint8Array(5), width: 2, height: 2, channels: 1 })).message).toContain('takes 4 bytes of 0..255, found 5 values');
-    expect((await failure({ data: new Float32Array(4), width: 2, height: 2, channels: 1 })).code).toBe('image/size-mismatch');
-    expect((await failure({ data: new Uint8Array(0), width: 0, height: 2, channels: 1 })).code).toBe('image/size-mismatch');
-    expect((await failure({ data: new Uint8Array(5), width: 1, height: 1, channels: 5 })).code).toBe('image/size-mismatch');
+    expect((await failure({ data: new Uint8Array(5), width: 2, height: 2, channels: 1 })).message).toContain(
+      'takes 4 bytes of 0..255, found 5 values',
+    );
+    expect((await failure({ data: new Float32Array(4), width: 2, height: 2, channels: 1 })).code).toBe(
+      'image/size-mismatch',
+    );
+    expect((await failure({ data: new Uint8Array(0), width: 0, height: 2, channels: 1 })).code).toBe(
+      'image/size-mismatch',
+    );
+    expect((await failure({ data: new Uint8Array(5), width: 1, height: 1, channels: 5 })).code).toBe(
+      'image/size-mismatch',
+    );
   });
 
   test('what is no picture at all is wrong use', async () => {
-    for (const input of [null, undefined, 3, {}, []]) await expect(decodeImage(input as never)).rejects.toThrow(UsageError);
+    for (const input of [null, undefined, 3, {}, []])
+      await expect(decodeImage(input as never)).rejects.toThrow(UsageError);
   });
 });
 
 describe('files that cannot be read', () => {
   test('missing, folder, empty, text, other formats', async () => {
-    expect(await failure(path.join(folder, 'none.png'))).toMatchObject({ code: 'image/not-found', message: expect.stringContaining('none.png') as string });
+    expect(await failure(path.join(folder, 'none.png'))).toMatchObject({
+      code: 'image/not-found',
+      message: expect.stringContaining('none.png') as string,
+    });
     expect((await failure(folder)).message).toContain('is a folder');
     expect((await failure(file('empty.png', new Uint8Array(0)))).message).toContain('empty.png: empty, 0 bytes');
-    expect((await failure(file('page.png', Buffer.from('<!DOCTYPE html><html></html>')))).message).toContain('begins with the text "<!DOCTYPE html>');
-    expect((await failure(file('zip.png', Buffer.from('504b030414000000080000000000', 'hex')))).message).toContain('begins with the bytes 504b0304');
-    expect((await failure(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'))).code).toBe('image/unsupported');
+    expect((await failure(file('page.png', Buffer.from('<!DOCTYPE html><html></html>')))).message).toContain(
+      'begins with the text "<!DOCTYPE html>',
+    );
+    expect((await failure(file('zip.png', Buffer.from('504b030414000000080000000000', 'hex')))).message).toContain(
+      'begins with the bytes 504b0304',
+    );
+    expect((await failure(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'))).code).toBe(
+      'image/unsupported',
+    );
   });
 
   test('a picture cut off anywhere is an error that names the file, never a picture', async () => {
@@ -195,37 +243,55 @@ describe('files that cannot be read', () => {
   test('random bytes behind a good beginning never crash', async () => {
     const starts = [await colour(8, 8).png().toBuffer(), await colour(8, 8).jpeg().toBuffer(), bmp(8, 8, 24, 0)];
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...starts), fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 8 }), async (start, changes) => {
-        const bytes = Buffer.from(start);
-        for (const [at, value] of changes) bytes[at % bytes.length] = value;
-        try {
-          const decoded = await decodeImage(bytes, { maxPixels: 1e6 });
-          expect(decoded.width * decoded.height).toBeGreaterThan(0);
-        } catch (error) {
-          expect(error).toBeInstanceOf(ImageError);
-        }
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...starts),
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 8 }),
+        async (start, changes) => {
+          const bytes = Buffer.from(start);
+          for (const [at, value] of changes) bytes[at % bytes.length] = value;
+          try {
+            const decoded = await decodeImage(bytes, { maxPixels: 1e6 });
+            expect(decoded.width * decoded.height).toBeGreaterThan(0);
+          } catch (error) {
+            expect(error).toBeInstanceOf(ImageError);
+          }
+        },
+      ),
       { numRuns: 60 },
     );
   });
 
   test('limits on pixels and bytes', async () => {
     const bytes = await colour(40, 30).png().toBuffer();
-    expect(await failure(bytes, { maxPixels: 1199 })).toMatchObject({ code: 'image/too-many-pixels', data: { width: 40, height: 30, maxPixels: 1199 } });
+    expect(await failure(bytes, { maxPixels: 1199 })).toMatchObject({
+      code: 'image/too-many-pixels',
+      data: { width: 40, height: 30, maxPixels: 1199 },
+    });
     expect(await decodeImage(bytes, { maxPixels: 1200 })).toMatchObject({ width: 40 });
     expect((await failure(bmp(40, 30, 24, 0), { maxPixels: 1199 })).code).toBe('image/too-many-pixels');
     expect((await failure(file('big.png', bytes), { maxBytes: 10 })).code).toBe('image/too-large');
     // A file of a hundred bytes that claims four gigapixels is refused before anything is allocated.
-    expect((await failure(png({ width: 65535, height: 65535, depth: 8, colour: 0 }, [[0]]))).code).toBe('image/too-many-pixels');
+    expect((await failure(png({ width: 65535, height: 65535, depth: 8, colour: 0 }, [[0]]))).code).toBe(
+      'image/too-many-pixels',
+    );
   });
 
   test('floating-point pictures have no white and are refused', async () => {
-    expect((await failure(tiff({ width: 2, height: 2, data: Float32Array.of(0, 0.5, 1, 2), format: 3 }))).code).toBe('image/unsupported');
+    expect((await failure(tiff({ width: 2, height: 2, data: Float32Array.of(0, 0.5, 1, 2), format: 3 }))).code).toBe(
+      'image/unsupported',
+    );
   });
 });
 
 /** A BMP whose pixel data counts up byte by byte, behind an optional palette. */
-function bmp(width: number, height: number, bits: number, compression: number, palette: number[] = [], body?: number[]): Buffer {
+function bmp(
+  width: number,
+  height: number,
+  bits: number,
+  compression: number,
+  palette: number[] = [],
+  body?: number[],
+): Buffer {
   const stride = Math.floor((width * bits + 31) / 32) * 4;
   const head = Buffer.alloc(54);
   head.write('BM', 'latin1');
@@ -254,18 +320,31 @@ describe('BMP', () => {
 
   test('palettes: grey ramps are grey, others palette, 1 and 4 bits packed', async () => {
     const ramp = Array.from({ length: 256 }, (_, n) => [n, n, n, 0]).flat();
-    expect(await decodeImage(bmp(2, 1, 8, 0, ramp, [7, 200, 0, 0]))).toMatchObject({ mode: 'L', data: Uint8Array.of(7, 200) });
-    expect(await decodeImage(bmp(2, 1, 4, 0, [1, 2, 3, 0, 4, 5, 6, 0], [0x10, 0, 0, 0]))).toMatchObject({ mode: 'P', data: Uint8Array.of(6, 5, 4, 3, 2, 1) });
-    expect(await decodeImage(bmp(3, 1, 1, 0, [0, 0, 0, 0, 255, 255, 255, 0], [0b10100000, 0, 0, 0]))).toMatchObject({ mode: '1', data: Uint8Array.of(255, 0, 255) });
+    expect(await decodeImage(bmp(2, 1, 8, 0, ramp, [7, 200, 0, 0]))).toMatchObject({
+      mode: 'L',
+      data: Uint8Array.of(7, 200),
+    });
+    expect(await decodeImage(bmp(2, 1, 4, 0, [1, 2, 3, 0, 4, 5, 6, 0], [0x10, 0, 0, 0]))).toMatchObject({
+      mode: 'P',
+      data: Uint8Array.of(6, 5, 4, 3, 2, 1),
+    });
+    expect(await decodeImage(bmp(3, 1, 1, 0, [0, 0, 0, 0, 255, 255, 255, 0], [0b10100000, 0, 0, 0]))).toMatchObject({
+      mode: '1',
+      data: Uint8Array.of(255, 0, 255),
+    });
   });
 
   test('16 bits: five bits each', async () => {
-    expect(await decodeImage(bmp(1, 1, 16, 0, [], [0x1f, 0x7c, 0, 0]))).toMatchObject({ data: Uint8Array.of(255, 0, 255) });
+    expect(await decodeImage(bmp(1, 1, 16, 0, [], [0x1f, 0x7c, 0, 0]))).toMatchObject({
+      data: Uint8Array.of(255, 0, 255),
+    });
   });
 
   test('compressed, cut off, with a colour outside its palette', async () => {
     expect((await failure(bmp(2, 2, 8, 1))).message).toContain('a compressed BMP (kind 1)');
-    expect((await failure(bmp(20, 20, 24, 0).subarray(0, 500))).message).toContain('1254 bytes expected for 20 x 20 pixels of 24 bits, found 500');
+    expect((await failure(bmp(20, 20, 24, 0).subarray(0, 500))).message).toContain(
+      '1254 bytes expected for 20 x 20 pixels of 24 bits, found 500',
+    );
     expect((await failure(bmp(1, 1, 8, 0, [0, 0, 0, 0], [9, 0, 0, 0]))).message).toContain('a pixel has colour 9');
     expect((await failure(bmp(0, 1, 24, 0))).code).toBe('image/corrupt');
   });
@@ -280,7 +359,9 @@ describe('downloads', () => {
     picture = await colour(5, 3).png().toBuffer();
     server = http.createServer((request, response) => {
       switch (request.url) {
-        case '/ok.png': response.end(picture); return;
+        case '/ok.png':
+          response.end(picture);
+          return;
         case '/liar.png': // no length announced, and no end either
           response.write(Buffer.alloc(5000));
           return;
@@ -288,15 +369,21 @@ describe('downloads', () => {
           response.writeHead(200, { 'content-length': 5000 });
           response.write(picture, () => response.destroy());
           return;
-        case '/slow.png': return;
+        case '/slow.png':
+          return;
         case '/drip.png': {
           const timer = setInterval(() => response.write('x'), 10);
           response.on('close', () => clearInterval(timer));
           return;
         }
-        case '/packed.png': response.writeHead(200, { 'content-encoding': 'gzip' }).end(picture); return;
-        case '/moved.png': response.writeHead(301, { location: '/ok.png' }).end(); return;
-        default: response.writeHead(404).end('no');
+        case '/packed.png':
+          response.writeHead(200, { 'content-encoding': 'gzip' }).end(picture);
+          return;
+        case '/moved.png':
+          response.writeHead(301, { location: '/ok.png' }).end();
+          return;
+        default:
+          response.writeHead(404).end('no');
       }
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -315,7 +402,10 @@ describe('downloads', () => {
 
   test('a machine of a private network is asked only where that is allowed', async () => {
     const error = await failure(`${base}/ok.png`);
-    expect([error.code, error.message]).toEqual(['image/url', `${base}/ok.png: not downloaded: 127.0.0.1 is not a public address; machines of a private network are asked only with \`allowPrivateUrls: true\`. Or give a file.`]);
+    expect([error.code, error.message]).toEqual([
+      'image/url',
+      `${base}/ok.png: not downloaded: 127.0.0.1 is not a public address; machines of a private network are asked only with \`allowPrivateUrls: true\`. Or give a file.`,
+    ]);
   });
 
   test('refused, broken off, too long, too slow, no server, another protocol', async () => {
@@ -323,8 +413,12 @@ describe('downloads', () => {
     expect((await failure(`${base}/broken.png`, here)).code).toBe('image/download');
     expect((await failure(`${base}/ok.png`, { ...here, maxBytes: 20 })).code).toBe('image/too-large');
     expect((await failure(`${base}/liar.png`, { ...here, maxBytes: 3000 })).code).toBe('image/too-large');
-    expect((await failure(`${base}/slow.png`, { ...here, timeout: 100 })).message).toContain('no complete answer within 0.1 s');
-    expect((await failure(`${base}/drip.png`, { ...here, timeout: 100 })).message).toContain('no complete answer within 0.1 s');
+    expect((await failure(`${base}/slow.png`, { ...here, timeout: 100 })).message).toContain(
+      'no complete answer within 0.1 s',
+    );
+    expect((await failure(`${base}/drip.png`, { ...here, timeout: 100 })).message).toContain(
+      'no complete answer within 0.1 s',
+    );
     expect((await failure(`${base}/packed.png`, here)).message).toContain('packed the picture (gzip)');
     expect((await failure('http://127.0.0.1:1/x.png', here)).code).toBe('image/download');
     expect((await failure('ftp://host/x.png')).code).toBe('image/url');
@@ -342,7 +436,8 @@ describe('masks', () => {
 
   test('a mask of 16 bits counts from its lowest bit, whichever way pictures are read', async () => {
     const bytes = png({ width: 2, height: 1, depth: 16, colour: 0 }, [[0, 0, 0, 1]]);
-    for (const reference of [true, false]) expect((await loadMaskAtOwnSize(bytes, { reference })).data).toEqual(Uint8Array.of(0, 1));
+    for (const reference of [true, false])
+      expect((await loadMaskAtOwnSize(bytes, { reference })).data).toEqual(Uint8Array.of(0, 1));
   });
 
   test('of another size it is cut at one half; without a mask nothing is anomalous', async () => {

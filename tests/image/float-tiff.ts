@@ -8,12 +8,24 @@ export function floatTiff(width: number, height: number, values: readonly number
  * @param format of the samples: 1 unsigned, 2 signed, 3 floating point
  */
 export function plainTiff(
-  width: number, height: number, samples: Float32Array | Float64Array | Uint8Array | Uint16Array | Uint32Array, format: number, pages = 1,
+  width: number,
+  height: number,
+  samples: Float32Array | Float64Array | Uint8Array | Uint16Array | Uint32Array,
+  format: number,
+  pages = 1,
 ): Buffer {
   const data = Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength);
   const tags = [
-    [256, 3, width], [257, 3, height], [258, 3, 8 * samples.BYTES_PER_ELEMENT], [259, 3, 1], [262, 3, 1],
-    [273, 4, 8], [277, 3, 1], [278, 3, height], [279, 4, data.length], [339, 3, format],
+    [256, 3, width],
+    [257, 3, height],
+    [258, 3, 8 * samples.BYTES_PER_ELEMENT],
+    [259, 3, 1],
+    [262, 3, 1],
+    [273, 4, 8],
+    [277, 3, 1],
+    [278, 3, height],
+    [279, 4, data.length],
+    [339, 3, format],
   ] as const;
   const size = 2 + tags.length * 12 + 4;
   const head = Buffer.from([0x49, 0x49, 42, 0, 0, 0, 0, 0]);

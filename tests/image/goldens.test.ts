@@ -20,7 +20,8 @@ function channelsLast(data: Float32Array, pixels: number): Float32Array {
 function worstDifference(got: ArrayLike<number>, want: ArrayLike<number>): number {
   expect(got.length).toBe(want.length);
   let worst = 0;
-  for (let at = 0; at < want.length; at++) worst = Math.max(worst, Math.abs((got[at] as number) - (want[at] as number)));
+  for (let at = 0; at < want.length; at++)
+    worst = Math.max(worst, Math.abs((got[at] as number) - (want[at] as number)));
   return worst;
 }
 
@@ -32,7 +33,10 @@ function fromDecoded(item: (typeof cases)[number], mode: PixelMode): DecodedImag
   let samples: Uint8Array | Uint16Array = mode === 'I;16' ? Uint16Array.from(data) : Uint8Array.from(data);
   if (palette !== undefined) {
     const colours = golden(palette).data;
-    samples = Uint8Array.from({ length: data.length * 3 }, (_, at) => colours[(data[Math.floor(at / 3)] as number) * 3 + (at % 3)] as number);
+    samples = Uint8Array.from(
+      { length: data.length * 3 },
+      (_, at) => colours[(data[Math.floor(at / 3)] as number) * 3 + (at % 3)] as number,
+    );
   } else if (mode === '1') {
     samples = samples.map((value) => (value > 0 ? 255 : 0)) as Uint8Array;
   }

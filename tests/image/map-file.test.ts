@@ -10,7 +10,8 @@ import { plainTiff } from './float-tiff';
 const scratch = scratchFolder();
 afterAll(scratch.remove);
 
-const arrayOf = (data: NpyData, shape: readonly number[] = [1, data.length]): NpyArray => decodeNpy(encodeNpy(data, shape), 'x.npy');
+const arrayOf = (data: NpyData, shape: readonly number[] = [1, data.length]): NpyArray =>
+  decodeNpy(encodeNpy(data, shape), 'x.npy');
 
 describe('scores keep their order, to the last bit of their file', () => {
   test.each<[string, NpyData, Float32Array | Float64Array]>([
@@ -29,13 +30,25 @@ describe('scores keep their order, to the last bit of their file', () => {
     expect(mapOfArray(arrayOf(data), 'x.npy').data).toEqual(expected);
   });
 
-  test.each<[string, NpyData]>([['int64', BigInt64Array.of(1n, 2n ** 53n + 1n)], ['negative int64', BigInt64Array.of(-(2n ** 60n) - 1n)], ['uint64', BigUint64Array.of(2n ** 64n - 1n)]])('%s that float64 would round is refused', (_, data) => {
-    expect(() => mapOfArray(arrayOf(data), 'x.npy')).toThrow(/x\.npy: holds -?\d{16,}, which 64-bit floating point would round/);
+  test.each<[string, NpyData]>([
+    ['int64', BigInt64Array.of(1n, 2n ** 53n + 1n)],
+    ['negative int64', BigInt64Array.of(-(2n ** 60n) - 1n)],
+    ['uint64', BigUint64Array.of(2n ** 64n - 1n)],
+  ])('%s that float64 would round is refused', (_, data) => {
+    expect(() => mapOfArray(arrayOf(data), 'x.npy')).toThrow(
+      /x\.npy: holds -?\d{16,}, which 64-bit floating point would round/,
+    );
   });
 
-  test.each([['no axis', []], ['one axis', [6]], ['a batch of two', [2, 1, 3]]])('%s is no map', (_, shape) => {
+  test.each([
+    ['no axis', []],
+    ['one axis', [6]],
+    ['a batch of two', [2, 1, 3]],
+  ])('%s is no map', (_, shape) => {
     const data = new Float32Array(shape.reduce((product, n) => product * n, 1));
-    expect(() => mapOfArray({ dtype: 'float32', shape, data }, 'x.npy')).toThrow(/x\.npy: a map \[height, width\] expected, found \[/);
+    expect(() => mapOfArray({ dtype: 'float32', shape, data }, 'x.npy')).toThrow(
+      /x\.npy: a map \[height, width\] expected, found \[/,
+    );
   });
 
   test.each([
@@ -54,7 +67,23 @@ describe('scores keep their order, to the last bit of their file', () => {
       const { width, height } = mapOfArray(arrayOf(new Float32Array(6), shape), 'x');
       return [height, width];
     };
-    expect([[2, 3], [1, 2, 3], [2, 3, 1], [1, 1, 2, 3, 1], [1, 1, 6, 1], [1, 1, 1, 6]].map(size)).toEqual([[2, 3], [2, 3], [2, 3], [2, 3], [6, 1], [1, 6]]);
+    expect(
+      [
+        [2, 3],
+        [1, 2, 3],
+        [2, 3, 1],
+        [1, 1, 2, 3, 1],
+        [1, 1, 6, 1],
+        [1, 1, 1, 6],
+      ].map(size),
+    ).toEqual([
+      [2, 3],
+      [2, 3],
+      [2, 3],
+      [2, 3],
+      [6, 1],
+      [1, 6],
+    ]);
   });
 
   test('a header in double quotes, as other programs write it', () => {
@@ -81,7 +110,10 @@ describe('TIFF maps', () => {
     expect(Array.from((await read('reduced.tif', bytes)).data)).toEqual([1, 2]);
   });
 
-  test.each([['float32', Float32Array.of(0, 1, 0.5), 3, [0.5, 1, 0]], ['8 bits', Uint8Array.of(0, 255, 51), 1, [Math.fround(0.2), 1, 0]]])('of %s are turned by their own tag', async (_, samples, format, right) => {
+  test.each([
+    ['float32', Float32Array.of(0, 1, 0.5), 3, [0.5, 1, 0]],
+    ['8 bits', Uint8Array.of(0, 255, 51), 1, [Math.fround(0.2), 1, 0]],
+  ])('of %s are turned by their own tag', async (_, samples, format, right) => {
     const bytes = plainTiff(3, 1, samples, format);
     // One row in a strip is the rule without a tag; in its place: upside down.
     const rows = bytes.indexOf(Buffer.from([278 & 255, 278 >> 8, 3, 0]));
@@ -92,7 +124,11 @@ describe('TIFF maps', () => {
 
   test.each([
     ['float64', plainTiff(2, 1, Float64Array.of(1, 2), 3), /more than 32 bits|float64/],
-    ['float16, which is not kept', plainTiff(2, 1, Uint16Array.of(0x3c00, 0x3555), 3), /floating point other than float32/],
+    [
+      'float16, which is not kept',
+      plainTiff(2, 1, Uint16Array.of(0x3c00, 0x3555), 3),
+      /floating point other than float32/,
+    ],
     ['whole numbers of 32 bits', plainTiff(2, 1, Uint32Array.of(1, 2), 1), /of the type "uint"/],
   ])('of samples that cannot be read as they are are refused: %s', async (_, content, message) => {
     const failed = await read('samples.tif', content).catch((error: Error) => error);
@@ -101,16 +137,44 @@ describe('TIFF maps', () => {
   });
 
   test('of 16 bits are scaled', async () => {
-    expect(await read('grey.tif', plainTiff(2, 1, Uint16Array.of(65535, 13107), 1))).toEqual({ width: 2, height: 1, data: Float32Array.of(1, 0.2) });
+    expect(await read('grey.tif', plainTiff(2, 1, Uint16Array.of(65535, 13107), 1))).toEqual({
+      width: 2,
+      height: 1,
+      data: Float32Array.of(1, 0.2),
+    });
   });
 });
 
 test.each([
-  ['a palette of greys', (): Promise<Buffer> => sharp(Buffer.of(0, 90, 180, 255), { raw: { width: 2, height: 2, channels: 1 } }).png({ palette: true }).toBuffer(), 'P'],
-  ['grey with alpha', (): Promise<Buffer> => sharp(Buffer.of(0, 90, 180, 255), { raw: { width: 2, height: 1, channels: 2 } }).toColourspace('b-w').png().toBuffer(), 'LA'],
-  ['grey kept as colour', (): Promise<Buffer> => sharp(Buffer.of(9, 9, 9, 8, 8, 8), { raw: { width: 2, height: 1, channels: 3 } }).png().toBuffer(), 'RGB'],
+  [
+    'a palette of greys',
+    (): Promise<Buffer> =>
+      sharp(Buffer.of(0, 90, 180, 255), { raw: { width: 2, height: 2, channels: 1 } })
+        .png({ palette: true })
+        .toBuffer(),
+    'P',
+  ],
+  [
+    'grey with alpha',
+    (): Promise<Buffer> =>
+      sharp(Buffer.of(0, 90, 180, 255), { raw: { width: 2, height: 1, channels: 2 } })
+        .toColourspace('b-w')
+        .png()
+        .toBuffer(),
+    'LA',
+  ],
+  [
+    'grey kept as colour',
+    (): Promise<Buffer> =>
+      sharp(Buffer.of(9, 9, 9, 8, 8, 8), { raw: { width: 2, height: 1, channels: 3 } })
+        .png()
+        .toBuffer(),
+    'RGB',
+  ],
 ])('a PNG of %s is no map of scores', async (_, content, mode) => {
-  await expect(readMap(scratch.file('x.png', await content()))).rejects.toThrow(`a map of one channel expected, found a picture of mode ${mode}.`);
+  await expect(readMap(scratch.file('x.png', await content()))).rejects.toThrow(
+    `a map of one channel expected, found a picture of mode ${mode}.`,
+  );
 });
 
 test('a pipe is refused, not waited for', async () => {

@@ -27,9 +27,20 @@ describe('NPY', () => {
   test('halves are widened, in either byte order', () => {
     // 1, -2, 65504, the smallest, a third.
     const halves = Buffer.from(Uint16Array.of(0x3c00, 0xc000, 0x7bff, 0x0001, 0x3555, 0).buffer);
-    const expected = { dtype: 'float16', shape: [2, 3], data: Float32Array.of(1, -2, 65504, 2 ** -24, 0.333251953125, 0) };
-    expect(decodeNpy(numpyFile("{'descr': '<f2', 'fortran_order': False, 'shape': (2, 3), }", halves), 'x.npy')).toEqual(expected);
-    expect(decodeNpy(numpyFile("{'descr': '>f2', 'fortran_order': False, 'shape': (2, 3), }", Buffer.from(halves).swap16()), 'x.npy')).toEqual(expected);
+    const expected = {
+      dtype: 'float16',
+      shape: [2, 3],
+      data: Float32Array.of(1, -2, 65504, 2 ** -24, 0.333251953125, 0),
+    };
+    expect(
+      decodeNpy(numpyFile("{'descr': '<f2', 'fortran_order': False, 'shape': (2, 3), }", halves), 'x.npy'),
+    ).toEqual(expected);
+    expect(
+      decodeNpy(
+        numpyFile("{'descr': '>f2', 'fortran_order': False, 'shape': (2, 3), }", Buffer.from(halves).swap16()),
+        'x.npy',
+      ),
+    ).toEqual(expected);
     expect(() => encodeNpy(Float32Array.of(1), [1], 'float16')).toThrow(/of float16 expected/);
   });
 
@@ -38,7 +49,9 @@ describe('NPY', () => {
     expect(got.length).toBe(128 + 24);
     expect(got.equals(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", FLOATS))).toBe(true);
     const line = encodeNpy(Uint8Array.of(1, 0), [2], 'bool');
-    expect(line.equals(numpyFile("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", Buffer.of(1, 0)))).toBe(true);
+    expect(line.equals(numpyFile("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", Buffer.of(1, 0)))).toBe(
+      true,
+    );
   });
 
   test.each([1, 2, 3])('version %i is read', (version) => {
@@ -48,8 +61,16 @@ describe('NPY', () => {
 
   test('every type comes back as it was', () => {
     const arrays: NpyData[] = [
-      Float32Array.of(1.5, -2), Float64Array.of(Math.PI, NaN), Uint8Array.of(0, 255), Int8Array.of(-128, 127), Uint16Array.of(0, 65535),
-      Int16Array.of(-32768, 1), Uint32Array.of(0, 2 ** 32 - 1), Int32Array.of(-(2 ** 31), 5), BigInt64Array.of(-5n, 2n ** 62n), BigUint64Array.of(0n, 2n ** 64n - 1n),
+      Float32Array.of(1.5, -2),
+      Float64Array.of(Math.PI, NaN),
+      Uint8Array.of(0, 255),
+      Int8Array.of(-128, 127),
+      Uint16Array.of(0, 65535),
+      Int16Array.of(-32768, 1),
+      Uint32Array.of(0, 2 ** 32 - 1),
+      Int32Array.of(-(2 ** 31), 5),
+      BigInt64Array.of(-5n, 2n ** 62n),
+      BigUint64Array.of(0n, 2n ** 64n - 1n),
     ];
     for (const data of arrays) expect(decodeNpy(encodeNpy(data, [2, 1]), 'x')).toMatchObject({ shape: [2, 1], data });
   });
@@ -66,10 +87,17 @@ describe('NPY', () => {
 
   test('big-endian values and Fortran order are brought to ours', () => {
     const swapped = Buffer.from(FLOATS).swap32();
-    expect(decodeNpy(numpyFile("{'descr': '>f4', 'fortran_order': False, 'shape': (6,), }", swapped), 'x').data).toEqual(Float32Array.of(1, 2, 3, 4, 5, 6));
+    expect(
+      decodeNpy(numpyFile("{'descr': '>f4', 'fortran_order': False, 'shape': (6,), }", swapped), 'x').data,
+    ).toEqual(Float32Array.of(1, 2, 3, 4, 5, 6));
     // Columns of [[1, 3, 5], [2, 4, 6]] one after another.
-    expect(decodeNpy(numpyFile("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", FLOATS), 'x').data).toEqual(Float32Array.of(1, 3, 5, 2, 4, 6));
-    const cube = numpyFile("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2, 2), }", Buffer.of(0, 1, 2, 3, 4, 5, 6, 7));
+    expect(
+      decodeNpy(numpyFile("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", FLOATS), 'x').data,
+    ).toEqual(Float32Array.of(1, 3, 5, 2, 4, 6));
+    const cube = numpyFile(
+      "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2, 2), }",
+      Buffer.of(0, 1, 2, 3, 4, 5, 6, 7),
+    );
     expect(decodeNpy(cube, 'x').data).toEqual(Uint8Array.of(0, 4, 2, 6, 1, 5, 3, 7));
   });
 
@@ -83,13 +111,23 @@ describe('NPY', () => {
       }
       throw new Error('was read');
     };
-    expect(fail(numpyFile("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", FLOATS))).toContain('never unpickled');
-    expect(fail(numpyFile("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", FLOATS))).toContain('structured');
+    expect(fail(numpyFile("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", FLOATS))).toContain(
+      'never unpickled',
+    );
+    expect(fail(numpyFile("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", FLOATS))).toContain(
+      'structured',
+    );
     expect(fail(numpyFile("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", FLOATS))).toContain('"<c8"');
-    expect(fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (7,), }", FLOATS))).toContain('28 bytes expected for [7] of float32, found 24');
-    expect(fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999, 99999999, 9), }", FLOATS))).toContain('its shape is');
+    expect(fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (7,), }", FLOATS))).toContain(
+      '28 bytes expected for [7] of float32, found 24',
+    );
+    expect(
+      fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999, 99999999, 9), }", FLOATS)),
+    ).toContain('its shape is');
     expect(fail(numpyFile('nonsense', FLOATS))).toContain('its header reads');
-    expect(fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }", FLOATS).subarray(0, 40))).toContain('its header claims');
+    expect(
+      fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }", FLOATS).subarray(0, 40)),
+    ).toContain('its header claims');
     expect(fail(numpyFile('', FLOATS, 4))).toContain('NPY version 4');
     expect(fail(Buffer.alloc(0))).toContain('not an NPY file');
     expect(() => encodeNpy(new Float32Array(3), [2, 2])).toThrow('an array [2, 2] of float32 expected, found 3 values');
@@ -124,14 +162,21 @@ describe('map files', () => {
     expect(await sharp(at('m.png')).metadata()).toMatchObject({ depth: 'ushort', channels: 1, width: 3, height: 3 });
     const got = await readMap(at('m.png'));
     const want = [0, 1, 0.5, 0.123456, 0, 1, 0, 1 / 65535, 0.25];
-    want.forEach((value, index) => expect(Math.abs((got.data[index] as number) - value)).toBeLessThanOrEqual(0.5001 / 65535));
+    want.forEach((value, index) =>
+      expect(Math.abs((got.data[index] as number) - value)).toBeLessThanOrEqual(0.5001 / 65535),
+    );
     expect((await encodeMapPng(data, 3, 3)).equals(fs.readFileSync(at('m.png')))).toBe(true);
   });
 
   test('8-bit grey is scaled to 0..1; colours cannot be read back', async () => {
-    await sharp(Buffer.of(0, 51, 255, 0), { raw: { width: 2, height: 2, channels: 1 } }).toColourspace('b-w').png().toFile(at('g.png'));
+    await sharp(Buffer.of(0, 51, 255, 0), { raw: { width: 2, height: 2, channels: 1 } })
+      .toColourspace('b-w')
+      .png()
+      .toFile(at('g.png'));
     expect((await readMap(at('g.png'))).data).toEqual(Float32Array.of(0, 0.2, 1, 0));
-    await sharp({ create: { width: 2, height: 2, channels: 3, background: '#f00' } }).png().toFile(at('c.png'));
+    await sharp({ create: { width: 2, height: 2, channels: 3, background: '#f00' } })
+      .png()
+      .toFile(at('c.png'));
     await expect(readMap(at('c.png'))).rejects.toThrow('a map of one channel expected, found a picture of mode RGB');
   });
 

@@ -9,8 +9,20 @@ afterAll(scratch.remove);
 const a = encodeNpy(Float32Array.of(1, 2, 3, 4, 5, 6), [2, 3]);
 const b = encodeNpy(Uint8Array.of(7), [1, 1]);
 
-test.each([['stored', false], ['deflated', true]])('arrays by their names, %s', (_, packed) => {
-  const file = new NpzFile(scratch.file('maps.npz', zip([{ name: 'kind/a.npy', content: a, packed }, { name: 'notes.txt', content: b }, { name: 'b.npy', content: b, packed }])));
+test.each([
+  ['stored', false],
+  ['deflated', true],
+])('arrays by their names, %s', (_, packed) => {
+  const file = new NpzFile(
+    scratch.file(
+      'maps.npz',
+      zip([
+        { name: 'kind/a.npy', content: a, packed },
+        { name: 'notes.txt', content: b },
+        { name: 'b.npy', content: b, packed },
+      ]),
+    ),
+  );
   try {
     expect(file.names).toEqual(['kind/a', 'b']);
     expect(file.read('kind/a')).toEqual({ dtype: 'float32', shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) });

@@ -6,8 +6,14 @@ import { readTiffHeader } from '../../lib/image/tiff-header';
 import { colourMap, tiff, type TiffPage } from './tiff';
 
 /** All values in this file are those of Pillow 13 on the same bytes. */
-const colours = async (bytes: Uint8Array, reference = false): Promise<number[]> => [...toRgb(await decodeImage(bytes, { reference }))];
-const failure = (bytes: Uint8Array): Promise<ImageError> => decodeImage(bytes).then(() => Promise.reject(new Error('was decoded')), (error: unknown) => error as ImageError);
+const colours = async (bytes: Uint8Array, reference = false): Promise<number[]> => [
+  ...toRgb(await decodeImage(bytes, { reference })),
+];
+const failure = (bytes: Uint8Array): Promise<ImageError> =>
+  decodeImage(bytes).then(
+    () => Promise.reject(new Error('was decoded')),
+    (error: unknown) => error as ImageError,
+  );
 
 describe('inks', () => {
   /** 8 x 8 pixels of cyan 30, magenta 60, yellow 90, black 40, as Pillow saves them: Adobe's, inverted. */
@@ -31,7 +37,12 @@ describe('inks', () => {
   test.each([
     ['8 bits', Uint8Array.from(inks), 4, {}],
     ['16 bits', Uint16Array.from(inks, (value) => value * 257), 4, {}],
-    ['8 bits beside a fifth sample', Uint8Array.from([0, 4, 8].flatMap((from) => [...inks.slice(from, from + 4), 77])), 5, { 338: [0] }],
+    [
+      '8 bits beside a fifth sample',
+      Uint8Array.from([0, 4, 8].flatMap((from) => [...inks.slice(from, from + 4), 77])),
+      5,
+      { 338: [0] },
+    ],
   ])('TIFF of %s: black is 0, 0, 0 and cyan 0, 255, 255; resized as inks', async (_, data, samples, tags) => {
     const bytes = tiff({ width: 3, height: 1, data, samples, photometric: 5, tags });
     expect(await colours(bytes)).toEqual([0, 0, 0, 0, 255, 255, 127, 0, 127]);
@@ -41,7 +52,10 @@ describe('inks', () => {
 
 describe('a fourth sample', () => {
   const data = Uint8Array.of(200, 100, 50, 0, 10, 20, 30, 255, 90, 80, 70, 255);
-  const [asColours, withAlpha] = [[130, 70, 41, 54, 56, 55], [0, 14, 25, 62, 60, 57]];
+  const [asColours, withAlpha] = [
+    [130, 70, 41, 54, 56, 55],
+    [0, 14, 25, 62, 60, 57],
+  ];
 
   test.each([
     ['of no meaning', [0], 'RGB', 'RGB', asColours],
@@ -49,7 +63,14 @@ describe('a fourth sample', () => {
     // Pillow, the reference's reader, guesses alpha here.
     ['of which nothing is said', undefined, 'RGB', 'RGBA', asColours],
   ])('%s', async (_, extra, mode, referenceMode, want) => {
-    const bytes = tiff({ width: 3, height: 1, data, samples: 4, photometric: 2, ...(extra ? { tags: { 338: extra } } : {}) });
+    const bytes = tiff({
+      width: 3,
+      height: 1,
+      data,
+      samples: 4,
+      photometric: 2,
+      ...(extra ? { tags: { 338: extra } } : {}),
+    });
     const decoded = await decodeImage(bytes);
     expect(decoded.mode).toBe(mode);
     expect((await decodeImage(bytes, { reference: true })).mode).toBe(referenceMode);
@@ -58,28 +79,51 @@ describe('a fourth sample', () => {
 
   test('alpha is found where the file says it is, not at the end', async () => {
     const five = Uint8Array.from([0, 4, 8].flatMap((at) => [...data.subarray(at, at + 4), 99]));
-    expect(await decodeImage(tiff({ width: 3, height: 1, data: five, samples: 5, photometric: 2, tags: { 338: [2, 0] } }))).toMatchObject({ mode: 'RGBA', data });
+    expect(
+      await decodeImage(tiff({ width: 3, height: 1, data: five, samples: 5, photometric: 2, tags: { 338: [2, 0] } })),
+    ).toMatchObject({ mode: 'RGBA', data });
     const grey = tiff({ width: 2, height: 1, data: Uint8Array.of(9, 100, 7, 0), samples: 2, tags: { 338: [0] } });
     expect(await decodeImage(grey)).toMatchObject({ mode: 'L', data: Uint8Array.of(9, 7) });
   });
 });
 
 test('a palette TIFF is resized by nearest neighbour, as a palette PNG is', async () => {
-  const decoded = await decodeImage(tiff({ width: 3, height: 1, data: Uint8Array.of(0, 1, 2), photometric: 3, tags: colourMap([10, 20, 30], [40, 50, 60], [70, 80, 90]) }));
+  const decoded = await decodeImage(
+    tiff({
+      width: 3,
+      height: 1,
+      data: Uint8Array.of(0, 1, 2),
+      photometric: 3,
+      tags: colourMap([10, 20, 30], [40, 50, 60], [70, 80, 90]),
+    }),
+  );
   expect(decoded).toMatchObject({ mode: 'P', data: Uint8Array.of(10, 20, 30, 40, 50, 60, 70, 80, 90) });
   expect([...resizeToRgb(decoded, 2, 1)]).toEqual([10, 20, 30, 70, 80, 90]);
 });
 
 test('of several pages the first is read, and that there are more is known; a reduction is no page', async () => {
-  const page = (value: number, tags: TiffPage['tags'] = {}): TiffPage => ({ width: 2, height: 1, data: Uint8Array.of(value, value), tags });
+  const page = (value: number, tags: TiffPage['tags'] = {}): TiffPage => ({
+    width: 2,
+    height: 1,
+    data: Uint8Array.of(value, value),
+    tags,
+  });
   expect(await decodeImage(tiff(page(10), page(200)))).toMatchObject({ data: Uint8Array.of(10, 10), pages: 2 });
   expect((await decodeImage(tiff(page(10), page(200, { 254: [1] })))).pages).toBeUndefined();
 });
 
 test('what has no colours of its own is refused by name, and never opened by a decoder', async () => {
-  expect((await failure(tiff({ width: 1, height: 1, data: Uint8Array.of(1, 2, 3), samples: 3, photometric: 8 }))).message).toContain('a TIFF of Lab colours');
-  for (const [text, kind] of [['<?xml version="1.0"?>\n<!-- a drawing -->\n<svg width="9" height="9"/>', 'SVG'], ['%PDF-1.7\n', 'PDF']] as const) {
-    expect(await failure(Buffer.from(text.padEnd(64)))).toMatchObject({ code: 'image/unsupported', message: expect.stringContaining(`a drawing (${kind})`) as string });
+  expect(
+    (await failure(tiff({ width: 1, height: 1, data: Uint8Array.of(1, 2, 3), samples: 3, photometric: 8 }))).message,
+  ).toContain('a TIFF of Lab colours');
+  for (const [text, kind] of [
+    ['<?xml version="1.0"?>\n<!-- a drawing -->\n<svg width="9" height="9"/>', 'SVG'],
+    ['%PDF-1.7\n', 'PDF'],
+  ] as const) {
+    expect(await failure(Buffer.from(text.padEnd(64)))).toMatchObject({
+      code: 'image/unsupported',
+      message: expect.stringContaining(`a drawing (${kind})`) as string,
+    });
   }
 });
 

@@ -1,7 +1,11 @@
 import { crc32, deflateSync } from 'node:zlib';
 
 /** A PNG written by hand, so that any depth, colour type and palette can be had. `rows` are packed samples. */
-export function png(header: { width: number; height: number; depth: number; colour: number }, rows: number[][], extra: Record<string, number[]> = {}): Buffer {
+export function png(
+  header: { width: number; height: number; depth: number; colour: number },
+  rows: number[][],
+  extra: Record<string, number[]> = {},
+): Buffer {
   const chunk = (type: string, body: Buffer): Buffer => {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(body.length);

@@ -5,7 +5,12 @@ import { resizeMap } from '../../lib/image/resize-map';
 
 /** Cubic and triangle filters written out from their definitions, one output pixel at a time, in float64 throughout. */
 function slowResize(
-  data: Uint8Array, width: number, height: number, toWidth: number, toHeight: number, kind: 'bicubic' | 'bilinear',
+  data: Uint8Array,
+  width: number,
+  height: number,
+  toWidth: number,
+  toHeight: number,
+  kind: 'bicubic' | 'bilinear',
 ): Float64Array {
   const kernel = (x: number): number => {
     const d = Math.abs(x);
@@ -39,52 +44,72 @@ function slowResize(
 }
 
 const side = fc.integer({ min: 1, max: 12 });
-const picture = fc.tuple(side, side).chain(([width, height]) =>
-  fc.record({
-    width: fc.constant(width),
-    height: fc.constant(height),
-    data: fc.uint8Array({ minLength: width * height, maxLength: width * height }),
-  }),
-);
+const picture = fc
+  .tuple(side, side)
+  .chain(([width, height]) =>
+    fc.record({
+      width: fc.constant(width),
+      height: fc.constant(height),
+      data: fc.uint8Array({ minLength: width * height, maxLength: width * height }),
+    }),
+  );
 
 describe('8-bit resampling', () => {
-  test.each([['bicubic', resizeBicubic], ['bilinear', resizeBilinear]] as const)(
-    '%s is within rounding of the filter written out in float64',
-    (kind, resize) => {
-      fc.assert(
-        fc.property(picture, side, side, ({ data, width, height }, toWidth, toHeight) => {
-          const got = resize(data, width, height, 1, toWidth, toHeight);
-          const want = slowResize(data, width, height, toWidth, toHeight, kind);
-          // Half a level for each of the two roundings; the first is amplified by at most the filter's overshoot.
-          const differences = Array.from(got, (value, at) => Math.abs(value - (want[at] as number)));
-          expect(Math.max(...differences)).toBeLessThanOrEqual(1.25);
-        }),
-        { numRuns: 150 },
-      );
-    },
-  );
+  test.each([
+    ['bicubic', resizeBicubic],
+    ['bilinear', resizeBilinear],
+  ] as const)('%s is within rounding of the filter written out in float64', (kind, resize) => {
+    fc.assert(
+      fc.property(picture, side, side, ({ data, width, height }, toWidth, toHeight) => {
+        const got = resize(data, width, height, 1, toWidth, toHeight);
+        const want = slowResize(data, width, height, toWidth, toHeight, kind);
+        // Half a level for each of the two roundings; the first is amplified by at most the filter's overshoot.
+        const differences = Array.from(got, (value, at) => Math.abs(value - (want[at] as number)));
+        expect(Math.max(...differences)).toBeLessThanOrEqual(1.25);
+      }),
+      { numRuns: 150 },
+    );
+  });
 
   test('each channel of a picture is resized as if it stood alone', () => {
     fc.assert(
-      fc.property(picture, fc.integer({ min: 1, max: 4 }), side, side, ({ data, width, height }, channels, toWidth, toHeight) => {
-        const planes = Array.from({ length: channels }, (_, channel) => data.map((value) => (value * (channel + 1)) & 255));
-        const interleaved = Uint8Array.from({ length: data.length * channels }, (_, at) => planes[at % channels]?.[Math.floor(at / channels)] as number);
-        const got = resizeBicubic(interleaved, width, height, channels, toWidth, toHeight);
-        planes.forEach((plane, channel) => {
-          const alone = resizeBicubic(plane, width, height, 1, toWidth, toHeight);
-          expect(Array.from(alone)).toEqual(Array.from(got.filter((_, at) => at % channels === channel)));
-        });
-      }),
+      fc.property(
+        picture,
+        fc.integer({ min: 1, max: 4 }),
+        side,
+        side,
+        ({ data, width, height }, channels, toWidth, toHeight) => {
+          const planes = Array.from({ length: channels }, (_, channel) =>
+            data.map((value) => (value * (channel + 1)) & 255),
+          );
+          const interleaved = Uint8Array.from(
+            { length: data.length * channels },
+            (_, at) => planes[at % channels]?.[Math.floor(at / channels)] as number,
+          );
+          const got = resizeBicubic(interleaved, width, height, channels, toWidth, toHeight);
+          planes.forEach((plane, channel) => {
+            const alone = resizeBicubic(plane, width, height, 1, toWidth, toHeight);
+            expect(Array.from(alone)).toEqual(Array.from(got.filter((_, at) => at % channels === channel)));
+          });
+        },
+      ),
       { numRuns: 60 },
     );
   });
 
   test('a constant picture stays constant at every size', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 255 }), side, side, side, side, (value, width, height, toWidth, toHeight) => {
-        const flat = new Uint8Array(width * height).fill(value);
-        expect(resizeBicubic(flat, width, height, 1, toWidth, toHeight).every((v) => v === value)).toBe(true);
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 255 }),
+        side,
+        side,
+        side,
+        side,
+        (value, width, height, toWidth, toHeight) => {
+          const flat = new Uint8Array(width * height).fill(value);
+          expect(resizeBicubic(flat, width, height, 1, toWidth, toHeight).every((v) => v === value)).toBe(true);
+        },
+      ),
     );
   });
 
@@ -98,7 +123,10 @@ describe('8-bit resampling', () => {
     // Distances over 2: weights 3/4 3/4 1/4 about the first centre (0.5), of the samples 0, 1, 2.
     const sum = 3 + 3 + 1;
     const got = resizeBilinear(Uint8Array.of(7, 14, 21, 28), 4, 1, 1, 2, 1);
-    expect(Array.from(got)).toEqual([Math.round((3 * 7 + 3 * 14 + 21) / sum), Math.round((14 + 3 * 21 + 3 * 28) / sum)]);
+    expect(Array.from(got)).toEqual([
+      Math.round((3 * 7 + 3 * 14 + 21) / sum),
+      Math.round((14 + 3 * 21 + 3 * 28) / sum),
+    ]);
   });
 
   test('the same size gives an equal copy', () => {
@@ -110,7 +138,9 @@ describe('8-bit resampling', () => {
 
   test('sizes that do not fit are refused', () => {
     expect(() => resizeBicubic(new Uint8Array(5), 2, 2, 1, 1, 1)).toThrow('2 x 2 x 1 samples expected, found 5');
-    expect(() => resizeBicubic(new Uint8Array(4), 2, 2, 1, 0, 1)).toThrow('toWidth must be a positive integer, found 0');
+    expect(() => resizeBicubic(new Uint8Array(4), 2, 2, 1, 0, 1)).toThrow(
+      'toWidth must be a positive integer, found 0',
+    );
     expect(() => resizeNearest(new Uint8Array(4), 2, 2, 1, 1.5, 1)).toThrow('toWidth');
   });
 });
@@ -118,7 +148,13 @@ describe('8-bit resampling', () => {
 describe('16-bit resampling', () => {
   test('equals the 8-bit one, 257 times as fine', () => {
     const data = Uint8Array.from({ length: 35 }, (_, at) => 60 + ((at * 37) % 120));
-    const wide = resize16(Uint16Array.from(data, (value) => value * 257), 7, 5, 4, 9);
+    const wide = resize16(
+      Uint16Array.from(data, (value) => value * 257),
+      7,
+      5,
+      4,
+      9,
+    );
     const narrow = slowResize(data, 7, 5, 4, 9, 'bicubic');
     wide.forEach((value, at) => expect(Math.abs(value / 257 - (narrow[at] as number))).toBeLessThan(0.02));
   });
@@ -182,7 +218,10 @@ describe('resizing maps', () => {
   test('stays within the range of the map, and keeps planes', () => {
     fc.assert(
       fc.property(side, side, side, side, (width, height, toWidth, toHeight) => {
-        const plane = Float32Array.from({ length: width * height }, (_, at) => (at % width) / width + 2 * Math.floor(at / width));
+        const plane = Float32Array.from(
+          { length: width * height },
+          (_, at) => (at % width) / width + 2 * Math.floor(at / width),
+        );
         const got = resizeMap(plane, width, height, toWidth, toHeight);
         const largest = Math.max(...plane);
         expect(got.every((value) => value >= 0 && value <= largest)).toBe(true);

@@ -29,7 +29,18 @@ export function tiff(...pages: readonly TiffPage[]): Buffer {
     const strip = append(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
     const bits = Array.from({ length: samples }, () => 8 * data.BYTES_PER_ELEMENT);
     const formats = Array.from({ length: samples }, () => format);
-    const shorts: Record<number, readonly number[]> = { 256: [width], 257: [height], 258: bits, 259: [1], 262: [photometric], 277: [samples], 278: [height], 284: [1], 339: formats, ...tags };
+    const shorts: Record<number, readonly number[]> = {
+      256: [width],
+      257: [height],
+      258: bits,
+      259: [1],
+      262: [photometric],
+      277: [samples],
+      278: [height],
+      284: [1],
+      339: formats,
+      ...tags,
+    };
     const entries = Object.entries(shorts).map(([tag, values]) => {
       const entry = Buffer.alloc(12);
       entry.writeUInt16LE(Number(tag), 0);
@@ -41,7 +52,10 @@ export function tiff(...pages: readonly TiffPage[]): Buffer {
       else entry.writeUInt32LE(append(content), 8);
       return entry;
     });
-    for (const [tag, value] of [[273, strip], [279, data.byteLength]] as const) {
+    for (const [tag, value] of [
+      [273, strip],
+      [279, data.byteLength],
+    ] as const) {
       const entry = Buffer.alloc(12);
       entry.writeUInt16LE(tag, 0);
       entry.writeUInt16LE(4, 2);
@@ -61,6 +75,12 @@ export function tiff(...pages: readonly TiffPage[]): Buffer {
 }
 
 /** A colour map tag: all reds, then greens, then blues, in 16 bits; colours that are not given are black. */
-export function colourMap(...colours: readonly (readonly [number, number, number])[]): Readonly<Record<number, readonly number[]>> {
-  return { 320: [0, 1, 2].flatMap((channel) => Array.from({ length: 256 }, (_, index) => (colours[index]?.[channel] ?? 0) * 257)) };
+export function colourMap(
+  ...colours: readonly (readonly [number, number, number])[]
+): Readonly<Record<number, readonly number[]>> {
+  return {
+    320: [0, 1, 2].flatMap((channel) =>
+      Array.from({ length: 256 }, (_, index) => (colours[index]?.[channel] ?? 0) * 257),
+    ),
+  };
 }

@@ -30,7 +30,11 @@ function write(name: string, content = 'x'): string {
 }
 
 /** Gives names of arriving files one by one, relative to the folder. */
-function watch(options: WatchOptions = {}): { watched: WatchedFolder; next: () => Promise<string | undefined>; reader: AsyncIterator<string, void> } {
+function watch(options: WatchOptions = {}): {
+  watched: WatchedFolder;
+  next: () => Promise<string | undefined>;
+  reader: AsyncIterator<string, void>;
+} {
   const watched = new WatchedFolder(folder, { ...QUICK, ...defaults, ...options });
   open.push(watched);
   const reader = watched[Symbol.asyncIterator]();
@@ -41,7 +45,10 @@ function watch(options: WatchOptions = {}): { watched: WatchedFolder; next: () =
   return { watched, next, reader };
 }
 
-describe.each([['with events of the file system', true], ['by looking alone, where there are no events', false]])('WatchedFolder, %s', (_, events) => {
+describe.each([
+  ['with events of the file system', true],
+  ['by looking alone, where there are no events', false],
+])('WatchedFolder, %s', (_, events) => {
   beforeEach(() => {
     // With events, nothing is left to later looks.
     defaults = { interval: events ? 1_000_000 : QUICK.interval };
@@ -95,7 +102,11 @@ describe.each([['with events of the file system', true], ['by looking alone, whe
   test('one that was rewritten or removed meanwhile is no failure; one that stays as it is is broken', async () => {
     const { watched, next } = watch({ patience: 60 });
     for (const name of ['rewritten.png', 'removed.png', 'broken.png']) write(name);
-    expect((await Promise.all([next(), next(), next()])).sort()).toEqual(['broken.png', 'removed.png', 'rewritten.png']);
+    expect((await Promise.all([next(), next(), next()])).sort()).toEqual([
+      'broken.png',
+      'removed.png',
+      'rewritten.png',
+    ]);
     write('rewritten.png', 'anew');
     fs.rmSync(inFolder('removed.png'));
     expect(watched.afterFailure(inFolder('rewritten.png'))).toBe('changing');

@@ -4,14 +4,24 @@ import { expectClose } from '../goldens';
 
 /** A plane without symmetries. */
 const plane = (side: number): number[][] =>
-  Array.from({ length: side }, (_, i) => Array.from({ length: side }, (__, j) => Math.sin(1.7 * i * i + 0.9 * j + 0.3 * i * j)));
+  Array.from({ length: side }, (_, i) =>
+    Array.from({ length: side }, (__, j) => Math.sin(1.7 * i * i + 0.9 * j + 0.3 * i * j)),
+  );
 
 function resize(side: number, rows: number, columns: number, options: (to: number) => BicubicOptions): number[] {
-  const [vertical, horizontal, from] = [bicubicWeights(side, rows, options(rows)), bicubicWeights(side, columns, options(columns)), plane(side)];
+  const [vertical, horizontal, from] = [
+    bicubicWeights(side, rows, options(rows)),
+    bicubicWeights(side, columns, options(columns)),
+    plane(side),
+  ];
   return Array.from({ length: rows * columns }, (_, at) => {
     const [row, column] = [Math.floor(at / columns), at % columns];
     let sum = 0;
-    from.forEach((line, i) => line.forEach((value, j) => (sum += (vertical[row * side + i] as number) * (horizontal[column * side + j] as number) * value)));
+    from.forEach((line, i) =>
+      line.forEach(
+        (value, j) => (sum += (vertical[row * side + i] as number) * (horizontal[column * side + j] as number) * value),
+      ),
+    );
     return sum;
   });
 }
@@ -29,16 +39,31 @@ test.each<[keyof typeof rules, number, number, number, number, number[]]>([
   ['antialias', 6, 3, 13, 5, [0.481795, 0.007028, 0.040958, 0.111497, 0.009036, 0.322311, -0.143725, 0.028831]],
   ['antialias', 5, 1, 2, 1, [0.196977, -0.108702]],
   ['offset', 6, 6, 6, 5, [-0.01079, -0.954483, 0.107096, -1.02924, -0.020226, -0.929047, -0.865097, -0.690789]],
-  ['offset', 6, 3, 11, 4, [0.506402, 0.134177, -0.132924, 0.344846, -0.232105, 0.171811, -0.249749, 0.407277, -0.191354]],
+  [
+    'offset',
+    6,
+    3,
+    11,
+    4,
+    [0.506402, 0.134177, -0.132924, 0.344846, -0.232105, 0.171811, -0.249749, 0.407277, -0.191354],
+  ],
   ['offset', 5, 1, 2, 1, [1.019691, -1.105112]],
   ['size', 6, 9, 4, 5, [0.111087, 0.149763, -0.742198, 1.024504, 0.073204, -0.405555, 0.167906, -0.429115]],
 ])('%s from %i to %i x %i equals PyTorch', (rule, side, rows, columns, step, want) => {
   const got = resize(side, rows, columns, rules[rule](side));
-  expectClose(want.map((_, index) => got[index * step] as number), want, 3e-6);
+  expectClose(
+    want.map((_, index) => got[index * step] as number),
+    want,
+    3e-6,
+  );
 });
 
 /** The cubic convolution written out by its two polynomials, and the mean taken over a padded line. */
-function slowly(line: readonly number[], to: number, { antialias = false, scale = line.length / to }: BicubicOptions): number[] {
+function slowly(
+  line: readonly number[],
+  to: number,
+  { antialias = false, scale = line.length / to }: BicubicOptions,
+): number[] {
   const a = antialias ? -0.5 : -0.75;
   const kernel = (x: number): number => {
     const d = Math.abs(x);
@@ -61,13 +86,20 @@ function slowly(line: readonly number[], to: number, { antialias = false, scale 
 }
 
 test('any sizes equal the formula', () => {
-  const sizes = fc.record({ from: fc.integer({ min: 1, max: 24 }), to: fc.integer({ min: 1, max: 30 }), antialias: fc.boolean(), offset: fc.boolean() });
+  const sizes = fc.record({
+    from: fc.integer({ min: 1, max: 24 }),
+    to: fc.integer({ min: 1, max: 30 }),
+    antialias: fc.boolean(),
+    offset: fc.boolean(),
+  });
   fc.assert(
     fc.property(sizes, ({ from, to, antialias, offset }) => {
       const options = { antialias, ...(offset && !antialias ? { scale: from / (to + 0.1) } : {}) };
       const line = Array.from({ length: from }, (_, index) => Math.cos(2.3 * index * index + 1));
       const weights = bicubicWeights(from, to, options);
-      const got = Array.from({ length: to }, (_, i) => line.reduce((sum, value, at) => sum + value * (weights[i * from + at] as number), 0));
+      const got = Array.from({ length: to }, (_, i) =>
+        line.reduce((sum, value, at) => sum + value * (weights[i * from + at] as number), 0),
+      );
       expectClose(got, slowly(line, to, options), 1e-5);
     }),
   );
@@ -76,6 +108,10 @@ test('any sizes equal the formula', () => {
 test('the same size changes nothing, with the antialiased kernel too', () => {
   for (const antialias of [false, true]) {
     const weights = bicubicWeights(5, 5, { antialias });
-    expectClose(weights, Array.from({ length: 25 }, (_, at) => (at % 6 === 0 ? 1 : 0)), 1e-7);
+    expectClose(
+      weights,
+      Array.from({ length: 25 }, (_, at) => (at % 6 === 0 ? 1 : 0)),
+      1e-7,
+    );
   }
 });

@@ -20,7 +20,12 @@ interface Setting {
 const dAttn = ({ beta = 1.2, gamma = 3, mean = 'image' }: Setting = {}): DAttn => new DAttn({ beta, gamma, mean });
 
 /** D-Attn by its formula in plain loops, one image on one grid. Rows that are all cut keep what is most similar. */
-function slowly(values: number[][], features: number[][], { beta = 1.2, gamma = 3 }: Setting, mean?: number): number[][] {
+function slowly(
+  values: number[][],
+  features: number[][],
+  { beta = 1.2, gamma = 3 }: Setting,
+  mean?: number,
+): number[][] {
   const unit = features.map((f) => {
     const length = Math.hypot(...f);
     return f.map((x) => (length === 0 ? 0 : x / length));
@@ -34,11 +39,13 @@ function slowly(values: number[][], features: number[][], { beta = 1.2, gamma = 
     const kept = shifted.map((x) => (largest >= 0 ? x >= 0 : x >= largest * 1.0001));
     const weights = shifted.map((x, i) => (kept[i] ? Math.exp(x - largest) : 0));
     const total = weights.reduce((sum, w) => sum + w, 0);
-    return (values[0] as number[]).map((_, d) => weights.reduce((sum, w, i) => sum + (w / total) * ((values[i] as number[])[d] as number), 0));
+    return (values[0] as number[]).map((_, d) =>
+      weights.reduce((sum, w, i) => sum + (w / total) * ((values[i] as number[])[d] as number), 0),
+    );
   });
 }
 
-const rowsOf = (tensor: tf.Tensor3D, image: number): number[][] => (tensor.arraySync()[image] as number[][]);
+const rowsOf = (tensor: tf.Tensor3D, image: number): number[][] => tensor.arraySync()[image] as number[][];
 
 describeWithGoldens('D-Attn against the reference', () => {
   const cases = goldenCases('dattn').filter(({ id }) => id.startsWith('dattn/unit/'));
@@ -46,21 +53,38 @@ describeWithGoldens('D-Attn against the reference', () => {
   test.each(cases.map((item) => [item.id, item] as const))('%s', async (_, item) => {
     const family = (item.config as unknown as { dino_model: string }).dino_model;
     const attention = new MultiHeadAttention({
-      width: 128, heads: 2, path: 'visual.transformer.resblocks.5.attn', parameters: goldenParameters('clip_tiny.safetensors'),
+      width: 128,
+      heads: 2,
+      path: 'visual.transformer.resblocks.5.attn',
+      parameters: goldenParameters('clip_tiny.safetensors'),
     });
     const layer = dAttn({ beta: family === 'sam' ? 1.08 : 1.2, mean: 'batch' });
     await expectNoLeak(() =>
       tf.tidy(() => {
         const tokens = tf.transpose(goldenTensor<tf.Rank.R3>('dattn.safetensors#unit.x'), [1, 0, 2]); // [B, 1+N, D]
         const features = tf.transpose(goldenTensor<tf.Rank.R4>(item.inputs['features'] as string), [0, 2, 3, 1]); // [B, R, C, F]
-        const values = tf.reshape(attention.valuesOf(tf.slice(tokens, [0, 1, 0], [-1, 25, -1])), [2, 5, 5, 128]) as tf.Tensor4D;
+        const values = tf.reshape(
+          attention.valuesOf(tf.slice(tokens, [0, 1, 0], [-1, 25, -1])),
+          [2, 5, 5, 128],
+        ) as tf.Tensor4D;
         const got = tf.transpose(attention.projectOutput(layer.gather(values, features)), [1, 0, 2]).dataSync(); // [M, B, D]
         const want = golden(item.outputs['y'] as string).data;
         expect(got.every(Number.isFinite)).toBe(true);
         // Where the reference has no number this layer must have one, and be equal everywhere else.
         const defined = [...want.keys()].filter((index) => Number.isFinite(want[index]));
-        expect(defined.length).toBe(item.id.endsWith('constant_features') ? 0 : item.id.endsWith('zero_vectors') ? (want.length * 24) / 25 : want.length);
-        expectClose(defined.map((index) => got[index] as number), defined.map((index) => want[index] as number), 1e-4, 1e-3);
+        expect(defined.length).toBe(
+          item.id.endsWith('constant_features')
+            ? 0
+            : item.id.endsWith('zero_vectors')
+              ? (want.length * 24) / 25
+              : want.length,
+        );
+        expectClose(
+          defined.map((index) => got[index] as number),
+          defined.map((index) => want[index] as number),
+          1e-4,
+          1e-3,
+        );
       }),
     );
     attention.dispose();
@@ -81,7 +105,11 @@ describe('D-Attn', () => {
   ] as const)('equals its formula in plain loops, mean over %s', (_, mean) => {
     fc.assert(
       fc.property(
-        fc.record({ seed: fc.integer({ min: 1, max: 1e6 }), rows: fc.integer({ min: 1, max: 4 }), columns: fc.integer({ min: 1, max: 4 }) }),
+        fc.record({
+          seed: fc.integer({ min: 1, max: 1e6 }),
+          rows: fc.integer({ min: 1, max: 4 }),
+          columns: fc.integer({ min: 1, max: 4 }),
+        }),
         fc.constantFrom(0, 0.5, 1.08, 1.2, 4),
         fc.constantFrom(1, 3),
         ({ seed, rows, columns }, beta, gamma) =>
@@ -96,7 +124,12 @@ describe('D-Attn', () => {
             const unit = tf.div(flatFeatures, tf.norm(flatFeatures, 2, -1, true));
             const together = tf.mean(tf.matMul(unit, unit, false, true)).dataSync()[0] as number;
             for (const image of [0, 1]) {
-              const want = slowly(rowsOf(flatValues, image), rowsOf(flatFeatures, image), { beta, gamma }, mean === 'batch' ? together : undefined);
+              const want = slowly(
+                rowsOf(flatValues, image),
+                rowsOf(flatFeatures, image),
+                { beta, gamma },
+                mean === 'batch' ? together : undefined,
+              );
               expectClose(rowsOf(got, image).flat(), want.flat(), 2e-4);
             }
           }),
@@ -105,14 +138,16 @@ describe('D-Attn', () => {
     );
   });
 
-  test('an image does not depend on its batch, unless the mean is the batch\'s', () => {
+  test("an image does not depend on its batch, unless the mean is the batch's", () => {
     tf.tidy(() => {
       const values = random([3, 4, 4, 8], 1) as tf.Tensor4D;
       const features = tf.concat([random([1, 4, 4, 6], 2), tf.add(random([2, 4, 4, 6], 3), 1)]) as tf.Tensor4D;
       const first = <T extends tf.Tensor>(all: T): T => tf.slice(all, 0, 1) as T;
       const difference = (mean: DAttnMean): number => {
         const layer = dAttn({ mean });
-        return tf.max(tf.abs(tf.sub(first(layer.gather(values, features)), layer.gather(first(values), first(features))))).dataSync()[0] as number;
+        return tf
+          .max(tf.abs(tf.sub(first(layer.gather(values, features)), layer.gather(first(values), first(features)))))
+          .dataSync()[0] as number;
       };
       expect(difference('image')).toBeLessThan(1e-6);
       expect(difference('batch')).toBeGreaterThan(1e-2);
@@ -123,8 +158,20 @@ describe('D-Attn', () => {
     tf.tidy(() => {
       const values = random([1, 3, 3, 5], 4) as tf.Tensor4D;
       const mean = tf.tile(tf.mean(tf.reshape(values, [1, 9, 5]), 1, true), [1, 9, 1]);
-      expectClose(dAttn().gather(values, tf.fill([1, 3, 3, 7], 0.3) as tf.Tensor4D).dataSync(), mean.dataSync(), 1e-6);
-      expectClose(dAttn().gather(values, tf.zeros([1, 3, 3, 7])).dataSync(), mean.dataSync(), 1e-6);
+      expectClose(
+        dAttn()
+          .gather(values, tf.fill([1, 3, 3, 7], 0.3) as tf.Tensor4D)
+          .dataSync(),
+        mean.dataSync(),
+        1e-6,
+      );
+      expectClose(
+        dAttn()
+          .gather(values, tf.zeros([1, 3, 3, 7]))
+          .dataSync(),
+        mean.dataSync(),
+        1e-6,
+      );
     });
   });
 
@@ -132,7 +179,25 @@ describe('D-Attn', () => {
     tf.tidy(() => {
       const values = tf.reshape(tf.range(0, 9), [1, 3, 3, 1]) as tf.Tensor4D;
       // One patch points slightly elsewhere: the mean similarity times 1.2 is above one, and the reference has NaN.
-      const features = tf.tensor4d([[[[1, 0], [1, 0], [1, 0]], [[1, 0], [1, 0.5], [1, 0]], [[1, 0], [1, 0], [1, 0]]]]);
+      const features = tf.tensor4d([
+        [
+          [
+            [1, 0],
+            [1, 0],
+            [1, 0],
+          ],
+          [
+            [1, 0],
+            [1, 0.5],
+            [1, 0],
+          ],
+          [
+            [1, 0],
+            [1, 0],
+            [1, 0],
+          ],
+        ],
+      ]);
       const others = [0, 1, 2, 3, 5, 6, 7, 8].reduce((sum, x) => sum + x, 0) / 8;
       const want = Array.from({ length: 9 }, (_, place) => (place === 4 ? 4 : others));
       expectClose(dAttn().gather(values, features).dataSync(), want, 1e-5);
@@ -173,7 +238,12 @@ describe('D-Attn', () => {
     const layer = dAttn({ beta: 1.08, gamma: 2, mean: 'batch' });
     const { beta, gamma, mean } = JSON.parse(JSON.stringify(layer.getConfig())) as Required<Setting>;
     expect({ beta, gamma, mean }).toEqual({ beta: 1.08, gamma: 2, mean: 'batch' });
-    expect(layer.computeOutputShape([[2, 5, 5, 64], [2, 8, 9, 24]])).toEqual([2, 72, 64]);
+    expect(
+      layer.computeOutputShape([
+        [2, 5, 5, 64],
+        [2, 8, 9, 24],
+      ]),
+    ).toEqual([2, 72, 64]);
     expect(tf.serialization.getRegisteredName(DAttn)).toBe('crane>DAttn');
   });
 });

@@ -35,7 +35,10 @@ function smallClip(rows: number, more: { readonly hidden?: number; readonly epsi
 }
 
 function textVectors(backbone: Backbone): number[] {
-  const model = buildCraneModel(backbone, { prompts: { seed: 3, depth: 2 }, options: { imageSize: 4, layers: [2], eattnBlocks: 1 } });
+  const model = buildCraneModel(backbone, {
+    prompts: { seed: 3, depth: 2 },
+    options: { imageSize: 4, layers: [2], eattnBlocks: 1 },
+  });
   try {
     return tf.tidy(() => [...model.encodePrompts().dataSync()]);
   } finally {
@@ -61,7 +64,10 @@ describe('a backbone of which only some words are wanted', () => {
 
   test('refuses other words, and says so', async () => {
     const backbone = await openBackbone(smallClip(49408), { words });
-    const model = buildCraneModel(backbone, { prompts: { seed: 3, depth: 2 }, options: { imageSize: 4, layers: [2], eattnBlocks: 1 } });
+    const model = buildCraneModel(backbone, {
+      prompts: { seed: 3, depth: 2 },
+      options: { imageSize: 4, layers: [2], eattnBlocks: 1 },
+    });
     const [known = 0, other = 0] = [...backbone.tokenizer.encode('damaged'), ...backbone.tokenizer.encode('cat')];
     tf.tidy(() => expect(model.text.embed([[known]]).shape).toEqual([1, 1, 8]));
     expect((await weightsError(() => model.text.embed([[other]]))).code).toBe('weights/token-missing');
@@ -73,7 +79,8 @@ describe('a backbone of which only some words are wanted', () => {
     const file = smallClip(1000);
     const [whole, part] = [await openBackbone(file), await openBackbone(file, { words })];
     expect(part.tokenIds).toEqual([0, 269]);
-    for (const backbone of [whole, part]) expect((await weightsError(() => textVectors(backbone))).code).toBe('weights/token-missing');
+    for (const backbone of [whole, part])
+      expect((await weightsError(() => textVectors(backbone))).code).toBe('weights/token-missing');
     whole.close();
     part.close();
   });
@@ -88,26 +95,41 @@ describe('a backbone of which only some words are wanted', () => {
 
 test('feed-forward width and epsilon of its own reach the network', async () => {
   const backbone = await openBackbone(smallClip(49408, { hidden: 20, epsilon: 0.5 }));
-  const model = buildCraneModel(backbone, { prompts: { seed: 3, depth: 2 }, options: { imageSize: 4, layers: [2], eattnBlocks: 1 } });
+  const model = buildCraneModel(backbone, {
+    prompts: { seed: 3, depth: 2 },
+    options: { imageSize: 4, layers: [2], eattnBlocks: 1 },
+  });
   backbone.close();
-  expect(model.vision.weights.filter(({ name }) => /c_fc\.weight/.test(name)).map(({ shape }) => shape)).toEqual([[8, 20], [8, 20]]);
+  expect(model.vision.weights.filter(({ name }) => /c_fc\.weight/.test(name)).map(({ shape }) => shape)).toEqual([
+    [8, 20],
+    [8, 20],
+  ]);
   // Far below an epsilon of a half, variance hardly counts: doubled tokens come out nearly doubled, instead of the same.
-  const [once, twice] = tf.tidy(() => [1e-3, 2e-3].map((scale) => {
-    const tokens = tf.mul(tf.tensor3d([1, -2, 3, 0, -1, 2, -3, 0], [1, 1, 8]), scale);
-    return model.vision.project(tf.sub(tokens, 0)).dataSync();
-  })) as [Float32Array, Float32Array];
+  const [once, twice] = tf.tidy(() =>
+    [1e-3, 2e-3].map((scale) => {
+      const tokens = tf.mul(tf.tensor3d([1, -2, 3, 0, -1, 2, -3, 0], [1, 1, 8]), scale);
+      return model.vision.project(tf.sub(tokens, 0)).dataSync();
+    }),
+  ) as [Float32Array, Float32Array];
   const offset = tf.tidy(() => model.vision.project(tf.zeros([1, 1, 8])).dataSync()) as Float32Array;
-  once.forEach((value, at) => expect((twice[at] as number) - (offset[at] as number)).toBeCloseTo(2 * (value - (offset[at] as number)), 4));
+  once.forEach((value, at) =>
+    expect((twice[at] as number) - (offset[at] as number)).toBeCloseTo(2 * (value - (offset[at] as number)), 4),
+  );
   model.dispose();
 });
 
-test.each(['contextTokens', 'deepTokens'])('fresh prompts longer than the text encoder takes are refused before they are made: %s', async (option) => {
-  const backbone = await openBackbone(smallClip(49408));
-  try {
-    expect(() => buildCraneModel(backbone, { prompts: { seed: 3, [option]: 1e9 } })).toThrow(
-      new RegExp(`^\`${option}\` 1000000000: the text encoder of clip-49408\\.safetensors takes 24 tokens, words included; expected fewer$`),
-    );
-  } finally {
-    backbone.close();
-  }
-});
+test.each(['contextTokens', 'deepTokens'])(
+  'fresh prompts longer than the text encoder takes are refused before they are made: %s',
+  async (option) => {
+    const backbone = await openBackbone(smallClip(49408));
+    try {
+      expect(() => buildCraneModel(backbone, { prompts: { seed: 3, [option]: 1e9 } })).toThrow(
+        new RegExp(
+          `^\`${option}\` 1000000000: the text encoder of clip-49408\\.safetensors takes 24 tokens, words included; expected fewer$`,
+        ),
+      );
+    } finally {
+      backbone.close();
+    }
+  },
+);

@@ -40,7 +40,11 @@ class GivenFeatures extends SpatialEncoder {
 const goldenFeatures = (family: SpatialFamily): tf.Tensor4D =>
   tf.tidy(() => tf.transpose(goldenTensor<tf.Rank.R4>(`dattn.safetensors#${family}.features`), [0, 2, 3, 1]));
 
-function cranePlus(features: tf.Tensor4D, family: SpatialFamily = 'dinov2', options: Omit<TinyCraneOptions, 'spatial'> = {}): CraneModel {
+function cranePlus(
+  features: tf.Tensor4D,
+  family: SpatialFamily = 'dinov2',
+  options: Omit<TinyCraneOptions, 'spatial'> = {},
+): CraneModel {
   return tinyCrane({ layers: [6], ...options, spatial: new GivenFeatures(family, features) });
 }
 
@@ -52,24 +56,34 @@ describeWithGoldens('Crane+ features against the reference, with its own guiding
   });
 
   test.each(cases.map((item) => [item.id, item] as const))('%s', async (_, item) => {
-    const config = item.config as unknown as { features_list: number[]; dino_model: SpatialFamily; both_eattn_dattn: boolean };
+    const config = item.config as unknown as {
+      features_list: number[];
+      dino_model: SpatialFamily;
+      both_eattn_dattn: boolean;
+    };
     const model = cranePlus(goldenFeatures(config.dino_model), config.dino_model, {
-      layers: config.features_list, spatialOnly: !config.both_eattn_dattn, dattnMean: 'batch',
+      layers: config.features_list,
+      spatialOnly: !config.both_eattn_dattn,
+      dattnMean: 'batch',
     });
     await expectNoLeak(() =>
       tf.tidy(() => {
         const { global, patches } = model.encodeImages(goldenImages(item.inputs['images'] as string));
         const unit = (x: tf.Tensor): tf.Tensor => tf.div(x, tf.norm(x, 2, -1, true));
-        const want = (name: string): Float32Array => unit(goldenTensor(item.outputs[name] as string)).dataSync() as Float32Array;
+        const want = (name: string): Float32Array =>
+          unit(goldenTensor(item.outputs[name] as string)).dataSync() as Float32Array;
         expectClose(global.dataSync(), want('image_features'), 1e-4);
         // The reference lists D-Attn and E-Attn by turns, and E-Attn's as often as there are layers.
         const layers = config.features_list.length;
         const step = config.both_eattn_dattn ? 2 : 1;
         expect(patches).toHaveLength(config.both_eattn_dattn ? layers + 1 : layers);
-        expect(model.copies).toEqual(config.both_eattn_dattn ? [...Array<number>(layers).fill(1), layers] : Array<number>(layers).fill(1));
+        expect(model.copies).toEqual(
+          config.both_eattn_dattn ? [...Array<number>(layers).fill(1), layers] : Array<number>(layers).fill(1),
+        );
         for (let layer = 0; layer < layers; layer++) {
           expectClose((patches[layer] as tf.Tensor).dataSync(), want(`patch_features[${step * layer}]`), 1e-4);
-          if (config.both_eattn_dattn) expectClose((patches[layers] as tf.Tensor).dataSync(), want(`patch_features[${2 * layer + 1}]`), 1e-4);
+          if (config.both_eattn_dattn)
+            expectClose((patches[layers] as tf.Tensor).dataSync(), want(`patch_features[${2 * layer + 1}]`), 1e-4);
         }
       }),
     );
@@ -84,4 +98,3 @@ describeWithGoldens('Crane+ features against the reference, with its own guiding
     });
   });
 });
-

@@ -4,7 +4,9 @@ import { CraneModel } from '../../lib/methods/crane/model';
 function atOnce(imageSize: number, guideSide?: number): number {
   const spatial = guideSide === undefined ? undefined : { inputSide: () => guideSide, patchSize: 16 };
   const model = Object.create(CraneModel.prototype, {
-    options: { value: { imageSize } }, vision: { value: { config: { sizes: { patchSize: 14 } } } }, spatial: { value: spatial },
+    options: { value: { imageSize } },
+    vision: { value: { config: { sizes: { patchSize: 14 } } } },
+    spatial: { value: spatial },
   }) as CraneModel;
   return model.imagesAtOnce;
 }

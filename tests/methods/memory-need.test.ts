@@ -8,7 +8,9 @@ test('a size that cannot fit is refused with both figures, one that fits is not'
   const bytes = forwardBytes(sizes, 2002);
   expect(() => refuseBeyondMemory(sizes, { imageSize: 2002 }, bytes)).not.toThrow();
   expect(() => refuseBeyondMemory(sizes, { imageSize: 2002 }, bytes - 1)).toThrow(UsageError);
-  expect(() => refuseBeyondMemory(sizes, { imageSize: 2002 }, 1e9)).toThrow(/^`imageSize` 2002 takes about .* but there are 1\.0 GB; choose a smaller one\.$/);
+  expect(() => refuseBeyondMemory(sizes, { imageSize: 2002 }, 1e9)).toThrow(
+    /^`imageSize` 2002 takes about .* but there are 1\.0 GB; choose a smaller one\.$/,
+  );
 });
 
 test('four times the patches take four times the memory and more, where score matrices are made', () => {

@@ -28,12 +28,19 @@ let half: string;
 beforeAll(async () => {
   await prepareBackend();
   const uniform = seededUniform('trained network');
-  pixels = Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, at) => (at % 7 < 3 ? 40 : 160) + Math.floor(60 * uniform()));
+  pixels = Uint8Array.from(
+    { length: SIDE * SIDE * 3 },
+    (_, at) => (at % 7 < 3 ? 40 : 160) + Math.floor(60 * uniform()),
+  );
   picture = inFolder('part.png');
-  await sharp(pixels, { raw: { width: SIDE, height: SIDE, channels: 3 } }).png().toFile(picture);
+  await sharp(pixels, { raw: { width: SIDE, height: SIDE, channels: 3 } })
+    .png()
+    .toFile(picture);
   const weights = writeNanoFile(inFolder('weights/open_clip_model.safetensors'));
   plain = nanoFolder(inFolder('plain'), weights, { 'open_clip_config.json': { model_cfg: nanoModel } });
-  half = nanoFolder(inFolder('half'), weights, { 'open_clip_config.json': { model_cfg: nanoModel, preprocess_cfg: { mean: HALF, std: HALF } } });
+  half = nanoFolder(inFolder('half'), weights, {
+    'open_clip_config.json': { model_cfg: nanoModel, preprocess_cfg: { mean: HALF, std: HALF } },
+  });
 });
 afterAll(() => scratch.remove());
 
@@ -42,7 +49,9 @@ let counter = 0;
 async function promptsSaying(change: Readonly<Record<string, string | null>>): Promise<string> {
   const { metadata, ...prompts } = await readPromptCheckpoint(ownPrompts);
   const file = inFolder(`prompts-${counter++}.safetensors`);
-  const said = Object.entries({ ...metadata, ...change }).filter((entry): entry is [string, string] => entry[1] !== null);
+  const said = Object.entries({ ...metadata, ...change }).filter(
+    (entry): entry is [string, string] => entry[1] !== null,
+  );
   writePromptCheckpoint(file, { ...prompts, metadata: Object.fromEntries(said) });
   return file;
 }
@@ -65,7 +74,10 @@ async function scored(options: CraneOptions): Promise<Scored> {
 /** The embedded model's score of the picture, normalised here and by hand. */
 async function scoreByHand(mean: readonly number[], std: readonly number[]): Promise<number> {
   const crane = await Crane.load();
-  const images = tf.tensor4d(Float32Array.from(pixels, (level, at) => (level / 255 - (mean[at % 3] as number)) / (std[at % 3] as number)), [1, SIDE, SIDE, 3]);
+  const images = tf.tensor4d(
+    Float32Array.from(pixels, (level, at) => (level / 255 - (mean[at % 3] as number)) / (std[at % 3] as number)),
+    [1, SIDE, SIDE, 3],
+  );
   const { scores, maps } = crane.model.forward(images);
   const [score] = await scores.data();
   tf.dispose([images, scores, maps]);
@@ -82,27 +94,57 @@ describe('the configuration of a backbone decides its input', () => {
     expect(ofHalf.score).toBeCloseTo(await scoreByHand(HALF, HALF), 5);
     expect(Math.abs(ofHalf.score - ofPlain.score)).toBeGreaterThan(0.001);
     expect(ofHalf.description.preprocessing).toEqual({ resize: 'bicubic', mean: HALF, std: HALF, reference: false });
-    expect(ofHalf.description.warnings).toContainEqual(expect.stringMatching(/mean 0\.48145466.*of half call for mean 0\.5, 0\.5, 0\.5.*the latter is used/));
+    expect(ofHalf.description.warnings).toContainEqual(
+      expect.stringMatching(/mean 0\.48145466.*of half call for mean 0\.5, 0\.5, 0\.5.*the latter is used/),
+    );
   });
 
   test("HuggingFace's too, and a converted file computes the same", async () => {
     const weights = writeNanoAsHuggingFace(inFolder('weights/model.safetensors'));
     const config = {
       ...nanoHuggingFace,
-      vision_config: { ...nanoHuggingFace.vision_config, num_attention_heads: 4, layer_norm_eps: 0.01, hidden_act: 'gelu' },
-      text_config: { ...nanoHuggingFace.text_config, num_attention_heads: 1, layer_norm_eps: 0.001, hidden_act: 'gelu' },
+      vision_config: {
+        ...nanoHuggingFace.vision_config,
+        num_attention_heads: 4,
+        layer_norm_eps: 0.01,
+        hidden_act: 'gelu',
+      },
+      text_config: {
+        ...nanoHuggingFace.text_config,
+        num_attention_heads: 1,
+        layer_norm_eps: 0.001,
+        hidden_act: 'gelu',
+      },
     };
-    const folder = nanoFolder(inFolder('theirs'), weights, { 'config.json': config, 'preprocessor_config.json': { image_mean: HALF, image_std: [0.25, 0.5, 1], resample: 2 } });
+    const folder = nanoFolder(inFolder('theirs'), weights, {
+      'config.json': config,
+      'preprocessor_config.json': { image_mean: HALF, image_std: [0.25, 0.5, 1], resample: 2 },
+    });
     const before = await scored({ backbone: folder, prompts: ownPrompts, imageSize: 56 });
     const converted = inFolder('converted.safetensors');
     expect(await convertWeights(folder, converted)).toMatchObject({ notes: [] });
     const after = await scored({ backbone: converted, prompts: ownPrompts, imageSize: 56 });
     expect(after.score).toBe(before.score);
-    expect(after.description.preprocessing).toEqual({ resize: 'bilinear', mean: HALF, std: [0.25, 0.5, 1], reference: false });
-    expect(after.description).toMatchObject({ activation: 'gelu', sizes: { vision: { heads: 4, epsilon: 0.01 }, text: { heads: 1, epsilon: 0.001 } } });
+    expect(after.description.preprocessing).toEqual({
+      resize: 'bilinear',
+      mean: HALF,
+      std: [0.25, 0.5, 1],
+      reference: false,
+    });
+    expect(after.description).toMatchObject({
+      activation: 'gelu',
+      sizes: { vision: { heads: 4, epsilon: 0.01 }, text: { heads: 1, epsilon: 0.001 } },
+    });
     // Each of them is felt.
-    const without = async (name: string, change: object, processor: object = { image_mean: HALF, image_std: [0.25, 0.5, 1], resample: 2 }): Promise<number> => {
-      const other = nanoFolder(inFolder(name), weights, { 'config.json': { ...config, ...change }, 'preprocessor_config.json': processor });
+    const without = async (
+      name: string,
+      change: object,
+      processor: object = { image_mean: HALF, image_std: [0.25, 0.5, 1], resample: 2 },
+    ): Promise<number> => {
+      const other = nanoFolder(inFolder(name), weights, {
+        'config.json': { ...config, ...change },
+        'preprocessor_config.json': processor,
+      });
       return (await scored({ backbone: other, prompts: ownPrompts, imageSize: 56 })).score;
     };
     const { vision_config: vision, text_config: text } = config;
@@ -111,7 +153,10 @@ describe('the configuration of a backbone decides its input', () => {
       await without('text heads', { text_config: { ...text, num_attention_heads: 2 } }),
       await without('epsilon', { vision_config: { ...vision, layer_norm_eps: 1e-5 } }),
       await without('text epsilon', { text_config: { ...text, layer_norm_eps: 1e-5 } }),
-      await without('activation', { vision_config: { ...vision, hidden_act: 'quick_gelu' }, text_config: { ...text, hidden_act: 'quick_gelu' } }),
+      await without('activation', {
+        vision_config: { ...vision, hidden_act: 'quick_gelu' },
+        text_config: { ...text, hidden_act: 'quick_gelu' },
+      }),
       await without('filter', {}, { image_mean: HALF, image_std: [0.25, 0.5, 1], resample: 3 }),
       await without('deviation', {}, { image_mean: HALF, image_std: HALF, resample: 2 }),
     ];
@@ -121,11 +166,17 @@ describe('the configuration of a backbone decides its input', () => {
 
 describe('prompts are used as they were trained', () => {
   test('with the mean and deviation that their file says', async () => {
-    const prompts = await promptsSaying({ 'crane.preprocessing': JSON.stringify({ resize: 'bicubic', mean: [0, 0, 0], std: [1, 1, 1], reference: false }) });
+    const prompts = await promptsSaying({
+      'crane.preprocessing': JSON.stringify({ resize: 'bicubic', mean: [0, 0, 0], std: [1, 1, 1], reference: false }),
+    });
     const { score, description } = await scored({ prompts });
     expect(score).toBeCloseTo(await scoreByHand([0, 0, 0], [1, 1, 1]), 5);
     expect(description.preprocessing.mean).toEqual([0, 0, 0]);
-    expect(description.warnings).toEqual([expect.stringMatching(/prepared with mean 0, 0, 0 and deviation 1, 1, 1.*call for mean 0\.48145466.*the former is used/)]);
+    expect(description.warnings).toEqual([
+      expect.stringMatching(
+        /prepared with mean 0, 0, 0 and deviation 1, 1, 1.*call for mean 0\.48145466.*the former is used/,
+      ),
+    ]);
   });
 
   test('on other weights that ask for another input, they are refused with both shown', async () => {
@@ -152,7 +203,11 @@ describe('prompts are used as they were trained', () => {
     ['crane.network', '{"activation":"relu"}', /crane\.network\.activation is "relu"/],
     ['crane.network', '{"heads":[2]}', /crane\.network\.heads is \[2\]/],
     ['crane.network', '{"heads":[4,2]}', /trained with heads 4 and 2 .* has 2 and 2; set `heads`/],
-    ['crane.network', '{"epsilon":[0.001,0.00001]}', /trained with epsilon 0\.001 and 0\.00001 .* has 0\.00001 and 0\.00001/],
+    [
+      'crane.network',
+      '{"epsilon":[0.001,0.00001]}',
+      /trained with epsilon 0\.001 and 0\.00001 .* has 0\.00001 and 0\.00001/,
+    ],
   ])('%s of %s is refused', async (key, text, message) => {
     const prompts = await promptsSaying({ [key]: text });
     expect((await weightsError(() => Crane.load({ prompts }))).message).toMatch(message);
@@ -164,7 +219,9 @@ describe('prompts are used as they were trained', () => {
     expect(gelu.description.activation).toBe('gelu');
     expect(gelu.score).toBe((await scored({ activation: 'gelu' })).score);
     const quick = await scored({ prompts, activation: 'quick-gelu' });
-    expect(quick.description.warnings).toEqual([expect.stringContaining('trained with the activation gelu, but are used with quick-gelu')]);
+    expect(quick.description.warnings).toEqual([
+      expect.stringContaining('trained with the activation gelu, but are used with quick-gelu'),
+    ]);
     expect(quick.score).toBe((await scored({})).score);
     expect(Math.abs(gelu.score - quick.score)).toBeGreaterThan(1e-6);
     // Of other weights nothing is known by them.
@@ -175,21 +232,49 @@ describe('prompts are used as they were trained', () => {
     const auxiliary = await writeSmallSet(inFolder('plates'), { normal: 1, anomalous: 2 });
     const train = async (backbone: string, more: object = {}): Promise<string> => {
       const training = { epochs: 1, batchSize: 3, contextProbability: 0, roundGradients: false };
-      const { prompts } = await runTraining({ auxiliary, backbone, out: inFolder(`run-${counter++}`), cache: { folder: inFolder('features') }, model: { imageSize: 56 }, training, ...more });
+      const { prompts } = await runTraining({
+        auxiliary,
+        backbone,
+        out: inFolder(`run-${counter++}`),
+        cache: { folder: inFolder('features') },
+        model: { imageSize: 56 },
+        training,
+        ...more,
+      });
       return prompts;
     };
     const contextOf = async (file: string): Promise<number[]> => [...(await readPromptCheckpoint(file)).contextNormal];
-    const trained = [await train(plain), await train(half), await train(plain, { activation: 'gelu' }), await train(plain, { heads: { vision: 4, text: 2 } })] as const;
+    const trained = [
+      await train(plain),
+      await train(half),
+      await train(plain, { activation: 'gelu' }),
+      await train(plain, { heads: { vision: 4, text: 2 } }),
+    ] as const;
     const contexts = await Promise.all(trained.map(contextOf));
     expect(new Set(contexts.map((context) => JSON.stringify(context))).size).toBe(4);
 
     const [, ofHalf, ofGelu, ofHeads] = trained;
     const { metadata } = await readPromptCheckpoint(ofHeads);
-    expect(JSON.parse(metadata['crane.network'] as string)).toEqual({ activation: 'quick-gelu', heads: [4, 2], epsilon: [1e-5, 1e-5] });
-    expect((await scored({ backbone: half, prompts: ofHalf })).description).toMatchObject({ preprocessing: { mean: HALF, std: HALF }, warnings: [] });
-    expect((await scored({ backbone: plain, prompts: ofGelu })).description).toMatchObject({ activation: 'gelu', warnings: [] });
-    expect((await weightsError(() => Crane.load({ backbone: plain, prompts: ofHeads }))).message).toContain('trained with heads 4 and 2');
-    expect((await scored({ backbone: plain, prompts: ofHeads, heads: { vision: 4, text: 2 } })).description.sizes.vision.heads).toBe(4);
+    expect(JSON.parse(metadata['crane.network'] as string)).toEqual({
+      activation: 'quick-gelu',
+      heads: [4, 2],
+      epsilon: [1e-5, 1e-5],
+    });
+    expect((await scored({ backbone: half, prompts: ofHalf })).description).toMatchObject({
+      preprocessing: { mean: HALF, std: HALF },
+      warnings: [],
+    });
+    expect((await scored({ backbone: plain, prompts: ofGelu })).description).toMatchObject({
+      activation: 'gelu',
+      warnings: [],
+    });
+    expect((await weightsError(() => Crane.load({ backbone: plain, prompts: ofHeads }))).message).toContain(
+      'trained with heads 4 and 2',
+    );
+    expect(
+      (await scored({ backbone: plain, prompts: ofHeads, heads: { vision: 4, text: 2 } })).description.sizes.vision
+        .heads,
+    ).toBe(4);
     expect(fs.readFileSync(path.join(path.dirname(ofHeads), 'config.yaml'), 'utf8')).toContain('heads: 4,2');
     // Those who go on from prompts go on with what these were trained with.
     const gone = await readPromptCheckpoint(await train(plain, { prompts: ofGelu }));
@@ -199,7 +284,10 @@ describe('prompts are used as they were trained', () => {
 
 test.each<[string, RegExp]>([
   ['nonsense', /metadata crane\.options is not a JSON object/],
-  ['{"attention":"nope"}', /metadata crane\.options cannot be honoured: `attention` "nope": expected one of qq\+kk\+vv/],
+  [
+    '{"attention":"nope"}',
+    /metadata crane\.options cannot be honoured: `attention` "nope": expected one of qq\+kk\+vv/,
+  ],
   ['{"imageSize":"big"}', /`imageSize` "big": expected a number/],
 ])('options of the training that are none are refused, not passed over: %s', async (options, message) => {
   const prompts = await promptsSaying({ 'crane.options': options });

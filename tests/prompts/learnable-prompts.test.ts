@@ -62,26 +62,48 @@ describe('what the prompts of a batch have in common is computed once', () => {
   const POSITIONS = ['pad_suffix', 'replace_suffix', 'pad_prefix', 'replace_prefix'] as const;
 
   /** Prompts of three context vectors; the text tower sees whether its stems were shared. */
-  function setUp(contextPosition: ContextPosition, shared: boolean, deepTokens = 2): { prompts: LearnablePrompts; text: ClipTextEncoder; branching: jest.SpyInstance } {
+  function setUp(
+    contextPosition: ContextPosition,
+    shared: boolean,
+    deepTokens = 2,
+  ): { prompts: LearnablePrompts; text: ClipTextEncoder; branching: jest.SpyInstance } {
     const text = new ClipTextEncoder({ sizes, embedDimension: 16, activation: 'quick-gelu', parameters });
     const prompts = new LearnablePrompts({
-      width: 16, contextTokens: 3, deepTokens, depth: 3, contextPosition, startToken: 6, endToken: 7,
-      normalWords: [1, 2], anomalousWords: [3, 1, 2], trainable: true, roundGradients: !shared, parameters,
+      width: 16,
+      contextTokens: 3,
+      deepTokens,
+      depth: 3,
+      contextPosition,
+      startToken: 6,
+      endToken: 7,
+      normalWords: [1, 2],
+      anomalousWords: [3, 1, 2],
+      trainable: true,
+      roundGradients: !shared,
+      parameters,
     });
     return { prompts, text, branching: jest.spyOn(text, 'forwardBranches') };
   }
 
   const images = (): tf.Tensor2D => tf.randomNormal([5, 16], 0, 1, 'float32', 3);
 
-  function gradientsOf({ prompts, text }: ReturnType<typeof setUp>): { value: Float32Array; gradients: Float32Array[] } {
+  function gradientsOf({ prompts, text }: ReturnType<typeof setUp>): {
+    value: Float32Array;
+    gradients: Float32Array[];
+  } {
     return tf.tidy(() => {
       const weights = tf.randomNormal([5, 2, 16], 0, 1, 'float32', 4);
       const variables = prompts.trainableWeights.map((weight) => weight.read() as tf.Variable);
       const image = images();
-      const { grads } = tf.variableGrads(() => tf.sum(tf.mul(prompts.encode(text, image), weights)) as tf.Scalar, variables);
+      const { grads } = tf.variableGrads(
+        () => tf.sum(tf.mul(prompts.encode(text, image), weights)) as tf.Scalar,
+        variables,
+      );
       return {
         value: prompts.encode(text, image).dataSync() as Float32Array,
-        gradients: variables.map((variable) => (grads[variable.name]?.dataSync() ?? new Float32Array(variable.size)) as Float32Array),
+        gradients: variables.map(
+          (variable) => (grads[variable.name]?.dataSync() ?? new Float32Array(variable.size)) as Float32Array,
+        ),
       };
     });
   }
@@ -103,7 +125,11 @@ describe('what the prompts of a batch have in common is computed once', () => {
   });
 
   test('not where deep tokens reach beyond it, nor for a single image', () => {
-    for (const [deepTokens, count, calls] of [[3, 5, 1], [4, 5, 0], [2, 1, 0]] as const) {
+    for (const [deepTokens, count, calls] of [
+      [3, 5, 1],
+      [4, 5, 0],
+      [2, 1, 0],
+    ] as const) {
       const { prompts, text, branching } = setUp('pad_suffix', true, deepTokens);
       tf.tidy(() => prompts.encode(text, tf.slice(images(), [0, 0], [count, 16])));
       expect(branching).toHaveBeenCalledTimes(calls);
@@ -120,7 +146,10 @@ describe('what the prompts of a batch have in common is computed once', () => {
       return;
     }
     const image = images();
-    const matMul = jest.spyOn(tf.engine().backend as unknown as { executeSingleOutput: (...args: unknown[]) => tf.Tensor }, 'executeSingleOutput');
+    const matMul = jest.spyOn(
+      tf.engine().backend as unknown as { executeSingleOutput: (...args: unknown[]) => tf.Tensor },
+      'executeSingleOutput',
+    );
     const count = (run: () => tf.Tensor): number => {
       matMul.mockClear();
       tf.dispose(tf.tidy(() => [run()]));
@@ -143,22 +172,31 @@ describe('what the prompts of a batch have in common is computed once', () => {
 describe('rounding to half precision', () => {
   test('equals the conversion to 16 bits and back, subnormals included', () => {
     fc.assert(
-      fc.property(fc.array(fc.float({ noNaN: true, min: -1000, max: 1000 }), { minLength: 1, maxLength: 50 }), (numbers) => {
-        const want = new Float32Array(numbers.length);
-        widenHalf(narrowToHalf(Float32Array.from(numbers)), want);
-        const got = tf.tidy(() => roundToHalf(tf.tensor1d(numbers)).dataSync());
-        expect(Array.from(got, (x) => x + 0)).toEqual(Array.from(want, (x) => x + 0));
-      }),
+      fc.property(
+        fc.array(fc.float({ noNaN: true, min: -1000, max: 1000 }), { minLength: 1, maxLength: 50 }),
+        (numbers) => {
+          const want = new Float32Array(numbers.length);
+          widenHalf(narrowToHalf(Float32Array.from(numbers)), want);
+          const got = tf.tidy(() => roundToHalf(tf.tensor1d(numbers)).dataSync());
+          expect(Array.from(got, (x) => x + 0)).toEqual(Array.from(want, (x) => x + 0));
+        },
+      ),
       { seed: 11, numRuns: 200 },
     );
   });
 
   test('rounds gradients on their way back', () => {
     const gradient = tf.tidy(() =>
-      tf.grad((x) => tf.sum(tf.mul(roundToHalf(x), tf.scalar(1.0001))))(tf.tensor1d([0.5, 2])).dataSync(),
+      tf
+        .grad((x) => tf.sum(tf.mul(roundToHalf(x), tf.scalar(1.0001))))(tf.tensor1d([0.5, 2]))
+        .dataSync(),
     );
     expect(Array.from(gradient)).toEqual([1, 1]);
-    const exact = tf.tidy(() => tf.grad((x) => tf.sum(tf.mul(roundToHalf(x, false), tf.scalar(1.0001))))(tf.tensor1d([0.5, 2.0001])).dataSync());
+    const exact = tf.tidy(() =>
+      tf
+        .grad((x) => tf.sum(tf.mul(roundToHalf(x, false), tf.scalar(1.0001))))(tf.tensor1d([0.5, 2.0001]))
+        .dataSync(),
+    );
     expectClose(exact, [1.0001, 1.0001], 1e-7);
   });
 });

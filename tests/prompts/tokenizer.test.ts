@@ -57,7 +57,10 @@ describe('tokenize', () => {
   });
 
   test('refuses to decode an id that no symbol has', () => {
-    expect(thrown(() => tokenizer.decode([320, 49408]))).toMatchObject({ code: 'text/unknown-token', data: { id: 49408 } });
+    expect(thrown(() => tokenizer.decode([320, 49408]))).toMatchObject({
+      code: 'text/unknown-token',
+      data: { id: 49408 },
+    });
   });
 
   test('a very long word ends', () => {

@@ -57,19 +57,15 @@ describeWithGoldens('scores and maps against the reference', () => {
   });
 
   test('layers before the dual path count once each, those in it as often as they were asked for', () => {
-    const [mixed, first, last] = [[2, 4, 5, 6], [2], [6]].map((layers) => tinyCrane({ layers, eattnBlocks: 3, pooling: false })) as [
-      ReturnType<typeof tinyCrane>,
-      ReturnType<typeof tinyCrane>,
-      ReturnType<typeof tinyCrane>,
-    ];
+    const [mixed, first, last] = [[2, 4, 5, 6], [2], [6]].map((layers) =>
+      tinyCrane({ layers, eattnBlocks: 3, pooling: false }),
+    ) as [ReturnType<typeof tinyCrane>, ReturnType<typeof tinyCrane>, ReturnType<typeof tinyCrane>];
     expect(mixed.copies).toEqual([1, 3]);
     tf.tidy(() => {
       const images = goldenImages('scoring.safetensors#images');
-      const [got, one, other] = [mixed, first, last].map((model) => model.score(model.encodeImages(images), model.encodePrompts()).maps) as [
-        tf.Tensor3D,
-        tf.Tensor3D,
-        tf.Tensor3D,
-      ];
+      const [got, one, other] = [mixed, first, last].map(
+        (model) => model.score(model.encodeImages(images), model.encodePrompts()).maps,
+      ) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
       expect(tf.max(tf.abs(tf.sub(one, other))).dataSync()[0]).toBeGreaterThan(0.01);
       expectClose(got.dataSync(), tf.add(tf.mul(one, 0.25), tf.mul(other, 0.75)).dataSync(), 1e-5);
     });
@@ -148,7 +144,12 @@ describeWithGoldens('parts of the scoring against the reference', () => {
       const patches = similarity.apply([goldenTensor(item.inputs['patch'] as string), text]) as tf.Tensor;
       const image = tf.expandDims(goldenTensor(item.inputs['image'] as string), 1);
       expectClose(patches.dataSync(), golden(item.outputs['patch_logits'] as string).data, 2e-4, 1e-5);
-      expectClose((similarity.apply([image, text]) as tf.Tensor).dataSync(), golden(item.outputs['image_logits'] as string).data, 2e-4, 1e-5);
+      expectClose(
+        (similarity.apply([image, text]) as tf.Tensor).dataSync(),
+        golden(item.outputs['image_logits'] as string).data,
+        2e-4,
+        1e-5,
+      );
     });
   });
 
@@ -186,8 +187,11 @@ describe('the Gaussian', () => {
       const filter = new GaussianFilter({ sigma: 2 });
       const constant = filter.apply(tf.fill([1, 9, 5], 0.25)) as tf.Tensor;
       expectClose(constant.dataSync(), new Float32Array(45).fill(0.25), 1e-6);
-      const spike = tf.oneHot(tf.scalar(31 * 15 + 15, 'int32'), 31 * 31).reshape([1, 31, 31]).toFloat();
-      expect((tf.sum(filter.apply(spike) as tf.Tensor).dataSync()[0] as number)).toBeCloseTo(1, 5);
+      const spike = tf
+        .oneHot(tf.scalar(31 * 15 + 15, 'int32'), 31 * 31)
+        .reshape([1, 31, 31])
+        .toFloat();
+      expect(tf.sum(filter.apply(spike) as tf.Tensor).dataSync()[0] as number).toBeCloseTo(1, 5);
     });
   });
 

@@ -69,7 +69,12 @@ export class FakeCheckout {
   async setUp(options: Partial<SetUpOptions> = {}): Promise<string> {
     // Plain JavaScript without declarations, since it runs before TypeScript is installed.
     const { setUp } = require(this.setupFile) as { setUp: (given: SetUpOptions) => Promise<string> };
-    return await setUp({ root: this.root, environment: this.environment(), log: (line) => this.lines.push(line), ...options });
+    return await setUp({
+      root: this.root,
+      environment: this.environment(),
+      log: (line) => this.lines.push(line),
+      ...options,
+    });
   }
 
   /** The calls of the pretended programs since the last time this was asked. */

@@ -5,7 +5,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { FakeCheckout } from './fake-checkout';
 
 let checkout: FakeCheckout;
-const useCheckout = (...present: ConstructorParameters<typeof FakeCheckout>): FakeCheckout => (checkout = new FakeCheckout(...present));
+const useCheckout = (...present: ConstructorParameters<typeof FakeCheckout>): FakeCheckout =>
+  (checkout = new FakeCheckout(...present));
 afterEach(() => checkout.remove());
 
 const names = (calls: readonly string[]): string[] => calls.map((call) => call.split(' ')[0] ?? '');
@@ -58,7 +59,10 @@ onLinux('set-up on a machine with pip and a compiler', () => {
     await checkout.setUp();
     checkout.takeCalls();
     const lock = join(checkout.root, 'package-lock.json');
-    writeFileSync(lock, readFileSync(lock, 'utf8').replace('4.22.0"', '4.23.0"').replace('"version":"4.22.0"', '"version":"4.23.0"'));
+    writeFileSync(
+      lock,
+      readFileSync(lock, 'utf8').replace('4.22.0"', '4.23.0"').replace('"version":"4.22.0"', '"version":"4.23.0"'),
+    );
     await checkout.setUp();
     expect(names(checkout.takeCalls())).toContain('npm');
   });
@@ -99,10 +103,18 @@ onLinux('set-up on a machine with pip and a compiler', () => {
 });
 
 onLinux("the checkout's own kernels", () => {
-  const compiling = (): string => checkout.record().steps.filter(({ step }) => step.startsWith('compile')).map(({ detail }) => detail).join(' | ');
-  const behaving = (how: string): { environment: NodeJS.ProcessEnv } => ({ environment: checkout.environment({ FAKE_GPP: how }) });
+  const compiling = (): string =>
+    checkout
+      .record()
+      .steps.filter(({ step }) => step.startsWith('compile'))
+      .map(({ detail }) => detail)
+      .join(' | ');
+  const behaving = (how: string): { environment: NodeJS.ProcessEnv } => ({
+    environment: checkout.environment({ FAKE_GPP: how }),
+  });
   /** Arguments of the call that made a file whose name is given. */
-  const callFor = (calls: readonly string[], file: string): string => calls.find((call) => call.split(' -o ')[1]?.split(' -')[0]?.endsWith(`/${file}`)) ?? '';
+  const callFor = (calls: readonly string[], file: string): string =>
+    calls.find((call) => call.split(' -o ')[1]?.split(' -')[0]?.endsWith(`/${file}`)) ?? '';
 
   test('are compiled for any processor, against TensorFlow, and loaded with the binding but not before TensorFlow', async () => {
     useCheckout();
@@ -120,18 +132,21 @@ onLinux("the checkout's own kernels", () => {
     expect(compiling()).toBe('compiled');
   });
 
-  test.each(['kernels.cc', 'vector.inc', '../compile.js'])('a change of setup/native/%s compiles once more', async (file) => {
-    useCheckout();
-    await checkout.setUp();
-    const first = checkout.record().key;
-    checkout.takeCalls();
-    appendFileSync(join(checkout.root, 'setup/native', file), '// changed\n');
-    expect(await checkout.setUp()).toBe('tensorflow');
-    expect(names(checkout.takeCalls())).toEqual(COMPILED);
-    expect(checkout.record().key).not.toBe(first);
-    await checkout.setUp();
-    expect(checkout.takeCalls()).toEqual([]);
-  });
+  test.each(['kernels.cc', 'vector.inc', '../compile.js'])(
+    'a change of setup/native/%s compiles once more',
+    async (file) => {
+      useCheckout();
+      await checkout.setUp();
+      const first = checkout.record().key;
+      checkout.takeCalls();
+      appendFileSync(join(checkout.root, 'setup/native', file), '// changed\n');
+      expect(await checkout.setUp()).toBe('tensorflow');
+      expect(names(checkout.takeCalls())).toEqual(COMPILED);
+      expect(checkout.record().key).not.toBe(first);
+      await checkout.setUp();
+      expect(checkout.takeCalls()).toEqual([]);
+    },
+  );
 
   test('a record of a set-up that knew no kernels compiles once more', async () => {
     useCheckout();
@@ -258,7 +273,9 @@ describe('set-up without native TensorFlow', () => {
 
     test('a pip that gives no sign of life is given up', async () => {
       useCheckout();
-      expect(await checkout.setUp({ environment: checkout.environment({ FAKE_PIP: 'hangs' }), quietSeconds: 1 })).toBe('wasm');
+      expect(await checkout.setUp({ environment: checkout.environment({ FAKE_PIP: 'hangs' }), quietSeconds: 1 })).toBe(
+        'wasm',
+      );
       expect(checkout.record().steps.find((step) => !step.ok)?.detail).toMatch(/no answer for 1 s/);
     });
 
@@ -290,7 +307,10 @@ describe('set-up without native TensorFlow', () => {
     expect(second).not.toEqual(first);
 
     const file = join(checkout.nativePackage, 'crane-native.json');
-    writeFileSync(file, JSON.stringify({ ...second, time: new Date(Date.now() - 25 * 3600_000).toISOString(), old: true }));
+    writeFileSync(
+      file,
+      JSON.stringify({ ...second, time: new Date(Date.now() - 25 * 3600_000).toISOString(), old: true }),
+    );
     await checkout.setUp();
     expect(checkout.record()).not.toHaveProperty('old');
 
@@ -311,11 +331,22 @@ onLinux('a set-up that is killed', () => {
   const COMMANDS = { npm: 1, pip: 1, 'g++': 3 } as const;
 
   /** Starts a set-up in a process of its own and waits until a pretended program hangs in it, in each of its commands. */
-  async function startHanging(variable: string, program: keyof typeof COMMANDS): Promise<{ child: ChildProcess; commands: readonly number[] }> {
+  async function startHanging(
+    variable: string,
+    program: keyof typeof COMMANDS,
+  ): Promise<{ child: ChildProcess; commands: readonly number[] }> {
     const script = `require(${JSON.stringify(checkout.setupFile)}).setUp({ root: ${JSON.stringify(checkout.root)}, quietSeconds: 600 })`;
-    const child = spawn(process.execPath, ['-e', script], { env: checkout.environment({ [variable]: 'hangs' }), stdio: 'ignore' });
+    const child = spawn(process.execPath, ['-e', script], {
+      env: checkout.environment({ [variable]: 'hangs' }),
+      stdio: 'ignore',
+    });
     const calls = join(checkout.folder, 'calls');
-    const begun = (): number => (existsSync(calls) ? readFileSync(calls, 'utf8').split('\n').filter((line) => line.includes(program)).length : 0);
+    const begun = (): number =>
+      existsSync(calls)
+        ? readFileSync(calls, 'utf8')
+            .split('\n')
+            .filter((line) => line.includes(program)).length
+        : 0;
     while (begun() < COMMANDS[program] || commandsOf().length < COMMANDS[program]) await pause(20);
     return { child, commands: commandsOf() };
   }
@@ -323,7 +354,9 @@ onLinux('a set-up that is killed', () => {
   /** The processes that the lock of a set-up lists. */
   function commandsOf(): readonly number[] {
     try {
-      const { children } = JSON.parse(readFileSync(join(checkout.root, '.cache/setup.lock'), 'utf8')) as { children: { pid: number }[] };
+      const { children } = JSON.parse(readFileSync(join(checkout.root, '.cache/setup.lock'), 'utf8')) as {
+        children: { pid: number }[];
+      };
       return children.map(({ pid }) => pid);
     } catch {
       return []; // half-written
@@ -336,7 +369,8 @@ onLinux('a set-up that is killed', () => {
   };
 
   const ended = async (child: ChildProcess): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) await new Promise((resolve) => child.once('exit', resolve));
+    if (child.exitCode === null && child.signalCode === null)
+      await new Promise((resolve) => child.once('exit', resolve));
   };
 
   test.each([
@@ -354,7 +388,12 @@ onLinux('a set-up that is killed', () => {
     expect(await checkout.setUp()).toBe('tensorflow');
     expect(checkout.record()).toMatchObject({ backend: 'tensorflow', source: 'wheel' });
     expect(readdirSync(join(checkout.cache, 'native'))).toEqual(['tensorflow-cpu-2.21.0-x64']);
-    expect(readdirSync(builtFolder()).sort()).toEqual(['compiled.json', 'libcrane_kernels.so', 'libcrane_quiet.so', 'tfjs_binding.node']);
+    expect(readdirSync(builtFolder()).sort()).toEqual([
+      'compiled.json',
+      'libcrane_kernels.so',
+      'libcrane_quiet.so',
+      'tfjs_binding.node',
+    ]);
     expect(readdirSync(join(checkout.root, '.cache'))).toEqual([]);
     expect(names(checkout.takeCalls()).includes('npm')).toBe(program === 'npm');
   });

@@ -42,7 +42,14 @@ export async function throughOneSet(name: string, folder: string, options: FakeS
     const [epoch] = trained.epochs;
     if (epoch === undefined) throw new Error(`training on ${name} recorded no epoch`);
     const { focal, dice, image, total } = epoch;
-    return { name, form, layout: dataset.layout, problems: problems.filter(({ kind }) => kind !== 'drawn').map(({ message }) => message), losses: { focal, dice, image, total }, evaluation };
+    return {
+      name,
+      form,
+      layout: dataset.layout,
+      problems: problems.filter(({ kind }) => kind !== 'drawn').map(({ message }) => message),
+      losses: { focal, dice, image, total },
+      evaluation,
+    };
   } finally {
     crane.dispose();
   }
@@ -54,11 +61,24 @@ async function main([folder, ...forms]: readonly string[]): Promise<void> {
   for (const form of fakeForms.filter((candidate) => forms.length === 0 || forms.includes(candidate))) {
     for (const name of fakeSetNames) {
       const began = performance.now();
-      const { layout, problems, losses, evaluation } = await throughOneSet(name, path.resolve(folder), { form, imagesPerCategory: 4 });
+      const { layout, problems, losses, evaluation } = await throughOneSet(name, path.resolve(folder), {
+        form,
+        imagesPerCategory: 4,
+      });
       const { mean, failures, categories } = evaluation;
       const images = categories.reduce((sum, category) => sum + category.images, 0);
-      const percent = (id: 'image/auroc' | 'pixel/auroc'): string => (mean[id] === null ? 'n/a' : (100 * mean[id]).toFixed(1));
-      rows.push([form, name, layout, String(images), losses.total.toFixed(3), percent('image/auroc'), percent('pixel/auroc'), ((performance.now() - began) / 1000).toFixed(1)]);
+      const percent = (id: 'image/auroc' | 'pixel/auroc'): string =>
+        mean[id] === null ? 'n/a' : (100 * mean[id]).toFixed(1);
+      rows.push([
+        form,
+        name,
+        layout,
+        String(images),
+        losses.total.toFixed(3),
+        percent('image/auroc'),
+        percent('pixel/auroc'),
+        ((performance.now() - began) / 1000).toFixed(1),
+      ]);
       process.stdout.write(`${rows.at(-1)?.join('  ')}\n`);
       if (problems.length + failures.length > 0) {
         process.exitCode = 1;
@@ -66,7 +86,9 @@ async function main([folder, ...forms]: readonly string[]): Promise<void> {
       }
     }
   }
-  const columns = ['form', 'set', 'layout', 'images', 'loss', 'I-AUROC', 'P-AUROC', 'seconds'].map((title, index) => ({ title, align: index > 2 ? 'right' : 'left' }) as const);
+  const columns = ['form', 'set', 'layout', 'images', 'loss', 'I-AUROC', 'P-AUROC', 'seconds'].map(
+    (title, index) => ({ title, align: index > 2 ? 'right' : 'left' }) as const,
+  );
   process.stdout.write(`\n${formatTable(columns, rows)}\n`);
 }
 

@@ -13,7 +13,8 @@ function nanoTensors(): Record<string, TensorToWrite> {
     const ids = source.readIntegers(TOKEN_IDS);
     const tensors: Record<string, TensorToWrite> = {};
     for (const { name, shape } of source.entries.values()) {
-      if (name !== TOKEN_IDS && name !== 'token_embedding.weight') tensors[name] = { dtype: 'float16', shape, data: source.read(name) };
+      if (name !== TOKEN_IDS && name !== 'token_embedding.weight')
+        tensors[name] = { dtype: 'float16', shape, data: source.read(name) };
     }
     const rows = source.read('token_embedding.weight');
     const width = rows.length / ids.length;
@@ -44,12 +45,17 @@ export function writeNanoFile(file: string): string {
 export function nanoFolder(folder: string, weights: string, configurations: Readonly<Record<string, unknown>>): string {
   fs.mkdirSync(folder, { recursive: true });
   fs.linkSync(weights, path.join(folder, path.basename(weights)));
-  for (const [name, content] of Object.entries(configurations)) fs.writeFileSync(path.join(folder, name), JSON.stringify(content));
+  for (const [name, content] of Object.entries(configurations))
+    fs.writeFileSync(path.join(folder, name), JSON.stringify(content));
   return folder;
 }
 
 const BLOCK_PARTS: Readonly<Record<string, string>> = {
-  ln_1: 'layer_norm1', ln_2: 'layer_norm2', 'mlp.c_fc': 'mlp.fc1', 'mlp.c_proj': 'mlp.fc2', 'attn.out_proj': 'self_attn.out_proj',
+  ln_1: 'layer_norm1',
+  ln_2: 'layer_norm2',
+  'mlp.c_fc': 'mlp.fc1',
+  'mlp.c_proj': 'mlp.fc2',
+  'attn.out_proj': 'self_attn.out_proj',
 };
 const SINGLES: Readonly<Record<string, string>> = {
   'visual.class_embedding': 'vision_model.embeddings.class_embedding',
@@ -63,19 +69,29 @@ const SINGLES: Readonly<Record<string, string>> = {
 /** Writes the embedded backbone under HuggingFace's names. */
 export function writeNanoAsHuggingFace(file: string): string {
   const tensors: Record<string, TensorToWrite> = {};
-  const put = (name: string, shape: readonly number[], data: Float32Array): void => void (tensors[name] = { dtype: 'float16', shape, data });
+  const put = (name: string, shape: readonly number[], data: Float32Array): void =>
+    void (tensors[name] = { dtype: 'float16', shape, data });
   for (const [name, { shape, data }] of Object.entries(nanoTensors())) {
     const values = data as Float32Array;
     const single = SINGLES[name];
     const norm = /^(visual\.)?(ln_pre|ln_post|ln_final)\.(weight|bias)$/.exec(name);
-    const block = /^(visual\.)?transformer\.resblocks\.(\d+)\.(.+)\.(weight|bias)$/.exec(name.replace('in_proj_', 'in_proj.'));
+    const block = /^(visual\.)?transformer\.resblocks\.(\d+)\.(.+)\.(weight|bias)$/.exec(
+      name.replace('in_proj_', 'in_proj.'),
+    );
     if (single !== undefined) put(single, shape, values);
     else if (name === 'visual.proj' || name === 'text_projection') {
       const [rows = 0, columns = 0] = shape;
-      const turned = Float32Array.from({ length: values.length }, (_, at) => values[(at % rows) * columns + Math.floor(at / rows)] as number);
+      const turned = Float32Array.from(
+        { length: values.length },
+        (_, at) => values[(at % rows) * columns + Math.floor(at / rows)] as number,
+      );
       put(name === 'visual.proj' ? 'visual_projection.weight' : 'text_projection.weight', [columns, rows], turned);
     } else if (norm) {
-      const theirs = { ln_pre: 'vision_model.pre_layrnorm', ln_post: 'vision_model.post_layernorm', ln_final: 'text_model.final_layer_norm' }[norm[2] as 'ln_pre'];
+      const theirs = {
+        ln_pre: 'vision_model.pre_layrnorm',
+        ln_post: 'vision_model.post_layernorm',
+        ln_final: 'text_model.final_layer_norm',
+      }[norm[2] as 'ln_pre'];
       put(`${theirs}.${norm[3]}`, shape, values);
     } else if (block) {
       const place = `${block[1] ? 'vision_model' : 'text_model'}.encoder.layers.${block[2]}`;
@@ -84,7 +100,12 @@ export function writeNanoAsHuggingFace(file: string): string {
       else {
         const third = values.length / 3;
         ['q', 'k', 'v'].forEach((letter, index) =>
-          put(`${place}.self_attn.${letter}_proj.${kind}`, [(shape[0] as number) / 3, ...shape.slice(1)], values.slice(index * third, (index + 1) * third)));
+          put(
+            `${place}.self_attn.${letter}_proj.${kind}`,
+            [(shape[0] as number) / 3, ...shape.slice(1)],
+            values.slice(index * third, (index + 1) * third),
+          ),
+        );
       }
     } else throw new Error(`no place for ${name}`);
   }
@@ -97,6 +118,24 @@ export function writeNanoAsHuggingFace(file: string): string {
 export const nanoHuggingFace = {
   model_type: 'clip',
   projection_dim: 128,
-  vision_config: { hidden_size: 128, intermediate_size: 512, num_hidden_layers: 6, num_attention_heads: 2, image_size: 112, patch_size: 8, hidden_act: 'quick_gelu', layer_norm_eps: 1e-5 },
-  text_config: { hidden_size: 128, intermediate_size: 512, num_hidden_layers: 3, num_attention_heads: 2, max_position_embeddings: 77, hidden_act: 'quick_gelu', layer_norm_eps: 1e-5, eos_token_id: 2 },
+  vision_config: {
+    hidden_size: 128,
+    intermediate_size: 512,
+    num_hidden_layers: 6,
+    num_attention_heads: 2,
+    image_size: 112,
+    patch_size: 8,
+    hidden_act: 'quick_gelu',
+    layer_norm_eps: 1e-5,
+  },
+  text_config: {
+    hidden_size: 128,
+    intermediate_size: 512,
+    num_hidden_layers: 3,
+    num_attention_heads: 2,
+    max_position_embeddings: 77,
+    hidden_act: 'quick_gelu',
+    layer_norm_eps: 1e-5,
+    eos_token_id: 2,
+  },
 };

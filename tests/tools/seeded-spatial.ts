@@ -25,16 +25,28 @@ const towers = {
 /** Sizes of the official models by their registered names; undefined where there is none. */
 export function officialDinoSizes(name: string): DinoSizes | undefined {
   const v2 = /^dinov2_vit([sblg])14(_reg4)?$/.exec(name);
-  if (v2) return { ...towers[v2[1] as keyof typeof towers], patchSize: 14, gridSize: 37, registers: v2[2] ? 4 : 0, layerScale: true };
+  if (v2)
+    return {
+      ...towers[v2[1] as keyof typeof towers],
+      patchSize: 14,
+      gridSize: 37,
+      registers: v2[2] ? 4 : 0,
+      layerScale: true,
+    };
   const v1 = /^dino_vit([sb])(8|16)$/.exec(name);
   const patchSize = Number(v1?.[2]);
-  return v1 ? { ...towers[v1[1] as keyof typeof towers], patchSize, gridSize: 224 / patchSize, registers: 0, layerScale: false } : undefined;
+  return v1
+    ? { ...towers[v1[1] as keyof typeof towers], patchSize, gridSize: 224 / patchSize, registers: 0, layerScale: false }
+    : undefined;
 }
 
 export function writeSeededDino(name: string, file: string, seed: number, type: 'fp16' | 'fp32' = 'fp16'): void {
   const sizes = officialDinoSizes(name);
   if (!sizes) throw new Error(`no such network: ${name}; known: dinov2_vit{s,b,l,g}14[_reg4], dino_vit{s,b}{8,16}`);
-  const shapes = [...dinoParameterShapes(sizes), ...(name.startsWith('dinov2') ? [['mask_token', [1, sizes.width]] as const] : [])];
+  const shapes = [
+    ...dinoParameterShapes(sizes),
+    ...(name.startsWith('dinov2') ? [['mask_token', [1, sizes.width]] as const] : []),
+  ];
   const tensors = shapes.map(([tensor, shape], index) => ({
     name: tensor,
     storage: String(index),
@@ -67,6 +79,7 @@ function values(name: string, count: number, seed: number): Float32Array {
 
 if (require.main === module) {
   const [name, file, seed = '1'] = process.argv.slice(2).filter((word) => !word.startsWith('--'));
-  if (name === undefined || file === undefined) throw new Error('usage: seeded-spatial.ts NETWORK FILE [SEED] [--fp32]');
+  if (name === undefined || file === undefined)
+    throw new Error('usage: seeded-spatial.ts NETWORK FILE [SEED] [--fp32]');
   writeSeededDino(name, file, Number(seed), process.argv.includes('--fp32') ? 'fp32' : 'fp16');
 }

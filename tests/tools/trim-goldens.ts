@@ -15,13 +15,36 @@ import * as zlib from 'node:zlib';
 const AS_FILES = ['clip_tiny.safetensors', 'formats.safetensors'];
 
 const COPIED = [
-  'clip_tiny_hf_config.json', 'metrics.json', 'prompts_tiny.pth', 'prompts_train_start.pth', 'tokenizer.json',
-  'torch_zoo.json', 'torch_zoo.pth', 'torch_zoo_legacy.pth', 'published/published.json', 'images', 'e2e',
-  'vfm_dino.safetensors', 'vfm_dinov2.safetensors', 'vfm_dinov2_f16.pth', 'vfm_sam.safetensors',
+  'clip_tiny_hf_config.json',
+  'metrics.json',
+  'prompts_tiny.pth',
+  'prompts_train_start.pth',
+  'tokenizer.json',
+  'torch_zoo.json',
+  'torch_zoo.pth',
+  'torch_zoo_legacy.pth',
+  'published/published.json',
+  'images',
+  'e2e',
+  'vfm_dino.safetensors',
+  'vfm_dinov2.safetensors',
+  'vfm_dinov2_f16.pth',
+  'vfm_sam.safetensors',
 ];
 
 const TRIMMED = [
-  'clip_tiny', 'dattn', 'e2e', 'formats', 'image_transform', 'losses', 'metrics', 'prompts', 'scoring', 'train', 'units', 'vision',
+  'clip_tiny',
+  'dattn',
+  'e2e',
+  'formats',
+  'image_transform',
+  'losses',
+  'metrics',
+  'prompts',
+  'scoring',
+  'train',
+  'units',
+  'vision',
 ].map((name) => `${name}.safetensors`);
 
 const TOKEN_TABLE = 'token_embedding.weight';
@@ -42,18 +65,33 @@ interface Manifest {
 function readTensors(file: string): Tensors {
   const bytes = fs.readFileSync(file);
   const dataStart = 8 + Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.toString('utf8', 8, dataStart)) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
+  const header = JSON.parse(bytes.toString('utf8', 8, dataStart)) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >;
   return new Map(
     Object.entries(header)
       .filter(([name]) => name !== '__metadata__')
-      .map(([name, { dtype, shape, data_offsets: [begin, end] }]) => [name, { dtype, shape, bytes: bytes.subarray(dataStart + begin, dataStart + end) }]),
+      .map(
+        ([
+          name,
+          {
+            dtype,
+            shape,
+            data_offsets: [begin, end],
+          },
+        ]) => [name, { dtype, shape, bytes: bytes.subarray(dataStart + begin, dataStart + end) }],
+      ),
   );
 }
 
 function writeTensors(tensors: Tensors): Buffer {
   let at = 0;
   const header = Object.fromEntries(
-    [...tensors].map(([name, { dtype, shape, bytes }]) => [name, { dtype, shape, data_offsets: [at, (at += bytes.length)] }]),
+    [...tensors].map(([name, { dtype, shape, bytes }]) => [
+      name,
+      { dtype, shape, data_offsets: [at, (at += bytes.length)] },
+    ]),
   );
   const text = JSON.stringify(header);
   const json = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
@@ -67,7 +105,9 @@ function usedTokenIds(from: string): number[] {
   const contexts = ['prompts.safetensors', 'formats.safetensors']
     .flatMap((file) => [...readTensors(path.join(from, file)).values()])
     .filter(({ dtype, shape }) => dtype === 'I32' && shape.at(-1) === 77);
-  const ids = contexts.flatMap(({ bytes }) => Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readInt32LE(index * 4)));
+  const ids = contexts.flatMap(({ bytes }) =>
+    Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readInt32LE(index * 4)),
+  );
   return [...new Set(ids)].sort((a, b) => a - b);
 }
 
@@ -77,10 +117,17 @@ function cutVocabulary(network: Tensors, ids: readonly number[]): Tensors {
   if (!table) throw new Error(`the network has no ${TOKEN_TABLE}`);
   const [rows = 0, width = 0] = table.shape;
   const rowBytes = table.bytes.length / rows;
-  const cut = { ...table, shape: [ids.length, width], bytes: Buffer.concat(ids.map((id) => table.bytes.subarray(id * rowBytes, (id + 1) * rowBytes))) };
+  const cut = {
+    ...table,
+    shape: [ids.length, width],
+    bytes: Buffer.concat(ids.map((id) => table.bytes.subarray(id * rowBytes, (id + 1) * rowBytes))),
+  };
   // 32-bit numbers first, so that all begin at multiples of their length.
   const idTensor = { dtype: 'I32', shape: [ids.length], bytes: Buffer.from(Int32Array.from(ids).buffer) };
-  return new Map([['token_embedding.ids', idTensor], ...[...network].map(([name, tensor]) => [name, name === TOKEN_TABLE ? cut : tensor] as const)]);
+  return new Map([
+    ['token_embedding.ids', idTensor],
+    ...[...network].map(([name, tensor]) => [name, name === TOKEN_TABLE ? cut : tensor] as const),
+  ]);
 }
 
 /** Contents only: the complete set may be read-only. */
@@ -110,5 +157,6 @@ function trim(from: string, to: string): void {
 }
 
 const [from, to] = process.argv.slice(2);
-if (from === undefined || to === undefined) throw new Error('wanted: the folder of the complete set, and the folder to write');
+if (from === undefined || to === undefined)
+  throw new Error('wanted: the folder of the complete set, and the folder to write');
 trim(from, to);

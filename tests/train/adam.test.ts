@@ -10,7 +10,12 @@ beforeAll(async () => {
 });
 
 /** PyTorch's documented update in doubles, one value at a time. */
-function slowAdam(start: readonly number[], gradients: readonly (readonly number[])[], learningRate: number, options: AdamOptions): number[] {
+function slowAdam(
+  start: readonly number[],
+  gradients: readonly (readonly number[])[],
+  learningRate: number,
+  options: AdamOptions,
+): number[] {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = options;
   return start.map((value, at) => {
     let [p, m, v] = [value, 0, 0];
@@ -25,7 +30,12 @@ function slowAdam(start: readonly number[], gradients: readonly (readonly number
   });
 }
 
-function run(start: readonly number[], gradients: readonly (readonly number[])[], learningRate: number, options: AdamOptions): number[] {
+function run(
+  start: readonly number[],
+  gradients: readonly (readonly number[])[],
+  learningRate: number,
+  options: AdamOptions,
+): number[] {
   const variable = tf.variable(tf.tensor1d([...start]));
   const adam = new Adam([variable], options);
   for (const gradient of gradients) tf.tidy(() => void adam.apply([tf.tensor1d([...gradient])], learningRate));
@@ -36,7 +46,7 @@ function run(start: readonly number[], gradients: readonly (readonly number[])[]
 }
 
 describe('Adam', () => {
-  test('the first step is the learning rate in the gradient\'s direction', () => {
+  test("the first step is the learning rate in the gradient's direction", () => {
     const [a, b] = run([1, -2], [[0.3, -700]], 0.01, {}) as [number, number];
     expect(a).toBeCloseTo(0.99, 6);
     expect(b).toBeCloseTo(-1.99, 6);
@@ -55,7 +65,8 @@ describe('Adam', () => {
         fc.array(value, { minLength: 3, maxLength: 3 }),
         fc.array(fc.array(value, { minLength: 3, maxLength: 3 }), { minLength: 1, maxLength: 6 }),
         fc.constantFrom({}, { beta1: 0.6 }, { beta2: 0.98, weightDecay: 0.1 }, { epsilon: 1e-3 }),
-        (start, gradients, options) => expectClose(run(start, gradients, 0.05, options), slowAdam(start, gradients, 0.05, options), 2e-5, 1e-5),
+        (start, gradients, options) =>
+          expectClose(run(start, gradients, 0.05, options), slowAdam(start, gradients, 0.05, options), 2e-5, 1e-5),
       ),
       { numRuns: 25 },
     );
@@ -85,7 +96,12 @@ describe('Adam', () => {
   });
 
   test('goes on from a saved state as if it had never stopped', async () => {
-    const gradients = [[0.3, -1], [2, 0.5], [-0.2, 0.1], [1, 1]];
+    const gradients = [
+      [0.3, -1],
+      [2, 0.5],
+      [-0.2, 0.1],
+      [1, 1],
+    ];
     const whole = run([1, 2], gradients, 0.1, { beta1: 0.6 });
     const variable = tf.variable(tf.tensor1d([1, 2]));
     const first = new Adam([variable], { beta1: 0.6 });
@@ -103,7 +119,9 @@ describe('Adam', () => {
   test('refuses a state or gradients of another network, and gradients that are not finite', () => {
     const variable = tf.variable(tf.tensor1d([1, 2]));
     const adam = new Adam([variable]);
-    expect(() => adam.restore({ step: 1, first: new Float32Array(3), second: new Float32Array(3) })).toThrow(TrainingError);
+    expect(() => adam.restore({ step: 1, first: new Float32Array(3), second: new Float32Array(3) })).toThrow(
+      TrainingError,
+    );
     expect(() => adam.apply([], 0.1)).toThrow('0 gradients for 1 variables');
     expect(() => tf.tidy(() => void adam.apply([tf.tensor1d([NaN, 1])], 0.1, 1))).toThrow('not finite');
     expect([...variable.dataSync()]).toEqual([1, 2]);
@@ -112,9 +130,11 @@ describe('Adam', () => {
   });
 });
 
-describeWithGoldens('Adam against the reference\'s first training step', () => {
+describeWithGoldens("Adam against the reference's first training step", () => {
   test.each(goldenCases('train').map((item) => [item.id, item] as const))('%s', (_, item) => {
-    const names = Object.keys(item.outputs).filter((name) => name.startsWith('grad.')).map((name) => name.slice('grad.'.length));
+    const names = Object.keys(item.outputs)
+      .filter((name) => name.startsWith('grad.'))
+      .map((name) => name.slice('grad.'.length));
     expect(names.length).toBeGreaterThan(0);
     const config = item.config as unknown as { learning_rate: number; betas: [number, number]; eps: number };
     const tensor = (reference: string): tf.Tensor => {
@@ -123,9 +143,19 @@ describeWithGoldens('Adam against the reference\'s first training step', () => {
     };
     const variables = names.map((name) => tf.variable(tensor(item.inputs[`start.${name}`] as string)));
     const adam = new Adam(variables, { beta1: config.betas[0], beta2: config.betas[1], epsilon: config.eps });
-    tf.tidy(() => void adam.apply(names.map((name) => tensor(item.outputs[`grad.${name}`] as string)), config.learning_rate));
+    tf.tidy(
+      () =>
+        void adam.apply(
+          names.map((name) => tensor(item.outputs[`grad.${name}`] as string)),
+          config.learning_rate,
+        ),
+    );
     names.forEach((name, index) => {
-      expectClose((variables[index] as tf.Variable).dataSync(), golden(item.outputs[`step1.${name}`] as string).data, 1e-6);
+      expectClose(
+        (variables[index] as tf.Variable).dataSync(),
+        golden(item.outputs[`step1.${name}`] as string).data,
+        1e-6,
+      );
     });
     adam.dispose();
     tf.dispose(variables);

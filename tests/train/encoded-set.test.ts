@@ -44,11 +44,16 @@ test('each epoch has its own mosaics in the places of images, and the images eve
   const set = await openAuxiliarySet([root]);
   const selection = chooseSamples(set, training);
   const record = { training, preprocessing: CLIP_PREPROCESSING, precision: 'float32' } as unknown as RunRecord;
-  const encoded = await encodeForTraining({ set, selection, model, record, backend: await prepareBackend() } satisfies PreparedRun, { cache: false });
+  const encoded = await encodeForTraining(
+    { set, selection, model, record, backend: await prepareBackend() } satisfies PreparedRun,
+    { cache: false },
+  );
   expect(encoded.size).toBe(11);
 
   const encoder = await newModel();
-  const mosaicsOf = [1, 2].map((epoch) => drawMosaics(selection.training, ({ category }) => `plates/${category}`, training, epoch));
+  const mosaicsOf = [1, 2].map((epoch) =>
+    drawMosaics(selection.training, ({ category }) => `plates/${category}`, training, epoch),
+  );
   expect([...(mosaicsOf[0]?.keys() ?? [])]).not.toEqual([...(mosaicsOf[1]?.keys() ?? [])]);
   for (const [index, mosaics] of mosaicsOf.entries()) {
     expect(mosaics.size).toBeGreaterThan(1);
@@ -56,12 +61,22 @@ test('each epoch has its own mosaics in the places of images, and the images eve
     const wanted: Sample[] = selection.training.map((sample, place) => mosaics.get(place) ?? sample);
     const places = [10, 3, 0, 5, 7, 1];
     const batch = await encoded.batch(index + 1, places);
-    const store = await FeatureStore.encode(encoder, places.map((place) => wanted[place] as Sample), { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest', precision: 'float32' });
+    const store = await FeatureStore.encode(
+      encoder,
+      places.map((place) => wanted[place] as Sample),
+      { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest', precision: 'float32' },
+    );
     const expected = await store.batch(places.map((_, at) => at));
-    for (const part of ['global', 'masks', 'labels'] as const) expectClose(batch[part].dataSync(), expected[part].dataSync(), 1e-5);
+    for (const part of ['global', 'masks', 'labels'] as const)
+      expectClose(batch[part].dataSync(), expected[part].dataSync(), 1e-5);
     expectClose((batch.patches[0] as tf.Tensor).dataSync(), (expected.patches[0] as tf.Tensor).dataSync(), 1e-5);
     expect(encoded.paths(index + 1, places)).toEqual(
-      places.flatMap((place) => mosaics.get(place)?.tiles.map(({ imagePath }) => imagePath) ?? [(selection.training[place] as Sample).imagePath]),
+      places.flatMap(
+        (place) =>
+          mosaics.get(place)?.tiles.map(({ imagePath }) => imagePath) ?? [
+            (selection.training[place] as Sample).imagePath,
+          ],
+      ),
     );
     [batch, expected].forEach(disposeBatch);
   }

@@ -25,7 +25,7 @@ interface ScalarEvent {
 function readEvents(file: string): ScalarEvent[] {
   const bytes = fs.readFileSync(file);
   const events: ScalarEvent[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = Number(bytes.readBigUInt64LE(at));
     const fields = readFields(bytes.subarray(at + 12, at + 12 + length));
     const summary = fields.get(5)?.[0];
@@ -70,7 +70,15 @@ function readFields(bytes: Buffer): Map<number, (Buffer | bigint)[]> {
 }
 
 const line = { step: 7, epoch: 2, total: 1.5, focal: 0.25, dice: 1, image: 1.25, images: 4, seconds: 0.1 };
-const epoch = { epoch: 2, total: 2.5, focal: 0.5, dice: 1.5, image: 2.5, file: null, validation: { 'image/auroc': 0.75, 'pixel/auroc': null } as never };
+const epoch = {
+  epoch: 2,
+  total: 2.5,
+  focal: 0.5,
+  dice: 1.5,
+  image: 2.5,
+  file: null,
+  validation: { 'image/auroc': 0.75, 'pixel/auroc': null } as never,
+};
 
 test('losses and metrics stand in event files of TensorBoard, in a folder that may be begun anew; other backends have none', async () => {
   const place = path.join(folder, 'tensorboard');
@@ -88,8 +96,16 @@ test('losses and metrics stand in event files of TensorBoard, in a folder that m
     expect(file === undefined).toBe(backend.name !== 'tensorflow');
     if (file === undefined) return;
     expect(readEvents(file)).toEqual([
-      ...(['total', 'focal', 'dice', 'image'] as const).map((name) => ({ tag: `step/${name}`, step: 7, value: line[name] })),
-      ...(['total', 'focal', 'dice', 'image'] as const).map((name) => ({ tag: `epoch/${name}`, step: 2, value: epoch[name] })),
+      ...(['total', 'focal', 'dice', 'image'] as const).map((name) => ({
+        tag: `step/${name}`,
+        step: 7,
+        value: line[name],
+      })),
+      ...(['total', 'focal', 'dice', 'image'] as const).map((name) => ({
+        tag: `epoch/${name}`,
+        step: 2,
+        value: epoch[name],
+      })),
       { tag: 'validation/image/auroc', step: 2, value: 0.75 },
     ]);
     expect(fs.readdirSync(folder)).toEqual(['tensorboard']);

@@ -26,17 +26,23 @@ const payloadOf = (index: number, bytes = BYTES): Uint8Array => {
   const uniform = seededUniform(index);
   return Uint8Array.from({ length: bytes }, () => Math.floor(256 * uniform()));
 };
-const keys = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, index) => keyOf(from + index));
+const keys = (from: number, to: number): string[] =>
+  Array.from({ length: to - from }, (_, index) => keyOf(from + index));
 
 async function openCache(wanted: string[], options: FeatureCacheOptions = {}): Promise<FeatureCache> {
   return FeatureCache.open(SPACE, wanted, { folder, ...options });
 }
 
 /** Puts records `from` to `to` into the cache, one run. */
-async function fill(from: number, to: number, options: FeatureCacheOptions & { space?: FeatureSpace } = {}): Promise<FeatureCache> {
+async function fill(
+  from: number,
+  to: number,
+  options: FeatureCacheOptions & { space?: FeatureSpace } = {},
+): Promise<FeatureCache> {
   const cache = await FeatureCache.open(options.space ?? SPACE, keys(from, to), { folder, ...options });
   await cache.fill(BYTES, async () => {
-    for (let index = from; index < to; index++) if (!cache.has(keyOf(index))) await cache.append(keyOf(index), payloadOf(index));
+    for (let index = from; index < to; index++)
+      if (!cache.has(keyOf(index))) await cache.append(keyOf(index), payloadOf(index));
   });
   return cache;
 }
@@ -60,7 +66,8 @@ async function present(from: number, to: number): Promise<number[]> {
 }
 
 const shardFiles = (): string[] => featureCacheContents(folder).shards.map(({ file }) => file);
-const age = (file: string, hours: number): void => fs.utimesSync(file, new Date(Date.now() - 3.6e6 * hours), new Date(Date.now() - 3.6e6 * hours));
+const age = (file: string, hours: number): void =>
+  fs.utimesSync(file, new Date(Date.now() - 3.6e6 * hours), new Date(Date.now() - 3.6e6 * hours));
 
 describe('a shard', () => {
   test('gives back what was appended, of any length', async () => {
@@ -74,7 +81,9 @@ describe('a shard', () => {
     expect([...records.keys()]).toEqual(lengths.map((_, index) => keyOf(index)));
     const reader = new ShardReader();
     for (const [index, length] of lengths.entries()) {
-      expect(Array.from((await reader.read(records.get(keyOf(index))!)) ?? [-1])).toEqual(Array.from(payloadOf(index, length)));
+      expect(Array.from((await reader.read(records.get(keyOf(index))!)) ?? [-1])).toEqual(
+        Array.from(payloadOf(index, length)),
+      );
     }
     await reader.close();
   });
@@ -140,7 +149,12 @@ describe('the cache', () => {
 
   test('begins another shard where one is large enough', async () => {
     await fillAndClose(0, 10, { shardBytes: 3000 });
-    expect(featureCacheContents(folder).shards.map(({ bytes }) => bytes)).toEqual([16 + 3 * 1048, 16 + 3 * 1048, 16 + 3 * 1048, 16 + 1048]);
+    expect(featureCacheContents(folder).shards.map(({ bytes }) => bytes)).toEqual([
+      16 + 3 * 1048,
+      16 + 3 * 1048,
+      16 + 3 * 1048,
+      16 + 1048,
+    ]);
     expect(await present(0, 10)).toHaveLength(10);
   });
 
@@ -191,7 +205,9 @@ describe('the cache', () => {
     });
     await expect(failing).rejects.toMatchObject({
       code: 'training/cache-limit',
-      message: expect.stringMatching(/4 images take 4\.2 kB, but the cache may hold 6\.0 kB, of which 4\.2 kB are in use.*`cache\.size: 1000000000`.*`cache: false`/) as string,
+      message: expect.stringMatching(
+        /4 images take 4\.2 kB, but the cache may hold 6\.0 kB, of which 4\.2 kB are in use.*`cache\.size: 1000000000`.*`cache: false`/,
+      ) as string,
       data: { bytes: 4 * 1048, limit: 6000 },
     });
     expect(await clearFeatureCache(folder)).toEqual({ removed: 0, kept: 16 + 4 * 1048 });
@@ -214,7 +230,12 @@ describe('the cache', () => {
 
   test('takes no notice of runs that were killed', async () => {
     await fillAndClose(0, 4);
-    const lease = { pid: 2 ** 22 + 1, host: os.hostname(), shards: shardFiles().map((file) => path.relative(folder, file)), pending: 1e12 };
+    const lease = {
+      pid: 2 ** 22 + 1,
+      host: os.hostname(),
+      shards: shardFiles().map((file) => path.relative(folder, file)),
+      pending: 1e12,
+    };
     fs.mkdirSync(path.join(folder, 'leases'), { recursive: true });
     fs.writeFileSync(path.join(folder, 'leases', 'dead.json'), JSON.stringify(lease));
     fs.writeFileSync(path.join(folder, 'leases', 'torn.json'), '{"pid":');
@@ -245,7 +266,14 @@ describe('the cache', () => {
     const spy = jest.spyOn(system, 'writeSync').mockImplementation(((...args: Parameters<typeof fs.writeSync>) => {
       // The file's header, two records of two writes each; the third record's payload gets through by half.
       if (++calls < 7) return write(...args);
-      if (calls === 7) return write(args[0], (args[1] as unknown as Uint8Array).subarray(0, 500), 0, 500, (args as unknown[])[4] as number);
+      if (calls === 7)
+        return write(
+          args[0],
+          (args[1] as unknown as Uint8Array).subarray(0, 500),
+          0,
+          500,
+          (args as unknown[])[4] as number,
+        );
       throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
     }) as typeof fs.writeSync);
     try {
@@ -264,7 +292,10 @@ describe('the cache', () => {
 
   test('a folder that cannot be used is named', async () => {
     fs.writeFileSync(path.join(folder, 'file'), '');
-    await expect(FeatureCache.open(SPACE, [], { folder: path.join(folder, 'file') })).rejects.toMatchObject({ code: 'training/cache-unwritable', message: expect.stringContaining('CRANE_CACHE') as string });
+    await expect(FeatureCache.open(SPACE, [], { folder: path.join(folder, 'file') })).rejects.toMatchObject({
+      code: 'training/cache-unwritable',
+      message: expect.stringContaining('CRANE_CACHE') as string,
+    });
   });
 
   test('an empty one is nothing to clear', async () => {
@@ -278,7 +309,16 @@ describe('several processes', () => {
    * A process that fills the cache, one record every few milliseconds, and prints how many it wrote.
    * @param gate a file that it waits for before it writes
    */
-  const child = (from: number, to: number, pause = 2, gate?: string): { exit: Promise<{ code: number | null; out: string }>; kill: () => void; says: (text: string) => Promise<void> } => {
+  const child = (
+    from: number,
+    to: number,
+    pause = 2,
+    gate?: string,
+  ): {
+    exit: Promise<{ code: number | null; out: string }>;
+    kill: () => void;
+    says: (text: string) => Promise<void>;
+  } => {
     const script = `
       const { FeatureCache } = require(${JSON.stringify(path.resolve(__dirname, '../../train/feature-cache/feature-cache'))});
       const { seededUniform } = require(${JSON.stringify(path.resolve(__dirname, '../../lib/weights/seeded'))});
@@ -300,11 +340,15 @@ describe('several processes', () => {
         await cache.close();
         console.log('wrote ' + written);
       })();`;
-    const process_ = spawn(process.execPath, ['-r', 'ts-node/register/transpile-only', '-e', script], { cwd: path.resolve(__dirname, '../..') });
+    const process_ = spawn(process.execPath, ['-r', 'ts-node/register/transpile-only', '-e', script], {
+      cwd: path.resolve(__dirname, '../..'),
+    });
     let out = '';
     process_.stdout.on('data', (text) => (out += String(text)));
     process_.stderr.on('data', (text) => (out += String(text)));
-    const exit = new Promise<{ code: number | null; out: string }>((resolve) => process_.on('close', (code) => resolve({ code, out })));
+    const exit = new Promise<{ code: number | null; out: string }>((resolve) =>
+      process_.on('close', (code) => resolve({ code, out })),
+    );
     const says = async (text: string): Promise<void> => {
       while (!out.includes(text) && process_.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
     };

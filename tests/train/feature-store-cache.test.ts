@@ -52,19 +52,38 @@ beforeEach(() => {
   cacheFolder = fs.mkdtempSync(path.join(folder, 'cache-'));
 });
 
-const use = (more: Partial<CacheUse> = {}): CacheUse => ({ backbone: 'f'.repeat(64), spatial: null, backend, folder: cacheFolder, ...more });
+const use = (more: Partial<CacheUse> = {}): CacheUse => ({
+  backbone: 'f'.repeat(64),
+  spatial: null,
+  backend,
+  folder: cacheFolder,
+  ...more,
+});
 
 interface Encode extends Partial<EncodeOptions> {
   readonly model?: CraneModel;
   readonly use?: Partial<CacheUse>;
 }
 
-const encode = ({ model: other, use: more, ...options }: Encode = {}, chosen: readonly Sample[] = samples): Promise<FeatureStore> =>
-  FeatureStore.encode(other ?? model, chosen, { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest', cache: use(more), ...options });
+const encode = (
+  { model: other, use: more, ...options }: Encode = {},
+  chosen: readonly Sample[] = samples,
+): Promise<FeatureStore> =>
+  FeatureStore.encode(other ?? model, chosen, {
+    preprocessing: CLIP_PREPROCESSING,
+    interpolation: 'nearest',
+    cache: use(more),
+    ...options,
+  });
 
-async function bytesOf(store: FeatureStore, places: readonly number[] = store.samples.map((_, place) => place)): Promise<Buffer> {
+async function bytesOf(
+  store: FeatureStore,
+  places: readonly number[] = store.samples.map((_, place) => place),
+): Promise<Buffer> {
   const batch = await store.batch(places);
-  const parts = [batch.global, ...batch.patches, batch.masks, batch.labels].map((tensor) => Buffer.from(Uint8Array.from(new Uint8Array(tensor.dataSync().slice().buffer))));
+  const parts = [batch.global, ...batch.patches, batch.masks, batch.labels].map((tensor) =>
+    Buffer.from(Uint8Array.from(new Uint8Array(tensor.dataSync().slice().buffer))),
+  );
   disposeBatch(batch);
   return Buffer.concat(parts);
 }
@@ -85,7 +104,10 @@ async function copyOfSet(name: string): Promise<readonly Sample[]> {
 }
 
 test('cold, warm and without a cache give equal bytes; warm encodes nothing', async () => {
-  const without = await FeatureStore.encode(model, samples, { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest' });
+  const without = await FeatureStore.encode(model, samples, {
+    preprocessing: CLIP_PREPROCESSING,
+    interpolation: 'nearest',
+  });
   const [cold, warm] = [await expectNoLeak(() => run()), await expectNoLeak(() => run())];
   expect([without.encoded, cold.encoded, warm.encoded]).toEqual([19, 19, 0]);
   expect(cold.bytes.equals(warm.bytes)).toBe(true);
@@ -145,20 +167,29 @@ describe('nothing is served stale', () => {
     expect((await run({ interpolation: 'bilinear' }, anomalous)).bytes.equals(after.bytes)).toBe(true);
   });
 
-  const preprocessed = (more: Partial<Preprocessing>): Encode => ({ preprocessing: { ...CLIP_PREPROCESSING, ...more } });
-  test.each<[string, Encode, ModelOptionsInput | null]>(([
-    ['other weights', { use: { backbone: 'e'.repeat(64) } }],
-    ['weights of a second vision model', { use: { spatial: 'e'.repeat(64) } }],
-    ['another mean', preprocessed({ mean: [0.5, 0.5, 0.5] })],
-    ['another deviation', preprocessed({ std: [0.25, 0.25, 0.25] })],
-    ["the reference's decoding", preprocessed({ reference: true })],
-    ['another image size', {}, { imageSize: 40 }],
-    ['other layers', {}, { layers: [1, 3] }],
-    ['another number of refined blocks', {}, { eattnBlocks: 1 }],
-    ['another attention', {}, { attention: 'qq' }],
-    ['an option of D-Attn', {}, { dattnGamma: 2 }],
-    ['another version of TensorFlow', { use: { backend: { ...({} as BackendInfo), name: 'tensorflow', tensorflowVersion: '0.1', gpu: false } } }],
-  ] as [string, Encode, ModelOptionsInput?][]).map(([name, options, modelOptions = null]) => [name, options, modelOptions]))('%s', async (_, options, modelOptions) => {
+  const preprocessed = (more: Partial<Preprocessing>): Encode => ({
+    preprocessing: { ...CLIP_PREPROCESSING, ...more },
+  });
+  test.each<[string, Encode, ModelOptionsInput | null]>(
+    (
+      [
+        ['other weights', { use: { backbone: 'e'.repeat(64) } }],
+        ['weights of a second vision model', { use: { spatial: 'e'.repeat(64) } }],
+        ['another mean', preprocessed({ mean: [0.5, 0.5, 0.5] })],
+        ['another deviation', preprocessed({ std: [0.25, 0.25, 0.25] })],
+        ["the reference's decoding", preprocessed({ reference: true })],
+        ['another image size', {}, { imageSize: 40 }],
+        ['other layers', {}, { layers: [1, 3] }],
+        ['another number of refined blocks', {}, { eattnBlocks: 1 }],
+        ['another attention', {}, { attention: 'qq' }],
+        ['an option of D-Attn', {}, { dattnGamma: 2 }],
+        [
+          'another version of TensorFlow',
+          { use: { backend: { ...({} as BackendInfo), name: 'tensorflow', tensorflowVersion: '0.1', gpu: false } } },
+        ],
+      ] as [string, Encode, ModelOptionsInput?][]
+    ).map(([name, options, modelOptions = null]) => [name, options, modelOptions]),
+  )('%s', async (_, options, modelOptions) => {
     const few = samples.slice(0, 2);
     await run({}, few);
     const other = modelOptions ? await buildModel(modelOptions) : model;
@@ -175,15 +206,18 @@ describe('nothing is served stale', () => {
     expect((await run({}, few)).encoded).toBe(0);
   });
 
-  test.each<[string, ModelOptionsInput]>([['sigma', { sigma: 1 }], ['fusion', { fusion: 'logit' }], ['temperature', { temperature: 0.1 }], ['pooling', { pooling: false }], ['context', { contextPosition: 'none' }]])(
-    'but %s decides no features',
-    async (_, modelOptions) => {
-      await run({}, samples.slice(0, 1));
-      const other = await buildModel(modelOptions);
-      expect((await run({ model: other }, samples.slice(0, 1))).encoded).toBe(0);
-      other.dispose();
-    },
-  );
+  test.each<[string, ModelOptionsInput]>([
+    ['sigma', { sigma: 1 }],
+    ['fusion', { fusion: 'logit' }],
+    ['temperature', { temperature: 0.1 }],
+    ['pooling', { pooling: false }],
+    ['context', { contextPosition: 'none' }],
+  ])('but %s decides no features', async (_, modelOptions) => {
+    await run({}, samples.slice(0, 1));
+    const other = await buildModel(modelOptions);
+    expect((await run({ model: other }, samples.slice(0, 1))).encoded).toBe(0);
+    other.dispose();
+  });
 });
 
 test('a file that changes while the set is encoded is kept under what it held then', async () => {
@@ -201,7 +235,10 @@ test('a file that changes while the set is encoded is kept under what it held th
   const during = await run({}, few);
   spy.mockRestore();
   fs.writeFileSync(imagePath, original);
-  const without = await FeatureStore.encode(model, few, { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest' });
+  const without = await FeatureStore.encode(model, few, {
+    preprocessing: CLIP_PREPROCESSING,
+    interpolation: 'nearest',
+  });
   const after = await run({}, few);
   expect(after.bytes.equals(await bytesOf(without))).toBe(true);
   expect(after.bytes.equals(during.bytes)).toBe(false);
@@ -243,17 +280,37 @@ test('images that cannot be read are handed over at every run, equal ones each, 
   const broken = ['one.png', 'two.png'].map((name) => path.join(folder, name));
   broken.forEach((file) => fs.writeFileSync(file, 'no picture'));
   const absent = { ...(samples[5] as Sample), imagePath: path.join(folder, 'absent.png') };
-  const chosen = [...samples.slice(0, 2), ...broken.map((imagePath) => ({ ...(samples[2] as Sample), imagePath })), absent, samples[3] as Sample];
+  const chosen = [
+    ...samples.slice(0, 2),
+    ...broken.map((imagePath) => ({ ...(samples[2] as Sample), imagePath })),
+    absent,
+    samples[3] as Sample,
+  ];
   for (const encoded of [3, 0]) {
     const told: string[] = [];
-    const store = await encode({ onUnreadable: ({ imagePath }, error) => told.push(`${path.basename(imagePath)} ${error.message.includes(imagePath)}`) }, chosen);
+    const store = await encode(
+      {
+        onUnreadable: ({ imagePath }, error) =>
+          told.push(`${path.basename(imagePath)} ${error.message.includes(imagePath)}`),
+      },
+      chosen,
+    );
     expect(told.sort()).toEqual(['absent.png true', 'one.png true', 'two.png true']);
     expect(store.samples).toEqual([...samples.slice(0, 2), samples[3]]);
     expect(store.encoded).toBe(encoded);
     await store.close();
   }
   await expect(encode({}, chosen)).rejects.toMatchObject({ name: 'ImageError' });
-  await expect(encode({ onUnreadable: () => { throw new Error('too many'); } }, chosen)).rejects.toThrow('too many');
+  await expect(
+    encode(
+      {
+        onUnreadable: () => {
+          throw new Error('too many');
+        },
+      },
+      chosen,
+    ),
+  ).rejects.toThrow('too many');
 });
 
 test('a damaged cache is made again where it is noticed at the start, and named where it is later', async () => {
@@ -269,7 +326,10 @@ test('a damaged cache is made again where it is noticed at the start, and named 
   expect([again.encoded, again.bytes.equals(before.bytes)]).toEqual([1, true]);
   const store = await encode({ residentBytes: 0 });
   damage(200); // in the first
-  await expect(store.batch([0])).rejects.toMatchObject({ code: 'training/cache-damaged', data: { path: samples[0]?.imagePath } });
+  await expect(store.batch([0])).rejects.toMatchObject({
+    code: 'training/cache-damaged',
+    data: { path: samples[0]?.imagePath },
+  });
   await store.close();
 });
 
@@ -281,7 +341,11 @@ test('a mosaic is cached under what its files hold and its recipe', async () => 
       files: parts.flatMap(({ imagePath, maskPath }) => [imagePath, maskPath]),
       recipe: `halves ${order}`,
       compose: async (contents, size, preprocessing) => {
-        const inputs = await Promise.all([0, 1].map((part) => decodeSample(parts[part] as Sample, contents.slice(2 * part, 2 * part + 2), size, preprocessing)));
+        const inputs = await Promise.all(
+          [0, 1].map((part) =>
+            decodeSample(parts[part] as Sample, contents.slice(2 * part, 2 * part + 2), size, preprocessing),
+          ),
+        );
         const [top, bottom] = order === 0 ? inputs : [...inputs].reverse();
         const half = <T extends Float32Array | Uint8Array>(a: T, b: T): T => {
           const joined = a.slice() as T;
@@ -299,8 +363,11 @@ test('a mosaic is cached under what its files hold and its recipe', async () => 
 });
 
 test("features of the reference's D-Attn, which depend on the batch, are not cached", async () => {
-  const dependent = Object.create(model, { options: { value: { ...model.options, spatial: 'dinov2', dattnMean: 'batch' } } }) as CraneModel;
-  for (let times = 0; times < 2; times++) expect((await run({ model: dependent }, samples.slice(0, 3))).encoded).toBe(3);
+  const dependent = Object.create(model, {
+    options: { value: { ...model.options, spatial: 'dinov2', dattnMean: 'batch' } },
+  }) as CraneModel;
+  for (let times = 0; times < 2; times++)
+    expect((await run({ model: dependent }, samples.slice(0, 3))).encoded).toBe(3);
   expect(featureCacheContents(cacheFolder).bytes).toBe(0);
 });
 
@@ -314,7 +381,11 @@ test('a small set is trained on also where nothing can be written; a large one i
 test('a batch is as the trainer wants it', async () => {
   const store = await encode({ residentBytes: 0 });
   const batch: TrainingBatch = await store.batch([17, 2, 9]);
-  expect([batch.global.shape, batch.patches.map(({ shape }) => shape), batch.masks.shape]).toEqual([[3, 32], [[3, 16, 32]], [3, 4, 4]]);
+  expect([batch.global.shape, batch.patches.map(({ shape }) => shape), batch.masks.shape]).toEqual([
+    [3, 32],
+    [[3, 16, 32]],
+    [3, 4, 4],
+  ]);
   expect(Array.from(batch.labels.dataSync())).toEqual([17, 2, 9].map((place) => Number(samples[place]?.anomalous)));
   expect(tf.tidy(() => tf.norm(batch.global, 2, 1).dataSync()[0])).toBeCloseTo(1, 5);
   disposeBatch(batch);

@@ -42,7 +42,11 @@ test('a batch holds what the encoder says of each image alone, its mask and its 
   expect(store.size).toBe(19); // more than one batch of the encoder
   const places = [17, 2, 9];
   const batch = await store.batch(places);
-  expect([batch.global.shape, batch.patches.map(({ shape }) => shape), batch.masks.shape]).toEqual([[3, 32], [[3, 16, 32]], [3, 4, 4]]);
+  expect([batch.global.shape, batch.patches.map(({ shape }) => shape), batch.masks.shape]).toEqual([
+    [3, 32],
+    [[3, 16, 32]],
+    [3, 4, 4],
+  ]);
   expect(Array.from(batch.labels.dataSync())).toEqual(places.map((place) => Number(samples[place]?.anomalous)));
 
   const size = { width: 32, height: 32 };
@@ -50,8 +54,16 @@ test('a batch holds what the encoder says of each image alone, its mask and its 
     const { imagePath, maskPath } = samples[place] as Sample;
     const pixels = tf.tensor4d(preprocessImage(await decodeImage(imagePath), size), [1, 32, 32, 3]);
     const alone = model.encodeImages(pixels);
-    expectClose(tf.tidy(() => batch.global.gather([row]).dataSync()), alone.global.dataSync(), 1e-5);
-    expectClose(tf.tidy(() => (batch.patches[0] as tf.Tensor).gather([row]).dataSync()), (alone.patches[0] as tf.Tensor).dataSync(), 1e-5);
+    expectClose(
+      tf.tidy(() => batch.global.gather([row]).dataSync()),
+      alone.global.dataSync(),
+      1e-5,
+    );
+    expectClose(
+      tf.tidy(() => (batch.patches[0] as tf.Tensor).gather([row]).dataSync()),
+      (alone.patches[0] as tf.Tensor).dataSync(),
+      1e-5,
+    );
     const mask = await preprocessMask(maskPath ?? undefined, size);
     const anomalous = mask.reduce((sum, value) => sum + value, 0);
     const shares = Array.from(tf.tidy(() => batch.masks.gather([row]).dataSync()));
@@ -76,21 +88,24 @@ test('halves stay within their precision, and pixel masks are whole where they a
 });
 
 test('shares of anomalous pixels, by hand', () => {
-  const mask = Uint8Array.from([
-    1, 1, 0, 0,
-    1, 0, 0, 0,
-    0, 0, 1, 1,
-    0, 1, 1, 1,
-  ]);
+  const mask = Uint8Array.from([1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1]);
   expect(Array.from(anomalousShares(mask, 4, [2, 2]))).toEqual([0.75, 0, 0.25, 1]);
 });
 
 test('features that are no numbers are refused with the image that gave them', async () => {
   const broken = Object.create(model, {
-    encodeImages: { value: (images: tf.Tensor4D) => ({ global: tf.fill([images.shape[0], 32], NaN), patches: [tf.zeros([images.shape[0], 16, 32])] }) },
+    encodeImages: {
+      value: (images: tf.Tensor4D) => ({
+        global: tf.fill([images.shape[0], 32], NaN),
+        patches: [tf.zeros([images.shape[0], 16, 32])],
+      }),
+    },
   }) as CraneModel;
   await expectNoLeak(async () => {
-    const encoding = FeatureStore.encode(broken, samples.slice(0, 2), { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest' });
+    const encoding = FeatureStore.encode(broken, samples.slice(0, 2), {
+      preprocessing: CLIP_PREPROCESSING,
+      interpolation: 'nearest',
+    });
     await expect(encoding).rejects.toMatchObject({ code: 'training/features', data: { path: samples[0]?.imagePath } });
   });
 });
@@ -109,7 +124,11 @@ describe('an image that cannot be read', () => {
 
   test('is handed over and left out where that is wanted', async () => {
     const unreadable: string[] = [];
-    const store = await expectNoLeak(() => encode(damaged(), { onUnreadable: ({ imagePath }, error) => unreadable.push(`${path.basename(imagePath)} ${error.name}`) }));
+    const store = await expectNoLeak(() =>
+      encode(damaged(), {
+        onUnreadable: ({ imagePath }, error) => unreadable.push(`${path.basename(imagePath)} ${error.name}`),
+      }),
+    );
     expect(unreadable).toEqual(['broken.png ImageError']);
     expect(store.samples).toEqual(samples.filter((_, place) => place !== 2));
     expect(store.size).toBe(18);

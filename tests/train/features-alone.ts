@@ -24,12 +24,17 @@ async function main([backboneFile = '', root = '']: readonly string[]): Promise<
   backbone.close();
   const samples = (await openDataset(root)).categories.flatMap((category) => category.samples);
   const hashesOf = async (chosen: readonly Sample[]): Promise<Map<Sample, string>> => {
-    const store = await FeatureStore.encode(model, chosen, { preprocessing: CLIP_PREPROCESSING, interpolation: 'nearest', precision: 'float32' });
+    const store = await FeatureStore.encode(model, chosen, {
+      preprocessing: CLIP_PREPROCESSING,
+      interpolation: 'nearest',
+      precision: 'float32',
+    });
     const hashes = new Map<Sample, string>();
     for (const [place, sample] of chosen.entries()) {
       const batch = await store.batch([place]);
       const hash = createHash('sha256');
-      for (const tensor of [batch.global, ...batch.patches]) hash.update(new Uint8Array(tensor.dataSync().slice().buffer));
+      for (const tensor of [batch.global, ...batch.patches])
+        hash.update(new Uint8Array(tensor.dataSync().slice().buffer));
       hashes.set(sample, hash.digest('hex').slice(0, 16));
       disposeBatch(batch);
     }

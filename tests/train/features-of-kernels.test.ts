@@ -29,10 +29,11 @@ test.each<[string, Record<string, string>]>([
   ['plain kernels on AVX2', { ...ORDINARY, CRANE_PLAIN_KERNELS: '1' }],
   ['WebAssembly', { CRANE_NO_NATIVE: '1' }],
 ])('features do not depend on what else is encoded, to the last bit: %s', async (_, environment) => {
-  const child = await promisify(execFile)(process.execPath, ['-r', 'ts-node/register/transpile-only', path.join(__dirname, 'features-alone.ts'), ...files], {
-    cwd: path.resolve(__dirname, '../..'),
-    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', ...environment },
-  });
+  const child = await promisify(execFile)(
+    process.execPath,
+    ['-r', 'ts-node/register/transpile-only', path.join(__dirname, 'features-alone.ts'), ...files],
+    { cwd: path.resolve(__dirname, '../..'), env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', ...environment } },
+  );
   const { backend, kernels, hashes } = JSON.parse(child.stdout) as FeaturesInCompany;
   if ('CRANE_NO_NATIVE' in environment) expect(backend).toBe('wasm');
   if (backend === 'tensorflow' && 'CRANE_PLAIN_KERNELS' in environment) expect(kernels).toBe('plain');

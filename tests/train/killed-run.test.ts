@@ -32,14 +32,22 @@ interface Ended {
 }
 
 /** Runs a training in a process of its own. @param killAfter milliseconds, from the start or from its first step on; undefined lets it live */
-function trainInProcess(options: TrainOptions, cache: string, kill?: { readonly milliseconds: number; readonly from: 'start' | 'steps' }): Promise<Ended> {
+function trainInProcess(
+  options: TrainOptions,
+  cache: string,
+  kill?: { readonly milliseconds: number; readonly from: 'start' | 'steps' },
+): Promise<Ended> {
   return new Promise((resolve) => {
     const began = performance.now();
-    const child = spawn(process.execPath, ['-r', 'ts-node/register/transpile-only', path.join(__dirname, 'train-process.ts'), JSON.stringify(options)], {
-      cwd: path.resolve(__dirname, '../..'),
-      env: { ...process.env, CRANE_CACHE: cache },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      ['-r', 'ts-node/register/transpile-only', path.join(__dirname, 'train-process.ts'), JSON.stringify(options)],
+      {
+        cwd: path.resolve(__dirname, '../..'),
+        env: { ...process.env, CRANE_CACHE: cache },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     let [steps, errors, begun] = [0, '', 0];
     const killLater = (): void => {
       if (kill) setTimeout(() => child.kill('SIGKILL'), kill.milliseconds).unref();
@@ -56,7 +64,9 @@ function trainInProcess(options: TrainOptions, cache: string, kill?: { readonly 
     child.stderr.on('data', (chunk: Buffer) => {
       errors += chunk.toString();
     });
-    child.on('exit', (code) => resolve({ code, start: begun - began, stepping: performance.now() - begun, steps, errors }));
+    child.on('exit', (code) =>
+      resolve({ code, start: begun - began, stepping: performance.now() - begun, steps, errors }),
+    );
   });
 }
 
@@ -67,7 +77,10 @@ function contents(root: string): Record<string, string> {
     files.map((entry) => {
       const file = path.join(entry.parentPath, entry.name);
       const name = path.relative(root, file).replace(/tfevents\..*/, 'tfevents');
-      return [name, name.endsWith('.safetensors') ? createHash('sha256').update(fs.readFileSync(file)).digest('hex') : ''];
+      return [
+        name,
+        name.endsWith('.safetensors') ? createHash('sha256').update(fs.readFileSync(file)).digest('hex') : '',
+      ];
     }),
   );
 }
@@ -86,8 +99,9 @@ test(`a run that is killed at ${KILLS} random moments ends as one that was not`,
   const uniform = seededUniform(process.env['CRANE_KILL_SEED'] ?? 'kills');
   let runs = 1;
   const broken = (): string => path.join(folder, `broken-${runs}`);
-  const goOn = (kill?: Parameters<typeof trainInProcess>[2]): Promise<Ended> => trainInProcess({ ...options, resume: broken() }, path.join(folder, `cache-${runs}`), kill);
-  for (let kills = 0; kills < KILLS; ) {
+  const goOn = (kill?: Parameters<typeof trainInProcess>[2]): Promise<Ended> =>
+    trainInProcess({ ...options, resume: broken() }, path.join(folder, `cache-${runs}`), kill);
+  for (let kills = 0; kills < KILLS;) {
     // Every fourth while it reads and encodes, the others in their steps, where each gets a little further.
     const kill =
       kills % 4 === 0
@@ -101,9 +115,13 @@ test(`a run that is killed at ${KILLS} random moments ends as one that was not`,
   }
   expect(await goOn()).toMatchObject({ code: 0, errors: '' });
 
-  const losses = (root: string): unknown[] => readStepLog(path.join(root, 'losses.jsonl')).map(({ seconds, ...line }) => line);
+  const losses = (root: string): unknown[] =>
+    readStepLog(path.join(root, 'losses.jsonl')).map(({ seconds, ...line }) => line);
   const recorded = (root: string): unknown => {
-    const { status, epochs, best } = JSON.parse(fs.readFileSync(path.join(root, 'run.json'), 'utf8')) as Record<string, unknown>;
+    const { status, epochs, best } = JSON.parse(fs.readFileSync(path.join(root, 'run.json'), 'utf8')) as Record<
+      string,
+      unknown
+    >;
     return { status, epochs, best };
   };
   for (; runs > 0; runs--) {

@@ -80,7 +80,13 @@ describeWithGoldens('losses of the reference', () => {
 describe('by hand', () => {
   test('focal loss of two pixels', () => {
     tf.tidy(() => {
-      const loss = focalLoss(tf.tensor2d([[0.5, 0.5], [0.25, 0.75]]), tf.tensor1d([0, 1]));
+      const loss = focalLoss(
+        tf.tensor2d([
+          [0.5, 0.5],
+          [0.25, 0.75],
+        ]),
+        tf.tensor1d([0, 1]),
+      );
       const expected = (0.25 * Math.log(2) + 0.0625 * Math.log(4 / 3)) / 2;
       expect(loss.dataSync()[0]).toBeCloseTo(expected, 4);
     });
@@ -88,14 +94,29 @@ describe('by hand', () => {
 
   test('dice loss of two images: one half right, one empty and quiet', () => {
     tf.tidy(() => {
-      const loss = diceLoss(tf.tensor2d([[1, 0, 0], [0, 0, 0]]), tf.tensor2d([[1, 1, 0], [0, 0, 0]]));
+      const loss = diceLoss(
+        tf.tensor2d([
+          [1, 0, 0],
+          [0, 0, 0],
+        ]),
+        tf.tensor2d([
+          [1, 1, 0],
+          [0, 0, 0],
+        ]),
+      );
       expect(loss.dataSync()[0]).toBeCloseTo(1 - (3 / 4 + 1) / 2, 6);
     });
   });
 
   test('cross-entropy stays finite for logits of a hundred', () => {
     tf.tidy(() => {
-      const loss = imageCrossEntropy(tf.tensor2d([[100, -100], [100, -100]]), tf.tensor1d([0, 1], 'int32'));
+      const loss = imageCrossEntropy(
+        tf.tensor2d([
+          [100, -100],
+          [100, -100],
+        ]),
+        tf.tensor1d([0, 1], 'int32'),
+      );
       expect(loss.dataSync()[0]).toBeCloseTo(100, 4);
     });
   });

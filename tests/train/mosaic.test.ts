@@ -8,7 +8,12 @@ import { drawMosaics, mosaicOf } from '../../train/mosaic';
 import { decodeSample, readSample } from '../../train/network-input';
 
 const sampleOf = (category: string, index: number, anomalous: boolean): Sample =>
-  makeSample(category, `/set/${category}/${anomalous ? 'bad' : 'good'}/${index}.png`, anomalous ? 'scratch' : null, anomalous ? [`/set/${category}/masks/${index}.png`] : []);
+  makeSample(
+    category,
+    `/set/${category}/${anomalous ? 'bad' : 'good'}/${index}.png`,
+    anomalous ? 'scratch' : null,
+    anomalous ? [`/set/${category}/masks/${index}.png`] : [],
+  );
 
 const samples = ['cap', 'nut'].flatMap((category) => [
   ...Array.from({ length: 300 }, (_, index) => sampleOf(category, index, false)),
@@ -26,7 +31,8 @@ describe('which images become mosaics', () => {
   });
 
   test('decided by seed and epoch', () => {
-    const places = (mosaics: ReturnType<typeof draw>): unknown => [...mosaics].map(([place, { tiles }]) => [place, tiles.map(({ imagePath }) => imagePath)]);
+    const places = (mosaics: ReturnType<typeof draw>): unknown =>
+      [...mosaics].map(([place, { tiles }]) => [place, tiles.map(({ imagePath }) => imagePath)]);
     expect(places(draw(0.2))).toEqual(places(draw(0.2)));
     expect(places(draw(0.2, 2))).not.toEqual(places(draw(0.2)));
     expect(places(draw(0.2, 1, 112))).not.toEqual(places(draw(0.2)));
@@ -51,20 +57,35 @@ describe('which images become mosaics', () => {
 
 describe('what a mosaic holds', () => {
   let folder: string;
-  const colours = [[250, 10, 20], [30, 240, 50], [60, 70, 230], [200, 200, 90]] as const;
+  const colours = [
+    [250, 10, 20],
+    [30, 240, 50],
+    [60, 70, 230],
+    [200, 200, 90],
+  ] as const;
 
   beforeAll(async () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-mosaic-'));
     for (const [index, [r, g, b]] of colours.entries()) {
-      await sharp({ create: { width: 30, height: 20, channels: 3, background: { r, g, b } } }).png().toFile(path.join(folder, `${index}.png`));
+      await sharp({ create: { width: 30, height: 20, channels: 3, background: { r, g, b } } })
+        .png()
+        .toFile(path.join(folder, `${index}.png`));
     }
-    await sharp({ create: { width: 30, height: 20, channels: 3, background: '#fff' } }).greyscale().png().toFile(path.join(folder, 'mask.png'));
+    await sharp({ create: { width: 30, height: 20, channels: 3, background: '#fff' } })
+      .greyscale()
+      .png()
+      .toFile(path.join(folder, 'mask.png'));
   });
 
   afterAll(() => fs.rmSync(folder, { recursive: true }));
 
   const tile = (index: number, anomalous = false): Sample =>
-    makeSample('cap', path.join(folder, `${index}.png`), anomalous ? 'scratch' : null, anomalous ? [path.join(folder, 'mask.png')] : []);
+    makeSample(
+      'cap',
+      path.join(folder, `${index}.png`),
+      anomalous ? 'scratch' : null,
+      anomalous ? [path.join(folder, 'mask.png')] : [],
+    );
 
   test.each([8, 7])('a tile in each quarter, its mask with it; side %d', async (size) => {
     const mosaic = mosaicOf([tile(0), tile(1), tile(2, true), tile(3)]);
@@ -78,7 +99,10 @@ describe('what a mosaic holds', () => {
         const quarter = (y < half ? 0 : 2) + (x < half ? 0 : 1);
         const colour = [0, 1, 2].map((channel) => {
           const { mean, std } = CLIP_PREPROCESSING;
-          return Math.round(255 * ((pixels[(y * size + x) * 3 + channel] as number) * (std[channel] as number) + (mean[channel] as number)));
+          return Math.round(
+            255 *
+              ((pixels[(y * size + x) * 3 + channel] as number) * (std[channel] as number) + (mean[channel] as number)),
+          );
         });
         expect(colour).toEqual(colours[quarter]);
         expect(mask[y * size + x]).toBe(quarter === 2 ? 1 : 0);
@@ -91,7 +115,11 @@ describe('what a mosaic holds', () => {
   });
 
   test('other tiles are other features', async () => {
-    const [one, other] = await Promise.all([mosaicOf([tile(0), tile(1), tile(2), tile(3)]), mosaicOf([tile(1), tile(0), tile(2), tile(3)])].map((sample) => readSample(sample)));
+    const [one, other] = await Promise.all(
+      [mosaicOf([tile(0), tile(1), tile(2), tile(3)]), mosaicOf([tile(1), tile(0), tile(2), tile(3)])].map((sample) =>
+        readSample(sample),
+      ),
+    );
     expect(one?.recipe).not.toBe('');
     expect(one?.hashes).not.toEqual(other?.hashes);
   });
@@ -101,6 +129,9 @@ describe('what a mosaic holds', () => {
     const broken = makeSample('cap', path.join(folder, 'broken.png'), null, []);
     const mosaic = mosaicOf([tile(0), broken, tile(2), tile(3)]);
     const { contents } = await readSample(mosaic);
-    await expect(decodeSample(mosaic, contents, 8, CLIP_PREPROCESSING)).rejects.toMatchObject({ name: 'ImageError', message: expect.stringContaining('broken.png') as string });
+    await expect(decodeSample(mosaic, contents, 8, CLIP_PREPROCESSING)).rejects.toMatchObject({
+      name: 'ImageError',
+      message: expect.stringContaining('broken.png') as string,
+    });
   });
 });

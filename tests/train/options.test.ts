@@ -2,14 +2,34 @@ import { completeModelOptions, type ModelOptionsInput } from '../../lib/config';
 import { completeTrainingOptions, type TrainingOptionsInput } from '../../train/options';
 import { smallSizes } from './tiny-files';
 
-const complete = (training: TrainingOptionsInput, model: ModelOptionsInput = {}): ReturnType<typeof completeTrainingOptions> =>
+const complete = (
+  training: TrainingOptionsInput,
+  model: ModelOptionsInput = {},
+): ReturnType<typeof completeTrainingOptions> =>
   completeTrainingOptions(training, completeModelOptions(model, smallSizes));
 
 test('defaults are those of the reference, but for exact gradients', () => {
   expect(complete({})).toEqual({
-    learningRate: 1e-3, betas: [0.6, 0.999], batchSize: 8, epochs: 5, seed: 111, imageTemperature: 0.01, pixelTemperature: 0.07,
-    interpolation: 'nearest', pooling: true, contextProbability: 1, pixelWeight: 1, imageWeight: 0.2,
-    contextTokens: 12, deepTokens: 4, depth: 9, portion: 1, kShot: 0, mosaicRate: 0, validate: 0, roundGradients: true,
+    learningRate: 1e-3,
+    betas: [0.6, 0.999],
+    batchSize: 8,
+    epochs: 5,
+    seed: 111,
+    imageTemperature: 0.01,
+    pixelTemperature: 0.07,
+    interpolation: 'nearest',
+    pooling: true,
+    contextProbability: 1,
+    pixelWeight: 1,
+    imageWeight: 0.2,
+    contextTokens: 12,
+    deepTokens: 4,
+    depth: 9,
+    portion: 1,
+    kShot: 0,
+    mosaicRate: 0,
+    validate: 0,
+    roundGradients: true,
   });
 });
 
@@ -25,5 +45,7 @@ test.each<[string, TrainingOptionsInput]>([
   ['epochs', { epochs: -1 }],
   ['contextProbability', { contextProbability: 1.1 }],
 ])('%s out of range is wrong use, by name', (name, training) => {
-  expect(() => complete(training)).toThrow(expect.objectContaining({ name: 'UsageError', message: expect.stringContaining(name) as string }));
+  expect(() => complete(training)).toThrow(
+    expect.objectContaining({ name: 'UsageError', message: expect.stringContaining(name) as string }),
+  );
 });

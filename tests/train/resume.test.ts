@@ -32,7 +32,8 @@ afterAll(() => {
 
 const inFolder = (...names: string[]): string => path.join(folder, ...names);
 const bytesOf = (run: string, name: string): string => fs.readFileSync(inFolder(run, name)).toString('base64');
-const losses = (run: string): unknown[] => readStepLog(inFolder(run, 'losses.jsonl')).map(({ seconds, ...line }) => line);
+const losses = (run: string): unknown[] =>
+  readStepLog(inFolder(run, 'losses.jsonl')).map(({ seconds, ...line }) => line);
 
 /** Runs until after a step, by a signal. 3 steps an epoch, 9 in all. */
 async function stoppedAfter(step: number, run: string, more: Partial<TrainOptions> = {}): Promise<void> {
@@ -40,10 +41,13 @@ async function stoppedAfter(step: number, run: string, more: Partial<TrainOption
   const onStep = ({ step: done }: { step: number }): void => {
     if (done === step) stop.abort(new Error('enough'));
   };
-  await expect(runTraining({ ...base, out: inFolder(run), onStep, signal: stop.signal, ...more })).rejects.toThrow('enough');
+  await expect(runTraining({ ...base, out: inFolder(run), onStep, signal: stop.signal, ...more })).rejects.toThrow(
+    'enough',
+  );
 }
 
-const resume = (run: string, more: Partial<TrainOptions> = {}): Promise<TrainingResult> => runTraining({ resume: inFolder(run), cache: false, ...more });
+const resume = (run: string, more: Partial<TrainOptions> = {}): Promise<TrainingResult> =>
+  runTraining({ resume: inFolder(run), cache: false, ...more });
 
 describe('a run that is stopped and gone on with', () => {
   test.each([1, 3, 8])('after step %d ends with the same bytes, and each step stands once in the log', async (step) => {
@@ -52,7 +56,9 @@ describe('a run that is stopped and gone on with', () => {
     expect(readRunState(inFolder(run, 'state.safetensors'))?.step).toBe(step);
     const starts: number[] = [];
     const steps: number[] = [];
-    const result = await expectNoLeak(() => resume(run, { onStart: (at) => starts.push(at.step), onStep: (at) => void steps.push(at.step) }));
+    const result = await expectNoLeak(() =>
+      resume(run, { onStart: (at) => starts.push(at.step), onStep: (at) => void steps.push(at.step) }),
+    );
     expect(starts).toEqual([step]);
     expect(steps).toEqual(Array.from({ length: 9 - step }, (_, index) => step + 1 + index));
     expect(losses(run)).toEqual(losses('whole'));
@@ -87,7 +93,10 @@ describe('a run that is stopped and gone on with', () => {
     const before = fs.statSync(inFolder('whole', 'prompts.safetensors')).mtimeMs;
     const { prompts, epochs } = await resume('whole', { onNotice: (message) => notices.push(message) });
     expect([prompts, epochs.length]).toEqual([inFolder('whole', 'prompts.safetensors'), 3]);
-    expect(notices).toEqual([expect.stringContaining('plates: mvtec layout: 11 images'), expect.stringContaining('finished')]);
+    expect(notices).toEqual([
+      expect.stringContaining('plates: mvtec layout: 11 images'),
+      expect.stringContaining('finished'),
+    ]);
     expect(fs.statSync(inFolder('whole', 'prompts.safetensors')).mtimeMs).toBe(before);
   });
 
@@ -102,11 +111,19 @@ describe('a run that is stopped and gone on with', () => {
     const dead = 2 ** 22 + 1; // beyond the largest process id
     fs.writeFileSync(inFolder('leftovers', `state.safetensors.${dead}.0123abcd.partial`), 'half');
     fs.mkdirSync(inFolder('leftovers', `tensorboard.${dead}.0123abcd.partial`));
-    fs.writeFileSync(inFolder('leftovers', 'run.lock'), JSON.stringify({ pid: dead, host: os.hostname(), token: 'dead' }));
-    fs.writeFileSync(inFolder('leftovers', 'run.lock.draft'), JSON.stringify({ pid: dead, host: os.hostname(), token: 'draft' }));
+    fs.writeFileSync(
+      inFolder('leftovers', 'run.lock'),
+      JSON.stringify({ pid: dead, host: os.hostname(), token: 'dead' }),
+    );
+    fs.writeFileSync(
+      inFolder('leftovers', 'run.lock.draft'),
+      JSON.stringify({ pid: dead, host: os.hostname(), token: 'draft' }),
+    );
     fs.writeFileSync(inFolder('leftovers', 'notes.txt'), "somebody's own");
     await resume('leftovers');
-    expect(fs.readdirSync(inFolder('leftovers')).sort()).toEqual([...fs.readdirSync(inFolder('whole')), 'notes.txt'].sort());
+    expect(fs.readdirSync(inFolder('leftovers')).sort()).toEqual(
+      [...fs.readdirSync(inFolder('whole')), 'notes.txt'].sort(),
+    );
   });
 });
 
@@ -126,7 +143,12 @@ describe('a run that would no longer be the same is not gone on with', () => {
   };
 
   test('with other options', async () => {
-    await refused({ training: { learningRate: 0.5, epochs: 9 }, model: { attention: 'vv' } }, 'attention', 'learningRate: 0.001 then, 0.5 now', 'epochs');
+    await refused(
+      { training: { learningRate: 0.5, epochs: 9 }, model: { attention: 'vv' } },
+      'attention',
+      'learningRate: 0.001 then, 0.5 now',
+      'epochs',
+    );
   });
 
   test('with another picture, even of equal size', async () => {
@@ -157,7 +179,11 @@ describe('a run that would no longer be the same is not gone on with', () => {
 describe('what is in a folder already', () => {
   test('an unfinished run is not thrown away unless that is said', async () => {
     await stoppedAfter(2, 'unfinished');
-    await expect(runTraining({ ...base, out: inFolder('unfinished') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/unfinished', message: expect.stringContaining('`resume: ') as string });
+    await expect(runTraining({ ...base, out: inFolder('unfinished') })).rejects.toMatchObject({
+      name: 'UsageError',
+      code: 'training/unfinished',
+      message: expect.stringContaining('`resume: ') as string,
+    });
     expect(readRunState(inFolder('unfinished', 'state.safetensors'))?.step).toBe(2);
     await runTraining({ ...base, out: inFolder('unfinished'), overwrite: true });
     expect(losses('unfinished')).toHaveLength(9);
@@ -166,7 +192,13 @@ describe('what is in a folder already', () => {
   test('nor is a finished one', async () => {
     await runTraining({ ...base, out: inFolder('finished') });
     const before = fs.readFileSync(inFolder('finished', 'prompts.safetensors'));
-    await expect(runTraining({ ...base, training: { ...base.training, seed: 5 }, out: inFolder('finished') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/finished', message: expect.stringContaining('`overwrite: true`') as string });
+    await expect(
+      runTraining({ ...base, training: { ...base.training, seed: 5 }, out: inFolder('finished') }),
+    ).rejects.toMatchObject({
+      name: 'UsageError',
+      code: 'training/finished',
+      message: expect.stringContaining('`overwrite: true`') as string,
+    });
     expect(fs.readFileSync(inFolder('finished', 'prompts.safetensors')).equals(before)).toBe(true);
     await runTraining({ ...base, training: { ...base.training, seed: 5 }, out: inFolder('finished'), overwrite: true });
     expect(fs.readFileSync(inFolder('finished', 'prompts.safetensors')).equals(before)).toBe(false);
@@ -175,9 +207,21 @@ describe('what is in a folder already', () => {
   test('nothing of a longer run stays beside a shorter one', async () => {
     await runTraining({ ...base, out: inFolder('shorter') });
     fs.writeFileSync(inFolder('shorter', 'notes.txt'), "somebody's own");
-    await runTraining({ ...base, out: inFolder('shorter'), overwrite: true, training: { ...base.training, epochs: 1, validate: 0 } });
+    await runTraining({
+      ...base,
+      out: inFolder('shorter'),
+      overwrite: true,
+      training: { ...base.training, epochs: 1, validate: 0 },
+    });
     expect(fs.readdirSync(inFolder('shorter')).sort()).toEqual([
-      'best.safetensors', 'config.yaml', 'curves.html', 'epoch_1.safetensors', 'losses.jsonl', 'notes.txt', 'prompts.safetensors', 'run.json',
+      'best.safetensors',
+      'config.yaml',
+      'curves.html',
+      'epoch_1.safetensors',
+      'losses.jsonl',
+      'notes.txt',
+      'prompts.safetensors',
+      'run.json',
       // Only the native backend writes event files.
       ...(tf.getBackend() === 'tensorflow' ? ['tensorboard'] : []),
     ]);
@@ -190,7 +234,11 @@ describe('what is in a folder already', () => {
     const onStep = async ({ step }: { step: number }): Promise<void> => {
       if (step !== 2) return;
       second = runTraining({ ...base, out: inFolder('busy'), overwrite: true }).catch((error: unknown) => error);
-      expect(await second).toMatchObject({ name: 'TrainingError', code: 'training/busy', message: expect.stringContaining(String(process.pid)) as string });
+      expect(await second).toMatchObject({
+        name: 'TrainingError',
+        code: 'training/busy',
+        message: expect.stringContaining(String(process.pid)) as string,
+      });
     };
     await runTraining({ ...base, out: inFolder('busy'), onStep });
     expect(second).toBeDefined();
@@ -200,12 +248,16 @@ describe('what is in a folder already', () => {
   test('prompts are kept every so many epochs, the last ones always', async () => {
     const { epochs } = await runTraining({ ...base, out: inFolder('seldom'), saveFrequency: 2 });
     expect(epochs.map(({ file }) => file)).toEqual([null, 'epoch_2.safetensors', 'epoch_3.safetensors']);
-    expect(fs.readdirSync(inFolder('seldom')).filter((name) => name.startsWith('epoch'))).toEqual(['epoch_2.safetensors', 'epoch_3.safetensors']);
+    expect(fs.readdirSync(inFolder('seldom')).filter((name) => name.startsWith('epoch'))).toEqual([
+      'epoch_2.safetensors',
+      'epoch_3.safetensors',
+    ]);
   });
 });
 
 describe('a disk that is full', () => {
-  const full = (): NodeJS.ErrnoException => Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' });
+  const full = (): NodeJS.ErrnoException =>
+    Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' });
 
   test('stops the run with the last checkpoint whole', async () => {
     const write = fs.writeSync.bind(fs) as (...args: unknown[]) => number;
@@ -240,18 +292,32 @@ test('a run that is stopped while it encodes says where it lies, and is gone on 
     stop.abort(new Error('enough'));
   };
   await runTraining({ ...base, out: inFolder('early'), training: { ...base.training, epochs: 1 } });
-  await expect(runTraining({ ...base, out: inFolder('early'), overwrite: true, onStart, signal: stop.signal })).rejects.toThrow('enough');
+  await expect(
+    runTraining({ ...base, out: inFolder('early'), overwrite: true, onStart, signal: stop.signal }),
+  ).rejects.toThrow('enough');
   // Nothing of the run before is taken for one of this.
   expect(fs.readdirSync(inFolder('early')).sort()).toEqual(['config.yaml', 'run.json']);
   expect(starts).toEqual([{ folder: inFolder('early'), step: 0 }]);
   await resume('early');
   expect(bytesOf('early', 'prompts.safetensors')).toBe(bytesOf('whole', 'prompts.safetensors'));
-  await expect(resume('early', { out: inFolder('elsewhere') })).rejects.toMatchObject({ name: 'UsageError', code: 'training/two-folders' });
+  await expect(resume('early', { out: inFolder('elsewhere') })).rejects.toMatchObject({
+    name: 'UsageError',
+    code: 'training/two-folders',
+  });
 });
 
 test('a state of something else is refused', async () => {
   await stoppedAfter(1, 'foreign');
-  writePromptCheckpoint(inFolder('foreign', 'state.safetensors'), { contextNormal: new Float32Array(2), contextAnomalous: new Float32Array(2), deep: [], width: 2, contextTokens: 1, deepTokens: 0, depth: 1, metadata: {} });
+  writePromptCheckpoint(inFolder('foreign', 'state.safetensors'), {
+    contextNormal: new Float32Array(2),
+    contextAnomalous: new Float32Array(2),
+    deep: [],
+    width: 2,
+    contextTokens: 1,
+    deepTokens: 0,
+    depth: 1,
+    metadata: {},
+  });
   await expect(resume('foreign')).rejects.toMatchObject({ code: 'training/state' });
 });
 
@@ -263,14 +329,28 @@ test('a log that has lost steps is refused', async () => {
 
 test('a loss that is not finite stops the run, names the images of its batch and keeps the state before', async () => {
   await stoppedAfter(4, 'diverging');
-  const step = jest.spyOn(PromptTrainer.prototype, 'gradients').mockImplementation(async function (this: PromptTrainer, batch: TrainingBatch) {
+  const step = jest.spyOn(PromptTrainer.prototype, 'gradients').mockImplementation(async function (
+    this: PromptTrainer,
+    batch: TrainingBatch,
+  ) {
     step.mockRestore();
     const { losses: found, gradients } = await this.gradients(batch);
     return { losses: { ...found, total: NaN }, gradients };
   });
   const failed = await expectNoLeak(() => resume('diverging').catch((error: unknown) => error));
-  expect(failed).toMatchObject({ code: 'training/diverged', message: expect.stringContaining('diverged.json') as string });
-  const { step: at, epoch, images } = JSON.parse(fs.readFileSync(inFolder('diverging', 'diverged.json'), 'utf8')) as { step: number; epoch: number; images: string[] };
+  expect(failed).toMatchObject({
+    code: 'training/diverged',
+    message: expect.stringContaining('diverged.json') as string,
+  });
+  const {
+    step: at,
+    epoch,
+    images,
+  } = JSON.parse(fs.readFileSync(inFolder('diverging', 'diverged.json'), 'utf8')) as {
+    step: number;
+    epoch: number;
+    images: string[];
+  };
   expect([at, epoch]).toEqual([5, 2]);
   // A mosaic in the batch names its four tiles.
   expect(images.length).toBeGreaterThanOrEqual(4);
@@ -280,7 +360,12 @@ test('a loss that is not finite stops the run, names the images of its batch and
 
 test('memory does not grow from step to step', async () => {
   const tensors: number[] = [];
-  await runTraining({ ...base, out: inFolder('memory'), saveEvery: 2, onStep: () => void tensors.push(tf.memory().numTensors) });
+  await runTraining({
+    ...base,
+    out: inFolder('memory'),
+    saveEvery: 2,
+    onStep: () => void tensors.push(tf.memory().numTensors),
+  });
   expect(tensors).toHaveLength(9);
   expect(new Set(tensors).size).toBe(1);
 });

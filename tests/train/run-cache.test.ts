@@ -22,13 +22,23 @@ afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 /** The prompts of a short run, as bytes. */
 async function prompts(name: string, options: Partial<TrainOptions>): Promise<Buffer> {
-  const { prompts: file } = await runTraining({ auxiliary, backbone, out: path.join(folder, name), training: { epochs: 1, batchSize: 4 }, ...options });
+  const { prompts: file } = await runTraining({
+    auxiliary,
+    backbone,
+    out: path.join(folder, name),
+    training: { epochs: 1, batchSize: 4 },
+    ...options,
+  });
   return fs.readFileSync(file);
 }
 
 test('equal seeds give equal bytes: without a cache, with an empty one, and with a full one', async () => {
   const cache = { folder: path.join(folder, 'cache') };
-  const [none, cold, warm] = [await prompts('none', { cache: false }), await prompts('cold', { cache }), await prompts('warm', { cache })];
+  const [none, cold, warm] = [
+    await prompts('none', { cache: false }),
+    await prompts('cold', { cache }),
+    await prompts('warm', { cache }),
+  ];
   expect(featureCacheContents(cache.folder).bytes).toBeGreaterThan(11 * 16 * 32 * 2);
   expect(cold.equals(none)).toBe(true);
   expect(warm.equals(none)).toBe(true);
@@ -37,7 +47,11 @@ test('equal seeds give equal bytes: without a cache, with an empty one, and with
 test('rounded gradients, as in the reference, change the prompts by little', async () => {
   await prompts('exact', { cache: false, training: { epochs: 1, batchSize: 4, roundGradients: false } });
   await prompts('rounded', { cache: false });
-  const [a, b] = await Promise.all(['exact', 'rounded'].map(async (name) => (await readPromptCheckpoint(path.join(folder, name, 'prompts.safetensors'))).contextNormal)) as [Float32Array, Float32Array];
+  const [a, b] = (await Promise.all(
+    ['exact', 'rounded'].map(
+      async (name) => (await readPromptCheckpoint(path.join(folder, name, 'prompts.safetensors'))).contextNormal,
+    ),
+  )) as [Float32Array, Float32Array];
   const difference = Math.max(...a.map((value, index) => Math.abs(value - (b[index] as number))));
   expect(difference).toBeGreaterThan(0);
   expect(difference).toBeLessThan(3e-3);

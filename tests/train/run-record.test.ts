@@ -5,7 +5,15 @@ import { openDataset } from '../../datasets/dataset';
 import { completeModelOptions } from '../../lib/config';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { completeTrainingOptions } from '../../train/options';
-import { changedVersions, defaultRunFolder, differences, hashOfFiles, promptMetadata, runHash, type RunRecord } from '../../train/run-record';
+import {
+  changedVersions,
+  defaultRunFolder,
+  differences,
+  hashOfFiles,
+  promptMetadata,
+  runHash,
+  type RunRecord,
+} from '../../train/run-record';
 import { smallSizes, writeSmallSet } from './tiny-files';
 
 const options = completeModelOptions({}, smallSizes);
@@ -37,21 +45,39 @@ describe('a run is told apart', () => {
   });
 
   test('not by what does not change its prompts', () => {
-    expect(runHash({ ...record, commandLine: 'crane', versions: {}, backbone: { name: 'renamed', sha256: 'beef' } })).toBe(runHash(record));
+    expect(
+      runHash({ ...record, commandLine: 'crane', versions: {}, backbone: { name: 'renamed', sha256: 'beef' } }),
+    ).toBe(runHash(record));
   });
 });
 
 describe('what differs from a run that was begun', () => {
   test('is nothing for the same run, wherever its files lie and whatever it is called', () => {
-    expect(differences(record, { ...record, commandLine: 'crane', backbone: { name: 'renamed', sha256: 'beef' }, versions: { crane: '2.0.0' } })).toEqual([]);
+    expect(
+      differences(record, {
+        ...record,
+        commandLine: 'crane',
+        backbone: { name: 'renamed', sha256: 'beef' },
+        versions: { crane: '2.0.0' },
+      }),
+    ).toEqual([]);
   });
 
   test.each<[string, Partial<RunRecord>]>([
     ['auxiliary set: "my set" then, "other" now', { auxiliary: { ...record.auxiliary, name: 'other' } }],
     ['categories: ["plate","cap"] then, ["plate"] now', { auxiliary: { ...record.auxiliary, categories: ['plate'] } }],
-    ['files of the auxiliary set, by name, label or content: 11 images then, 12 images now', { auxiliary: { ...record.auxiliary, files: 'cafe', validation: 1 } }],
-    ['weights of the backbone: small (sha256 beef) then, other (sha256 dead) now', { backbone: { name: 'other', sha256: 'dead' } }],
-    ['weights of the spatial model: none then, dinov2 (sha256 1234) now', { spatial: { name: 'dinov2', sha256: '1234' } }],
+    [
+      'files of the auxiliary set, by name, label or content: 11 images then, 12 images now',
+      { auxiliary: { ...record.auxiliary, files: 'cafe', validation: 1 } },
+    ],
+    [
+      'weights of the backbone: small (sha256 beef) then, other (sha256 dead) now',
+      { backbone: { name: 'other', sha256: 'dead' } },
+    ],
+    [
+      'weights of the spatial model: none then, dinov2 (sha256 1234) now',
+      { spatial: { name: 'dinov2', sha256: '1234' } },
+    ],
     ['prompts to start from: none then, p.pth (sha256 1234) now', { start: { name: 'p.pth', sha256: '1234' } }],
     ['sigma: 4 then, 2 now', { options: { ...options, sigma: 2 } }],
     ['reference: false then, true now', { preprocessing: { ...CLIP_PREPROCESSING, reference: true } }],
@@ -64,21 +90,28 @@ describe('what differs from a run that was begun', () => {
 
   test('versions are told apart from the rest', () => {
     expect(changedVersions(record, { ...record, versions: { crane: '2.0.0', tensorflow: '2.21.0' } })).toEqual([
-      'crane 1.2.3 then, 2.0.0 now', 'tensorflow absent then, 2.21.0 now',
+      'crane 1.2.3 then, 2.0.0 now',
+      'tensorflow absent then, 2.21.0 now',
     ]);
     expect(changedVersions(record, record)).toEqual([]);
   });
 });
 
 test('the default folder carries set, seed and hash, and no character that a file system minds', () => {
-  expect(path.relative(process.cwd(), defaultRunFolder(record))).toBe(path.join('checkpoints', 'runs', `my_set-111-${runHash(record)}`));
+  expect(path.relative(process.cwd(), defaultRunFolder(record))).toBe(
+    path.join('checkpoints', 'runs', `my_set-111-${runHash(record)}`),
+  );
 });
 
 test('metadata restores the options exactly', () => {
   const metadata = promptMetadata(record, 3);
   expect(JSON.parse(metadata['crane.options'] as string)).toEqual(options);
   expect(JSON.parse(metadata['crane.training'] as string)).toEqual(record.training);
-  expect(metadata).toMatchObject({ 'crane.auxiliary': 'my set', 'crane.auxiliary.categories': 'plate,cap', 'crane.epoch': '3' });
+  expect(metadata).toMatchObject({
+    'crane.auxiliary': 'my set',
+    'crane.auxiliary.categories': 'plate,cap',
+    'crane.epoch': '3',
+  });
   expect(metadata).not.toHaveProperty('crane.start');
 });
 
@@ -86,9 +119,14 @@ test('the hash of files knows names, labels and sizes, and not where the set lie
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-hash-'));
   const hashOf = async (root: string): Promise<string> => {
     const dataset = await openDataset(root);
-    return hashOfFiles([dataset], dataset.categories.flatMap(({ samples }) => samples));
+    return hashOfFiles(
+      [dataset],
+      dataset.categories.flatMap(({ samples }) => samples),
+    );
   };
-  const [here, there] = await Promise.all(['here', 'there'].map((name) => writeSmallSet(path.join(folder, name, 'plates')))) as [string, string];
+  const [here, there] = (await Promise.all(
+    ['here', 'there'].map((name) => writeSmallSet(path.join(folder, name, 'plates'))),
+  )) as [string, string];
   const hash = await hashOf(here);
   expect(await hashOf(there)).toBe(hash);
   fs.appendFileSync(path.join(there, 'plate/test/good/000.png'), 'x');

@@ -20,20 +20,31 @@ export const smallSizes: ClipSizes = {
 export function writeSmallBackbone(folder: string, sizes = smallSizes): string {
   const file = path.join(folder, 'small.safetensors');
   const tokenizer = ClipTokenizer.embedded();
-  const ids = [...new Set([tokenizer.startToken, tokenizer.endToken, 0, ...tokenizer.encode(ANOMALOUS_WORDS)])].sort((a, b) => a - b);
-  const tensors: Record<string, TensorToWrite> = { [TOKEN_IDS]: { dtype: 'int32', shape: [ids.length], data: Int32Array.from(ids) } };
+  const ids = [...new Set([tokenizer.startToken, tokenizer.endToken, 0, ...tokenizer.encode(ANOMALOUS_WORDS)])].sort(
+    (a, b) => a - b,
+  );
+  const tensors: Record<string, TensorToWrite> = {
+    [TOKEN_IDS]: { dtype: 'int32', shape: [ids.length], data: Int32Array.from(ids) },
+  };
   for (const [name, shape] of clipParameterShapes(sizes, ids.length)) {
     const next = seededNormal(name);
     const count = shape.reduce((product, size) => product * size, 1);
     const isGain = /ln_\w+\.weight$/.test(name);
-    tensors[name] = { dtype: 'float32', shape, data: Float32Array.from({ length: count }, () => (isGain ? 1 : 0.15 * next())) };
+    tensors[name] = {
+      dtype: 'float32',
+      shape,
+      data: Float32Array.from({ length: count }, () => (isGain ? 1 : 0.15 * next())),
+    };
   }
   writeSafetensors(file, tensors, clipMetadata(sizes, 'quick-gelu'));
   return file;
 }
 
 /** Draws a set in MVTec layout: noisy grey squares, some with a bright spot; 48 px, so that they are resized. */
-export async function writeSmallSet(root: string, { normal = 5, anomalous = 6 }: { normal?: number; anomalous?: number } = {}): Promise<string> {
+export async function writeSmallSet(
+  root: string,
+  { normal = 5, anomalous = 6 }: { normal?: number; anomalous?: number } = {},
+): Promise<string> {
   for (let index = 0; index < normal + anomalous; index++) {
     const damaged = index >= normal;
     const uniform = seededUniform(`picture ${index}`);
@@ -56,5 +67,7 @@ export async function writeSmallSet(root: string, { normal = 5, anomalous = 6 }:
 
 async function writePng(file: string, data: Uint8Array, channels: 1 | 3): Promise<void> {
   fs.mkdirSync(path.dirname(file), { recursive: true });
-  await sharp(data, { raw: { width: 48, height: 48, channels } }).png().toFile(file);
+  await sharp(data, { raw: { width: 48, height: 48, channels } })
+    .png()
+    .toFile(file);
 }

@@ -35,7 +35,9 @@ function drawBatch(name: string, images: number): TrainingBatch {
   const masks: number[][] = [];
   for (let image = 0; image < images; image++) {
     const first = (image * 5) % PATCHES;
-    const mask = Array.from({ length: PATCHES }, (_, patch) => Number(image % 2 === 1 && (patch - first + PATCHES) % PATCHES < PATCHES / 4));
+    const mask = Array.from({ length: PATCHES }, (_, patch) =>
+      Number(image % 2 === 1 && (patch - first + PATCHES) % PATCHES < PATCHES / 4),
+    );
     masks.push(mask);
     patches.push(mask.map((value) => noisy(value ? damaged : normal)));
   }
@@ -46,7 +48,10 @@ function drawBatch(name: string, images: number): TrainingBatch {
       global: normalise(tf.mean(features, 1) as tf.Tensor2D),
       patches: [features],
       masks: tf.tensor(masks.flat(), [images, side, side]) as tf.Tensor3D,
-      labels: tf.tensor1d(masks.map((mask) => (mask.includes(1) ? 1 : 0)), 'int32'),
+      labels: tf.tensor1d(
+        masks.map((mask) => (mask.includes(1) ? 1 : 0)),
+        'int32',
+      ),
     } as never;
   });
 }

@@ -30,7 +30,10 @@ interface TrainCaseConfig {
 
 const NAMES = ['ctx_pos', 'ctx_neg', 'compound_prompts_text.0', 'compound_prompts_text.1'];
 
-function setUp(config: TrainCaseConfig, extra: TrainingOptionsInput = {}): { model: CraneModel; trainer: PromptTrainer } {
+function setUp(
+  config: TrainCaseConfig,
+  extra: TrainingOptionsInput = {},
+): { model: CraneModel; trainer: PromptTrainer } {
   const model = tinyCrane({
     layers: config.features_list,
     ...(config.dino_model === 'none' ? {} : { spatial: tinySpatial(config.dino_model), dattnMean: 'batch' }),
@@ -67,14 +70,20 @@ const givenFeatures = (reference: string): tf.Tensor3D[] =>
 const disposeBatch = ({ global, patches, masks, labels }: TrainingBatch): void =>
   tf.dispose([global, ...patches, masks, labels]);
 
-const maximum = (data: ArrayLike<number>): number => Array.from(data).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+const maximum = (data: ArrayLike<number>): number =>
+  Array.from(data).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 function expectLosses(got: StepLosses, want: TrainCase['steps'][number], rtol: number): void {
   expectClose([got.focal, got.dice, got.image, got.total], [want.focal, want.dice, want.image_ce, want.total], 0, rtol);
 }
 
 /** Parameters agree wherever the gradient is well above rounding: there Adam's direction is certain. */
-async function expectParameters(trainer: PromptTrainer, item: TrainCase, step: 'step1' | 'step5', atol: number): Promise<void> {
+async function expectParameters(
+  trainer: PromptTrainer,
+  item: TrainCase,
+  step: 'step1' | 'step5',
+  atol: number,
+): Promise<void> {
   const prompts = await trainer.prompts();
   for (const name of NAMES) {
     const gradient = golden(item.outputs[`grad.${name}`] as string).data;
@@ -83,7 +92,11 @@ async function expectParameters(trainer: PromptTrainer, item: TrainCase, step: '
     expect(certain.length).toBeGreaterThan(0.9 * gradient.length);
     const want = golden(item.outputs[`${step}.${name}`] as string).data;
     const got = prompts[name]?.data as Float32Array;
-    expectClose(certain.map((index) => got[index] as number), certain.map((index) => want[index] as number), atol);
+    expectClose(
+      certain.map((index) => got[index] as number),
+      certain.map((index) => want[index] as number),
+      atol,
+    );
   }
 }
 
@@ -117,55 +130,74 @@ describeWithGoldens("five steps of the reference's training", () => {
   const crane = cases.find(([id]) => id === 'train/crane')?.[1] as TrainCase;
   const config = crane.config as unknown as TrainCaseConfig;
 
-  test.each(['train/crane', 'train/cranep'])('%s: the encoders give the features that the reference trained on', (id) => {
-    const item = cases.find(([name]) => name === id)?.[1] as TrainCase;
-    const { model, trainer } = setUp(item.config as unknown as TrainCaseConfig);
-    const batch = goldenBatch(model);
-    const want = givenFeatures(item.outputs['patch_features'] as string);
-    // Crane: one set for three equal ones. Crane+: D-Attn's, then E-Attn's.
-    expect([id, batch.patches.length, want.length]).toEqual(id === 'train/crane' ? [id, 1, 3] : [id, 2, 2]);
-    want.forEach((set, index) => expectClose((batch.patches[Math.min(index, batch.patches.length - 1)] as tf.Tensor).dataSync(), set.dataSync(), 1e-5));
-    const global = normalise(goldenTensor(item.outputs['image_features'] as string));
-    expectClose(batch.global.dataSync(), global.dataSync(), 1e-5);
-    tf.dispose([...want, global]);
-    disposeBatch(batch);
-    trainer.dispose();
-    model.dispose();
-  });
+  test.each(['train/crane', 'train/cranep'])(
+    '%s: the encoders give the features that the reference trained on',
+    (id) => {
+      const item = cases.find(([name]) => name === id)?.[1] as TrainCase;
+      const { model, trainer } = setUp(item.config as unknown as TrainCaseConfig);
+      const batch = goldenBatch(model);
+      const want = givenFeatures(item.outputs['patch_features'] as string);
+      // Crane: one set for three equal ones. Crane+: D-Attn's, then E-Attn's.
+      expect([id, batch.patches.length, want.length]).toEqual(id === 'train/crane' ? [id, 1, 3] : [id, 2, 2]);
+      want.forEach((set, index) =>
+        expectClose(
+          (batch.patches[Math.min(index, batch.patches.length - 1)] as tf.Tensor).dataSync(),
+          set.dataSync(),
+          1e-5,
+        ),
+      );
+      const global = normalise(goldenTensor(item.outputs['image_features'] as string));
+      expectClose(batch.global.dataSync(), global.dataSync(), 1e-5);
+      tf.dispose([...want, global]);
+      disposeBatch(batch);
+      trainer.dispose();
+      model.dispose();
+    },
+  );
 
-  test.each(['dinov2', 'sam'] as const)('with D-Attn guided by %s, gradients are those of finite differences', async (family) => {
-    // SAM's 16 x 16 patches do not divide 70 pixels: losses are then taken pixel by pixel.
-    const { model, trainer } = setUp({ ...config, dino_model: family, features_list: [6], half: false });
-    const batch = goldenBatch(model);
-    expect(batch.patches.map(({ shape }) => shape[1])).toEqual(family === 'sam' ? [256, 256] : [25, 25]);
-    const { gradients } = await trainer.gradients(batch);
-    // Along a random direction over all prompts; two steps, so that the loss's curvature falls out, and a mean, so that most rounding does.
-    const variables = model.prompts.trainableWeights;
-    const directions = variables.map((weight, index) => tf.randomNormal(weight.shape as number[], 0, 1, 'float32', index + 1));
-    const along = variables.reduce((sum, { originalName }, index) => {
-      const product = tf.tidy(() => tf.sum(tf.mul(gradients[originalName] as tf.Tensor, directions[index] as tf.Tensor)).dataSync());
-      return sum + (product[0] as number);
-    }, 0);
-    const lossAt = async (step: number): Promise<number> => {
-      const before = variables.map((weight) => weight.read().clone());
-      variables.forEach((weight, index) => {
-        tf.tidy(() => void weight.write(tf.add(before[index] as tf.Tensor, tf.mul(directions[index] as tf.Tensor, step))));
-      });
-      const { losses, gradients: unused } = await trainer.gradients(batch);
-      variables.forEach((weight, index) => weight.write(before[index] as tf.Tensor));
-      tf.dispose([...before, ...Object.values(unused)]);
-      return losses.total;
-    };
-    const slopeBy = async (step: number): Promise<number> => (await lossAt(step) - await lossAt(-step)) / (2 * step);
-    let slope = 0;
-    for (const step of [0.8e-3, 1e-3, 1.2e-3]) slope += (4 * await slopeBy(step) - await slopeBy(2 * step)) / 9;
-    expect(Math.abs(along)).toBeGreaterThan(1);
-    expect(Math.abs(slope / along - 1)).toBeLessThan(1e-3);
-    tf.dispose([...directions, ...Object.values(gradients)]);
-    disposeBatch(batch);
-    trainer.dispose();
-    model.dispose();
-  });
+  test.each(['dinov2', 'sam'] as const)(
+    'with D-Attn guided by %s, gradients are those of finite differences',
+    async (family) => {
+      // SAM's 16 x 16 patches do not divide 70 pixels: losses are then taken pixel by pixel.
+      const { model, trainer } = setUp({ ...config, dino_model: family, features_list: [6], half: false });
+      const batch = goldenBatch(model);
+      expect(batch.patches.map(({ shape }) => shape[1])).toEqual(family === 'sam' ? [256, 256] : [25, 25]);
+      const { gradients } = await trainer.gradients(batch);
+      // Along a random direction over all prompts; two steps, so that the loss's curvature falls out, and a mean, so that most rounding does.
+      const variables = model.prompts.trainableWeights;
+      const directions = variables.map((weight, index) =>
+        tf.randomNormal(weight.shape as number[], 0, 1, 'float32', index + 1),
+      );
+      const along = variables.reduce((sum, { originalName }, index) => {
+        const product = tf.tidy(() =>
+          tf.sum(tf.mul(gradients[originalName] as tf.Tensor, directions[index] as tf.Tensor)).dataSync(),
+        );
+        return sum + (product[0] as number);
+      }, 0);
+      const lossAt = async (step: number): Promise<number> => {
+        const before = variables.map((weight) => weight.read().clone());
+        variables.forEach((weight, index) => {
+          tf.tidy(
+            () => void weight.write(tf.add(before[index] as tf.Tensor, tf.mul(directions[index] as tf.Tensor, step))),
+          );
+        });
+        const { losses, gradients: unused } = await trainer.gradients(batch);
+        variables.forEach((weight, index) => weight.write(before[index] as tf.Tensor));
+        tf.dispose([...before, ...Object.values(unused)]);
+        return losses.total;
+      };
+      const slopeBy = async (step: number): Promise<number> =>
+        ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
+      let slope = 0;
+      for (const step of [0.8e-3, 1e-3, 1.2e-3]) slope += (4 * (await slopeBy(step)) - (await slopeBy(2 * step))) / 9;
+      expect(Math.abs(along)).toBeGreaterThan(1);
+      expect(Math.abs(slope / along - 1)).toBeLessThan(1e-3);
+      tf.dispose([...directions, ...Object.values(gradients)]);
+      disposeBatch(batch);
+      trainer.dispose();
+      model.dispose();
+    },
+  );
 
   test('masks by patch give the same losses and gradients as masks by pixel', async () => {
     // Not rounded to halves, where a difference in the last bit may become one of a thousandth.

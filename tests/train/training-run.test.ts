@@ -32,11 +32,17 @@ test('steps can be iterated, and the result awaited', async () => {
   const run = train({ ...options, onStep: ({ step }) => void told.push(step) });
   for await (const step of run.steps()) seen.push(step);
   expect(seen.map(({ step, steps, epoch, images }) => [step, steps, epoch, images])).toEqual([
-    [1, 6, 1, 4], [2, 6, 1, 4], [3, 6, 1, 3], [4, 6, 2, 4], [5, 6, 2, 4], [6, 6, 2, 3],
+    [1, 6, 1, 4],
+    [2, 6, 1, 4],
+    [3, 6, 1, 3],
+    [4, 6, 2, 4],
+    [5, 6, 2, 4],
+    [6, 6, 2, 3],
   ]);
   expect(told).toEqual([1, 2, 3, 4, 5, 6]);
   const { epochs } = await run.result;
-  const meanOf = (steps: readonly StepReport[]): number => steps.reduce((sum, { total, images }) => sum + total * images, 0) / 11;
+  const meanOf = (steps: readonly StepReport[]): number =>
+    steps.reduce((sum, { total, images }) => sum + total * images, 0) / 11;
   expect(epochs[0]?.total).toBeCloseTo(meanOf(seen.slice(0, 3)), 10);
   expect(epochs[1]?.total).toBeCloseTo(meanOf(seen.slice(3)), 10);
 });

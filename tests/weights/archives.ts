@@ -5,7 +5,11 @@ import * as zlib from 'node:zlib';
 import { WeightsError } from '../../lib/errors';
 
 /** A folder of its own for one test file; call `remove` at the end. */
-export function scratchFolder(): { readonly folder: string; file(name: string, content: Uint8Array): string; remove(): void } {
+export function scratchFolder(): {
+  readonly folder: string;
+  file(name: string, content: Uint8Array): string;
+  remove(): void;
+} {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-weights-'));
   return {
     folder,
@@ -31,7 +35,8 @@ export async function weightsError(body: () => unknown): Promise<WeightsError> {
 
 /** Equality of large arrays, bit by bit: jest's own comparison takes seconds for a megabyte. */
 export function expectSameValues(found: Float32Array | Uint8Array, wanted: Float32Array | Uint8Array): void {
-  const bytes = (values: Float32Array | Uint8Array): Buffer => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  const bytes = (values: Float32Array | Uint8Array): Buffer =>
+    Buffer.from(values.buffer, values.byteOffset, values.byteLength);
   expect(found.length).toBe(wanted.length);
   expect(bytes(found).equals(bytes(wanted))).toBe(true);
 }
@@ -43,15 +48,23 @@ export interface ZipFile {
   readonly packed?: boolean;
   /** Lies to tell in the directory. */
   readonly lie?: {
-    readonly size?: number; readonly compressedSize?: number; readonly start?: number; readonly crc?: number;
-    readonly method?: number; readonly flags?: number; readonly localName?: string;
+    readonly size?: number;
+    readonly compressedSize?: number;
+    readonly start?: number;
+    readonly crc?: number;
+    readonly method?: number;
+    readonly flags?: number;
+    readonly localName?: string;
   };
   /** Put sizes and place into a ZIP64 field. */
   readonly zip64?: boolean;
 }
 
 /** A small zip writer apart from the library's, which can also lie. */
-export function zip(files: readonly ZipFile[], options: { readonly comment?: string; readonly count?: number } = {}): Buffer {
+export function zip(
+  files: readonly ZipFile[],
+  options: { readonly comment?: string; readonly count?: number } = {},
+): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let at = 0;
@@ -101,7 +114,8 @@ export function zip(files: readonly ZipFile[], options: { readonly comment?: str
 /** Hand-written pickles: opcodes and their arguments, one after the other. */
 export const op = {
   proto: Buffer.of(0x80, 2),
-  text: (value: string): Buffer => Buffer.concat([Buffer.of(0x58), uint32(Buffer.byteLength(value)), Buffer.from(value)]),
+  text: (value: string): Buffer =>
+    Buffer.concat([Buffer.of(0x58), uint32(Buffer.byteLength(value)), Buffer.from(value)]),
   global: (module: string, name: string): Buffer => Buffer.from(`c${module}\n${name}\n`),
   int: (value: number): Buffer => {
     const bytes = Buffer.of(0x4a, 0, 0, 0, 0);
@@ -134,11 +148,29 @@ export interface PickledView {
 }
 
 /** `_rebuild_tensor_v2(('storage', …), offset, shape, strides, False, OrderedDict())`. */
-export function tensor({ type = 'FloatStorage', key = '0', count = 6, offset = 0, shape = [2, 3], strides = [3, 1] }: PickledView): Buffer {
+export function tensor({
+  type = 'FloatStorage',
+  key = '0',
+  count = 6,
+  offset = 0,
+  shape = [2, 3],
+  strides = [3, 1],
+}: PickledView): Buffer {
   return Buffer.concat([
     op.global('torch._utils', '_rebuild_tensor_v2'),
-    op.code('(('), op.text('storage'), op.global('torch', type), op.text(key), op.text('cpu'), op.int(count), op.code('tQ'),
-    op.int(offset), tuple(shape), tuple(strides), op.code('\x89'), op.global('collections', 'OrderedDict'), op.code(')RtR'),
+    op.code('(('),
+    op.text('storage'),
+    op.global('torch', type),
+    op.text(key),
+    op.text('cpu'),
+    op.int(count),
+    op.code('tQ'),
+    op.int(offset),
+    tuple(shape),
+    tuple(strides),
+    op.code('\x89'),
+    op.global('collections', 'OrderedDict'),
+    op.code(')RtR'),
   ]);
 }
 
@@ -151,5 +183,9 @@ export function checkpoint(views: readonly PickledView[], stored = 6): Buffer {
 }
 
 export function torchZip(dataPickle: Uint8Array, more: readonly ZipFile[] = []): Buffer {
-  return zip([{ name: 'x/data.pkl', content: dataPickle }, ...more, { name: 'x/version', content: Buffer.from('3\n') }]);
+  return zip([
+    { name: 'x/data.pkl', content: dataPickle },
+    ...more,
+    { name: 'x/version', content: Buffer.from('3\n') },
+  ]);
 }

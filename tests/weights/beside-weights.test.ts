@@ -14,20 +14,59 @@ const weights = { name: 'x/data/0', content: Buffer.from(Float32Array.of(1, 2, 3
 
 /** A checkpoint `{ state_dict: { w: … }, extra: … }`. */
 function beside(extra: Buffer, more: readonly ZipFile[] = []): string {
-  const bytes = torchZip(pickle(op.code('}('), op.text('state_dict'), op.code('}'), op.text('w'), tensor({}), op.code('s'), op.text('extra'), extra, op.code('u')), [weights, ...more]);
+  const bytes = torchZip(
+    pickle(
+      op.code('}('),
+      op.text('state_dict'),
+      op.code('}'),
+      op.text('w'),
+      tensor({}),
+      op.code('s'),
+      op.text('extra'),
+      extra,
+      op.code('u'),
+    ),
+    [weights, ...more],
+  );
   return scratch.file(`beside-${counter++}.pt`, bytes);
 }
 
-const call = (module: string, name: string, ...args: readonly Buffer[]): Buffer => Buffer.concat([op.global(module, name), op.code('('), ...args, op.code('tR')]);
+const call = (module: string, name: string, ...args: readonly Buffer[]): Buffer =>
+  Buffer.concat([op.global(module, name), op.code('('), ...args, op.code('tR')]);
 const storage = (type: string, count: number, module = 'torch'): Buffer =>
-  Buffer.concat([op.code('('), op.text('storage'), op.global(module, type), op.text('1'), op.text('cpu'), op.int(count), op.code('tQ')]);
+  Buffer.concat([
+    op.code('('),
+    op.text('storage'),
+    op.global(module, type),
+    op.text('1'),
+    op.text('cpu'),
+    op.int(count),
+    op.code('tQ'),
+  ]);
 const hooks = call('collections', 'OrderedDict');
 /** `_rebuild_tensor_v3` of shape `[2]`, with a type over plain bytes. */
 const typed = (dtype: string, bytes: number): Buffer =>
-  call('torch._utils', '_rebuild_tensor_v3', storage('UntypedStorage', bytes, 'torch.storage'), op.code('K\x00K\x02\x85K\x01\x85\x89'), hooks, op.global('torch', dtype));
+  call(
+    'torch._utils',
+    '_rebuild_tensor_v3',
+    storage('UntypedStorage', bytes, 'torch.storage'),
+    op.code('K\x00K\x02\x85K\x01\x85\x89'),
+    hooks,
+    op.global('torch', dtype),
+  );
 /** A view of shape `[2]` from the given element on, with metadata such as `{neg: True}`. */
 const view = (type: string, count: number, metadata: Buffer, strides = 1): Buffer =>
-  call('torch._utils', '_rebuild_tensor_v2', storage(type, count), op.code('K\x00K\x02\x85'), op.code('K'), Buffer.of(strides), op.code('\x85\x89'), hooks, metadata);
+  call(
+    'torch._utils',
+    '_rebuild_tensor_v2',
+    storage(type, count),
+    op.code('K\x00K\x02\x85'),
+    op.code('K'),
+    Buffer.of(strides),
+    op.code('\x85\x89'),
+    hooks,
+    metadata,
+  );
 const bit = (name: string): Buffer => Buffer.concat([op.code('}'), op.text(name), op.code('\x88s')]);
 
 // Opcodes as Python and PyTorch write them for these values.
@@ -42,13 +81,29 @@ test.each<[string, Buffer, string]>([
   [
     'an array of NumPy',
     Buffer.concat([
-      call('numpy._core.multiarray', '_reconstruct', op.global('numpy', 'ndarray'), op.code('K\x00\x85'), op.code('C\x01b')),
-      op.code('(K\x01K\x03\x85'), call('numpy', 'dtype', op.text('i8'), op.code('\x89\x88')), op.code('\x89C\x01xtb'),
+      call(
+        'numpy._core.multiarray',
+        '_reconstruct',
+        op.global('numpy', 'ndarray'),
+        op.code('K\x00\x85'),
+        op.code('C\x01b'),
+      ),
+      op.code('(K\x01K\x03\x85'),
+      call('numpy', 'dtype', op.text('i8'), op.code('\x89\x88')),
+      op.code('\x89C\x01xtb'),
     ]),
     'numpy.ndarray',
   ],
-  ['an object of a class of its own', Buffer.concat([op.global('__main__', 'Config'), op.code(')\x81}'), op.text('lr'), op.code('K\x01sb')]), '__main__.Config'],
-  ['a dictionary of a class of its own', Buffer.concat([op.global('__main__', 'Settings'), op.code(')\x81'), op.text('lr'), op.code('K\x01s')]), '__main__.Settings'],
+  [
+    'an object of a class of its own',
+    Buffer.concat([op.global('__main__', 'Config'), op.code(')\x81}'), op.text('lr'), op.code('K\x01sb')]),
+    '__main__.Config',
+  ],
+  [
+    'a dictionary of a class of its own',
+    Buffer.concat([op.global('__main__', 'Settings'), op.code(')\x81'), op.text('lr'), op.code('K\x01s')]),
+    '__main__.Settings',
+  ],
   ['complex values', view('ComplexFloatStorage', 2, op.code('N')), 'complex64 tensor'],
   ['the conjugate bit', view('ComplexFloatStorage', 2, bit('conj')), 'complex64 tensor'],
   ['integers with the negative bit', view('LongStorage', 2, bit('neg')), 'int64 tensor with the neg bit set'],
@@ -57,7 +112,17 @@ test.each<[string, Buffer, string]>([
   ['a sparse tensor', call('torch._utils', '_rebuild_sparse_tensor', op.code('NN')), 'sparse tensor'],
   ['a quantized tensor', call('torch._utils', '_rebuild_qtensor', storage('QInt8Storage', 3)), 'quantized tensor'],
   ['a storage alone', storage('FloatStorage', 2), 'storage without a tensor'],
-  ['a tensor of a class of its own', call('torch._tensor', '_rebuild_from_type_v2', op.global('torch._utils', '_rebuild_tensor_v2'), op.global('my', 'Tensor'), op.code('(tN')), 'my.Tensor, a tensor of a class of its own'],
+  [
+    'a tensor of a class of its own',
+    call(
+      'torch._tensor',
+      '_rebuild_from_type_v2',
+      op.global('torch._utils', '_rebuild_tensor_v2'),
+      op.global('my', 'Tensor'),
+      op.code('(tN'),
+    ),
+    'my.Tensor, a tensor of a class of its own',
+  ],
 ])('%s beside weights does not stop them, and is named', async (_, extra, kind) => {
   const file = beside(extra, [{ name: 'x/data/1', content: Buffer.alloc(16) }]);
   const source = openTensorsSync(file);
@@ -69,9 +134,24 @@ test.each<[string, Buffer, string]>([
 });
 
 test('parameters and tensors with attributes of their own are tensors', () => {
-  const inner = Buffer.concat([op.code('('), storage('FloatStorage', 2), op.code('K\x00K\x02\x85K\x01\x85\x89'), hooks, op.code('t')]);
-  const extra = call('torch._tensor', '_rebuild_from_type_v2', op.global('torch._utils', '_rebuild_tensor_v2'), op.global('torch', 'Tensor'), inner, bit('note'));
-  const source = openTensorsSync(beside(extra, [{ name: 'x/data/1', content: Buffer.from(Float32Array.of(7, 8).buffer) }]));
+  const inner = Buffer.concat([
+    op.code('('),
+    storage('FloatStorage', 2),
+    op.code('K\x00K\x02\x85K\x01\x85\x89'),
+    hooks,
+    op.code('t'),
+  ]);
+  const extra = call(
+    'torch._tensor',
+    '_rebuild_from_type_v2',
+    op.global('torch._utils', '_rebuild_tensor_v2'),
+    op.global('torch', 'Tensor'),
+    inner,
+    bit('note'),
+  );
+  const source = openTensorsSync(
+    beside(extra, [{ name: 'x/data/1', content: Buffer.from(Float32Array.of(7, 8).buffer) }]),
+  );
   expect([...source.read('extra')]).toEqual([7, 8]);
   source.close();
 });
@@ -89,7 +169,13 @@ test.each<[string, string, Buffer, number[]]>([
 });
 
 test('a typed tensor that reaches beyond its bytes is refused', async () => {
-  expect((await weightsError(() => openTensorsSync(beside(typed('uint16', 3), [{ name: 'x/data/1', content: Buffer.alloc(3) }])))).message).toMatch(/extra: .* reaches value 1 of a storage of 1/);
+  expect(
+    (
+      await weightsError(() =>
+        openTensorsSync(beside(typed('uint16', 3), [{ name: 'x/data/1', content: Buffer.alloc(3) }])),
+      )
+    ).message,
+  ).toMatch(/extra: .* reaches value 1 of a storage of 1/);
 });
 
 test('the negative bit turns the sign, of views too', () => {
@@ -99,14 +185,27 @@ test('the negative bit turns the sign, of views too', () => {
   expect([...source.read('extra')]).toEqual([-1, 3]);
   expect([...source.readDoubles('extra')]).toEqual([-1, 3]);
   source.close();
-  const half = openTensorsSync(beside(view('HalfStorage', 2, bit('neg')), [{ name: 'x/data/1', content: Buffer.from(Uint16Array.of(0x3c00, 0xc000).buffer) }]));
+  const half = openTensorsSync(
+    beside(view('HalfStorage', 2, bit('neg')), [
+      { name: 'x/data/1', content: Buffer.from(Uint16Array.of(0x3c00, 0xc000).buffer) },
+    ]),
+  );
   expect([...half.read('extra')]).toEqual([-1, 2]);
   half.close();
 });
 
 test('rows of a matrix with the negative bit', () => {
-  const matrix = call('torch._utils', '_rebuild_tensor_v2', storage('FloatStorage', 4), op.code('K\x00K\x02K\x02\x86K\x02K\x01\x86\x89'), hooks, bit('neg'));
-  const source = openTensorsSync(beside(matrix, [{ name: 'x/data/1', content: Buffer.from(Float32Array.of(1, 2, 3, 4).buffer) }]));
+  const matrix = call(
+    'torch._utils',
+    '_rebuild_tensor_v2',
+    storage('FloatStorage', 4),
+    op.code('K\x00K\x02K\x02\x86K\x02K\x01\x86\x89'),
+    hooks,
+    bit('neg'),
+  );
+  const source = openTensorsSync(
+    beside(matrix, [{ name: 'x/data/1', content: Buffer.from(Float32Array.of(1, 2, 3, 4).buffer) }]),
+  );
   expect([...source.readRows('extra', [1])]).toEqual([-3, -4]);
   source.close();
 });
@@ -115,7 +214,9 @@ test('where a network needs what is not read, it says so, and does not pass over
   const source = openTensorsSync(beside(typed('float8_e5m2', 2), [{ name: 'x/data/1', content: Buffer.alloc(2) }]));
   const reader = new WeightReader(source);
   reader.take('state_dict.w', [2, 3]);
-  expect((await weightsError(() => reader.take('extra', [2]))).message).toContain('extra is there but not read (float8_e5m2 tensor)');
+  expect((await weightsError(() => reader.take('extra', [2]))).message).toContain(
+    'extra is there but not read (float8_e5m2 tensor)',
+  );
   expect((await weightsError(() => reader.finish())).message).toContain('extra (float8_e5m2 tensor)');
   reader.finish([/^extra$/]);
   const object = openTensorsSync(beside(call('pathlib', 'Path')));
@@ -127,9 +228,24 @@ test('where a network needs what is not read, it says so, and does not pass over
 });
 
 test.each<[string, Buffer, string, RegExp]>([
-  ['an object instead of a state dict', Buffer.concat([op.global('torch.nn.modules.linear', 'Linear'), op.code(')\x81}b')]), 'weights/unsafe-pickle', /the whole of it \(torch\.nn\.modules\.linear\.Linear\).*state_dict/],
-  ['an object in its place', Buffer.concat([op.code('}'), op.text('model'), op.global('__main__', 'Net'), op.code(')\x81}bs')]), 'weights/unsafe-pickle', /but model \(__main__\.Net\)/],
-  ['tensors of other kinds only', Buffer.concat([op.code('}'), op.text('a'), typed('float8_e5m2', 2), op.code('s')]), 'weights/dtype', /but a \(float8_e5m2 tensor\)/],
+  [
+    'an object instead of a state dict',
+    Buffer.concat([op.global('torch.nn.modules.linear', 'Linear'), op.code(')\x81}b')]),
+    'weights/unsafe-pickle',
+    /the whole of it \(torch\.nn\.modules\.linear\.Linear\).*state_dict/,
+  ],
+  [
+    'an object in its place',
+    Buffer.concat([op.code('}'), op.text('model'), op.global('__main__', 'Net'), op.code(')\x81}bs')]),
+    'weights/unsafe-pickle',
+    /but model \(__main__\.Net\)/,
+  ],
+  [
+    'tensors of other kinds only',
+    Buffer.concat([op.code('}'), op.text('a'), typed('float8_e5m2', 2), op.code('s')]),
+    'weights/dtype',
+    /but a \(float8_e5m2 tensor\)/,
+  ],
 ])('%s is refused by name', async (_, body, code, message) => {
   const error = await weightsError(() => openTensorsSync(scratch.file(`none-${counter++}.pt`, torchZip(pickle(body)))));
   expect(error.code).toBe(code);
@@ -137,7 +253,13 @@ test.each<[string, Buffer, string, RegExp]>([
 });
 
 test('a name that runs programs ends the reading, also beside weights, and the entry is named', async () => {
-  const args = Buffer.concat([op.code('}'), op.text('hook'), op.global('posix', 'system'), op.text('touch /tmp/owned'), op.code('\x85Rs')]);
+  const args = Buffer.concat([
+    op.code('}'),
+    op.text('hook'),
+    op.global('posix', 'system'),
+    op.text('touch /tmp/owned'),
+    op.code('\x85Rs'),
+  ]);
   const error = await weightsError(() => openTensorsSync(beside(args)));
   expect(error.code).toBe('weights/unsafe-pickle');
   expect(error.message).toMatch(/\.pt: extra\.hook: the checkpoint refers to posix\.system/);
@@ -151,7 +273,17 @@ test('keys that are no texts are told apart, and settings are kept as they are',
 });
 
 test('safetensors with a type that is not read beside one that is', () => {
-  const file = scratch.file('f8.safetensors', safetensors({ a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] }, b: { dtype: 'F8_E4M3', shape: [3], data_offsets: [4, 7] }, c: { dtype: 'U16', shape: [1], data_offsets: [7, 9] } }, Buffer.of(0, 0, 0, 64, 1, 2, 3, 0xff, 0xff)));
+  const file = scratch.file(
+    'f8.safetensors',
+    safetensors(
+      {
+        a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+        b: { dtype: 'F8_E4M3', shape: [3], data_offsets: [4, 7] },
+        c: { dtype: 'U16', shape: [1], data_offsets: [7, 9] },
+      },
+      Buffer.of(0, 0, 0, 64, 1, 2, 3, 0xff, 0xff),
+    ),
+  );
   const source = openTensorsSync(file);
   expect([...source.read('a'), ...source.read('c')]).toEqual([2, 65535]);
   expect([...source.leftOut.values()]).toEqual([{ name: 'b', kind: 'tensor of type "F8_E4M3"', isTensor: true }]);
@@ -167,7 +299,9 @@ test.each([
   ['a', '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}'],
   ['dtype', '{"a":{"dtype":"F32","dtype":"I32","shape":[1],"data_offsets":[0,4]}}'],
 ])('the key %s given twice in a header is refused by name', async (key, header) => {
-  const error = await weightsError(() => openTensorsSync(scratch.file('twice.safetensors', safetensors(header, Buffer.alloc(4)))));
+  const error = await weightsError(() =>
+    openTensorsSync(scratch.file('twice.safetensors', safetensors(header, Buffer.alloc(4)))),
+  );
   expect(error.message).toContain(`gives the same key twice in one object: ${key}`);
 });
 
@@ -180,8 +314,19 @@ test('a colon and a quote inside texts are no keys', () => {
 
 test('names that JavaScript knows are written and read like any other; the name of the metadata is refused', async () => {
   const file = scratch.file('names.safetensors', Buffer.alloc(0));
-  const one = (value: number): { dtype: 'float32'; shape: number[]; data: Float32Array } => ({ dtype: 'float32', shape: [1], data: Float32Array.of(value) });
-  writeSafetensors(file, Object.fromEntries([['__proto__', one(1)], ['constructor', one(2)]]), Object.fromEntries([['__proto__', 'text']]));
+  const one = (value: number): { dtype: 'float32'; shape: number[]; data: Float32Array } => ({
+    dtype: 'float32',
+    shape: [1],
+    data: Float32Array.of(value),
+  });
+  writeSafetensors(
+    file,
+    Object.fromEntries([
+      ['__proto__', one(1)],
+      ['constructor', one(2)],
+    ]),
+    Object.fromEntries([['__proto__', 'text']]),
+  );
   const source = openTensorsSync(file);
   expect([...source.entries.keys()].sort()).toEqual(['__proto__', 'constructor']);
   expect([...source.read('__proto__')]).toEqual([1]);
@@ -197,7 +342,9 @@ test('inspect and convert say what was left out', async () => {
   const shown = await runCrane('weights', 'inspect', file);
   expect(shown.code).toBe(0);
   expect(shown.out).toContain('Left out, since only plain tensors are read: extra (pathlib.Path)');
-  expect((JSON.parse((await runCrane('weights', 'inspect', file, '--json')).out) as { leftOut: unknown }).leftOut).toEqual([{ name: 'extra', kind: 'pathlib.Path' }]);
+  expect(
+    (JSON.parse((await runCrane('weights', 'inspect', file, '--json')).out) as { leftOut: unknown }).leftOut,
+  ).toEqual([{ name: 'extra', kind: 'pathlib.Path' }]);
   const converted = await runCrane('weights', 'convert', file, `${file}.safetensors`);
   expect(converted.code).toBe(0);
   expect(converted.out).toContain('Not written, since only plain tensors are: extra (pathlib.Path)');

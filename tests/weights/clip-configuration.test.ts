@@ -21,7 +21,10 @@ let counter = 0;
 const fresh = (): string => path.join(scratch.folder, `folder-${counter++}`);
 const ofOpenClip = (config: unknown): string => nanoFolder(fresh(), openClip, { 'open_clip_config.json': config });
 const ofHuggingFace = (config: unknown, processor?: unknown): string =>
-  nanoFolder(fresh(), huggingFace, { 'config.json': config, ...(processor === undefined ? {} : { 'preprocessor_config.json': processor }) });
+  nanoFolder(fresh(), huggingFace, {
+    'config.json': config,
+    ...(processor === undefined ? {} : { 'preprocessor_config.json': processor }),
+  });
 
 async function opened<T>(source: string, read: (weights: ClipWeights) => T, options: OpenClipOptions = {}): Promise<T> {
   const weights = await openClipWeights(source, options);
@@ -37,19 +40,28 @@ const HALF = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
 
 test("open_clip's configuration without a word of the input leaves that to HuggingFace's file beside it, one with a word does not", async () => {
   const beside = { image_mean: HALF.mean, image_std: HALF.std };
-  const folder = (config: object): string => nanoFolder(fresh(), openClip, { 'open_clip_config.json': config, 'preprocessor_config.json': beside });
-  await opened(folder({ model_cfg: nanoModel }), ({ input, saysInput }) => expect([input, saysInput]).toEqual([{ resize: 'bicubic', ...HALF }, true]));
-  await opened(folder({ model_cfg: nanoModel, preprocess_cfg: CLIP }), ({ input }) => expect(input).toEqual({ resize: 'bicubic', ...CLIP }));
+  const folder = (config: object): string =>
+    nanoFolder(fresh(), openClip, { 'open_clip_config.json': config, 'preprocessor_config.json': beside });
+  await opened(folder({ model_cfg: nanoModel }), ({ input, saysInput }) =>
+    expect([input, saysInput]).toEqual([{ resize: 'bicubic', ...HALF }, true]),
+  );
+  await opened(folder({ model_cfg: nanoModel, preprocess_cfg: CLIP }), ({ input }) =>
+    expect(input).toEqual({ resize: 'bicubic', ...CLIP }),
+  );
 });
 
 test('a configuration that is a link to nothing, or to itself, is not taken for none', async () => {
   const dangling = ofHuggingFace(nanoHuggingFace);
   fs.rmSync(path.join(dangling, 'config.json'));
   fs.symlinkSync('nowhere', path.join(dangling, 'config.json'));
-  expect((await weightsError(() => openClipWeights(dangling))).message).toMatch(/cannot open .*config\.json: a link to a file that is not there$/);
+  expect((await weightsError(() => openClipWeights(dangling))).message).toMatch(
+    /cannot open .*config\.json: a link to a file that is not there$/,
+  );
   fs.rmSync(path.join(dangling, 'config.json'));
   fs.symlinkSync('config.json', path.join(dangling, 'config.json'));
-  expect((await weightsError(() => openClipWeights(dangling))).message).toMatch(/cannot open .*config\.json: a link that leads back to itself$/);
+  expect((await weightsError(() => openClipWeights(dangling))).message).toMatch(
+    /cannot open .*config\.json: a link that leads back to itself$/,
+  );
 });
 
 describe('open_clip_config.json', () => {
@@ -63,12 +75,41 @@ describe('open_clip_config.json', () => {
     ['mean and deviation', withPreprocess(HALF), { input: { resize: 'bicubic', ...HALF }, saysInput: true }],
     ['one number for all colours', withPreprocess({ mean: 0, std: 1 }), { input: { mean: [0, 0, 0], std: [1, 1, 1] } }],
     ['a bilinear filter', withPreprocess({ interpolation: 'bilinear' }), { input: { resize: 'bilinear', ...CLIP } }],
-    ['all of a newer file', withPreprocess({ size: [112, 112], mode: 'RGB', ...HALF, interpolation: 'bicubic', resize_mode: 'squash', fill_color: 0 }), { input: { resize: 'bicubic', ...HALF } }],
+    [
+      'all of a newer file',
+      withPreprocess({
+        size: [112, 112],
+        mode: 'RGB',
+        ...HALF,
+        interpolation: 'bicubic',
+        resize_mode: 'squash',
+        fill_color: 0,
+      }),
+      { input: { resize: 'bicubic', ...HALF } },
+    ],
     ['no quick_gelu, which is off in open_clip', withModel({ quick_gelu: undefined }), { activation: 'gelu' }],
     ['heads by their width', withVision({ head_width: 32 }), { sizes: { vision: { heads: 4 }, text: { heads: 2 } } }],
-    ['heads by a width that leaves a rest, as open_clip counts them', withVision({ head_width: 48 }), { sizes: { vision: { heads: 2 } } }],
-    ['an epsilon', { model_cfg: { ...nanoModel, vision_cfg: { ...nanoModel.vision_cfg, norm_kwargs: { eps: 1e-6 } } } }, { sizes: { vision: { epsilon: 1e-6 } } }],
-    ['switches that are off', withText({ no_causal_mask: false, hf_model_name: null, tokenizer_kwargs: {}, act_kwargs: null, pool_type: 'argmax' }), { activation: 'quick-gelu' }],
+    [
+      'heads by a width that leaves a rest, as open_clip counts them',
+      withVision({ head_width: 48 }),
+      { sizes: { vision: { heads: 2 } } },
+    ],
+    [
+      'an epsilon',
+      { model_cfg: { ...nanoModel, vision_cfg: { ...nanoModel.vision_cfg, norm_kwargs: { eps: 1e-6 } } } },
+      { sizes: { vision: { epsilon: 1e-6 } } },
+    ],
+    [
+      'switches that are off',
+      withText({
+        no_causal_mask: false,
+        hf_model_name: null,
+        tokenizer_kwargs: {},
+        act_kwargs: null,
+        pool_type: 'argmax',
+      }),
+      { activation: 'quick-gelu' },
+    ],
     ['the model alone', nanoModel, { activation: 'quick-gelu', sizes: { vision: { heads: 2 } } }],
     ['a field not known here that is off', withVision({ some_new_trick: false }), { activation: 'quick-gelu' }],
   ])('%s', async (_, config, expected) => {
@@ -96,7 +137,10 @@ describe('open_clip_config.json', () => {
     [withVision({ mlp_ratio: 2 }), /mlp_ratio is 2; expected 4/],
     [withVision({ image_size: 224 }), /image_size is 224; expected 112/],
     [withVision({ norm_kwargs: { eps: 0 } }), /vision_cfg\.norm_kwargs\.eps is 0; expected a number above 0/],
-    [withVision({ norm_kwargs: { elementwise_affine: true } }), /norm_kwargs\.elementwise_affine is true; the field is not known/],
+    [
+      withVision({ norm_kwargs: { elementwise_affine: true } }),
+      /norm_kwargs\.elementwise_affine is true; the field is not known/,
+    ],
     [withVision({ timm_model_name: 'vit_base' }), /timm_model_name/],
     [withVision({ some_new_trick: 3 }), /vision_cfg\.some_new_trick is 3; the field is not known here/],
     [withModel({ multimodal_cfg: { width: 512 } }), /multimodal_cfg/],
@@ -120,34 +164,107 @@ describe('open_clip_config.json', () => {
 
   test('numbers that JSON does not have are no configuration', async () => {
     const folder = ofOpenClip({});
-    fs.writeFileSync(path.join(folder, 'open_clip_config.json'), '{"model_cfg": {}, "preprocess_cfg": {"mean": [NaN, 0, 0]}}');
+    fs.writeFileSync(
+      path.join(folder, 'open_clip_config.json'),
+      '{"model_cfg": {}, "preprocess_cfg": {"mean": [NaN, 0, 0]}}',
+    );
     expect((await weightsError(() => openClipWeights(folder))).message).toContain('is not JSON');
   });
 });
 
 describe("HuggingFace's folder", () => {
-  const withVision = (change: object): object => ({ ...nanoHuggingFace, vision_config: { ...nanoHuggingFace.vision_config, ...change } });
-  const withText = (change: object): object => ({ ...nanoHuggingFace, text_config: { ...nanoHuggingFace.text_config, ...change } });
+  const withVision = (change: object): object => ({
+    ...nanoHuggingFace,
+    vision_config: { ...nanoHuggingFace.vision_config, ...change },
+  });
+  const withText = (change: object): object => ({
+    ...nanoHuggingFace,
+    text_config: { ...nanoHuggingFace.text_config, ...change },
+  });
   const processor = {
-    do_resize: true, size: { shortest_edge: 112 }, resample: 3, do_center_crop: true, crop_size: { height: 112, width: 112 }, do_rescale: true,
-    rescale_factor: 0.00392156862745098, do_normalize: true, image_mean: CLIP.mean, image_std: CLIP.std, do_convert_rgb: true,
-    image_processor_type: 'CLIPImageProcessor', processor_class: 'CLIPProcessor',
+    do_resize: true,
+    size: { shortest_edge: 112 },
+    resample: 3,
+    do_center_crop: true,
+    crop_size: { height: 112, width: 112 },
+    do_rescale: true,
+    rescale_factor: 0.00392156862745098,
+    do_normalize: true,
+    image_mean: CLIP.mean,
+    image_std: CLIP.std,
+    do_convert_rgb: true,
+    image_processor_type: 'CLIPImageProcessor',
+    processor_class: 'CLIPProcessor',
   };
 
   test.each<[string, object, object | undefined, object]>([
-    ['no processor', nanoHuggingFace, undefined, { input: { resize: 'bicubic', ...CLIP }, saysInput: false, activation: 'quick-gelu', guesses: [] }],
+    [
+      'no processor',
+      nanoHuggingFace,
+      undefined,
+      { input: { resize: 'bicubic', ...CLIP }, saysInput: false, activation: 'quick-gelu', guesses: [] },
+    ],
     ['the usual processor', nanoHuggingFace, processor, { input: { resize: 'bicubic', ...CLIP }, saysInput: true }],
-    ['an older one', nanoHuggingFace, { ...processor, size: 112, crop_size: 112, feature_extractor_type: 'CLIPFeatureExtractor' }, { input: CLIP }],
+    [
+      'an older one',
+      nanoHuggingFace,
+      { ...processor, size: 112, crop_size: 112, feature_extractor_type: 'CLIPFeatureExtractor' },
+      { input: CLIP },
+    ],
     ['another mean', nanoHuggingFace, { ...processor, image_mean: HALF.mean, image_std: HALF.std }, { input: HALF }],
     ['a bilinear filter', nanoHuggingFace, { ...processor, resample: 2 }, { input: { resize: 'bilinear' } }],
-    ['no normalisation', nanoHuggingFace, { ...processor, do_normalize: false }, { input: { mean: [0, 0, 0], std: [1, 1, 1] } }],
+    [
+      'no normalisation',
+      nanoHuggingFace,
+      { ...processor, do_normalize: false },
+      { input: { mean: [0, 0, 0], std: [1, 1, 1] } },
+    ],
     // (level / 127.5 - 1) / 1 = (level / 255 - 0.5) / 0.5
-    ['a factor of its own', nanoHuggingFace, { ...processor, rescale_factor: 1 / 127.5, image_mean: [1, 1, 1], image_std: [1, 1, 1] }, { input: HALF }],
+    [
+      'a factor of its own',
+      nanoHuggingFace,
+      { ...processor, rescale_factor: 1 / 127.5, image_mean: [1, 1, 1], image_std: [1, 1, 1] },
+      { input: HALF },
+    ],
     // (level - 127.5) / 127.5 = (level / 255 - 0.5) / 0.5
-    ['no factor', nanoHuggingFace, { ...processor, do_rescale: false, image_mean: 127.5, image_std: 127.5 }, { input: HALF }],
-    ['another epsilon', { ...withVision({ layer_norm_eps: 1e-6 }) }, undefined, { sizes: { vision: { epsilon: 1e-6 } } }],
-    ['a diverse past', { ...withText({ eos_token_id: 49407, bos_token_id: 49406, dropout: 0.1, _name_or_path: 'x', top_k: 50, torch_dtype: 'float32' }), architectures: ['CLIPModel'], logit_scale_init_value: 2.6592 }, undefined, { activation: 'quick-gelu' }],
-    ['fields that stand twice', { ...withVision({ layer_norm_eps: 1 }), vision_config_dict: { ...nanoHuggingFace.vision_config, layer_norm_eps: 1e-6 } }, undefined, { sizes: { vision: { epsilon: 1e-6 } } }],
+    [
+      'no factor',
+      nanoHuggingFace,
+      { ...processor, do_rescale: false, image_mean: 127.5, image_std: 127.5 },
+      { input: HALF },
+    ],
+    [
+      'another epsilon',
+      { ...withVision({ layer_norm_eps: 1e-6 }) },
+      undefined,
+      { sizes: { vision: { epsilon: 1e-6 } } },
+    ],
+    [
+      'a diverse past',
+      {
+        ...withText({
+          eos_token_id: 49407,
+          bos_token_id: 49406,
+          dropout: 0.1,
+          _name_or_path: 'x',
+          top_k: 50,
+          torch_dtype: 'float32',
+        }),
+        architectures: ['CLIPModel'],
+        logit_scale_init_value: 2.6592,
+      },
+      undefined,
+      { activation: 'quick-gelu' },
+    ],
+    [
+      'fields that stand twice',
+      {
+        ...withVision({ layer_norm_eps: 1 }),
+        vision_config_dict: { ...nanoHuggingFace.vision_config, layer_norm_eps: 1e-6 },
+      },
+      undefined,
+      { sizes: { vision: { epsilon: 1e-6 } } },
+    ],
   ])('%s', async (_, config, beside, expected) => {
     await opened(ofHuggingFace(config, beside), (weights) => expect(weights).toMatchObject(expected));
   });
@@ -155,32 +272,104 @@ describe("HuggingFace's folder", () => {
   // What openai/clip-vit-large-patch14 and LAION's ports hold, with these sizes.
   test('everything that published files hold', async () => {
     const generic = {
-      _name_or_path: '', add_cross_attention: false, architectures: null, attention_dropout: 0.0, bad_words_ids: null, begin_suppress_tokens: null, bos_token_id: 0,
-      chunk_size_feed_forward: 0, cross_attention_hidden_size: null, decoder_start_token_id: null, diversity_penalty: 0.0, do_sample: false, dropout: 0.0, early_stopping: false,
-      encoder_no_repeat_ngram_size: 0, exponential_decay_length_penalty: null, finetuning_task: null, forced_bos_token_id: null, forced_eos_token_id: null,
-      id2label: { 0: 'LABEL_0', 1: 'LABEL_1' }, initializer_factor: 1.0, initializer_range: 0.02, is_decoder: false, is_encoder_decoder: false, label2id: { LABEL_0: 0, LABEL_1: 1 },
-      length_penalty: 1.0, max_length: 20, min_length: 0, no_repeat_ngram_size: 0, num_beam_groups: 1, num_beams: 1, num_return_sequences: 1, output_attentions: false,
-      output_hidden_states: false, output_scores: false, pad_token_id: 1, prefix: null, problem_type: null, projection_dim: 512, pruned_heads: {}, remove_invalid_values: false,
-      repetition_penalty: 1.0, return_dict: true, return_dict_in_generate: false, sep_token_id: null, suppress_tokens: null, task_specific_params: null, temperature: 1.0,
-      tf_legacy_loss: false, tie_encoder_decoder: false, tie_word_embeddings: true, tokenizer_class: null, top_k: 50, top_p: 1.0, torch_dtype: null, torchscript: false,
-      transformers_version: '4.24.0', typical_p: 1.0, use_bfloat16: false,
+      _name_or_path: '',
+      add_cross_attention: false,
+      architectures: null,
+      attention_dropout: 0.0,
+      bad_words_ids: null,
+      begin_suppress_tokens: null,
+      bos_token_id: 0,
+      chunk_size_feed_forward: 0,
+      cross_attention_hidden_size: null,
+      decoder_start_token_id: null,
+      diversity_penalty: 0.0,
+      do_sample: false,
+      dropout: 0.0,
+      early_stopping: false,
+      encoder_no_repeat_ngram_size: 0,
+      exponential_decay_length_penalty: null,
+      finetuning_task: null,
+      forced_bos_token_id: null,
+      forced_eos_token_id: null,
+      id2label: { 0: 'LABEL_0', 1: 'LABEL_1' },
+      initializer_factor: 1.0,
+      initializer_range: 0.02,
+      is_decoder: false,
+      is_encoder_decoder: false,
+      label2id: { LABEL_0: 0, LABEL_1: 1 },
+      length_penalty: 1.0,
+      max_length: 20,
+      min_length: 0,
+      no_repeat_ngram_size: 0,
+      num_beam_groups: 1,
+      num_beams: 1,
+      num_return_sequences: 1,
+      output_attentions: false,
+      output_hidden_states: false,
+      output_scores: false,
+      pad_token_id: 1,
+      prefix: null,
+      problem_type: null,
+      projection_dim: 512,
+      pruned_heads: {},
+      remove_invalid_values: false,
+      repetition_penalty: 1.0,
+      return_dict: true,
+      return_dict_in_generate: false,
+      sep_token_id: null,
+      suppress_tokens: null,
+      task_specific_params: null,
+      temperature: 1.0,
+      tf_legacy_loss: false,
+      tie_encoder_decoder: false,
+      tie_word_embeddings: true,
+      tokenizer_class: null,
+      top_k: 50,
+      top_p: 1.0,
+      torch_dtype: null,
+      torchscript: false,
+      transformers_version: '4.24.0',
+      typical_p: 1.0,
+      use_bfloat16: false,
     };
     const { vision_config: vision, text_config: text } = nanoHuggingFace;
     const config = {
-      ...nanoHuggingFace, _commit_hash: null, architectures: ['CLIPModel'], initializer_factor: 1.0, logit_scale_init_value: 2.6592, torch_dtype: 'float32', transformers_version: null,
-      text_config: { ...generic, ...text, model_type: 'clip_text_model', vocab_size: 49408, eos_token_id: 2 }, text_config_dict: { ...text, projection_dim: 128 },
-      vision_config: { ...generic, ...vision, model_type: 'clip_vision_model', num_channels: 3, eos_token_id: null }, vision_config_dict: { ...vision, projection_dim: 128 },
+      ...nanoHuggingFace,
+      _commit_hash: null,
+      architectures: ['CLIPModel'],
+      initializer_factor: 1.0,
+      logit_scale_init_value: 2.6592,
+      torch_dtype: 'float32',
+      transformers_version: null,
+      text_config: { ...generic, ...text, model_type: 'clip_text_model', vocab_size: 49408, eos_token_id: 2 },
+      text_config_dict: { ...text, projection_dim: 128 },
+      vision_config: { ...generic, ...vision, model_type: 'clip_vision_model', num_channels: 3, eos_token_id: null },
+      vision_config_dict: { ...vision, projection_dim: 128 },
     };
-    await opened(ofHuggingFace(config, processor), (weights) => expect(weights).toMatchObject({ activation: 'quick-gelu', sizes: { vision: { heads: 2 }, text: { heads: 2 } }, input: CLIP }));
+    await opened(ofHuggingFace(config, processor), (weights) =>
+      expect(weights).toMatchObject({
+        activation: 'quick-gelu',
+        sizes: { vision: { heads: 2 }, text: { heads: 2 } },
+        input: CLIP,
+      }),
+    );
   });
 
   test('an activation that is none is wrong use', async () => {
-    await expect(openClipWeights(huggingFace, { activation: 'relu' as never })).rejects.toMatchObject({ code: 'usage/activation' });
+    await expect(openClipWeights(huggingFace, { activation: 'relu' as never })).rejects.toMatchObject({
+      code: 'usage/activation',
+    });
   });
 
   test('the processor may stand in processor_config.json', async () => {
     const folder = ofHuggingFace(nanoHuggingFace);
-    fs.writeFileSync(path.join(folder, 'processor_config.json'), JSON.stringify({ image_processor: { ...processor, image_mean: HALF.mean, image_std: HALF.std }, processor_class: 'CLIPProcessor' }));
+    fs.writeFileSync(
+      path.join(folder, 'processor_config.json'),
+      JSON.stringify({
+        image_processor: { ...processor, image_mean: HALF.mean, image_std: HALF.std },
+        processor_class: 'CLIPProcessor',
+      }),
+    );
     await opened(folder, ({ input }) => expect(input).toMatchObject(HALF));
   });
 
@@ -210,12 +399,24 @@ describe("HuggingFace's folder", () => {
 describe('what no file says', () => {
   const small = (vision: number, text: number, hidden?: number): ClipSizes => ({
     embedDimension: 8,
-    vision: { width: vision, layers: 1, heads: 1, patchSize: 2, gridSize: 1, ...(hidden === undefined ? {} : { hidden }) },
+    vision: {
+      width: vision,
+      layers: 1,
+      heads: 1,
+      patchSize: 2,
+      gridSize: 1,
+      ...(hidden === undefined ? {} : { hidden }),
+    },
     text: { width: text, layers: 1, heads: 1, contextLength: 9, vocabularySize: 30 },
   });
   /** A file of one number seen in every place, so that towers a thousand channels wide are small. */
   function write(sizes: ClipSizes, name = 'model.pt', rename = (path: string): string => path): string {
-    const views = [...clipParameterShapes(sizes)].map(([tensor, shape]) => ({ name: rename(tensor), count: 1, shape: [...shape], strides: shape.map(() => 0) }));
+    const views = [...clipParameterShapes(sizes)].map(([tensor, shape]) => ({
+      name: rename(tensor),
+      count: 1,
+      shape: [...shape],
+      strides: shape.map(() => 0),
+    }));
     const folder = fresh();
     fs.mkdirSync(folder);
     fs.writeFileSync(path.join(folder, name), checkpoint(views, 1));
@@ -226,8 +427,16 @@ describe('what no file says', () => {
 
   // Widths and heads of open_clip's model configurations.
   test.each([
-    ['ViT-S', 384, 384, [6, 6]], ['ViT-S alt', 384, 256, [6, 4]], ['ViT-M', 512, 512, [8, 8]], ['ViT-B', 768, 512, [12, 8]], ['ViT-B plus', 896, 640, [14, 10]],
-    ['ViT-L', 1024, 768, [16, 12]], ['ViT-H', 1280, 1024, [16, 16]], ['ViT-g', 1408, 1024, [16, 16]], ['ViT-bigG', 1664, 1280, [16, 20]], ['ViT-e', 1792, 1280, [16, 20]],
+    ['ViT-S', 384, 384, [6, 6]],
+    ['ViT-S alt', 384, 256, [6, 4]],
+    ['ViT-M', 512, 512, [8, 8]],
+    ['ViT-B', 768, 512, [12, 8]],
+    ['ViT-B plus', 896, 640, [14, 10]],
+    ['ViT-L', 1024, 768, [16, 12]],
+    ['ViT-H', 1280, 1024, [16, 16]],
+    ['ViT-g', 1408, 1024, [16, 16]],
+    ['ViT-bigG', 1664, 1280, [16, 20]],
+    ['ViT-e', 1792, 1280, [16, 20]],
   ])('heads of %s', async (_, vision, text, heads) => {
     expect(await headsOf(write(small(vision, text)))).toEqual(heads);
   });
@@ -240,10 +449,14 @@ describe('what no file says', () => {
     expect(await headsOf(file, 16)).toEqual([16, 8]);
     expect(await headsOf(file, { vision: 18, text: 4 })).toEqual([18, 4]);
     expect((await weightsError(() => openClipWeights(file, { heads: { text: 4 } }))).code).toBe('weights/heads');
-    expect((await weightsError(() => openClipWeights(file, { heads: 7 }))).message).toMatch(/1152 channels, which 7 heads do not divide/);
+    expect((await weightsError(() => openClipWeights(file, { heads: 7 }))).message).toMatch(
+      /1152 channels, which 7 heads do not divide/,
+    );
     // One number is for both where neither is known.
     expect(await headsOf(write(small(1152, 576)), 12)).toEqual([12, 12]);
-    expect((await weightsError(() => openClipWeights(write(small(768, 576))))).message).toContain('text tower is 576 channels wide');
+    expect((await weightsError(() => openClipWeights(write(small(768, 576))))).message).toContain(
+      'text tower is 576 channels wide',
+    );
   });
 
   test('the feed-forward width of g and bigG is read off the tensors', async () => {
@@ -251,18 +464,27 @@ describe('what no file says', () => {
     await opened(write(small(1024, 768)), ({ sizes }) => expect(sizes.vision).not.toHaveProperty('hidden'));
   });
 
-  test.each(['', 'state_dict.', 'module.', '_orig_mod.', 'state_dict.module.', 'model.'])('what wraps a state dict (%j) says nothing of the activation', async (prefix) => {
-    const file = write(small(64, 64), 'bare.pt', (name) => `${prefix}${name}`);
-    await opened(file, (weights) => {
-      expect(weights.activation).toBe('quick-gelu');
-      expect(weights.guesses).toEqual([expect.stringMatching(/bare\.pt says which activation.*quick-gelu is taken/)]);
-    });
-    await opened(file, (weights) => expect(weights).toMatchObject({ activation: 'gelu', guesses: [] }), { activation: 'gelu' });
-  });
+  test.each(['', 'state_dict.', 'module.', '_orig_mod.', 'state_dict.module.', 'model.'])(
+    'what wraps a state dict (%j) says nothing of the activation',
+    async (prefix) => {
+      const file = write(small(64, 64), 'bare.pt', (name) => `${prefix}${name}`);
+      await opened(file, (weights) => {
+        expect(weights.activation).toBe('quick-gelu');
+        expect(weights.guesses).toEqual([expect.stringMatching(/bare\.pt says which activation.*quick-gelu is taken/)]);
+      });
+      await opened(file, (weights) => expect(weights).toMatchObject({ activation: 'gelu', guesses: [] }), {
+        activation: 'gelu',
+      });
+    },
+  );
 
   test("open_clip's name for a file is a guess too, and its name for a network", async () => {
-    await opened(write(small(64, 64), 'open_clip_pytorch_model.bin'), (weights) => expect(weights).toMatchObject({ activation: 'gelu', guesses: [expect.stringContaining('gelu is taken')] }));
-    await opened(write(small(64, 64), 'open_clip_ViT-B-32-quickgelu.bin'), ({ activation }) => expect(activation).toBe('quick-gelu'));
+    await opened(write(small(64, 64), 'open_clip_pytorch_model.bin'), (weights) =>
+      expect(weights).toMatchObject({ activation: 'gelu', guesses: [expect.stringContaining('gelu is taken')] }),
+    );
+    await opened(write(small(64, 64), 'open_clip_ViT-B-32-quickgelu.bin'), ({ activation }) =>
+      expect(activation).toBe('quick-gelu'),
+    );
   });
 });
 
@@ -275,7 +497,10 @@ describe('our own files', () => {
   function write(metadata: Record<string, string>): string {
     const folder = fresh();
     fs.mkdirSync(folder);
-    const tensors = [...clipParameterShapes(sizes)].map(([name, shape]): [string, TensorToWrite] => [name, { dtype: 'float32', shape, data: new Float32Array(shape.reduce((product, side) => product * side, 1)) }]);
+    const tensors = [...clipParameterShapes(sizes)].map(([name, shape]): [string, TensorToWrite] => [
+      name,
+      { dtype: 'float32', shape, data: new Float32Array(shape.reduce((product, side) => product * side, 1)) },
+    ]);
     writeSafetensors(path.join(folder, 'model.safetensors'), Object.fromEntries(tensors), metadata);
     return folder;
   }
@@ -284,7 +509,16 @@ describe('our own files', () => {
     const input = { resize: 'bilinear', mean: [0, 0.25, 1], std: [1, 2, 3] } as const;
     const folder = write(clipMetadata(sizes, 'gelu', 'open_clip', input));
     fs.writeFileSync(path.join(folder, 'open_clip_config.json'), JSON.stringify({ model_cfg: nanoModel }));
-    await opened(folder, (weights) => expect(weights).toMatchObject({ sizes, activation: 'gelu', layout: 'open_clip', input, saysInput: true, guesses: [] }));
+    await opened(folder, (weights) =>
+      expect(weights).toMatchObject({
+        sizes,
+        activation: 'gelu',
+        layout: 'open_clip',
+        input,
+        saysInput: true,
+        guesses: [],
+      }),
+    );
   });
 
   test.each<[string, RegExp]>([
@@ -294,7 +528,9 @@ describe('our own files', () => {
     ['{"sharpen":2}', /crane\.preprocessing\.sharpen is 2; the field is not known/],
     ['[]', /crane\.preprocessing is not a JSON object/],
   ])('with an input that makes no sense, %s', async (text, message) => {
-    const error = await weightsError(() => openClipWeights(write({ ...clipMetadata(sizes, 'gelu'), 'crane.preprocessing': text })));
+    const error = await weightsError(() =>
+      openClipWeights(write({ ...clipMetadata(sizes, 'gelu'), 'crane.preprocessing': text })),
+    );
     expect(error.message).toMatch(message);
   });
 });

@@ -24,39 +24,73 @@ const tiny: ClipSizes = {
 };
 
 /** Names whose values are compared with the tests' own reader, which reads the whole file each time; all others follow the same paths. */
-const checkedApart = ['visual.proj', 'visual.conv1.weight', 'logit_scale', 'positional_embedding', 'transformer.resblocks.3.attn.in_proj_weight', 'visual.transformer.resblocks.5.mlp.c_proj.bias'];
+const checkedApart = [
+  'visual.proj',
+  'visual.conv1.weight',
+  'logit_scale',
+  'positional_embedding',
+  'transformer.resblocks.3.attn.in_proj_weight',
+  'visual.transformer.resblocks.5.mlp.c_proj.bias',
+];
 
 describeWithGoldens('the same network in four files', () => {
-  function huggingFaceFolder(change: (config: Record<string, Record<string, unknown>>) => void = () => undefined): string {
+  function huggingFaceFolder(
+    change: (config: Record<string, Record<string, unknown>>) => void = () => undefined,
+  ): string {
     const place = folder();
     fs.copyFileSync(goldenPath('clip_tiny_hf.safetensors'), path.join(place, 'model.safetensors'));
-    const config = JSON.parse(fs.readFileSync(goldenPath('clip_tiny_hf_config.json'), 'utf8')) as Record<string, Record<string, unknown>>;
+    const config = JSON.parse(fs.readFileSync(goldenPath('clip_tiny_hf_config.json'), 'utf8')) as Record<
+      string,
+      Record<string, unknown>
+    >;
     change(config);
     fs.writeFileSync(path.join(place, 'config.json'), JSON.stringify(config));
     return place;
   }
 
-  testEachGolden([
-    ['clip_tiny.safetensors', goldenPath, 'openai', 49408],
-    ['clip_tiny_statedict.pt', goldenPath, 'openai', 512],
-    ['clip_tiny_torchscript.pt', goldenPath, 'openai', 49408],
-    ['clip_tiny_hf.safetensors', goldenPath, 'huggingface', 512],
-  ], '%s', check);
+  testEachGolden(
+    [
+      ['clip_tiny.safetensors', goldenPath, 'openai', 49408],
+      ['clip_tiny_statedict.pt', goldenPath, 'openai', 512],
+      ['clip_tiny_torchscript.pt', goldenPath, 'openai', 49408],
+      ['clip_tiny_hf.safetensors', goldenPath, 'huggingface', 512],
+    ],
+    '%s',
+    check,
+  );
 
-  testWithGoldens('clip_tiny_hf.safetensors')('HuggingFace folder', () => check('', () => huggingFaceFolder(), 'huggingface', 512));
+  testWithGoldens('clip_tiny_hf.safetensors')('HuggingFace folder', () =>
+    check('', () => huggingFaceFolder(), 'huggingface', 512),
+  );
 
-  async function check(file: string, place: (file: string) => string, layout: string, vocabularySize: number): Promise<void> {
+  async function check(
+    file: string,
+    place: (file: string) => string,
+    layout: string,
+    vocabularySize: number,
+  ): Promise<void> {
     const weights = await openClipWeights(place(file));
-    expect(weights).toMatchObject({ layout, activation: 'quick-gelu', sizes: { ...tiny, text: { ...tiny.text, vocabularySize } } });
+    expect(weights).toMatchObject({
+      layout,
+      activation: 'quick-gelu',
+      sizes: { ...tiny, text: { ...tiny.text, vocabularySize } },
+    });
     const tokenIds = file === 'clip_tiny.safetensors' ? goldenTokenIds(file) : undefined;
     expect(weights.tokenIds && Array.from(weights.tokenIds)).toEqual(tokenIds);
     const plain = openTensorsSync(goldenPath('clip_tiny.safetensors'));
     for (const [name, shape] of clipParameterShapes(weights.sizes, tokenIds?.length)) {
       // The cut files hold the first rows of the token table.
       const all = checkedApart.includes(name) ? golden(`clip_tiny.safetensors#${name}`).data : plain.read(name);
-      const wanted = all.subarray(0, shape.reduce((product, size) => product * size, 1));
+      const wanted = all.subarray(
+        0,
+        shape.reduce((product, size) => product * size, 1),
+      );
       const found = weights.reader.take(name, shape);
-      expect([name, found.findIndex((value, index) => value !== wanted[index]), found.length]).toEqual([name, -1, wanted.length]);
+      expect([name, found.findIndex((value, index) => value !== wanted[index]), found.length]).toEqual([
+        name,
+        -1,
+        wanted.length,
+      ]);
     }
     weights.reader.finish();
     weights.close();
@@ -72,9 +106,19 @@ describeWithGoldens('the same network in four files', () => {
     expect(weights).toMatchObject({ activation: 'gelu', sizes: { vision: { heads: 4 }, text: { heads: 1 } } });
     weights.close();
     const wrong: [RegExp, (config: Record<string, Record<string, unknown>>) => void][] = [
-      [/different activations, gelu and quick_gelu/, (config) => Object.assign(config['vision_config'] ?? {}, { hidden_act: 'gelu' })],
-      [/activation relu is not known/, (config) => ['vision_config', 'text_config'].forEach((key) => Object.assign(config[key] ?? {}, { hidden_act: 'relu' }))],
-      [/128 channels, which 3 heads do not divide/, (config) => Object.assign(config['vision_config'] ?? {}, { num_attention_heads: 3 })],
+      [
+        /different activations, gelu and quick_gelu/,
+        (config) => Object.assign(config['vision_config'] ?? {}, { hidden_act: 'gelu' }),
+      ],
+      [
+        /activation relu is not known/,
+        (config) =>
+          ['vision_config', 'text_config'].forEach((key) => Object.assign(config[key] ?? {}, { hidden_act: 'relu' })),
+      ],
+      [
+        /128 channels, which 3 heads do not divide/,
+        (config) => Object.assign(config['vision_config'] ?? {}, { num_attention_heads: 3 }),
+      ],
     ];
     for (const [message, change] of wrong) {
       expect((await weightsError(() => openClipWeights(huggingFaceFolder(change)))).message).toMatch(message);
@@ -91,17 +135,21 @@ describeWithGoldens('the same network in four files', () => {
     const map: Record<string, string> = {};
     const shards: Record<string, TensorToWrite>[] = [{}, {}];
     [...source.entries.values()].forEach(({ name, shape, dtype }, index) => {
-      const tensor: TensorToWrite = dtype === 'int64'
-        ? { dtype: 'int32', shape, data: () => source.readIntegers(name) }
-        : { dtype: dtype as 'float32', shape, data: () => source.read(name) };
+      const tensor: TensorToWrite =
+        dtype === 'int64'
+          ? { dtype: 'int32', shape, data: () => source.readIntegers(name) }
+          : { dtype: dtype as 'float32', shape, data: () => source.read(name) };
       Object.assign(shards[index % 2] as object, { [name]: tensor });
       map[name] = `model-0000${1 + (index % 2)}-of-00002.safetensors`;
     });
-    shards.forEach((shard, index) => writeSafetensors(path.join(place, `model-0000${1 + index}-of-00002.safetensors`), shard, { format: 'pt' }));
+    shards.forEach((shard, index) =>
+      writeSafetensors(path.join(place, `model-0000${1 + index}-of-00002.safetensors`), shard, { format: 'pt' }),
+    );
     const index = path.join(place, 'model.safetensors.index.json');
     fs.writeFileSync(index, JSON.stringify({ metadata: {}, weight_map: map }));
     const weights = await openClipWeights(place);
-    for (const [name, shape] of clipParameterShapes(weights.sizes)) expectSameValues(weights.reader.take(name, shape), whole.reader.take(name, shape));
+    for (const [name, shape] of clipParameterShapes(weights.sizes))
+      expectSameValues(weights.reader.take(name, shape), whole.reader.take(name, shape));
     weights.reader.finish();
     const [counters, sharded] = ['vision_model.embeddings.position_ids', weights.reader.source];
     expect([...sharded.readIntegers(counters)]).toEqual(Array.from({ length: 17 }, (_, index) => index));
@@ -114,8 +162,14 @@ describeWithGoldens('the same network in four files', () => {
     const attempts: [RegExp, unknown][] = [
       [/not a file of this folder/, { weight_map: { ...map, logit_scale: '../secret.safetensors' } }],
       [/not a file of this folder/, { weight_map: { ...map, logit_scale: '..' } }],
-      [/says that model-00001-of-00002.safetensors holds nothing.here/, { weight_map: { ...map, 'nothing.here': 'model-00001-of-00002.safetensors' } }],
-      [/cannot open .*model-00003-of-00002\.safetensors/, { weight_map: { ...map, logit_scale: 'model-00003-of-00002.safetensors' } }],
+      [
+        /says that model-00001-of-00002.safetensors holds nothing.here/,
+        { weight_map: { ...map, 'nothing.here': 'model-00001-of-00002.safetensors' } },
+      ],
+      [
+        /cannot open .*model-00003-of-00002\.safetensors/,
+        { weight_map: { ...map, logit_scale: 'model-00003-of-00002.safetensors' } },
+      ],
       [/has no weight_map/, []],
     ];
     for (const [message, content] of attempts) {
@@ -126,15 +180,19 @@ describeWithGoldens('the same network in four files', () => {
     expect((await weightsError(() => openClipWeights(place))).message).toContain('not JSON');
   });
 
-  testEachGolden([
-    ['prompts_tiny.pth', /give it as prompts/],
-    ['vfm_dinov2_f16.pth', /DINO or SAM/],
-    ['formats.safetensors', /it holds 4 tensors/],
-  ], '%s is no CLIP', async (file, message) => {
-    const error = await weightsError(() => openClipWeights(goldenPath(file)));
-    expect(error.code).toBe('weights/not-clip');
-    expect(error.message).toMatch(message);
-  });
+  testEachGolden(
+    [
+      ['prompts_tiny.pth', /give it as prompts/],
+      ['vfm_dinov2_f16.pth', /DINO or SAM/],
+      ['formats.safetensors', /it holds 4 tensors/],
+    ],
+    '%s is no CLIP',
+    async (file, message) => {
+      const error = await weightsError(() => openClipWeights(goldenPath(file)));
+      expect(error.code).toBe('weights/not-clip');
+      expect(error.message).toMatch(message);
+    },
+  );
 });
 
 const small: ClipSizes = {
@@ -144,14 +202,28 @@ const small: ClipSizes = {
 };
 
 /** Drawn weights of a small network; each value is its index within the tensor. */
-function drawn(sizes: ClipSizes, rename: (name: string) => string = (name) => name, rows?: number): Record<string, TensorToWrite> {
-  return Object.fromEntries([...clipParameterShapes(sizes, rows)].map(([name, shape]) => [
-    rename(name),
-    { dtype: 'float32', shape, data: Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, index) => index) },
-  ]));
+function drawn(
+  sizes: ClipSizes,
+  rename: (name: string) => string = (name) => name,
+  rows?: number,
+): Record<string, TensorToWrite> {
+  return Object.fromEntries(
+    [...clipParameterShapes(sizes, rows)].map(([name, shape]) => [
+      rename(name),
+      {
+        dtype: 'float32',
+        shape,
+        data: Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, index) => index),
+      },
+    ]),
+  );
 }
 
-function write(tensors: Record<string, TensorToWrite>, metadata: Record<string, string> = {}, name = 'model.safetensors'): string {
+function write(
+  tensors: Record<string, TensorToWrite>,
+  metadata: Record<string, string> = {},
+  name = 'model.safetensors',
+): string {
   const target = path.join(folder(), name);
   writeSafetensors(target, tensors, metadata);
   return target;
@@ -159,21 +231,36 @@ function write(tensors: Record<string, TensorToWrite>, metadata: Record<string, 
 
 test('our own files say their sizes and activation, and may hold part of the vocabulary', async () => {
   const ids: TensorToWrite = { dtype: 'int32', shape: [5], data: Int32Array.of(0, 3, 7, 28, 29) };
-  const weights = await openClipWeights(write({ ...drawn(small, undefined, 5), [TOKEN_IDS]: ids }, clipMetadata(small, 'gelu')));
-  expect(weights).toMatchObject({ layout: 'nano', activation: 'gelu', sizes: small, tokenIds: Int32Array.of(0, 3, 7, 28, 29) });
+  const weights = await openClipWeights(
+    write({ ...drawn(small, undefined, 5), [TOKEN_IDS]: ids }, clipMetadata(small, 'gelu')),
+  );
+  expect(weights).toMatchObject({
+    layout: 'nano',
+    activation: 'gelu',
+    sizes: small,
+    tokenIds: Int32Array.of(0, 3, 7, 28, 29),
+  });
   for (const [name, shape] of clipParameterShapes(small, 5)) weights.reader.take(name, shape);
   weights.reader.finish();
   weights.close();
 
   for (const data of [Int32Array.of(0, 3, 7, 28), Int32Array.of(0, 3, 3, 28, 29), Int32Array.of(-1, 3, 7, 28, 29)]) {
-    const file = write({ ...drawn(small, undefined, 5), [TOKEN_IDS]: { dtype: 'int32', shape: [data.length], data } }, clipMetadata(small, 'gelu'));
+    const file = write(
+      { ...drawn(small, undefined, 5), [TOKEN_IDS]: { dtype: 'int32', shape: [data.length], data } },
+      clipMetadata(small, 'gelu'),
+    );
     expect((await weightsError(() => openClipWeights(file))).message).toContain('by an ascending id');
   }
 });
 
 describe('open_clip', () => {
-  const wide: ClipSizes = { ...small, vision: { ...small.vision, width: 64, heads: 1 }, text: { ...small.text, width: 64, heads: 1 } };
-  const inText = (name: string): string => (name.startsWith('visual.') || name === 'logit_scale' ? name : `text.${name}`);
+  const wide: ClipSizes = {
+    ...small,
+    vision: { ...small.vision, width: 64, heads: 1 },
+    text: { ...small.text, width: 64, heads: 1 },
+  };
+  const inText = (name: string): string =>
+    name.startsWith('visual.') || name === 'logit_scale' ? name : `text.${name}`;
 
   test.each<[string, (name: string) => string, string]>([
     ['its file name', (name) => name, 'open_clip_model.safetensors'],
@@ -188,8 +275,12 @@ describe('open_clip', () => {
 
   test('its configuration decides heads and activation; the caller decides last', async () => {
     const file = write(drawn(small), {}, 'open_clip_model.safetensors');
-    expect((await weightsError(() => openClipWeights(file))).message).toContain('its vision tower is 16 channels wide, as that of no published CLIP');
-    const config = { model_cfg: { quick_gelu: true, vision_cfg: { width: 16, head_width: 4 }, text_cfg: { heads: 3 } } };
+    expect((await weightsError(() => openClipWeights(file))).message).toContain(
+      'its vision tower is 16 channels wide, as that of no published CLIP',
+    );
+    const config = {
+      model_cfg: { quick_gelu: true, vision_cfg: { width: 16, head_width: 4 }, text_cfg: { heads: 3 } },
+    };
     fs.writeFileSync(path.join(path.dirname(file), 'open_clip_config.json'), JSON.stringify(config));
     const weights = await openClipWeights(path.dirname(file));
     expect(weights).toMatchObject({ layout: 'open_clip', activation: 'quick-gelu', sizes: small });
@@ -202,19 +293,51 @@ describe('open_clip', () => {
 
 test.each<[string, (tensors: Record<string, TensorToWrite>) => void, RegExp]>([
   ['a missing projection', (tensors) => delete tensors['visual.proj'], /lacks visual\.proj.*Nearest names/],
-  ['no text tower', (tensors) => Object.keys(tensors).filter((name) => !name.startsWith('visual.')).forEach((name) => delete tensors[name]), /lacks token_embedding\.weight/],
-  ['no blocks', (tensors) => Object.keys(tensors).filter((name) => name.startsWith('transformer.')).forEach((name) => delete tensors[name]), /lacks transformer\.resblocks\.0\.ln_1\.weight/],
-  ['a grid that is not square', (tensors) => (tensors['visual.positional_embedding'] = { dtype: 'float32', shape: [9, 16], data: new Float32Array(144) }), /9 rows/],
-  ['patches that are not square', (tensors) => (tensors['visual.conv1.weight'] = { dtype: 'float32', shape: [16, 3, 4, 2], data: new Float32Array(384) }), /square patches/],
-  ['a projection of the wrong rank', (tensors) => (tensors['visual.proj'] = { dtype: 'float32', shape: [16], data: new Float32Array(16) }), /2 axes/],
+  [
+    'no text tower',
+    (tensors) =>
+      Object.keys(tensors)
+        .filter((name) => !name.startsWith('visual.'))
+        .forEach((name) => delete tensors[name]),
+    /lacks token_embedding\.weight/,
+  ],
+  [
+    'no blocks',
+    (tensors) =>
+      Object.keys(tensors)
+        .filter((name) => name.startsWith('transformer.'))
+        .forEach((name) => delete tensors[name]),
+    /lacks transformer\.resblocks\.0\.ln_1\.weight/,
+  ],
+  [
+    'a grid that is not square',
+    (tensors) =>
+      (tensors['visual.positional_embedding'] = { dtype: 'float32', shape: [9, 16], data: new Float32Array(144) }),
+    /9 rows/,
+  ],
+  [
+    'patches that are not square',
+    (tensors) =>
+      (tensors['visual.conv1.weight'] = { dtype: 'float32', shape: [16, 3, 4, 2], data: new Float32Array(384) }),
+    /square patches/,
+  ],
+  [
+    'a projection of the wrong rank',
+    (tensors) => (tensors['visual.proj'] = { dtype: 'float32', shape: [16], data: new Float32Array(16) }),
+    /2 axes/,
+  ],
 ])('%s: an error', async (_, change, message) => {
   const tensors = drawn(small);
   change(tensors);
-  expect((await weightsError(() => openClipWeights(write(tensors, clipMetadata(small, 'gelu'))))).message).toMatch(message);
+  expect((await weightsError(() => openClipWeights(write(tensors, clipMetadata(small, 'gelu'))))).message).toMatch(
+    message,
+  );
 });
 
 test('a CLIP with a ResNet is named', async () => {
-  const tensors: Record<string, TensorToWrite> = { 'visual.layer1.0.conv1.weight': { dtype: 'float32', shape: [1], data: new Float32Array(1) } };
+  const tensors: Record<string, TensorToWrite> = {
+    'visual.layer1.0.conv1.weight': { dtype: 'float32', shape: [1], data: new Float32Array(1) },
+  };
   expect((await weightsError(() => openClipWeights(write(tensors)))).message).toContain('ResNet');
 });
 

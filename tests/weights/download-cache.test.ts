@@ -19,7 +19,17 @@ let entry: RegisteredWeights;
 beforeEach(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-weights-'));
   server = await serve((request, response) => answerWell(content, '"a"', request, response));
-  entry = { name: 'test', kind: 'prompts', url: server.url, file: 'test.pth', sha256, bytes: content.length, about: '', licence: '', trainedOn: null };
+  entry = {
+    name: 'test',
+    kind: 'prompts',
+    url: server.url,
+    file: 'test.pth',
+    sha256,
+    bytes: content.length,
+    about: '',
+    licence: '',
+    trainedOn: null,
+  };
 });
 
 afterEach(async () => {
@@ -38,7 +48,10 @@ test('fetched once, then found; no lock stays behind', async () => {
 });
 
 test('two calls at once download once', async () => {
-  const files = await Promise.all([fetchWeights(entry, { folder, offline: false, allowPrivateUrls: true }), fetchWeights(entry, { folder, offline: false, allowPrivateUrls: true })]);
+  const files = await Promise.all([
+    fetchWeights(entry, { folder, offline: false, allowPrivateUrls: true }),
+    fetchWeights(entry, { folder, offline: false, allowPrivateUrls: true }),
+  ]);
   expect(files[0]).toBe(files[1]);
   expect(server.ranges).toHaveLength(1);
 });
@@ -79,10 +92,14 @@ test('paths pass through, missing paths and unknown names are wrong use', async 
   fs.writeFileSync(file, content);
   expect(await resolveWeights(file, 'prompts')).toBe(file);
   expect(await resolveWeights(folder, 'backbone')).toBe(folder);
-  await expect(resolveWeights(path.join(folder, 'no.pth'), 'prompts')).rejects.toThrow(/there is no prompts file or folder .*no\.pth/);
+  await expect(resolveWeights(path.join(folder, 'no.pth'), 'prompts')).rejects.toThrow(
+    /there is no prompts file or folder .*no\.pth/,
+  );
   await expect(resolveWeights('crane-vsia', 'prompts')).rejects.toThrow(UsageError);
   await expect(resolveWeights('crane-visa', 'backbone')).rejects.toThrow(/not of backbone/);
-  await expect(resolveWeights('crane-visa@2', 'prompts', { folder, offline: true })).rejects.toThrow(/crane-visa-epoch-2\.pth is not at hand and downloads are switched off/);
+  await expect(resolveWeights('crane-visa@2', 'prompts', { folder, offline: true })).rejects.toThrow(
+    /crane-visa-epoch-2\.pth is not at hand and downloads are switched off/,
+  );
 });
 
 test('a lock is held against another process until that one is dead', async () => {
@@ -109,11 +126,15 @@ test('many that find the same dead lock get in one at a time', async () => {
   let inside = 0;
   let most = 0;
   const enter = (): Promise<void> =>
-    withFileLock(lock, async () => {
-      most = Math.max(most, ++inside);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      inside--;
-    }, { interval: 1 });
+    withFileLock(
+      lock,
+      async () => {
+        most = Math.max(most, ++inside);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        inside--;
+      },
+      { interval: 1 },
+    );
   await Promise.all(Array.from({ length: 8 }, enter));
   expect(most).toBe(1);
   expect(fs.readdirSync(folder)).toEqual([]);
@@ -123,7 +144,11 @@ test('a lock from another machine counts until it was not touched for a minute',
   const lock = path.join(folder, 'x.lock');
   fs.writeFileSync(lock, JSON.stringify({ pid: 1, host: 'elsewhere', token: 'far' }));
   const controller = new AbortController();
-  const waited = withFileLock(lock, async () => 'in', { interval: 5, signal: controller.signal, onWait: () => controller.abort() });
+  const waited = withFileLock(lock, async () => 'in', {
+    interval: 5,
+    signal: controller.signal,
+    onWait: () => controller.abort(),
+  });
   await expect(waited).rejects.toThrow(/stopped while waiting/);
   const past = new Date(Date.now() - 61_000);
   fs.utimesSync(lock, past, past);

@@ -10,7 +10,15 @@ import { answerWell, breakOff, serve, writeAndBreak, type LocalServer } from './
 
 const content = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, index) => (index * 31 + (index >> 8) * 7) & 255));
 const sha256 = createHash('sha256').update(content).digest('hex');
-const quick: DownloadOptions = { sha256, size: content.length, backoff: 5, idleTimeout: 300, retries: 2, offline: false, allowPrivateUrls: true };
+const quick: DownloadOptions = {
+  sha256,
+  size: content.length,
+  backoff: 5,
+  idleTimeout: 300,
+  retries: 2,
+  offline: false,
+  allowPrivateUrls: true,
+};
 
 let folder: string;
 let file: string;
@@ -28,7 +36,10 @@ afterEach(async () => {
 });
 
 async function failure(promise: Promise<unknown>): Promise<WeightsError> {
-  const error = await promise.then(() => undefined, (reason: unknown) => reason);
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).toBeInstanceOf(WeightsError);
   return error as WeightsError;
 }
@@ -45,7 +56,12 @@ test('a whole file arrives, with progress whose total is known from the start', 
   expect(fs.readFileSync(file).equals(content)).toBe(true);
   expect(leftOver()).toEqual(['weights.pt']);
   expect(seen[0]).toEqual({ kind: 'start', task: 'download weights.pt', total: content.length, unit: 'bytes' });
-  expect(seen.at(-2)).toEqual({ kind: 'advance', task: 'download weights.pt', done: content.length, total: content.length });
+  expect(seen.at(-2)).toEqual({
+    kind: 'advance',
+    task: 'download weights.pt',
+    done: content.length,
+    total: content.length,
+  });
   expect(seen.at(-1)).toEqual({ kind: 'done', task: 'download weights.pt' });
 });
 
@@ -60,7 +76,11 @@ test('a line that breaks again and again is continued where it stopped', async (
 
 test('a later call continues what an earlier one left', async () => {
   server = await serve((request, response, count) =>
-    count === 1 ? breakOff(content, '"a"', 50_000, request, response) : count <= 4 ? response.destroy() : answerWell(content, '"a"', request, response),
+    count === 1
+      ? breakOff(content, '"a"', 50_000, request, response)
+      : count <= 4
+        ? response.destroy()
+        : answerWell(content, '"a"', request, response),
   );
   const error = await failure(download(server.url, file, quick));
   expect(error.code).toBe('download/failed');
@@ -95,7 +115,10 @@ test('a server that answers another range than asked for is started over', async
   server = await serve((request, response, count) => {
     if (count === 1) return breakOff(content, '"a"', 50_000, request, response);
     if (count > 2) return answerWell(content, '"a"', request, response);
-    response.writeHead(206, { 'content-length': content.length - 7, 'content-range': `bytes 7-${content.length - 1}/${content.length}` });
+    response.writeHead(206, {
+      'content-length': content.length - 7,
+      'content-range': `bytes 7-${content.length - 1}/${content.length}`,
+    });
     response.end(content.subarray(7));
   });
   await download(server.url, file, quick);
@@ -230,12 +253,17 @@ describe('servers that never end', () => {
     response.on('close', () => clearInterval(timer));
   };
 
-  test.each([['known', content.length, undefined], ['not known, but bounded', null, content.length]])('more bytes than the file has, whose length is %s', async (_, size, maxBytes) => {
+  test.each([
+    ['known', content.length, undefined],
+    ['not known, but bounded', null, content.length],
+  ])('more bytes than the file has, whose length is %s', async (_, size, maxBytes) => {
     server = await serve((_request, response) => {
       response.writeHead(200);
       endless(response, content.subarray(0, 50_000), 1);
     });
-    const error = await failure(download(server.url, file, { ...quick, size, ...(maxBytes === undefined ? {} : { maxBytes }) }));
+    const error = await failure(
+      download(server.url, file, { ...quick, size, ...(maxBytes === undefined ? {} : { maxBytes }) }),
+    );
     expect([error.code, error.data['expected']]).toEqual(['download/length', content.length]);
     expect(server.ranges).toHaveLength(1);
     expect(leftOver()).toEqual([]);
@@ -253,13 +281,18 @@ describe('servers that never end', () => {
       response.write(content.subarray(0, 200_000));
       endless(response, Buffer.alloc(2), 20);
     });
-    expect((await failure(download(server.url, file, { ...quick, leastSpeed: 50_000, speedWindow: 200 }))).code).toBe('download/slow');
+    expect((await failure(download(server.url, file, { ...quick, leastSpeed: 50_000, speedWindow: 200 }))).code).toBe(
+      'download/slow',
+    );
   });
 
   test('ranges that start elsewhere, alternating with whole answers that break off', async () => {
     server = await serve((request, response, count) => {
       if (count % 2 === 1) return breakOff(content, '"a"', 50_000 + count, request, response);
-      response.writeHead(206, { 'content-range': `bytes 7-${content.length - 1}/${content.length}`, 'content-length': content.length - 7 });
+      response.writeHead(206, {
+        'content-range': `bytes 7-${content.length - 1}/${content.length}`,
+        'content-length': content.length - 7,
+      });
       return response.end(content.subarray(7));
     });
     const error = await failure(download(server.url, file, quick));
@@ -286,7 +319,11 @@ describe('servers that never end', () => {
     });
     const error = await failure(download(server.url, file, { ...quick, leastSpeed: 1_000_000, speedWindow: 200 }));
     expect(error.code).toBe('download/slow');
-    expect(error.data).toMatchObject({ bytes: expect.any(Number), expected: expect.any(Number), received: fs.statSync(`${file}.partial`).size });
+    expect(error.data).toMatchObject({
+      bytes: expect.any(Number),
+      expected: expect.any(Number),
+      received: fs.statSync(`${file}.partial`).size,
+    });
     await download(server.url, file, quick);
     expect(server.ranges[1]).toBe(`bytes=${error.data['received'] as number}-`);
     expect(fs.readFileSync(file).equals(content)).toBe(true);
@@ -323,7 +360,9 @@ test('what is known of older bytes is forgotten before they are touched', async 
 });
 
 test('an answer that is packed is not taken for the file', async () => {
-  server = await serve((_, response) => response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': content.length }).end(content));
+  server = await serve((_, response) =>
+    response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': content.length }).end(content),
+  );
   const error = await failure(download(server.url, file, { ...quick, sha256: null, retries: 0 }));
   expect(error.message).toContain('packed the file (gzip)');
 });

@@ -7,14 +7,30 @@ import { registeredWeights } from '../../lib/weights/registry';
 import { answerWell, serve } from './local-server';
 
 const content = Buffer.from(Uint8Array.from({ length: 400_000 }, (_, index) => (index * 31 + (index >> 8) * 7) & 255));
-const entry = { ...registeredWeights[0], name: 'test', file: 'test.pth', bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') };
+const entry = {
+  ...registeredWeights[0],
+  name: 'test',
+  file: 'test.pth',
+  bytes: content.length,
+  sha256: createHash('sha256').update(content).digest('hex'),
+};
 
 let folder: string;
 beforeEach(() => (folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-killed-fetch-'))));
 afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 function start(url: string): ChildProcess {
-  return spawn(process.execPath, ['-r', 'ts-node/register/transpile-only', path.join(__dirname, 'fetch-process.ts'), JSON.stringify({ ...entry, url }), folder], { cwd: path.resolve(__dirname, '../..') });
+  return spawn(
+    process.execPath,
+    [
+      '-r',
+      'ts-node/register/transpile-only',
+      path.join(__dirname, 'fetch-process.ts'),
+      JSON.stringify({ ...entry, url }),
+      folder,
+    ],
+    { cwd: path.resolve(__dirname, '../..') },
+  );
 }
 
 /** Exit code and what was written. */
@@ -26,10 +42,15 @@ async function ended(child: ChildProcess): Promise<readonly [number | null, stri
 }
 
 test('two processes at once: the file is fetched by one of them', async () => {
-  const server = await serve((request, response) => setTimeout(() => answerWell(content, '"a"', request, response), 300));
+  const server = await serve((request, response) =>
+    setTimeout(() => answerWell(content, '"a"', request, response), 300),
+  );
   try {
     const both = await Promise.all([ended(start(server.url)), ended(start(server.url))]);
-    expect(both).toEqual([[0, path.join(folder, 'test.pth')], [0, path.join(folder, 'test.pth')]]);
+    expect(both).toEqual([
+      [0, path.join(folder, 'test.pth')],
+      [0, path.join(folder, 'test.pth')],
+    ]);
     expect(server.ranges).toHaveLength(1);
   } finally {
     await server.close();

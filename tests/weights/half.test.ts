@@ -24,7 +24,9 @@ test('every half comes back from float32 as itself', () => {
   widenHalf(everyPattern, widened);
   const back = narrowToHalf(widened);
   const isNan = (bits: number): boolean => (bits & 0x7fff) > 0x7c00;
-  expect([...everyPattern].filter((bits) => (isNan(bits) ? !isNan(back[bits] as number) : back[bits] !== bits))).toEqual([]);
+  expect(
+    [...everyPattern].filter((bits) => (isNan(bits) ? !isNan(back[bits] as number) : back[bits] !== bits)),
+  ).toEqual([]);
 });
 
 /** All finite halves in order, for a search of the nearest one. */
@@ -51,10 +53,14 @@ function nearestHalf(value: number): number {
 }
 
 test('float32 narrows to the nearest half, to even on a tie', () => {
-  const pattern = fc.integer({ min: 0, max: 0xffffffff }).map((bits) => new Float32Array(Uint32Array.of(bits).buffer)[0] as number);
+  const pattern = fc
+    .integer({ min: 0, max: 0xffffffff })
+    .map((bits) => new Float32Array(Uint32Array.of(bits).buffer)[0] as number);
   const ordinary = fc.double({ min: -70000, max: 70000, noNaN: true }).map(Math.fround);
   const small = fc.double({ min: -2e-4, max: 2e-4, noNaN: true }).map(Math.fround);
-  const tie = fc.integer({ min: 0, max: 0x7bfe }).map((bits) => (halfByDefinition(bits) + halfByDefinition(bits + 1)) / 2);
+  const tie = fc
+    .integer({ min: 0, max: 0x7bfe })
+    .map((bits) => (halfByDefinition(bits) + halfByDefinition(bits + 1)) / 2);
   fc.assert(
     fc.property(fc.oneof(pattern, ordinary, small, tie), (value) => {
       fc.pre(!Number.isNaN(value));
@@ -65,8 +71,15 @@ test('float32 narrows to the nearest half, to even on a tie', () => {
 });
 
 test.each([
-  [65504, 0x7bff], [65519.99, 0x7bff], [65520, 0x7c00], [-Infinity, 0xfc00], [2 ** -25, 0], [2 ** -24, 1], [-0, 0x8000],
-  [1.00048828125, 0x3c00], [1.00146484375, 0x3c02],
+  [65504, 0x7bff],
+  [65519.99, 0x7bff],
+  [65520, 0x7c00],
+  [-Infinity, 0xfc00],
+  [2 ** -25, 0],
+  [2 ** -24, 1],
+  [-0, 0x8000],
+  [1.00048828125, 0x3c00],
+  [1.00146484375, 0x3c02],
 ])('%d narrows to 0x%s', (value, bits) => {
   expect(narrowToHalf(Float32Array.of(value))[0]).toBe(bits);
 });
@@ -79,9 +92,11 @@ test('bfloat16 keeps the upper half of a float32 and rounds to nearest even', ()
   const back = narrowToBrainFloat(widened);
   const finite = everyPattern.filter((bits) => (bits & 0x7fff) <= 0x7f80);
   expect(finite.every((bits) => back[bits] === bits)).toBe(true);
-  expect(narrowToBrainFloat(new Float32Array(Uint32Array.of(0x3f808000, 0x3f818000, 0x3f808001, 0x7f7fffff, 0x7fc00001).buffer))).toEqual(
-    Uint16Array.of(0x3f80, 0x3f82, 0x3f81, 0x7f80, 0x7fc0),
-  );
+  expect(
+    narrowToBrainFloat(
+      new Float32Array(Uint32Array.of(0x3f808000, 0x3f818000, 0x3f808001, 0x7f7fffff, 0x7fc00001).buffer),
+    ),
+  ).toEqual(Uint16Array.of(0x3f80, 0x3f82, 0x3f81, 0x7f80, 0x7fc0));
 });
 
 test('values are widened into the middle of an array', () => {
@@ -102,5 +117,8 @@ test.each<['float16' | 'bfloat16', number, number]>([
   };
   expect([infinite(fits), infinite(tooLarge)]).toEqual([false, true]);
   expect(overflowOf(Float32Array.of(0, fits, -fits, Infinity, -Infinity, NaN), dtype)).toBeUndefined();
-  expect(overflowOf(Float32Array.of(0, Infinity, -tooLarge, tooLarge), dtype)).toMatchObject({ index: 2, value: Math.fround(-tooLarge) });
+  expect(overflowOf(Float32Array.of(0, Infinity, -tooLarge, tooLarge), dtype)).toMatchObject({
+    index: 2,
+    value: Math.fround(-tooLarge),
+  });
 });

@@ -31,7 +31,12 @@ export async function serve(
 }
 
 /** Answers as a good server does: whole, or the range asked for when the validator still holds. */
-export function answerWell(content: Buffer, etag: string, request: http.IncomingMessage, response: http.ServerResponse): void {
+export function answerWell(
+  content: Buffer,
+  etag: string,
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+): void {
   const start = rangeStartOf(request, etag);
   if (start === null) {
     response.writeHead(200, { 'content-length': content.length, etag });
@@ -52,7 +57,13 @@ export function answerWell(content: Buffer, etag: string, request: http.Incoming
 }
 
 /** As `answerWell`, but the line breaks after `bytes` bytes of the answer. */
-export function breakOff(content: Buffer, etag: string, bytes: number, request: http.IncomingMessage, response: http.ServerResponse): void {
+export function breakOff(
+  content: Buffer,
+  etag: string,
+  bytes: number,
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+): void {
   const start = rangeStartOf(request, etag) ?? 0;
   const headers: http.OutgoingHttpHeaders = { 'content-length': content.length - start, etag };
   if (start > 0) headers['content-range'] = `bytes ${start}-${content.length - 1}/${content.length}`;

@@ -40,8 +40,16 @@ const scratch = scratchFolder();
 afterAll(() => scratch.remove());
 
 const files = [
-  'clip_tiny.safetensors', 'clip_tiny_hf.safetensors', 'clip_tiny_statedict.pt', 'clip_tiny_torchscript.pt', 'prompts_tiny.pth',
-  'prompts_train_start.pth', 'torch_zoo.pth', 'torch_zoo_legacy.pth', 'vfm_dinov2_f16.pth', 'vfm_sam.safetensors',
+  'clip_tiny.safetensors',
+  'clip_tiny_hf.safetensors',
+  'clip_tiny_statedict.pt',
+  'clip_tiny_torchscript.pt',
+  'prompts_tiny.pth',
+  'prompts_train_start.pth',
+  'torch_zoo.pth',
+  'torch_zoo_legacy.pth',
+  'vfm_dinov2_f16.pth',
+  'vfm_sam.safetensors',
   'published/trained_on_visa_crane_epoch_5.pth',
 ].map((name): [string] => [name]);
 
@@ -74,7 +82,13 @@ describeWithGoldens('damaged files', () => {
       const place = where < 0.45 ? next() * ends : where < 0.9 ? size - next() * ends : next() * size;
       const at = Math.min(size - length, Math.floor(place));
       fs.readSync(descriptor, original, 0, length, at);
-      fs.writeSync(descriptor, Uint8Array.from({ length }, () => (next() < 0.3 ? 0xff : next() * 256)), 0, length, at);
+      fs.writeSync(
+        descriptor,
+        Uint8Array.from({ length }, () => (next() < 0.3 ? 0xff : next() * 256)),
+        0,
+        length,
+        at,
+      );
       if (!readsAll(file, size > 1e6 ? 3 : Infinity)) refused++;
       fs.writeSync(descriptor, original, 0, length, at);
     }
@@ -129,7 +143,13 @@ test.each<[string, Uint8Array, RegExp]>([
 });
 
 test('a path that is not there, and a folder without weights', async () => {
-  for (const nowhere of ['/no/such/file.pt', 'nul\0byte.pt', '', `${'x'.repeat(5000)}.pt`, path.join(scratch.file('plain', new Uint8Array(1)), 'below.pt')]) {
+  for (const nowhere of [
+    '/no/such/file.pt',
+    'nul\0byte.pt',
+    '',
+    `${'x'.repeat(5000)}.pt`,
+    path.join(scratch.file('plain', new Uint8Array(1)), 'below.pt'),
+  ]) {
     expect((await weightsError(() => openTensorsSync(nowhere))).code).toBe('weights/not-found');
   }
   expect((await weightsError(() => openTensorsSync(scratch.folder))).message).toContain('looked for model.safetensors');

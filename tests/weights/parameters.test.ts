@@ -22,7 +22,9 @@ interface Stored {
 /** A safetensors file of given bytes, so that every bit pattern can stand in it. */
 function safetensors(tensors: Readonly<Record<string, Stored>>): Buffer {
   let end = 0;
-  const header = Object.entries(tensors).map(([name, { dtype, shape, bytes }]) => [name, { dtype, shape, data_offsets: [end, (end += bytes.length)] }] as const);
+  const header = Object.entries(tensors).map(
+    ([name, { dtype, shape, bytes }]) => [name, { dtype, shape, data_offsets: [end, (end += bytes.length)] }] as const,
+  );
   const json = Buffer.from(JSON.stringify(Object.fromEntries(header)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
@@ -35,22 +37,33 @@ function readerOf(content: Buffer, mapping?: NameMapping): WeightReader {
   return new WeightReader(openTensorsSync(file), mapping ? { mapping } : {});
 }
 
-const bytesOf = (values: Uint16Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | Int32Array): Uint8Array => new Uint8Array(values.buffer);
+const bytesOf = (
+  values: Uint16Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | Int32Array,
+): Uint8Array => new Uint8Array(values.buffer);
 
 /** Every pattern of 16 bits, `times` times over, so that several threads have a share in converting them. */
-const everyPattern = (times: number): Uint16Array => Uint16Array.from({ length: 65536 * times }, (_, index) => index & 0xffff);
+const everyPattern = (times: number): Uint16Array =>
+  Uint16Array.from({ length: 65536 * times }, (_, index) => index & 0xffff);
 
 /** Numbers whose bits are spread over all patterns of 32, with the special ones among them. */
 function patterns32(count: number): Uint32Array {
-  const special = [0, 0x80000000, 1, 0x80000001, 0x007fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xffffffff, 0x7f7fffff];
+  const special = [
+    0, 0x80000000, 1, 0x80000001, 0x007fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xffffffff, 0x7f7fffff,
+  ];
   return Uint32Array.from({ length: count }, (_, index) => special[index] ?? Math.imul(index, 2654435761) >>> 0);
 }
 
 /** Equal bit by bit, except that any NaN may stand for another: hardware marks signalling ones as seen, a table does not. */
 function expectSameNumbers(found: Float32Array, wanted: Float32Array): void {
-  const [a, b] = [found, wanted].map((values) => new Uint32Array(Float32Array.from(values).buffer)) as [Uint32Array, Uint32Array];
+  const [a, b] = [found, wanted].map((values) => new Uint32Array(Float32Array.from(values).buffer)) as [
+    Uint32Array,
+    Uint32Array,
+  ];
   expect(a.length).toBe(b.length);
-  const differ = a.reduce((count, bits, at) => count + (bits === b[at] || (Number.isNaN(found[at]) && Number.isNaN(wanted[at])) ? 0 : 1), 0);
+  const differ = a.reduce(
+    (count, bits, at) => count + (bits === b[at] || (Number.isNaN(found[at]) && Number.isNaN(wanted[at])) ? 0 : 1),
+    0,
+  );
   expect(differ).toBe(0);
 }
 
@@ -80,40 +93,54 @@ describe('parameters from a file equal what is read from it in JavaScript', () =
     flag: { dtype: 'BOOL', shape: [2], bytes: Uint8Array.of(0, 1) },
   });
 
-  test.each(['auto', 'cpu'] as const)('for every type of element and shape, as stored and transposed, on the backend %s', async (backend) => {
-    await prepareBackend(backend);
-    const reader = readerOf(file);
-    const parameters = parametersOf(reader);
-    await expectNoLeak(() => {
-      const entries = [...reader.source.entries.values()];
-      // All are read before the first is looked at: what one leaves behind must not reach into another.
-      const made = entries.map(({ name, shape }) => ({
-        plain: parameters(name, [...shape]),
-        turned: shape.length === 2 && !shape.includes(0) ? parameters.transposed(name, [...shape]) : undefined,
-      }));
-      entries.forEach(({ name, shape, dtype }, index) => {
-        const { plain, turned: transpose } = made[index] as (typeof made)[number];
-        const wanted = reader.source.read(name);
-        expect([name, plain.shape, plain.dtype]).toEqual([name, shape, 'float32']);
-        if (dtype === 'float32') expectSameValues(dataOf(plain), wanted);
-        else expectSameNumbers(dataOf(plain), wanted);
-        if (transpose === undefined) return;
-        const [rows, columns] = shape as [number, number];
-        expect([name, transpose.shape, transpose.dtype]).toEqual([name, [columns, rows], 'float32']);
-        expectSameNumbers(dataOf(transpose), turned(wanted, rows, columns));
+  test.each(['auto', 'cpu'] as const)(
+    'for every type of element and shape, as stored and transposed, on the backend %s',
+    async (backend) => {
+      await prepareBackend(backend);
+      const reader = readerOf(file);
+      const parameters = parametersOf(reader);
+      await expectNoLeak(() => {
+        const entries = [...reader.source.entries.values()];
+        // All are read before the first is looked at: what one leaves behind must not reach into another.
+        const made = entries.map(({ name, shape }) => ({
+          plain: parameters(name, [...shape]),
+          turned: shape.length === 2 && !shape.includes(0) ? parameters.transposed(name, [...shape]) : undefined,
+        }));
+        entries.forEach(({ name, shape, dtype }, index) => {
+          const { plain, turned: transpose } = made[index] as (typeof made)[number];
+          const wanted = reader.source.read(name);
+          expect([name, plain.shape, plain.dtype]).toEqual([name, shape, 'float32']);
+          if (dtype === 'float32') expectSameValues(dataOf(plain), wanted);
+          else expectSameNumbers(dataOf(plain), wanted);
+          if (transpose === undefined) return;
+          const [rows, columns] = shape as [number, number];
+          expect([name, transpose.shape, transpose.dtype]).toEqual([name, [columns, rows], 'float32']);
+          expectSameNumbers(dataOf(transpose), turned(wanted, rows, columns));
+        });
+        made.forEach(({ plain, turned: transpose }) => tf.dispose(transpose ? [plain, transpose] : plain));
       });
-      made.forEach(({ plain, turned: transpose }) => tf.dispose(transpose ? [plain, transpose] : plain));
-    });
-    reader.source.close();
-    await prepareBackend('auto');
-  });
+      reader.source.close();
+      await prepareBackend('auto');
+    },
+  );
 
   test('joined from parts and stored transposed, in any combination', () => {
-    const part = (first: number): Stored => ({ dtype: 'F16', shape: [2, 3], bytes: bytesOf(Uint16Array.from({ length: 6 }, (_, index) => 0x3c00 + first + index)) });
-    const mapping: NameMapping = (name) => ({ from: name.startsWith('joined') ? ['a', 'b', 'c'] : ['a'], transposed: name.endsWith('turned') });
+    const part = (first: number): Stored => ({
+      dtype: 'F16',
+      shape: [2, 3],
+      bytes: bytesOf(Uint16Array.from({ length: 6 }, (_, index) => 0x3c00 + first + index)),
+    });
+    const mapping: NameMapping = (name) => ({
+      from: name.startsWith('joined') ? ['a', 'b', 'c'] : ['a'],
+      transposed: name.endsWith('turned'),
+    });
     const reader = readerOf(safetensors({ a: part(0), b: part(10), c: part(20) }), mapping);
     const parameters = parametersOf(reader);
-    for (const [name, shape] of [['joined', [6, 3]], ['one', [2, 3]], ['one turned', [3, 2]]] as const) {
+    for (const [name, shape] of [
+      ['joined', [6, 3]],
+      ['one', [2, 3]],
+      ['one turned', [3, 2]],
+    ] as const) {
       const [rows, columns] = shape;
       const wanted = reader.take(name, shape);
       const [plain, transpose] = [parameters(name, [...shape]), parameters.transposed(name, [...shape])];
@@ -141,7 +168,13 @@ describe('memory', () => {
     const buffer = new ArrayBuffer(4096);
     for (const offset of [0, 16, 32, 48]) {
       const bytes = new Uint8Array(buffer, offset, 2048);
-      for (const [dtype, shape] of [['float32', [512]], ['float32', [1, 512]], ['float32', [16, 32]], ['float16', [1, 1024]], ['bfloat16', [1024, 1]]] as const) {
+      for (const [dtype, shape] of [
+        ['float32', [512]],
+        ['float32', [1, 512]],
+        ['float32', [16, 32]],
+        ['float16', [1, 1024]],
+        ['bfloat16', [1024, 1]],
+      ] as const) {
         for (const turn of shape.length === 2 ? [false, true] : [false]) {
           bytes.fill(0x3c);
           const made = native.tensor(bytes, dtype, shape, turn);
@@ -245,7 +278,10 @@ describe('some rows of a matrix', () => {
   const wanted = rows.flatMap((row) => [...values.subarray(row * 600, (row + 1) * 600)]);
 
   test.each([
-    ['with a checksum, in pieces that end within rows', checkpoint([{ name: 'table', shape: [700, 600], strides: [600, 1], count: 420000 }], 420000)],
+    [
+      'with a checksum, in pieces that end within rows',
+      checkpoint([{ name: 'table', shape: [700, 600], strides: [600, 1], count: 420000 }], 420000),
+    ],
     ['without one', safetensors({ table: { dtype: 'F32', shape: [700, 600], bytes: bytesOf(values) } })],
   ])('of a file %s', (_, content) => {
     const reader = readerOf(content);
@@ -274,7 +310,8 @@ describe('some rows of a matrix', () => {
   test('rows that are not there, other columns, and tables in parts are refused', async () => {
     const table: Stored = { dtype: 'F32', shape: [2, 3], bytes: bytesOf(patterns32(6)) };
     const reader = readerOf(safetensors({ table, vector: { ...table, shape: [6] } }));
-    for (const row of [-1, 2, 0.5]) expect((await weightsError(() => reader.takeRows('table', [row], 3))).code).toBe('weights/shape');
+    for (const row of [-1, 2, 0.5])
+      expect((await weightsError(() => reader.takeRows('table', [row], 3))).code).toBe('weights/shape');
     expect((await weightsError(() => reader.source.readRows('vector', [0]))).code).toBe('weights/shape');
     expect((await weightsError(() => reader.takeRows('table', [0], 2))).code).toBe('weights/shape');
     const turnedTable = new WeightReader(reader.source, { mapping: (name) => ({ from: [name], transposed: true }) });

@@ -19,8 +19,22 @@ const refuseFile = (dataPickle: Uint8Array): ReturnType<typeof weightsError> =>
 
 // Each written by Python's pickle.dumps of the value that is its title.
 test.each<[string, string, unknown]>([
-  ["{'a': 1, 'b': [1, 1.5, None]}", 'gAJ9cQAoWAEAAABhcQFLAVgBAAAAYnECXXEDKEsBRz/4AAAAAAAATmV1Lg==', new PickleDict([['a', 1], ['b', [1, 1.5, null]]])],
-  ["{'a': 1, 'b': [2, 3]}", 'gASVFwAAAAAAAAB9lCiMAWGUSwGMAWKUXZQoSwJLA2V1Lg==', new PickleDict([['a', 1], ['b', [2, 3]]])],
+  [
+    "{'a': 1, 'b': [1, 1.5, None]}",
+    'gAJ9cQAoWAEAAABhcQFLAVgBAAAAYnECXXEDKEsBRz/4AAAAAAAATmV1Lg==',
+    new PickleDict([
+      ['a', 1],
+      ['b', [1, 1.5, null]],
+    ]),
+  ],
+  [
+    "{'a': 1, 'b': [2, 3]}",
+    'gASVFwAAAAAAAAB9lCiMAWGUSwGMAWKUXZQoSwJLA2V1Lg==',
+    new PickleDict([
+      ['a', 1],
+      ['b', [2, 3]],
+    ]),
+  ],
   [
     "(1, 300, 100000, -2**31 - 5, 'é', True, b'xy')",
     'gASVIAAAAAAAAAAoSwFNLAFKoIYBAIoF+///f/+MAsOplIhDAnh5lHSULg==',
@@ -51,9 +65,17 @@ test('a call that is allowed gets its arguments', () => {
 
 describe('attacks', () => {
   test.each([
-    ['os', 'system'], ['posix', 'system'], ['builtins', 'eval'], ['__builtin__', 'exec'], ['subprocess', 'Popen'],
-    ['torch.hub', 'load'], ['torch', 'load'], ['numpy.core.multiarray', '_reconstruct'], ['__torch__', 'Anything'],
-    ['collections', 'OrderedDict.fromkeys'], ['torch._utils', '_rebuild_tensor_v2.__globals__'],
+    ['os', 'system'],
+    ['posix', 'system'],
+    ['builtins', 'eval'],
+    ['__builtin__', 'exec'],
+    ['subprocess', 'Popen'],
+    ['torch.hub', 'load'],
+    ['torch', 'load'],
+    ['numpy.core.multiarray', '_reconstruct'],
+    ['__torch__', 'Anything'],
+    ['collections', 'OrderedDict.fromkeys'],
+    ['torch._utils', '_rebuild_tensor_v2.__globals__'],
   ])('%s.%s is refused by name', async (module, name) => {
     const error = await refuseFile(pickle(op.global(module, name), op.text('touch /tmp/owned'), op.code('\x85R')));
     expect(error.code).toBe('weights/unsafe-pickle');
@@ -67,23 +89,52 @@ describe('attacks', () => {
   });
 
   test.each([
-    ['INST', 'i'], ['OBJ', 'o'], ['EXT1', '\x82'], ['PERSID', 'P'], ['text INT', 'I'], ['GET', 'g'], ['NEXT_BUFFER', '\x97'],
+    ['INST', 'i'],
+    ['OBJ', 'o'],
+    ['EXT1', '\x82'],
+    ['PERSID', 'P'],
+    ['text INT', 'I'],
+    ['GET', 'g'],
+    ['NEXT_BUFFER', '\x97'],
   ])('opcode %s is refused', async (_, code) => {
     expect((await refuse(pickle(op.code(code)))).code).toBe('weights/unsafe-pickle');
   });
 
   test('an allowed class cannot be called, nor a plain value', async () => {
-    expect((await refuseFile(pickle(op.global('argparse', 'Namespace'), op.code(')R')))).message).toContain('cannot be called');
+    expect((await refuseFile(pickle(op.global('argparse', 'Namespace'), op.code(')R')))).message).toContain(
+      'cannot be called',
+    );
     expect((await refuse(pickle(op.text('x'), op.code(')R')))).message).toContain('cannot be called');
   });
 
   test.each<[string, Buffer]>([
-    ['lists inside lists', Buffer.concat([...Array.from({ length: 5000 }, () => op.code(']')), ...Array.from({ length: 4999 }, () => op.code('a'))])],
+    [
+      'lists inside lists',
+      Buffer.concat([
+        ...Array.from({ length: 5000 }, () => op.code(']')),
+        ...Array.from({ length: 4999 }, () => op.code('a')),
+      ]),
+    ],
     ['a list inside itself', op.code(']q\x00h\x00a')],
     ['a dictionary inside itself', Buffer.concat([op.code('}q\x00'), op.text('x'), op.code('h\x00s')])],
-    ['shared lists that spell out 2^59 tensors', Buffer.concat([
-      op.code('(]q\x00'), tensor({}), op.code('a'), ...Array.from({ length: 59 }, (_, level) => Buffer.concat([op.code(']'), Buffer.of(0x71, level + 1), op.code('('), Buffer.of(0x68, level, 0x68, level), op.code('e')])), op.code('t'),
-    ])],
+    [
+      'shared lists that spell out 2^59 tensors',
+      Buffer.concat([
+        op.code('(]q\x00'),
+        tensor({}),
+        op.code('a'),
+        ...Array.from({ length: 59 }, (_, level) =>
+          Buffer.concat([
+            op.code(']'),
+            Buffer.of(0x71, level + 1),
+            op.code('('),
+            Buffer.of(0x68, level, 0x68, level),
+            op.code('e'),
+          ]),
+        ),
+        op.code('t'),
+      ]),
+    ],
   ])('%s end', async (_, body) => {
     expect((await refuseFile(pickle(body))).code).toBe('weights/limit');
   });
@@ -114,7 +165,31 @@ describe('attacks', () => {
   });
 
   test.each([
-    'h\x05', '0', 'e', 't', '\x85', 's', 'u', 'b', 'R', '2', 'Na', 'NNb', '1', '}Ns', '](NNu', '](NNs', 'NN', '\x90', '\x91', '\x92', '\x96', '(', '\x80\x09', '\x81', 'N\x71',
+    'h\x05',
+    '0',
+    'e',
+    't',
+    '\x85',
+    's',
+    'u',
+    'b',
+    'R',
+    '2',
+    'Na',
+    'NNb',
+    '1',
+    '}Ns',
+    '](NNu',
+    '](NNs',
+    'NN',
+    '\x90',
+    '\x91',
+    '\x92',
+    '\x96',
+    '(',
+    '\x80\x09',
+    '\x81',
+    'N\x71',
   ])('nonsense %j', async (code) => {
     expect(['weights/format', 'weights/truncated']).toContain((await refuse(pickle(op.code(code)))).code);
   });
@@ -126,8 +201,13 @@ describe('attacks', () => {
 });
 
 test('random opcodes give a value or a WeightsError', () => {
-  const known = [...'(012NJKMXTUBC]aetl)}dsuqrhjcRbQ.\x85\x86\x87\x88\x89\x8a\x8c\x8f\x90\x91\x92\x93\x94\x95\x96\x81'].map((letter) => letter.charCodeAt(0));
-  const code = fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...known) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 255 }) });
+  const known = [
+    ...'(012NJKMXTUBC]aetl)}dsuqrhjcRbQ.\x85\x86\x87\x88\x89\x8a\x8c\x8f\x90\x91\x92\x93\x94\x95\x96\x81',
+  ].map((letter) => letter.charCodeAt(0));
+  const code = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom(...known) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 255 }) },
+  );
   fc.assert(
     fc.property(fc.array(code, { minLength: 1, maxLength: 60 }), (codes) => {
       try {
@@ -141,8 +221,19 @@ test('random opcodes give a value or a WeightsError', () => {
 });
 
 test('attributes that look like JavaScript internals are only names', async () => {
-  const bytes = pickle(op.code('}('), op.text('__proto__'), op.code('}('), op.text('polluted'), op.code('\x88u'), op.text('constructor'), tensor({}), op.code('u'));
-  const source = await openTensors(scratch.file('proto.pt', torchZip(bytes, [{ name: 'x/data/0', content: Buffer.alloc(24) }])));
+  const bytes = pickle(
+    op.code('}('),
+    op.text('__proto__'),
+    op.code('}('),
+    op.text('polluted'),
+    op.code('\x88u'),
+    op.text('constructor'),
+    tensor({}),
+    op.code('u'),
+  );
+  const source = await openTensors(
+    scratch.file('proto.pt', torchZip(bytes, [{ name: 'x/data/0', content: Buffer.alloc(24) }])),
+  );
   expect([...source.entries.keys()]).toEqual(['constructor']);
   expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   source.close();

@@ -43,11 +43,21 @@ test.each([
 });
 
 test.each([
-  ['dinov2_vitg14_reg4', 'dinov2', 'https://dl.fbaipublicfiles.com/dinov2/dinov2_vitg14/dinov2_vitg14_reg4_pretrain.pth'],
+  [
+    'dinov2_vitg14_reg4',
+    'dinov2',
+    'https://dl.fbaipublicfiles.com/dinov2/dinov2_vitg14/dinov2_vitg14_reg4_pretrain.pth',
+  ],
   ['dino_vitb8', 'dino', 'https://dl.fbaipublicfiles.com/dino/dino_vitbase8_pretrain/dino_vitbase8_pretrain.pth'],
   ['sam_vit_l', 'sam', 'https://dl.fbaipublicfiles.com/segment_anything/sam_vit_l_0b3195.pth'],
 ])('%s is of the family %s and lies where its authors put it', (name, family, url) => {
-  expect(findRegisteredWeights(name)).toMatchObject({ kind: 'spatial', family, url, trainedOn: null, licence: expect.stringContaining('Apache-2.0') as string });
+  expect(findRegisteredWeights(name)).toMatchObject({
+    kind: 'spatial',
+    family,
+    url,
+    trainedOn: null,
+    licence: expect.stringContaining('Apache-2.0') as string,
+  });
 });
 
 test('names that only look like a family are not one', () => {
@@ -64,21 +74,29 @@ test('Crane+ files say which epoch of the longer run they are', () => {
 test('an unknown name, an epoch that does not exist and the wrong kind list what there is', () => {
   expect(() => registeredWeightsOf('ViT-H/14')).toThrow(UsageError);
   expect(() => registeredWeightsOf('crane-visa@6', 'prompts')).toThrow(/crane-plus-mvtec.*epoch from 1 to 5/);
-  expect(() => registeredWeightsOf('dinov3', 'spatial')).toThrow(/no file is registered as "dinov3"\. Known: dinov2_vitb14_reg4, .*sam_vit_h\.$/);
-  expect(() => registeredWeightsOf('crane-visa', 'backbone')).toThrow(/is the name of prompts, not of backbone\. Known: ViT-L\/14@336px/);
+  expect(() => registeredWeightsOf('dinov3', 'spatial')).toThrow(
+    /no file is registered as "dinov3"\. Known: dinov2_vitb14_reg4, .*sam_vit_h\.$/,
+  );
+  expect(() => registeredWeightsOf('crane-visa', 'backbone')).toThrow(
+    /is the name of prompts, not of backbone\. Known: ViT-L\/14@336px/,
+  );
 });
 
 describe('published checkpoints at hand', () => {
-  testEachGolden([
-    ['published/trained_on_mvtec_crane_epoch_5.pth', 'crane-mvtec'],
-    ['published/trained_on_visa_crane_epoch_5.pth', 'crane-visa'],
-    ['published/trained_on_mvtec_cranep_epoch_5.pth', 'crane-plus-mvtec'],
-    ['published/trained_on_mvtec_cranep_epoch_1.pth', 'crane-plus-mvtec@1'],
-    ['published/trained_on_visa_cranep_epoch_5.pth', 'crane-plus-visa'],
-  ], '%s has the registered length and sha256', (file, name) => {
-    const bytes = fs.readFileSync(goldenPath(file));
-    const entry = registeredWeightsOf(name);
-    expect(bytes.length).toBe(entry.bytes);
-    expect(createHash('sha256').update(bytes).digest('hex')).toBe(entry.sha256);
-  });
+  testEachGolden(
+    [
+      ['published/trained_on_mvtec_crane_epoch_5.pth', 'crane-mvtec'],
+      ['published/trained_on_visa_crane_epoch_5.pth', 'crane-visa'],
+      ['published/trained_on_mvtec_cranep_epoch_5.pth', 'crane-plus-mvtec'],
+      ['published/trained_on_mvtec_cranep_epoch_1.pth', 'crane-plus-mvtec@1'],
+      ['published/trained_on_visa_cranep_epoch_5.pth', 'crane-plus-visa'],
+    ],
+    '%s has the registered length and sha256',
+    (file, name) => {
+      const bytes = fs.readFileSync(goldenPath(file));
+      const entry = registeredWeightsOf(name);
+      expect(bytes.length).toBe(entry.bytes);
+      expect(createHash('sha256').update(bytes).digest('hex')).toBe(entry.sha256);
+    },
+  );
 });

@@ -10,7 +10,9 @@ afterAll(() => scratch.remove());
 let counter = 0;
 
 function file(header: unknown, data: Uint8Array = new Uint8Array(0), claimed?: bigint): string {
-  const json = Buffer.isBuffer(header) ? header : Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+  const json = Buffer.isBuffer(header)
+    ? header
+    : Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(claimed ?? BigInt(json.length));
   return scratch.file(`${counter++}.safetensors`, Buffer.concat([length, json, data]));
@@ -18,11 +20,15 @@ function file(header: unknown, data: Uint8Array = new Uint8Array(0), claimed?: b
 
 test('the bytes written are those that the format asks for', () => {
   const target = path.join(scratch.folder, 'new folder', 'known.safetensors');
-  writeSafetensors(target, {
-    half: { dtype: 'float16', shape: [1], data: Float32Array.of(1.5) },
-    b: { dtype: 'int32', shape: [2], data: Int32Array.of(-1, 258) },
-    a: { dtype: 'float32', shape: [], data: Float32Array.of(-2) },
-  }, { who: 'me' });
+  writeSafetensors(
+    target,
+    {
+      half: { dtype: 'float16', shape: [1], data: Float32Array.of(1.5) },
+      b: { dtype: 'int32', shape: [2], data: Int32Array.of(-1, 258) },
+      a: { dtype: 'float32', shape: [], data: Float32Array.of(-2) },
+    },
+    { who: 'me' },
+  );
   const bytes = fs.readFileSync(target);
   const length = Number(bytes.readBigUInt64LE(0));
   expect(length % 8).toBe(0);
@@ -37,28 +43,37 @@ test('the bytes written are those that the format asks for', () => {
 
 test('what is written is read back', () => {
   const shape = fc.array(fc.nat({ max: 4 }), { maxLength: 3 });
-  const one = fc.tuple(shape, fc.constantFrom('float32', 'float16', 'bfloat16', 'int32'), fc.infiniteStream(fc.integer({ min: -128, max: 128 })));
+  const one = fc.tuple(
+    shape,
+    fc.constantFrom('float32', 'float16', 'bfloat16', 'int32'),
+    fc.infiniteStream(fc.integer({ min: -128, max: 128 })),
+  );
   fc.assert(
-    fc.property(fc.dictionary(fc.string({ unit: 'grapheme', maxLength: 12 }), one, { noNullPrototype: true }), fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }), (drawn, metadata) => {
-      fc.pre(!Object.keys(drawn).some((name) => name === '__metadata__' || name === '__proto__'));
-      const target = path.join(scratch.folder, 'round-trip.safetensors');
-      const tensors: Record<string, TensorToWrite> = {};
-      for (const [name, [size, dtype, stream]] of Object.entries(drawn)) {
-        const values = [...stream.take(size.reduce((product, n) => product * n, 1))];
-        tensors[name] = dtype === 'int32'
-          ? { dtype, shape: size, data: Int32Array.from(values) }
-          : { dtype: dtype as 'float32', shape: size, data: () => Float32Array.from(values) };
-      }
-      writeSafetensors(target, tensors, metadata);
-      const source = openTensorsSync(target);
-      expect([...source.entries.keys()].sort()).toEqual(Object.keys(tensors).sort());
-      expect({ ...source.metadata }).toEqual({ ...metadata });
-      for (const [name, { dtype, shape: size, data }] of Object.entries(tensors)) {
-        expect(source.entries.get(name)).toMatchObject({ dtype, shape: size });
-        expect([...source.read(name)]).toEqual([...(typeof data === 'function' ? data() : data)]);
-      }
-      source.close();
-    }),
+    fc.property(
+      fc.dictionary(fc.string({ unit: 'grapheme', maxLength: 12 }), one, { noNullPrototype: true }),
+      fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }),
+      (drawn, metadata) => {
+        fc.pre(!Object.keys(drawn).some((name) => name === '__metadata__' || name === '__proto__'));
+        const target = path.join(scratch.folder, 'round-trip.safetensors');
+        const tensors: Record<string, TensorToWrite> = {};
+        for (const [name, [size, dtype, stream]] of Object.entries(drawn)) {
+          const values = [...stream.take(size.reduce((product, n) => product * n, 1))];
+          tensors[name] =
+            dtype === 'int32'
+              ? { dtype, shape: size, data: Int32Array.from(values) }
+              : { dtype: dtype as 'float32', shape: size, data: () => Float32Array.from(values) };
+        }
+        writeSafetensors(target, tensors, metadata);
+        const source = openTensorsSync(target);
+        expect([...source.entries.keys()].sort()).toEqual(Object.keys(tensors).sort());
+        expect({ ...source.metadata }).toEqual({ ...metadata });
+        for (const [name, { dtype, shape: size, data }] of Object.entries(tensors)) {
+          expect(source.entries.get(name)).toMatchObject({ dtype, shape: size });
+          expect([...source.read(name)]).toEqual([...(typeof data === 'function' ? data() : data)]);
+        }
+        source.close();
+      },
+    ),
     { numRuns: 40 },
   );
 });
@@ -85,7 +100,9 @@ test('every stored type', async () => {
 test('values of a tensor larger than one reading step', async () => {
   const count = 1_500_001;
   const target = path.join(scratch.folder, 'large.safetensors');
-  writeSafetensors(target, { t: { dtype: 'float16', shape: [count], data: Float32Array.from({ length: count }, (_, index) => index % 2048) } });
+  writeSafetensors(target, {
+    t: { dtype: 'float16', shape: [count], data: Float32Array.from({ length: count }, (_, index) => index % 2048) },
+  });
   const source = await openTensors(target);
   const values = source.read('t');
   expect(values.findIndex((value, index) => value !== index % 2048)).toBe(-1);
@@ -93,7 +110,11 @@ test('values of a tensor larger than one reading step', async () => {
   source.close();
 });
 
-const entry = (begin: number, end: number, shape: unknown = [(end - begin) / 4], dtype: unknown = 'F32'): unknown => ({ dtype, shape, data_offsets: [begin, end] });
+const entry = (begin: number, end: number, shape: unknown = [(end - begin) / 4], dtype: unknown = 'F32'): unknown => ({
+  dtype,
+  shape,
+  data_offsets: [begin, end],
+});
 
 test.each<[string, unknown, number, RegExp]>([
   ['overlapping tensors', { a: entry(0, 8), b: entry(4, 12) }, 12, /overlaps/],
@@ -105,12 +126,22 @@ test.each<[string, unknown, number, RegExp]>([
   ['an end before its begin', { a: entry(8, 0, [0]) }, 8, /takes 0 bytes, but -8/],
   ['a negative size', { a: entry(0, 8, [-2]) }, 8, /shape that cannot be/],
   ['a size that is not whole', { a: entry(0, 8, [0.5]) }, 8, /shape that cannot be/],
-  ['a size that is not finite', '{"a":{"dtype":"F32","shape":[1e999],"data_offsets":[0,8]}}', 8, /shape that cannot be/],
+  [
+    'a size that is not finite',
+    '{"a":{"dtype":"F32","shape":[1e999],"data_offsets":[0,8]}}',
+    8,
+    /shape that cannot be/,
+  ],
   ['sizes whose product overflows', { a: entry(0, 8, [2 ** 40, 2 ** 40]) }, 8, /shape that cannot be/],
   ['sizes whose product overflows behind a zero', { a: entry(0, 0, [0, 2 ** 40, 2 ** 40]) }, 0, /shape that cannot be/],
   ['hundreds of axes', { a: entry(0, 4, new Array(400).fill(1)) }, 4, /shape that cannot be/],
   ['a shape that is no list', { a: entry(0, 8, 2) }, 8, /shape that cannot be/],
-  ['offsets that are not numbers', { a: { dtype: 'F32', shape: [1], data_offsets: ['0', '4'] } }, 4, /offsets that cannot be/],
+  [
+    'offsets that are not numbers',
+    { a: { dtype: 'F32', shape: [1], data_offsets: ['0', '4'] } },
+    4,
+    /offsets that cannot be/,
+  ],
   ['one offset', { a: { dtype: 'F32', shape: [1], data_offsets: [0] } }, 4, /offsets that cannot be/],
   ['an unknown type', { a: entry(0, 8, [8], 'F8_E4M3') }, 8, /"F8_E4M3"/],
   ['a type that JavaScript knows', { a: entry(0, 8, [8], 'constructor') }, 8, /"constructor"/],
@@ -127,7 +158,9 @@ test.each<[string, unknown, number, RegExp]>([
 });
 
 test.each([[2n ** 63n], [10n ** 8n], [1000n]])('a header that claims %d bytes', async (claimed) => {
-  expect((await weightsError(() => openTensors(file({}, new Uint8Array(8), claimed)))).message).toMatch(/header claims/);
+  expect((await weightsError(() => openTensors(file({}, new Uint8Array(8), claimed)))).message).toMatch(
+    /header claims/,
+  );
 });
 
 test('a file appears complete or not at all', async () => {
@@ -135,12 +168,16 @@ test('a file appears complete or not at all', async () => {
   writeSafetensors(target, { t: { dtype: 'float32', shape: [1], data: Float32Array.of(1) } });
   const before = fs.readFileSync(target);
   const wrong: TensorToWrite = { dtype: 'float32', shape: [3], data: Float32Array.of(1) };
-  expect((await weightsError(() => writeSafetensors(target, { t: wrong }))).message).toContain('1 values given for shape [3]');
+  expect((await weightsError(() => writeSafetensors(target, { t: wrong }))).message).toContain(
+    '1 values given for shape [3]',
+  );
   expect(fs.readFileSync(target)).toEqual(before);
   expect(fs.readdirSync(path.dirname(target))).toEqual(['x.safetensors']);
 });
 
 test('a place that cannot be written is said', async () => {
   const blocked = scratch.file('blocked', new Uint8Array(1));
-  expect((await weightsError(() => writeSafetensors(path.join(blocked, 'x.safetensors'), {}))).code).toBe('weights/not-written');
+  expect((await weightsError(() => writeSafetensors(path.join(blocked, 'x.safetensors'), {}))).code).toBe(
+    'weights/not-written',
+  );
 });

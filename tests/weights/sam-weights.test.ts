@@ -17,13 +17,29 @@ beforeAll(async () => {
 });
 
 const small: SamSizes = {
-  width: 8, layers: 3, heads: 2, patchSize: 2, gridSize: 5, windowSize: 3, globalBlocks: [0, 2], channels: 6,
+  width: 8,
+  layers: 3,
+  heads: 2,
+  patchSize: 2,
+  gridSize: 5,
+  windowSize: 3,
+  globalBlocks: [0, 2],
+  channels: 6,
 };
 
 type Shapes = Record<string, readonly number[]>;
 
 /** What the official file holds, written out apart from the library's own reading. */
-function officialShapes({ width, layers, heads, patchSize, gridSize, windowSize, globalBlocks, channels }: SamSizes): Shapes {
+function officialShapes({
+  width,
+  layers,
+  heads,
+  patchSize,
+  gridSize,
+  windowSize,
+  globalBlocks,
+  channels,
+}: SamSizes): Shapes {
   const shapes: Shapes = {
     'image_encoder.pos_embed': [1, gridSize, gridSize, width],
     'image_encoder.patch_embed.proj.weight': [width, 3, patchSize, patchSize],
@@ -43,7 +59,12 @@ function officialShapes({ width, layers, heads, patchSize, gridSize, windowSize,
       shapes[`${place}.${norm}.bias`] = [width];
     }
     shapes[`${place}.attn.rel_pos_h`] = shapes[`${place}.attn.rel_pos_w`] = [rows, width / heads];
-    for (const [name, outputs, inputs] of [['attn.qkv', 3 * width, width], ['attn.proj', width, width], ['mlp.lin1', 4 * width, width], ['mlp.lin2', width, 4 * width]] as const) {
+    for (const [name, outputs, inputs] of [
+      ['attn.qkv', 3 * width, width],
+      ['attn.proj', width, width],
+      ['mlp.lin1', 4 * width, width],
+      ['mlp.lin2', width, 4 * width],
+    ] as const) {
       shapes[`${place}.${name}.weight`] = [outputs, inputs];
       shapes[`${place}.${name}.bias`] = [outputs];
     }
@@ -73,12 +94,22 @@ function huggingFaceName(name: string): string {
 }
 
 let counter = 0;
-function write(shapes: Shapes, { rename = (name: string) => name, dtype = 'float32' as 'float32' | 'float16', change = (_: Shapes) => {} } = {}): string {
+function write(
+  shapes: Shapes,
+  { rename = (name: string) => name, dtype = 'float32' as 'float32' | 'float16', change = (_: Shapes) => {} } = {},
+): string {
   const changed = { ...shapes };
   change(changed);
   const tensors = Object.entries(changed).map(([name, shape]): [string, TensorToWrite] => {
     const next = seededNormal(name);
-    return [rename(name), { dtype, shape, data: Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, () => 0.3 * next()) }];
+    return [
+      rename(name),
+      {
+        dtype,
+        shape,
+        data: Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, () => 0.3 * next()),
+      },
+    ];
   });
   const target = path.join(scratch.folder, `sam-${counter++}.safetensors`);
   writeSafetensors(target, Object.fromEntries(tensors), {});
@@ -93,7 +124,9 @@ async function featuresOf(file: string): Promise<Float32Array> {
     weights.finish();
     weights.close();
     const side = model.inputSide();
-    const features = tf.tidy(() => model.forward(tf.randomUniform([1, side, side, 3], -1, 1, 'float32', 5)).dataSync() as Float32Array);
+    const features = tf.tidy(
+      () => model.forward(tf.randomUniform([1, side, side, 3], -1, 1, 'float32', 5)).dataSync() as Float32Array,
+    );
     model.dispose();
     return features;
   });
@@ -117,9 +150,17 @@ test('the same network in every layout gives the same features', async () => {
   const alone = await featuresOf(write(official));
   expect(alone.length).toBe(5 * 5 * 6);
   const whole = await featuresOf(write({ ...official, ...REST }));
-  const trained = await featuresOf(write({ ...official, ...REST, 'optimizer.steps': [1] }, { rename: (name) => (name.startsWith('optimizer') ? name : `module.${name}`) }));
+  const trained = await featuresOf(
+    write(
+      { ...official, ...REST, 'optimizer.steps': [1] },
+      { rename: (name) => (name.startsWith('optimizer') ? name : `module.${name}`) },
+    ),
+  );
   const bare = await featuresOf(write(official, { rename: (name) => name.replace('image_encoder.', '') }));
-  const huggingFace = write({ ...official, ...REST, 'shared_image_embedding.positional_embedding': [2, 4] }, { rename: huggingFaceName });
+  const huggingFace = write(
+    { ...official, ...REST, 'shared_image_embedding.positional_embedding': [2, 4] },
+    { rename: huggingFaceName },
+  );
   for (const features of [whole, trained, bare, await featuresOf(huggingFace)]) expectClose(features, alone, 0);
   const weights = await openSamWeights(huggingFace);
   expect(weights).toMatchObject({ layout: 'huggingface', sizes: small });
@@ -139,35 +180,58 @@ test('half precision', async () => {
 
 testWithGoldens('vfm_sam.safetensors')('the goldens file, value by value', async () => {
   const weights = await openSamWeights(goldenPath('vfm_sam.safetensors'));
-  const sizes = { width: 32, layers: 3, heads: 2, patchSize: 64, gridSize: 16, windowSize: 7, globalBlocks: [1], channels: 24 };
+  const sizes = {
+    width: 32,
+    layers: 3,
+    heads: 2,
+    patchSize: 64,
+    gridSize: 16,
+    windowSize: 7,
+    globalBlocks: [1],
+    channels: 24,
+  };
   expect(weights.sizes).toEqual(sizes);
   const plain = goldenParameters('vfm_sam.safetensors');
-  await expectNoLeak(() => tf.tidy(() => {
-    for (const [name, shape] of Object.entries(officialShapes(sizes))) {
-      expectClose(weights.parameters(name, [...shape]).dataSync(), plain(name, [...shape]).dataSync(), 0);
-    }
-  }));
+  await expectNoLeak(() =>
+    tf.tidy(() => {
+      for (const [name, shape] of Object.entries(officialShapes(sizes))) {
+        expectClose(weights.parameters(name, [...shape]).dataSync(), plain(name, [...shape]).dataSync(), 0);
+      }
+    }),
+  );
   weights.finish();
   weights.close();
 });
 
 describe('files that are something else', () => {
-  testEachGolden([
-    ['vfm_dinov2.safetensors', /name it as dinov2/],
-    ['vfm_dino.safetensors', /name it as dino or dinov2/],
-    ['clip_tiny.safetensors', /CLIP; give it as backbone/],
-    ['clip_tiny_hf.safetensors', /CLIP; give it as backbone/],
-    ['prompts_tiny.pth', /give it as prompts/],
-    ['formats.safetensors', /it holds 4 tensors, such as/],
-  ], '%s', async (file, message) => {
-    const error = await weightsError(() => openSamWeights(goldenPath(file)));
-    expect(error.code).toBe('weights/not-sam');
-    expect(error.message).toMatch(message);
-  });
+  testEachGolden(
+    [
+      ['vfm_dinov2.safetensors', /name it as dinov2/],
+      ['vfm_dino.safetensors', /name it as dino or dinov2/],
+      ['clip_tiny.safetensors', /CLIP; give it as backbone/],
+      ['clip_tiny_hf.safetensors', /CLIP; give it as backbone/],
+      ['prompts_tiny.pth', /give it as prompts/],
+      ['formats.safetensors', /it holds 4 tensors, such as/],
+    ],
+    '%s',
+    async (file, message) => {
+      const error = await weightsError(() => openSamWeights(goldenPath(file)));
+      expect(error.code).toBe('weights/not-sam');
+      expect(error.message).toMatch(message);
+    },
+  );
 
   test.each<[string, Shapes, RegExp]>([
-    ['SAM 2', { 'image_encoder.trunk.blocks.0.attn.qkv.weight': [6, 2], 'mask_decoder.iou_token.weight': [1, 6] }, /it is SAM 2/],
-    ['MobileSAM', { 'image_encoder.layers.1.blocks.0.attn.qkv.weight': [6, 2], 'mask_decoder.iou_token.weight': [1, 6] }, /MobileSAM/],
+    [
+      'SAM 2',
+      { 'image_encoder.trunk.blocks.0.attn.qkv.weight': [6, 2], 'mask_decoder.iou_token.weight': [1, 6] },
+      /it is SAM 2/,
+    ],
+    [
+      'MobileSAM',
+      { 'image_encoder.layers.1.blocks.0.attn.qkv.weight': [6, 2], 'mask_decoder.iou_token.weight': [1, 6] },
+      /MobileSAM/,
+    ],
     ['SAM without its image encoder', REST, /a part of SAM/],
   ])('%s', async (_, shapes, message) => {
     const error = await weightsError(() => openSamWeights(write(shapes)));
@@ -176,25 +240,94 @@ describe('files that are something else', () => {
   });
 
   test('a torch archive of other tensors, and no file', async () => {
-    expect((await weightsError(() => openSamWeights(scratch.file('other.pth', checkpoint([{ name: 'a.weight' }]))))).code).toBe('weights/not-sam');
-    expect((await weightsError(() => openSamWeights(path.join(scratch.folder, 'none.pth')))).code).toBe('weights/not-found');
+    expect(
+      (await weightsError(() => openSamWeights(scratch.file('other.pth', checkpoint([{ name: 'a.weight' }]))))).code,
+    ).toBe('weights/not-sam');
+    expect((await weightsError(() => openSamWeights(path.join(scratch.folder, 'none.pth')))).code).toBe(
+      'weights/not-found',
+    );
   });
 });
 
 test.each<[string, string, RegExp, (shapes: Shapes) => void]>([
-  ['a missing tensor', 'weights/missing', /lacks image_encoder\.blocks\.1\.mlp\.lin2\.bias of shape \[8\]/, (all) => delete all['image_encoder.blocks.1.mlp.lin2.bias']],
-  ['a missing position embedding', 'weights/missing', /lacks image_encoder\.pos_embed/, (all) => delete all['image_encoder.pos_embed']],
-  ['a table missing in the middle', 'weights/missing', /blocks\.1\.attn\.rel_pos_h/, (all) => delete all['image_encoder.blocks.1.attn.rel_pos_h']],
-  ['a wrong shape', 'weights/shape', /neck\.2\.weight has shape \[6, 6, 1, 1\], but \[6, 6, 3, 3\]/, (all) => (all['image_encoder.neck.2.weight'] = [6, 6, 1, 1])],
-  ['tables of different lengths', 'weights/shape', /rel_pos_w has shape \[5, 4\], but \[9, 4\]/, (all) => (all['image_encoder.blocks.0.attn.rel_pos_w'] = [5, 4])],
-  ['too few axes', 'weights/shape', /pos_embed has shape \[26, 8\]; 4 axes/, (all) => (all['image_encoder.pos_embed'] = [26, 8])],
-  ['an empty axis', 'weights/shape', /rel_pos_h has shape \[5, 0\]/, (all) => (all['image_encoder.blocks.1.attn.rel_pos_h'] = [5, 0])],
-  ['windows of two sizes', 'weights/sizes', /rel_pos_h has 9, 5, 3 rows in different blocks; 9 for/, (all) => (all['image_encoder.blocks.2.attn.rel_pos_h'] = [3, 4])],
-  ['a table with an even number of rows', 'weights/sizes', /rel_pos_h has 9, 6 rows/, (all) => (all['image_encoder.blocks.1.attn.rel_pos_h'] = [6, 4])],
-  ['a grid that is not square', 'weights/sizes', /grid of 5 x 4 patches/, (all) => (all['image_encoder.pos_embed'] = [1, 5, 4, 8])],
-  ['patches that are not square', 'weights/sizes', /\[8, 3, 2, 4\]; square patches/, (all) => (all['image_encoder.patch_embed.proj.weight'] = [8, 3, 2, 4])],
-  ['heads that do not divide the width', 'weights/sizes', /heads of 3 channels .* width of 8/, (all) => (all['image_encoder.blocks.0.attn.rel_pos_h'] = [9, 3])],
-  ['a tensor that no place is for', 'weights/surplus', /image_encoder\.blocks\.1\.ls1\.gamma \[8\]/, (all) => (all['image_encoder.blocks.1.ls1.gamma'] = [8])],
+  [
+    'a missing tensor',
+    'weights/missing',
+    /lacks image_encoder\.blocks\.1\.mlp\.lin2\.bias of shape \[8\]/,
+    (all) => delete all['image_encoder.blocks.1.mlp.lin2.bias'],
+  ],
+  [
+    'a missing position embedding',
+    'weights/missing',
+    /lacks image_encoder\.pos_embed/,
+    (all) => delete all['image_encoder.pos_embed'],
+  ],
+  [
+    'a table missing in the middle',
+    'weights/missing',
+    /blocks\.1\.attn\.rel_pos_h/,
+    (all) => delete all['image_encoder.blocks.1.attn.rel_pos_h'],
+  ],
+  [
+    'a wrong shape',
+    'weights/shape',
+    /neck\.2\.weight has shape \[6, 6, 1, 1\], but \[6, 6, 3, 3\]/,
+    (all) => (all['image_encoder.neck.2.weight'] = [6, 6, 1, 1]),
+  ],
+  [
+    'tables of different lengths',
+    'weights/shape',
+    /rel_pos_w has shape \[5, 4\], but \[9, 4\]/,
+    (all) => (all['image_encoder.blocks.0.attn.rel_pos_w'] = [5, 4]),
+  ],
+  [
+    'too few axes',
+    'weights/shape',
+    /pos_embed has shape \[26, 8\]; 4 axes/,
+    (all) => (all['image_encoder.pos_embed'] = [26, 8]),
+  ],
+  [
+    'an empty axis',
+    'weights/shape',
+    /rel_pos_h has shape \[5, 0\]/,
+    (all) => (all['image_encoder.blocks.1.attn.rel_pos_h'] = [5, 0]),
+  ],
+  [
+    'windows of two sizes',
+    'weights/sizes',
+    /rel_pos_h has 9, 5, 3 rows in different blocks; 9 for/,
+    (all) => (all['image_encoder.blocks.2.attn.rel_pos_h'] = [3, 4]),
+  ],
+  [
+    'a table with an even number of rows',
+    'weights/sizes',
+    /rel_pos_h has 9, 6 rows/,
+    (all) => (all['image_encoder.blocks.1.attn.rel_pos_h'] = [6, 4]),
+  ],
+  [
+    'a grid that is not square',
+    'weights/sizes',
+    /grid of 5 x 4 patches/,
+    (all) => (all['image_encoder.pos_embed'] = [1, 5, 4, 8]),
+  ],
+  [
+    'patches that are not square',
+    'weights/sizes',
+    /\[8, 3, 2, 4\]; square patches/,
+    (all) => (all['image_encoder.patch_embed.proj.weight'] = [8, 3, 2, 4]),
+  ],
+  [
+    'heads that do not divide the width',
+    'weights/sizes',
+    /heads of 3 channels .* width of 8/,
+    (all) => (all['image_encoder.blocks.0.attn.rel_pos_h'] = [9, 3]),
+  ],
+  [
+    'a tensor that no place is for',
+    'weights/surplus',
+    /image_encoder\.blocks\.1\.ls1\.gamma \[8\]/,
+    (all) => (all['image_encoder.blocks.1.ls1.gamma'] = [8]),
+  ],
 ])('%s', async (_, code, message, change) => {
   const file = write({ ...official, ...REST }, { change });
   const made: tf.LayerVariable[] = [];
@@ -202,7 +335,11 @@ test.each<[string, string, RegExp, (shapes: Shapes) => void]>([
   const error = await weightsError(async () => {
     const weights = await openSamWeights(file);
     try {
-      new SamEncoder({ sizes: weights.sizes, parameters: weights.parameters, onParameter: (parameter) => made.push(parameter) });
+      new SamEncoder({
+        sizes: weights.sizes,
+        parameters: weights.parameters,
+        onParameter: (parameter) => made.push(parameter),
+      });
       weights.finish();
     } finally {
       weights.close();

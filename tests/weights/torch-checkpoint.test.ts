@@ -3,7 +3,17 @@ import { openTensors, openTensorsSync } from '../../lib/weights/open';
 import { PickleDict, type PickleValue } from '../../lib/weights/pickle-values';
 import { TorchCheckpointSource } from '../../lib/weights/torch-checkpoint';
 import { describeWithGoldens, golden, goldenPath, hasGolden, testEachGolden, testWithGoldens } from '../goldens';
-import { checkpoint, expectSameValues, op, pickle, type PickledView, scratchFolder, tensor, torchZip, weightsError } from './archives';
+import {
+  checkpoint,
+  expectSameValues,
+  op,
+  pickle,
+  type PickledView,
+  scratchFolder,
+  tensor,
+  torchZip,
+  weightsError,
+} from './archives';
 
 const scratch = scratchFolder();
 afterAll(() => scratch.remove());
@@ -25,28 +35,39 @@ interface Zoo {
 }
 
 describeWithGoldens('checkpoints that PyTorch wrote', () => {
-  test.each(['torch_zoo.pth', 'torch_zoo_legacy.pth'])('%s: every type, view and plain value is exact', async (file) => {
-    const zoo = JSON.parse(fs.readFileSync(goldenPath('torch_zoo.json'), 'utf8')) as Zoo;
-    const source = (await openTensors(goldenPath(file))) as TorchCheckpointSource;
-    expect([...source.entries.keys()].sort()).toEqual(Object.keys(zoo.tensors).map((name) => `zoo.${name}`).sort());
-    for (const [name, { dtype, shape, values }] of Object.entries(zoo.tensors)) {
-      expect(source.entries.get(`zoo.${name}`)).toMatchObject({ dtype, shape });
-      const wanted = values.map((value) => (value === 'inf' ? Infinity : Number(value)));
-      expect([name, ...source.readDoubles(`zoo.${name}`)]).toEqual([name, ...wanted]);
-      // 1e300 and 2^31 - 1 are no float32.
-      if (name === 'f64' || name === 'i32') expect((await weightsError(() => source.read(`zoo.${name}`))).code).toBe('weights/range');
-      else expect([name, ...source.read(`zoo.${name}`)]).toEqual([name, ...wanted.map(Math.fround)]);
-    }
-    expect(plainly(new PickleDict([...source.plain]))).toEqual({ meta: zoo.meta });
-    expect([...source.readIntegers('zoo.i32')]).toEqual([-2147483648, 2147483647]);
-    expect([...source.readIntegers('zoo.flag')]).toEqual([1, 0, 1]);
-    expect((await weightsError(() => source.readIntegers('zoo.i64'))).message).toContain('1099511627776');
-    expect((await weightsError(() => source.readIntegers('zoo.f32'))).code).toBe('weights/dtype');
-    source.close();
-  });
+  test.each(['torch_zoo.pth', 'torch_zoo_legacy.pth'])(
+    '%s: every type, view and plain value is exact',
+    async (file) => {
+      const zoo = JSON.parse(fs.readFileSync(goldenPath('torch_zoo.json'), 'utf8')) as Zoo;
+      const source = (await openTensors(goldenPath(file))) as TorchCheckpointSource;
+      expect([...source.entries.keys()].sort()).toEqual(
+        Object.keys(zoo.tensors)
+          .map((name) => `zoo.${name}`)
+          .sort(),
+      );
+      for (const [name, { dtype, shape, values }] of Object.entries(zoo.tensors)) {
+        expect(source.entries.get(`zoo.${name}`)).toMatchObject({ dtype, shape });
+        const wanted = values.map((value) => (value === 'inf' ? Infinity : Number(value)));
+        expect([name, ...source.readDoubles(`zoo.${name}`)]).toEqual([name, ...wanted]);
+        // 1e300 and 2^31 - 1 are no float32.
+        if (name === 'f64' || name === 'i32')
+          expect((await weightsError(() => source.read(`zoo.${name}`))).code).toBe('weights/range');
+        else expect([name, ...source.read(`zoo.${name}`)]).toEqual([name, ...wanted.map(Math.fround)]);
+      }
+      expect(plainly(new PickleDict([...source.plain]))).toEqual({ meta: zoo.meta });
+      expect([...source.readIntegers('zoo.i32')]).toEqual([-2147483648, 2147483647]);
+      expect([...source.readIntegers('zoo.flag')]).toEqual([1, 0, 1]);
+      expect((await weightsError(() => source.readIntegers('zoo.i64'))).message).toContain('1099511627776');
+      expect((await weightsError(() => source.readIntegers('zoo.f32'))).code).toBe('weights/dtype');
+      source.close();
+    },
+  );
 
   testWithGoldens('vfm_dinov2_f16.pth', 'vfm_dinov2.safetensors')('float16 DINOv2 equals its safetensors', () => {
-    const [half, plain] = [openTensorsSync(goldenPath('vfm_dinov2_f16.pth')), openTensorsSync(goldenPath('vfm_dinov2.safetensors'))];
+    const [half, plain] = [
+      openTensorsSync(goldenPath('vfm_dinov2_f16.pth')),
+      openTensorsSync(goldenPath('vfm_dinov2.safetensors')),
+    ];
     expect([...half.entries.keys()].sort()).toEqual([...plain.entries.keys()].sort());
     for (const name of plain.entries.keys()) {
       expect(half.entries.get(name)).toMatchObject({ dtype: 'float16', shape: plain.entries.get(name)?.shape });
@@ -58,23 +79,38 @@ describeWithGoldens('checkpoints that PyTorch wrote', () => {
   });
 
   const published = hasGolden('published/published.json')
-    ? (JSON.parse(fs.readFileSync(goldenPath('published/published.json'), 'utf8')) as {
-        files: Record<string, Record<string, { shape: number[]; dtype: string; sum: number; abs_sum: number; first: number[]; last: number }>>;
-      }).files
+    ? (
+        JSON.parse(fs.readFileSync(goldenPath('published/published.json'), 'utf8')) as {
+          files: Record<
+            string,
+            Record<
+              string,
+              { shape: number[]; dtype: string; sum: number; abs_sum: number; first: number[]; last: number }
+            >
+          >;
+        }
+      ).files
     : {};
-  testEachGolden(Object.entries(published).map(([file, tensors]): [string, typeof tensors] => [`published/${file}`, tensors]), '%s has the published shapes and sums', (file, tensors) => {
-    const source = openTensorsSync(goldenPath(file));
-    expect([...source.entries.keys()]).toEqual(Object.keys(tensors).map((name) => `prompt_learner.${name}`));
-    for (const [name, wanted] of Object.entries(tensors)) {
-      const values = source.readDoubles(`prompt_learner.${name}`);
-      expect(source.entries.get(`prompt_learner.${name}`)).toMatchObject({ shape: wanted.shape, dtype: wanted.dtype });
-      expect(Math.abs(values.reduce((sum, value) => sum + value, 0) - wanted.sum)).toBeLessThan(1e-9);
-      expect(Math.abs(values.reduce((sum, value) => sum + Math.abs(value), 0) - wanted.abs_sum)).toBeLessThan(1e-9);
-      expect([...values.subarray(0, 5)]).toEqual(wanted.first);
-      expect(values.at(-1)).toBe(wanted.last);
-    }
-    source.close();
-  });
+  testEachGolden(
+    Object.entries(published).map(([file, tensors]): [string, typeof tensors] => [`published/${file}`, tensors]),
+    '%s has the published shapes and sums',
+    (file, tensors) => {
+      const source = openTensorsSync(goldenPath(file));
+      expect([...source.entries.keys()]).toEqual(Object.keys(tensors).map((name) => `prompt_learner.${name}`));
+      for (const [name, wanted] of Object.entries(tensors)) {
+        const values = source.readDoubles(`prompt_learner.${name}`);
+        expect(source.entries.get(`prompt_learner.${name}`)).toMatchObject({
+          shape: wanted.shape,
+          dtype: wanted.dtype,
+        });
+        expect(Math.abs(values.reduce((sum, value) => sum + value, 0) - wanted.sum)).toBeLessThan(1e-9);
+        expect(Math.abs(values.reduce((sum, value) => sum + Math.abs(value), 0) - wanted.abs_sum)).toBeLessThan(1e-9);
+        expect([...values.subarray(0, 5)]).toEqual(wanted.first);
+        expect(values.at(-1)).toBe(wanted.last);
+      }
+      source.close();
+    },
+  );
 });
 
 describe('views', () => {
@@ -140,8 +176,16 @@ test('an OrderedDict given as pairs, lists, and numbers as keys', () => {
   const whole = pickle(
     op.global('collections', 'OrderedDict'),
     op.code('('), // the list of pairs
-    op.code('('), op.text('a'), op.code('}K\x07'), tensor({}), op.code('st'),
-    op.code('('), op.text('b'), op.code(']'), tensor({}), op.code('at'),
+    op.code('('),
+    op.text('a'),
+    op.code('}K\x07'),
+    tensor({}),
+    op.code('st'),
+    op.code('('),
+    op.text('b'),
+    op.code(']'),
+    tensor({}),
+    op.code('at'),
     op.code('l\x85R'),
   );
   const source = load(torchZip(whole, [{ name: 'x/data/0', content: Buffer.alloc(24) }]));
@@ -153,11 +197,22 @@ test.each<[string, Buffer]>([
   ['with an entry that is no pair', op.code('(K\x01l\x85R')],
   ['with an entry without a name', op.code('((K\x01K\x02tl\x85R')],
 ])('an OrderedDict %s is refused', async (_, body) => {
-  expect((await refuse(torchZip(pickle(op.global('collections', 'OrderedDict'), body)))).message).toContain('OrderedDict');
+  expect((await refuse(torchZip(pickle(op.global('collections', 'OrderedDict'), body)))).message).toContain(
+    'OrderedDict',
+  );
 });
 
 test('names repeat only by mistake', async () => {
-  const twice = pickle(op.code('}('), op.text('a.b'), tensor({}), op.text('a'), op.code('}('), op.text('b'), tensor({}), op.code('uu'));
+  const twice = pickle(
+    op.code('}('),
+    op.text('a.b'),
+    tensor({}),
+    op.text('a'),
+    op.code('}('),
+    op.text('b'),
+    tensor({}),
+    op.code('uu'),
+  );
   const bytes = torchZip(twice, [{ name: 'x/data/0', content: Buffer.alloc(24) }]);
   expect((await refuse(bytes)).message).toContain('two tensors are named a.b');
 });

@@ -16,7 +16,12 @@ const counting = (...shape: number[]): TensorToWrite => ({
 
 function reader(mapping?: NameMapping, ignorable: RegExp[] = []): WeightReader {
   const file = path.join(scratch.folder, 'weights.safetensors');
-  writeSafetensors(file, { 'block.weight': counting(2, 3), 'block.bias': counting(2), 'other.weight': counting(2, 3), position_ids: counting(4) });
+  writeSafetensors(file, {
+    'block.weight': counting(2, 3),
+    'block.bias': counting(2),
+    'other.weight': counting(2, 3),
+    position_ids: counting(4),
+  });
   return new WeightReader(openTensorsSync(file), { ...(mapping ? { mapping } : {}), ignorable });
 }
 
@@ -31,16 +36,21 @@ test('takes tensors by name and shape', () => {
 test('a missing tensor: the error shows path, shape and the nearest names', async () => {
   const error = await weightsError(() => reader().take('block.wight', [2, 3]));
   expect(error.code).toBe('weights/missing');
-  expect(error.message).toMatch(/weights\.safetensors lacks block\.wight of shape \[2, 3\]\. Nearest names: block\.weight \[2, 3\], block\.bias \[2\], other\.weight \[2, 3\]$/);
+  expect(error.message).toMatch(
+    /weights\.safetensors lacks block\.wight of shape \[2, 3\]\. Nearest names: block\.weight \[2, 3\], block\.bias \[2\], other\.weight \[2, 3\]$/,
+  );
   expect(error.data).toMatchObject({ tensor: 'block.wight', expected: [2, 3] });
 });
 
-test.each([[[3, 2]], [[6]], [[2, 3, 1]], [[]]])('a tensor of another shape than %j: the error shows both', async (shape) => {
-  const error = await weightsError(() => reader().take('block.weight', shape));
-  expect(error.code).toBe('weights/shape');
-  expect(error.message).toContain(`block.weight has shape [2, 3], but [${shape.join(', ')}] is needed`);
-  expect(error.data).toMatchObject({ found: [2, 3], expected: shape });
-});
+test.each([[[3, 2]], [[6]], [[2, 3, 1]], [[]]])(
+  'a tensor of another shape than %j: the error shows both',
+  async (shape) => {
+    const error = await weightsError(() => reader().take('block.weight', shape));
+    expect(error.code).toBe('weights/shape');
+    expect(error.message).toContain(`block.weight has shape [2, 3], but [${shape.join(', ')}] is needed`);
+    expect(error.data).toMatchObject({ found: [2, 3], expected: shape });
+  },
+);
 
 test('what is left over is an error, unless it may be', async () => {
   const weights = reader(undefined, [/position_ids$/]);
@@ -54,10 +64,13 @@ test('what is left over is an error, unless it may be', async () => {
 
 describe('with a mapping', () => {
   const mapping: NameMapping = (name) =>
-    name === 'joined' ? { from: ['block.weight', 'other.weight'] }
-    : name === 'turned' ? { from: ['block.weight'], transposed: true }
-    : name === 'bad' ? { from: ['block.weight', 'block.bias'] }
-    : { from: [`block.${name}`] };
+    name === 'joined'
+      ? { from: ['block.weight', 'other.weight'] }
+      : name === 'turned'
+        ? { from: ['block.weight'], transposed: true }
+        : name === 'bad'
+          ? { from: ['block.weight', 'block.bias'] }
+          : { from: [`block.${name}`] };
 
   test('parts are joined along the first axis and turned', () => {
     const weights = reader(mapping);
@@ -68,9 +81,13 @@ describe('with a mapping', () => {
     weights.finish([/bias/, /position_ids/]);
   });
 
-  test('errors name both the network\'s name and the file\'s', async () => {
-    expect((await weightsError(() => reader(mapping).take('scale', [2]))).message).toContain('lacks scale (here block.scale) of shape [2]');
-    expect((await weightsError(() => reader(mapping).take('bad', [2]))).message).toContain('cannot be put together from shapes [2, 3], [2]');
+  test("errors name both the network's name and the file's", async () => {
+    expect((await weightsError(() => reader(mapping).take('scale', [2]))).message).toContain(
+      'lacks scale (here block.scale) of shape [2]',
+    );
+    expect((await weightsError(() => reader(mapping).take('bad', [2]))).message).toContain(
+      'cannot be put together from shapes [2, 3], [2]',
+    );
   });
 });
 

@@ -22,7 +22,9 @@ const hello: ZipFile = { name: 'a/hello.txt', content: Buffer.from('hello') };
 const world: ZipFile = { name: 'a/world.txt', content: Buffer.from('world'.repeat(50)), packed: true };
 
 test('stored, deflated and ZIP64 entries, with a comment behind', () => {
-  const archive = open(zip([hello, world, { ...hello, name: 'z', zip64: true }], { comment: 'PK\x05\x06 not the end' }));
+  const archive = open(
+    zip([hello, world, { ...hello, name: 'z', zip64: true }], { comment: 'PK\x05\x06 not the end' }),
+  );
   expect([...archive.entries.keys()]).toEqual(['a/hello.txt', 'a/world.txt', 'z']);
   expect(contents(archive, 'a/hello.txt')).toBe('hello');
   expect(contents(archive, 'a/world.txt')).toBe('world'.repeat(50));
@@ -31,7 +33,10 @@ test('stored, deflated and ZIP64 entries, with a comment behind', () => {
 
 test('a section reads any part', () => {
   const archive = open(zip([hello, world]));
-  for (const [name, wanted] of [['a/hello.txt', 'el'], ['a/world.txt', 'or']] as const) {
+  for (const [name, wanted] of [
+    ['a/hello.txt', 'el'],
+    ['a/world.txt', 'or'],
+  ] as const) {
     const section = archive.section(archive.entries.get(name) as never);
     const part = new Uint8Array(2);
     section.readInto(1, part);
@@ -40,21 +45,32 @@ test('a section reads any part', () => {
   }
 });
 
-test.each(['../x', 'a/../../x', '/etc/passwd', 'a\\..\\x', 'C:/x', 'a\0b', ''])('the name %j is refused', async (name) => {
-  const error = await refuse(zip([{ ...hello, name }]));
-  expect(error.code).toBe('weights/unsafe');
-});
+test.each(['../x', 'a/../../x', '/etc/passwd', 'a\\..\\x', 'C:/x', 'a\0b', ''])(
+  'the name %j is refused',
+  async (name) => {
+    const error = await refuse(zip([{ ...hello, name }]));
+    expect(error.code).toBe('weights/unsafe');
+  },
+);
 
 test.each<[string, readonly ZipFile[], RegExp]>([
   ['two entries of one name', [hello, hello], /two entries/],
   ['an encrypted entry', [{ ...hello, lie: { flags: 1 } }], /encrypted/],
   ['an unknown packing', [{ ...hello, lie: { method: 14 } }], /method 14/],
   ['a stored entry with two sizes', [{ ...hello, lie: { size: 50 } }], /two different sizes/],
-  ['entries over each other', [hello, { ...hello, name: 'b', lie: { start: 0, localName: 'a/hello.txt' } }], /not where/],
+  [
+    'entries over each other',
+    [hello, { ...hello, name: 'b', lie: { start: 0, localName: 'a/hello.txt' } }],
+    /not where/,
+  ],
   ['an entry that reaches into the next', [{ ...hello, lie: { size: 20, compressedSize: 20 } }, world], /overlaps/],
   ['an entry that reaches into the directory', [{ ...hello, lie: { size: 900, compressedSize: 900 } }], /directory/],
   ['an entry behind the end', [{ ...hello, lie: { start: 1 << 20 } }], /outside/],
-  ['an entry of 2^62 bytes', [{ ...hello, zip64: true, lie: { size: 2 ** 62, compressedSize: 2 ** 62 } }], /claims a size/],
+  [
+    'an entry of 2^62 bytes',
+    [{ ...hello, zip64: true, lie: { size: 2 ** 62, compressedSize: 2 ** 62 } }],
+    /claims a size/,
+  ],
   ['a name that differs in front of the content', [{ ...hello, lie: { localName: 'a/jello.txt' } }], /not where/],
 ])('%s: an error', async (_, files, message) => {
   expect((await refuse(zip(files))).message).toMatch(message);
@@ -86,7 +102,9 @@ describe('compression bombs', () => {
   test('an entry that lies about what it inflates to', async () => {
     const archive = open(zip([{ name: 'x', content: zeros, packed: true, lie: { size: 100 } }]));
     const section = archive.section(archive.entries.get('x') as never);
-    expect((await weightsError(() => section.readInto(0, new Uint8Array(1)))).message).toContain('does not inflate to the 100 bytes');
+    expect((await weightsError(() => section.readInto(0, new Uint8Array(1)))).message).toContain(
+      'does not inflate to the 100 bytes',
+    );
   });
 });
 
@@ -103,17 +121,33 @@ test('a damaged content is found by its checksum', async () => {
 describe('checkpoints in other archives', () => {
   test('a checkpoint that was packed again with compression reads the same', async () => {
     const values = Buffer.from(Float32Array.of(5, 6).buffer);
-    const source = await openTensors(scratch.file('packed.pt', zip([
-      { name: 'r/data.pkl', content: pickle(op.code('}'), op.text('t'), tensor({ count: 2, shape: [2], strides: [1] }), op.code('s')), packed: true },
-      { name: 'r/data/0', content: values, packed: true },
-    ])));
+    const source = await openTensors(
+      scratch.file(
+        'packed.pt',
+        zip([
+          {
+            name: 'r/data.pkl',
+            content: pickle(op.code('}'), op.text('t'), tensor({ count: 2, shape: [2], strides: [1] }), op.code('s')),
+            packed: true,
+          },
+          { name: 'r/data/0', content: values, packed: true },
+        ]),
+      ),
+    );
     expect([...source.read('t')]).toEqual([5, 6]);
     source.close();
   });
 
   test.each<[string, Buffer, RegExp]>([
     ['no data.pkl', zip([hello]), /holds no data\.pkl/],
-    ['two of them', zip([{ name: 'a/data.pkl', content: pickle(op.code('}')) }, { name: 'b/data.pkl', content: pickle(op.code('}')) }]), /2 files named/],
+    [
+      'two of them',
+      zip([
+        { name: 'a/data.pkl', content: pickle(op.code('}')) },
+        { name: 'b/data.pkl', content: pickle(op.code('}')) },
+      ]),
+      /2 files named/,
+    ],
     ['an empty one', torchZip(Buffer.alloc(0)), /breaks off/],
   ])('%s', async (_, bytes, message) => {
     const file = scratch.file(`odd-${counter++}.pt`, bytes);

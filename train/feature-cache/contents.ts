@@ -92,7 +92,9 @@ function entriesOf(folder: string): fs.Dirent[] {
  * @returns bytes removed, and bytes that stay because a run uses them
  * @throws CraneError `lock/failed` where the folder cannot be written
  */
-export async function clearFeatureCache(folder: string = featureFolder()): Promise<{ readonly removed: number; readonly kept: number }> {
+export async function clearFeatureCache(
+  folder: string = featureFolder(),
+): Promise<{ readonly removed: number; readonly kept: number }> {
   if (!fs.existsSync(folder)) return { removed: 0, kept: 0 };
   return underCacheLock(folder, () => {
     const { bytes } = featureCacheContents(folder);
@@ -103,7 +105,10 @@ export async function clearFeatureCache(folder: string = featureFolder()): Promi
 
 /** Whatever changes which shards there are, or which are in use, happens one process at a time. */
 export function underCacheLock<T>(folder: string, body: () => T, signal?: AbortSignal): Promise<T> {
-  return withFileLock(path.join(folder, 'cache.lock'), async () => body(), { interval: 20, ...(signal ? { signal } : {}) });
+  return withFileLock(path.join(folder, 'cache.lock'), async () => body(), {
+    interval: 20,
+    ...(signal ? { signal } : {}),
+  });
 }
 
 /** Removes shards that nobody uses, the least recently used first, until so many bytes are gone. @returns bytes removed */

@@ -44,7 +44,11 @@ export class FeatureCache {
   private readonly spaceFolder: string;
   private writer: ShardWriter | undefined;
 
-  private constructor(private readonly space: FeatureSpace, private readonly keys: ReadonlySet<string>, private readonly options: FeatureCacheOptions) {
+  private constructor(
+    private readonly space: FeatureSpace,
+    private readonly keys: ReadonlySet<string>,
+    private readonly options: FeatureCacheOptions,
+  ) {
     this.root = options.folder ?? featureFolder();
     this.limit = options.limit ?? DEFAULT_CACHE_SIZE;
     this.spaceFolder = path.join(this.root, space.id);
@@ -55,7 +59,11 @@ export class FeatureCache {
    * Opens the cache and finds out which of the keys are in it. The caller closes it.
    * @throws TrainingError `training/cache-unwritable`; the signal's reason
    */
-  static async open(space: FeatureSpace, keys: Iterable<string>, options: FeatureCacheOptions = {}): Promise<FeatureCache> {
+  static async open(
+    space: FeatureSpace,
+    keys: Iterable<string>,
+    options: FeatureCacheOptions = {},
+  ): Promise<FeatureCache> {
     const cache = new FeatureCache(space, new Set(keys), options);
     try {
       makeFolderSync(cache.root);
@@ -77,14 +85,18 @@ export class FeatureCache {
 
   /** Scans the space's shards for the keys, and marks those that hold one as in use. */
   private look(): Promise<void> {
-    return underCacheLock(this.root, () => {
-      this.records.clear();
-      for (const { file } of shardsIn(this.spaceFolder)) {
-        // Later shards come after earlier ones: what was written again because it was damaged counts.
-        for (const [key, record] of scanShard(file)) if (this.keys.has(key)) this.records.set(key, record);
-      }
-      this.use([...this.records.values()].map(({ file }) => file));
-    }, this.options.signal);
+    return underCacheLock(
+      this.root,
+      () => {
+        this.records.clear();
+        for (const { file } of shardsIn(this.spaceFolder)) {
+          // Later shards come after earlier ones: what was written again because it was damaged counts.
+          for (const [key, record] of scanShard(file)) if (this.keys.has(key)) this.records.set(key, record);
+        }
+        this.use([...this.records.values()].map(({ file }) => file));
+      },
+      this.options.signal,
+    );
   }
 
   private use(files: Iterable<string>): void {
@@ -128,42 +140,50 @@ export class FeatureCache {
       waited = true;
       onWait?.();
     };
-    await withFileLock(lock, async () => {
-      if (waited) await this.look();
-      const missing = [...this.keys].filter((key) => !this.has(key)).length;
-      if (missing === 0) return;
-      await this.makeRoom(missing, missing * (payloadBytes + RECORD_OVERHEAD));
-      try {
-        await body();
-      } finally {
-        this.lease.pending = 0;
-        this.lease.renew();
-        this.endShard();
-      }
-    }, { onWait: wait, ...(signal ? { signal } : {}) });
+    await withFileLock(
+      lock,
+      async () => {
+        if (waited) await this.look();
+        const missing = [...this.keys].filter((key) => !this.has(key)).length;
+        if (missing === 0) return;
+        await this.makeRoom(missing, missing * (payloadBytes + RECORD_OVERHEAD));
+        try {
+          await body();
+        } finally {
+          this.lease.pending = 0;
+          this.lease.renew();
+          this.endShard();
+        }
+      },
+      { onWait: wait, ...(signal ? { signal } : {}) },
+    );
   }
 
   private async makeRoom(images: number, bytes: number): Promise<void> {
     const { bavail, bsize } = await fs.promises.statfs(this.root);
     const free = Math.max(0, bavail * bsize - DISK_RESERVE);
     if (bytes > free) throw noSpace(this.root, images, bytes, free);
-    await underCacheLock(this.root, () => {
-      const present = featureCacheContents(this.root).bytes + leasesIn(this.root).pending;
-      const excess = present + bytes - this.limit;
-      const removed = excess > 0 ? removeLeastUsed(this.root, excess) : 0;
-      if (removed < excess) {
-        const inUse = present - removed;
-        throw new TrainingError(
-          'training/cache-limit',
-          `the features of ${images} images take ${formatBytes(bytes)}, but the cache may hold ${formatBytes(this.limit)}` +
-            `${inUse > 0 ? `, of which ${formatBytes(inUse)} are in use by this training and others` : ''}; ` +
-            `allow more, such as \`cache.size: ${Math.ceil((inUse + bytes) / 1e9) * 1e9}\`, or train with \`cache: false\``,
-          { images, bytes, limit: this.limit, inUse },
-        );
-      }
-      this.lease.pending = bytes;
-      this.lease.renew();
-    }, this.options.signal);
+    await underCacheLock(
+      this.root,
+      () => {
+        const present = featureCacheContents(this.root).bytes + leasesIn(this.root).pending;
+        const excess = present + bytes - this.limit;
+        const removed = excess > 0 ? removeLeastUsed(this.root, excess) : 0;
+        if (removed < excess) {
+          const inUse = present - removed;
+          throw new TrainingError(
+            'training/cache-limit',
+            `the features of ${images} images take ${formatBytes(bytes)}, but the cache may hold ${formatBytes(this.limit)}` +
+              `${inUse > 0 ? `, of which ${formatBytes(inUse)} are in use by this training and others` : ''}; ` +
+              `allow more, such as \`cache.size: ${Math.ceil((inUse + bytes) / 1e9) * 1e9}\`, or train with \`cache: false\``,
+            { images, bytes, limit: this.limit, inUse },
+          );
+        }
+        this.lease.pending = bytes;
+        this.lease.renew();
+      },
+      this.options.signal,
+    );
   }
 
   /**
@@ -189,7 +209,8 @@ export class FeatureCache {
       const description = path.join(this.spaceFolder, 'space.json');
       this.writer = new ShardWriter(path.join(this.spaceFolder, name));
       this.use([this.writer.file]);
-      if (!fs.existsSync(description)) fs.writeFileSync(description, `${JSON.stringify(this.space.description, null, 2)}\n`);
+      if (!fs.existsSync(description))
+        fs.writeFileSync(description, `${JSON.stringify(this.space.description, null, 2)}\n`);
       return this.writer;
     });
   }
@@ -218,5 +239,8 @@ function noSpace(folder: string, images: number, bytes: number, free: number, ca
 }
 
 function hashOf(keys: Iterable<string>): string {
-  return createHash('sha256').update([...keys].sort().join('\n')).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update([...keys].sort().join('\n'))
+    .digest('hex')
+    .slice(0, 16);
 }

@@ -40,7 +40,12 @@ export class Lease {
 
   /** Tells the other runs. A cache that cannot be written has no other runs that remove anything. */
   renew(): void {
-    const content: LeaseContent = { pid: process.pid, host: os.hostname(), shards: [...this.shards], pending: Math.max(0, this.pending) };
+    const content: LeaseContent = {
+      pid: process.pid,
+      host: os.hostname(),
+      shards: [...this.shards],
+      pending: Math.max(0, this.pending),
+    };
     try {
       makeFolderSync(path.dirname(this.file));
       const draft = `${this.file}.draft`;

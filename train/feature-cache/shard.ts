@@ -44,13 +44,18 @@ export function scanShard(file: string): Map<string, StoredRecord> {
     const start = Buffer.alloc(FILE_HEADER.length);
     if (fs.readSync(descriptor, start, 0, start.length, 0) < start.length || !start.equals(FILE_HEADER)) return records;
     const header = Buffer.alloc(HEADER_BYTES);
-    for (let at = FILE_HEADER.length; at + HEADER_BYTES <= size; ) {
+    for (let at = FILE_HEADER.length; at + HEADER_BYTES <= size;) {
       fs.readSync(descriptor, header, 0, HEADER_BYTES, at);
       if (header.readUInt32LE(0) !== RECORD_MAGIC || header.readUInt32LE(44) !== crc32(header.subarray(0, 44))) break;
       const length = header.readUInt32LE(4);
       const offset = at + HEADER_BYTES;
       if (offset + length > size) break;
-      records.set(header.toString('hex', 8, 8 + KEY_BYTES), { file, offset, length, checksum: header.readUInt32LE(40) });
+      records.set(header.toString('hex', 8, 8 + KEY_BYTES), {
+        file,
+        offset,
+        length,
+        checksum: header.readUInt32LE(40),
+      });
       at = offset + length;
     }
     return records;
@@ -68,7 +73,7 @@ export class ShardReader {
     const payload = new Uint8Array(length);
     try {
       const handle = await this.open(file);
-      for (let at = 0; at < length; ) {
+      for (let at = 0; at < length;) {
         const { bytesRead } = await handle.read(payload, at, length - at, offset + at);
         if (bytesRead === 0) return null;
         at += bytesRead;
@@ -144,7 +149,8 @@ export class ShardWriter {
   }
 
   private write(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(this.descriptor, bytes, at, bytes.byteLength - at, this.end + at);
+    for (let at = 0; at < bytes.byteLength;)
+      at += fs.writeSync(this.descriptor, bytes, at, bytes.byteLength - at, this.end + at);
     this.end += bytes.byteLength;
   }
 

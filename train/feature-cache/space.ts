@@ -11,7 +11,14 @@ import { packageVersion } from '../../lib/version';
 const FEATURE_FORMAT = 2;
 
 /** Options that decide what becomes of features, but not the features. All others count, also those of times to come. */
-const NOT_OF_FEATURES: readonly (keyof ModelOptions)[] = ['fusion', 'pooling', 'context', 'contextPosition', 'sigma', 'temperature'];
+const NOT_OF_FEATURES: readonly (keyof ModelOptions)[] = [
+  'fusion',
+  'pooling',
+  'context',
+  'contextPosition',
+  'sigma',
+  'temperature',
+];
 
 /** Everything besides the picture that decides its features. */
 export interface FeatureSource {
@@ -39,7 +46,9 @@ export interface FeatureSpace {
 export function featureSpace({ model, preprocessing, backbone, spatial, backend }: FeatureSource): FeatureSpace {
   const { sizes, activation, eattnBlocks, attention, layerTaps } = model.vision.config;
   const guide = model.spatial?.getConfig();
-  const options = Object.entries(model.options).filter(([name]) => !NOT_OF_FEATURES.includes(name as keyof ModelOptions));
+  const options = Object.entries(model.options).filter(
+    ([name]) => !NOT_OF_FEATURES.includes(name as keyof ModelOptions),
+  );
   const description = {
     format: FEATURE_FORMAT,
     crane: packageVersion(),
@@ -48,7 +57,12 @@ export function featureSpace({ model, preprocessing, backbone, spatial, backend 
     options: Object.fromEntries(options.sort(([a], [b]) => (a < b ? -1 : 1))),
     network: { ...sizes, activation, eattnBlocks, attention, layerTaps: layerTaps ?? null },
     ...(guide === undefined ? {} : { guide: { sizes: guide['sizes'], normalisation: guide['normalisation'] } }),
-    preprocessing: { resize: preprocessing.resize, mean: preprocessing.mean, std: preprocessing.std, reference: preprocessing.reference },
+    preprocessing: {
+      resize: preprocessing.resize,
+      mean: preprocessing.mean,
+      std: preprocessing.std,
+      reference: preprocessing.reference,
+    },
     backend: [
       backend.name,
       backend.tensorflowVersion ?? tf.version_core,
@@ -66,5 +80,7 @@ export function featureSpace({ model, preprocessing, backbone, spatial, backend 
  * @param hashes sha256 of the bytes of each file that it is made from, in hexadecimal; null for one that is not there
  */
 export function featureKey({ id }: FeatureSpace, recipe: string, hashes: readonly (string | null)[]): string {
-  return createHash('sha256').update(JSON.stringify([id, recipe, hashes])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([id, recipe, hashes]))
+    .digest('hex');
 }

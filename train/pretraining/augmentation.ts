@@ -15,9 +15,17 @@ export interface View {
 }
 
 /** Chooses the part to show: near a pixel of the defect, or anywhere. */
-export function placeView(mask: Uint8Array, drawnSize: number, { size, whole }: Phase, near: boolean, random: Random): View {
+export function placeView(
+  mask: Uint8Array,
+  drawnSize: number,
+  { size, whole }: Phase,
+  near: boolean,
+  random: Random,
+): View {
   // Crops show the thing at the scale that it has in a whole picture, a quarter larger or smaller.
-  const side = whole ? drawnSize * random.range(0.82, 1) : Math.min(drawnSize, (drawnSize / 2) * random.range(0.75, 1.15));
+  const side = whole
+    ? drawnSize * random.range(0.82, 1)
+    : Math.min(drawnSize, (drawnSize / 2) * random.range(0.75, 1.15));
   const room = drawnSize - side;
   let [left, top] = [random.range(0, room), random.range(0, room)];
   const at = near ? somePixelOf(mask, random) : -1;
@@ -58,7 +66,16 @@ export interface Looks {
 }
 
 /** A view as it was drawn. */
-export const AS_DRAWN: Looks = { matrix: [1, 0, 0, 0, 1, 0, 0, 0, 1], offset: [0, 0, 0], gamma: 1, slope: [0, 0], blur: 0, noise: 0, levels: 0, noiseSeed: 1 };
+export const AS_DRAWN: Looks = {
+  matrix: [1, 0, 0, 0, 1, 0, 0, 0, 1],
+  offset: [0, 0, 0],
+  gamma: 1,
+  slope: [0, 0],
+  blur: 0,
+  noise: 0,
+  levels: 0,
+  noiseSeed: 1,
+};
 
 /** Draws a photograph's accidents: mostly mild, sometimes several at once. */
 export function drawLooks(random: Random): Looks {
@@ -131,7 +148,11 @@ export function renderView(picture: Uint8Array, drawnSize: number, view: View, l
       const wd = u * v;
       for (let channel = 0; channel < 3; channel++) {
         scratch[at + channel] =
-          (picture[a + channel]! * wa + picture[b + channel]! * wb + picture[a + below + channel]! * wc + picture[b + below + channel]! * wd) / 255;
+          (picture[a + channel]! * wa +
+            picture[b + channel]! * wb +
+            picture[a + below + channel]! * wc +
+            picture[b + below + channel]! * wd) /
+          255;
       }
     }
   }
@@ -143,7 +164,8 @@ export function renderView(picture: Uint8Array, drawnSize: number, view: View, l
       const shade = 1 + slope[0] * (column / size - 0.5) + slope[1] * (row / size - 0.5);
       const [r, g, b] = [soft[at]!, soft[at + 1]!, soft[at + 2]!];
       for (let channel = 0; channel < 3; channel++) {
-        let value = (m[3 * channel]! * r + m[3 * channel + 1]! * g + m[3 * channel + 2]! * b + offset[channel]!) * shade;
+        let value =
+          (m[3 * channel]! * r + m[3 * channel + 1]! * g + m[3 * channel + 2]! * b + offset[channel]!) * shade;
         if (grain > 0) {
           state ^= state << 13;
           state ^= state >>> 17;
@@ -174,8 +196,16 @@ function soften(pixels: Float32Array, size: number, passes: number): Float32Arra
         const start = (row * size + column) * 3;
         for (let at = start; at < start + 3; at++) {
           const mean =
-            (from[at]! + from[at + left]! + from[at + right]! + from[at + up]! + from[at + down]! +
-              from[at + up + left]! + from[at + up + right]! + from[at + down + left]! + from[at + down + right]!) / 9;
+            (from[at]! +
+              from[at + left]! +
+              from[at + right]! +
+              from[at + up]! +
+              from[at + down]! +
+              from[at + up + left]! +
+              from[at + up + right]! +
+              from[at + down + left]! +
+              from[at + down + right]!) /
+            9;
           to[at] = from[at]! + amount * (mean - from[at]!);
         }
       }

@@ -25,7 +25,11 @@ export class BatchFeed {
   private readonly worker: Worker;
   private next: number;
 
-  constructor(private readonly recipe: Recipe, private readonly firstStep: number, private readonly patchSize: number) {
+  constructor(
+    private readonly recipe: Recipe,
+    private readonly firstStep: number,
+    private readonly patchSize: number,
+  ) {
     this.memory = new SharedArrayBuffer(SLOTS * slotBytes(recipe, patchSize));
     const progress = new SharedArrayBuffer(8);
     this.state = new Int32Array(progress);
@@ -47,7 +51,10 @@ export class BatchFeed {
     const index = this.next - this.firstStep;
     for (;;) {
       const made = Atomics.load(this.state, 0);
-      if (made < 0) throw new TrainingError('training/drawing', `the thread that draws pictures failed before step ${this.next}`, { step: this.next });
+      if (made < 0)
+        throw new TrainingError('training/drawing', `the thread that draws pictures failed before step ${this.next}`, {
+          step: this.next,
+        });
       if (made > index) break;
       Atomics.wait(this.state, 0, made, 1000);
     }
@@ -72,8 +79,14 @@ export class BatchFeed {
   }
 }
 
-function largest(recipe: Recipe, patchSize: number): { readonly values: number; readonly patches: number; readonly batch: number } {
-  const phases = [[recipe.cropSize, recipe.cropBatch], [recipe.wholeSize, recipe.wholeBatch]] as const;
+function largest(
+  recipe: Recipe,
+  patchSize: number,
+): { readonly values: number; readonly patches: number; readonly batch: number } {
+  const phases = [
+    [recipe.cropSize, recipe.cropBatch],
+    [recipe.wholeSize, recipe.wholeBatch],
+  ] as const;
   return {
     values: Math.max(...phases.map(([size, batch]) => batch * size * size * 3)),
     patches: Math.max(...phases.map(([size, batch]) => batch * (size / patchSize) ** 2)),

@@ -20,7 +20,12 @@ export function drawPoolPair(recipe: Recipe, index: number): PicturePair {
   const random = new Random(`${recipe.seed}/pair/${index}`);
   const family = random.pick(pretrainingFamilies).name;
   const defect = random.pick(defectKinds.seen);
-  const { clean, damaged } = drawPair({ family, defect, seed: `pretraining/${recipe.seed}/${index}`, size: recipe.drawnSize });
+  const { clean, damaged } = drawPair({
+    family,
+    defect,
+    seed: `pretraining/${recipe.seed}/${index}`,
+    size: recipe.drawnSize,
+  });
   return { family, defect, clean: clean.pixels, damaged: damaged.pixels, mask: damaged.mask };
 }
 
@@ -48,7 +53,10 @@ function planBatch(recipe: Recipe, step: number, { batch }: Phase): readonly Pla
   const random = new Random(`${recipe.seed}/batch/${step}`);
   const [from, to] = poolWindow(recipe, step);
   // Pictures that have just been drawn are used more: each is sure to be seen while it is there.
-  const anyPair = (): number => (random.chance(0.3) ? random.integer(Math.max(from, to - 4 * recipe.pairsPerBatch), to - 1) : random.integer(from, to - 1));
+  const anyPair = (): number =>
+    random.chance(0.3)
+      ? random.integer(Math.max(from, to - 4 * recipe.pairsPerBatch), to - 1)
+      : random.integer(from, to - 1);
   const images: PlannedImage[] = [];
   const pairs = Math.floor((batch * 3) / 8);
   for (let index = 0; images.length < batch; index++) {
@@ -65,7 +73,12 @@ function planBatch(recipe: Recipe, step: number, { batch }: Phase): readonly Pla
  * Makes batch `step` from the pairs that `pairAt` gives for the numbers in its pool window. Everything follows from the
  * recipe and the step, whatever was made before.
  */
-export function makeBatch(recipe: Recipe, step: number, patchSize: number, pairAt: (index: number) => PicturePair): BatchImages {
+export function makeBatch(
+  recipe: Recipe,
+  step: number,
+  patchSize: number,
+  pairAt: (index: number) => PicturePair,
+): BatchImages {
   const phase = phaseAt(recipe, step);
   const { size, batch } = phase;
   const { asDrawn } = stageAt(recipe, step);
@@ -80,9 +93,20 @@ export function makeBatch(recipe: Recipe, step: number, patchSize: number, pairA
     const view: View = placeView(pair.mask, recipe.drawnSize, phase, planned.near, random);
     const photographed = drawLooks(random);
     const looks = random.chance(asDrawn) ? AS_DRAWN : photographed;
-    renderView(planned.damaged ? pair.damaged : pair.clean, recipe.drawnSize, view, looks, images.subarray(index * size * size * 3, (index + 1) * size * size * 3));
+    renderView(
+      planned.damaged ? pair.damaged : pair.clean,
+      recipe.drawnSize,
+      view,
+      looks,
+      images.subarray(index * size * size * 3, (index + 1) * size * size * 3),
+    );
     if (planned.damaged) {
-      coverageOfPatches(sampleMask(pair.mask, recipe.drawnSize, view), size, patchSize, coverage.subarray(index * grid * grid, (index + 1) * grid * grid));
+      coverageOfPatches(
+        sampleMask(pair.mask, recipe.drawnSize, view),
+        size,
+        patchSize,
+        coverage.subarray(index * grid * grid, (index + 1) * grid * grid),
+      );
     }
     families[index] = familyIndex.get(pair.family) as number;
     defects[index] = defectKinds.seen.indexOf(pair.defect);
@@ -116,9 +140,18 @@ export interface BatchCaptions {
 }
 
 /** Draws captions for the first images of a batch, and says which captions are true of which other images. */
-export function captionBatch(recipe: Recipe, step: number, batch: BatchImages, conditions: readonly Condition[]): BatchCaptions {
+export function captionBatch(
+  recipe: Recipe,
+  step: number,
+  batch: BatchImages,
+  conditions: readonly Condition[],
+): BatchCaptions {
   const random = new Random(`${recipe.seed}/captions/${step}`);
-  const truths = conditions.slice(0, recipe.captionedImages).map((condition, image) => trueCaptions(batch.families[image] as number, condition === 'normal' ? -1 : (batch.defects[image] as number)));
+  const truths = conditions
+    .slice(0, recipe.captionedImages)
+    .map((condition, image) =>
+      trueCaptions(batch.families[image] as number, condition === 'normal' ? -1 : (batch.defects[image] as number)),
+    );
   const captions = truths.map((set) => {
     const all = [...set];
     const half = all.length / 2;

@@ -25,11 +25,27 @@ export const pretrainCommand: CommandModule<object, PretrainArguments> = {
     yargs
       .option('seed', { type: 'number', default: DEFAULT_RECIPE.seed, describe: 'Where all random numbers come from' })
       .option('steps', { type: 'number', default: DEFAULT_RECIPE.steps, describe: 'Batches to train on' })
-      .option('folder', { type: 'string', default: path.join(root, 'checkpoints/runs/pretraining'), describe: 'Folder for the state and the log' })
-      .option('out', { type: 'string', default: path.join(root, 'checkpoints/nano.safetensors'), describe: 'File for the finished backbone' })
-      .option('resume', { type: 'boolean', default: true, describe: 'Go on from the state in the folder, if there is one' })
+      .option('folder', {
+        type: 'string',
+        default: path.join(root, 'checkpoints/runs/pretraining'),
+        describe: 'Folder for the state and the log',
+      })
+      .option('out', {
+        type: 'string',
+        default: path.join(root, 'checkpoints/nano.safetensors'),
+        describe: 'File for the finished backbone',
+      })
+      .option('resume', {
+        type: 'boolean',
+        default: true,
+        describe: 'Go on from the state in the folder, if there is one',
+      })
       .option('save-every', { type: 'number', default: 100, describe: 'Steps between saved states' })
-      .option('probe-every', { type: 'number', default: 200, describe: 'Steps between measurements on unseen families; 0 for none' })
+      .option('probe-every', {
+        type: 'number',
+        default: 200,
+        describe: 'Steps between measurements on unseen families; 0 for none',
+      })
       .option('probe-size', { type: 'number', default: 108, describe: 'Pictures in each third of the measurement' }),
   handler: async (given) => {
     const stop = new AbortController();

@@ -19,7 +19,12 @@ const MASKED = 1e9;
  * @param alsoTrue 1 where caption j is true of image i as well `[B, B]`
  * @param logitScale the logarithm of what similarities are multiplied with, a scalar
  */
-export function contrastiveLoss(images: tf.Tensor2D, texts: tf.Tensor2D, alsoTrue: tf.Tensor2D, logitScale: tf.Tensor): tf.Scalar {
+export function contrastiveLoss(
+  images: tf.Tensor2D,
+  texts: tf.Tensor2D,
+  alsoTrue: tf.Tensor2D,
+  logitScale: tf.Tensor,
+): tf.Scalar {
   return tf.tidy(() => {
     const similarity = tf.mul(tf.matMul(images, texts, false, true), tf.exp(logitScale)); // [B, B]
     const logits = tf.sub(similarity, tf.mul(alsoTrue, MASKED)) as tf.Tensor2D;
@@ -44,7 +49,12 @@ export function crossEntropy(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
  * @param targets 0 to 1 `[B, N]`
  * @param weights of the patches `[B, N]`, adding up to one
  */
-export function denseLoss(patches: tf.Tensor3D, direction: tf.Tensor2D, targets: tf.Tensor2D, weights: tf.Tensor2D): tf.Scalar {
+export function denseLoss(
+  patches: tf.Tensor3D,
+  direction: tf.Tensor2D,
+  targets: tf.Tensor2D,
+  weights: tf.Tensor2D,
+): tf.Scalar {
   return tf.tidy(() => tf.sum(tf.mul(crossEntropy(patchLogits(patches, direction), targets), weights)) as tf.Scalar);
 }
 
@@ -79,7 +89,12 @@ export function pooledFeature(images: tf.Tensor2D, patches: tf.Tensor3D, logits:
  * @param labels 0 or 1 `[B]`
  * @param weights of the images `[B]`, adding up to one
  */
-export function stateLoss(features: tf.Tensor2D, direction: tf.Tensor2D, labels: tf.Tensor1D, weights: tf.Tensor1D): tf.Scalar {
+export function stateLoss(
+  features: tf.Tensor2D,
+  direction: tf.Tensor2D,
+  labels: tf.Tensor1D,
+  weights: tf.Tensor1D,
+): tf.Scalar {
   return tf.tidy(() => {
     const logits = tf.div(tf.sum(tf.mul(features, direction), 1), TEMPERATURE);
     return tf.sum(tf.mul(crossEntropy(logits, labels), weights)) as tf.Scalar;

@@ -23,7 +23,11 @@ export class NanoNetwork {
   /** Canonical names of `variables`. */
   readonly names: readonly string[];
 
-  constructor(parameters: ParameterSource, readonly tokenIds: readonly number[], logitScale = FIRST_LOGIT_SCALE) {
+  constructor(
+    parameters: ParameterSource,
+    readonly tokenIds: readonly number[],
+    logitScale = FIRST_LOGIT_SCALE,
+  ) {
     const { vision, text, embedDimension } = NANO_SIZES;
     const { eattnBlocks, attention } = completeModelOptions({}, NANO_SIZES);
     const common = { embedDimension, activation: 'quick-gelu', trainable: true, parameters } as const;
@@ -74,7 +78,9 @@ function asInFile(name: string, variable: tf.Tensor): tf.Tensor {
     const { patchSize, width } = NANO_SIZES.vision;
     return tf.transpose(tf.reshape(variable, [patchSize, patchSize, 3, width]), [3, 2, 0, 1]); // [D, 3, p, p]
   }
-  return /(in_proj_weight|out_proj\.weight|c_fc\.weight|c_proj\.weight)$/.test(name) ? tf.transpose(variable) : variable;
+  return /(in_proj_weight|out_proj\.weight|c_fc\.weight|c_proj\.weight)$/.test(name)
+    ? tf.transpose(variable)
+    : variable;
 }
 
 /** CLIP's initial values, drawn by name, so that a parameter starts the same whatever was drawn before it. */
@@ -92,7 +98,7 @@ export function initialParameters(seed: number, patchKernel: Float32Array): Para
 
 function deviationOf(path: string): number {
   const { width, layers } = path.startsWith('visual.') ? NANO_SIZES.vision : NANO_SIZES.text;
-  const residual = (width ** -0.5) * (2 * layers) ** -0.5;
+  const residual = width ** -0.5 * (2 * layers) ** -0.5;
   if (/out_proj\.weight$|c_proj\.weight$/.test(path)) return residual;
   if (path.endsWith('c_fc.weight')) return (2 * width) ** -0.5;
   if (path.startsWith('token_embedding')) return 0.02;
@@ -106,7 +112,11 @@ export function savedParameters(source: TensorSource): ParameterSource {
   return (path, shape) => {
     const entry = source.entries.get(path);
     if (!entry || entry.shape.join() !== shape.join()) {
-      throw new TrainingError('training/state', `${source.path} has ${entry ? `shape [${entry.shape.join(', ')}]` : 'nothing'} for ${path}; expected [${shape.join(', ')}]`, { path });
+      throw new TrainingError(
+        'training/state',
+        `${source.path} has ${entry ? `shape [${entry.shape.join(', ')}]` : 'nothing'} for ${path}; expected [${shape.join(', ')}]`,
+        { path },
+      );
     }
     return tf.tensor(source.read(path), shape);
   };

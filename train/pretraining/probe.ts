@@ -42,40 +42,58 @@ export function drawProbe(perGroup: number): ProbePictures {
     const turn = Math.floor(index / 3);
     const family = targetFamilies[turn % targetFamilies.length]?.name as string;
     const kinds = group === 1 ? defectKinds.seen : defectKinds.unseen;
-    const defect = group === 0 ? null : (kinds[(turn + Math.floor(turn / targetFamilies.length)) % kinds.length] as string);
+    const defect =
+      group === 0 ? null : (kinds[(turn + Math.floor(turn / targetFamilies.length)) % kinds.length] as string);
     const { pixels, mask } = drawPicture({ family, defect, seed: `probe/${index}`, size: 2 * SIZE });
     groups[index] = group;
     for (let row = 0; row < SIZE; row++) {
       for (let column = 0; column < SIZE; column++) {
         for (let channel = 0; channel < 3; channel++) {
           const at = (2 * row * 2 * SIZE + 2 * column) * 3 + channel;
-          const value = (pixels[at]! + pixels[at + 3]! + pixels[at + 6 * SIZE]! + pixels[at + 6 * SIZE + 3]!) / (4 * 255);
-          images[((index * SIZE + row) * SIZE + column) * 3 + channel] = (value - CLIP_MEAN[channel]!) / CLIP_STD[channel]!;
+          const value =
+            (pixels[at]! + pixels[at + 3]! + pixels[at + 6 * SIZE]! + pixels[at + 6 * SIZE + 3]!) / (4 * 255);
+          images[((index * SIZE + row) * SIZE + column) * 3 + channel] =
+            (value - CLIP_MEAN[channel]!) / CLIP_STD[channel]!;
         }
       }
     }
     for (let row = 0; row < SIDE; row++) {
-      for (let column = 0; column < SIDE; column++) masks[(index * SIDE + row) * SIDE + column] = mask[4 * row * 2 * SIZE + 4 * column] as number;
+      for (let column = 0; column < SIDE; column++)
+        masks[(index * SIDE + row) * SIDE + column] = mask[4 * row * 2 * SIZE + 4 * column] as number;
     }
   }
   return { images, masks, groups };
 }
 
 /** Scores the probe as Crane does (spec 8.4), with the mean of plain prompts or one pair of them. */
-export function runProbe(network: NanoNetwork, tokenizer: ClipTokenizer, probe: ProbePictures, prompts: readonly PromptPair[] = PLAIN_PROMPTS): ProbeFigures {
+export function runProbe(
+  network: NanoNetwork,
+  tokenizer: ClipTokenizer,
+  probe: ProbePictures,
+  prompts: readonly PromptPair[] = PLAIN_PROMPTS,
+): ProbeFigures {
   const count = probe.groups.length;
   const scores = new Float32Array(count);
   const maps = new Float32Array(count * SIDE * SIDE);
   const direction = tf.tidy(() => {
-    const side = (texts: readonly string[]): tf.Tensor => unit(tf.mean(unit(network.text.encode(texts.map((text) => tokenizer.tokenize(text)))), 0, true));
-    return tf.sub(side(prompts.map(({ damaged }) => damaged)), side(prompts.map(({ normal }) => normal))) as tf.Tensor2D; // [1, E]
+    const side = (texts: readonly string[]): tf.Tensor =>
+      unit(tf.mean(unit(network.text.encode(texts.map((text) => tokenizer.tokenize(text)))), 0, true));
+    return tf.sub(
+      side(prompts.map(({ damaged }) => damaged)),
+      side(prompts.map(({ normal }) => normal)),
+    ) as tf.Tensor2D; // [1, E]
   });
   const smoothing = smoothingMatrix();
   for (let first = 0; first < count; first += BATCH) {
     const batch = Math.min(BATCH, count - first);
     const length = SIZE * SIZE * 3;
     const [score, map] = tf.tidy(() => {
-      const images = tf.tensor4d(probe.images.subarray(first * length, (first + batch) * length), [batch, SIZE, SIZE, 3]);
+      const images = tf.tensor4d(probe.images.subarray(first * length, (first + batch) * length), [
+        batch,
+        SIZE,
+        SIZE,
+        3,
+      ]);
       const { tokens, taps } = network.vision.forward(images, { training: true });
       const global = unit(network.vision.project(classToken(tokens))) as tf.Tensor2D;
       const spatial = [...taps.values()].at(-1) as tf.Tensor3D;
@@ -96,9 +114,17 @@ export function runProbe(network: NanoNetwork, tokenizer: ClipTokenizer, probe: 
   return { ...figuresOf(probe, scores, maps, 1), ...figuresOf(probe, scores, maps, 2) } as unknown as ProbeFigures;
 }
 
-function figuresOf({ groups, masks }: ProbePictures, scores: Float32Array, maps: Float32Array, group: 1 | 2): Partial<ProbeFigures> {
+function figuresOf(
+  { groups, masks }: ProbePictures,
+  scores: Float32Array,
+  maps: Float32Array,
+  group: 1 | 2,
+): Partial<ProbeFigures> {
   const chosen = Array.from(groups.keys()).filter((index) => groups[index] === 0 || groups[index] === group);
-  const image = areaUnderRoc(Float32Array.from(chosen, (index) => scores[index]! + 4), Uint8Array.from(chosen, (index) => (groups[index] === 0 ? 0 : 1)));
+  const image = areaUnderRoc(
+    Float32Array.from(chosen, (index) => scores[index]! + 4),
+    Uint8Array.from(chosen, (index) => (groups[index] === 0 ? 0 : 1)),
+  );
   const pixels = SIDE * SIDE;
   const values = new Float32Array(chosen.length * pixels);
   const labels = new Uint8Array(chosen.length * pixels);
@@ -113,7 +139,10 @@ function figuresOf({ groups, masks }: ProbePictures, scores: Float32Array, maps:
 /** Bilinear enlargement to every second pixel and the Gaussian of sigma 4 in one matrix, `[side, grid]`. */
 function smoothingMatrix(): tf.Tensor2D {
   return tf.tidy(() => {
-    const up = tf.tensor2d(axisWeights(NANO_SIZES.vision.gridSize, SIZE, 'bilinear'), [SIZE, NANO_SIZES.vision.gridSize]);
+    const up = tf.tensor2d(axisWeights(NANO_SIZES.vision.gridSize, SIZE, 'bilinear'), [
+      SIZE,
+      NANO_SIZES.vision.gridSize,
+    ]);
     const gauss = new Float32Array(SIDE * SIZE);
     for (let row = 0; row < SIDE; row++) {
       let sum = 0;
@@ -137,7 +166,7 @@ export function areaUnderRoc(scores: Float32Array, labels: Uint8Array): number {
   const bits = new Uint32Array(scores.buffer, scores.byteOffset, scores.length);
   const keys = Float64Array.from(bits, (value, index) => value * 2 + (labels[index] as number)).sort();
   let [negatives, positives, area] = [0, 0, 0];
-  for (let start = 0; start < keys.length; ) {
+  for (let start = 0; start < keys.length;) {
     const value = Math.floor(keys[start]! / 2);
     let [below, above, end] = [0, 0, start];
     for (; end < keys.length && Math.floor(keys[end]! / 2) === value; end++) {

@@ -112,7 +112,11 @@ export function exportNetwork(target: string, network: NanoNetwork, recipe: Reci
 }
 
 function makeAdam(network: NanoNetwork, recipe: Recipe): Adam {
-  return new Adam(network.variables, { beta2: 0.98, weightDecay: recipe.weightDecay, decays: (_, index) => decays(network.names[index] as string) });
+  return new Adam(network.variables, {
+    beta2: 0.98,
+    weightDecay: recipe.weightDecay,
+    decays: (_, index) => decays(network.names[index] as string),
+  });
 }
 
 function begun(recipe: Recipe): { network: NanoNetwork; adam: Adam } {
@@ -146,7 +150,11 @@ function restored(file: string, recipe: Recipe): { network: NanoNetwork; adam: A
   try {
     const step = Number(source.metadata['step']);
     refuseOtherRecipe(JSON.parse(source.metadata['recipe'] ?? '{}') as Recipe, recipe, step, file);
-    const network = new NanoNetwork(savedParameters(source), [...source.readIntegers('token_embedding.ids')], source.read('logit_scale')[0] as number);
+    const network = new NanoNetwork(
+      savedParameters(source),
+      [...source.readIntegers('token_embedding.ids')],
+      source.read('logit_scale')[0] as number,
+    );
     const adam = makeAdam(network, recipe);
     adam.restore({ step, first: source.read('optimizer.first'), second: source.read('optimizer.second') });
     return { network, adam };

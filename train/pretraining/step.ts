@@ -23,7 +23,13 @@ const DAMAGED_WEIGHT = 3;
  * The loss of one batch and its gradients.
  * @returns gradients in the order of `network.variables`, which the caller disposes
  */
-export function lossAndGradients(network: NanoNetwork, tokenizer: ClipTokenizer, recipe: Recipe, step: number, batch: BatchImages): { losses: StepLosses; gradients: tf.Tensor[] } {
+export function lossAndGradients(
+  network: NanoNetwork,
+  tokenizer: ClipTokenizer,
+  recipe: Recipe,
+  step: number,
+  batch: BatchImages,
+): { losses: StepLosses; gradients: tf.Tensor[] } {
   const { size, batch: count } = batch.phase;
   const patches = (size / NANO_SIZES.vision.patchSize) ** 2;
   const conditions = conditionsOf(batch);
@@ -31,7 +37,11 @@ export function lossAndGradients(network: NanoNetwork, tokenizer: ClipTokenizer,
   const prompts = promptPairsOf(recipe, step);
   const texts = [...new Set([...captions, ...prompts.flatMap(({ normal, damaged }) => [normal, damaged])])];
   const rowOf = new Map(texts.map((text, row) => [text, row]));
-  const rows = (wanted: readonly string[]): tf.Tensor1D => tf.tensor1d(wanted.map((text) => rowOf.get(text) as number), 'int32');
+  const rows = (wanted: readonly string[]): tf.Tensor1D =>
+    tf.tensor1d(
+      wanted.map((text) => rowOf.get(text) as number),
+      'int32',
+    );
   // Both images of a pair are held against the same prompts.
   const promptOf = (image: number) => prompts[(image >> 1) % prompts.length] as (typeof prompts)[number];
 
@@ -59,16 +69,31 @@ export function lossAndGradients(network: NanoNetwork, tokenizer: ClipTokenizer,
 
     const target = tf.tensor2d(targets, [count, patches]);
     const weight = tf.tensor2d(weights, [count, patches]);
-    const contrastive = contrastiveLoss(tf.slice(global, [0, 0], own.shape), own, tf.tensor2d(alsoTrue, [captions.length, captions.length]), network.logitScale);
-    const denseBoth = tf.mul(tf.add(denseLoss(dense, direction, target, weight), denseLoss(plain, direction, target, weight)), 0.5);
+    const contrastive = contrastiveLoss(
+      tf.slice(global, [0, 0], own.shape),
+      own,
+      tf.tensor2d(alsoTrue, [captions.length, captions.length]),
+      network.logitScale,
+    );
+    const denseBoth = tf.mul(
+      tf.add(denseLoss(dense, direction, target, weight), denseLoss(plain, direction, target, weight)),
+      0.5,
+    );
     const label = tf.tensor1d(labels);
     const labelWeight = tf.tensor1d(stateWeights);
     const pooled = pooledFeature(global, dense, patchLogits(dense, direction));
-    const state = tf.mul(tf.add(stateLoss(pooled, direction, label, labelWeight), stateLoss(global, direction, label, labelWeight)), 0.5);
+    const state = tf.mul(
+      tf.add(stateLoss(pooled, direction, label, labelWeight), stateLoss(global, direction, label, labelWeight)),
+      0.5,
+    );
 
     parts = tf.keep(tf.stack([contrastive, denseBoth as tf.Scalar, state as tf.Scalar]));
     const of = stageAt(recipe, step).weights;
-    return tf.addN([tf.mul(contrastive, of.contrastive), tf.mul(denseBoth, of.dense), tf.mul(state, of.state)]) as tf.Scalar;
+    return tf.addN([
+      tf.mul(contrastive, of.contrastive),
+      tf.mul(denseBoth, of.dense),
+      tf.mul(state, of.state),
+    ]) as tf.Scalar;
   }, network.variables as tf.Variable[]);
 
   const [contrastive, dense, state] = (parts as tf.Tensor).dataSync() as unknown as [number, number, number];

@@ -1,5 +1,8 @@
 /** Eigenvalues, largest first, and the eigenvectors as rows, of a symmetric matrix `[n, n]`, by Jacobi rotations. */
-export function symmetricEigen(matrix: Float64Array, n: number): { readonly values: Float64Array; readonly vectors: Float64Array } {
+export function symmetricEigen(
+  matrix: Float64Array,
+  n: number,
+): { readonly values: Float64Array; readonly vectors: Float64Array } {
   const a = Float64Array.from(matrix);
   const v = new Float64Array(n * n);
   for (let i = 0; i < n; i++) v[i * n + i] = 1;
@@ -47,7 +50,13 @@ export function symmetricEigen(matrix: Float64Array, n: number): { readonly valu
  * @param images normalised `[count, size, size, 3]`
  * @returns the kernel as a checkpoint keeps it, `[units, 3, patchSize, patchSize]`
  */
-export function whitenedKernel(images: Float32Array, count: number, size: number, patchSize: number, units: number): Float32Array {
+export function whitenedKernel(
+  images: Float32Array,
+  count: number,
+  size: number,
+  patchSize: number,
+  units: number,
+): Float32Array {
   const n = patchSize * patchSize * 3;
   const grid = Math.floor(size / patchSize);
   const mean = new Float64Array(n);

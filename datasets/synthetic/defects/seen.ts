@@ -14,12 +14,26 @@ export const scratch: DrawDefect = (canvas, layout, random, vigour) => {
   const direction = random.angle();
   const tone = inkAt(canvas, at, random, vigour, { saturation: [0, 0.2], contrast: [0.25, 0.5] });
   for (let i = 0; i < count; i++) {
-    const points = pathThrough([at[0] + i * 0.035, at[1] - i * 0.02], direction + i * 0.1, random.range(0.18, 0.45) * vigour.extent, 8, 0.05, random);
+    const points = pathThrough(
+      [at[0] + i * 0.035, at[1] - i * 0.02],
+      direction + i * 0.1,
+      random.range(0.18, 0.45) * vigour.extent,
+      8,
+      0.05,
+      random,
+    );
     const half = random.range(0.0045, 0.009) * sqrt(vigour.extent);
     const groove = line(points, (t) => half * (0.35 + 2.6 * t * (1 - t)));
     canvas.cover(tone, (x, y) => clamp(0.5 - groove.distance(x, y) * canvas.size) * on(x, y) * 0.95, groove.box);
-    const lip = line(points.map(([x, y]): Point => [x + half * 1.2, y + half * 1.2]), half * 0.5);
-    canvas.cover(mixed(tone, canvas.colourAt(...at), 1.3), (x, y) => clamp(0.5 - lip.distance(x, y) * canvas.size) * on(x, y) * 0.3, lip.box);
+    const lip = line(
+      points.map(([x, y]): Point => [x + half * 1.2, y + half * 1.2]),
+      half * 0.5,
+    );
+    canvas.cover(
+      mixed(tone, canvas.colourAt(...at), 1.3),
+      (x, y) => clamp(0.5 - lip.distance(x, y) * canvas.size) * on(x, y) * 0.3,
+      lip.box,
+    );
   }
 };
 
@@ -32,10 +46,19 @@ export const stain: DrawDefect = (canvas, layout, random, vigour) => {
   const tone = inkAt(canvas, at, random, vigour, { hue: [0, 0.17], saturation: [0.2, 0.7], reach: 0.08 });
   const noise = new Noise(random);
   const strength = random.range(0.55, 0.8);
-  canvas.cover(tone, (x, y) => {
-    const d = shape.distance(x, y) / radius;
-    return on(x, y) * strength * smoothstep(0.1, -0.12, d) * (0.75 + 0.4 * smoothstep(-0.5, -0.1, d) + 0.5 * noise.clouds(x * 14, y * 14, 2));
-  }, shape.box);
+  canvas.cover(
+    tone,
+    (x, y) => {
+      const d = shape.distance(x, y) / radius;
+      return (
+        on(x, y) *
+        strength *
+        smoothstep(0.1, -0.12, d) *
+        (0.75 + 0.4 * smoothstep(-0.5, -0.1, d) + 0.5 * noise.clouds(x * 14, y * 14, 2))
+      );
+    },
+    shape.box,
+  );
 };
 
 /** A hole through the thing. */
@@ -60,22 +83,30 @@ export const dent: DrawDefect = (canvas, layout, random, vigour) => {
   const [c, s] = [cos(lean), sin(lean)];
   const depth = random.range(0.3, 0.45) * vigour.contrast * radius * random.sign();
   const before = canvas.copy();
-  canvas.emboss((x, y) => {
-    const u = ((x - cx) * c + (y - cy) * s) / radius;
-    const v = ((y - cy) * c - (x - cx) * s) / (radius * squash);
-    const t = clamp(1 - u * u - v * v);
-    return depth * t * t;
-  }, 1, [cx - radius, cy - radius, cx + radius, cy + radius]);
+  canvas.emboss(
+    (x, y) => {
+      const u = ((x - cx) * c + (y - cy) * s) / radius;
+      const v = ((y - cy) * c - (x - cx) * s) / (radius * squash);
+      const t = clamp(1 - u * u - v * v);
+      return depth * t * t;
+    },
+    1,
+    [cx - radius, cy - radius, cx + radius, cy + radius],
+  );
   // On black there is no light to shift: the lit side has to shine.
   const dark = before.around(cx, cy, radius).mean;
   if (dark[0] + dark[1] + dark[2] < 0.75) {
     const [lx, ly] = [cos(canvas.light) * sign(-depth), sin(canvas.light) * sign(-depth)];
-    canvas.cover([0.75, 0.75, 0.75], (x, y) => {
-      const u = (x - cx) / radius;
-      const v = (y - cy) / radius;
-      const r = length(u, v);
-      return 0.6 * clamp(-(u * lx + v * ly)) * smoothstep(1, 0.7, r) * smoothstep(0.1, 0.6, r);
-    }, [cx - radius, cy - radius, cx + radius, cy + radius]);
+    canvas.cover(
+      [0.75, 0.75, 0.75],
+      (x, y) => {
+        const u = (x - cx) / radius;
+        const v = (y - cy) / radius;
+        const r = length(u, v);
+        return 0.6 * clamp(-(u * lx + v * ly)) * smoothstep(1, 0.7, r) * smoothstep(0.1, 0.6, r);
+      },
+      [cx - radius, cy - radius, cx + radius, cy + radius],
+    );
   }
   // Damage stays on the thing.
   const n = canvas.size;
@@ -98,9 +129,15 @@ export const crack: DrawDefect = (canvas, layout, random, vigour) => {
   const count = random.integer(1, 3);
   for (let i = 0; i < count; i++) {
     const start = main[random.integer(2, 9)]!;
-    branches.push(line(path(start, direction + random.sign() * random.range(0.5, 1.1), reach * random.range(0.2, 0.4), 5, 0.6, random), (t) => half * (1 - 0.7 * t)));
+    branches.push(
+      line(
+        path(start, direction + random.sign() * random.range(0.5, 1.1), reach * random.range(0.2, 0.4), 5, 0.6, random),
+        (t) => half * (1 - 0.7 * t),
+      ),
+    );
   }
-  for (const branch of branches) canvas.cover(tone, (x, y) => clamp(0.5 - branch.distance(x, y) * canvas.size) * on(x, y), branch.box);
+  for (const branch of branches)
+    canvas.cover(tone, (x, y) => clamp(0.5 - branch.distance(x, y) * canvas.size) * on(x, y), branch.box);
 };
 
 /** One of the repeated parts is not there; a thing without such parts lost a piece of its surface. */
@@ -108,12 +145,16 @@ export const missingPart: DrawDefect = (canvas, layout, random, vigour) => {
   const noise = new Noise(random);
   if (layout.parts.length > 0) {
     const first = random.pick(layout.parts);
-    const alike = layout.parts.filter((part) => part !== first).sort((a, b) => length(a.x - first.x, a.y - first.y) - length(b.x - first.x, b.y - first.y));
+    const alike = layout.parts
+      .filter((part) => part !== first)
+      .sort((a, b) => length(a.x - first.x, a.y - first.y) - length(b.x - first.x, b.y - first.y));
     const gone = [first, ...alike.slice(0, round((vigour.extent - 1) * 3))];
     for (const part of gone) {
       const tone = part.reveals ?? layout.beneath;
       const shape = circle(part.x, part.y, part.radius);
-      canvas.fill(shape, (x, y) => scaled(tone, 1 + 0.05 * noise.grain(x * 100, y * 100)), { soft: min(0.012, part.radius * 0.25) });
+      canvas.fill(shape, (x, y) => scaled(tone, 1 + 0.05 * noise.grain(x * 100, y * 100)), {
+        soft: min(0.012, part.radius * 0.25),
+      });
     }
     return;
   }
@@ -121,7 +162,11 @@ export const missingPart: DrawDefect = (canvas, layout, random, vigour) => {
   const on = onThing(canvas, layout);
   const radius = random.range(0.05, 0.09) * vigour.extent;
   const shape = blob(at, radius, 0.25, random);
-  const deep = mixed(canvas.around(...at, radius).mean, depthAt(canvas, layout, at, vigour), clamp(0.45 * vigour.contrast));
+  const deep = mixed(
+    canvas.around(...at, radius).mean,
+    depthAt(canvas, layout, at, vigour),
+    clamp(0.45 * vigour.contrast),
+  );
   canvas.cover(deep, (x, y) => on(x, y) * clamp(0.5 - shape.distance(x, y) * canvas.size * 0.6), shape.box);
 };
 
@@ -169,15 +214,22 @@ export const brokenEdge: DrawDefect = (canvas, layout, random, vigour) => {
   }
   const radius = random.range(0.06, 0.11) * vigour.extent;
   const corners = random.integer(7, 10);
-  const bite = polygon(Array.from({ length: corners }, (_, i): Point => {
-    const angle = ((i + random.range(-0.3, 0.3)) / corners) * 2 * PI;
-    const r = radius * random.range(0.6, 1.15);
-    return [x + r * cos(angle), y + r * sin(angle)];
-  }));
+  const bite = polygon(
+    Array.from({ length: corners }, (_, i): Point => {
+      const angle = ((i + random.range(-0.3, 0.3)) / corners) * 2 * PI;
+      const r = radius * random.range(0.6, 1.15);
+      return [x + r * cos(angle), y + r * sin(angle)];
+    }),
+  );
   const inside: Point = layout.texture ? [clamp(x), clamp(y)] : [x + cos(inward) * 0.03, y + sin(inward) * 0.03];
   const deep: Colour = layout.texture ? depthAt(canvas, layout, inside, vigour) : layout.beneath;
   const torn = scaled(mixed(canvas.colourAt(...inside), [0.5, 0.5, 0.5], 0.3), 0.7);
-  canvas.cover(torn, (u, v) => on(u, v) * clamp(0.5 - (bite.distance(u, v) - 0.012) * canvas.size) * 0.8, [x - radius * 1.3, y - radius * 1.3, x + radius * 1.3, y + radius * 1.3]);
+  canvas.cover(torn, (u, v) => on(u, v) * clamp(0.5 - (bite.distance(u, v) - 0.012) * canvas.size) * 0.8, [
+    x - radius * 1.3,
+    y - radius * 1.3,
+    x + radius * 1.3,
+    y + radius * 1.3,
+  ]);
   canvas.cover(deep, (u, v) => on(u, v) * clamp(0.5 - bite.distance(u, v) * canvas.size), bite.box);
 };
 

@@ -43,14 +43,29 @@ export function spotOn(canvas: Canvas, layout: Layout, random: Random, margin = 
 }
 
 /** A colour that shows on what is at a place, of a hue in the range given (0 to 1, may exceed 1). */
-export function inkAt(canvas: Canvas, [x, y]: Point, random: Random, vigour: Vigour, { hue = [0, 1], saturation = [0.1, 0.8], contrast = [0.22, 0.5], reach = 0.05 }: {
-  hue?: readonly [number, number];
-  saturation?: readonly [number, number];
-  contrast?: readonly [number, number];
-  reach?: number;
-} = {}): Colour {
+export function inkAt(
+  canvas: Canvas,
+  [x, y]: Point,
+  random: Random,
+  vigour: Vigour,
+  {
+    hue = [0, 1],
+    saturation = [0.1, 0.8],
+    contrast = [0.22, 0.5],
+    reach = 0.05,
+  }: {
+    hue?: readonly [number, number];
+    saturation?: readonly [number, number];
+    contrast?: readonly [number, number];
+    reach?: number;
+  } = {},
+): Colour {
   const { mean, spread } = canvas.around(x, y, reach);
-  return against(mean, random.range(...contrast) * vigour.contrast + 0.9 * spread, hsv(random.range(...hue), random.range(...saturation), 0.6));
+  return against(
+    mean,
+    random.range(...contrast) * vigour.contrast + 0.9 * spread,
+    hsv(random.range(...hue), random.range(...saturation), 0.6),
+  );
 }
 
 /** What is seen through a gap: the layout's colour beneath, or a shade that differs more from what is around. */
@@ -69,12 +84,24 @@ export function blob([x, y]: Point, radius: number, rough: number, random: Rando
   return polar(x, y, radius * (1.4 + rough), (angle) => {
     const c = cos(angle);
     const s = sin(angle);
-    return radius * (1 + stretch * cos(2 * (angle - lean)) + rough * (0.7 * noise.at(c * 1.3 + 5, s * 1.3 + 5) + 0.45 * noise.at(c * 3.1 + 9, s * 3.1 + 9)));
+    return (
+      radius *
+      (1 +
+        stretch * cos(2 * (angle - lean)) +
+        rough * (0.7 * noise.at(c * 1.3 + 5, s * 1.3 + 5) + 0.45 * noise.at(c * 3.1 + 9, s * 3.1 + 9)))
+    );
   });
 }
 
 /** A path of a length (picture units) that starts in a direction and turns by chance, `wander` radians per step. */
-export function path([x, y]: Point, direction: number, reach: number, steps: number, wander: number, random: Random): Point[] {
+export function path(
+  [x, y]: Point,
+  direction: number,
+  reach: number,
+  steps: number,
+  wander: number,
+  random: Random,
+): Point[] {
   const points: Point[] = [[x, y]];
   let bend = 0;
   for (let i = 0; i < steps; i++) {
@@ -88,7 +115,14 @@ export function path([x, y]: Point, direction: number, reach: number, steps: num
 }
 
 /** A path centred on a place instead of starting there. */
-export function pathThrough(centre: Point, direction: number, reach: number, steps: number, wander: number, random: Random): Point[] {
+export function pathThrough(
+  centre: Point,
+  direction: number,
+  reach: number,
+  steps: number,
+  wander: number,
+  random: Random,
+): Point[] {
   const points = path(centre, direction, reach, steps, wander, random);
   const [mx, my] = points[floor(points.length / 2)]!;
   return points.map(([x, y]): Point => [x - mx + centre[0], y - my + centre[1]]);

@@ -28,7 +28,8 @@ export function wovenCloth(canvas: Canvas, random: Random): Layout {
     const across = fraction(over ? a : b) - 0.5;
     const along = fraction(over ? b : a) - 0.5;
     const round = 1 - 2.6 * across * across - 1.2 * along * along;
-    const shade = round * (0.94 + 0.12 * noise.value(floor(over ? a : b), over ? 3 : 90)) + 0.05 * noise.grain(x * 110, y * 110);
+    const shade =
+      round * (0.94 + 0.12 * noise.value(floor(over ? a : b), over ? 3 : 90)) + 0.05 * noise.grain(x * 110, y * 110);
     const thread = over ? warp : weft;
     return [thread[0] * shade, thread[1] * shade, thread[2] * shade];
   });
@@ -49,7 +50,9 @@ export function knit(canvas: Canvas, random: Random): Layout {
     const side = abs(fraction(a) - 0.5) * 2;
     const b = v(x, y) * down + 0.75 * side;
     const rib = fraction(b) - 0.5;
-    const shade = (1.05 - 2.4 * rib * rib) * (0.62 + 0.42 * smoothstep(0, 0.3, side) * smoothstep(1.05, 0.7, side)) + 0.06 * noise.grain(x * 120, y * 120);
+    const shade =
+      (1.05 - 2.4 * rib * rib) * (0.62 + 0.42 * smoothstep(0, 0.3, side) * smoothstep(1.05, 0.7, side)) +
+      0.06 * noise.grain(x * 120, y * 120);
     const yarn = floor(b) % every === 0 ? second : wool;
     return [yarn[0] * shade, yarn[1] * shade, yarn[2] * shade];
   });
@@ -93,7 +96,9 @@ export function checkedCloth(canvas: Canvas, random: Random): Layout {
 
 /** Diagonal ribs of blue or other cotton. */
 export function denim(canvas: Canvas, random: Random): Layout {
-  const base = random.chance(0.7) ? varied([0.22, 0.32, 0.52], random, 0.06) : anyColour(random, [0.2, 0.6], [0.25, 0.6]);
+  const base = random.chance(0.7)
+    ? varied([0.22, 0.32, 0.52], random, 0.06)
+    : anyColour(random, [0.2, 0.6], [0.25, 0.6]);
   const noise = new Noise(random);
   const { u, v } = turned(random.range(0.6, 1));
   const ribs = random.range(22, 32);

@@ -32,8 +32,12 @@ export function terrazzo(canvas: Canvas, random: Random): Layout {
   const noise = new Noise(random);
   canvas.paint((x, y) => {
     noise.cell(x * count + 0.3 * noise.at(x * 20, y * 20), y * count, 1);
-    const size = 0.18 + 0.25 * ((noise.identity * 37) % 100) / 100;
-    const t = noise.identity % 3 === 0 ? 0 : clamp((size - noise.nearest) * (canvas.size / count) + 0.5) * smoothstep(0.02, 0.1, noise.second - noise.nearest);
+    const size = 0.18 + (0.25 * ((noise.identity * 37) % 100)) / 100;
+    const t =
+      noise.identity % 3 === 0
+        ? 0
+        : clamp((size - noise.nearest) * (canvas.size / count) + 0.5) *
+          smoothstep(0.02, 0.1, noise.second - noise.nearest);
     const chip = chips[noise.identity % 5]!;
     const shade = 1 + 0.05 * noise.grain(x * 100, y * 100);
     return [mix(cement[0], chip[0], t) * shade, mix(cement[1], chip[1], t) * shade, mix(cement[2], chip[2], t) * shade];
@@ -53,7 +57,11 @@ interface Courses {
 }
 
 /** Rectangles in rows with joints between: bricks and tiles. */
-function courses(canvas: Canvas, random: Random, { across, down, shift, joint, mortar, faces, rough, bevel }: Courses): Layout {
+function courses(
+  canvas: Canvas,
+  random: Random,
+  { across, down, shift, joint, mortar, faces, rough, bevel }: Courses,
+): Layout {
   const noise = new Noise(random);
   const angle = random.range(-0.06, 0.06);
   const [c, s] = [cos(angle), sin(angle)];
@@ -70,18 +78,34 @@ function courses(canvas: Canvas, random: Random, { across, down, shift, joint, m
     const pick = floor((noise.value(column, row) + 1) * 0.4999 * faces.length);
     const face = faces[pick]!;
     const rim = d < bevel ? (fraction(b) < 0.5 === db < da ? 1.1 : 0.88) : 1;
-    const shade = rim * (1 + 0.09 * noise.value(column + 7, row + 3) + rough * (0.1 * noise.clouds(x * 12, y * 12, 2) + 0.1 * noise.grain(x * 100, y * 100)));
+    const shade =
+      rim *
+      (1 +
+        0.09 * noise.value(column + 7, row + 3) +
+        rough * (0.1 * noise.clouds(x * 12, y * 12, 2) + 0.1 * noise.grain(x * 100, y * 100)));
     const ground = 1 + 0.12 * noise.grain(x * 110, y * 110);
-    return [mix(mortar[0] * ground, face[0] * shade, t), mix(mortar[1] * ground, face[1] * shade, t), mix(mortar[2] * ground, face[2] * shade, t)];
+    return [
+      mix(mortar[0] * ground, face[0] * shade, t),
+      mix(mortar[1] * ground, face[1] * shade, t),
+      mix(mortar[2] * ground, face[2] * shade, t),
+    ];
   });
   return textureLayout(canvas, mortar);
 }
 
 export function brickWall(canvas: Canvas, random: Random): Layout {
-  const clay = random.chance(0.7) ? hsv(random.range(0, 0.06), random.range(0.4, 0.7), random.range(0.45, 0.7)) : anyColour(random, [0, 0.2], [0.4, 0.8]);
+  const clay = random.chance(0.7)
+    ? hsv(random.range(0, 0.06), random.range(0.4, 0.7), random.range(0.45, 0.7))
+    : anyColour(random, [0, 0.2], [0.4, 0.8]);
   return courses(canvas, random, {
-    across: random.range(2.5, 4), down: random.range(6, 9), shift: 0.5, joint: random.range(0.012, 0.02),
-    mortar: grey(random.range(0.55, 0.8)), faces: Array.from({ length: 5 }, () => varied(clay, random, 0.05)), rough: random.range(0.7, 1.2), bevel: 0.006,
+    across: random.range(2.5, 4),
+    down: random.range(6, 9),
+    shift: 0.5,
+    joint: random.range(0.012, 0.02),
+    mortar: grey(random.range(0.55, 0.8)),
+    faces: Array.from({ length: 5 }, () => varied(clay, random, 0.05)),
+    rough: random.range(0.7, 1.2),
+    bevel: 0.006,
   });
 }
 
@@ -89,8 +113,14 @@ export function tiles(canvas: Canvas, random: Random): Layout {
   const glaze = anyColour(random, [0, 0.5], [0.5, 0.95]);
   const count = random.range(3.5, 6.5);
   return courses(canvas, random, {
-    across: count, down: count, shift: 0, joint: random.range(0.012, 0.022), mortar: grey(random.range(0.25, 0.8)),
-    faces: Array.from({ length: random.integer(1, 4) }, () => varied(glaze, random, 0.04)), rough: random.range(0.15, 0.4), bevel: 0.012,
+    across: count,
+    down: count,
+    shift: 0,
+    joint: random.range(0.012, 0.022),
+    mortar: grey(random.range(0.25, 0.8)),
+    faces: Array.from({ length: random.integer(1, 4) }, () => varied(glaze, random, 0.04)),
+    rough: random.range(0.15, 0.4),
+    bevel: 0.012,
   });
 }
 
@@ -111,7 +141,8 @@ export function wood(canvas: Canvas, random: Random): Layout {
     const ring = fraction(v * rings + bend * noise.at(u * 1.2 + board * 9, v * 2.5 + board * 5) + board * 0.37);
     const fibre = noise.grain(u * 7, v * 105);
     const t = clamp(0.15 + 0.55 * ring * ring * smoothstep(1, 0.82, ring) * 1.6 + 0.16 * fibre);
-    const seam = boards > 0 ? smoothstep(0.004, 0.012, min(fraction(v * boards), 1 - fraction(v * boards)) / boards) : 1;
+    const seam =
+      boards > 0 ? smoothstep(0.004, 0.012, min(fraction(v * boards), 1 - fraction(v * boards)) / boards) : 1;
     const shade = (0.35 + 0.65 * seam) * (1 + 0.08 * (board & 1));
     return [mix(light[0], dark[0], t) * shade, mix(light[1], dark[1], t) * shade, mix(light[2], dark[2], t) * shade];
   });
@@ -165,7 +196,9 @@ export function scales(canvas: Canvas, random: Random): Layout {
       da = fraction(a) - 0.5;
     }
     const inside = reach > round ? reach - round + 0.12 : 1;
-    const shade = (0.55 + 0.5 * smoothstep(0, 0.5, inside)) * (1 + 0.3 * da) * (1 + 0.12 * noise.value(floor(a), row)) + 0.05 * noise.grain(x * 100, y * 100);
+    const shade =
+      (0.55 + 0.5 * smoothstep(0, 0.5, inside)) * (1 + 0.3 * da) * (1 + 0.12 * noise.value(floor(a), row)) +
+      0.05 * noise.grain(x * 100, y * 100);
     return [base[0] * shade, base[1] * shade, base[2] * shade];
   });
   return textureLayout(canvas, scaled(base, 0.3));
@@ -213,11 +246,16 @@ export function beads(canvas: Canvas, random: Random): Layout {
     const shine = smoothstep(0.16, 0.02, sqrt((du + 0.15) * (du + 0.15) + (dv + 0.17) * (dv + 0.17)));
     const shade = (1.08 - 2.2 * d * d - 0.35 * (du + dv)) * (1 + 0.07 * noise.value(floor(a), row));
     const lit = 0.6 * shine;
-    return [mix(ground[0], bead[0] * shade + lit, t), mix(ground[1], bead[1] * shade + lit, t), mix(ground[2], bead[2] * shade + lit, t)];
+    return [
+      mix(ground[0], bead[0] * shade + lit, t),
+      mix(ground[1], bead[1] * shade + lit, t),
+      mix(ground[2], bead[2] * shade + lit, t),
+    ];
   });
   const parts: Part[] = [];
   for (let j = -1; j < count + 1; j++) {
-    for (let i = -2; i < count + 1; i++) parts.push({ x: (i + 0.5 - ox - shift * (j & 1)) / count, y: (j + 0.5 - oy) / count, radius: 0.47 / count });
+    for (let i = -2; i < count + 1; i++)
+      parts.push({ x: (i + 0.5 - ox - shift * (j & 1)) / count, y: (j + 0.5 - oy) / count, radius: 0.47 / count });
   }
   return textureLayout(canvas, ground, parts);
 }

@@ -29,7 +29,8 @@ export function gear(canvas: Canvas, random: Random): Layout {
   });
   const bores = [circle(0, 0, random.range(0.16, 0.3))];
   const spokes = random.chance(0.5) ? random.integer(3, 6) : 0;
-  for (let i = 0; i < spokes; i++) bores.push(circle(0.52 * cos((i * TURN) / spokes), 0.52 * sin((i * TURN) / spokes), 0.12));
+  for (let i = 0; i < spokes; i++)
+    bores.push(circle(0.52 * cos((i * TURN) / spokes), 0.52 * sin((i * TURN) / spokes), 0.12));
   const shape = frame.place(without(wheel, ...bores));
   body(canvas, shape, surface(metalOn(ground, random), random), { bevel: 0.02 });
   const parts = Array.from({ length: teeth }, (_, i): Part => {
@@ -47,7 +48,9 @@ export function hexNut(canvas: Canvas, random: Random): Layout {
   const hole = random.range(0.4, 0.55);
   const shape = frame.place(without(regular(0, 0, 1, 6), circle(0, 0, hole)));
   body(canvas, shape, surface(metal, random), { bevel: 0.03 });
-  canvas.fill(frame.place(without(circle(0, 0, hole + 0.09), circle(0, 0, hole))), scaled(metal, 0.75), { bevel: 0.012 });
+  canvas.fill(frame.place(without(circle(0, 0, hole + 0.09), circle(0, 0, hole))), scaled(metal, 0.75), {
+    bevel: 0.012,
+  });
   return objectLayout(canvas, shape, ground);
 }
 
@@ -57,16 +60,53 @@ export function screw(canvas: Canvas, random: Random): Layout {
   const metal = metalOn(ground, random);
   const thick = random.range(0.13, 0.19);
   const head = thick * random.range(1.9, 2.4);
-  const shaft = polygon([[-0.8, -thick], [0.72, -thick], [1, 0], [0.72, thick], [-0.8, thick]]);
-  const cap = random.chance(0.5) ? polygon([[-1, -head], [-0.93, -head], [-0.72, -thick], [-0.72, thick], [-0.93, head], [-1, head]]) : rectangle(-0.86, 0, 0.14, head, 0.06);
+  const shaft = polygon([
+    [-0.8, -thick],
+    [0.72, -thick],
+    [1, 0],
+    [0.72, thick],
+    [-0.8, thick],
+  ]);
+  const cap = random.chance(0.5)
+    ? polygon([
+        [-1, -head],
+        [-0.93, -head],
+        [-0.72, -thick],
+        [-0.72, thick],
+        [-0.93, head],
+        [-1, head],
+      ])
+    : rectangle(-0.86, 0, 0.14, head, 0.06);
   const shape = frame.place(union(shaft, cap));
   body(canvas, shape, surface(metal, random), { bevel: 0.03, relief: 0.5 });
   const turns = random.integer(9, 14);
   const parts: Part[] = [];
   for (let i = 0; i < turns; i++) {
     const x = -0.45 + (1.12 * (i + 0.5)) / turns;
-    canvas.fill(frame.place(line([[x - 0.025, -thick], [x + 0.025, thick]], 0.016)), scaled(metal, 0.45));
-    canvas.fill(frame.place(line([[x + 0.005, -thick * 0.9], [x + 0.055, thick * 0.9]], 0.012)), scaled(metal, 1.2));
+    canvas.fill(
+      frame.place(
+        line(
+          [
+            [x - 0.025, -thick],
+            [x + 0.025, thick],
+          ],
+          0.016,
+        ),
+      ),
+      scaled(metal, 0.45),
+    );
+    canvas.fill(
+      frame.place(
+        line(
+          [
+            [x + 0.005, -thick * 0.9],
+            [x + 0.055, thick * 0.9],
+          ],
+          0.012,
+        ),
+      ),
+      scaled(metal, 1.2),
+    );
     const [px, py] = frame.point(x, 0);
     parts.push({ x: px, y: py, radius: frame.unit * thick * 0.9, reveals: scaled(metal, 0.95) });
   }
@@ -97,7 +137,22 @@ export function spring(canvas: Canvas, random: Random): Layout {
   for (let i = 0; i < coils; i++) {
     const x = -0.9 + (1.8 * i) / coils;
     const step = 1.8 / coils;
-    halves.push({ back: line([[x + step * 0.5, height], [x + step, -height]], wire), front: line([[x, -height], [x + step * 0.5, height]], wire) });
+    halves.push({
+      back: line(
+        [
+          [x + step * 0.5, height],
+          [x + step, -height],
+        ],
+        wire,
+      ),
+      front: line(
+        [
+          [x, -height],
+          [x + step * 0.5, height],
+        ],
+        wire,
+      ),
+    });
     front.push([x, -height], [x + step * 0.5, height]);
     const [px, py] = frame.point(x + step * 0.25, 0);
     parts.push({ x: px, y: py, radius: frame.unit * max(step * 0.4, wire * 2) });
@@ -116,7 +171,11 @@ export function key(canvas: Canvas, random: Random): Layout {
   const metal = metalOn(ground, random);
   const bow = random.range(0.3, 0.38);
   const top = -0.1;
-  const bit: Point[] = [[-0.4, top], [0.94, top], [1, 0]];
+  const bit: Point[] = [
+    [-0.4, top],
+    [0.94, top],
+    [1, 0],
+  ];
   const cuts = random.integer(4, 6);
   for (let i = 0; i < cuts; i++) {
     const x = 0.9 - (0.75 * i) / cuts;
@@ -124,9 +183,22 @@ export function key(canvas: Canvas, random: Random): Layout {
     bit.push([x, depth], [x - 0.08, depth]);
   }
   bit.push([0.1, 0.16], [-0.4, 0.16]);
-  const outline = frame.place(without(union(circle(-0.65, 0, bow), polygon(bit)), circle(-0.78, 0, random.range(0.07, 0.13))));
+  const outline = frame.place(
+    without(union(circle(-0.65, 0, bow), polygon(bit)), circle(-0.78, 0, random.range(0.07, 0.13))),
+  );
   body(canvas, outline, surface(metal, random), { bevel: 0.014, relief: 0.45 });
-  canvas.fill(frame.place(line([[-0.3, -0.02], [0.85, -0.02]], 0.016)), scaled(metal, 0.65));
+  canvas.fill(
+    frame.place(
+      line(
+        [
+          [-0.3, -0.02],
+          [0.85, -0.02],
+        ],
+        0.016,
+      ),
+    ),
+    scaled(metal, 0.65),
+  );
   return objectLayout(canvas, outline, ground);
 }
 
@@ -141,30 +213,52 @@ export function coin(canvas: Canvas, random: Random): Layout {
   const parts: Part[] = [];
   for (let i = 0; i < rays; i++) {
     const angle = (i * TURN) / rays;
-    canvas.fill(frame.place(circle(0.74 * cos(angle), 0.74 * sin(angle), 0.045)), scaled(metal, 1.12), { bevel: 0.01, relief: 0.5 });
+    canvas.fill(frame.place(circle(0.74 * cos(angle), 0.74 * sin(angle), 0.045)), scaled(metal, 1.12), {
+      bevel: 0.01,
+      relief: 0.5,
+    });
     const [x, y] = frame.point(0.74 * cos(angle), 0.74 * sin(angle));
     parts.push({ x, y, radius: frame.unit * 0.075, reveals: metal });
   }
   const sides = random.integer(3, 8);
-  canvas.fill(frame.place(regular(0, 0, random.range(0.35, 0.5), sides)), scaled(metal, 0.9), { bevel: 0.025, relief: 0.5 });
+  canvas.fill(frame.place(regular(0, 0, random.range(0.35, 0.5), sides)), scaled(metal, 0.9), {
+    bevel: 0.025,
+    relief: 0.5,
+  });
   return objectLayout(canvas, outline, ground, parts);
 }
 
 /** Stamped lid with a crimped rim, seen from above. */
 export function bottleTop(canvas: Canvas, random: Random): Layout {
   const { ground, frame } = lay(canvas, random);
-  const metal = random.chance(0.5) ? metalOn(ground, random) : scaled(metalOn(grey(0.1), random), random.range(0.8, 1.1));
+  const metal = random.chance(0.5)
+    ? metalOn(ground, random)
+    : scaled(metalOn(grey(0.1), random), random.range(0.8, 1.1));
   const crimps = random.integer(17, 23);
   const outline = frame.place(polar(0, 0, 1, (angle) => 0.94 + 0.06 * cos(angle * crimps)));
   body(canvas, outline, surface(metal, random), { bevel: 0.05, relief: 0.5 });
   const parts: Part[] = [];
   for (let i = 0; i < crimps; i++) {
     const angle = ((i + 0.5) * TURN) / crimps;
-    canvas.fill(frame.place(line([[0.82 * cos(angle), 0.82 * sin(angle)], [0.9 * cos(angle), 0.9 * sin(angle)]], 0.022)), scaled(metal, 0.55));
+    canvas.fill(
+      frame.place(
+        line(
+          [
+            [0.82 * cos(angle), 0.82 * sin(angle)],
+            [0.9 * cos(angle), 0.9 * sin(angle)],
+          ],
+          0.022,
+        ),
+      ),
+      scaled(metal, 0.55),
+    );
     const [x, y] = frame.point(0.88 * cos(angle), 0.88 * sin(angle));
     parts.push({ x, y, radius: frame.unit * 0.12 });
   }
-  canvas.fill(frame.place(circle(0, 0, 0.74)), surface(scaled(metal, random.range(0.85, 1.1)), random), { bevel: 0.015, relief: 0.4 });
+  canvas.fill(frame.place(circle(0, 0, 0.74)), surface(scaled(metal, random.range(0.85, 1.1)), random), {
+    bevel: 0.015,
+    relief: 0.4,
+  });
   const print = scaled(metal, random.range(0.35, 0.6));
   if (random.chance(0.7)) canvas.fill(frame.place(without(circle(0, 0, 0.52), circle(0, 0, 0.44))), print);
   canvas.fill(frame.place(regular(0, 0, 0.28, random.integer(3, 6))), print);

@@ -17,10 +17,13 @@ export function leather(canvas: Canvas, random: Random): Layout {
     return [base[0] * shade, base[1] * shade, base[2] * shade];
   });
   const heights = new Noise(random);
-  canvas.emboss((x, y) => {
-    heights.cell(x * cells + 0.4 * heights.at(x * 9, y * 9), y * cells, 0.95);
-    return 0.016 * smoothstep(0, 0.65, heights.second - heights.nearest);
-  }, random.range(0.4, 0.75));
+  canvas.emboss(
+    (x, y) => {
+      heights.cell(x * cells + 0.4 * heights.at(x * 9, y * 9), y * cells, 0.95);
+      return 0.016 * smoothstep(0, 0.65, heights.second - heights.nearest);
+    },
+    random.range(0.4, 0.75),
+  );
   return textureLayout(canvas, scaled(base, 0.3));
 }
 
@@ -36,7 +39,10 @@ export function brushedMetal(canvas: Canvas, random: Random): Layout {
   canvas.paint((x, y) => {
     const u = x * c + y * s;
     const v = y * c - x * s;
-    const shade = 1 + strength * (noise.grain(u * stretch, v * 100) * 0.7 + noise.grain(u * stretch * 3, v * 55 + 70) * 0.5) + 0.12 * sin(v * TURN * band);
+    const shade =
+      1 +
+      strength * (noise.grain(u * stretch, v * 100) * 0.7 + noise.grain(u * stretch * 3, v * 55 + 70) * 0.5) +
+      0.12 * sin(v * TURN * band);
     return [base[0] * shade, base[1] * shade, base[2] * shade];
   });
   return textureLayout(canvas, grey(0.1));
@@ -63,7 +69,9 @@ export function marble(canvas: Canvas, random: Random): Layout {
 
 /** A sheet with rounded ribs. */
 export function corrugatedBoard(canvas: Canvas, random: Random): Layout {
-  const base = random.chance(0.6) ? varied([0.74, 0.6, 0.42], random, 0.06) : anyColour(random, [0.05, 0.4], [0.5, 0.85]);
+  const base = random.chance(0.6)
+    ? varied([0.74, 0.6, 0.42], random, 0.06)
+    : anyColour(random, [0.05, 0.4], [0.5, 0.85]);
   const noise = new Noise(random);
   const ribs = random.range(7, 16);
   const angle = random.angle();
@@ -86,7 +94,11 @@ export function paper(canvas: Canvas, random: Random): Layout {
   canvas.paint((x, y) => {
     const u = x * c + y * s;
     const v = y * c - x * s;
-    const shade = 1 + 0.05 * noise.grain(u * 30, v * 112) + 0.05 * noise.grain(x * 112, y * 112) + 0.08 * noise.clouds(x * 5, y * 5, 3);
+    const shade =
+      1 +
+      0.05 * noise.grain(u * 30, v * 112) +
+      0.05 * noise.grain(x * 112, y * 112) +
+      0.08 * noise.clouds(x * 5, y * 5, 3);
     return [base[0] * shade, base[1] * shade, base[2] * shade];
   });
   return textureLayout(canvas, grey(0.2));
@@ -110,11 +122,20 @@ export function perforatedSheet(canvas: Canvas, random: Random): Layout {
     const t = clamp(d * (canvas.size / count) + 0.5);
     const rim = d > 0 && d < 0.09 ? 1 + 0.35 * (du + dv) * (1 - d / 0.09) : 1;
     const shade = rim * (1 + 0.05 * noise.grain(x * 100, y * 8) + 0.1 * noise.at(x * 2, y * 2));
-    return [mix(behind[0], metal[0] * shade, t), mix(behind[1], metal[1] * shade, t), mix(behind[2], metal[2] * shade, t)];
+    return [
+      mix(behind[0], metal[0] * shade, t),
+      mix(behind[1], metal[1] * shade, t),
+      mix(behind[2], metal[2] * shade, t),
+    ];
   });
   const parts: Part[] = [];
   for (let j = -1; j < count + 1; j++) {
-    for (let i = -2; i < count + 1; i++) parts.push({ x: (i + 0.5 - ox - shift * (j & 1)) / count, y: (j + 0.5 - oy) / count, radius: (radius * 1.25) / count });
+    for (let i = -2; i < count + 1; i++)
+      parts.push({
+        x: (i + 0.5 - ox - shift * (j & 1)) / count,
+        y: (j + 0.5 - oy) / count,
+        radius: (radius * 1.25) / count,
+      });
   }
   return textureLayout(canvas, metal, parts);
 }
@@ -145,7 +166,9 @@ export function wireMesh(canvas: Canvas, random: Random): Layout {
 
 /** Hexagonal cells with walls. */
 export function honeycomb(canvas: Canvas, random: Random): Layout {
-  const wall = random.chance(0.5) ? hsv(random.range(0.09, 0.14), random.range(0.5, 0.85), random.range(0.65, 0.95)) : anyColour(random, [0, 0.4], [0.6, 0.9]);
+  const wall = random.chance(0.5)
+    ? hsv(random.range(0.09, 0.14), random.range(0.5, 0.85), random.range(0.65, 0.95))
+    : anyColour(random, [0, 0.4], [0.6, 0.9]);
   const inside = scaled(wall, random.range(0.25, 0.5));
   const count = random.range(6, 10);
   const thickness = random.range(0.09, 0.15);
@@ -169,20 +192,29 @@ export function honeycomb(canvas: Canvas, random: Random): Layout {
     const t = clamp((thickness - edge) * (canvas.size / count) + 0.5);
     const deep = 0.75 + 0.9 * edge + 0.3 * (first ? ay : by);
     const shade = 1 + 0.12 * noise.at(x * 4, y * 4) + 0.06 * noise.grain(x * 100, y * 100);
-    return [mix(inside[0] * deep, wall[0], t) * shade, mix(inside[1] * deep, wall[1], t) * shade, mix(inside[2] * deep, wall[2], t) * shade];
+    return [
+      mix(inside[0] * deep, wall[0], t) * shade,
+      mix(inside[1] * deep, wall[1], t) * shade,
+      mix(inside[2] * deep, wall[2], t) * shade,
+    ];
   });
   return textureLayout(canvas, scaled(inside, 0.4));
 }
 
 /** A metal sheet beaten with a round hammer. */
 export function hammeredMetal(canvas: Canvas, random: Random): Layout {
-  const metal = random.chance(0.5) ? hsv(random.range(0.05, 0.13), random.range(0.25, 0.55), random.range(0.6, 0.85)) : hsv(0.6, random.range(0, 0.1), random.range(0.55, 0.8));
+  const metal = random.chance(0.5)
+    ? hsv(random.range(0.05, 0.13), random.range(0.25, 0.55), random.range(0.6, 0.85))
+    : hsv(0.6, random.range(0, 0.1), random.range(0.55, 0.8));
   const noise = new Noise(random);
   const blows = random.range(7, 12);
   canvas.paint((x, y) => scaled(metal, 1 + 0.1 * noise.at(x * 3, y * 3) + 0.04 * noise.grain(x * 100, y * 100)));
-  canvas.emboss((x, y) => {
-    noise.cell(x * blows, y * blows, 0.9);
-    return (noise.nearest * noise.nearest * 0.7) / blows;
-  }, random.range(0.35, 0.6));
+  canvas.emboss(
+    (x, y) => {
+      noise.cell(x * blows, y * blows, 0.9);
+      return (noise.nearest * noise.nearest * 0.7) / blows;
+    },
+    random.range(0.35, 0.6),
+  );
   return textureLayout(canvas, mixed(metal, [0, 0, 0], 0.85));
 }

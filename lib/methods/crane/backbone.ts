@@ -53,10 +53,19 @@ export interface OpenBackboneOptions extends OpenClipOptions {
  * Opens a CLIP backbone: `nano`, a registered name such as `ViT-L/14@336px` (downloaded once), or a file or folder.
  * @throws UsageError for an unknown name; WeightsError for a file that is not CLIP, or a download that fails
  */
-export async function openBackbone(nameOrPath: string = EMBEDDED_BACKBONE, options: OpenBackboneOptions = {}): Promise<Backbone> {
+export async function openBackbone(
+  nameOrPath: string = EMBEDDED_BACKBONE,
+  options: OpenBackboneOptions = {},
+): Promise<Backbone> {
   const { activation, heads, words, ...cache } = options;
-  const file = nameOrPath === EMBEDDED_BACKBONE ? embeddedFile('nano.safetensors') : await resolveWeights(nameOrPath, 'backbone', cache);
-  const weights = await openClipWeights(file, { ...(activation === undefined ? {} : { activation }), ...(heads === undefined ? {} : { heads }) });
+  const file =
+    nameOrPath === EMBEDDED_BACKBONE
+      ? embeddedFile('nano.safetensors')
+      : await resolveWeights(nameOrPath, 'backbone', cache);
+  const weights = await openClipWeights(file, {
+    ...(activation === undefined ? {} : { activation }),
+    ...(heads === undefined ? {} : { heads }),
+  });
   const { reader, sizes } = weights;
   const tokenizer = hasVocabulary(file) ? await ClipTokenizer.fromFolder(file) : ClipTokenizer.embedded();
   const chosen = words && weights.tokenIds === undefined ? tokensOf(words, tokenizer, sizes) : undefined;

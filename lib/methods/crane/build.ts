@@ -46,7 +46,10 @@ export interface BuildOptions {
  * @throws WeightsError where the prompts do not fit the backbone, or the backbone's file is not complete; UsageError for
  *   an image size that cannot fit into memory
  */
-export function buildCraneModel(backbone: Backbone, { prompts, spatial, options: input = {}, trainablePrompts = false, roundGradients = true }: BuildOptions): CraneModel {
+export function buildCraneModel(
+  backbone: Backbone,
+  { prompts, spatial, options: input = {}, trainablePrompts = false, roundGradients = true }: BuildOptions,
+): CraneModel {
   const { sizes, activation, tokenizer, tokenIds, parameters } = backbone;
   const options = completeModelOptions({ ...input, spatial: spatial?.family ?? 'none' }, sizes);
   refuseBeyondMemory(sizes, options);
@@ -107,7 +110,14 @@ export function buildCraneModel(backbone: Backbone, { prompts, spatial, options:
       parameters: fresh ? freshPrompts(prompts.seed) : promptValues(prompts),
       onParameter,
     });
-    return new CraneModel({ vision, text, prompts: learnable, options, spatial: guide, normalisation: backbone.preprocessing });
+    return new CraneModel({
+      vision,
+      text,
+      prompts: learnable,
+      options,
+      spatial: guide,
+      normalisation: backbone.preprocessing,
+    });
   } catch (error) {
     made.forEach((parameter) => parameter.dispose());
     throw error;
@@ -120,7 +130,12 @@ function inputOf(guide: SpatialEncoder, imageSize: number): [number, number, num
 }
 
 /** How the vision encoder is to guide: D-Attn's own among the model options. */
-export function dAttnOf({ dattnBeta, dattnGamma, dattnMean, layers }: ModelOptions): NonNullable<ClipVisionConfig['dAttn']> {
+export function dAttnOf({
+  dattnBeta,
+  dattnGamma,
+  dattnMean,
+  layers,
+}: ModelOptions): NonNullable<ClipVisionConfig['dAttn']> {
   return { beta: dattnBeta, gamma: dattnGamma, mean: dattnMean, layers };
 }
 
@@ -128,7 +143,10 @@ function freshPrompts(seed: number): ParameterSource {
   return (path, shape) => {
     const next = seededNormal(`${seed}/${path}`);
     const count = shape.reduce((product, size) => product * size, 1);
-    return tf.tensor(Float32Array.from({ length: count }, () => FRESH_SPREAD * next()), shape);
+    return tf.tensor(
+      Float32Array.from({ length: count }, () => FRESH_SPREAD * next()),
+      shape,
+    );
   };
 }
 
@@ -144,11 +162,16 @@ function promptValues(prompts: PromptCheckpoint): ParameterSource {
  * Says before anything is made of them that fresh prompts are longer than any text can be.
  * @throws UsageError naming the option
  */
-function refuseLongPrompts(tokens: Readonly<Record<'contextTokens' | 'deepTokens', number>>, { name, sizes }: Backbone): void {
+function refuseLongPrompts(
+  tokens: Readonly<Record<'contextTokens' | 'deepTokens', number>>,
+  { name, sizes }: Backbone,
+): void {
   for (const [option, found] of Object.entries(tokens)) {
     if (found < sizes.text.contextLength) continue;
-    throw new UsageError('usage/prompts', `\`${option}\` ${found}: the text encoder of ${name} takes ${sizes.text.contextLength} tokens, words included; expected fewer`, {
-      option, found, limit: sizes.text.contextLength,
-    });
+    throw new UsageError(
+      'usage/prompts',
+      `\`${option}\` ${found}: the text encoder of ${name} takes ${sizes.text.contextLength} tokens, words included; expected fewer`,
+      { option, found, limit: sizes.text.contextLength },
+    );
   }
 }

@@ -25,7 +25,11 @@ export function forwardBytes({ vision }: ClipSizes, imageSize: number): number {
  * @param memory bytes that this machine, or the limit that this process runs under, has
  * @throws UsageError for an image size that cannot fit
  */
-export function refuseBeyondMemory(sizes: ClipSizes, { imageSize }: Pick<ModelOptions, 'imageSize'>, memory: number = availableBytes()): void {
+export function refuseBeyondMemory(
+  sizes: ClipSizes,
+  { imageSize }: Pick<ModelOptions, 'imageSize'>,
+  memory: number = availableBytes(),
+): void {
   const bytes = forwardBytes(sizes, imageSize);
   if (bytes <= memory) return;
   throw new UsageError(

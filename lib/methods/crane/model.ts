@@ -57,7 +57,14 @@ export class CraneModel {
   private readonly gaussian: GaussianFilter;
   private fixedText: tf.Tensor3D | undefined; // [1, 2, E]
 
-  constructor({ vision, text, prompts, options, spatial, normalisation = { mean: CLIP_MEAN, std: CLIP_STD } }: CraneParts) {
+  constructor({
+    vision,
+    text,
+    prompts,
+    options,
+    spatial,
+    normalisation = { mean: CLIP_MEAN, std: CLIP_STD },
+  }: CraneParts) {
     this.vision = vision;
     this.text = text;
     this.prompts = prompts;
@@ -111,7 +118,8 @@ export class CraneModel {
       const { layers, spatialOnly } = this.options;
       const guide = this.guideOf(images); // [B, R, C, F]
       const { tokens, taps, guided } = this.vision.forward(images, { layers, ...(guide ? { guide } : {}) });
-      const refined = guide && spatialOnly ? [] : [...new Set(taps.values())].map((tap) => this.onGrid(patchTokens(tap)));
+      const refined =
+        guide && spatialOnly ? [] : [...new Set(taps.values())].map((tap) => this.onGrid(patchTokens(tap)));
       const dense = [...guided.values(), ...refined]; // [B, N, D] each
       const global = normalise(this.vision.project(classToken(tokens)) as tf.Tensor2D);
       return [global, ...dense.map((set) => normalise(this.vision.project(set) as tf.Tensor3D))];
@@ -124,7 +132,9 @@ export class CraneModel {
   private guideOf(images: tf.Tensor4D): tf.Tensor4D | undefined {
     if (!this.spatial) return undefined;
     const { spatial } = this;
-    return spatial.apply(spatialInput(images, this.normalisation, spatial.inputSide(images.shape[1]), spatial.normalisation)) as tf.Tensor4D;
+    return spatial.apply(
+      spatialInput(images, this.normalisation, spatial.inputSide(images.shape[1]), spatial.normalisation),
+    ) as tf.Tensor4D;
   }
 
   /** CLIP's patch tokens `[B, n, D]` on the grid of the features, `[B, N, D]`. */
@@ -144,7 +154,11 @@ export class CraneModel {
    */
   encodePrompts(global?: tf.Tensor2D): tf.Tensor3D {
     if (this.fixedText && global) {
-      throw new UsageError('usage/prompts-fixed', 'the text encoder was released by fixPrompts(), so prompts cannot be conditioned on images; load the model again with context: true', {});
+      throw new UsageError(
+        'usage/prompts-fixed',
+        'the text encoder was released by fixPrompts(), so prompts cannot be conditioned on images; load the model again with context: true',
+        {},
+      );
     }
     if (this.fixedText) return tf.clone(this.fixedText);
     return tf.tidy(() => normalise(this.prompts.encode(this.text, global)));
@@ -199,7 +213,9 @@ export class CraneModel {
   }
 
   dispose(): void {
-    [this.vision, this.text, this.prompts, this.similarity, this.pooling, this.gaussian].forEach((layer) => layer.dispose());
+    [this.vision, this.text, this.prompts, this.similarity, this.pooling, this.gaussian].forEach((layer) =>
+      layer.dispose(),
+    );
     this.spatial?.dispose();
     this.fixedText?.dispose();
     this.fixedText = undefined;

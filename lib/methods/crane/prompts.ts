@@ -45,7 +45,10 @@ export async function openPrompts(nameOrPath: string, options: OpenPromptsOption
   const hash = await sha256OfFile(file);
   const entry = findRegisteredWeights(nameOrPath) ?? registeredWeights.find(({ sha256 }) => sha256 === hash);
   if (!entry?.trainedOn) return checkpoint;
-  const known = { [AUXILIARY_KEY]: entry.trainedOn, ...(entry.trainedWith ? { [OPTIONS_KEY]: JSON.stringify(entry.trainedWith) } : {}) };
+  const known = {
+    [AUXILIARY_KEY]: entry.trainedOn,
+    ...(entry.trainedWith ? { [OPTIONS_KEY]: JSON.stringify(entry.trainedWith) } : {}),
+  };
   return { ...checkpoint, metadata: { ...checkpoint.metadata, ...known } };
 }
 
@@ -69,16 +72,30 @@ export function defaultPrompts(backbone: Backbone): string {
 }
 
 /** Whether a backbone is the paper's network, which the published prompts are for. It may lie in a file of any name. */
-export function takesPublishedPrompts({ sizes, activation, preprocessing }: Pick<Backbone, 'sizes' | 'activation' | 'preprocessing'>): boolean {
+export function takesPublishedPrompts({
+  sizes,
+  activation,
+  preprocessing,
+}: Pick<Backbone, 'sizes' | 'activation' | 'preprocessing'>): boolean {
   const published = CLIP_VARIANTS[publishedPromptsBackbone];
   const isClips = JSON.stringify(inputOf(preprocessing)) === JSON.stringify(inputOf(CLIP_PREPROCESSING));
-  return activation === 'quick-gelu' && isClips && JSON.stringify(sortedSizes(sizes)) === JSON.stringify(published && sortedSizes(published));
+  return (
+    activation === 'quick-gelu' &&
+    isClips &&
+    JSON.stringify(sortedSizes(sizes)) === JSON.stringify(published && sortedSizes(published))
+  );
 }
 
 const inputOf = ({ resize, mean, std }: Preprocessing): unknown => [resize, mean, std];
 
 function sortedSizes({ embedDimension, vision, text }: ClipSizes): readonly unknown[] {
-  const ofTowers = [vision, text].flatMap(({ width, layers, heads, hidden, epsilon }) => [width, layers, heads, hidden, epsilon]);
+  const ofTowers = [vision, text].flatMap(({ width, layers, heads, hidden, epsilon }) => [
+    width,
+    layers,
+    heads,
+    hidden,
+    epsilon,
+  ]);
   return [embedDimension, vision.patchSize, vision.gridSize, ...ofTowers];
 }
 
@@ -96,7 +113,11 @@ function withoutPrompts(backbone: string): UsageError {
  * prompts that were trained with another kind of second vision model, layers and D-Attn's own options are left out.
  * @param family of the second vision model that will guide, or `none`
  */
-export function optionsOfPrompts(prompts: PromptCheckpoint, sizes: ClipSizes, family: SpatialFamily | 'none'): ModelOptionsInput {
+export function optionsOfPrompts(
+  prompts: PromptCheckpoint,
+  sizes: ClipSizes,
+  family: SpatialFamily | 'none',
+): ModelOptionsInput {
   const { context, temperature, ...trained } = storedOptions(prompts);
   const fits =
     (trained.imageSize ?? 0) % sizes.vision.patchSize === 0 &&
@@ -109,7 +130,9 @@ export function optionsOfPrompts(prompts: PromptCheckpoint, sizes: ClipSizes, fa
 }
 
 /** The second vision model that prompts say they were trained with; undefined where they do not say. */
-export function spatialOfPrompts(prompts: PromptCheckpoint): { readonly family: SpatialFamily | 'none'; readonly weights: string | undefined } | undefined {
+export function spatialOfPrompts(
+  prompts: PromptCheckpoint,
+): { readonly family: SpatialFamily | 'none'; readonly weights: string | undefined } | undefined {
   const { spatial } = storedOptions(prompts);
   return spatial && { family: spatial, weights: prompts.metadata[SPATIAL_KEY] };
 }
@@ -122,7 +145,9 @@ function storedOptions({ metadata }: PromptCheckpoint): ModelOptionsInput {
   const parsed = modelOptionsSchema.partial().safeParse(written);
   if (!parsed.success) {
     const reason = optionsError(parsed.error.issues, written).message;
-    throw new WeightsError('weights/config', `the prompts' metadata ${OPTIONS_KEY} cannot be honoured: ${reason}`, { found: text });
+    throw new WeightsError('weights/config', `the prompts' metadata ${OPTIONS_KEY} cannot be honoured: ${reason}`, {
+      found: text,
+    });
   }
   // The schema's defaults say nothing about prompts whose file leaves an option out, but without a word of a second
   // vision model there was none.

@@ -54,8 +54,12 @@ export interface OpenSpatialOptions {
  */
 export function spatialSourceOf(choice: SpatialChoice | undefined): SpatialSource | undefined {
   if (choice === undefined || choice === 'none') return undefined;
-  const source: SpatialSource = typeof choice !== 'string' ? choice : isFamily(choice) ? { model: choice } : { weights: choice };
-  if ((source.model === undefined && source.weights === undefined) || (source.model !== undefined && !isFamily(source.model))) {
+  const source: SpatialSource =
+    typeof choice !== 'string' ? choice : isFamily(choice) ? { model: choice } : { weights: choice };
+  if (
+    (source.model === undefined && source.weights === undefined) ||
+    (source.model !== undefined && !isFamily(source.model))
+  ) {
     throw new UsageError(
       'usage/spatial',
       `spatial model ${JSON.stringify(source.model ?? choice)}: expected none, ${SPATIAL_FAMILIES.join(', ')}, or weights by registered name or path`,
@@ -75,7 +79,9 @@ const isFamily = (name: string): name is SpatialFamily => (SPATIAL_FAMILIES as r
 export async function openSpatial(source: SpatialSource, options: OpenSpatialOptions = {}): Promise<SpatialWeights> {
   const asked = source.weights ?? (source.model as SpatialFamily);
   const file = await resolveWeights(asked, 'spatial', options);
-  const weights = (await holdsSam(file)) ? await openSamWeights(file) : await openDinoWeights(file, familyAndHeads(asked, source));
+  const weights = (await holdsSam(file))
+    ? await openSamWeights(file)
+    : await openDinoWeights(file, familyAndHeads(asked, source));
   if (source.model !== undefined && weights.family !== source.model) {
     weights.close();
     throw new UsageError(
@@ -90,7 +96,11 @@ export async function openSpatial(source: SpatialSource, options: OpenSpatialOpt
     path: file,
     network: { sizes: weights.sizes, normalisation: weights.normalisation },
     build: (onParameter) => {
-      const parts = { parameters: weights.parameters, normalisation: weights.normalisation, ...(onParameter ? { onParameter } : {}) };
+      const parts = {
+        parameters: weights.parameters,
+        normalisation: weights.normalisation,
+        ...(onParameter ? { onParameter } : {}),
+      };
       const encoder = encoderOf(weights, parts);
       weights.finish();
       return encoder;
@@ -102,7 +112,10 @@ export async function openSpatial(source: SpatialSource, options: OpenSpatialOpt
 
 type OpenWeights = Awaited<ReturnType<typeof openSamWeights>> | Awaited<ReturnType<typeof openDinoWeights>>;
 
-function encoderOf(weights: OpenWeights, parts: Pick<ConstructorParameters<typeof SamEncoder>[0], 'parameters' | 'normalisation' | 'onParameter'>): SpatialEncoder {
+function encoderOf(
+  weights: OpenWeights,
+  parts: Pick<ConstructorParameters<typeof SamEncoder>[0], 'parameters' | 'normalisation' | 'onParameter'>,
+): SpatialEncoder {
   switch (weights.family) {
     case 'sam':
       return new SamEncoder({ ...parts, sizes: weights.sizes });
@@ -116,10 +129,7 @@ function encoderOf(weights: OpenWeights, parts: Pick<ConstructorParameters<typeo
 /** A registered file's family is known; of others the weights tell it, and what was asked for is held against that. */
 function familyAndHeads(asked: string, { heads }: SpatialSource): { family?: 'dino' | 'dinov2'; heads?: number } {
   const family = findRegisteredWeights(asked)?.family;
-  return {
-    ...(family === 'dino' || family === 'dinov2' ? { family } : {}),
-    ...(heads === undefined ? {} : { heads }),
-  };
+  return { ...(family === 'dino' || family === 'dinov2' ? { family } : {}), ...(heads === undefined ? {} : { heads }) };
 }
 
 /** SAM's decomposed relative positions are what no DINO has. */

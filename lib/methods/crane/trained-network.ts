@@ -18,8 +18,18 @@ export interface NetworkRecord {
   readonly epsilon: readonly [vision: number, text: number];
 }
 
-export function networkRecord({ activation, sizes: { vision, text } }: { readonly activation: Activation; readonly sizes: ClipSizes }): NetworkRecord {
-  return { activation, heads: [vision.heads, text.heads], epsilon: [vision.epsilon ?? CLIP_EPSILON, text.epsilon ?? CLIP_EPSILON] };
+export function networkRecord({
+  activation,
+  sizes: { vision, text },
+}: {
+  readonly activation: Activation;
+  readonly sizes: ClipSizes;
+}): NetworkRecord {
+  return {
+    activation,
+    heads: [vision.heads, text.heads],
+    epsilon: [vision.epsilon ?? CLIP_EPSILON, text.epsilon ?? CLIP_EPSILON],
+  };
 }
 
 /** What the caller asks for, which goes before all that is stored. */
@@ -44,16 +54,21 @@ export interface NetworkAsTrained {
  *   these weights name another; `weights/prompts-network` for prompts of these weights with other heads or another
  *   epsilon; both with both shown. `weights/config` for metadata that make no sense
  */
-export async function asPromptsWereTrained(backbone: Backbone, prompts: PromptCheckpoint, chosen: ChosenNetwork): Promise<NetworkAsTrained> {
+export async function asPromptsWereTrained(
+  backbone: Backbone,
+  prompts: PromptCheckpoint,
+  chosen: ChosenNetwork,
+): Promise<NetworkAsTrained> {
   const warnings: string[] = [];
   const { reference = false, ...stored } = storedInput('the prompts', prompts.metadata) ?? {};
   const trained = storedNetwork(prompts.metadata);
   const ofWeights: InputRule = backbone.preprocessing;
   const ofPrompts: InputRule = { ...ofWeights, ...stored };
   const isInputShared = shownInput(ofPrompts) === shownInput(ofWeights);
-  const areSameWeights = (isInputShared && trained === undefined) || prompts.metadata[BACKBONE_HASH_KEY] === undefined
-    ? undefined
-    : prompts.metadata[BACKBONE_HASH_KEY] === (await backbone.sha256());
+  const areSameWeights =
+    (isInputShared && trained === undefined) || prompts.metadata[BACKBONE_HASH_KEY] === undefined
+      ? undefined
+      : prompts.metadata[BACKBONE_HASH_KEY] === (await backbone.sha256());
   let input = ofPrompts;
   if (!isInputShared) {
     const isForeign = areSameWeights !== true && backbone.saysInput;
@@ -75,7 +90,9 @@ export async function asPromptsWereTrained(backbone: Backbone, prompts: PromptCh
   if (areSameWeights && trained !== undefined) {
     refuseOtherNetwork(backbone, trained);
     if (trained.activation !== undefined && trained.activation !== activation) {
-      warnings.push(`The prompts were trained with the activation ${trained.activation}, but are used with ${activation}; scores may mean little.`);
+      warnings.push(
+        `The prompts were trained with the activation ${trained.activation}, but are used with ${activation}; scores may mean little.`,
+      );
     }
   }
   // What was a guess is known now.
@@ -100,16 +117,23 @@ function refuseOtherNetwork(backbone: Backbone, trained: Partial<NetworkRecord>)
   }
 }
 
-const shownInput = ({ resize, mean, std }: InputRule): string => `mean ${mean.join(', ')} and deviation ${std.join(', ')}, resized ${resize === 'bicubic' ? 'bicubically' : 'bilinearly'}`;
+const shownInput = ({ resize, mean, std }: InputRule): string =>
+  `mean ${mean.join(', ')} and deviation ${std.join(', ')}, resized ${resize === 'bicubic' ? 'bicubically' : 'bilinearly'}`;
 
 function storedNetwork(metadata: Readonly<Record<string, string>>): Partial<NetworkRecord> | undefined {
   const text = metadata[NETWORK_KEY];
   if (text === undefined) return undefined;
-  const fields = new ConfigurationFields('the prompts', NETWORK_KEY, parseJsonObject(text, `the prompts' metadata ${NETWORK_KEY}`));
+  const fields = new ConfigurationFields(
+    'the prompts',
+    NETWORK_KEY,
+    parseJsonObject(text, `the prompts' metadata ${NETWORK_KEY}`),
+  );
   const pair = (name: string): readonly [number, number] | undefined => {
     const value = fields.value(name);
     if (value === undefined) return undefined;
-    const numbers = Array.isArray(value) ? value.filter((one): one is number => typeof one === 'number' && one > 0) : [];
+    const numbers = Array.isArray(value)
+      ? value.filter((one): one is number => typeof one === 'number' && one > 0)
+      : [];
     if (numbers.length !== 2) throw fields.refusal(name, 'two numbers above 0');
     return numbers as unknown as readonly [number, number];
   };
@@ -117,5 +141,9 @@ function storedNetwork(metadata: Readonly<Record<string, string>>): Partial<Netw
   fields.only('activation', ...ACTIVATIONS);
   const activation = ACTIVATIONS.find((one) => one === fields.value('activation'));
   fields.finish();
-  return { ...(activation === undefined ? {} : { activation }), ...(heads === undefined ? {} : { heads }), ...(epsilon === undefined ? {} : { epsilon }) };
+  return {
+    ...(activation === undefined ? {} : { activation }),
+    ...(heads === undefined ? {} : { heads }),
+    ...(epsilon === undefined ? {} : { epsilon }),
+  };
 }

@@ -27,13 +27,17 @@ export function pax(attributes: Readonly<Record<string, string>>): TarFile {
   const records = Object.entries(attributes).map(([key, value]) => {
     const rest = ` ${key}=${value}\n`;
     let length = Buffer.byteLength(rest);
-    while (String(length).length + Buffer.byteLength(rest) !== length) length = String(length).length + Buffer.byteLength(rest);
+    while (String(length).length + Buffer.byteLength(rest) !== length)
+      length = String(length).length + Buffer.byteLength(rest);
     return `${length}${rest}`;
   });
   return { name: 'PaxHeaders/x', type: 'x', content: records.join('') };
 }
 
-function headerOf({ name, type = '0', link = '', prefix = '', magic = 'ustar\0' + '00', lie = {} }: TarFile, length: number): Buffer {
+function headerOf(
+  { name, type = '0', link = '', prefix = '', magic = 'ustar\0' + '00', lie = {} }: TarFile,
+  length: number,
+): Buffer {
   const header = Buffer.alloc(BLOCK);
   header.write(name, 0, 100);
   header.write('0000644\0', 100, 'latin1');

@@ -6,16 +6,31 @@ import { families } from '../../../datasets/synthetic/families';
 describe('captions', () => {
   it('reads as people write', () => {
     const perfect = captionsFor({ family: 'gear', defect: null });
-    expect(perfect).toEqual(expect.arrayContaining(['a photo of a perfect gear.', 'a close up of a flawless gear.', 'a photo of an object.', 'a photo of a perfect object.']));
+    expect(perfect).toEqual(
+      expect.arrayContaining([
+        'a photo of a perfect gear.',
+        'a close up of a flawless gear.',
+        'a photo of an object.',
+        'a photo of a perfect object.',
+      ]),
+    );
     const damaged = captionsFor({ family: 'gear', defect: 'scratch' });
-    expect(damaged).toEqual(expect.arrayContaining(['a photo of a damaged gear.', 'a photo of a gear with a scratch.', 'a photo of a damaged object.', 'a close up of an object with a scratch.']));
+    expect(damaged).toEqual(
+      expect.arrayContaining([
+        'a photo of a damaged gear.',
+        'a photo of a gear with a scratch.',
+        'a photo of a damaged object.',
+        'a close up of an object with a scratch.',
+      ]),
+    );
     expect(perfect.filter((caption) => damaged.includes(caption))).toEqual([]);
   });
 
   it('never calls a perfect thing damaged or a damaged thing perfect', () => {
     for (const defect of [null, ...defectKinds.seen, ...defectKinds.unseen]) {
       const wrong = defect === null ? damagedStates : normalStates;
-      for (const caption of captionsFor({ family: 'wood', defect })) for (const word of wrong) expect(caption.split(/[ .]/)).not.toContain(word);
+      for (const caption of captionsFor({ family: 'wood', defect }))
+        for (const word of wrong) expect(caption.split(/[ .]/)).not.toContain(word);
     }
   });
 

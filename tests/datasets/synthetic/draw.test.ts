@@ -1,8 +1,21 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { defectKinds, defectNamed, isUnseen } from '../../../datasets/synthetic/defects';
-import { changedRegion, CHANGE_THRESHOLD, closingRadius, DEFECT_AREA, drawPair, drawPicture } from '../../../datasets/synthetic/draw';
-import { auxiliaryFamilies, families, familyNamed, pretrainingFamilies, targetFamilies } from '../../../datasets/synthetic/families';
+import {
+  changedRegion,
+  CHANGE_THRESHOLD,
+  closingRadius,
+  DEFECT_AREA,
+  drawPair,
+  drawPicture,
+} from '../../../datasets/synthetic/draw';
+import {
+  auxiliaryFamilies,
+  families,
+  familyNamed,
+  pretrainingFamilies,
+  targetFamilies,
+} from '../../../datasets/synthetic/families';
 
 // Inside jest every look at the global Math is slow.
 const { abs, max } = Math;
@@ -40,13 +53,15 @@ describe('groups', () => {
 });
 
 describe('drawPicture', () => {
-  it.each(Object.entries({
-    'gear|scratch|7|112': 'ebdf0960ca35f009',
-    'wood|tear|3|112': '3499a2d138e753ff',
-    'computer chip||1|112': '6d2e8767fddc3bb6',
-    'leaf|corrosion|5|224': '42bfb0aff0422850',
-    'knit|missing_part|2|64': '08da68243e6dff95',
-  }))('gives the bytes it always gave: %s', (key, expected) => {
+  it.each(
+    Object.entries({
+      'gear|scratch|7|112': 'ebdf0960ca35f009',
+      'wood|tear|3|112': '3499a2d138e753ff',
+      'computer chip||1|112': '6d2e8767fddc3bb6',
+      'leaf|corrosion|5|224': '42bfb0aff0422850',
+      'knit|missing_part|2|64': '08da68243e6dff95',
+    }),
+  )('gives the bytes it always gave: %s', (key, expected) => {
     const [family, defect, seed, size] = key.split('|') as [string, string, string, string];
     const { pixels, mask } = drawPicture({ family, defect: defect || null, seed, size: Number(size) });
     expect(hash(pixels, mask)).toBe(expected);
@@ -79,7 +94,13 @@ describe('drawPicture', () => {
         for (let column = 0; column < 112; column++) {
           for (let channel = 0; channel < 3; channel++) {
             let mean = 0;
-            for (const [j, i] of [[0, 0], [0, 1], [1, 0], [1, 1]] as const) mean += large[((2 * row + j) * 224 + 2 * column + i) * 3 + channel]! / 4;
+            for (const [j, i] of [
+              [0, 0],
+              [0, 1],
+              [1, 0],
+              [1, 1],
+            ] as const)
+              mean += large[((2 * row + j) * 224 + 2 * column + i) * 3 + channel]! / 4;
             sum += abs(mean - small[(row * 112 + column) * 3 + channel]!);
           }
         }
@@ -107,7 +128,11 @@ describe('drawPair', () => {
         let [area, outside, sum] = [0, 0, 0];
         for (let i = 0; i < size * size; i++) {
           const at = 3 * i;
-          const most = max(abs(clean.pixels[at]! - damaged.pixels[at]!), abs(clean.pixels[at + 1]! - damaged.pixels[at + 1]!), abs(clean.pixels[at + 2]! - damaged.pixels[at + 2]!));
+          const most = max(
+            abs(clean.pixels[at]! - damaged.pixels[at]!),
+            abs(clean.pixels[at + 1]! - damaged.pixels[at + 1]!),
+            abs(clean.pixels[at + 2]! - damaged.pixels[at + 2]!),
+          );
           if (damaged.mask[i] === 1) {
             area++;
             sum += most;
@@ -115,7 +140,8 @@ describe('drawPair', () => {
         }
         const share = area / (size * size);
         // At half the usual size a hairline is under a pixel wide: one such miss in a hundred is let through below.
-        if (outside !== 0 || area === 0) throw new Error(`${name} with ${defect}: ${area} px in the mask, changes of ${outside} outside`);
+        if (outside !== 0 || area === 0)
+          throw new Error(`${name} with ${defect}: ${area} px in the mask, changes of ${outside} outside`);
         if (share < DEFECT_AREA[0] || share > DEFECT_AREA[1] || sum / area < 15) wrong.push(`${name}|${defect}`);
         expect(clean.mask.every((value) => value === 0)).toBe(true);
         expect(clean.defect).toBeNull();
@@ -128,10 +154,19 @@ describe('drawPair', () => {
   it('marks what changed, and no more than the closing adds', () => {
     const size = 112;
     const radius = closingRadius(size);
-    for (const [family, defect] of [['pill', 'stain'], ['carpet', 'fold'], ['zip', 'droplet'], ['marble', 'crack'], ['gear', 'broken_edge']] as const) {
+    for (const [family, defect] of [
+      ['pill', 'stain'],
+      ['carpet', 'fold'],
+      ['zip', 'droplet'],
+      ['marble', 'crack'],
+      ['gear', 'broken_edge'],
+    ] as const) {
       const { clean, damaged } = drawPair({ family, defect, seed: 2, size });
-      const marks = Array.from({ length: size * size }, (_, i) => [0, 1, 2].some((c) => abs(clean.pixels[3 * i + c]! - damaged.pixels[3 * i + c]!) >= CHANGE_THRESHOLD));
-      const changed = (x: number, y: number): boolean => x >= 0 && y >= 0 && x < size && y < size && marks[y * size + x]!;
+      const marks = Array.from({ length: size * size }, (_, i) =>
+        [0, 1, 2].some((c) => abs(clean.pixels[3 * i + c]! - damaged.pixels[3 * i + c]!) >= CHANGE_THRESHOLD),
+      );
+      const changed = (x: number, y: number): boolean =>
+        x >= 0 && y >= 0 && x < size && y < size && marks[y * size + x]!;
       // The closing, said another way: a pixel is in when every square of the structuring size that holds it has a changed pixel.
       for (let y = 0; y < size; y++) {
         for (let x = 0; x < size; x++) {
@@ -139,11 +174,15 @@ describe('drawPair', () => {
           for (let cy = Math.max(0, y - radius); cy <= Math.min(size - 1, y + radius) && expected === 1; cy++) {
             for (let cx = Math.max(0, x - radius); cx <= Math.min(size - 1, x + radius) && expected === 1; cx++) {
               let any = false;
-              for (let v = cy - radius; v <= cy + radius && !any; v++) for (let u = cx - radius; u <= cx + radius && !any; u++) any = changed(u, v);
+              for (let v = cy - radius; v <= cy + radius && !any; v++)
+                for (let u = cx - radius; u <= cx + radius && !any; u++) any = changed(u, v);
               if (!any) expected = 0;
             }
           }
-          if (damaged.mask[y * size + x] !== expected) throw new Error(`${family} with ${defect}: mask at ${x}, ${y} is ${damaged.mask[y * size + x]}, not ${expected}`);
+          if (damaged.mask[y * size + x] !== expected)
+            throw new Error(
+              `${family} with ${defect}: mask at ${x}, ${y} is ${damaged.mask[y * size + x]}, not ${expected}`,
+            );
         }
       }
       expect(damaged.mask.includes(1)).toBe(true);
@@ -169,8 +208,15 @@ describe('changedRegion', () => {
     for (const column of [20, 22, 40]) damaged[(30 * size + column) * 3 + 1] = 100 + CHANGE_THRESHOLD;
     damaged[(30 * size + 60) * 3] = 100 + CHANGE_THRESHOLD - 1;
     const { mask, area, change } = changedRegion(clean, damaged, size);
-    const marked = [...mask.entries()].filter(([, value]) => value === 1).map(([at]) => [at % size, Math.floor(at / size)]);
-    expect(marked).toEqual([[20, 30], [21, 30], [22, 30], [40, 30]]);
+    const marked = [...mask.entries()]
+      .filter(([, value]) => value === 1)
+      .map(([at]) => [at % size, Math.floor(at / size)]);
+    expect(marked).toEqual([
+      [20, 30],
+      [21, 30],
+      [22, 30],
+      [40, 30],
+    ]);
     expect(area).toBeCloseTo(4 / (size * size), 12);
     expect(change).toBe(CHANGE_THRESHOLD);
   });

@@ -47,12 +47,16 @@ describe('Random', () => {
 describe('arithmetic', () => {
   it('agrees with Math to what it claims', () => {
     fc.assert(
-      fc.property(fc.double({ min: -60, max: 60, noNaN: true }), fc.double({ min: -5, max: 5, noNaN: true }), (x, y) => {
-        expect(Math.abs(sin(x) - Math.sin(x))).toBeLessThan(1e-7);
-        expect(Math.abs(cos(x) - Math.cos(x))).toBeLessThan(1e-7);
-        if (length(x, y) > 1e-9) expect(Math.abs(atan2(y, x) - Math.atan2(y, x)) % (2 * Math.PI)).toBeLessThan(2e-5);
-        expect(length(x, y)).toBeCloseTo(Math.hypot(x, y), 12);
-      }),
+      fc.property(
+        fc.double({ min: -60, max: 60, noNaN: true }),
+        fc.double({ min: -5, max: 5, noNaN: true }),
+        (x, y) => {
+          expect(Math.abs(sin(x) - Math.sin(x))).toBeLessThan(1e-7);
+          expect(Math.abs(cos(x) - Math.cos(x))).toBeLessThan(1e-7);
+          if (length(x, y) > 1e-9) expect(Math.abs(atan2(y, x) - Math.atan2(y, x)) % (2 * Math.PI)).toBeLessThan(2e-5);
+          expect(length(x, y)).toBeCloseTo(Math.hypot(x, y), 12);
+        },
+      ),
     );
     expect(atan2(0, 0)).toBe(0);
     expect(fraction(-0.25)).toBe(0.75);
@@ -65,11 +69,15 @@ describe('Noise', () => {
   it('is smooth: no jump between neighbouring places, also across lattice lines', () => {
     const noise = new Noise(new Random('smooth'));
     fc.assert(
-      fc.property(fc.double({ min: -300, max: 300, noNaN: true }), fc.double({ min: -300, max: 300, noNaN: true }), (x, y) => {
-        expect(Math.abs(noise.at(x + 1e-4, y) - noise.at(x, y))).toBeLessThan(1e-3);
-        expect(Math.abs(noise.grain(x, y + 1e-4) - noise.grain(x, y))).toBeLessThan(1e-3);
-        expect(Math.abs(noise.at(x, y))).toBeLessThanOrEqual(1);
-      }),
+      fc.property(
+        fc.double({ min: -300, max: 300, noNaN: true }),
+        fc.double({ min: -300, max: 300, noNaN: true }),
+        (x, y) => {
+          expect(Math.abs(noise.at(x + 1e-4, y) - noise.at(x, y))).toBeLessThan(1e-3);
+          expect(Math.abs(noise.grain(x, y + 1e-4) - noise.grain(x, y))).toBeLessThan(1e-3);
+          expect(Math.abs(noise.at(x, y))).toBeLessThanOrEqual(1);
+        },
+      ),
     );
   });
 
@@ -79,7 +87,13 @@ describe('Noise', () => {
     for (let j = -3; j < 9; j++) {
       for (let i = -3; i < 9; i++) {
         // The middle of a unit square is always nearest to a point that some cell owns: collect the owners.
-        for (const [u, v] of [[0.2, 0.2], [0.8, 0.2], [0.5, 0.5], [0.2, 0.8], [0.8, 0.8]] as const) {
+        for (const [u, v] of [
+          [0.2, 0.2],
+          [0.8, 0.2],
+          [0.5, 0.5],
+          [0.2, 0.8],
+          [0.8, 0.8],
+        ] as const) {
           noise.cell(i + u, j + v, 0.8);
           centres.push([noise.centreX, noise.centreY]);
         }

@@ -18,18 +18,27 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 
 async function filesOf(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort();
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
 }
 
 describe('synthesizeSet', () => {
   it('writes the auxiliary set in the layout of MVTec AD, with kinds seen alone', async () => {
     const reports: Progress[] = [];
-    const { folder, record } = await synthesizeSet({ name: 'synthetic-auxiliary', root, ...small, onProgress: (report) => reports.push(report) });
+    const { folder, record } = await synthesizeSet({
+      name: 'synthetic-auxiliary',
+      root,
+      ...small,
+      onProgress: (report) => reports.push(report),
+    });
     const expected = ['synthetic.json'];
     for (const family of auxiliaryFamilies) {
       const category = categoryOf(family);
       expected.push(`${category}/train/good/000.png`, `${category}/test/good/000.png`, `${category}/test/good/001.png`);
-      for (const kind of defectKinds.seen) expected.push(`${category}/test/${kind}/000.png`, `${category}/ground_truth/${kind}/000_mask.png`);
+      for (const kind of defectKinds.seen)
+        expected.push(`${category}/test/${kind}/000.png`, `${category}/ground_truth/${kind}/000_mask.png`);
     }
     expect(await filesOf(folder)).toEqual(expected.sort());
     expect(JSON.parse(await readFile(join(folder, 'synthetic.json'), 'utf8'))).toEqual(record);
@@ -48,7 +57,9 @@ describe('synthesizeSet', () => {
     const { name } = record.categories[0]!;
     const image = await sharp(join(folder, name, 'test/tear/000.png')).metadata();
     expect([image.width, image.height, image.channels]).toEqual([48, 48, 3]);
-    const { data, info } = await sharp(join(folder, name, 'ground_truth/tear/000_mask.png')).raw().toBuffer({ resolveWithObject: true });
+    const { data, info } = await sharp(join(folder, name, 'ground_truth/tear/000_mask.png'))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
     expect([info.width, info.height]).toEqual([48, 48]);
     expect(new Set(data)).toEqual(new Set([0, 255]));
   });
@@ -56,16 +67,25 @@ describe('synthesizeSet', () => {
   it('gives equal files for equal seeds, and no picture twice', async () => {
     const hashes = async (folder: string): Promise<Map<string, string>> => {
       const found = new Map<string, string>();
-      for (const file of await filesOf(folder)) found.set(file, createHash('sha256').update(await readFile(join(folder, file))).digest('hex'));
+      for (const file of await filesOf(folder))
+        found.set(
+          file,
+          createHash('sha256')
+            .update(await readFile(join(folder, file)))
+            .digest('hex'),
+        );
       return found;
     };
     const { folder, record } = await synthesizeSet({ name: 'synthetic-auxiliary', root, seed: 3, ...small });
     const first = await hashes(folder);
     const again = await hashes((await synthesizeSet({ name: 'synthetic-auxiliary', root, seed: 3, ...small })).folder);
     expect(again).toEqual(first);
-    const pictures = [...first].filter(([file]) => file.endsWith('.png') && !file.includes('ground_truth')).map(([, hash]) => hash);
+    const pictures = [...first]
+      .filter(([file]) => file.endsWith('.png') && !file.includes('ground_truth'))
+      .map(([, hash]) => hash);
     expect(new Set(pictures).size).toBe(pictures.length);
-    const other: SyntheticSetRecord = (await synthesizeSet({ name: 'synthetic-auxiliary', root, seed: 4, ...small })).record;
+    const other: SyntheticSetRecord = (await synthesizeSet({ name: 'synthetic-auxiliary', root, seed: 4, ...small }))
+      .record;
     expect(other.sha256).not.toBe(record.sha256);
     expect((await hashes(folder)).get('gear/test/good/000.png')).not.toBe(first.get('gear/test/good/000.png'));
   });
@@ -74,8 +94,13 @@ describe('synthesizeSet', () => {
     const { folder, record } = await synthesizeSet({ name: 'synthetic-auxiliary', root, ...small });
     const stop = new AbortController();
     const stopped = synthesizeSet({
-      name: 'synthetic-auxiliary', root, seed: 8, ...small, signal: stop.signal,
-      onProgress: (report) => report.kind === 'advance' && report.done === 5 && stop.abort(new Error('stopped by hand')),
+      name: 'synthetic-auxiliary',
+      root,
+      seed: 8,
+      ...small,
+      signal: stop.signal,
+      onProgress: (report) =>
+        report.kind === 'advance' && report.done === 5 && stop.abort(new Error('stopped by hand')),
     });
     await expect(stopped).rejects.toThrow('stopped by hand');
     expect(await readdir(root)).toEqual(['synthetic-auxiliary']);
@@ -83,10 +108,16 @@ describe('synthesizeSet', () => {
   });
 
   it('refuses what cannot be drawn and a root that is a file, and says why', async () => {
-    await expect(synthesizeSet({ name: 'synthetic-auxiliary', root, imageSize: 5000 })).rejects.toMatchObject({ code: 'synthetic/image-size' });
-    await expect(synthesizeSet({ name: 'synthetic-auxiliary', root, perCategory: { train: 0, good: -1, perKind: 1 } })).rejects.toMatchObject({ code: 'synthetic/per-category' });
+    await expect(synthesizeSet({ name: 'synthetic-auxiliary', root, imageSize: 5000 })).rejects.toMatchObject({
+      code: 'synthetic/image-size',
+    });
+    await expect(
+      synthesizeSet({ name: 'synthetic-auxiliary', root, perCategory: { train: 0, good: -1, perKind: 1 } }),
+    ).rejects.toMatchObject({ code: 'synthetic/per-category' });
     const file = join(root, 'file');
     await writeFile(file, '');
-    await expect(synthesizeSet({ name: 'synthetic-auxiliary', root: file, ...small })).rejects.toMatchObject({ code: 'synthetic/write' });
+    await expect(synthesizeSet({ name: 'synthetic-auxiliary', root: file, ...small })).rejects.toMatchObject({
+      code: 'synthetic/write',
+    });
   });
 });

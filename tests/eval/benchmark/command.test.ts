@@ -8,18 +8,36 @@ beforeAll(() => sets.write(['btad', 'headct'], { imagesPerCategory: 2, imageSize
 afterAll(() => sets.remove());
 
 const benchmark = (...argv: string[]): Promise<Run> =>
-  runCrane('benchmark', '--backbone', 'nano', '--image-size', '32', '--recipes', 'crane', '--no-pictures', '--out', sets.path('out'), ...argv);
+  runCrane(
+    'benchmark',
+    '--backbone',
+    'nano',
+    '--image-size',
+    '32',
+    '--recipes',
+    'crane',
+    '--no-pictures',
+    '--out',
+    sets.path('out'),
+    ...argv,
+  );
 
 test('without a choice, the sets of the paper that are here; where to get the others', async () => {
   const { code, out, err } = await benchmark();
   expect(code).toBe(0);
   expect(out).toMatch(/^btad +6 +\d/m);
   expect(out).toMatch(/^crane +headct +[\d.]+ +\d+ +1\.97 +7\.89 +0\.\d+$/m);
-  expect(out).toMatch(/Not here: 12 sets\. Unpack them in .*data, or in the folder that CRANE_DATA names:\n\n {2}mvtec as mvtec\/ \(CC BY-NC-SA 4\.0\)\n {6}https/);
+  expect(out).toMatch(
+    /Not here: 12 sets\. Unpack them in .*data, or in the folder that CRANE_DATA names:\n\n {2}mvtec as mvtec\/ \(CC BY-NC-SA 4\.0\)\n {6}https/,
+  );
   expect(out).toMatch(/Written: .*results\.json, report\.html, report\.md, report\.csv\n$/);
   expect(err).toMatch(/^\[4 of 14\] crane btad: I-AUROC/m);
   // Nobody is to take figures on drawn stand-ins for the paper's.
-  for (const told of [err, fs.readFileSync(sets.path('out/report.md'), 'utf8').replaceAll('\\', ''), fs.readFileSync(sets.path('out/report.html'), 'utf8')]) {
+  for (const told of [
+    err,
+    fs.readFileSync(sets.path('out/report.md'), 'utf8').replaceAll('\\', ''),
+    fs.readFileSync(sets.path('out/report.html'), 'utf8'),
+  ]) {
     expect(told).toMatch(/btad is a drawn stand-in of .*: its figures say nothing about the real set/);
   }
 });
@@ -29,7 +47,9 @@ test('a set that was named and is not here counts as failed, and so does nothing
   expect(code).toBe(1);
   const results = JSON.parse(out) as BenchmarkResults;
   expect(Object.keys(results)).toEqual(expect.arrayContaining(['schemaVersion', 'datasets', 'model', 'run']));
-  expect([results.datasets.map(({ name }) => name), results.leftOut.map(({ name, reason }) => [name, reason])]).toEqual([['btad'], [['tn3k', 'absent']]]);
+  expect([results.datasets.map(({ name }) => name), results.leftOut.map(({ name, reason }) => [name, reason])]).toEqual(
+    [['btad'], [['tn3k', 'absent']]],
+  );
   expect(results.run.machine).toMatchObject({ cpu: expect.any(String), memoryBytes: expect.any(Number) });
   const nothing = await benchmark('--datasets', 'visa', '--json', sets.path('copy.json'));
   expect([nothing.code, nothing.out]).toEqual([1, expect.stringMatching(/No set is here, so nothing was scored/)]);
@@ -37,7 +57,16 @@ test('a set that was named and is not here counts as failed, and so does nothing
 });
 
 test('degraded pictures and a matrix have tables of their own', async () => {
-  const { code, out } = await benchmark('--datasets', 'btad,headct', '--corruptions', '--strengths', '5,1', '--matrix', '--epochs', '1');
+  const { code, out } = await benchmark(
+    '--datasets',
+    'btad,headct',
+    '--corruptions',
+    '--strengths',
+    '5,1',
+    '--matrix',
+    '--epochs',
+    '1',
+  );
   // HeadCT has no masks to be trained on, which is said and is no failure.
   expect(code).toBe(0);
   expect(out).toMatch(/^crane +noise +1 +5 +2 +\S+ +\S+ +\S+$/m);

@@ -15,7 +15,10 @@ export class FakeData {
     process.env['CRANE_CACHE'] = path.join(this.folder, 'cache');
   }
 
-  async write(names: readonly string[], options: FakeSetOptions = { imagesPerCategory: 4, imageSize: 32 }): Promise<void> {
+  async write(
+    names: readonly string[],
+    options: FakeSetOptions = { imagesPerCategory: 4, imageSize: 32 },
+  ): Promise<void> {
     for (const name of names) await writeFakeSet(name, this.data, options);
   }
 

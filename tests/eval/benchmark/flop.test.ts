@@ -45,7 +45,17 @@ describe('operations for one image', () => {
     expect(of({ context: true }).text).toBe(2 * (12 * block + 2 * 768 * 768));
   });
 
-  const base: DinoSizes = { width: 768, layers: 12, heads: 12, patchSize: 14, gridSize: 37, registers: 4, feedForward: 'mlp', hidden: 3072, layerScale: true };
+  const base: DinoSizes = {
+    width: 768,
+    layers: 12,
+    heads: 12,
+    patchSize: 14,
+    gridSize: 37,
+    registers: 4,
+    feedForward: 'mlp',
+    hidden: 3072,
+    layerScale: true,
+  };
 
   test('DINOv2 beside it: 152 thousand million multiplications at 518 px, and D-Attn on its grid', () => {
     const { dattn, spatial, eattn } = of({ spatial: 'dinov2' }, { family: 'dinov2', sizes: base });
@@ -62,11 +72,22 @@ describe('operations for one image', () => {
   test('a gated feed-forward part has three products, and smaller patches more of them', () => {
     const count = (over: Partial<DinoSizes>): number => of({}, { family: 'dino', sizes: { ...base, ...over } }).spatial;
     expect(count({ feedForward: 'swiglu' }) - count({})).toBe(12 * 2 * 1374 * 768 * 3072);
-    expect(count({ patchSize: 8, registers: 0 })).toBe(12 * (24 * 4097 * 768 ** 2 + 4 * 4097 ** 2 * 768) + 2 * 4096 * 192 * 768);
+    expect(count({ patchSize: 8, registers: 0 })).toBe(
+      12 * (24 * 4097 * 768 ** 2 + 4 * 4097 ** 2 * 768) + 2 * 4096 * 192 * 768,
+    );
   });
 
   test('SAM of ViT-B at 1024 px: 486 thousand million multiplications, as published', () => {
-    const sam: SamSizes = { width: 768, layers: 12, heads: 12, patchSize: 16, gridSize: 64, windowSize: 14, globalBlocks: [2, 5, 8, 11], channels: 256 };
+    const sam: SamSizes = {
+      width: 768,
+      layers: 12,
+      heads: 12,
+      patchSize: 16,
+      gridSize: 64,
+      windowSize: 14,
+      globalBlocks: [2, 5, 8, 11],
+      channels: 256,
+    };
     const { spatial, dattn } = of({ spatial: 'sam' }, { family: 'sam', sizes: sam });
     expect(spatial / 2e9).toBeCloseTo(486, 0);
     expect(dattn).toBe(2 * (1369 * 1024 * 1024 + 4096 * (256 * 4096 + 4096 * 1024 + 1024 * 1024 + 1024 * 768)));

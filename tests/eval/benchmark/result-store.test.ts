@@ -23,8 +23,15 @@ test('a result is found again by a key of equal content, in another run too, and
   const store = new ResultStore(folder);
   expect(store.read(key)).toBeUndefined();
   store.write(key, { score: 0.25 });
-  expect(new ResultStore(folder).read({ options: { layers: [6, 12], fusion: 'soft' }, category: 'bottle', set: 'mvtec' })).toEqual({ score: 0.25 });
-  for (const other of [{ ...key, category: 'cable' }, { ...key, options: { fusion: 'soft', layers: [12, 6] } }, { ...key, seed: 1 }, { set: 'mvtec' }]) {
+  expect(
+    new ResultStore(folder).read({ options: { layers: [6, 12], fusion: 'soft' }, category: 'bottle', set: 'mvtec' }),
+  ).toEqual({ score: 0.25 });
+  for (const other of [
+    { ...key, category: 'cable' },
+    { ...key, options: { fusion: 'soft', layers: [12, 6] } },
+    { ...key, seed: 1 },
+    { set: 'mvtec' },
+  ]) {
     expect(store.read(other)).toBeUndefined();
   }
   store.write({ ...key, category: 'cable' }, 2);
@@ -35,7 +42,13 @@ test('half a file, another thing, and a file under a wrong name count as nothing
   const store = new ResultStore(folder);
   store.write(key, { score: 0.25 });
   const [file, text] = [onlyFile(), fs.readFileSync(onlyFile(), 'utf8')];
-  for (const damaged of [text.slice(0, text.length / 2), '', 'null', '{"key":{},"value":1}', text.replace('bottle', 'cable')]) {
+  for (const damaged of [
+    text.slice(0, text.length / 2),
+    '',
+    'null',
+    '{"key":{},"value":1}',
+    text.replace('bottle', 'cable'),
+  ]) {
     fs.writeFileSync(file, damaged);
     expect(store.read(key)).toBeUndefined();
   }
@@ -54,7 +67,11 @@ test('afresh, what was there is not seen until it is made anew', () => {
 
 test('thresholds of curves keep their infinities; other nulls and names stay as they are', () => {
   const store = new ResultStore(folder);
-  const value = { curves: { roc: { x: [0, 1, 1], thresholds: [Infinity, 0.5, -Infinity] }, pro: null }, metrics: { 'pixel/auroc': null }, list: [null] };
+  const value = {
+    curves: { roc: { x: [0, 1, 1], thresholds: [Infinity, 0.5, -Infinity] }, pro: null },
+    metrics: { 'pixel/auroc': null },
+    list: [null],
+  };
   store.write(key, value);
   expect(store.read(key)).toEqual(value);
 });

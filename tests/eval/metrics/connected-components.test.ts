@@ -47,6 +47,8 @@ describe('connected components', () => {
   });
 
   test('refuse a mask of another size', () => {
-    expect(() => connectedComponents(new Uint8Array(5), 2, 3)).toThrow(expect.objectContaining({ code: 'metric/mask-size' }));
+    expect(() => connectedComponents(new Uint8Array(5), 2, 3)).toThrow(
+      expect.objectContaining({ code: 'metric/mask-size' }),
+    );
   });
 });

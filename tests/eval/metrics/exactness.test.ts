@@ -4,11 +4,22 @@ import { PIXEL_METRIC_IDS } from '../../../eval/metrics/metric-ids';
 import { PixelMetrics } from '../../../eval/metrics/pixel-metrics';
 import { keyOfScore } from '../../../eval/metrics/score-keys';
 import { seeded } from './random-cases';
-import { f1At, pixelsOf, slowAuroc, slowAveragePrecision, slowBestF1, slowExactAupro, slowPaperAupro, sortedMetrics, type SlowMap } from './slow-metrics';
+import {
+  f1At,
+  pixelsOf,
+  slowAuroc,
+  slowAveragePrecision,
+  slowBestF1,
+  slowExactAupro,
+  slowPaperAupro,
+  sortedMetrics,
+  type SlowMap,
+} from './slow-metrics';
 
 function metricsOf(maps: readonly SlowMap[]): PixelMetrics {
   const metrics = new PixelMetrics();
-  for (const { scores, mask, width, height } of maps) metrics.add(Float32Array.from(scores), Uint8Array.from(mask), width, height);
+  for (const { scores, mask, width, height } of maps)
+    metrics.add(Float32Array.from(scores), Uint8Array.from(mask), width, height);
   return metrics;
 }
 
@@ -24,24 +35,29 @@ const score = fc.oneof(
 );
 
 /** One pool of few scores for all the maps, so that ties are common; masks with lone pixels, or full, or empty. */
-const categories = fc
-  .array(score, { minLength: 1, maxLength: 12 })
-  .chain((pool) =>
-    fc.array(
-      fc
-        .record({ width: fc.integer({ min: 1, max: 7 }), height: fc.integer({ min: 1, max: 7 }), density: fc.constantFrom(0, 0.1, 0.4, 1) })
-        .chain(({ width, height, density }) => {
-          const pixels = { minLength: width * height, maxLength: width * height };
-          return fc.record({
-            width: fc.constant(width),
-            height: fc.constant(height),
-            scores: fc.array(fc.constantFrom(...pool), pixels),
-            mask: fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }).map((value) => (value < density ? 1 : 0)), pixels),
-          });
-        }),
-      { minLength: 1, maxLength: 3 },
-    ),
-  );
+const categories = fc.array(score, { minLength: 1, maxLength: 12 }).chain((pool) =>
+  fc.array(
+    fc
+      .record({
+        width: fc.integer({ min: 1, max: 7 }),
+        height: fc.integer({ min: 1, max: 7 }),
+        density: fc.constantFrom(0, 0.1, 0.4, 1),
+      })
+      .chain(({ width, height, density }) => {
+        const pixels = { minLength: width * height, maxLength: width * height };
+        return fc.record({
+          width: fc.constant(width),
+          height: fc.constant(height),
+          scores: fc.array(fc.constantFrom(...pool), pixels),
+          mask: fc.array(
+            fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }).map((value) => (value < density ? 1 : 0)),
+            pixels,
+          ),
+        });
+      }),
+    { minLength: 1, maxLength: 3 },
+  ),
+);
 
 test('any scores, any masks: 300 categories equal the slow metrics, or are not defined where one class is missing', () => {
   const seen = { oneClass: 0, defined: 0 };
@@ -53,7 +69,8 @@ test('any scores, any masks: 300 categories equal the slow metrics, or are not d
       if (new Set(pixels.map(({ isAnomalous }) => isAnomalous)).size < 2) {
         seen.oneClass++;
         expect(Object.values(values)).toEqual([null, null, null, null, null]);
-        for (const id of PIXEL_METRIC_IDS) expect(metrics.reasons()[id]).toMatch(/^all \d+ pixels are (normal|anomalous)/);
+        for (const id of PIXEL_METRIC_IDS)
+          expect(metrics.reasons()[id]).toMatch(/^all \d+ pixels are (normal|anomalous)/);
         return;
       }
       seen.defined++;
@@ -61,7 +78,10 @@ test('any scores, any masks: 300 categories equal the slow metrics, or are not d
       expect(values['pixel/ap']).toBeCloseTo(slowAveragePrecision(pixels), 12);
       expect(values['pixel/f1max']).toBeCloseTo(slowBestF1(pixels), 12);
       expect(values['pixel/aupro/exact@0.3']).toBeCloseTo(slowExactAupro(maps, 0.3), 12);
-      expect(f1At(pixels, metrics.bestF1Threshold()?.threshold ?? NaN)).toBeCloseTo(values['pixel/f1max'] as number, 12);
+      expect(f1At(pixels, metrics.bestF1Threshold()?.threshold ?? NaN)).toBeCloseTo(
+        values['pixel/f1max'] as number,
+        12,
+      );
       const paper = slowPaperAupro(maps, 0.3);
       if (Number.isNaN(paper)) expect(values['pixel/aupro/paper200@0.3']).toBeNull();
       else expect(values['pixel/aupro/paper200@0.3']).toBeCloseTo(paper, 12);
@@ -115,7 +135,8 @@ function quickPaperAupro(maps: readonly SlowMap[]): number {
   for (let index = 0; index < Math.ceil((largest - least) / step); index++) {
     const threshold = Math.fround(least + index * (least + step - least));
     const rate = normal.filter((value) => value > threshold).length / normal.length;
-    if (rate < 0.3) points.push([rate, regions.reduce((sum, { value, weight }) => (value > threshold ? sum + weight : sum), 0)]);
+    if (rate < 0.3)
+      points.push([rate, regions.reduce((sum, { value, weight }) => (value > threshold ? sum + weight : sum), 0)]);
   }
   const [low, high] = [points.at(-1)?.[0] as number, points[0]?.[0] as number];
   let area = 0;
@@ -130,15 +151,21 @@ function weighed(maps: readonly SlowMap[]): { regions: { value: number; weight: 
   const regions: { value: number; weight: number }[] = [];
   const pixels = pixelsOf(maps);
   const sizes = maps.map((map) => ({ map, areas: areasByPixel(map) }));
-  const count = sizes.reduce((sum, { areas }) => sum + areas.reduce((total, area) => (area > 0 ? total + 1 / area : total), 0), 0);
-  for (const { map, areas } of sizes) areas.forEach((area, at) => area > 0 && regions.push({ value: map.scores[at] as number, weight: 1 / area / count }));
+  const count = sizes.reduce(
+    (sum, { areas }) => sum + areas.reduce((total, area) => (area > 0 ? total + 1 / area : total), 0),
+    0,
+  );
+  for (const { map, areas } of sizes)
+    areas.forEach(
+      (area, at) => area > 0 && regions.push({ value: map.scores[at] as number, weight: 1 / area / count }),
+    );
   return { regions, normal: pixels.filter(({ isAnomalous }) => !isAnomalous).map(({ score: value }) => value) };
 }
 
 /** Size of the region that each pixel is in, by spreading the largest index of a region until nothing changes. */
 function areasByPixel({ mask, width, height }: SlowMap): number[] {
   const names = mask.map((inside, at) => (inside ? at : -1));
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (let at = 0; at < names.length; at++) {
       if (names[at] === -1) continue;
@@ -242,7 +269,11 @@ test('a sum keeps what each addition loses, in either order', () => {
 });
 
 describe('a whole set from its categories', () => {
-  const maps = (seed: number): SlowMap[] => crowded(seed, (value) => value - 0.3).map((map) => ({ ...map, scores: map.scores.map((value) => value * (seed + 1)) }));
+  const maps = (seed: number): SlowMap[] =>
+    crowded(seed, (value) => value - 0.3).map((map) => ({
+      ...map,
+      scores: map.scores.map((value) => value * (seed + 1)),
+    }));
 
   test('has the metrics of all their maps', () => {
     const whole = new PixelMetrics();
@@ -288,13 +319,22 @@ describe('curves of pixels', () => {
       y: close(overlaps),
       thresholds: [Infinity, 9, 5, 5, 2, 2, -Infinity],
     });
-    expect(metrics.rocCurve(1000)).toMatchObject({ x: close([none, none, two, four, five, five, all]), y: close([0, 0.25, 0.25, 0.5, 0.5, 1, 1]) });
-    expect(metrics.precisionRecallCurve(1000)).toEqual({ x: [0, 0.25, 0.5, 1], y: close([1, 1, 2 / 6, 4 / 9]), thresholds: [Infinity, 9, 5, 2] });
+    expect(metrics.rocCurve(1000)).toMatchObject({
+      x: close([none, none, two, four, five, five, all]),
+      y: close([0, 0.25, 0.25, 0.5, 0.5, 1, 1]),
+    });
+    expect(metrics.precisionRecallCurve(1000)).toEqual({
+      x: [0, 0.25, 0.5, 1],
+      y: close([1, 1, 2 / 6, 4 / 9]),
+      thresholds: [Infinity, 9, 5, 2],
+    });
   });
 
   test('of which too many are left out at even steps of the way', () => {
     // Ten anomalous pixels one after another, then a normal one: the way up is the first half, of five steps.
-    const metrics = metricsOf([{ width: 11, height: 1, scores: [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0], mask: [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0] }]);
+    const metrics = metricsOf([
+      { width: 11, height: 1, scores: [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0], mask: [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0] },
+    ]);
     expect(metrics.rocCurve(12)).toEqual({
       x: [0, 0, 0, 0, 0, 0, 1],
       y: [0, 0.2, 0.4, 0.6, 0.8, 1, 1],

@@ -134,7 +134,11 @@ test('the mean leaves out categories in which a metric is not defined', () => {
 });
 
 test('with reference means a metric that is null counts as 0, one that was not measured does not', () => {
-  const categories = [{ 'image/auroc': 0.75, 'image/ap': null }, { 'image/auroc': null }, { 'image/auroc': 0.75, 'image/ap': 0.5 }];
+  const categories = [
+    { 'image/auroc': 0.75, 'image/ap': null },
+    { 'image/auroc': null },
+    { 'image/auroc': 0.75, 'image/ap': 0.5 },
+  ];
   const mean = meanOverCategories(categories, { referenceMeans: true });
   expect(mean['image/auroc']).toBe(0.5);
   expect(mean['image/ap']).toBe(0.25);

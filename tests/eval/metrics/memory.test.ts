@@ -21,13 +21,17 @@ test.each([
   ['2 bytes of a normal pixel, float32', 2, 0, Float32Array, 0],
   ['4 bytes of an anomalous pixel, float32', 4, 1, Float32Array, 0],
   ['8 bytes of a normal pixel of float64', 8, 0, Float64Array, 1e-12],
-] as const)('keeps no more than %s', (_, bytes, inside, Scores, offset) => {
-  const mask = new Uint8Array(side * side).fill(inside);
-  const map = new Scores(side * side);
-  for (let at = 0; at < map.length; at++) map[at] = (at % 4096) / 4096 + offset;
-  const before = held();
-  const metrics = new PixelMetrics();
-  for (let index = 0; index < maps; index++) metrics.add(map, mask, side, side);
-  expect((held() - before) / pixels).toBeLessThan(bytes + 0.5);
-  expect(metrics.ranking().normals + metrics.ranking().anomalous).toBe(pixels);
-}, 300_000);
+] as const)(
+  'keeps no more than %s',
+  (_, bytes, inside, Scores, offset) => {
+    const mask = new Uint8Array(side * side).fill(inside);
+    const map = new Scores(side * side);
+    for (let at = 0; at < map.length; at++) map[at] = (at % 4096) / 4096 + offset;
+    const before = held();
+    const metrics = new PixelMetrics();
+    for (let index = 0; index < maps; index++) metrics.add(map, mask, side, side);
+    expect((held() - before) / pixels).toBeLessThan(bytes + 0.5);
+    expect(metrics.ranking().normals + metrics.ranking().anomalous).toBe(pixels);
+  },
+  300_000,
+);

@@ -23,7 +23,10 @@ test('names, scores and labels, in any order of columns', () => {
 });
 
 test('labels are those of set lists, in words and numbers', () => {
-  const labels = (...words: string[]): unknown[] => read(`name,score,label\n${words.map((word, at) => `${at},1,${word}\n`).join('')}`).map(({ anomalous }) => anomalous);
+  const labels = (...words: string[]): unknown[] =>
+    read(`name,score,label\n${words.map((word, at) => `${at},1,${word}\n`).join('')}`).map(
+      ({ anomalous }) => anomalous,
+    );
   expect(labels('0.0', 'ok', 'GOOD', 'normal', '-1', 'False', 'no', '0', '00')).toEqual(Array(9).fill(false));
   expect(labels('1.0', 'ng', 'NOK', 'anomaly', 'bad', 'TRUE', 'yes', '1', '1e0')).toEqual(Array(9).fill(true));
 });
@@ -37,7 +40,9 @@ test.each([
   ['the columns of lists of images', 'image_path,anomalous,defect,score\na,true,scratch,.5\n'],
   ['the columns that programs write', 'path,category,defect,anomalous,score\na.png,x,good,1,+0.5\n'],
 ])('%s', (_, text) => {
-  expect(read(text)).toEqual([{ name: expect.stringMatching(/^a(\.png)?$/) as string, parts: ['a'], line: 2, score: 0.5, anomalous: true }]);
+  expect(read(text)).toEqual([
+    { name: expect.stringMatching(/^a(\.png)?$/) as string, parts: ['a'], line: 2, score: 0.5, anomalous: true },
+  ]);
 });
 
 test('UTF-16, as spreadsheets write it', () => {
@@ -46,7 +51,12 @@ test('UTF-16, as spreadsheets write it', () => {
 });
 
 test('names and columns of built-in properties are like any others', () => {
-  expect(read('__proto__,name,score\nx,constructor,1\ny,__proto__,2\n').map(({ name, score }) => [name, score])).toEqual([['constructor', 1], ['__proto__', 2]]);
+  expect(
+    read('__proto__,name,score\nx,constructor,1\ny,__proto__,2\n').map(({ name, score }) => [name, score]),
+  ).toEqual([
+    ['constructor', 1],
+    ['__proto__', 2],
+  ]);
 });
 
 test.each([
@@ -59,7 +69,11 @@ test.each([
   ['an infinite score', 'name,score\na,Infinity\n', /line 2: score "Infinity"/],
   ['an unknown label', 'name,score,label\na,1,2\n', /line 2: label "2"; expected 0 for normal or 1 for anomalous/],
   ['a score beyond float64', 'name,score\na,1e400\n', /line 2: score "1e400"; expected a finite number/],
-  ['a score with a decimal comma', 'name;score\na;0,5\n', /line 2: score "0,5"; expected a finite number, with a point/],
+  [
+    'a score with a decimal comma',
+    'name;score\na;0,5\n',
+    /line 2: score "0,5"; expected a finite number, with a point/,
+  ],
   ['a decimal comma between commas', 'name,score\na,0,5\n', /line 2: fields behind the last column, "5"/],
   ['a score in hexadecimal', 'name,score\na,0x10\n', /line 2: score "0x10"/],
   ['the name of a built-in property as label', 'name,score,label\na,1,constructor\n', /line 2: label "constructor"/],
@@ -75,5 +89,7 @@ test.each([
 });
 
 test('a file that is not there is refused', () => {
-  expect(() => readScoreList(path.join(folder, 'none.csv'))).toThrow(/none.csv'`: \S*none.csv cannot be read: it is not a file/);
+  expect(() => readScoreList(path.join(folder, 'none.csv'))).toThrow(
+    /none.csv'`: \S*none.csv cannot be read: it is not a file/,
+  );
 });

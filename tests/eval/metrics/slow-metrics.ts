@@ -76,7 +76,16 @@ export function slowRegions({ mask, width, height }: Omit<SlowMap, 'scores'>): n
     while (todo.length > 0) {
       const at = todo.pop() as number;
       region.push(at);
-      for (const [dx, dy] of [[-1, -1], [0, -1], [1, -1], [-1, 0], [1, 0], [-1, 1], [0, 1], [1, 1]] as const) {
+      for (const [dx, dy] of [
+        [-1, -1],
+        [0, -1],
+        [1, -1],
+        [-1, 0],
+        [1, 0],
+        [-1, 1],
+        [0, 1],
+        [1, 1],
+      ] as const) {
         const x = (at % width) + dx;
         const y = Math.floor(at / width) + dy;
         const next = y * width + x;
@@ -94,7 +103,9 @@ export function slowRegions({ mask, width, height }: Omit<SlowMap, 'scores'>): n
 function scoresByRegion(maps: readonly SlowMap[]): { regions: number[][]; normal: number[] } {
   return {
     regions: maps.flatMap((map) => slowRegions(map).map((region) => region.map((at) => map.scores[at] as number))),
-    normal: pixelsOf(maps).filter((pixel) => !pixel.isAnomalous).map((pixel) => pixel.score),
+    normal: pixelsOf(maps)
+      .filter((pixel) => !pixel.isAnomalous)
+      .map((pixel) => pixel.score),
   };
 }
 
@@ -133,7 +144,11 @@ export function slowExactAupro(maps: readonly SlowMap[], limit: number): number 
  * The sweep of spec 2, threshold by threshold. NaN where it gives nothing.
  * @param rounded thresholds in the precision of the maps
  */
-export function slowPaperAupro(maps: readonly SlowMap[], limit: number, rounded: (threshold: number) => number = Math.fround): number {
+export function slowPaperAupro(
+  maps: readonly SlowMap[],
+  limit: number,
+  rounded: (threshold: number) => number = Math.fround,
+): number {
   const { regions, normal } = scoresByRegion(maps);
   const scores = maps.flatMap((map) => map.scores);
   const least = scores.reduce((a, b) => Math.min(a, b));
@@ -178,10 +193,14 @@ function distinctDescending(values: readonly number[]): number[] {
  * The metrics of tens of thousands of pixels: all of them in one list, sorted, threshold by threshold. Proven on the ones
  * above, which take the square of the number of pixels.
  */
-export function sortedMetrics(maps: readonly SlowMap[], limit: number): { auroc: number; ap: number; f1: number; exactAupro: number } {
+export function sortedMetrics(
+  maps: readonly SlowMap[],
+  limit: number,
+): { auroc: number; ap: number; f1: number; exactAupro: number } {
   const regions = maps.flatMap((map) => slowRegions(map).map((region) => ({ map, region })));
   const shareOf = new Map(maps.map((map) => [map, new Map<number, number>()]));
-  for (const { map, region } of regions) for (const at of region) shareOf.get(map)?.set(at, 1 / region.length / regions.length);
+  for (const { map, region } of regions)
+    for (const at of region) shareOf.get(map)?.set(at, 1 / region.length / regions.length);
   const pixels = maps
     .flatMap((map) => map.scores.map((score, at) => ({ score, share: shareOf.get(map)?.get(at) })))
     .sort((a, b) => b.score - a.score);
@@ -189,7 +208,7 @@ export function sortedMetrics(maps: readonly SlowMap[], limit: number): { auroc:
   const normals = pixels.length - anomalous;
   let [found, wrong, overlap, auroc, ap, f1] = [0, 0, 0, 0, 0, 0];
   const points: CurvePoint[] = [[0, 0]];
-  for (let at = 0; at < pixels.length; ) {
+  for (let at = 0; at < pixels.length;) {
     const [foundBefore, wrongBefore] = [found, wrong];
     for (const score = pixels[at]?.score; pixels[at]?.score === score && at < pixels.length; at++) {
       const { share } = pixels[at] as (typeof pixels)[number];

@@ -12,7 +12,8 @@ afterAll(scratch.remove);
 
 const arrayOf = (data: NpyData, shape = [1, data.length]): NpyArray => decodeNpy(encodeNpy(data, shape), 'm.npy');
 /** One letter a pixel: normal, anomalous, open. */
-const told = ({ data, ignored }: TruthMask): string => [...data].map((value, at) => (ignored?.[at] ? (value ? '!' : '?') : value ? 'x' : '.')).join('');
+const told = ({ data, ignored }: TruthMask): string =>
+  [...data].map((value, at) => (ignored?.[at] ? (value ? '!' : '?') : value ? 'x' : '.')).join('');
 
 describe('masks as arrays', () => {
   test.each<[string, NpyData, readonly number[], string]>([
@@ -42,9 +43,17 @@ describe('masks as arrays', () => {
 });
 
 describe('masks as pictures', () => {
-  const grey = (...levels: number[]): Promise<Buffer> => sharp(Buffer.from(levels), { raw: { width: levels.length, height: 1, channels: 1 } }).toColourspace('b-w').png().toBuffer();
-  const colour = (...levels: number[]): Promise<Buffer> => sharp(Buffer.from(levels), { raw: { width: levels.length / 3, height: 1, channels: 3 } }).png().toBuffer();
-  const read = (content: Buffer, name: string, ...ignoring: number[]): Promise<TruthMask> => truthOfPicture(scratch.file(name, content), new Set(ignoring));
+  const grey = (...levels: number[]): Promise<Buffer> =>
+    sharp(Buffer.from(levels), { raw: { width: levels.length, height: 1, channels: 1 } })
+      .toColourspace('b-w')
+      .png()
+      .toBuffer();
+  const colour = (...levels: number[]): Promise<Buffer> =>
+    sharp(Buffer.from(levels), { raw: { width: levels.length / 3, height: 1, channels: 3 } })
+      .png()
+      .toBuffer();
+  const read = (content: Buffer, name: string, ...ignoring: number[]): Promise<TruthMask> =>
+    truthOfPicture(scratch.file(name, content), new Set(ignoring));
 
   test('a level of grey is left open where it is said to be', async () => {
     const picture = await grey(0, 1, 128, 255);
@@ -60,50 +69,87 @@ describe('masks as pictures', () => {
   });
 
   test('pictures that do not keep their levels are refused, if levels matter', async () => {
-    const jpeg = await sharp(Buffer.alloc(64, 255), { raw: { width: 8, height: 8, channels: 1 } }).jpeg().toBuffer();
+    const jpeg = await sharp(Buffer.alloc(64, 255), { raw: { width: 8, height: 8, channels: 1 } })
+      .jpeg()
+      .toBuffer();
     expect(told(await read(jpeg, 'd.jpg', -1))).toBe('x'.repeat(64));
     await expect(read(jpeg, 'd.jpg', 255)).rejects.toThrow(/d\.jpg: this mask is compressed with losses/);
-    const palette = await sharp(Buffer.of(0, 0, 0, 9, 9, 9), { raw: { width: 2, height: 1, channels: 3 } }).png({ palette: true }).toBuffer();
+    const palette = await sharp(Buffer.of(0, 0, 0, 9, 9, 9), { raw: { width: 2, height: 1, channels: 3 } })
+      .png({ palette: true })
+      .toBuffer();
     await expect(read(palette, 'e.png', 1)).rejects.toThrow(/e\.png: this mask has a palette/);
-    const wide = await sharp(Uint16Array.of(65535, 65535, 65535, 65400, 65400, 65400), { raw: { width: 2, height: 1, channels: 3 } }).toColourspace('rgb16').png().toBuffer();
+    const wide = await sharp(Uint16Array.of(65535, 65535, 65535, 65400, 65400, 65400), {
+      raw: { width: 2, height: 1, channels: 3 },
+    })
+      .toColourspace('rgb16')
+      .png()
+      .toBuffer();
     await expect(read(wide, 'g.png', 255)).rejects.toThrow(/g\.png: this mask has several channels of 16 bits/);
   });
 
   test('a TIFF of several pages is refused', async () => {
-    await expect(read(plainTiff(2, 1, Uint8Array.of(0, 255), 1, 2), 'f.tif')).rejects.toThrow(/f\.tif: holds 2 pictures; a mask is one/);
+    await expect(read(plainTiff(2, 1, Uint8Array.of(0, 255), 1, 2), 'f.tif')).rejects.toThrow(
+      /f\.tif: holds 2 pictures; a mask is one/,
+    );
   });
 });
 
 test('the union: what any mask marks is anomalous, what any leaves open and none marks is open', () => {
-  const all = (mask: string): TruthMask => ({ width: mask.length, height: 1, data: Uint8Array.from(mask, (c) => (c === 'x' ? 1 : 0)), ignored: Uint8Array.from(mask, (c) => (c === '?' ? 1 : 0)) });
+  const all = (mask: string): TruthMask => ({
+    width: mask.length,
+    height: 1,
+    data: Uint8Array.from(mask, (c) => (c === 'x' ? 1 : 0)),
+    ignored: Uint8Array.from(mask, (c) => (c === '?' ? 1 : 0)),
+  });
   expect(told(unionOf([all('..x??x'), all('.?.?x.')], 'm') as TruthMask)).toBe('.?x?xx');
   expect(unionOf([], 'm')).toBeUndefined();
-  expect(() => unionOf([all('..'), all('...')], 'm.npy')).toThrow('m.npy: its masks have different sizes, 2 x 1 and 3 x 1; they must be of one image');
+  expect(() => unionOf([all('..'), all('...')], 'm.npy')).toThrow(
+    'm.npy: its masks have different sizes, 2 x 1 and 3 x 1; they must be of one image',
+  );
 });
 
 describe('masks at another size', () => {
-  const planes = fc.array(fc.constantFrom(0, 1, 2), { minLength: 48, maxLength: 48 }).map((values) => Uint8Array.from(values));
-  const of = (values: Uint8Array): TruthMask => ({ width: 8, height: 6, data: values.map((value) => (value === 1 ? 1 : 0)), ignored: values.map((value) => (value === 2 ? 1 : 0)) });
+  const planes = fc
+    .array(fc.constantFrom(0, 1, 2), { minLength: 48, maxLength: 48 })
+    .map((values) => Uint8Array.from(values));
+  const of = (values: Uint8Array): TruthMask => ({
+    width: 8,
+    height: 6,
+    data: values.map((value) => (value === 1 ? 1 : 0)),
+    ignored: values.map((value) => (value === 2 ? 1 : 0)),
+  });
 
   test('are cut at one half where nothing is open, as the reference cuts them', () => {
-    fc.assert(fc.property(planes, (values) => {
-      const data = values.map((value) => (value === 1 ? 1 : 0));
-      const none = new Uint8Array(48);
-      for (const ignored of [undefined, none]) expect(resizeTruth({ width: 8, height: 6, data, ignored }, 5, 9).data).toEqual(resizeMask({ width: 8, height: 6, data }, 5, 9));
-    }));
+    fc.assert(
+      fc.property(planes, (values) => {
+        const data = values.map((value) => (value === 1 ? 1 : 0));
+        const none = new Uint8Array(48);
+        for (const ignored of [undefined, none])
+          expect(resizeTruth({ width: 8, height: 6, data, ignored }, 5, 9).data).toEqual(
+            resizeMask({ width: 8, height: 6, data }, 5, 9),
+          );
+      }),
+    );
   });
 
   test('keep what is open apart from what is anomalous, and a mask of their own size as it is', () => {
-    fc.assert(fc.property(planes, (values) => {
-      expect(told(resizeTruth(of(values), 5, 9))).not.toContain('!');
-      expect(told(resizeTruth(of(values), 8, 6))).toBe(told(of(values)));
-    }));
+    fc.assert(
+      fc.property(planes, (values) => {
+        expect(told(resizeTruth(of(values), 5, 9))).not.toContain('!');
+        expect(told(resizeTruth(of(values), 8, 6))).toBe(told(of(values)));
+      }),
+    );
   });
 
   test('a pixel that is more anomalous than normal is anomalous, however much of it is open below one half', () => {
     // One pixel from a row of four, with the weights 5, 7, 7 and 5 of 24: a triangle as wide as both sides.
     const quarter = (block: string): string => {
-      const mask = { width: 4, height: 4, data: Uint8Array.from({ length: 16 }, (_, at) => (block[at % 4] === 'x' ? 1 : 0)), ignored: Uint8Array.from({ length: 16 }, (_, at) => (block[at % 4] === '?' ? 1 : 0)) };
+      const mask = {
+        width: 4,
+        height: 4,
+        data: Uint8Array.from({ length: 16 }, (_, at) => (block[at % 4] === 'x' ? 1 : 0)),
+        ignored: Uint8Array.from({ length: 16 }, (_, at) => (block[at % 4] === '?' ? 1 : 0)),
+      };
       return told(resizeTruth(mask, 1, 1));
     };
     expect(['....', 'xxxx', '????', '.xx?', '.x?.', 'x?.x', '?.x.', 'x??x'].map(quarter).join('')).toBe('.x?x.x.?');

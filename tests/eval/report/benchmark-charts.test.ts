@@ -9,7 +9,13 @@ const attributesOf = ({ attributes }: Markup, element: string, name: string): st
 
 describe('radar pictures', () => {
   const draw = (values: readonly (number | null)[], printed = false): Markup =>
-    readMarkup(radarChart({ axes: ['up', 'right', 'down', 'left'], series: [{ name: 'crane', values, place: 0, printed }], description: 'a radar' }).markup);
+    readMarkup(
+      radarChart({
+        axes: ['up', 'right', 'down', 'left'],
+        series: [{ name: 'crane', values, place: 0, printed }],
+        description: 'a radar',
+      }).markup,
+    );
   const outline = (markup: Markup): string => attributesOf(markup, 'path', 'd')[1] as string;
 
   test('a hand-worked case: the centre is 220 175, the outer ring 146 away, the inner end at 60', () => {
@@ -29,7 +35,14 @@ describe('radar pictures', () => {
     expect(attributesOf(draw([1, 0.8, 0.7, null], true), 'circle', 'cx')).toEqual([]);
   });
 
-  test.each([[0.93, 0.7, 0.1], [0.8, 0.7, 0.1], [0.7, 0.6, 0.1], [0.65, 0.4, 0.2], [0.34, 0.2, 0.2], [0.05, 0, 0.2]])('where the smallest value is %d, rings begin at %d and are %d apart', (smallest, low, step) => {
+  test.each([
+    [0.93, 0.7, 0.1],
+    [0.8, 0.7, 0.1],
+    [0.7, 0.6, 0.1],
+    [0.65, 0.4, 0.2],
+    [0.34, 0.2, 0.2],
+    [0.05, 0, 0.2],
+  ])('where the smallest value is %d, rings begin at %d and are %d apart', (smallest, low, step) => {
     expect(rings(smallest).low).toBeCloseTo(low, 9);
     expect(rings(smallest).step).toBe(step);
   });
@@ -49,7 +62,28 @@ describe('radar pictures', () => {
 });
 
 describe('bar pictures', () => {
-  const markup = readMarkup(barChart([{ name: 'BTAD', bars: [{ value: 0.5, printed: 0.75 }, { value: null, printed: null }] }, { name: 'a very long name of a set', bars: [{ value: 1, printed: null }, { value: 0, printed: 1 }] }], ['crane', 'crane-plus'], 'bars').markup);
+  const markup = readMarkup(
+    barChart(
+      [
+        {
+          name: 'BTAD',
+          bars: [
+            { value: 0.5, printed: 0.75 },
+            { value: null, printed: null },
+          ],
+        },
+        {
+          name: 'a very long name of a set',
+          bars: [
+            { value: 1, printed: null },
+            { value: 0, printed: 1 },
+          ],
+        },
+      ],
+      ['crane', 'crane-plus'],
+      'bars',
+    ).markup,
+  );
 
   test('lengths are values: 264 wide from 96, the mark at the printed figure', () => {
     expect(attributesOf(markup, 'rect', 'width')).toEqual(['132', '264', '0']);
@@ -64,5 +98,12 @@ describe('bar pictures', () => {
 });
 
 test('headings move down, and text that looks like one stays', () => {
-  expect(demoted(html`<h3 class="x">${'<h3>'}</h3><h5>a</h5><hr1>`, 2).markup).toBe('<h5 class="x">&lt;h3&gt;</h5><h6>a</h6><hr1>');
+  expect(
+    demoted(
+      html`<h3 class="x">${'<h3>'}</h3>
+        <h5>a</h5>
+        <hr1></hr1>`,
+      2,
+    ).markup,
+  ).toBe('<h5 class="x">&lt;h3&gt;</h5><h6>a</h6><hr1>');
 });

@@ -52,7 +52,8 @@ describe('histograms', () => {
     fc.assert(
       fc.property(score, score, (normal, anomalous) => {
         const { text } = readMarkup(scoreHistograms([categoryOf('gear', normal, anomalous)]).markup);
-        const total = (what: string): number => [...text.matchAll(new RegExp(`: (\\d+) ${what}`, 'g'))].reduce((sum, [, count]) => sum + Number(count), 0);
+        const total = (what: string): number =>
+          [...text.matchAll(new RegExp(`: (\\d+) ${what}`, 'g'))].reduce((sum, [, count]) => sum + Number(count), 0);
         expect(total('normal')).toBe(normal.length);
         expect(total('anomalous')).toBe(anomalous.length);
       }),
@@ -71,10 +72,18 @@ describe('histograms', () => {
 
   test('what the best threshold gets wrong, in words', () => {
     // From 0.5 on: F1 is 6/7; lower ones take in more false alarms than finds.
-    const markup = readMarkup(scoreHistograms([categoryOf('gear', [0.1, 0.2, 0.3, 0.6], [0.05, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99])]).markup);
-    expect(attributesOf(markup, 'svg', 'aria-label')).toEqual(['Scores of gear: from 0.500 on: 1 of 7 missed, 1 of 4 false alarms']);
-    expect(markup.text).toMatch(/anomalous from 0\.500 on\s+called anomalouscalled normal\s+anomalous61\s+normal13\s+precision 85\.7 · recall 85\.7 · F1 85\.7/);
-    expect(readMarkup(scoreHistograms([categoryOf('cup', [0.1, 0.2], [])]).markup).text).toContain('2 normal, 0 anomalous');
+    const markup = readMarkup(
+      scoreHistograms([categoryOf('gear', [0.1, 0.2, 0.3, 0.6], [0.05, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99])]).markup,
+    );
+    expect(attributesOf(markup, 'svg', 'aria-label')).toEqual([
+      'Scores of gear: from 0.500 on: 1 of 7 missed, 1 of 4 false alarms',
+    ]);
+    expect(markup.text).toMatch(
+      /anomalous from 0\.500 on\s+called anomalouscalled normal\s+anomalous61\s+normal13\s+precision 85\.7 · recall 85\.7 · F1 85\.7/,
+    );
+    expect(readMarkup(scoreHistograms([categoryOf('cup', [0.1, 0.2], [])]).markup).text).toContain(
+      '2 normal, 0 anomalous',
+    );
   });
 
   test('one scale for all categories, also where all scores are equal or there are none', () => {
@@ -82,13 +91,21 @@ describe('histograms', () => {
     const ticks = attributesOf(both, 'path', 'd').filter((path) => path.startsWith('M8 8V'));
     expect(ticks).toHaveLength(2);
     expect(ticks[0]).toBe(ticks[1]);
-    expect(attributesOf(readMarkup(scoreHistograms([categoryOf('a', [0.5], [0.5])]).markup), 'rect', 'x').every((x) => Number.isFinite(Number(x)))).toBe(true);
+    expect(
+      attributesOf(readMarkup(scoreHistograms([categoryOf('a', [0.5], [0.5])]).markup), 'rect', 'x').every((x) =>
+        Number.isFinite(Number(x)),
+      ),
+    ).toBe(true);
     expect(readMarkup(scoreHistograms([{ ...categoryOf('a', [], []) }]).markup).text).toContain('No image was scored');
   });
 });
 
 describe('curves', () => {
-  const categories = [categoryOf('gear', [0.1, 0.2, 0.3], [0.25, 0.8]), categoryOf('cable', [0.1, 0.6], [0.2, 0.3]), categoryOf('cup', [0.1], [])];
+  const categories = [
+    categoryOf('gear', [0.1, 0.2, 0.3], [0.25, 0.8]),
+    categoryOf('cable', [0.1, 0.6], [0.2, 0.3]),
+    categoryOf('cup', [0.1], []),
+  ];
   const markup = readMarkup(curveCharts(categories).markup);
 
   test('a line for each category in each chart where it is defined, named with its value', () => {
@@ -97,28 +114,42 @@ describe('curves', () => {
     );
     expect(markup.text).toContain('gear: 83.3');
     expect(attributesOf(markup, 'g', 'class').filter((name) => name.includes('lowest'))).toHaveLength(5);
-    const lowest = (page: Markup): string | undefined => attributesOf(page, 'g', 'class').find((name) => name.includes('lowest'));
+    const lowest = (page: Markup): string | undefined =>
+      attributesOf(page, 'g', 'class').find((name) => name.includes('lowest'));
     expect(lowest(markup)).toBe('curve c1 lowest');
     expect(lowest(readMarkup(curveCharts([...categories].reverse()).markup))).toBe('curve c1 lowest');
-    expect(lowest(readMarkup(curveCharts([categories[1], categories[0]].flatMap((of) => of ?? [])).markup))).toBe('curve c0 lowest');
+    expect(lowest(readMarkup(curveCharts([categories[1], categories[0]].flatMap((of) => of ?? [])).markup))).toBe(
+      'curve c0 lowest',
+    );
   });
 
   test('the image ROC of a hand-worked case: up one half, right one third, up, right', () => {
     // gear: 0.8 anomalous, 0.3 normal, 0.25 anomalous, then two normal ones. Axes: x 46 to 310, y 264 to 24.
-    const path = markup.attributes.find(({ element, name }, index, all) => element === 'path' && name === 'd' && all[index - 1]?.value === 'image-roc-0');
+    const path = markup.attributes.find(
+      ({ element, name }, index, all) => element === 'path' && name === 'd' && all[index - 1]?.value === 'image-roc-0',
+    );
     expect(path?.value).toBe('M46 264L46 144L134 144L134 24L310 24');
   });
 
   test('image precision and recall of a hand-worked case', () => {
     // gear: recall 1/2 at precision 1 (0.8), recall 1 at precision 2/3 (0.25 below one of the normal ones). x 46 to 310, y 264 to 24.
-    const path = markup.attributes.find(({ element, name }, index, all) => element === 'path' && name === 'd' && all[index - 1]?.value === 'image-pr-0');
+    const path = markup.attributes.find(
+      ({ element, name }, index, all) => element === 'path' && name === 'd' && all[index - 1]?.value === 'image-pr-0',
+    );
     expect(path?.value).toBe('M46 24L178 24L310 104');
   });
 
   test('two sets on one page share no id', () => {
-    const ids = (scope: string): string[] => readMarkup(curveCharts(categories, scope).markup).attributes.filter(({ name }) => name === 'id').map(({ value }) => value);
+    const ids = (scope: string): string[] =>
+      readMarkup(curveCharts(categories, scope).markup)
+        .attributes.filter(({ name }) => name === 'id')
+        .map(({ value }) => value);
     expect(new Set([...ids('a-'), ...ids('b-')]).size).toBe(2 * ids('').length);
-    expect(attributesOf(readMarkup(curveCharts(categories, 'a-').markup), 'use', 'href').every((href) => ids('a-').includes(href.slice(1)))).toBe(true);
+    expect(
+      attributesOf(readMarkup(curveCharts(categories, 'a-').markup), 'use', 'href').every((href) =>
+        ids('a-').includes(href.slice(1)),
+      ),
+    ).toBe(true);
   });
 
   test('every category can be brought forward by keyboard', () => {

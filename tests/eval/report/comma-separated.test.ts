@@ -38,10 +38,16 @@ test.each([
 });
 
 test('whatever the names, a reader gets them back, and none begins as a formula does', () => {
-  const name = fc.oneof(fc.string({ unit: 'grapheme', minLength: 1 }), fc.constantFrom('=cmd()', 'a"b,c', '@x', '-', 'a\r\nb'));
+  const name = fc.oneof(
+    fc.string({ unit: 'grapheme', minLength: 1 }),
+    fc.constantFrom('=cmd()', 'a"b,c', '@x', '-', 'a\r\nb'),
+  );
   fc.assert(
     fc.property(name, (word) => {
-      const row = { ...rowOf('crane', 'x', paperMetrics(1, null, null, null, null, null)), categories: [{ name: word, images: 1, anomalous: 1, metrics: paperMetrics(1, null, null, null, null, null) }] };
+      const row = {
+        ...rowOf('crane', 'x', paperMetrics(1, null, null, null, null, null)),
+        categories: [{ name: word, images: 1, anomalous: 1, metrics: paperMetrics(1, null, null, null, null, null) }],
+      };
       const read = parseCsv(benchmarkCsv(benchmarkOf([row]))).rows;
       expect(read).toHaveLength(2 * METRIC_IDS.length);
       const category = read[0]?.values['category'] as string;

@@ -5,10 +5,37 @@ import { readMarkup } from './markup';
 /** Texts that would be markup, attributes or script if they were not escaped. */
 const hostile = fc.oneof(
   fc.string({ unit: 'binary' }),
-  fc.array(fc.constantFrom('<', '>', '&', '"', "'", '=', '/', '`', '!--', '-->', 'script', '</script>', '<img src=x onerror=alert(1)>', '&lt;', '&#60;', 'javascript:', '{{', '\u0000', '\u001b', '\u2028', ' ')).map((parts) => parts.join('')),
+  fc
+    .array(
+      fc.constantFrom(
+        '<',
+        '>',
+        '&',
+        '"',
+        "'",
+        '=',
+        '/',
+        '`',
+        '!--',
+        '-->',
+        'script',
+        '</script>',
+        '<img src=x onerror=alert(1)>',
+        '&lt;',
+        '&#60;',
+        'javascript:',
+        '{{',
+        '\u0000',
+        '\u001b',
+        '\u2028',
+        ' ',
+      ),
+    )
+    .map((parts) => parts.join('')),
 );
 /** What no page may hold stands as a visible mark. */
-const shown = (text: string): string => text.replace(/[\p{Cc}\p{Cs}]/gu, (character) => (/[\t\n\r]/.test(character) ? character : '\ufffd'));
+const shown = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cs}]/gu, (character) => (/[\t\n\r]/.test(character) ? character : '\ufffd'));
 
 test('any text is text again, in an element and in an attribute', () => {
   fc.assert(
@@ -23,7 +50,8 @@ test('any text is text again, in an element and in an attribute', () => {
 });
 
 test('lists and names that may break are escaped piece by piece', () => {
-  const page = html`<p>${['<a>', ['<b>', 7], null, undefined, false, html`<i>${'<c>'}</i>`]}</p><p>${breakable('<x>/<y>_z')}</p>`.markup;
+  const page = html`<p>${['<a>', ['<b>', 7], null, undefined, false, html`<i>${'<c>'}</i>`]}</p>
+    <p>${breakable('<x>/<y>_z')}</p>`.markup;
   const { elements, text } = readMarkup(page);
   expect(elements.filter((element) => element !== 'wbr')).toEqual(['p', 'i', 'p']);
   expect(text).toBe('<a><b>7<c><x>/<y>_z');

@@ -13,19 +13,51 @@ const evaluation = evaluationOf(
   { failures: [{ path: '/set/gear/broken.png', message: 'damaged or cut off' }] },
 );
 const withGroups = evaluationOf(evaluation.categories, {
-  groups: [{ name: 'kinds never seen', categories: [{ ...(evaluation.categories[0] as (typeof evaluation.categories)[number]) }], mean: evaluation.mean }],
+  groups: [
+    {
+      name: 'kinds never seen',
+      categories: [{ ...(evaluation.categories[0] as (typeof evaluation.categories)[number]) }],
+      mean: evaluation.mean,
+    },
+  ],
 });
 
 test('the reader of markup refuses what is not well formed', () => {
-  for (const broken of ['<p>', '<p></b>', '</p>', '<p>a & b</p>', '<p title=x></p>', '<p title="<"></p>', '<img>', '<p/>', 'a < b', '<p a="1" a="2"></p>']) {
+  for (const broken of [
+    '<p>',
+    '<p></b>',
+    '</p>',
+    '<p>a & b</p>',
+    '<p title=x></p>',
+    '<p title="<"></p>',
+    '<img>',
+    '<p/>',
+    'a < b',
+    '<p a="1" a="2"></p>',
+  ]) {
     expect(() => readMarkup(broken)).toThrow();
   }
-  expect(readMarkup('<p title="a&lt;b">1 &amp; <b>2</b></p>')).toMatchObject({ elements: ['p', 'b'], text: '1 & 2', attributes: [{ value: 'a<b' }] });
+  expect(readMarkup('<p title="a&lt;b">1 &amp; <b>2</b></p>')).toMatchObject({
+    elements: ['p', 'b'],
+    text: '1 & 2',
+    attributes: [{ value: 'a<b' }],
+  });
 });
 
 test('every category, metric, group, failure and fact of the run stands in a page that is well formed', () => {
   const { text, elements } = readMarkup(pageOf(withGroups, { command: 'crane eval --dataset castings' }));
-  for (const name of ['gear', 'cable', 'cup', 'castings', 'nano', 'synthetic-auxiliary', 'kinds never seen', 'crane eval --dataset castings', 'qq+kk+vv']) expect(text).toContain(name);
+  for (const name of [
+    'gear',
+    'cable',
+    'cup',
+    'castings',
+    'nano',
+    'synthetic-auxiliary',
+    'kinds never seen',
+    'crane eval --dataset castings',
+    'qq+kk+vv',
+  ])
+    expect(text).toContain(name);
   for (const id of METRIC_IDS) {
     expect(text).toContain(id);
     expect(text).toContain(METRIC_TITLES[id]);
@@ -36,7 +68,9 @@ test('every category, metric, group, failure and fact of the run stands in a pag
 
 test('figures stand in per cent with one decimal, as in the terminal', () => {
   // gear: 3 normal below 3 of 4 anomalous images, the fourth above 2 of 3: (9 + 2) / 12.
-  const { text } = readMarkup(pageOf(evaluationOf([evaluation.categories[0] as (typeof evaluation.categories)[number]])));
+  const { text } = readMarkup(
+    pageOf(evaluationOf([evaluation.categories[0] as (typeof evaluation.categories)[number]])),
+  );
   expect(text).toContain('91.7');
   expect(text).toMatch(/7 images in 1 category, 4 of them anomalous/);
 });
@@ -44,7 +78,9 @@ test('figures stand in per cent with one decimal, as in the terminal', () => {
 test('what is not defined is n/a, with the reason as tooltip and as text', () => {
   const page = pageOf(evaluation);
   const { attributes, text } = readMarkup(page);
-  const reasons = attributes.filter(({ element, name }) => element === 'abbr' && name === 'title').map(({ value }) => value);
+  const reasons = attributes
+    .filter(({ element, name }) => element === 'abbr' && name === 'title')
+    .map(({ value }) => value);
   expect(reasons).toContain(WITHOUT_MASKS);
   expect(reasons.some((reason) => /all 2 images are normal/.test(reason))).toBe(true);
   expect(text).toContain(`n/a in cable: ${WITHOUT_MASKS}`);
@@ -54,13 +90,16 @@ test('what is not defined is n/a, with the reason as tooltip and as text', () =>
 
 test('a set without masks says which curves are missing, and why', () => {
   const { text } = readMarkup(pageOf(evaluationOf([categoryOf('cable', [0.4, 0.5], [0.45, 0.6], { masks: false })])));
-  for (const curve of ['Pixel ROC pixel/auroc', 'Pixel PR pixel/ap', 'PRO to its limit pixel/aupro/exact@0.3']) expect(text).toContain(`${curve} is not defined: ${WITHOUT_MASKS}.`);
+  for (const curve of ['Pixel ROC pixel/auroc', 'Pixel PR pixel/ap', 'PRO to its limit pixel/aupro/exact@0.3'])
+    expect(text).toContain(`${curve} is not defined: ${WITHOUT_MASKS}.`);
   expect(text).not.toContain('Image ROC image/auroc is not defined');
 });
 
 test('the page loads nothing: all addresses are its own', () => {
   const { attributes, code } = readMarkup(pageOf(withGroups));
-  const addresses = attributes.filter(({ name }) => ['src', 'href', 'srcset', 'action', 'data', 'poster'].includes(name));
+  const addresses = attributes.filter(({ name }) =>
+    ['src', 'href', 'srcset', 'action', 'data', 'poster'].includes(name),
+  );
   expect(addresses.length).toBeGreaterThan(20);
   expect(addresses.filter(({ value }) => !/^(data:|#)/.test(value))).toEqual([]);
   for (const text of code) expect(text).not.toMatch(/url\(|@import|\/\/|fetch|import\(/);
@@ -72,17 +111,23 @@ test('links within the page lead somewhere, and no id is given twice', () => {
   const { attributes } = readMarkup(pageOf(withGroups));
   const ids = attributes.filter(({ name }) => name === 'id').map(({ value }) => value);
   expect(new Set(ids).size).toBe(ids.length);
-  const targets = attributes.filter(({ name, value }) => name === 'for' || (name === 'href' && value.startsWith('#'))).map(({ value }) => value.replace('#', ''));
+  const targets = attributes
+    .filter(({ name, value }) => name === 'for' || (name === 'href' && value.startsWith('#')))
+    .map(({ value }) => value.replace('#', ''));
   expect(targets.filter((target) => !ids.includes(target))).toEqual([]);
 });
 
 test('every picture has its text, its size, and charts are named', () => {
   const { attributes, elements } = readMarkup(pageOf(evaluation));
   for (const name of ['alt', 'width', 'height']) {
-    const given = attributes.filter((attribute) => attribute.element === 'img' && attribute.name === name && attribute.value !== '');
+    const given = attributes.filter(
+      (attribute) => attribute.element === 'img' && attribute.name === name && attribute.value !== '',
+    );
     expect(given).toHaveLength(elements.filter((element) => element === 'img').length);
   }
-  expect(attributes.filter(({ element, name, value }) => element === 'svg' && name === 'role' && value === 'img').length).toBe(
+  expect(
+    attributes.filter(({ element, name, value }) => element === 'svg' && name === 'role' && value === 'img').length,
+  ).toBe(
     attributes.filter(({ element, name, value }) => element === 'svg' && name === 'aria-label' && value !== '').length,
   );
 });
@@ -113,15 +158,33 @@ test('an image that cannot be read a second time leaves a note, not a hole', () 
 /** Separators let names break; the text is the same without. */
 const nasty = fc.oneof(
   fc.string({ minLength: 1, unit: 'grapheme' }),
-  fc.constantFrom('<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', "O'Brien & \"sons\" <a>", '</style><b>', '&amp;', '${x}', 'a\u0000b', '\ud800', 'é\n\t漢字'),
+  fc.constantFrom(
+    '<script>alert(1)</script>',
+    '"><img src=x onerror=alert(1)>',
+    'O\'Brien & "sons" <a>',
+    '</style><b>',
+    '&amp;',
+    '${x}',
+    'a\u0000b',
+    '\ud800',
+    'é\n\t漢字',
+  ),
 );
-const written = (text: string): string => text.replace(/[\p{Cc}\p{Cs}]/gu, (character) => (/[\t\n\r]/.test(character) ? character : '\ufffd'));
+const written = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cs}]/gu, (character) => (/[\t\n\r]/.test(character) ? character : '\ufffd'));
 
 test('names are text wherever they come from: nothing in them becomes markup', () => {
-  const shape = (page: string): string => readMarkup(page).elements.filter((element) => element !== 'wbr').join(' ');
+  const shape = (page: string): string =>
+    readMarkup(page)
+      .elements.filter((element) => element !== 'wbr')
+      .join(' ');
   const make = (word: string): string => {
-    const of = (name: string): ReturnType<typeof categoryOf> => categoryOf(name, [0.1, 0.2], [0.15, 0.9], { defect: word, root: '/set' });
-    const none = { ...categoryOf(`${word}2`, [0.1], []), reasons: Object.fromEntries(METRIC_IDS.map((id) => [id, word])) };
+    const of = (name: string): ReturnType<typeof categoryOf> =>
+      categoryOf(name, [0.1, 0.2], [0.15, 0.9], { defect: word, root: '/set' });
+    const none = {
+      ...categoryOf(`${word}2`, [0.1], []),
+      reasons: Object.fromEntries(METRIC_IDS.map((id) => [id, word])),
+    };
     return pageOf(
       evaluationOf([of(word), none], {
         dataset: word,

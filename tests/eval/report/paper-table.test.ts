@@ -1,4 +1,12 @@
-import { doubtOf, LEVELS, notInLevel, paperTable, signed, standsInLevel, type PaperEntry } from '../../../eval/report/paper-table';
+import {
+  doubtOf,
+  LEVELS,
+  notInLevel,
+  paperTable,
+  signed,
+  standsInLevel,
+  type PaperEntry,
+} from '../../../eval/report/paper-table';
 import { PUBLISHED_AVERAGES } from '../../../eval/published';
 import { averageOf, benchmarkOf, metrics, paperMetrics, rowOf } from './sample-benchmark';
 
@@ -17,17 +25,37 @@ test('differences are points of per cent against the printed figure of the same 
   const { groups } = paperTable(benchmarkOf([mvtec, plus]), why);
   const [line] = groups[0]?.sets ?? [];
   // Crane prints 93.8 and 91.3, Crane+ 93.9.
-  expect(cells(line?.entries[0])['image/auroc']).toMatchObject({ value: 0.94, published: 93.8, reason: null, doubt: null });
+  expect(cells(line?.entries[0])['image/auroc']).toMatchObject({
+    value: 0.94,
+    published: 93.8,
+    reason: null,
+    doubt: null,
+  });
   expect(cells(line?.entries[0])['image/auroc'].difference).toBeCloseTo(0.2, 9);
   expect(cells(line?.entries[0])['pixel/auroc'].difference).toBeCloseTo(-0.04, 9);
   expect(cells(line?.entries[1])['image/auroc'].difference).toBeCloseTo(-0.9, 9);
-  expect(cells(line?.entries[1])['pixel/auroc']).toEqual({ value: null, published: 91.2, difference: null, doubt: null, reason: 'the set has no masks' });
+  expect(cells(line?.entries[1])['pixel/auroc']).toEqual({
+    value: null,
+    published: 91.2,
+    difference: null,
+    doubt: null,
+    reason: 'the set has no masks',
+  });
 });
 
 test('groups and sets stand in the order of the paper, others last and without an average', () => {
   const other = rowOf('crane', 'castings', paperMetrics(0.5, 0.5, 0.5, 0.5, 0.5, 0.5));
-  const { groups } = paperTable(benchmarkOf([other, headct, btad, mvtec], { averages: [averageOf('crane', 'industrial', ['btad', 'mvtec'], mvtec.mean)] }), why);
-  expect(groups.map(({ title, sets }) => [title, sets.map(({ name }) => name)])).toEqual([['Industrial', ['mvtec', 'btad']], ['Medical', ['headct']], ['Other sets', ['castings']]]);
+  const { groups } = paperTable(
+    benchmarkOf([other, headct, btad, mvtec], {
+      averages: [averageOf('crane', 'industrial', ['btad', 'mvtec'], mvtec.mean)],
+    }),
+    why,
+  );
+  expect(groups.map(({ title, sets }) => [title, sets.map(({ name }) => name)])).toEqual([
+    ['Industrial', ['mvtec', 'btad']],
+    ['Medical', ['headct']],
+    ['Other sets', ['castings']],
+  ]);
   expect(groups.map(({ average }) => average?.name)).toEqual(['average of industrial', undefined, undefined]);
   expect(cells(groups[2]?.sets[0]?.entries[0])['image/auroc']).toMatchObject({ published: null, difference: null });
 });
@@ -43,18 +71,32 @@ test('the average of some sets is compared with the printed figures of these set
 });
 
 test('a single set has no average beside it', () => {
-  expect(paperTable(benchmarkOf([mvtec], { averages: [averageOf('crane', 'industrial', ['mvtec'], mvtec.mean)] }), why).groups[0]?.average).toBeNull();
+  expect(
+    paperTable(benchmarkOf([mvtec], { averages: [averageOf('crane', 'industrial', ['mvtec'], mvtec.mean)] }), why)
+      .groups[0]?.average,
+  ).toBeNull();
 });
 
 test('an average over sets that the paper does not print has no printed figure', () => {
   const strange = { ...btad, published: null };
-  const { groups } = paperTable(benchmarkOf([mvtec, strange], { averages: [averageOf('crane', 'industrial', ['mvtec', 'btad'], mvtec.mean)] }), why);
+  const { groups } = paperTable(
+    benchmarkOf([mvtec, strange], { averages: [averageOf('crane', 'industrial', ['mvtec', 'btad'], mvtec.mean)] }),
+    why,
+  );
   expect(cells(groups[0]?.average?.entries[0])['image/auroc'].published).toBeNull();
 });
 
 test('a complete average has the printed one, and says where that is wrong', () => {
-  const average = averageOf('crane', 'industrial', ['mvtec', 'btad'], paperMetrics(0.92, 0.94, 0.9, 0.93, 0.82, 0.45), PUBLISHED_AVERAGES.industrial.Crane);
-  const cell = cells(paperTable(benchmarkOf([mvtec, btad], { averages: [average] }), why).groups[0]?.average?.entries[0])['image/ap'];
+  const average = averageOf(
+    'crane',
+    'industrial',
+    ['mvtec', 'btad'],
+    paperMetrics(0.92, 0.94, 0.9, 0.93, 0.82, 0.45),
+    PUBLISHED_AVERAGES.industrial.Crane,
+  );
+  const cell = cells(
+    paperTable(benchmarkOf([mvtec, btad], { averages: [average] }), why).groups[0]?.average?.entries[0],
+  )['image/ap'];
   expect(cell.published).toBe(93.7);
   expect(cell.doubt).toMatchObject({ likely: 93.8 });
   expect(doubtOf('dtd', 'VAND', 'image/auroc')).toMatchObject({ printed: 94.6, likely: 86.4 });
@@ -63,7 +105,9 @@ test('a complete average has the printed one, and says where that is wrong', () 
 
 test('sets without figures stand with their reason; those with nothing on a level are named apart', () => {
   const table = paperTable(
-    benchmarkOf([headct, btad], { leftOut: [{ recipe: 'crane', name: 'visa', reason: 'absent', message: 'not here' }] }),
+    benchmarkOf([headct, btad], {
+      leftOut: [{ recipe: 'crane', name: 'visa', reason: 'absent', message: 'not here' }],
+    }),
     why,
   );
   const visa = table.groups[0]?.sets[0];
@@ -72,7 +116,11 @@ test('sets without figures stand with their reason; those with nothing on a leve
   expect([...notInLevel(table, PIXEL)]).toEqual([['the set has no masks', ['HEADCT']]]);
   expect([...notInLevel(table, IMAGE)]).toEqual([]);
   // Not run at all: where the paper has it.
-  const [away] = paperTable(benchmarkOf([btad], { leftOut: [{ recipe: 'crane', name: 'headct', reason: 'absent', message: 'not here' }] }), why).groups[1]?.sets ?? [];
+  const [away] =
+    paperTable(
+      benchmarkOf([btad], { leftOut: [{ recipe: 'crane', name: 'headct', reason: 'absent', message: 'not here' }] }),
+      why,
+    ).groups[1]?.sets ?? [];
   expect([IMAGE, PIXEL].map((level) => standsInLevel(away as never, level))).toEqual([true, false]);
   // Run by one recipe only: as that one says.
   const half = paperTable(benchmarkOf([headct, rowOf('crane-plus', 'btad', btad.mean)]), why);
@@ -82,6 +130,13 @@ test('sets without figures stand with their reason; those with nothing on a leve
   expect(standsInLevel(empty as never, PIXEL)).toBe(true);
 });
 
-test.each([[0.23, '+0.2'], [-0.96, '−1.0'], [0.04, '±0.0'], [-0.04, '±0.0'], [0, '±0.0'], [12, '+12.0']])('%d points are %s', (points, text) => {
+test.each([
+  [0.23, '+0.2'],
+  [-0.96, '−1.0'],
+  [0.04, '±0.0'],
+  [-0.04, '±0.0'],
+  [0, '±0.0'],
+  [12, '+12.0'],
+])('%d points are %s', (points, text) => {
   expect(signed(points)).toBe(text);
 });

@@ -6,19 +6,42 @@ import { categoryOf, evaluationOf } from './sample-evaluation';
 const noise = Uint8Array.from({ length: 288 * 200 * 3 }, (_, at) => (Math.imul(at + 1, 2654435761) >>> 13) & 255);
 let address: string;
 beforeAll(async () => {
-  const bytes = await sharp(noise, { raw: { width: 288, height: 200, channels: 3 } }).webp({ quality: 60 }).toBuffer();
+  const bytes = await sharp(noise, { raw: { width: 288, height: 200, channels: 3 } })
+    .webp({ quality: 60 })
+    .toBuffer();
   address = `data:image/webp;base64,${bytes.toString('base64')}`;
 });
 
 /** One category with three images of each kind, all with the same picture. */
 function setOf(name: string): SetPictures {
-  const selection = selectImages(evaluationOf([categoryOf(name, [0.1, 0.2, 0.3, 0.4], [0.3, 0.4, 0.5, 0.6, 0.7, 0.8], { root: `/${name}` })]));
-  const paths = selection.categories.flatMap(({ images }) => PICTURE_KINDS.flatMap((kind) => images[kind].map(({ path }) => path)));
-  return { selection, thumbnails: new Map(paths.map((path) => [path, { original: address, overlay: address, width: 288, height: 200 }])) };
+  const selection = selectImages(
+    evaluationOf([categoryOf(name, [0.1, 0.2, 0.3, 0.4], [0.3, 0.4, 0.5, 0.6, 0.7, 0.8], { root: `/${name}` })]),
+  );
+  const paths = selection.categories.flatMap(({ images }) =>
+    PICTURE_KINDS.flatMap((kind) => images[kind].map(({ path }) => path)),
+  );
+  return {
+    selection,
+    thumbnails: new Map(paths.map((path) => [path, { original: address, overlay: address, width: 288, height: 200 }])),
+  };
 }
 
-const sizeOf = (sets: readonly SetPictures[]): number => sets.reduce((sum, { thumbnails }) => sum + [...thumbnails.values()].reduce((own, { original, overlay }) => own + original.length + overlay.length, 0), 0);
-const imagesOf = (sets: readonly SetPictures[]): number => sets.reduce((sum, { selection }) => sum + selection.categories.reduce((own, { images }) => own + PICTURE_KINDS.reduce((of, kind) => of + images[kind].length, 0), 0), 0);
+const sizeOf = (sets: readonly SetPictures[]): number =>
+  sets.reduce(
+    (sum, { thumbnails }) =>
+      sum + [...thumbnails.values()].reduce((own, { original, overlay }) => own + original.length + overlay.length, 0),
+    0,
+  );
+const imagesOf = (sets: readonly SetPictures[]): number =>
+  sets.reduce(
+    (sum, { selection }) =>
+      sum +
+      selection.categories.reduce(
+        (own, { images }) => own + PICTURE_KINDS.reduce((of, kind) => of + images[kind].length, 0),
+        0,
+      ),
+    0,
+  );
 
 test('a single set keeps what it has, several keep two of each kind', async () => {
   const one = await fitPictures([setOf('a')], 100 * address.length);

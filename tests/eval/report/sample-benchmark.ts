@@ -10,8 +10,22 @@ export function metrics(of: Partial<MetricValues> = {}): MetricValues {
 }
 
 /** The metrics that the paper prints, as fractions, in the order of its table. */
-export function paperMetrics(auroc: number | null, ap: number | null, f1: number | null, pixelAuroc: number | null, aupro: number | null, pixelF1: number | null): MetricValues {
-  return metrics({ 'image/auroc': auroc, 'image/ap': ap, 'image/f1max': f1, 'pixel/auroc': pixelAuroc, 'pixel/aupro/paper200@0.3': aupro, 'pixel/f1max': pixelF1 });
+export function paperMetrics(
+  auroc: number | null,
+  ap: number | null,
+  f1: number | null,
+  pixelAuroc: number | null,
+  aupro: number | null,
+  pixelF1: number | null,
+): MetricValues {
+  return metrics({
+    'image/auroc': auroc,
+    'image/ap': ap,
+    'image/f1max': f1,
+    'pixel/auroc': pixelAuroc,
+    'pixel/aupro/paper200@0.3': aupro,
+    'pixel/f1max': pixelF1,
+  });
 }
 
 export const RECIPE_INFOS: BenchmarkResults['recipes'] = [
@@ -19,17 +33,36 @@ export const RECIPE_INFOS: BenchmarkResults['recipes'] = [
   { name: 'crane-plus', method: 'Crane+', about: 'with D-Attn', variantOf: null },
 ];
 
-export function rowOf(recipe: RecipeName, name: string, mean: MetricValues, of: Partial<BenchmarkRow> = {}): BenchmarkRow {
+export function rowOf(
+  recipe: RecipeName,
+  name: string,
+  mean: MetricValues,
+  of: Partial<BenchmarkRow> = {},
+): BenchmarkRow {
   const method = RECIPE_INFOS.find((info) => info.name === recipe)?.method ?? 'Crane';
   return {
-    recipe, name, title: name.toUpperCase(), domain: paperDomain(name), images: 10, anomalous: 6, mean,
+    recipe,
+    name,
+    title: name.toUpperCase(),
+    domain: paperDomain(name),
+    images: 10,
+    anomalous: 6,
+    mean,
     categories: [{ name: 'gear', images: 10, anomalous: 6, metrics: mean }],
     model: description,
-    files: { backbone: { name: 'nano', sha256: 'ab'.repeat(32) }, prompts: { name: 'nano-prompts', sha256: 'cd'.repeat(32), auxiliary: 'synthetic-auxiliary' }, spatial: null },
+    files: {
+      backbone: { name: 'nano', sha256: 'ab'.repeat(32) },
+      prompts: { name: 'nano-prompts', sha256: 'cd'.repeat(32), auxiliary: 'synthetic-auxiliary' },
+      spatial: null,
+    },
     published: publishedRow(name, method) ?? null,
     comparable: publishedRow(name, method) !== undefined,
     cost: {
-      parameters: 1_970_000, bytes: 7_880_000, flop: { vision: 5e8, eattn: 2e8, dattn: 0, spatial: 0, text: 0, total: 7e8 }, imagesPerSecond: 13.72, peakMemoryBytes: 658_400_000,
+      parameters: 1_970_000,
+      bytes: 7_880_000,
+      flop: { vision: 5e8, eattn: 2e8, dattn: 0, spatial: 0, text: 0, total: 7e8 },
+      imagesPerSecond: 13.72,
+      peakMemoryBytes: 658_400_000,
     },
     seconds: 4,
     details: `rows/${recipe}/${name}.json`,
@@ -37,7 +70,13 @@ export function rowOf(recipe: RecipeName, name: string, mean: MetricValues, of: 
   };
 }
 
-export function averageOf(recipe: RecipeName, domain: DomainAverage['domain'], sets: readonly string[], mean: MetricValues, published: PublishedRow | null = null): DomainAverage {
+export function averageOf(
+  recipe: RecipeName,
+  domain: DomainAverage['domain'],
+  sets: readonly string[],
+  mean: MetricValues,
+  published: PublishedRow | null = null,
+): DomainAverage {
   return { recipe, domain, sets, mean, published };
 }
 
@@ -47,8 +86,14 @@ export function benchmarkOf(datasets: readonly BenchmarkRow[], of: Partial<Bench
     datasets,
     model: datasets[0]?.model ?? null,
     run: {
-      version: '0.1.0', node: '20.20.2', command: 'crane benchmark --datasets mvtec', date: '2026-01-02T03:04:05.000Z', seconds: 61.5,
-      machine: { cpu: 'Some CPU', cores: 2 }, seed: 111, complete: true,
+      version: '0.1.0',
+      node: '20.20.2',
+      command: 'crane benchmark --datasets mvtec',
+      date: '2026-01-02T03:04:05.000Z',
+      seconds: 61.5,
+      machine: { cpu: 'Some CPU', cores: 2 },
+      seed: 111,
+      complete: true,
     },
     recipes: RECIPE_INFOS.filter(({ name }) => datasets.some(({ recipe }) => recipe === name) || datasets.length === 0),
     averages: [],

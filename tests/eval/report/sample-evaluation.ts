@@ -1,7 +1,12 @@
 import type { ModelDescription } from '../../../lib/crane';
 import type { CategoryEvaluation, Evaluation, ScoredImage } from '../../../eval/evaluation';
 import { ImageMetrics } from '../../../eval/metrics/image-metrics';
-import { meanOverCategories, PIXEL_METRIC_IDS, type MetricId, type MetricValues } from '../../../eval/metrics/metric-ids';
+import {
+  meanOverCategories,
+  PIXEL_METRIC_IDS,
+  type MetricId,
+  type MetricValues,
+} from '../../../eval/metrics/metric-ids';
 import { PixelMetrics } from '../../../eval/metrics/pixel-metrics';
 import { reportPage, type PageContent } from '../../../eval/report/page';
 import type { Thumbnails } from '../../../eval/report/pictures';
@@ -11,7 +16,12 @@ import { resultsOf } from '../../../eval/results';
 export const WITHOUT_MASKS = 'the set has no masks';
 
 /** A category with real metrics over given scores; maps are 4 x 4, with the defect in the upper left corner. */
-export function categoryOf(name: string, normal: readonly number[], anomalous: readonly number[], options: { masks?: boolean; defect?: string; root?: string } = {}): CategoryEvaluation {
+export function categoryOf(
+  name: string,
+  normal: readonly number[],
+  anomalous: readonly number[],
+  options: { masks?: boolean; defect?: string; root?: string } = {},
+): CategoryEvaluation {
   const { masks = true, defect = 'scratch', root = '/set' } = options;
   const image = new ImageMetrics();
   const pixel = new PixelMetrics();
@@ -19,9 +29,20 @@ export function categoryOf(name: string, normal: readonly number[], anomalous: r
   const add = (score: number, bad: boolean, index: number): void => {
     image.add(score, bad);
     const mask = Uint8Array.from({ length: 16 }, (_, at) => (bad && at < 2 ? 1 : 0));
-    pixel.add(Float32Array.from(mask, (one, at) => score / 2 + one / 3 + at / 100), mask, 4, 4);
+    pixel.add(
+      Float32Array.from(mask, (one, at) => score / 2 + one / 3 + at / 100),
+      mask,
+      4,
+      4,
+    );
     const folder = bad ? defect : 'good';
-    scores.push({ path: `${root}/${name}/test/${folder}/${index}.png`, defect: folder, anomalous: bad, maskPath: bad && masks ? `${root}/${name}/ground_truth/${index}.png` : null, score });
+    scores.push({
+      path: `${root}/${name}/test/${folder}/${index}.png`,
+      defect: folder,
+      anomalous: bad,
+      maskPath: bad && masks ? `${root}/${name}/ground_truth/${index}.png` : null,
+      score,
+    });
   };
   normal.forEach((score, index) => add(score, false, index));
   anomalous.forEach((score, index) => add(score, true, index));
@@ -31,7 +52,12 @@ export function categoryOf(name: string, normal: readonly number[], anomalous: r
     images: scores.length,
     anomalous: anomalous.length,
     metrics: { ...image.value(), ...(masks ? pixel.value() : none) } as MetricValues,
-    reasons: { ...image.reasons(), ...(masks ? pixel.reasons() : (Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, WITHOUT_MASKS])) as Partial<Record<MetricId, string>>)) },
+    reasons: {
+      ...image.reasons(),
+      ...(masks
+        ? pixel.reasons()
+        : (Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, WITHOUT_MASKS])) as Partial<Record<MetricId, string>>)),
+    },
     scores,
     curves: {
       imageRoc: image.rocCurve(),
@@ -39,7 +65,8 @@ export function categoryOf(name: string, normal: readonly number[], anomalous: r
       pixelPrecisionRecall: masks ? pixel.precisionRecallCurve() : null,
       pixelPro: masks ? pixel.proCurve() : null,
     },
-    bestThreshold: null, detectionSeconds: 1,
+    bestThreshold: null,
+    detectionSeconds: 1,
   };
 }
 
@@ -68,20 +95,47 @@ export const description: ModelDescription = {
   },
   activation: 'quick-gelu',
   options: {
-    imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5, attention: 'qq+kk+vv', fusion: 'soft', pooling: true, context: false,
-    contextPosition: 'pad_suffix', sigma: 4, temperature: 0.07, spatial: 'none', spatialOnly: false, dattnBeta: 1.2, dattnGamma: 3,
+    imageSize: 70,
+    layers: [2, 4, 6],
+    eattnBlocks: 5,
+    attention: 'qq+kk+vv',
+    fusion: 'soft',
+    pooling: true,
+    context: false,
+    contextPosition: 'pad_suffix',
+    sigma: 4,
+    temperature: 0.07,
+    spatial: 'none',
+    spatialOnly: false,
+    dattnBeta: 1.2,
+    dattnGamma: 3,
     dattnMean: 'image',
   },
   preprocessing: { resize: 'bicubic', mean: [0, 0, 0], std: [1, 1, 1], reference: false },
   auxiliary: 'synthetic-auxiliary',
   warnings: [],
-  backend: { name: 'cpu', reason: 'asked for by name', nativeFailure: null, tensorflowVersion: null, threads: 1, gpu: false, device: null, selfCheck: null, warning: null, simd: false, kernels: null },
+  backend: {
+    name: 'cpu',
+    reason: 'asked for by name',
+    nativeFailure: null,
+    tensorflowVersion: null,
+    threads: 1,
+    gpu: false,
+    device: null,
+    selfCheck: null,
+    warning: null,
+    simd: false,
+    kernels: null,
+  },
 };
 
 const DOT = 'data:image/webp;base64,AAAA';
 
 /** The page of an evaluation, with the same dot as every picture. */
-export function pageOf(evaluation: Evaluation, { command = 'crane eval', model = description, unreadable = [] as readonly string[] } = {}): string {
+export function pageOf(
+  evaluation: Evaluation,
+  { command = 'crane eval', model = description, unreadable = [] as readonly string[] } = {},
+): string {
   const selection = selectImages(evaluation);
   const thumbnails = new Map<string, Thumbnails>();
   for (const { images } of selection.categories) {

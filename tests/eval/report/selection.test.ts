@@ -5,7 +5,9 @@ import { categoryOf, evaluationOf } from './sample-evaluation';
 const scoresOf = (of: readonly { readonly score: number }[]): number[] => of.map(({ score }) => score);
 
 test('the clearest finds, the weakest anomalous images and the highest normal ones, three of each', () => {
-  const [selected] = selectImages(evaluationOf([categoryOf('gear', [0.1, 0.4, 0.2, 0.35], [0.3, 0.9, 0.5, 0.6, 0.8, 0.7, 0.2])])).categories;
+  const [selected] = selectImages(
+    evaluationOf([categoryOf('gear', [0.1, 0.4, 0.2, 0.35], [0.3, 0.9, 0.5, 0.6, 0.8, 0.7, 0.2])]),
+  ).categories;
   expect(scoresOf(selected?.images.found ?? [])).toEqual([0.9, 0.8, 0.7]);
   expect(scoresOf(selected?.images.missed ?? [])).toEqual([0.2, 0.3, 0.5]);
   expect(scoresOf(selected?.images.alarm ?? [])).toEqual([0.4, 0.35, 0.2]);
@@ -26,13 +28,21 @@ test('no image twice, kinds as they say, and a bounded number however large the 
       const evaluation = evaluationOf(
         drawn.map(([normal, anomalous], index) => ({
           ...categoryOf(`c${index}`, [], []),
-          scores: [...normal.map((of) => [of, false] as const), ...anomalous.map((of) => [of, true] as const)].map(([of, bad], at) => ({
-            path: `/set/c${index}/${at}.png`, defect: 'x', anomalous: bad, maskPath: null, score: of,
-          })),
+          scores: [...normal.map((of) => [of, false] as const), ...anomalous.map((of) => [of, true] as const)].map(
+            ([of, bad], at) => ({
+              path: `/set/c${index}/${at}.png`,
+              defect: 'x',
+              anomalous: bad,
+              maskPath: null,
+              score: of,
+            }),
+          ),
         })),
       );
       const { categories, leftOut } = selectImages(evaluation);
-      const shown = categories.flatMap(({ images }) => PICTURE_KINDS.flatMap((kind) => images[kind].map((image) => ({ kind, image }))));
+      const shown = categories.flatMap(({ images }) =>
+        PICTURE_KINDS.flatMap((kind) => images[kind].map((image) => ({ kind, image }))),
+      );
       expect(new Set(shown.map(({ image }) => image.path)).size).toBe(shown.length);
       expect(shown.every(({ kind, image }) => image.anomalous === (kind !== 'alarm'))).toBe(true);
       expect(shown.length).toBeLessThanOrEqual(120);
@@ -43,14 +53,20 @@ test('no image twice, kinds as they say, and a bounded number however large the 
 });
 
 test('of very many categories the hardest are shown, in their own order', () => {
-  const categories = Array.from({ length: 50 }, (_, index) => categoryOf(`c${index}`, [0.5], [index % 5 === 0 ? 0.9 : 0.1]));
+  const categories = Array.from({ length: 50 }, (_, index) =>
+    categoryOf(`c${index}`, [0.5], [index % 5 === 0 ? 0.9 : 0.1]),
+  );
   const selection = selectImages(evaluationOf(categories));
   expect(selection.leftOut).toBe(10);
-  expect(selection.categories.map(({ category }) => category.name)).toEqual(categories.filter((_, index) => index % 5 !== 0).map(({ name }) => name));
+  expect(selection.categories.map(({ category }) => category.name)).toEqual(
+    categories.filter((_, index) => index % 5 !== 0).map(({ name }) => name),
+  );
 });
 
 test('and those without an image AUROC last', () => {
-  const categories = Array.from({ length: 50 }, (_, index) => categoryOf(`c${index}`, [0.5], index % 5 === 0 ? [] : [0.9]));
+  const categories = Array.from({ length: 50 }, (_, index) =>
+    categoryOf(`c${index}`, [0.5], index % 5 === 0 ? [] : [0.9]),
+  );
   const names = selectImages(evaluationOf(categories)).categories.map(({ category }) => category.name);
   expect(names).toEqual(categories.filter((_, index) => index % 5 !== 0).map(({ name }) => name));
 });

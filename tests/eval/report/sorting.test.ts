@@ -54,7 +54,10 @@ class FakeElement extends FakeNode {
   }
 }
 
-function tableOf(rows: readonly (readonly [string, number, number | null])[]): { heads: FakeElement[]; click: (column: number) => string[] } {
+function tableOf(rows: readonly (readonly [string, number, number | null])[]): {
+  heads: FakeElement[];
+  click: (column: number) => string[];
+} {
   const cell = (text: string, value?: string): FakeElement => {
     const made = new FakeElement(new FakeNode(text));
     if (value !== undefined) made.dataset['value'] = value;
@@ -63,7 +66,11 @@ function tableOf(rows: readonly (readonly [string, number, number | null])[]): {
   const body = new FakeElement(
     ...rows.map(
       ([name, images, metric]) =>
-        new FakeElement(cell(name), cell(String(images)), cell(metric === null ? 'n/a' : metric.toFixed(1), metric === null ? '' : String(metric))),
+        new FakeElement(
+          cell(name),
+          cell(String(images)),
+          cell(metric === null ? 'n/a' : metric.toFixed(1), metric === null ? '' : String(metric)),
+        ),
     ),
   );
   const heads = ['category', 'images', 'I-AUROC'].map((title) => cell(title));
@@ -86,7 +93,12 @@ function tableOf(rows: readonly (readonly [string, number, number | null])[]): {
 }
 
 test('figures fall at the first click and rise at the second; what is not defined stays at the end', () => {
-  const { heads, click } = tableOf([['gear', 9, 0.5], ['cup', 10, null], ['cable', 100, 0.75], ['leaf', 2, 0.125]]);
+  const { heads, click } = tableOf([
+    ['gear', 9, 0.5],
+    ['cup', 10, null],
+    ['cable', 100, 0.75],
+    ['leaf', 2, 0.125],
+  ]);
   expect(click(2)).toEqual(['cable', 'gear', 'leaf', 'cup']);
   expect(heads[2]?.getAttribute('aria-sort')).toBe('descending');
   expect(click(2)).toEqual(['leaf', 'gear', 'cable', 'cup']);
@@ -94,7 +106,11 @@ test('figures fall at the first click and rise at the second; what is not define
 });
 
 test('numbers sort as numbers, names from the first letter on, and only one head is marked', () => {
-  const { heads, click } = tableOf([['gear', 9, 0.5], ['cup', 10, null], ['cable', 100, 0.75]]);
+  const { heads, click } = tableOf([
+    ['gear', 9, 0.5],
+    ['cup', 10, null],
+    ['cable', 100, 0.75],
+  ]);
   expect(click(1)).toEqual(['cable', 'cup', 'gear']);
   expect(click(0)).toEqual(['cable', 'cup', 'gear']);
   expect(click(0)).toEqual(['gear', 'cup', 'cable']);
@@ -103,6 +119,10 @@ test('numbers sort as numbers, names from the first letter on, and only one head
 
 test('the heads keep their text, inside a button', () => {
   const { heads } = tableOf([['gear', 9, 0.5]]);
-  expect(heads.map(({ childNodes }) => childNodes.map((node) => (node as FakeElement).type))).toEqual([['button'], ['button'], ['button']]);
+  expect(heads.map(({ childNodes }) => childNodes.map((node) => (node as FakeElement).type))).toEqual([
+    ['button'],
+    ['button'],
+    ['button'],
+  ]);
   expect(heads.map(({ textContent }) => textContent)).toEqual(['category', 'images', 'I-AUROC']);
 });

@@ -19,7 +19,13 @@ const headct = rowOf('crane', 'headct', paperMetrics(0.95, 0.96, 0.9, null, null
 const btad = rowOf('crane', 'btad', paperMetrics(0.95, 0.96, 0.9, 0.9, 0.8, 0.5));
 const keep = (row: BenchmarkRow, masks: boolean): void => {
   const evaluation = evaluationOf([categoryOf('gear', [0.1, 0.2], [0.3, 0.4], { masks })], { dataset: row.name });
-  writeRowDetails(path.join(folder, row.details), { schemaVersion: 1, recipe: row.recipe, title: row.title, evaluation, thumbnails: null });
+  writeRowDetails(path.join(folder, row.details), {
+    schemaVersion: 1,
+    recipe: row.recipe,
+    title: row.title,
+    evaluation,
+    thumbnails: null,
+  });
 };
 
 test('three files beside the results, from the same data', async () => {
@@ -31,7 +37,9 @@ test('three files beside the results, from the same data', async () => {
   expect(page.text).toContain(`Not in this table: HEADCT. T${WITHOUT_MASKS.slice(1)}.`);
   expect(page.text).toContain('None were made in this run.');
   expect(page.elements.filter((element) => element === 'figure').length).toBeGreaterThan(8);
-  expect(fs.readFileSync(path.join(folder, 'report.md'), 'utf8')).toContain(`Not in this table: HEADCT (${WITHOUT_MASKS}).`);
+  expect(fs.readFileSync(path.join(folder, 'report.md'), 'utf8')).toContain(
+    `Not in this table: HEADCT (${WITHOUT_MASKS}).`,
+  );
   expect(fs.readFileSync(path.join(folder, 'report.csv'), 'utf8')).toContain('crane,btad,,image/auroc,0.95,0.944\r\n');
 });
 
@@ -47,5 +55,8 @@ test('details that are missing or torn cost their part of the page, not the repo
 
 test('a place that cannot be written is named', async () => {
   fs.mkdirSync(path.join(folder, 'report.md', 'full'), { recursive: true });
-  await expect(writeBenchmarkReport(folder, benchmarkOf([]))).rejects.toMatchObject({ code: 'results/unwritable', message: expect.stringContaining('report.md') });
+  await expect(writeBenchmarkReport(folder, benchmarkOf([]))).rejects.toMatchObject({
+    code: 'results/unwritable',
+    message: expect.stringContaining('report.md'),
+  });
 });

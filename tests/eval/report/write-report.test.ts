@@ -37,7 +37,12 @@ function fakeCrane(before: (source: string) => void = () => undefined): Crane {
   return { description, stream } as unknown as Crane;
 }
 
-async function drawnCategory(name: string, draw: (file: string) => Promise<unknown>, normal = [0.1, 0.2, 0.3], anomalous = [0.4, 0.5, 0.6]): Promise<ReturnType<typeof categoryOf>> {
+async function drawnCategory(
+  name: string,
+  draw: (file: string) => Promise<unknown>,
+  normal = [0.1, 0.2, 0.3],
+  anomalous = [0.4, 0.5, 0.6],
+): Promise<ReturnType<typeof categoryOf>> {
   const category = categoryOf(name, normal, anomalous, { root: folder });
   for (const { path: file, maskPath } of category.scores) {
     fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -46,19 +51,34 @@ async function drawnCategory(name: string, draw: (file: string) => Promise<unkno
     fs.mkdirSync(path.dirname(maskPath), { recursive: true });
     // A mask at half the size of its picture, white in its middle.
     await sharp({ create: { width: 200, height: 100, channels: 3, background: '#000' } })
-      .composite([{ input: { create: { width: 60, height: 40, channels: 3, background: '#fff' } }, left: 70, top: 30 }]).png().toFile(maskPath);
+      .composite([{ input: { create: { width: 60, height: 40, channels: 3, background: '#fff' } }, left: 70, top: 30 }])
+      .png()
+      .toFile(maskPath);
   }
   return category;
 }
 
-const plain = (file: string): Promise<unknown> => sharp({ create: { width: 400, height: 200, channels: 3, background: '#446688' } }).png().toFile(file);
+const plain = (file: string): Promise<unknown> =>
+  sharp({ create: { width: 400, height: 200, channels: 3, background: '#446688' } })
+    .png()
+    .toFile(file);
 
-async function imagesOf(page: string): Promise<{ alt: string; width: number; height: number; pixels: Buffer; bytes: number }[]> {
-  const found = page.matchAll(/<img src="data:image\/webp;base64,([^"]*)" width="(\d+)" height="(\d+)"[^>]*? alt="([^"]*)"/g);
+async function imagesOf(
+  page: string,
+): Promise<{ alt: string; width: number; height: number; pixels: Buffer; bytes: number }[]> {
+  const found = page.matchAll(
+    /<img src="data:image\/webp;base64,([^"]*)" width="(\d+)" height="(\d+)"[^>]*? alt="([^"]*)"/g,
+  );
   return Promise.all(
     [...found].map(async ([, base64, width, height, alt]) => {
       const bytes = Buffer.from(base64 as string, 'base64');
-      return { alt: alt as string, width: Number(width), height: Number(height), bytes: bytes.length, pixels: await sharp(bytes).removeAlpha().raw().toBuffer() };
+      return {
+        alt: alt as string,
+        width: Number(width),
+        height: Number(height),
+        bytes: bytes.length,
+        pixels: await sharp(bytes).removeAlpha().raw().toBuffer(),
+      };
     }),
   );
 }
@@ -66,7 +86,11 @@ async function imagesOf(page: string): Promise<{ alt: string; width: number; hei
 test('pictures keep their shape, are small, and show map and true mask where they are', async () => {
   const evaluation = evaluationOf([await drawnCategory('gear', plain)], { root: folder });
   const file = path.join(folder, 'a/b/report.html');
-  await writeReport(file, { evaluation, results: resultsOf([evaluation], description, 'crane eval'), crane: fakeCrane() });
+  await writeReport(file, {
+    evaluation,
+    results: resultsOf([evaluation], description, 'crane eval'),
+    crane: fakeCrane(),
+  });
   const page = fs.readFileSync(file, 'utf8');
   readMarkup(page);
   const images = await imagesOf(page);
@@ -76,7 +100,8 @@ test('pictures keep their shape, are small, and show map and true mask where the
   for (const overlay of overlays) {
     expect([overlay.width, overlay.height]).toEqual([288, 144]);
     expect(overlay.pixels).toHaveLength(288 * 144 * 3);
-    const at = (x: number, y: number): number[] => [0, 1, 2].map((channel) => overlay.pixels[(y * 288 + x) * 3 + channel] as number);
+    const at = (x: number, y: number): number[] =>
+      [0, 1, 2].map((channel) => overlay.pixels[(y * 288 + x) * 3 + channel] as number);
     // Left as it was, right red.
     expect(Math.hypot(...at(6, 130).map((value, channel) => value - [0x44, 0x66, 0x88][channel]!))).toBeLessThan(30);
     expect((at(275, 130)[0] as number) - (at(275, 130)[2] as number)).toBeGreaterThan(60);
@@ -90,11 +115,17 @@ test('pictures keep their shape, are small, and show map and true mask where the
 test('pictures that hardly compress do not make a page of tens of megabytes', async () => {
   const noise = (file: string): Promise<unknown> => {
     const data = Uint8Array.from({ length: 288 * 288 * 3 }, (_, at) => (Math.imul(at + 1, 2654435761) >>> 13) & 255);
-    return sharp(data, { raw: { width: 288, height: 288, channels: 3 } }).png().toFile(file);
+    return sharp(data, { raw: { width: 288, height: 288, channels: 3 } })
+      .png()
+      .toFile(file);
   };
   const evaluation = evaluationOf([await drawnCategory('gear', noise, [0.1], [0.5])], { root: folder });
   const file = path.join(folder, 'report.html');
-  await writeReport(file, { evaluation, results: resultsOf([evaluation], description, 'crane eval'), crane: fakeCrane() });
+  await writeReport(file, {
+    evaluation,
+    results: resultsOf([evaluation], description, 'crane eval'),
+    crane: fakeCrane(),
+  });
   for (const { bytes } of await imagesOf(fs.readFileSync(file, 'utf8'))) expect(bytes).toBeLessThan(40_000);
 });
 
@@ -121,7 +152,9 @@ test('a place that cannot be written is an error, and nothing is left beside it'
   const evaluation = evaluationOf([await drawnCategory('gear', plain)], { root: folder });
   const file = path.join(folder, 'taken');
   fs.mkdirSync(path.join(file, 'full'), { recursive: true });
-  await expect(writeReport(file, { evaluation, results: resultsOf([evaluation], description, 'x'), crane: fakeCrane() })).rejects.toThrow();
+  await expect(
+    writeReport(file, { evaluation, results: resultsOf([evaluation], description, 'x'), crane: fakeCrane() }),
+  ).rejects.toThrow();
   expect(fs.readdirSync(folder).filter((name) => name.includes('partial'))).toEqual([]);
 });
 
@@ -137,14 +170,20 @@ test('a mask that cannot be read costs its outline, not the report', async () =>
 describeWithGoldens('a report with a real model', () => {
   test('from evaluation to page, without a leaked tensor', async () => {
     const crane = await Crane.load({
-      backbone: tinyBackbone(), prompts: goldenPath('prompts_tiny.pth'), imageSize: 70, layers: [2, 4, 6], eattnBlocks: 5,
+      backbone: tinyBackbone(),
+      prompts: goldenPath('prompts_tiny.pth'),
+      imageSize: 70,
+      layers: [2, 4, 6],
+      eattnBlocks: 5,
     });
     try {
       const evaluation = await evaluate(crane, await openDataset(goldenPath('e2e/dataset')));
       const results = resultsOf([evaluation], crane.description, 'crane eval --dataset e2e/dataset');
       const file = path.join(folder, 'report.html');
       const seen: Progress[] = [];
-      await expectNoLeak(() => writeReport(file, { evaluation, results, crane, onProgress: (progress) => seen.push(progress) }));
+      await expectNoLeak(() =>
+        writeReport(file, { evaluation, results, crane, onProgress: (progress) => seen.push(progress) }),
+      );
       const page = fs.readFileSync(file, 'utf8');
       const { text } = readMarkup(page);
       for (const { name } of evaluation.categories) expect(text).toContain(name);

@@ -7,9 +7,33 @@ export interface PickleOp {
   readonly argument: Buffer;
 }
 
-const FIXED: Readonly<Record<string, number>> = { '\x80': 1, '\x95': 8, J: 4, K: 1, M: 2, G: 8, q: 1, r: 4, h: 1, j: 4, '\x82': 1, '\x83': 2, '\x84': 4 };
+const FIXED: Readonly<Record<string, number>> = {
+  '\x80': 1,
+  '\x95': 8,
+  J: 4,
+  K: 1,
+  M: 2,
+  G: 8,
+  q: 1,
+  r: 4,
+  h: 1,
+  j: 4,
+  '\x82': 1,
+  '\x83': 2,
+  '\x84': 4,
+};
 const COUNTED: Readonly<Record<string, 1 | 4 | 8>> = {
-  '\x8a': 1, '\x8b': 4, X: 4, '\x8c': 1, '\x8d': 8, T: 4, U: 1, B: 4, C: 1, '\x8e': 8, '\x96': 8,
+  '\x8a': 1,
+  '\x8b': 4,
+  X: 4,
+  '\x8c': 1,
+  '\x8d': 8,
+  T: 4,
+  U: 1,
+  B: 4,
+  C: 1,
+  '\x8e': 8,
+  '\x96': 8,
 };
 const LINES: Readonly<Record<string, number>> = { c: 2, i: 2, I: 1, L: 1, F: 1, S: 1, V: 1, p: 1, g: 1, P: 1 };
 const BARE = '(.012NQR\x81\x88\x89)t\x85\x86\x87]ael}dsubo\x8f\x90\x91\x92\x93\x94\x97\x98'.split('');
@@ -51,19 +75,78 @@ export function writePickle(ops: readonly PickleOp[]): Buffer {
 }
 
 const GLOBALS: readonly string[] = [
-  'torch._utils _rebuild_tensor_v2', 'torch._utils _rebuild_tensor', 'torch._utils _rebuild_parameter', 'torch._utils _rebuild_sparse_tensor', 'torch._utils _rebuild_qtensor',
-  'torch._utils _rebuild_meta_tensor_no_storage', 'torch._utils _rebuild_wrapper_subclass', 'torch._utils _rebuild_device_tensor_from_numpy', 'torch._tensor _rebuild_from_type_v2',
-  'torch FloatStorage', 'torch HalfStorage', 'torch DoubleStorage', 'torch LongStorage', 'torch BoolStorage', 'torch BFloat16Storage', 'torch ComplexFloatStorage', 'torch UntypedStorage',
-  'torch.storage UntypedStorage', 'torch.storage TypedStorage', 'torch Size', 'torch device', 'torch float32', 'torch uint16', 'torch float8_e4m3fn', 'torch.serialization _get_layout',
-  'collections OrderedDict', 'collections Counter', 'collections defaultdict', 'builtins set', 'builtins dict', 'builtins list', 'builtins int', 'builtins complex', 'builtins eval', 'os system', 'posix system',
-  'argparse Namespace', 'pathlib PosixPath', 'numpy dtype', 'numpy.core.multiarray scalar', 'numpy._core.multiarray _reconstruct', 'numpy ndarray', '_codecs encode', 'copyreg _reconstructor',
-  '__torch__ Module', '__torch__.a.b Net', 'torch.jit._pickle build_intlist', 'torch.jit._pickle restore_type_tag', '__proto__ constructor', 'constructor prototype', ' ', 'Object __proto__',
+  'torch._utils _rebuild_tensor_v2',
+  'torch._utils _rebuild_tensor',
+  'torch._utils _rebuild_parameter',
+  'torch._utils _rebuild_sparse_tensor',
+  'torch._utils _rebuild_qtensor',
+  'torch._utils _rebuild_meta_tensor_no_storage',
+  'torch._utils _rebuild_wrapper_subclass',
+  'torch._utils _rebuild_device_tensor_from_numpy',
+  'torch._tensor _rebuild_from_type_v2',
+  'torch FloatStorage',
+  'torch HalfStorage',
+  'torch DoubleStorage',
+  'torch LongStorage',
+  'torch BoolStorage',
+  'torch BFloat16Storage',
+  'torch ComplexFloatStorage',
+  'torch UntypedStorage',
+  'torch.storage UntypedStorage',
+  'torch.storage TypedStorage',
+  'torch Size',
+  'torch device',
+  'torch float32',
+  'torch uint16',
+  'torch float8_e4m3fn',
+  'torch.serialization _get_layout',
+  'collections OrderedDict',
+  'collections Counter',
+  'collections defaultdict',
+  'builtins set',
+  'builtins dict',
+  'builtins list',
+  'builtins int',
+  'builtins complex',
+  'builtins eval',
+  'os system',
+  'posix system',
+  'argparse Namespace',
+  'pathlib PosixPath',
+  'numpy dtype',
+  'numpy.core.multiarray scalar',
+  'numpy._core.multiarray _reconstruct',
+  'numpy ndarray',
+  '_codecs encode',
+  'copyreg _reconstructor',
+  '__torch__ Module',
+  '__torch__.a.b Net',
+  'torch.jit._pickle build_intlist',
+  'torch.jit._pickle restore_type_tag',
+  '__proto__ constructor',
+  'constructor prototype',
+  ' ',
+  'Object __proto__',
 ];
 
-const TEXTS: readonly string[] = ['storage', 'cpu', 'cuda:0', 'state_dict', '_metadata', '1', '2', 'little_endian', ...HOSTILE_NAMES];
+const TEXTS: readonly string[] = [
+  'storage',
+  'cpu',
+  'cuda:0',
+  'state_dict',
+  '_metadata',
+  '1',
+  '2',
+  'little_endian',
+  ...HOSTILE_NAMES,
+];
 
 /** Changes some instructions. @param others pickles to take pieces of */
-export function mutatePickle(random: Random, original: readonly PickleOp[], others: readonly (readonly PickleOp[])[]): Buffer {
+export function mutatePickle(
+  random: Random,
+  original: readonly PickleOp[],
+  others: readonly (readonly PickleOp[])[],
+): Buffer {
   let ops = [...original];
   for (let round = random.few(6); round > 0; round--) ops = mutateOnce(random, ops, others);
   const bytes = writePickle(ops);
@@ -75,20 +158,29 @@ function mutateOnce(random: Random, ops: PickleOp[], others: readonly (readonly 
   const found = ops[at];
   if (found === undefined) return [madeOp(random)];
   switch (random.below(12)) {
-    case 0: return ops.toSpliced(at, random.few(4));
-    case 1: return ops.toSpliced(at, 0, ...ops.slice(at, at + random.few(4)));
-    case 2: { // two instructions change places
+    case 0:
+      return ops.toSpliced(at, random.few(4));
+    case 1:
+      return ops.toSpliced(at, 0, ...ops.slice(at, at + random.few(4)));
+    case 2: {
+      // two instructions change places
       const other = random.below(ops.length);
       return ops.with(at, ops[other] as PickleOp).with(other, found);
     }
-    case 3: return ops.toSpliced(at, 0, ...Array.from({ length: random.few(3) }, () => madeOp(random)));
-    case 4: { // a piece of another pickle
+    case 3:
+      return ops.toSpliced(at, 0, ...Array.from({ length: random.few(3) }, () => madeOp(random)));
+    case 4: {
+      // a piece of another pickle
       const other = random.pick([ops, ...others]);
       const from = random.below(other.length);
       return ops.toSpliced(at, random.below(3), ...other.slice(from, from + 1 + random.below(20)));
     }
-    case 5: return random.chance(0.25) ? ops.toSpliced(at, 0, ...bomb(random)) : ops.with(at, { ...madeOp(random), ...(random.chance(0.5) ? { argument: found.argument } : {}) });
-    default: { // an argument, of which there are few among many bare instructions
+    case 5:
+      return random.chance(0.25)
+        ? ops.toSpliced(at, 0, ...bomb(random))
+        : ops.with(at, { ...madeOp(random), ...(random.chance(0.5) ? { argument: found.argument } : {}) });
+    default: {
+      // an argument, of which there are few among many bare instructions
       const withArgument = ops.findIndex(({ argument }, index) => index >= at && argument.length > 0);
       const place = withArgument < 0 ? at : withArgument;
       return ops.with(place, changedArgument(random, ops[place] as PickleOp, ops));
@@ -102,15 +194,32 @@ function changedArgument(random: Random, op: PickleOp, ops: readonly PickleOp[])
   if (counted !== undefined) {
     if (random.chance(0.2)) {
       const lying = Buffer.from(op.argument);
-      writeField(lying, { at: 0, width: counted }, fieldValue(random, counted, readField(lying, { at: 0, width: counted })));
+      writeField(
+        lying,
+        { at: 0, width: counted },
+        fieldValue(random, counted, readField(lying, { at: 0, width: counted })),
+      );
       return { code: op.code, argument: lying };
     }
     // The text of another instruction of its kind makes names collide, and storages shared.
     const twin = random.chance(0.4) ? random.pick(ops.filter((other) => other.code === op.code)) : undefined;
-    return twin ?? countedOp(op.code, counted, random.chance(0.3) ? disturbBytes(random, op.argument.subarray(counted)) : Buffer.from(random.pick(TEXTS)));
+    return (
+      twin ??
+      countedOp(
+        op.code,
+        counted,
+        random.chance(0.3) ? disturbBytes(random, op.argument.subarray(counted)) : Buffer.from(random.pick(TEXTS)),
+      )
+    );
   }
   if (code === 'c' || code === 'i') return globalOp(op.code, random.pick(GLOBALS));
-  if (LINES[code] !== undefined) return { code: op.code, argument: Buffer.from(`${random.pick(['1', '-1', '1e400', 'nan', '99999999999999999999', '0x10', '', "'a'", '"', ...TEXTS]).replaceAll('\n', '')}\n`) };
+  if (LINES[code] !== undefined)
+    return {
+      code: op.code,
+      argument: Buffer.from(
+        `${random.pick(['1', '-1', '1e400', 'nan', '99999999999999999999', '0x10', '', "'a'", '"', ...TEXTS]).replaceAll('\n', '')}\n`,
+      ),
+    };
   const width = ([1, 2, 4, 8] as const).find((each) => each === op.argument.length);
   if (width === undefined) return madeOp(random);
   const argument = Buffer.from(op.argument);
@@ -119,17 +228,25 @@ function changedArgument(random: Random, op: PickleOp, ops: readonly PickleOp[])
 }
 
 function madeOp(random: Random): PickleOp {
-  const code = random.chance(0.5) ? random.pick(BARE) : random.pick(random.chance(0.03) ? [letter(random.below(256))] : [...Object.keys(FIXED), ...Object.keys(COUNTED), ...Object.keys(LINES)]);
+  const code = random.chance(0.5)
+    ? random.pick(BARE)
+    : random.pick(
+        random.chance(0.03)
+          ? [letter(random.below(256))]
+          : [...Object.keys(FIXED), ...Object.keys(COUNTED), ...Object.keys(LINES)],
+      );
   const number = code.charCodeAt(0);
   const counted = COUNTED[code];
   if (counted !== undefined) {
-    const content = code === '\x8a' || code === '\x8b' ? randomBytes(random, random.below(20)) : Buffer.from(random.pick(TEXTS));
+    const content =
+      code === '\x8a' || code === '\x8b' ? randomBytes(random, random.below(20)) : Buffer.from(random.pick(TEXTS));
     return countedOp(number, counted, content);
   }
   if (code === 'c' || code === 'i') return globalOp(number, random.pick(GLOBALS));
   if (LINES[code] !== undefined) return changedArgument(random, { code: number, argument: Buffer.from('0\n') }, []);
   const argument = Buffer.alloc(FIXED[code] ?? 0);
-  for (let index = 0; index < argument.length; index++) argument[index] = random.chance(0.6) ? random.below(6) : random.below(256);
+  for (let index = 0; index < argument.length; index++)
+    argument[index] = random.chance(0.6) ? random.below(6) : random.below(256);
   return { code: number, argument };
 }
 
@@ -144,7 +261,8 @@ function globalOp(code: number, name: string): PickleOp {
   return { code, argument: Buffer.from(`${name.replace(' ', '\n')}\n`) };
 }
 
-const bare = (codes: string): PickleOp[] => codes.split('').map((code) => ({ code: code.charCodeAt(0), argument: Buffer.alloc(0) }));
+const bare = (codes: string): PickleOp[] =>
+  codes.split('').map((code) => ({ code: code.charCodeAt(0), argument: Buffer.alloc(0) }));
 
 /** Millions of values: one instruction whose argument is the others. */
 function swarm(random: Random): PickleOp[] {
@@ -160,12 +278,25 @@ function bomb(random: Random): PickleOp[] {
   const long = random.pick([2000, 20_000]);
   if (random.chance(0.01)) return swarm(random);
   switch (random.below(7)) {
-    case 0: return [...bare(')'), ...repeat('\x85', random.chance(0.2) ? long : times)];
-    case 1: return [...bare(']'), ...repeat('2\x86', Math.min(times, 64))];
-    case 2: return repeat('}', random.chance(0.2) ? long : times);
-    case 3: return [...bare(']2a')];
-    case 4: return [...bare('}'), { code: 0x72, argument: Buffer.of(9, 0, 0, 0) }, ...bare('N'), { code: 0x6a, argument: Buffer.of(9, 0, 0, 0) }, ...bare('s')];
-    case 5: return [...bare('('), ...repeat('}', times), ...bare('l')];
-    default: return repeat(random.pick(['(', 'N\x94', '2', ')\x94', '0', ']a']));
+    case 0:
+      return [...bare(')'), ...repeat('\x85', random.chance(0.2) ? long : times)];
+    case 1:
+      return [...bare(']'), ...repeat('2\x86', Math.min(times, 64))];
+    case 2:
+      return repeat('}', random.chance(0.2) ? long : times);
+    case 3:
+      return [...bare(']2a')];
+    case 4:
+      return [
+        ...bare('}'),
+        { code: 0x72, argument: Buffer.of(9, 0, 0, 0) },
+        ...bare('N'),
+        { code: 0x6a, argument: Buffer.of(9, 0, 0, 0) },
+        ...bare('s'),
+      ];
+    case 5:
+      return [...bare('('), ...repeat('}', times), ...bare('l')];
+    default:
+      return repeat(random.pick(['(', 'N\x94', '2', ')\x94', '0', ']a']));
   }
 }

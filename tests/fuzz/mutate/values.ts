@@ -2,26 +2,97 @@ import type { Random } from '../random';
 
 /** Numbers at which readers go wrong: ends of ranges, signs, and what rounds. */
 const EDGES: readonly bigint[] = [
-  0n, 1n, 2n, 3n, 4n, 7n, 8n, 16n, 31n, 32n, 33n, 64n, 100n, 127n, 128n, 255n, 256n, 1000n, 4096n, 32767n, 32768n, 65535n, 65536n,
-  1n << 20n, 1n << 24n, (1n << 31n) - 1n, 1n << 31n, (1n << 32n) - 1n, 1n << 32n, 1n << 40n, (1n << 53n) - 1n, 1n << 53n, (1n << 53n) + 1n,
-  (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n,
+  0n,
+  1n,
+  2n,
+  3n,
+  4n,
+  7n,
+  8n,
+  16n,
+  31n,
+  32n,
+  33n,
+  64n,
+  100n,
+  127n,
+  128n,
+  255n,
+  256n,
+  1000n,
+  4096n,
+  32767n,
+  32768n,
+  65535n,
+  65536n,
+  1n << 20n,
+  1n << 24n,
+  (1n << 31n) - 1n,
+  1n << 31n,
+  (1n << 32n) - 1n,
+  1n << 32n,
+  1n << 40n,
+  (1n << 53n) - 1n,
+  1n << 53n,
+  (1n << 53n) + 1n,
+  (1n << 63n) - 1n,
+  1n << 63n,
+  (1n << 64n) - 1n,
 ];
 
 /** A number for a field of `width` bytes: an edge, or a step away from what stands there. */
 export function fieldValue(random: Random, width: number, found: bigint): bigint {
   const bits = 8 * width;
-  const value = random.chance(0.45) ? found + BigInt(random.below(9) - 4)
-    : random.chance(0.15) ? found * BigInt(1 + random.below(4))
-    : random.chance(0.1) ? BigInt(random.below(0x10000))
-    : random.pick(EDGES) - BigInt(random.chance(0.2) ? random.below(3) : 0);
+  const value = random.chance(0.45)
+    ? found + BigInt(random.below(9) - 4)
+    : random.chance(0.15)
+      ? found * BigInt(1 + random.below(4))
+      : random.chance(0.1)
+        ? BigInt(random.below(0x10000))
+        : random.pick(EDGES) - BigInt(random.chance(0.2) ? random.below(3) : 0);
   return BigInt.asUintN(bits, value);
 }
 
 /** Names that mean something to JavaScript, to file systems or to terminals, and some that are merely odd. */
 export const HOSTILE_NAMES: readonly string[] = [
-  '__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty', 'polluted', '__metadata__', 'length', '0', '-1', '', ' ', '.', '..',
-  '../escape', 'a/../../escape', '/crane-fuzz-escape', 'C:/escape', 'a\\..\\escape', 'a\0b', 'x'.repeat(300), 'y'.repeat(5000), '\u001b[31m', '\ud800', 'é\u0301', '\u202e', 'NUL',
-  'good', 'a/b/c', 'weight', 'null', 'undefined', 'true', '1e9', '%s', '$&', '\n',
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'valueOf',
+  'hasOwnProperty',
+  'polluted',
+  '__metadata__',
+  'length',
+  '0',
+  '-1',
+  '',
+  ' ',
+  '.',
+  '..',
+  '../escape',
+  'a/../../escape',
+  '/crane-fuzz-escape',
+  'C:/escape',
+  'a\\..\\escape',
+  'a\0b',
+  'x'.repeat(300),
+  'y'.repeat(5000),
+  '\u001b[31m',
+  '\ud800',
+  'é\u0301',
+  '\u202e',
+  'NUL',
+  'good',
+  'a/b/c',
+  'weight',
+  'null',
+  'undefined',
+  'true',
+  '1e9',
+  '%s',
+  '$&',
+  '\n',
 ];
 
 /** Overwrites, cuts, repeats or inserts bytes anywhere: what no structure foresees. */
@@ -29,7 +100,8 @@ export function disturbBytes(random: Random, bytes: Uint8Array): Uint8Array {
   const at = random.below(bytes.length);
   const length = Math.min(1 + random.below(random.chance(0.8) ? 8 : 64), bytes.length - at);
   switch (random.below(6)) {
-    case 0: { // a few bits
+    case 0: {
+      // a few bits
       const changed = Uint8Array.from(bytes);
       if (changed.length > 0) changed[at] = (changed[at] as number) ^ (1 << random.below(8));
       return changed;
@@ -39,10 +111,18 @@ export function disturbBytes(random: Random, bytes: Uint8Array): Uint8Array {
       for (let index = at; index < at + length; index++) changed[index] = random.chance(0.3) ? 0xff : random.below(256);
       return changed;
     }
-    case 2: return bytes.subarray(0, at);
-    case 3: return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]);
-    case 4: return Buffer.concat([bytes.subarray(0, at + length), bytes.subarray(at)]);
-    default: return Buffer.concat([bytes.subarray(0, at), Uint8Array.from({ length }, () => random.below(256)), bytes.subarray(at)]);
+    case 2:
+      return bytes.subarray(0, at);
+    case 3:
+      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]);
+    case 4:
+      return Buffer.concat([bytes.subarray(0, at + length), bytes.subarray(at)]);
+    default:
+      return Buffer.concat([
+        bytes.subarray(0, at),
+        Uint8Array.from({ length }, () => random.below(256)),
+        bytes.subarray(at),
+      ]);
   }
 }
 
@@ -55,7 +135,8 @@ export interface Field {
 
 export function readField(bytes: Buffer, { at, width, big = false }: Field): bigint {
   let value = 0n;
-  for (let index = 0; index < width; index++) value = (value << 8n) | BigInt(bytes[at + (big ? index : width - 1 - index)] ?? 0);
+  for (let index = 0; index < width; index++)
+    value = (value << 8n) | BigInt(bytes[at + (big ? index : width - 1 - index)] ?? 0);
   return value;
 }
 

@@ -17,7 +17,11 @@ async function unpackAndLookAround(folder: string): Promise<void> {
     await unpack(path.join(folder, 'archive'), place);
   } finally {
     const outside = ESCAPES.filter((file) => fs.existsSync(file)).concat(strangers(folder));
-    const links = fs.existsSync(place) ? fs.readdirSync(place, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isFile() && !entry.isDirectory()) : [];
+    const links = fs.existsSync(place)
+      ? fs
+          .readdirSync(place, { recursive: true, withFileTypes: true })
+          .filter((entry) => !entry.isFile() && !entry.isDirectory())
+      : [];
     fs.rmSync(path.join(folder, 'out'), { recursive: true, force: true });
     outside.forEach((file) => fs.rmSync(file, { recursive: true, force: true }));
     if (outside.length > 0) throw new Breach(`written outside of the folder: ${outside.join(', ')}`);
@@ -31,17 +35,28 @@ function strangers(folder: string): string[] {
   return way.flatMap((step, depth) => {
     const at = path.join(folder, ...way.slice(0, depth));
     if (!fs.existsSync(at)) return [];
-    return fs.readdirSync(at).filter((name) => name !== step && !(depth === 0 && name === 'archive')).map((name) => path.join(at, name));
+    return fs
+      .readdirSync(at)
+      .filter((name) => name !== step && !(depth === 0 && name === 'archive'))
+      .map((name) => path.join(at, name));
   });
 }
 
 const zipParts: readonly ZipPart[] = [
-  { name: 'set/', content: new Uint8Array(0) }, { name: 'set/good/a.png', content: Buffer.from('picture') }, { name: 'set/bad/b.png', content: Buffer.from('b'.repeat(500)), deflated: true }, { name: 'readme.txt', content: Buffer.from('text') },
+  { name: 'set/', content: new Uint8Array(0) },
+  { name: 'set/good/a.png', content: Buffer.from('picture') },
+  { name: 'set/bad/b.png', content: Buffer.from('b'.repeat(500)), deflated: true },
+  { name: 'readme.txt', content: Buffer.from('text') },
 ];
 
 const tarFiles: readonly TarFile[] = [
-  { name: 'set/', type: '5' }, { name: 'a.png', prefix: 'set/good', content: 'picture' }, pax({ path: 'set/ünï.png', size: '5' }), { name: 'short', content: 'hello' },
-  { name: '././@LongLink', type: 'L', content: `set/${'deep/'.repeat(25)}p.png\0`, magic: 'ustar  \0' }, { name: 'set/deep', content: 'three', magic: 'ustar  \0' }, { name: 'last.txt', content: 'x'.repeat(600) },
+  { name: 'set/', type: '5' },
+  { name: 'a.png', prefix: 'set/good', content: 'picture' },
+  pax({ path: 'set/ünï.png', size: '5' }),
+  { name: 'short', content: 'hello' },
+  { name: '././@LongLink', type: 'L', content: `set/${'deep/'.repeat(25)}p.png\0`, magic: 'ustar  \0' },
+  { name: 'set/deep', content: 'three', magic: 'ustar  \0' },
+  { name: 'last.txt', content: 'x'.repeat(600) },
 ];
 
 const HEADER_TYPES = ['0', '\0', '1', '2', '3', '4', '5', '6', '7', 'L', 'K', 'x', 'g', 'S', 'V', 'Z', '\xff'];
@@ -53,15 +68,55 @@ function mutateTar(random: Random): Buffer {
     const at = random.below(files.length);
     const file = files[at] as TarFile;
     switch (random.below(9)) {
-      case 0: files = files.toSpliced(at, 1); break;
-      case 1: files = files.toSpliced(random.below(files.length), 0, file); break;
-      case 2: files = files.with(at, { ...file, name: random.pick(HOSTILE_NAMES) }); break;
-      case 3: files = files.with(at, { ...file, prefix: random.pick(HOSTILE_NAMES) }); break;
-      case 4: files = files.with(at, { ...file, type: random.pick(HEADER_TYPES), link: random.pick(HOSTILE_NAMES) }); break;
-      case 5: files = files.with(at, { ...file, lie: { size: Number(fieldValue(random, 4, BigInt(file.content?.length ?? 0))) } }); break;
-      case 6: files = files.toSpliced(at, 0, pax({ [random.pick(['path', 'size', 'linkpath', '__proto__', 'GNU.sparse.size'])]: random.pick([...HOSTILE_NAMES, '0', '5', '-1', '1e3', '9'.repeat(30), 'NaN', '1.5']) })); break;
-      case 7: files = files.toSpliced(at, 0, { name: '././@LongLink', type: 'L', content: `${random.pick(HOSTILE_NAMES)}\0`, magic: 'ustar  \0' }); break;
-      default: files = files.with(at, { ...file, content: disturbBytes(random, Buffer.from(file.content ?? '')) });
+      case 0:
+        files = files.toSpliced(at, 1);
+        break;
+      case 1:
+        files = files.toSpliced(random.below(files.length), 0, file);
+        break;
+      case 2:
+        files = files.with(at, { ...file, name: random.pick(HOSTILE_NAMES) });
+        break;
+      case 3:
+        files = files.with(at, { ...file, prefix: random.pick(HOSTILE_NAMES) });
+        break;
+      case 4:
+        files = files.with(at, { ...file, type: random.pick(HEADER_TYPES), link: random.pick(HOSTILE_NAMES) });
+        break;
+      case 5:
+        files = files.with(at, {
+          ...file,
+          lie: { size: Number(fieldValue(random, 4, BigInt(file.content?.length ?? 0))) },
+        });
+        break;
+      case 6:
+        files = files.toSpliced(
+          at,
+          0,
+          pax({
+            [random.pick(['path', 'size', 'linkpath', '__proto__', 'GNU.sparse.size'])]: random.pick([
+              ...HOSTILE_NAMES,
+              '0',
+              '5',
+              '-1',
+              '1e3',
+              '9'.repeat(30),
+              'NaN',
+              '1.5',
+            ]),
+          }),
+        );
+        break;
+      case 7:
+        files = files.toSpliced(at, 0, {
+          name: '././@LongLink',
+          type: 'L',
+          content: `${random.pick(HOSTILE_NAMES)}\0`,
+          magic: 'ustar  \0',
+        });
+        break;
+      default:
+        files = files.with(at, { ...file, content: disturbBytes(random, Buffer.from(file.content ?? '')) });
     }
   }
   const bytes = tar(files, { close: random.chance(0.95) });
@@ -87,8 +142,18 @@ export const archiveTargets: readonly Target[] = [
     name: 'zip-set',
     group: 'archives',
     seeds: [{ archive: writeZip(zipParts).bytes }, { archive: writeZip(zipParts, { zip64: true }).bytes }],
-    mutate: (random) => ({ archive: mutateZip(random, zipParts, { names: [...HOSTILE_NAMES, 'set/good', 'set/good/a.png/b', './readme.txt', 'set//x', '__MACOSX/._a'] }) }),
+    mutate: (random) => ({
+      archive: mutateZip(random, zipParts, {
+        names: [...HOSTILE_NAMES, 'set/good', 'set/good/a.png/b', './readme.txt', 'set//x', '__MACOSX/._a'],
+      }),
+    }),
     read: unpackAndLookAround,
   },
-  { name: 'tar-set', group: 'archives', seeds: [{ archive: tar(tarFiles) }], mutate: (random) => ({ archive: mutateTar(random) }), read: unpackAndLookAround },
+  {
+    name: 'tar-set',
+    group: 'archives',
+    seeds: [{ archive: tar(tarFiles) }],
+    mutate: (random) => ({ archive: mutateTar(random) }),
+    read: unpackAndLookAround,
+  },
 ];

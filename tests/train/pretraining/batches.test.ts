@@ -3,21 +3,53 @@ import { defectKinds } from '../../../datasets/synthetic/defects';
 import { pretrainingFamilies, targetFamilies } from '../../../datasets/synthetic/families';
 import { captionsFor } from '../../../datasets/synthetic/captions';
 import { Random } from '../../../datasets/synthetic/random';
-import { coverageOfPatches, drawLooks, placeView, renderView, sampleMask, type Looks } from '../../../train/pretraining/augmentation';
-import { captionBatch, conditionsOf, drawPoolPair, makeBatch, type PicturePair } from '../../../train/pretraining/batches';
+import {
+  coverageOfPatches,
+  drawLooks,
+  placeView,
+  renderView,
+  sampleMask,
+  type Looks,
+} from '../../../train/pretraining/augmentation';
+import {
+  captionBatch,
+  conditionsOf,
+  drawPoolPair,
+  makeBatch,
+  type PicturePair,
+} from '../../../train/pretraining/batches';
 import { DEFAULT_RECIPE, learningRateAt, phaseAt, poolWindow, type Recipe } from '../../../train/pretraining/recipe';
 import { expectClose } from '../../goldens';
 
-const recipe: Recipe = { ...DEFAULT_RECIPE, steps: 100, cropBatch: 16, wholeBatch: 4, firstPairs: 10, pairsPerBatch: 2, keptPairs: 12, captionedImages: 8 };
+const recipe: Recipe = {
+  ...DEFAULT_RECIPE,
+  steps: 100,
+  cropBatch: 16,
+  wholeBatch: 4,
+  firstPairs: 10,
+  pairsPerBatch: 2,
+  keptPairs: 12,
+  captionedImages: 8,
+};
 const pairs = new Map<number, PicturePair>();
 const pairAt = (index: number): PicturePair => {
   const pair = pairs.get(index) ?? drawPoolPair(recipe, index);
   pairs.set(index, pair);
   return pair;
 };
-const plain: Looks = { matrix: [1, 0, 0, 0, 1, 0, 0, 0, 1], offset: [0, 0, 0], gamma: 1, slope: [0, 0], blur: 0, noise: 0, levels: 0, noiseSeed: 1 };
+const plain: Looks = {
+  matrix: [1, 0, 0, 0, 1, 0, 0, 0, 1],
+  offset: [0, 0, 0],
+  gamma: 1,
+  slope: [0, 0],
+  blur: 0,
+  noise: 0,
+  levels: 0,
+  noiseSeed: 1,
+};
 
-const bytes = (values: Float32Array | Int32Array): Buffer => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+const bytes = (values: Float32Array | Int32Array): Buffer =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
 describe('the pool of drawn pairs', () => {
   test('has no family and no kind of defect that is kept for scoring', () => {
@@ -46,8 +78,13 @@ describe('the pool of drawn pairs', () => {
 
 describe('batches', () => {
   test('are the same whenever they are made, and differ from step to step', () => {
-    const [first, again, next] = [makeBatch(recipe, 5, 8, pairAt), makeBatch(recipe, 5, 8, (index) => drawPoolPair(recipe, index)), makeBatch(recipe, 6, 8, pairAt)];
-    for (const part of ['images', 'coverage', 'families', 'defects'] as const) expect(bytes(again[part]).equals(bytes(first[part]))).toBe(true);
+    const [first, again, next] = [
+      makeBatch(recipe, 5, 8, pairAt),
+      makeBatch(recipe, 5, 8, (index) => drawPoolPair(recipe, index)),
+      makeBatch(recipe, 6, 8, pairAt),
+    ];
+    for (const part of ['images', 'coverage', 'families', 'defects'] as const)
+      expect(bytes(again[part]).equals(bytes(first[part]))).toBe(true);
     expect(again.phase).toEqual(first.phase);
     expect(bytes(next.images).equals(bytes(first.images))).toBe(false);
   });
@@ -75,7 +112,10 @@ describe('batches', () => {
       for (let i = 0; i < length; i++) if (Math.abs(clean[i]! - damaged[i]!) > 0.5) differing += 1;
       expect(differing).toBeLessThan(0.5 * length);
     }
-    expect(conditionsOf({ coverage, families: new Int32Array(phase.batch) }).filter((condition) => condition === 'damaged').length).toBeGreaterThan(3);
+    expect(
+      conditionsOf({ coverage, families: new Int32Array(phase.batch) }).filter((condition) => condition === 'damaged')
+        .length,
+    ).toBeGreaterThan(3);
   });
 
   test('captions are true of their images, and marked where they are true of others', () => {
@@ -91,7 +131,9 @@ describe('batches', () => {
     );
     captions.forEach((caption, column) => {
       expect(truths[column]).toContain(caption);
-      truths.forEach((set, row) => expect(alsoTrue[row * 8 + column]).toBe(row !== column && set.includes(caption) ? 1 : 0));
+      truths.forEach((set, row) =>
+        expect(alsoTrue[row * 8 + column]).toBe(row !== column && set.includes(caption) ? 1 : 0),
+      );
     });
   });
 
@@ -108,7 +150,11 @@ describe('views', () => {
     renderView(clean, 128, { left: 0, top: 0, side: 128, size: 128, turn: 0 }, plain, into);
     const mean = [0.48145466, 0.4578275, 0.40821073];
     const deviation = [0.26862954, 0.26130258, 0.27577711];
-    expectClose(into.map((value, at) => (value * deviation[at % 3]! + mean[at % 3]!) * 255), clean, 1e-3);
+    expectClose(
+      into.map((value, at) => (value * deviation[at % 3]! + mean[at % 3]!) * 255),
+      clean,
+      1e-3,
+    );
   });
 
   test('mask and picture are turned and mirrored alike', () => {
@@ -173,7 +219,10 @@ describe('the schedule', () => {
     ...DEFAULT_RECIPE,
     steps: 1000,
     stages: [first as Recipe['stages'][number]],
-    cycles: [{ from: 0, decayFrom: 550, wholeFrom: 780 }, { from: 800, decayFrom: 800, wholeFrom: 900 }],
+    cycles: [
+      { from: 0, decayFrom: 550, wholeFrom: 780 },
+      { from: 800, decayFrom: 800, wholeFrom: 900 },
+    ],
   };
 
   test('is the same for runs of any length until the last fall of the learning rate', () => {

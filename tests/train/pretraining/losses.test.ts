@@ -1,6 +1,14 @@
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../../lib/backend';
-import { contrastiveLoss, crossEntropy, denseLoss, patchLogits, pooledFeature, stateLoss, unit } from '../../../train/pretraining/losses';
+import {
+  contrastiveLoss,
+  crossEntropy,
+  denseLoss,
+  patchLogits,
+  pooledFeature,
+  stateLoss,
+  unit,
+} from '../../../train/pretraining/losses';
 import { Random } from '../../../datasets/synthetic/random';
 import { expectClose } from '../../goldens';
 import { expectNoLeak } from '../../tensors';
@@ -17,7 +25,17 @@ const scalar = (x: tf.Tensor): number => x.dataSync()[0] as number;
 function slope(f: (x: tf.Tensor) => tf.Tensor, values: readonly number[], shape: number[]): number[] {
   const step = 3e-3;
   return values.map((_, at) => {
-    const moved = (by: number): number => tf.tidy(() => scalar(f(tf.tensor(values.map((v, i) => (i === at ? v + by : v)), shape))));
+    const moved = (by: number): number =>
+      tf.tidy(() =>
+        scalar(
+          f(
+            tf.tensor(
+              values.map((v, i) => (i === at ? v + by : v)),
+              shape,
+            ),
+          ),
+        ),
+      );
     return (moved(step) - moved(-step)) / (2 * step);
   });
 }
@@ -26,7 +44,10 @@ describe('the contrastive loss', () => {
   test('of two pairs, by hand', async () => {
     await expectNoLeak(() =>
       tf.tidy(() => {
-        const images = tf.tensor2d([[1, 0], [0, 1]]);
+        const images = tf.tensor2d([
+          [1, 0],
+          [0, 1],
+        ]);
         const loss = contrastiveLoss(images, images, tf.zeros([2, 2]), tf.scalar(Math.log(2)));
         expect(scalar(loss)).toBeCloseTo(Math.log(1 + Math.exp(-2)), 6); // logits [[2, 0], [0, 2]]
       }),
@@ -35,8 +56,16 @@ describe('the contrastive loss', () => {
 
   test('a caption that is true of another image as well is no negative there', () => {
     tf.tidy(() => {
-      const images = tf.tensor2d([[1, 0], [1, 0], [0, 1]]);
-      const same = tf.tensor2d([[0, 1, 0], [1, 0, 0], [0, 0, 0]]);
+      const images = tf.tensor2d([
+        [1, 0],
+        [1, 0],
+        [0, 1],
+      ]);
+      const same = tf.tensor2d([
+        [0, 1, 0],
+        [1, 0, 0],
+        [0, 0, 0],
+      ]);
       const masked = scalar(contrastiveLoss(images, images, same, tf.scalar(0)));
       // Rows 1 and 2 have one negative each, row 3 two: softplus(−1) twice and log(1 + 2e⁻¹).
       expect(masked).toBeCloseTo((2 * Math.log(1 + Math.exp(-1)) + Math.log(1 + 2 * Math.exp(-1))) / 3, 6);
@@ -46,9 +75,18 @@ describe('the contrastive loss', () => {
 
   test('its gradient is that of finite differences', () => {
     const [images, texts] = [draw(9), draw(9)];
-    const masked = tf.tensor2d([[0, 0, 1], [0, 0, 0], [0, 0, 0]]);
-    const loss = (x: tf.Tensor): tf.Tensor => contrastiveLoss(unit(x as tf.Tensor2D), unit(tf.tensor2d(texts, [3, 3])), masked, tf.scalar(1));
-    const got = tf.tidy(() => tf.grad(loss)(tf.tensor2d(images, [3, 3])).dataSync());
+    const masked = tf.tensor2d([
+      [0, 0, 1],
+      [0, 0, 0],
+      [0, 0, 0],
+    ]);
+    const loss = (x: tf.Tensor): tf.Tensor =>
+      contrastiveLoss(unit(x as tf.Tensor2D), unit(tf.tensor2d(texts, [3, 3])), masked, tf.scalar(1));
+    const got = tf.tidy(() =>
+      tf
+        .grad(loss)(tf.tensor2d(images, [3, 3]))
+        .dataSync(),
+    );
     expectClose(got, slope(loss, images, [3, 3]), 2e-3);
     masked.dispose();
   });
@@ -69,7 +107,9 @@ describe('the dense and the state loss', () => {
       const got = patchLogits(patches, tf.sub(damaged, normal)).arraySync();
       const [p, n, d] = [patches.arraySync(), normal.arraySync(), damaged.arraySync()];
       const dot = (a: number[], b: number[]): number => a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
-      p.forEach((image, b) => image.forEach((patch, i) => expect(got[b]?.[i]).toBeCloseTo((dot(patch, d[b]!) - dot(patch, n[b]!)) / 0.07, 3)));
+      p.forEach((image, b) =>
+        image.forEach((patch, i) => expect(got[b]?.[i]).toBeCloseTo((dot(patch, d[b]!) - dot(patch, n[b]!)) / 0.07, 3)),
+      );
     });
   });
 
@@ -85,16 +125,36 @@ describe('the dense and the state loss', () => {
 
   test('gradients are those of finite differences, and patches or images of weight zero have none', () => {
     const values = draw(12);
-    const direction = tf.tensor2d(draw(4).map((value) => value * 0.1), [2, 2]);
-    const [targets, weights] = [tf.tensor2d([[1, 0, 0.4], [0, 0, 1]]), tf.tensor2d([[0.3, 0.2, 0.2], [0.3, 0, 0]])];
+    const direction = tf.tensor2d(
+      draw(4).map((value) => value * 0.1),
+      [2, 2],
+    );
+    const [targets, weights] = [
+      tf.tensor2d([
+        [1, 0, 0.4],
+        [0, 0, 1],
+      ]),
+      tf.tensor2d([
+        [0.3, 0.2, 0.2],
+        [0.3, 0, 0],
+      ]),
+    ];
     const dense = (x: tf.Tensor): tf.Tensor => denseLoss(x as tf.Tensor3D, direction, targets, weights);
-    const got = tf.tidy(() => tf.grad(dense)(tf.tensor3d(values, [2, 3, 2])).dataSync());
+    const got = tf.tidy(() =>
+      tf
+        .grad(dense)(tf.tensor3d(values, [2, 3, 2]))
+        .dataSync(),
+    );
     expectClose(got, slope(dense, values, [2, 3, 2]), 2e-3);
     expectClose(got.slice(8), [0, 0, 0, 0], 0);
 
     const [labels, share] = [tf.tensor1d([1, 0]), tf.tensor1d([0, 1])];
     const state = (x: tf.Tensor): tf.Tensor => stateLoss(x as tf.Tensor2D, direction, labels, share);
-    const ofImages = tf.tidy(() => tf.grad(state)(tf.tensor2d(values.slice(0, 4), [2, 2])).dataSync());
+    const ofImages = tf.tidy(() =>
+      tf
+        .grad(state)(tf.tensor2d(values.slice(0, 4), [2, 2]))
+        .dataSync(),
+    );
     expectClose(ofImages, slope(state, values.slice(0, 4), [2, 2]), 2e-3);
     expectClose(ofImages.slice(0, 2), [0, 0], 0);
     tf.dispose([direction, targets, weights, labels, share]);

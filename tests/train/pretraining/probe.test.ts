@@ -8,7 +8,10 @@ test('the area under the ROC curve is the share of pairs in the right order, tie
     fc.property(pairs, (items) => {
       const positives = items.filter(([, label]) => label).map(([score]) => score);
       const negatives = items.filter(([, label]) => !label).map(([score]) => score);
-      const got = areaUnderRoc(Float32Array.from(items, ([score]) => score / 3), Uint8Array.from(items, ([, label]) => Number(label)));
+      const got = areaUnderRoc(
+        Float32Array.from(items, ([score]) => score / 3),
+        Uint8Array.from(items, ([, label]) => Number(label)),
+      );
       if (positives.length === 0 || negatives.length === 0) {
         expect(got).toBeNaN();
         return;

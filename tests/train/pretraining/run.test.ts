@@ -39,11 +39,22 @@ beforeAll(async () => {
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 const options = (name: string, more: Partial<PretrainingOptions> = {}): PretrainingOptions => ({
-  recipe: toy, folder: path.join(folder, name), resume: true, saveEvery: 2, probeEvery: 0, probeSize: 1, ...more,
+  recipe: toy,
+  folder: path.join(folder, name),
+  resume: true,
+  saveEvery: 2,
+  probeEvery: 0,
+  probeSize: 1,
+  ...more,
 });
-const parameters = (network: NanoNetwork): Float32Array => Float32Array.from(network.variables.flatMap((variable) => [...variable.dataSync()]));
+const parameters = (network: NanoNetwork): Float32Array =>
+  Float32Array.from(network.variables.flatMap((variable) => [...variable.dataSync()]));
 const losses = (name: string): number[] =>
-  fs.readFileSync(path.join(folder, name, 'log.jsonl'), 'utf8').trim().split('\n').map((line) => (JSON.parse(line) as { total: number }).total);
+  fs
+    .readFileSync(path.join(folder, name, 'log.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { total: number }).total);
 
 test('a run that was stopped and resumed equals one that was not', async () => {
   const before = tf.memory().numTensors;
@@ -51,7 +62,9 @@ test('a run that was stopped and resumed equals one that was not', async () => {
   expect(whole.finished).toBe(true);
 
   const stop = new AbortController();
-  const first = await pretrain(options('broken', { signal: stop.signal, onStep: ({ step }) => step === 3 && stop.abort() }));
+  const first = await pretrain(
+    options('broken', { signal: stop.signal, onStep: ({ step }) => step === 3 && stop.abort() }),
+  );
   expect(first.finished).toBe(false);
   first.network.dispose();
   const resumed: number[] = [];
@@ -72,7 +85,9 @@ test('a state of another recipe is refused; more steps are not while the learnin
   await expect(pretrain(options('whole', { recipe: { ...toy, seed: 2 } }))).rejects.toThrow(TrainingError);
   await expect(pretrain(options('whole', { recipe: { ...toy, steps: 9 } }))).rejects.toThrow('state of another run');
   const stop = new AbortController();
-  const begun = await pretrain(options('longer', { signal: stop.signal, onStep: ({ step }) => step === 2 && stop.abort() }));
+  const begun = await pretrain(
+    options('longer', { signal: stop.signal, onStep: ({ step }) => step === 2 && stop.abort() }),
+  );
   begun.network.dispose();
   const longer = await pretrain(options('longer', { recipe: { ...toy, steps: 7 } }));
   expect(longer.finished).toBe(true);
@@ -93,7 +108,11 @@ test('the exported file is loaded by both encoders under the canonical names, an
 
   const common = { embedDimension: 128, activation: 'quick-gelu', parameters: savedParameters(source) } as const;
   const vision = new ClipVisionEncoder({ ...common, sizes: NANO_SIZES.vision, eattnBlocks: 5, attention: 'qq+kk+vv' });
-  const text = new ClipTextEncoder({ ...common, sizes: NANO_SIZES.text, tokenIds: [...source.readIntegers('token_embedding.ids')] });
+  const text = new ClipTextEncoder({
+    ...common,
+    sizes: NANO_SIZES.text,
+    tokenIds: [...source.readIntegers('token_embedding.ids')],
+  });
   tf.tidy(() => {
     const images = tf.randomUniform<tf.Rank.R4>([1, 24, 24, 3], -1, 1, 'float32', 1);
     const [got] = vision.apply(images) as tf.Tensor[];

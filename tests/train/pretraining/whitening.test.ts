@@ -15,7 +15,8 @@ describe('eigenvalues of a symmetric matrix', () => {
     const random = new Random('eigen');
     const root = Float64Array.from({ length: n * n }, () => random.normal());
     const matrix = new Float64Array(n * n);
-    for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) for (let k = 0; k < n; k++) matrix[i * n + j]! += root[i * n + k]! * root[j * n + k]!;
+    for (let i = 0; i < n; i++)
+      for (let j = 0; j < n; j++) for (let k = 0; k < n; k++) matrix[i * n + j]! += root[i * n + k]! * root[j * n + k]!;
     const { values, vectors } = symmetricEigen(matrix, n);
     const rebuilt = new Float64Array(n * n);
     const products = new Float64Array(n * n);
@@ -28,7 +29,11 @@ describe('eigenvalues of a symmetric matrix', () => {
       }
     }
     expectClose(rebuilt, matrix, 1e-9);
-    expectClose(products, Float64Array.from({ length: n * n }, (_, at) => (at % (n + 1) === 0 ? 1 : 0)), 1e-10);
+    expectClose(
+      products,
+      Float64Array.from({ length: n * n }, (_, at) => (at % (n + 1) === 0 ? 1 : 0)),
+      1e-10,
+    );
     expect([...values]).toEqual([...values].sort((a, b) => b - a));
   });
 });
@@ -38,7 +43,8 @@ test('whitened patches are uncorrelated and of one spread, whatever the pictures
   const random = new Random('whitening');
   // Neighbouring samples are alike, as in pictures, and channels differ in strength.
   const images = new Float32Array(count * size * size * 3);
-  for (let at = 0; at < images.length; at++) images[at] = (1 + (at % 3)) * random.normal() + (at >= 3 ? 0.8 * images[at - 3]! : 0);
+  for (let at = 0; at < images.length; at++)
+    images[at] = (1 + (at % 3)) * random.normal() + (at >= 3 ? 0.8 * images[at - 3]! : 0);
   const kernel = whitenedKernel(images, count, size, patch, units); // [units, 3, p, p]
   const outputs: number[][] = [];
   for (let image = 0; image < count; image++) {
@@ -50,7 +56,9 @@ test('whitened patches are uncorrelated and of one spread, whatever the pictures
             for (let channel = 0; channel < 3; channel++) {
               for (let row = 0; row < patch; row++) {
                 for (let column = 0; column < patch; column++) {
-                  sum += kernel[((unit * 3 + channel) * patch + row) * patch + column]! * images[((image * size + top + row) * size + left + column) * 3 + channel]!;
+                  sum +=
+                    kernel[((unit * 3 + channel) * patch + row) * patch + column]! *
+                    images[((image * size + top + row) * size + left + column) * 3 + channel]!;
                 }
               }
             }
@@ -60,10 +68,14 @@ test('whitened patches are uncorrelated and of one spread, whatever the pictures
       }
     }
   }
-  const means = Array.from({ length: units }, (_, unit) => outputs.reduce((sum, output) => sum + output[unit]!, 0) / outputs.length);
+  const means = Array.from(
+    { length: units },
+    (_, unit) => outputs.reduce((sum, output) => sum + output[unit]!, 0) / outputs.length,
+  );
   for (let a = 0; a < units; a++) {
     for (let b = 0; b < units; b++) {
-      const covariance = outputs.reduce((sum, output) => sum + (output[a]! - means[a]!) * (output[b]! - means[b]!), 0) / outputs.length;
+      const covariance =
+        outputs.reduce((sum, output) => sum + (output[a]! - means[a]!) * (output[b]! - means[b]!), 0) / outputs.length;
       expect(covariance).toBeCloseTo(a === b ? 1 : 0, 2);
     }
   }
