@@ -23,7 +23,7 @@ function build() {
     if (compiled.status !== 0) return compiled.status ?? 1;
     fs.rmSync(DIST, { recursive: true, force: true });
     fs.renameSync(work, DIST);
-    addEntryForImport(path.join(DIST, 'lib'));
+    addEntryForImport(DIST);
     return 0;
   } finally {
     fs.rmSync(work, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { WeightsError } from '../errors';
-import type { Activation, TextSizes } from '../config';
+import type { Activation } from '../layers/mlp';
+import type { TextSizes } from './clip-sizes';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 import { BranchingBlock } from '../layers/branching-block';
 import { LayerNorm } from '../layers/layer-norm';

@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Activation, AttentionType, VisionSizes } from '../config';
+import type { Activation } from '../layers/mlp';
+import type { AttentionType } from '../layers/e-attn';
+import type { VisionSizes } from './clip-sizes';
 import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
 import { DAttn, type DAttnConfig } from '../layers/d-attn';
 import { DualPathBlock } from '../layers/dual-path-block';

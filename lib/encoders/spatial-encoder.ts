@@ -1,8 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation, type SpatialFamily } from '../config';
+import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation } from '../image/normalisation';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 
-export type { SpatialFamily } from '../config';
+/** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; spec 8.2). */
+export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
+export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
 
 export interface SpatialEncoderConfig extends CraneLayerConfig {
   /** What its images are normalised with; ImageNet's by default, as in all official models. */

@@ -1,7 +1,14 @@
 import * as tf from '@tensorflow/tfjs';
-import type { DAttnMean } from '../config';
+
 import { CraneLayer, type CraneLayerConfig } from './crane-layer';
 import { resizeGrid } from './interpolation';
+
+/**
+ * Over what D-Attn takes the mean similarity: each image alone, or all images of a batch as the reference does, whose
+ * scores then depend on what is scored together (spec 10.9; docs/deviations.md).
+ */
+export const DATTN_MEANS = ['image', 'batch'] as const;
+export type DAttnMean = (typeof DATTN_MEANS)[number];
 
 export interface DAttnConfig extends CraneLayerConfig {
   /** Multiple of the mean similarity below which is cut: 1.2, or 1.08 where SAM guides. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import type { AttentionType } from '../config';
+import type { AttentionType } from './e-attn';
 import { EAttn } from './e-attn';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
 import { attend } from './multi-head-attention';

@@ -1,8 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import type { AttentionType } from '../config';
+
 import { CraneLayer, type CraneLayerConfig } from './crane-layer';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
 import { inGroupsOfHeads, type Heads } from './multi-head-attention';
+
+/** How the E-Attn paths correlate tokens with each other (paper section 3.2; spec 8.1). */
+export const ATTENTION_TYPES = ['qq+kk+vv', 'qq+kk', 'qq', 'kk', 'vv', '(q+k+v)^2'] as const;
+export type AttentionType = (typeof ATTENTION_TYPES)[number];
 
 export interface EAttnConfig extends CraneLayerConfig {
   attention: AttentionType;

@@ -1,8 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Activation } from '../config';
+
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
 import { Linear } from './linear';
+
+export const ACTIVATIONS = ['quick-gelu', 'gelu'] as const;
+export type Activation = (typeof ACTIVATIONS)[number];
 
 export interface MlpConfig extends CraneLayerConfig {
   width: number;

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Activation } from '../config';
+import type { Activation } from './mlp';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { LayerNorm } from './layer-norm';
 import { Mlp } from './mlp';

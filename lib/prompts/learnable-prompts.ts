@@ -1,8 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import type { ContextPosition } from '../config';
+
 import type { ClipTextEncoder } from '../encoders/clip-text';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 import { roundToHalf } from './half-precision';
+
+/** Where the image's global feature enters the prompt (spec 8.3). */
+export const CONTEXT_POSITIONS = ['pad_suffix', 'pad_prefix', 'replace_suffix', 'replace_prefix', 'none'] as const;
+export type ContextPosition = (typeof CONTEXT_POSITIONS)[number];
 
 export interface LearnablePromptsConfig extends CraneLayerConfig {
   /** Width of the text encoder, which must equal the shared dimension for the image to enter a prompt. */

@@ -1,8 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Fusion } from '../config';
+
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 import { applyToAxes, axisWeights, type Interpolation } from '../layers/interpolation';
 import { anomalousProbability, logitDifference } from './similarity';
+
+/** `soft` averages probability maps, `logit` averages similarity maps before the softmax (spec 8.4). */
+export const FUSIONS = ['soft', 'logit'] as const;
+export type Fusion = (typeof FUSIONS)[number];
 
 export interface MapFusionConfig extends CraneLayerConfig {
   fusion: Fusion;
