@@ -48,8 +48,8 @@ export { ScorePooling } from './lib/scoring/score-pooling';
 export { MapFusion } from './lib/scoring/fusion';
 export { GaussianFilter } from './lib/scoring/gaussian';
 
-export { openBackbone, type Backbone } from './lib/methods/crane/backbone';
-export { openPrompts } from './lib/methods/crane/prompts';
-export { openSpatial, type SpatialChoice, type SpatialSource, type SpatialWeights } from './lib/methods/crane/spatial';
+export { openBackbone, type Backbone } from './lib/methods/backbone';
+export { openPrompts } from './lib/methods/crane/checkpoint';
+export { openSpatial, type SpatialChoice, type SpatialSource, type SpatialWeights } from './lib/methods/spatial';
 export { buildCraneModel } from './lib/methods/crane/build';
 export { CraneModel } from './lib/methods/crane/model';

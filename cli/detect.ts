@@ -115,7 +115,12 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
     );
   }
   return interruptible(async (signal) => {
-    const crane = await Crane.load({ ...options, onProgress: createProgressReporter(process.stderr), signal });
+    const crane = await Crane.load({
+      ...options,
+      classNames: [],
+      onProgress: createProgressReporter(process.stderr),
+      signal,
+    });
     const lines = args.json === undefined ? undefined : openJsonLines('--json', args.json);
     try {
       crane.description.warnings.forEach((warning) => say(warning));

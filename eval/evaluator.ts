@@ -130,6 +130,7 @@ export async function evaluateCategory(
   }
   const stream = crane.stream(inputs(), {
     wholeBatches: true,
+    className: crane.className ?? name,
     onFailure: ({ input, error }) => {
       const [failed] = waiting.splice(
         waiting.findIndex((item) => item.input === input),

@@ -2,9 +2,6 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
-import { checkModelOptions, type ModelOptions, type ModelOptionsInput } from './methods/crane/options';
-import type { Activation } from './layers/mlp';
-import type { ClipSizes, HeadsChoice } from './encoders/clip-sizes';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
@@ -12,22 +9,12 @@ import { toRgb, type DecodedImage, type RgbImage } from './image/decoded-image';
 import { imagesBelow } from './image/image-files';
 import { describeInput, type ImageInput } from './image/input';
 import type { ScoreMap } from './image/map-file';
-import { preprocessImage, type Preprocessing } from './image/preprocess';
+import { preprocessImage } from './image/preprocess';
 import { resizeMap } from './image/resize-map';
 import type { MemoryClaim } from './memory-budget';
-import { EMBEDDED_BACKBONE, openBackbone } from './methods/crane/backbone';
-import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from './methods/crane/build';
-import type { CraneModel } from './methods/crane/model';
-import { openSpatialFor, warningsAboutBackbone, warningsAboutSpatial } from './methods/crane/prompt-origin';
-import {
-  AUXILIARY_KEY,
-  defaultPrompts,
-  openPrompts,
-  optionsOfPrompts,
-  refuseWithoutPrompts,
-} from './methods/crane/prompts';
-import type { SpatialChoice, SpatialWeights } from './methods/crane/spatial';
-import { asPromptsWereTrained } from './methods/crane/trained-network';
+import type { AnomalyModel, Scorer } from './methods/method';
+import { checkModelRequest, openModel, type DescribedModel, type ModelChoice } from './methods/open-model';
+import { definedOptions, type MethodOptionsInput } from './methods/registry';
 import type { OnProgress } from './progress';
 import { StreamMemory } from './stream-memory';
 import { allowsPrivateUrls } from './web/request';
@@ -37,20 +24,7 @@ import { isOffline } from './weights/download';
  * float32 0 to 1). */
 export type DetectInput = ImageInput | tf.Tensor3D;
 
-export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
-  /** `nano` (embedded, the default), a registered name such as `ViT-L/14@336px`, or a file or folder. */
-  readonly backbone?: string;
-  /** A registered name such as `crane-visa`, or a file; by default those that belong to the backbone. */
-  readonly prompts?: string;
-  /**
-   * The second vision model, which guides D-Attn (Crane+): `none`; `dinov2`, `dino` or `sam` for the paper's of that
-   * kind; weights by registered name, file or folder; or model and weights. By default as the prompts were trained.
-   */
-  readonly spatial?: SpatialChoice;
-  /** What the backbone computes with, whatever its file says or leaves open; by default as the prompts were trained. */
-  readonly activation?: Activation;
-  /** Attention heads of the backbone's towers, where its file does not say, or says it wrongly. */
-  readonly heads?: HeadsChoice;
+export interface CraneOptions extends ModelChoice, Omit<MethodOptionsInput, 'spatial'> {
   readonly backend?: BackendChoice;
   /** Images scored at once; by default as many as keep score matrices small, 1 to 8, or 8 with `dattnMean: 'batch'`. */
   readonly batchSize?: number;
@@ -61,34 +35,20 @@ export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
    * has `CRANE_ALLOW_PRIVATE_URLS`.
    */
   readonly allowPrivateUrls?: boolean;
-  /**
-   * Read pictures as the reference does: EXIF orientation ignored, 16-bit samples clipped (docs/deviations.md). By default
-   * as in training, where the prompts say it, else false.
-   */
-  readonly referenceImages?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
 /** What a model is, for logs and results: everything needed to load the same again. */
-export interface ModelDescription {
-  readonly method: 'crane';
-  readonly backbone: string;
-  readonly prompts: string;
-  /** Weights of the second vision model; null for Crane without one. */
-  readonly spatial: string | null;
-  readonly sizes: ClipSizes;
-  readonly activation: Activation;
-  readonly options: ModelOptions;
-  readonly preprocessing: Preprocessing;
-  /** The set that the prompts were trained on, where the prompts say. */
-  readonly auxiliary: string | null;
-  /** What a person should know before trusting the scores, such as prompts that were made for other weights. */
-  readonly warnings: readonly string[];
-  readonly backend: BackendInfo;
+export type ModelDescription = DescribedModel & { readonly backend: BackendInfo };
+
+/** What is known of images before they are looked at. */
+export interface DetectOptions {
+  /** What the images show, such as `metal nut`, for methods whose sentences name it. Default: as the model was loaded. */
+  readonly className?: string;
 }
 
-export interface StreamOptions {
+export interface StreamOptions extends DetectOptions {
   readonly batchSize?: number;
   /** Called for an image that cannot be scored, which is then left out; without it the error ends the stream. */
   readonly onFailure?: (failure: Failure) => void;
@@ -149,9 +109,10 @@ export class Crane {
   private disposed = false;
 
   private constructor(
-    readonly model: CraneModel,
+    readonly model: AnomalyModel,
     readonly description: ModelDescription,
-    private readonly text: tf.Tensor3D | undefined,
+    /** What images show where a call does not say it. */
+    readonly className: string | undefined,
     private readonly batchSize: number,
     private readonly reach: { readonly offline: boolean; readonly allowPrivateUrls: boolean },
   ) {}
@@ -162,66 +123,24 @@ export class Crane {
    * @throws UsageError for options that do not fit; WeightsError for files; BackendError for an explicit backend
    */
   static async load(options: CraneOptions = {}): Promise<Crane> {
-    const {
-      backbone: backboneName = EMBEDDED_BACKBONE,
-      offline = isOffline(),
-      allowPrivateUrls = allowsPrivateUrls(),
-      onProgress,
-      signal,
-      activation,
-      heads,
-      referenceImages,
-    } = options;
+    const { offline = isOffline(), allowPrivateUrls = allowsPrivateUrls(), onProgress, signal } = options;
     const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
-    checkModelOptions(modelOptionsAmong(options));
-    if (options.prompts === undefined) refuseWithoutPrompts(backboneName);
+    const request = requestOf(options);
+    checkModelRequest(request);
     const backend = await prepareBackend(options.backend ?? 'auto');
-    const access = { offline, allowPrivateUrls, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
-    const opened = await openBackbone(backboneName, {
-      ...access,
-      words: [NORMAL_WORDS, ANOMALOUS_WORDS],
-      ...(activation === undefined ? {} : { activation }),
-      ...(heads === undefined ? {} : { heads }),
+    const { model, description } = await openModel({
+      ...request,
+      offline,
+      allowPrivateUrls,
+      ...(onProgress ? { onProgress } : {}),
+      ...(signal ? { signal } : {}),
     });
-    let spatial: SpatialWeights | undefined;
-    let model: CraneModel | undefined;
-    try {
-      const promptsName = options.prompts ?? defaultPrompts(opened);
-      const prompts = await openPrompts(promptsName, access);
-      const { backbone, warnings } = await asPromptsWereTrained(opened, prompts, { activation, referenceImages });
-      spatial = await openSpatialFor(prompts, options.spatial, access);
-      const trained = optionsOfPrompts(prompts, backbone.sizes, spatial?.family ?? 'none');
-      model = buildCraneModel(backbone, { prompts, spatial, options: { ...trained, ...modelOptionsAmong(options) } });
-      const description: ModelDescription = {
-        method: 'crane',
-        backbone: backbone.name,
-        prompts: promptsName,
-        spatial: spatial?.name ?? null,
-        sizes: backbone.sizes,
-        activation: backbone.activation,
-        options: model.options,
-        preprocessing: backbone.preprocessing,
-        auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null,
-        warnings: [
-          ...(backend.warning === null ? [] : [backend.warning]),
-          ...warnings,
-          ...(await warningsAboutBackbone(prompts, backbone)),
-          ...(await warningsAboutSpatial(prompts, spatial)),
-        ],
-        backend,
-      };
-      if (!model.options.context) model.fixPrompts();
-      const text = model.options.context ? undefined : model.encodePrompts();
-      const usual =
-        model.options.dattnMean === 'batch' && spatial ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
-      return new Crane(model, description, text, batchSize ?? usual, { offline, allowPrivateUrls });
-    } catch (error) {
-      model?.dispose();
-      throw error;
-    } finally {
-      spatial?.close();
-      opened.close();
-    }
+    const warnings = [...(backend.warning === null ? [] : [backend.warning]), ...description.warnings];
+    const usual = model.dependsOnBatch ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
+    return new Crane(model, { ...description, warnings, backend }, options.className, batchSize ?? usual, {
+      offline,
+      allowPrivateUrls,
+    });
   }
 
   /**
@@ -229,12 +148,15 @@ export class Crane {
    * `dattnMean: 'batch'` asks for that.
    * @throws ImageError for an image that cannot be read (in a list, the first such); UsageError after `dispose`
    */
-  detect(input: DetectInput): Promise<Detection>;
-  detect(inputs: readonly DetectInput[]): Promise<Detection[]>;
-  async detect(input: DetectInput | readonly DetectInput[]): Promise<Detection | Detection[]> {
+  detect(input: DetectInput, options?: DetectOptions): Promise<Detection>;
+  detect(inputs: readonly DetectInput[], options?: DetectOptions): Promise<Detection[]>;
+  async detect(
+    input: DetectInput | readonly DetectInput[],
+    options: DetectOptions = {},
+  ): Promise<Detection | Detection[]> {
     const list = Array.isArray(input) ? (input as readonly DetectInput[]) : [input as DetectInput];
     const detections: Detection[] = [];
-    for await (const detection of this.stream(list)) detections.push(detection);
+    for await (const detection of this.stream(list, options)) detections.push(detection);
     return Array.isArray(input) ? detections : (detections[0] as Detection);
   }
 
@@ -255,6 +177,7 @@ export class Crane {
       wholeBatches = typeof source === 'string' || Array.isArray(source),
     } = options;
     const batchSize = options.batchSize === undefined ? this.batchSize : checkedBatchSize(options.batchSize);
+    const scorer = this.model.forClass(options.className ?? this.className);
     const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
     const waiting: Promise<Prepared | Failure>[] = [];
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
@@ -279,7 +202,8 @@ export class Crane {
           if (waiting.length < 2 * batchSize) continue;
         }
         if (waiting.length === 0 || (waiting.length < batchSize && wholeBatches && next !== undefined)) continue;
-        yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), since, memory, onFailure);
+        const batch = await Promise.all(waiting.splice(0, batchSize));
+        yield* this.scoreBatch(scorer, batch, since, memory, onFailure);
         since = performance.now();
       }
     } finally {
@@ -290,6 +214,7 @@ export class Crane {
   }
 
   private async *scoreBatch(
+    scorer: Scorer,
     batch: readonly (Prepared | Failure)[],
     since: number,
     memory: StreamMemory,
@@ -305,7 +230,7 @@ export class Crane {
       else ready.push(item);
     }
     if (ready.length === 0) return;
-    for (const scored of await this.scorePrepared(ready, since)) {
+    for (const scored of await this.scorePrepared(scorer, ready, since)) {
       const { width, height, kept } = scored.prepared;
       // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
       const claim = await memory.forMap(width, height);
@@ -341,12 +266,12 @@ export class Crane {
     };
   }
 
-  private async scorePrepared(batch: readonly Prepared[], since: number): Promise<ScoredImage[]> {
+  private async scorePrepared(scorer: Scorer, batch: readonly Prepared[], since: number): Promise<ScoredImage[]> {
     this.assertUsable();
     const side = this.model.options.imageSize;
     const { scores, maps } = tf.tidy(() => {
       const images = tf.concat(batch.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3])));
-      return this.model.forward(images, this.text);
+      return scorer.score(images);
     });
     let values: [tf.TypedArray, tf.TypedArray];
     try {
@@ -386,7 +311,6 @@ export class Crane {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    this.text?.dispose();
     this.model.dispose();
   }
 
@@ -396,24 +320,40 @@ export class Crane {
   }
 }
 
-/** The options of the model among those of loading. */
-function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
+/** What `Crane.load` would load, and the method's own options for it. */
+export function requestOf(options: CraneOptions): { readonly choice: ModelChoice; readonly options: object } {
   const {
+    method,
     backbone,
+    checkpoint,
     prompts,
     spatial,
     activation,
     heads,
+    referenceImages,
+    className,
+    classNames,
     backend,
     batchSize,
     offline,
     allowPrivateUrls,
-    referenceImages,
     onProgress,
     signal,
-    ...model
+    ...own
   } = options;
-  return model;
+  const choice = {
+    method,
+    backbone,
+    checkpoint,
+    prompts,
+    spatial,
+    activation,
+    heads,
+    referenceImages,
+    className,
+    classNames,
+  };
+  return { choice: definedOptions(choice) as ModelChoice, options: own };
 }
 
 function rgbOf(decoded: DecodedImage): RgbImage {

@@ -4,6 +4,7 @@ import * as path from 'node:path';
 import { Crane, WatchedFolder } from '..';
 import { prepareBackend } from '../lib/backend';
 import { describeWithGoldens, goldenPath, tinyBackbone } from './goldens';
+import { craneModelOf } from './tiny-crane';
 
 let folder: string;
 let crane: Crane;
@@ -56,7 +57,7 @@ describeWithGoldens('Crane.stream', () => {
 
   test('the next images are being read before a batch is scored', async () => {
     const read: string[] = [];
-    const encode = jest.spyOn(crane.model, 'forward').mockImplementationOnce(() => {
+    const encode = jest.spyOn(craneModelOf(crane), 'forward').mockImplementationOnce(() => {
       expect(read).toEqual(['0', '1', '2', '3', '4']);
       throw new Error('far enough');
     });
@@ -82,7 +83,7 @@ describeWithGoldens('Crane.stream', () => {
         yield picture();
       }
     }
-    const forward = jest.spyOn(crane.model, 'forward');
+    const forward = jest.spyOn(craneModelOf(crane), 'forward');
     for await (const { score } of crane.stream(feed(), { batchSize: 3, wholeBatches })) {
       expect(score).toBeGreaterThan(0);
       given++;

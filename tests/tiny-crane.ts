@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { completeModelOptions, type ModelOptionsInput } from '../lib/methods/crane/options';
+import type { Crane } from '../lib/crane';
 import type { ClipSizes } from '../lib/encoders/clip-sizes';
 import { ClipTextEncoder } from '../lib/encoders/clip-text';
 import { ClipVisionEncoder } from '../lib/encoders/clip-vision';
@@ -25,6 +26,9 @@ export interface TinyCraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
   promptsFrom?: (path: string) => string;
   trainablePrompts?: boolean;
 }
+
+/** The model inside, for a look at its steps. */
+export const craneModelOf = ({ model }: Pick<Crane, 'model'>): CraneModel => model as CraneModel;
 
 /** The goldens' Crane, or Crane+, with its learned prompts. */
 export function tinyCrane({

@@ -5,6 +5,7 @@ import { Crane } from '../../lib/crane';
 import type { Detection } from '../../lib/detection';
 import { decodeImage } from '../../lib/image/decode';
 import { preprocessImage } from '../../lib/image/preprocess';
+import type { CraneModel } from '../../lib/methods/crane/model';
 import { median } from './part';
 import { measureProduct, productShapes, type MeasuredProduct } from './peak';
 import { peakResidentBytes } from './resident-memory';
@@ -91,6 +92,8 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
   const textSeconds = asynchronous ? null : clock.lap().text;
   try {
     const { sizes } = crane.description;
+    // Of the default method.
+    const { options, copies } = crane.model as CraneModel;
     const first = await crane.detect(job.pictures[0] as string);
     await save(first, job, 0);
     onFirstResult?.();
@@ -100,7 +103,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     const imagesPerSecondInARow = await measureRow(crane, job, feed.endToEnd);
     const peakRssBytes = peakResidentBytes();
     const products: MeasuredProduct[] = [];
-    for (const shape of job.products ? productShapes(sizes, crane.model.options) : [])
+    for (const shape of job.products ? productShapes(sizes, options) : [])
       products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
     return {
       loadSeconds,
@@ -112,7 +115,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
       stages: asynchronous ? null : feed.stages,
       textSeconds,
       latencies: feed.latencies,
-      flop: stageFlop({ sizes, options: crane.model.options, featureSets: crane.model.copies.length }),
+      flop: stageFlop({ sizes, options, featureSets: copies.length }),
       products,
     };
   } finally {
@@ -218,13 +221,13 @@ async function measureModelAlone(crane: Crane, { batch, runs, seconds, pictures 
     ...rule,
   });
   const images = tf.tidy(() => tf.tile(tf.tensor4d(pixels, [1, imageSize, imageSize, 3]), [batch, 1, 1, 1]));
-  const text = crane.model.encodePrompts();
+  const scorer = crane.model.forClass();
   const taken: number[] = [];
   let spent = 0;
   try {
     for (let run = 0; run <= runs && (run <= 1 || spent < seconds); run++) {
       const [, one] = await timed(async () => {
-        const { scores, maps } = crane.model.forward(images, text);
+        const { scores, maps } = scorer.score(images);
         await Promise.all([scores.data(), maps.data()]);
         tf.dispose([scores, maps]);
       });
@@ -232,7 +235,7 @@ async function measureModelAlone(crane: Crane, { batch, runs, seconds, pictures 
       spent += one;
     }
   } finally {
-    tf.dispose([images, text]);
+    images.dispose();
   }
   return median(taken) / batch;
 }

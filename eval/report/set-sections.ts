@@ -4,6 +4,7 @@ import { curveCharts } from './curves';
 import { categoryAnchor, gallery } from './gallery';
 import { scoreHistograms } from './histograms';
 import { demoted, html, trusted, type Html } from './html';
+import { learnedPart } from './manifest';
 import type { SetPictures } from '../gallery/picture-budget';
 import { categoryTable } from './tables';
 
@@ -52,9 +53,11 @@ export function setSections(reported: readonly ReportedRow[], colourBar: string)
 function recipePart({ row, details, pictures }: ReportedRow, scope: string, colourBar: string): Html {
   const { recipe, model, images, anomalous, categories } = row;
   const seen =
-    model.auxiliary === null
-      ? 'prompts that do not say what they were trained on'
-      : `prompts trained on ${model.auxiliary}`;
+    learnedPart(model) === null
+      ? 'nothing was trained'
+      : model.auxiliary === null
+        ? 'prompts that do not say what they were trained on'
+        : `prompts trained on ${model.auxiliary}`;
   const intro = html`<h4>${recipe}</h4>
     <p class="note">
       ${images} images, ${anomalous} of them anomalous, in ${categories.length}

@@ -8,10 +8,10 @@ import type { ParameterSource } from '../../layers/crane-layer';
 import { LearnablePrompts } from '../../prompts/learnable-prompts';
 import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
 import { seededNormal } from '../../weights/seeded';
-import type { Backbone } from './backbone';
-import { refuseBeyondMemory } from './memory-need';
+import type { Backbone } from '../backbone';
+import { refuseBeyondMemory } from '../memory-need';
 import { CraneModel } from './model';
-import type { SpatialWeights } from './spatial';
+import type { SpatialWeights } from '../spatial';
 
 /** The words behind the learned context (spec 6.2). */
 export const NORMAL_WORDS = 'object.';
@@ -116,7 +116,7 @@ export function buildCraneModel(
       prompts: learnable,
       options,
       spatial: guide,
-      normalisation: backbone.preprocessing,
+      preprocessing: backbone.preprocessing,
     });
   } catch (error) {
     made.forEach((parameter) => parameter.dispose());

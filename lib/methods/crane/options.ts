@@ -3,57 +3,54 @@ import { UsageError } from '../../errors';
 import { ATTENTION_TYPES } from '../../layers/e-attn';
 import { CONTEXT_POSITIONS } from '../../prompts/learnable-prompts';
 import { FUSIONS } from '../../scoring/fusion';
-import { SPATIAL_FAMILIES } from '../../encoders/spatial-encoder';
+import { SPATIAL_FAMILIES, type SpatialFamily } from '../../encoders/spatial-encoder';
 import { DATTN_MEANS } from '../../layers/d-attn';
 import type { ClipSizes } from '../../encoders/clip-sizes';
 import { optionsError } from '../../option-errors';
+import { refusePartialPatches } from '../image-size';
 
 /**
  * How Crane scores an image. Defaults are those of the reference's test program (spec 8, 10.5, 10.6), except for
- * `imageSize`, whose default belongs to the backbone.
+ * `imageSize`, whose default belongs to the backbone. What `describe` says is the help of the commands.
  */
 export const modelOptionsSchema = z.object({
   /** Side of the square network input in pixels, a multiple of the patch size. */
-  imageSize: z.int().positive(),
+  imageSize: z.int().positive().describe('side of the network input in pixels'),
   /** Blocks, counted from 1, whose spatial features give anomaly maps. */
-  layers: z.array(z.int().positive()).min(1),
+  layers: z.array(z.int().positive()).min(1).describe('blocks that give anomaly maps, such as 6,12,18,24'),
   /** How many of the last blocks carry the refined dense path. */
-  eattnBlocks: z.int().nonnegative(),
-  attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv'),
-  fusion: z.enum(FUSIONS).default('soft'),
+  eattnBlocks: z.int().nonnegative().describe('how many of the last blocks have the refined path'),
+  attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv').describe('what E-Attn correlates'),
+  fusion: z.enum(FUSIONS).default('soft').describe('average probabilities (soft) or logits'),
   /** Score-based pooling of patch tokens into the image score (spec 8.4). */
-  pooling: z.boolean().default(true),
+  pooling: z.boolean().default(true).describe('score-based pooling of patch tokens'),
   /** Whether prompts are conditioned on the image when scoring; the reference does so in training only (spec 10.5). */
-  context: z.boolean().default(false),
-  contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix'),
+  context: z.boolean().default(false).describe('condition prompts on the image when scoring'),
+  contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix').describe('where the image enters the prompts'),
   /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 leaves it out. */
-  sigma: z.number().nonnegative().default(4),
+  sigma: z.number().nonnegative().default(4).describe('Gaussian over the map, in pixels of the network input'),
   /** Temperature of patch and image similarities when scoring (spec 10.6). */
-  temperature: z.number().positive().default(0.07),
+  temperature: z.number().positive().default(0.07).describe('of the similarity of images and prompts'),
   /** The kind of vision model that guides D-Attn (Crane+); without one the maps come from E-Attn alone (Crane). */
-  spatial: z.enum(['none', ...SPATIAL_FAMILIES]).default('none'),
+  spatial: z
+    .enum(['none', ...SPATIAL_FAMILIES])
+    .default('none')
+    .describe('vision model that guides D-Attn (Crane+)'),
   /** Leave E-Attn's features out of map and score, and use D-Attn's only. */
-  spatialOnly: z.boolean().default(false),
+  spatialOnly: z.boolean().default(false).describe("leave E-Attn's features out"),
   /** Multiple of the mean similarity below which D-Attn cuts. */
-  dattnBeta: z.number().nonnegative(),
+  dattnBeta: z.number().nonnegative().describe('D-Attn cuts below this multiple of the mean similarity'),
   /** How sharply D-Attn prefers similar patches. */
-  dattnGamma: z.number().positive().default(3),
-  dattnMean: z.enum(DATTN_MEANS).default('image'),
+  dattnGamma: z.number().positive().default(3).describe('how sharply D-Attn prefers similar patches'),
+  dattnMean: z
+    .enum(DATTN_MEANS)
+    .default('image')
+    .describe('mean over each image, or over the batch as in the reference'),
 });
 
 export type ModelOptions = z.output<typeof modelOptionsSchema>;
 /** What a caller may leave out. */
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
-
-/**
- * Checks model options as far as no backbone is needed for it, before anything is loaded.
- * @throws UsageError naming the option, what was found and what is legal
- */
-export function checkModelOptions(input: ModelOptionsInput): void {
-  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
-  const parsed = modelOptionsSchema.partial().safeParse(given);
-  if (!parsed.success) throw optionsError(parsed.error.issues, given);
-}
 
 /** Where D-Attn cuts, by the model that guides it (spec 8.2). */
 const DATTN_BETA = { none: 1.2, dinov2: 1.2, dino: 1.2, sam: 1.08 } as const;
@@ -82,15 +79,7 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
     throw optionsError(parsed.error.issues, given);
   }
   const options = parsed.data;
-  if (options.imageSize % patchSize !== 0) {
-    const lower = Math.max(1, Math.floor(options.imageSize / patchSize)) * patchSize;
-    throw new UsageError(
-      'usage/image-size',
-      `image size ${options.imageSize} is not a multiple of the backbone's patch size ${patchSize}; ` +
-        `the nearest that are: ${lower}, ${lower + patchSize}`,
-      { found: options.imageSize, patchSize },
-    );
-  }
+  refusePartialPatches(options.imageSize, { patchSize });
   const outside = options.layers.filter((layer) => layer > layers);
   if (outside.length > 0) {
     throw new UsageError(
@@ -124,4 +113,24 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
     );
   }
   return options;
+}
+
+/**
+ * Options that prompts were trained under and that a model with these prompts shares, where the backbone allows it. Of
+ * prompts that were trained with another kind of second vision model, layers and D-Attn's own options are left out.
+ * @param family of the second vision model that will guide, or `none`
+ */
+export function optionsOfTraining(
+  { context, temperature, ...trained }: ModelOptionsInput,
+  { vision }: ClipSizes,
+  family: SpatialFamily | 'none',
+): ModelOptionsInput {
+  const fits =
+    (trained.imageSize ?? 0) % vision.patchSize === 0 &&
+    (trained.layers ?? []).every((layer) => layer <= vision.layers) &&
+    (trained.eattnBlocks ?? 0) <= vision.layers;
+  if (!fits) return {};
+  if ((trained.spatial ?? family) === family) return trained;
+  const { spatial, spatialOnly, layers, dattnBeta, dattnGamma, dattnMean, ...rest } = trained;
+  return rest;
 }
