@@ -1,5 +1,5 @@
-export { Crane, type CraneOptions, type DetectInput, type ModelDescription, type StreamOptions } from './lib/crane';
-export type { Detection } from './lib/detection';
+export { Crane, type CraneOptions, type DetectOptions, type ModelDescription, type StreamOptions } from './lib/crane';
+export type { DetectInput, Detection } from './lib/detection';
 export { AnomalyMap, type MapForm, type SaveMapOptions } from './lib/anomaly-map';
 export { prepareBackend, type BackendChoice, type BackendInfo } from './lib/backend';
 export { ACTIVATIONS, type Activation } from './lib/layers/mlp';

@@ -2,10 +2,10 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
-import type { Detection } from './detection';
+import type { DetectInput, Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
-import { toRgb, type DecodedImage, type RgbImage } from './image/decoded-image';
+import { toRgb, type DecodedImage, type ImageFrame, type RgbImage } from './image/decoded-image';
 import { imagesBelow } from './image/image-files';
 import { describeInput, type ImageInput } from './image/input';
 import type { ScoreMap } from './image/map-file';
@@ -19,10 +19,6 @@ import type { OnProgress } from './progress';
 import { StreamMemory } from './stream-memory';
 import { allowsPrivateUrls } from './web/request';
 import { isOffline } from './weights/download';
-
-/** An image in any form that `detect` takes: besides those of `ImageInput`, a tensor `[H, W, 3]` (int32 0 to 255, or
- * float32 0 to 1). */
-export type DetectInput = ImageInput | tf.Tensor3D;
 
 export interface CraneOptions extends ModelChoice, Omit<MethodOptionsInput, 'spatial'> {
   readonly backend?: BackendChoice;
@@ -68,16 +64,17 @@ export interface StreamOptions extends DetectOptions {
 /** An image that could not be read, or whose scores are no numbers. */
 export interface Failure {
   readonly input: DetectInput;
+  /** Its place in the list or stream, 0 for the first. */
+  readonly index: number;
   readonly error: Error;
 }
 
 /** A picture made ready for the network. */
-interface Prepared {
+interface Prepared extends ImageFrame {
   readonly input: DetectInput;
+  readonly index: number;
   readonly source: string;
   readonly pixels: Float32Array; // [S, S, 3]
-  readonly width: number;
-  readonly height: number;
   readonly pages: number | undefined;
   readonly picture: () => RgbImage | Promise<RgbImage>;
   /** Bytes of the picture where it is kept, else 0. */
@@ -183,6 +180,7 @@ export class Crane {
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
     const memory = new StreamMemory(keepPictures);
     let since = performance.now();
+    let arrivals = 0;
     try {
       while (next !== undefined || waiting.length > 0) {
         const waits = waiting.length === 0 || (wholeBatches && waiting.length < batchSize);
@@ -190,12 +188,13 @@ export class Crane {
         if (arrived?.done) next = undefined;
         else if (arrived) {
           const { value } = arrived;
+          const index = arrivals++;
           // Time that a feed lets pass is not the image's.
           if (waiting.length === 0) since = performance.now();
           waiting.push(
             memory
-              .reading((claim) => this.prepare(value, memory, claim))
-              .catch((error: Error) => ({ input: value, error })),
+              .reading((claim) => this.prepare(value, index, memory, claim))
+              .catch((error: Error) => ({ input: value, index, error })),
           );
           next = handled(iterator.next());
           // Half of what is decoded waits for its turn while the other half is scored.
@@ -246,20 +245,27 @@ export class Crane {
   }
 
   /** Decodes and resizes an image for the network. */
-  private async prepare(input: DetectInput, stream: StreamMemory, memory: MemoryClaim): Promise<Prepared> {
+  private async prepare(
+    input: DetectInput,
+    index: number,
+    stream: StreamMemory,
+    memory: MemoryClaim,
+  ): Promise<Prepared> {
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
     const { reference, ...rule } = this.description.preprocessing;
     const reading = { reference, ...this.reach };
     const decoded = await decodeImage(image, { ...reading, memory });
     const { imageSize } = this.model.options;
-    const { width, height, pages } = decoded;
+    const { width, height, orientation, pages } = decoded;
     const kept = stream.keep(decoded);
     return {
       input,
+      index,
       source: describeInput(image),
       pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule }),
       width,
       height,
+      orientation,
       pages,
       picture: kept > 0 ? keeping(decoded) : async () => rgbOf(await decodeImage(image, reading)),
       kept,
@@ -288,20 +294,23 @@ export class Crane {
   }
 
   private detection({ prepared, score, native, share }: ScoredImage): Detection | Failure {
-    const { input, source, width, height, pages, picture } = prepared;
+    const { input, index, source, width, height, orientation, pages, picture } = prepared;
     if (!Number.isFinite(score) || !native.data.every(Number.isFinite)) {
       const message = `${source}: its score or map holds values that are no numbers; check the weights and the prompts`;
-      return { input, error: new WeightsError('weights/not-finite', message, { source, score }) };
+      return { input, index, error: new WeightsError('weights/not-finite', message, { source, score }) };
     }
     const start = performance.now();
     const data = resizeMap(native.data, native.width, native.height, width, height);
     const map = new AnomalyMap({ data, width, height, source: picture, native });
     return {
+      input,
+      index,
       source,
       score,
       map,
       width,
       height,
+      orientation,
       seconds: share + (performance.now() - start) / 1000,
       ...(pages === undefined ? {} : { pages }),
     };

@@ -92,6 +92,18 @@ describeWithGoldens('Crane.stream', () => {
     forward.mockRestore();
   });
 
+  test('detections and failures carry what was given and its place, also where the same is given twice', async () => {
+    const bytes = fs.readFileSync(picture());
+    const given = [bytes, '/gone.png', bytes, picture(), '/gone.png'];
+    const failed: [unknown, number][] = [];
+    const found: [unknown, number][] = [];
+    const onFailure = ({ input, index }: { input: unknown; index: number }): void => void failed.push([input, index]);
+    for await (const { input, index } of crane.stream(given, { batchSize: 2, onFailure })) found.push([input, index]);
+    expect(found).toEqual([0, 2, 3].map((index) => [given[index], index]));
+    expect(failed).toEqual([1, 4].map((index) => [given[index], index]));
+    expect(found[0]?.[0]).toBe(bytes);
+  });
+
   test('a picture that is kept can be laid under its map when its file has gone', async () => {
     for (const keepPictures of [true, false]) {
       const file = inFolder('part.png');
