@@ -15,7 +15,8 @@ import { normalise } from '../../lib/scoring/similarity';
 import { seededUniform } from '../../lib/weights/seeded';
 import { disposeBatch, FeatureStore } from '../../train/feature-store';
 import type { EncodeOptions } from '../../train/encode-samples';
-import { PromptTrainer, type TrainingBatch } from '../../train/trainer';
+import type { TrainingBatch } from '../../lib/methods/method';
+import { Trainer } from '../../train/trainer';
 import type { BenchOptions, BenchPart, BenchReport } from './part';
 import { median } from './part';
 import { seededCrane } from './seeded-crane';
@@ -69,7 +70,7 @@ async function measureSteps(
   { runs, onProgress, signal }: BenchOptions,
 ): Promise<StepSeconds> {
   const models = TOKENS.map((tokens) => seededCrane({ sizes: withoutVision(sizes), imageSize, tokens }));
-  const trainers = models.map((model) => new PromptTrainer(model, { batchSize: BATCH_SIZE }));
+  const trainers = models.map((model) => new Trainer(model, { batchSize: BATCH_SIZE }));
   const batch = randomBatch(imageSize / sizes.vision.patchSize, sizes.embedDimension);
   const seconds = TOKENS.map((): number[] => []);
   const total = trainers.length * (runs + 1);
@@ -152,7 +153,7 @@ async function measureMemory(
   { onProgress, signal }: BenchOptions,
 ): Promise<MemoryUse> {
   const model = seededCrane({ sizes: withoutVision(sizes), imageSize });
-  const trainer = new PromptTrainer(model, { batchSize: BATCH_SIZE });
+  const trainer = new Trainer(model, { batchSize: BATCH_SIZE });
   const total = memorySteps[1];
   const use = { resident: [] as number[], tensors: [] as number[] };
   try {
