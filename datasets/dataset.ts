@@ -8,7 +8,6 @@ import type { RegisteredDataset } from './registry';
 import { countSamples, type Category, type Dataset, type DatasetProblem, type Sample } from './sample';
 import { surveyDataset, type Survey, type SurveyOptions } from './survey';
 
-export { absentDataset } from './locate';
 export type { Category, Dataset, DatasetCounts, DatasetProblem, Sample } from './sample';
 export { countSamples } from './sample';
 

@@ -10,7 +10,7 @@ import { createProgressReporter } from '../cli/progress-bar';
 import { shownInLine } from '../cli/terminal-text';
 import { describeReading, openDataset, type Dataset } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
-import { isUnseen } from '../datasets/synthetic';
+import { isUnseen } from '../datasets/synthetic/defects';
 import { removeLeftovers } from '../lib/atomic-file';
 import { Crane } from '../lib/crane';
 import { UsageError } from '../lib/errors';

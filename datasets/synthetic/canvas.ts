@@ -285,12 +285,4 @@ export class Canvas {
     const level = 0.299 * mean[0] + 0.587 * mean[1] + 0.114 * mean[2];
     return { mean, spread: sqrt(max(0, squares / count - level * level)) };
   }
-
-  /** The picture as bytes. */
-  bytes(): Uint8Array {
-    // [size, size, 3]
-    const bytes = new Uint8Array(this.pixels.length);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = floor(clamp(this.pixels[i]!) * 255 + 0.5);
-    return bytes;
-  }
 }

@@ -36,11 +36,6 @@ export async function encodeMapPng(map: Float32Array, width: number, height: num
     .toBuffer();
 }
 
-/** Writes {@link encodeMapPng} to a file. */
-export async function writeMapPng(file: string, map: Float32Array, width: number, height: number): Promise<void> {
-  await fs.writeFile(file, await encodeMapPng(map, width, height));
-}
-
 /**
  * Reads a map of anomaly scores: `.npy` of any number type, [height, width] (axes of length 1 before or after are
  * dropped); PNG and integer TIFF of one channel, 8 or 16 bits, scaled to 0..1; TIFF of float32, values as they are. No

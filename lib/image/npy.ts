@@ -90,11 +90,6 @@ export function encodeNpy(data: NpyData, shape: readonly number[], dtype: NpyTyp
   ]);
 }
 
-/** Writes {@link encodeNpy} to a file. */
-export async function writeNpy(path: string, data: NpyData, shape: readonly number[], dtype?: NpyType): Promise<void> {
-  await fs.writeFile(path, encodeNpy(data, shape, dtype));
-}
-
 /**
  * Reads an NPY file of version 1, 2 or 3: numbers and booleans, either byte order, C or Fortran order (returned in C
  * order). Arrays of Python objects are refused: they are pickles, which could run code.

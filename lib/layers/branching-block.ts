@@ -69,4 +69,3 @@ export class BranchingBlock extends ResidualBlock {
     );
   }
 }
-tf.serialization.registerClass(BranchingBlock, 'crane');

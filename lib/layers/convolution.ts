@@ -52,15 +52,4 @@ export class Convolution extends CraneLayer {
       return this.offset ? tf.add(convolved, this.offset.read()) : convolved; // [B, H/s, W/s, out]
     });
   }
-
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [batch, height, width] = inputShape as [number, number, number, number];
-    const { stride, channels } = this.sizes;
-    return [batch, Math.ceil(height / stride), Math.ceil(width / stride), channels];
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.sizes };
-  }
 }
-tf.serialization.registerClass(Convolution, 'crane');

@@ -37,12 +37,7 @@ export class LayerNorm extends CraneLayer {
       return fast ?? this.normalise(given.x, given.gain, given.offset); // […, D]
     });
   }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width, epsilon: this.epsilon };
-  }
 }
-tf.serialization.registerClass(LayerNorm, 'crane');
 
 /** With the gradient written out: half the operations of the one that follows from the formula, and the same numbers. */
 const normaliser = (epsilon: number) =>

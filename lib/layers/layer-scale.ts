@@ -16,9 +16,4 @@ export class LayerScale extends CraneLayer {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.mul(single(inputs), this.gamma.read());
   }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width };
-  }
 }
-tf.serialization.registerClass(LayerScale, 'crane');

@@ -75,14 +75,4 @@ export class Linear extends CraneLayer {
       return tf.reshape(tf.add(product, tf.slice(this.bias.read(), [first], [count])), [batch, tokens, count]);
     });
   }
-
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as tf.Shape;
-    return [...shape.slice(0, -1), this.units];
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), inputs: this.inputs, units: this.units };
-  }
 }
-tf.serialization.registerClass(Linear, 'crane');

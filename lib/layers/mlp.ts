@@ -53,18 +53,7 @@ export class Mlp extends CraneLayer {
       return fast ?? activate(tf.add(product, this.expand.offset), this.activation); // [B, N, hidden]
     });
   }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return {
-      ...super.getConfig(),
-      width: this.width,
-      hidden: this.hidden,
-      activation: this.activation,
-      names: [...this.names],
-    };
-  }
 }
-tf.serialization.registerClass(Mlp, 'crane');
 
 /** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (spec 1.4). */
 export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {

@@ -45,17 +45,7 @@ export class PatchProjection extends CraneLayer {
       return tf.reshape(tf.add(projected, this.bias.read()), [images.shape[0], -1, this.width]);
     });
   }
-
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [batch, height, width] = inputShape as [number, number, number, number];
-    return [batch, Math.floor(height / this.patchSize) * Math.floor(width / this.patchSize), this.width];
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width, patchSize: this.patchSize };
-  }
 }
-tf.serialization.registerClass(PatchProjection, 'crane');
 
 /**
  * All patches of a batch of images as rows of p·p·3 samples, without a tensor of rank six, which some backends cannot

@@ -81,12 +81,7 @@ export class SamAttention extends CraneLayer {
       return tf.split(apart, 3, 1).map((part) => tf.reshape(part, [batch * heads, count, depth])) as Three;
     });
   }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.sizes };
-  }
 }
-tf.serialization.registerClass(SamAttention, 'crane');
 
 type Three = [queries: tf.Tensor3D, keys: tf.Tensor3D, values: tf.Tensor3D];
 

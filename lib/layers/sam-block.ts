@@ -55,9 +55,4 @@ export class SamBlock extends CraneLayer {
       return tf.add(band, this.mlp.apply(this.secondNorm.apply(band)) as tf.Tensor4D); // [B, r, C, D]
     });
   }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.sizes, epsilon: this.epsilon };
-  }
 }
-tf.serialization.registerClass(SamBlock, 'crane');

@@ -27,9 +27,4 @@ export class SwiGlu extends CraneLayer {
       return this.contract.apply(tf.mul(tf.mul(gate, tf.sigmoid(gate)), value)) as tf.Tensor; // [B, N, D]
     });
   }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), width: this.width, hidden: this.hidden };
-  }
 }
-tf.serialization.registerClass(SwiGlu, 'crane');

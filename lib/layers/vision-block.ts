@@ -63,12 +63,6 @@ export class VisionBlock extends CraneLayer {
       return tf.add(middle, scaled(fed, this.secondScale)); // [B, N, D]
     });
   }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    const { width, heads, feedForward, hidden, layerScale, epsilon = VISION_EPSILON } = this.sizes;
-    return { ...super.getConfig(), width, heads, feedForward, hidden, layerScale, epsilon };
-  }
 }
-tf.serialization.registerClass(VisionBlock, 'crane');
 
 const scaled = (x: tf.Tensor, scale: LayerScale | undefined): tf.Tensor => (scale ? (scale.apply(x) as tf.Tensor) : x);

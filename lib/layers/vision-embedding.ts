@@ -103,10 +103,4 @@ export class VisionEmbedding extends CraneLayer {
     const options = positions === 'antialias' ? { antialias: true } : { scale: gridSize / (to + OFFSET) };
     return tf.tensor2d(bicubicWeights(gridSize, to, options), [to, gridSize]);
   }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    const { width, patchSize, gridSize, registers, positions, partialPatches } = this.sizes;
-    return { ...super.getConfig(), width, patchSize, gridSize, registers, positions, partialPatches };
-  }
 }
-tf.serialization.registerClass(VisionEmbedding, 'crane');

@@ -1,4 +1,3 @@
-import type { DinoSizes } from '../encoders/dino-transformer';
 import type { NameMapping, StoredParts } from './weight-reader';
 
 /**
@@ -62,46 +61,4 @@ function huggingFaceParts(path: string, isVit: boolean): StoredParts {
     return { from: ['query', 'key', 'value'].map((name) => `${place}.attention.attention.${name}.${kind}`) };
   if (kind === 'gamma') return { from: [`${place}.${part.replace('ls', 'layer_scale')}.lambda1`] };
   return { from: [`${place}.${HUGGINGFACE_BLOCK_PARTS[part]?.[isVit ? 1 : 0] ?? part}.${kind}`] };
-}
-
-/** Every parameter by canonical name with its shape in the file: what a complete file holds, and what to draw for a network that is to be trained. */
-export function dinoParameterShapes(sizes: DinoSizes): Map<string, readonly number[]> {
-  const { width, layers, patchSize, gridSize, registers } = sizes;
-  return new Map<string, readonly number[]>([
-    ['cls_token', [1, 1, width]],
-    ['pos_embed', [1, 1 + gridSize ** 2, width]],
-    ...(registers > 0 ? [['register_tokens', [1, registers, width]] as const] : []),
-    ['patch_embed.proj.weight', [width, 3, patchSize, patchSize]],
-    ['patch_embed.proj.bias', [width]],
-    ...Array.from({ length: layers }, (_, index) => blockShapes(`blocks.${index}`, sizes)).flat(),
-    ['norm.weight', [width]],
-    ['norm.bias', [width]],
-  ]);
-}
-
-type NamedShape = readonly [string, readonly number[]];
-
-function blockShapes(block: string, { width, hidden, feedForward, layerScale }: DinoSizes): NamedShape[] {
-  const norm = (name: string): NamedShape[] => [
-    [`${block}.${name}.weight`, [width]],
-    [`${block}.${name}.bias`, [width]],
-  ];
-  const linear = (name: string, outputs: number, inputs: number): NamedShape[] => [
-    [`${block}.${name}.weight`, [outputs, inputs]],
-    [`${block}.${name}.bias`, [outputs]],
-  ];
-  const scale = (name: string): NamedShape[] => (layerScale ? [[`${block}.${name}.gamma`, [width]]] : []);
-  const feed =
-    feedForward === 'mlp'
-      ? [...linear('mlp.fc1', hidden, width), ...linear('mlp.fc2', width, hidden)]
-      : [...linear('mlp.w12', 2 * hidden, width), ...linear('mlp.w3', width, hidden)];
-  return [
-    ...norm('norm1'),
-    ...linear('attn.qkv', 3 * width, width),
-    ...linear('attn.proj', width, width),
-    ...scale('ls1'),
-    ...norm('norm2'),
-    ...feed,
-    ...scale('ls2'),
-  ];
 }

@@ -6,11 +6,11 @@ import { DinoEncoder } from '../../lib/encoders/dino';
 import type { DinoSizes } from '../../lib/encoders/dino-transformer';
 import { Dinov2Encoder } from '../../lib/encoders/dinov2';
 import { RandomAccessFile } from '../../lib/weights/byte-section';
-import { dinoParameterShapes } from '../../lib/weights/dino-keys';
 import { dinoMetadata, openDinoWeights, type DinoFamily } from '../../lib/weights/dino-weights';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
 import { describeWithGoldens, expectClose, golden, goldenPath, testEachGolden } from '../goldens';
 import { expectNoLeak, goldenImages } from '../tensors';
+import { dinoParameterShapes } from './dino-parameter-shapes';
 import { op, pickle, scratchFolder, tensor, torchZip, weightsError } from './archives';
 
 const scratch = scratchFolder();

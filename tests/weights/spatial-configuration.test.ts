@@ -6,13 +6,14 @@ import { prepareBackend } from '../../lib/backend';
 import { CLIP_MEAN, CLIP_STD } from '../../lib/config';
 import { spatialInput } from '../../lib/encoders/spatial-input';
 import { openSpatial } from '../../lib/methods/crane/spatial';
-import { dinoParameterShapes, huggingFaceDinoNames } from '../../lib/weights/dino-keys';
+import { huggingFaceDinoNames } from '../../lib/weights/dino-keys';
 import { openDinoWeights } from '../../lib/weights/dino-weights';
 import { openSamWeights } from '../../lib/weights/sam-weights';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
 import { seededNormal } from '../../lib/weights/seeded';
 import { expectClose } from '../goldens';
 import { scratchFolder, weightsError } from './archives';
+import { dinoParameterShapes } from './dino-parameter-shapes';
 
 const scratch = scratchFolder();
 afterAll(() => scratch.remove());

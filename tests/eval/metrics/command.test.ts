@@ -5,8 +5,8 @@ import sharp, { type Sharp } from 'sharp';
 import { PixelMetrics } from '../../../eval/metrics/pixel-metrics';
 import { openMaps } from '../../../eval/metrics/score-files';
 import type { DatasetResult } from '../../../eval/results';
-import { writeMapPng } from '../../../lib/image/map-file';
-import { encodeNpy, writeNpy } from '../../../lib/image/npy';
+import { encodeMapPng } from '../../../lib/image/map-file';
+import { encodeNpy, type NpyData } from '../../../lib/image/npy';
 import { resizeMap } from '../../../lib/image/resize-map';
 import { runCrane } from '../../cli/run-crane';
 import { floatTiff } from '../../image/float-tiff';
@@ -14,6 +14,8 @@ import { zip } from '../../weights/archives';
 import { seeded } from './random-cases';
 
 const [width, height] = [12, 10];
+const writeNpy = async (file: string, data: NpyData, shape: readonly number[]): Promise<void> =>
+  fs.writeFileSync(file, encodeNpy(data, shape));
 let folder: string;
 beforeAll(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-metrics-'));
@@ -68,7 +70,10 @@ const grey = (mask: Uint8Array, w = width, h = height): Sharp =>
 async function writeSet(set: string, kind: 'npy' | 'png' | 'tiff'): Promise<[maps: string, masks: string]> {
   for (const { name, map, mask } of drawn) {
     if (kind === 'npy') await place(`${set}/maps`, `${name}.npy`, (file) => writeNpy(file, map, [1, height, width]));
-    if (kind === 'png') await place(`${set}/maps`, `${name}.png`, (file) => writeMapPng(file, map, width, height));
+    if (kind === 'png')
+      await place(`${set}/maps`, `${name}.png`, async (file) =>
+        fs.promises.writeFile(file, await encodeMapPng(map, width, height)),
+      );
     if (kind === 'tiff')
       await place(`${set}/maps`, `${name}_anomaly_map.tiff`, (file) =>
         fs.promises.writeFile(file, floatTiff(width, height, map)),
