@@ -8,7 +8,7 @@ import type { RegisteredDataset } from './registry';
 import { countSamples, type Category, type Dataset, type DatasetProblem, type Sample } from './sample';
 import { surveyDataset, type Survey, type SurveyOptions } from './survey';
 
-export type { Category, Dataset, DatasetCounts, DatasetProblem, Sample } from './sample';
+export type { Category, Dataset, Sample } from './sample';
 export { countSamples } from './sample';
 
 export interface OpenDatasetOptions extends SurveyOptions {

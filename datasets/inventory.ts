@@ -54,7 +54,7 @@ const sidecar =
 const ownRecords = new Set([fakeRecordFile, 'synthetic.json']);
 
 /** What a file's name says that it is; undefined for what accompanies a set: hidden files, readmes, licences, programs. */
-export function kindOfFile(name: string): CountedFile['kind'] | undefined {
+function kindOfFile(name: string): CountedFile['kind'] | undefined {
   if (isHidden(name) || ownRecords.has(name)) return undefined;
   const suffix = path.extname(name).toLowerCase();
   if (isImageName(name) || otherPictures.has(suffix)) return 'picture';

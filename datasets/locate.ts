@@ -54,7 +54,7 @@ export function locate(nameOrFolder: string, data: string): Located {
 }
 
 /** Says all that a person needs to get the set. */
-export function absentDataset(entry: RegisteredDataset, data: string): DatasetError {
+function absentDataset(entry: RegisteredDataset, data: string): DatasetError {
   const present = presentDatasets(data).map((item) => item.name);
   const place = path.join(data, entry.folders[0] ?? entry.name);
   const where = `${entry.title} is not in ${data}.`;

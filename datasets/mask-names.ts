@@ -40,7 +40,7 @@ export function pairByName(images: readonly string[], masks: readonly string[], 
 }
 
 /** The same complaint wherever a mask is left over. */
-export function strayMask(mask: string): DatasetProblem {
+function strayMask(mask: string): DatasetProblem {
   return { kind: 'stray-mask', severity: 'warning', path: mask, message: `no image belongs to the mask ${mask}` };
 }
 

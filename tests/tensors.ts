@@ -54,7 +54,3 @@ export async function expectNoLeak<T>(body: () => T | Promise<T>): Promise<T> {
     expect(tf.memory().numTensors).toBe(before);
   }
 }
-
-export async function values(tensor: tf.Tensor): Promise<Float32Array> {
-  return (await tensor.data()) as Float32Array;
-}

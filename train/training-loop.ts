@@ -227,7 +227,7 @@ export class TrainingLoop {
 }
 
 /** Trained values, by canonical name, as a checkpoint. */
-export function promptCheckpoint(values: PromptValues): PromptCheckpoint {
+function promptCheckpoint(values: PromptValues): PromptCheckpoint {
   const { ctx_pos: normal, ctx_neg: anomalous, ...rest } = values;
   if (normal === undefined || anomalous === undefined)
     throw new TrainingError('training/prompts', 'the prompts have no context vectors');

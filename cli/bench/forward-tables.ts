@@ -126,7 +126,7 @@ export function summaryText(cases: readonly ForwardCase[], peakGflops: number): 
 }
 
 /** Three digits, as people write them. */
-export function seconds(value: number): string {
+function seconds(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 0.1 ? value.toPrecision(3) : value.toFixed(4);
 }
 

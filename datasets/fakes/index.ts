@@ -1,2 +1,2 @@
-export { fakeForms, planFakeSet, type FakeForm, type FakeImage, type FakePlan, type FakeSetOptions } from './plan';
-export { fakeSetNames, writeFakeSet, type FakeSet, type WriteFakeSetOptions } from './write-fake-set';
+export { fakeForms, type FakeForm, type FakeImage, type FakeSetOptions } from './plan';
+export { fakeSetNames, writeFakeSet, type FakeSet } from './write-fake-set';

@@ -12,7 +12,7 @@ import { auxiliaryFamilies, targetFamilies, type Family } from './families';
 export type SyntheticSetName = 'synthetic-auxiliary' | 'synthetic-target';
 
 /** The sets that can be drawn. */
-export const syntheticSetNames: readonly SyntheticSetName[] = ['synthetic-auxiliary', 'synthetic-target'];
+const syntheticSetNames: readonly SyntheticSetName[] = ['synthetic-auxiliary', 'synthetic-target'];
 
 export interface PerCategory {
   /** Perfect pictures in `train/good`. */
@@ -57,7 +57,7 @@ export function categoryOf(family: Family): string {
 }
 
 /** How many pictures of each sort a category has unless told otherwise. */
-export const defaultPerCategory: Readonly<Record<SyntheticSetName, PerCategory>> = {
+const defaultPerCategory: Readonly<Record<SyntheticSetName, PerCategory>> = {
   'synthetic-auxiliary': { train: 10, good: 12, perKind: 2 },
   'synthetic-target': { train: 4, good: 14, perKind: 2 },
 };

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 
 /** Written by setup/setup.js beside the native package's binding. */
-export const SETUP_STATE_FILE = 'crane-native.json';
+const SETUP_STATE_FILE = 'crane-native.json';
 
 const setupState = z.object({
   backend: z.enum(['tensorflow', 'wasm']),

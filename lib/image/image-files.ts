@@ -3,17 +3,7 @@ import * as path from 'node:path';
 import { UsageError } from '../errors';
 
 /** Suffixes that count as pictures, in lower case. */
-export const imageSuffixes: readonly string[] = [
-  '.png',
-  '.jpg',
-  '.jpeg',
-  '.bmp',
-  '.tif',
-  '.tiff',
-  '.webp',
-  '.gif',
-  '.avif',
-];
+const imageSuffixes: readonly string[] = ['.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.gif', '.avif'];
 
 export function isImageName(name: string): boolean {
   return !isHidden(name) && imageSuffixes.includes(path.extname(name).toLowerCase());

@@ -56,7 +56,7 @@ export class Mlp extends CraneLayer {
 }
 
 /** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (spec 1.4). */
-export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
+function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
   return tf.tidy(() => {
     switch (activation) {
       case 'quick-gelu':

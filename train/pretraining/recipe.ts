@@ -117,7 +117,7 @@ export function phaseAt(recipe: Recipe, step: number): Phase {
 }
 
 /** The cycle that a step belongs to, and where it ends. */
-export function cycleAt({ cycles, steps }: Recipe, step: number): Cycle & { readonly to: number } {
+function cycleAt({ cycles, steps }: Recipe, step: number): Cycle & { readonly to: number } {
   const index = cycles.filter(({ from }) => from <= step).length - 1;
   return { ...(cycles[index] as Cycle), to: cycles[index + 1]?.from ?? steps };
 }
