@@ -34,6 +34,7 @@ export {
   WeightsError,
 } from './errors';
 export type { OnProgress, Progress } from './progress';
+export type { RunStage, Stage } from './stage';
 export { train, type TrainingRun } from '../train/training-run';
 export type { TrainingResult, TrainOptions } from '../train/run';
 export type { StepReport } from '../train/training-loop';

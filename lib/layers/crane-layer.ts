@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { runUnobserved, type RunStage } from '../stage';
 
 /**
  * Gives a layer its parameters: read from a file, or drawn at random for a network that is to be trained. `path` is the
@@ -20,6 +21,8 @@ export interface CraneLayerConfig {
   readonly parameters?: ParameterSource;
   /** Told of every parameter as it is made, so that they can be released when a later one turns out to be missing. */
   readonly onParameter?: (parameter: tf.LayerVariable) => void;
+  /** Runs the stages of this layer and of those inside it, to time them. */
+  readonly runStage?: RunStage;
 }
 
 class FromSource extends tf.serialization.Serializable {
@@ -44,6 +47,7 @@ class FromSource extends tf.serialization.Serializable {
  */
 export abstract class CraneLayer extends tf.layers.Layer {
   protected readonly path: string;
+  protected readonly runStage: RunStage;
   private readonly source: ParameterSource | undefined;
   private readonly onParameter: CraneLayerConfig['onParameter'];
   private readonly children: CraneLayer[] = [];
@@ -54,6 +58,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
     this.path = config.path ?? '';
     this.source = config.parameters;
     this.onParameter = config.onParameter;
+    this.runStage = config.runStage ?? runUnobserved;
     // Parameters are made in constructors, where shapes are known; there is nothing left to build.
     this.built = true;
   }
@@ -78,6 +83,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
       trainable: this.trainable,
       ...(this.source === undefined ? {} : { parameters: this.source }),
       ...(this.onParameter === undefined ? {} : { onParameter: this.onParameter }),
+      runStage: this.runStage,
     };
   }
 

@@ -194,7 +194,7 @@ export class LearnablePrompts extends CraneLayer {
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const { path, parameters, onParameter, ...rest } = this.config;
+    const { path, parameters, onParameter, runStage, ...rest } = this.config;
     return {
       ...super.getConfig(),
       ...rest,

@@ -7,14 +7,12 @@ import { quantile } from '../../cli/bench/forward';
 import { measureForward } from '../../cli/bench/forward-measurement';
 import { planForward } from '../../cli/bench/forward-plan';
 import { measureProduct, productShapes } from '../../cli/bench/peak';
-import { peakResidentBytes } from '../../cli/bench/resident-memory';
+import { peakResidentBytes } from '../../eval/benchmark/peak-memory';
 import { drawPictures, TemporaryFolder, writeSeededBackbone, writeSeededPrompts } from '../../cli/bench/seeded-files';
 import { stageFlop } from '../../cli/bench/stage-flop';
 import { StageClock, STAGES, typicalStages, type Stage, type StageSeconds } from '../../cli/bench/stages';
 import { prepareBackend } from '../../lib/backend';
 import { CLIP_VARIANTS, completeModelOptions, type ClipSizes, type ModelOptionsInput } from '../../lib/config';
-import { Mlp } from '../../lib/layers/mlp';
-import { CraneModel } from '../../lib/methods/crane/model';
 import { LearnablePrompts } from '../../lib/prompts/learnable-prompts';
 import { openClipWeights } from '../../lib/weights/clip-weights';
 import { runCrane } from './run-crane';
@@ -57,8 +55,7 @@ describe('the clock of stages', () => {
         clock.run('mlp', () => pass(4));
         pass(5);
       });
-      // The text encoder has blocks as well, which are the text's.
-      clock.run('text', () => clock.run('attention', () => clock.run('mlp', () => pass(7000))));
+      clock.run('text', () => pass(7000));
     });
     pass(10);
     expect(lapOf(clock)).toEqual({ other: 1.01, modelOther: 0.2, attention: 0.035, mlp: 0.004, text: 7 });
@@ -207,8 +204,6 @@ describe('one case', () => {
   test('stages add up to the whole, and all of them take time', async () => {
     await prepareBackend();
     const before = tf.memory().numTensors;
-    const original = Object.getOwnPropertyDescriptor(Mlp.prototype, 'call');
-    const encodePrompts = Object.getOwnPropertyDescriptor(CraneModel.prototype, 'encodePrompts');
     const encodeOriginal = Object.getOwnPropertyDescriptor(LearnablePrompts.prototype, 'encode')
       ?.value as LearnablePrompts['encode'];
     const encoding: number[] = [];
@@ -227,7 +222,6 @@ describe('one case', () => {
     const stages = figures.stages as Record<Stage, number>;
     expect(firsts).toBe(1);
     expect(tf.memory().numTensors).toBe(before);
-    expect(Object.getOwnPropertyDescriptor(Mlp.prototype, 'call')).toEqual(original);
     expect(STAGES.reduce((sum, stage) => sum + stages[stage], 0)).toBeCloseTo(figures.endToEndSecondsPerImage, 9);
     for (const stage of STAGES) {
       // The text encoder ran before.
@@ -239,7 +233,6 @@ describe('one case', () => {
     const [began, ended] = encoding as [number, number];
     expect((figures.textSeconds as number) * 1000).toBeGreaterThanOrEqual(ended - began);
     expect(figures.textSeconds).toBeLessThan(figures.loadSeconds);
-    expect(Object.getOwnPropertyDescriptor(CraneModel.prototype, 'encodePrompts')).toEqual(encodePrompts);
     expect(figures.runs).toBeGreaterThanOrEqual(2);
     expect(figures.latencies).toEqual([...figures.latencies].sort((a, b) => a - b));
     expect(figures.latencies.length).toBe(figures.runs);
