@@ -29,6 +29,13 @@ export class ImageMetrics {
     (isAnomalous ? this.anomalous : this.normal).push(score);
   }
 
+  /** Counts all that another has collected as well. */
+  include(other: ImageMetrics): void {
+    this.ranked = undefined;
+    other.normal.forEach((score) => this.normal.push(score));
+    other.anomalous.forEach((score) => this.anomalous.push(score));
+  }
+
   /** Fractions; all null with images of one class only. */
   value(): MetricValues<ImageMetricId> {
     const ranked = this.ranking();
