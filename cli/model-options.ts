@@ -186,37 +186,28 @@ const isListOfOne = (key: string, value: unknown): boolean =>
  * @throws UsageError for layers that are no numbers; what depends on the backbone is checked when that is loaded
  */
 export function modelOptionsFrom(args: ModelArguments): Omit<ModelOptionsInput, 'spatial'> {
-  const {
-    imageSize,
-    eattnBlocks,
-    attention,
-    fusion,
-    pooling,
-    context,
-    contextPosition,
-    sigma,
-    spatialOnly,
-    dattnBeta,
-    dattnGamma,
-    dattnMean,
-  } = args;
-  const given = {
-    imageSize,
-    eattnBlocks,
-    attention,
-    fusion,
-    pooling,
-    context,
-    contextPosition,
-    sigma,
-    layers: layersFrom(args.layers),
-    spatialOnly,
-    dattnBeta,
-    dattnGamma,
-    dattnMean,
-  };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as ModelOptionsInput;
+  const given = [
+    ...MODEL_OPTIONS.map((name) => [name, args[name]] as const),
+    ['layers', layersFrom(args.layers)] as const,
+  ];
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as ModelOptionsInput;
 }
+
+/** Those that are model options as they are given. */
+const MODEL_OPTIONS = [
+  'imageSize',
+  'eattnBlocks',
+  'attention',
+  'fusion',
+  'pooling',
+  'context',
+  'contextPosition',
+  'sigma',
+  'spatialOnly',
+  'dattnBeta',
+  'dattnGamma',
+  'dattnMean',
+] as const satisfies readonly (keyof ModelArguments & keyof ModelOptionsInput)[];
 
 function layersFrom(text: string | undefined): number[] | undefined {
   if (text === undefined) return undefined;

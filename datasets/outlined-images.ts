@@ -6,7 +6,7 @@ import type { ImageFrame } from '../lib/image/decoded-image';
 import type { OnProgress } from '../lib/progress';
 import { derivedFolder } from './derived-folder';
 import { statOf } from './inventory';
-import type { LayoutReading } from './layouts/layout';
+import type { LayoutHints, LayoutReading } from './layouts/layout';
 import { stem } from './listing';
 import { writeMask } from './mask-content';
 import { fillPolygon, fillRuns, type Outline } from './outlines';
@@ -27,12 +27,9 @@ export interface OutlinedImage {
 }
 
 export interface OutlinedSet {
-  readonly root: string;
-  readonly category: string;
   readonly images: readonly OutlinedImage[];
   readonly problems: readonly DatasetProblem[];
   readonly others: readonly string[];
-  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Classes that mark what is as it should be. */
@@ -57,7 +54,12 @@ export function isNormalClass(name: string): boolean {
  * files once the layout is chosen, see {@link fillPolygon} for the rule; where all labels are boxes, the set has labels per
  * image only.
  */
-export function readOutlined({ root, category, images, problems, others, onProgress }: OutlinedSet): LayoutReading {
+export function readOutlined(
+  root: string,
+  hints: LayoutHints,
+  { images, problems, others }: OutlinedSet,
+): LayoutReading {
+  const category = hints.category ?? path.basename(root);
   const hasMasks = images.some(({ outlines }) => outlines.length > 0);
   const isMarked = ({ outlines, boxes }: OutlinedImage): boolean => outlines.length + boxes > 0;
   const isOutlined = (image: OutlinedImage): boolean => image.outlines.length > 0 && image.boxes === 0;
@@ -78,7 +80,9 @@ export function readOutlined({ root, category, images, problems, others, onProgr
     hasMasks,
     labels: [...new Set(images.flatMap(({ label }) => label ?? []))],
     others,
-    ...(hasMasks ? { derive: () => drawMasks(root, category, samples, images.filter(isOutlined), onProgress) } : {}),
+    ...(hasMasks
+      ? { derive: () => drawMasks(root, category, samples, images.filter(isOutlined), hints.onProgress) }
+      : {}),
   };
 }
 

@@ -355,41 +355,36 @@ function cacheFrom({ cache, cacheSize }: TrainArguments): TrainOptions['cache'] 
 }
 
 function trainingOptionsFrom(args: TrainArguments): NonNullable<TrainOptions['training']> {
-  const {
-    epochs,
-    learningRate,
-    seed,
-    pixelWeight,
-    imageWeight,
-    imageTemperature,
-    pixelTemperature,
-    interpolation,
-    context,
-    contextProbability,
-  } = args;
-  const { contextTokens, deepTokens, depth, portion, kShot, mosaicRate, roundGradients, validate } = args;
   return defined({
-    epochs,
-    learningRate,
+    ...(Object.fromEntries(TRAINING_OPTIONS.map((name) => [name, args[name]])) as Pick<
+      TrainArguments,
+      (typeof TRAINING_OPTIONS)[number]
+    >),
     betas: betasFrom(args.betas),
-    seed,
-    pixelWeight,
-    imageWeight,
-    imageTemperature,
-    pixelTemperature,
-    interpolation,
-    contextTokens,
-    deepTokens,
-    depth,
-    portion,
-    kShot,
-    mosaicRate,
-    roundGradients,
-    validate,
-    batchSize: args.batchSize,
-    contextProbability: contextProbability ?? (context === false ? 0 : undefined),
+    contextProbability: args.contextProbability ?? (args.context === false ? 0 : undefined),
   });
 }
+
+/** Those that are training options as they are given. */
+const TRAINING_OPTIONS = [
+  'epochs',
+  'batchSize',
+  'learningRate',
+  'seed',
+  'pixelWeight',
+  'imageWeight',
+  'imageTemperature',
+  'pixelTemperature',
+  'interpolation',
+  'contextTokens',
+  'deepTokens',
+  'depth',
+  'portion',
+  'kShot',
+  'mosaicRate',
+  'roundGradients',
+  'validate',
+] as const satisfies readonly (keyof TrainArguments)[];
 
 function betasFrom(text: string | undefined): [number, number] | undefined {
   if (text === undefined) return undefined;

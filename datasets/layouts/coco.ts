@@ -51,14 +51,7 @@ export const cocoLayout: Layout = {
     );
     const images = test.flatMap((file) => readCoco(root, file, problems));
     const left = others.flatMap((file) => [file, ...imagesOf(root, file)]);
-    return readOutlined({
-      root,
-      category: hints.category ?? path.basename(root),
-      images,
-      problems,
-      others: left,
-      onProgress: hints.onProgress,
-    });
+    return readOutlined(root, hints, { images, problems, others: left });
   },
 };
 

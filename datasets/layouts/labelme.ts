@@ -38,14 +38,7 @@ export const labelMeLayout: Layout = {
       return listImages(folder).map((image) => readLabel(image, labels.get(keyOf(image)), problems));
     });
     const left = others.flatMap((folder) => [...listImages(folder), ...labelsIn(folder)]);
-    return readOutlined({
-      root,
-      category: hints.category ?? path.basename(root),
-      images,
-      problems,
-      others: left,
-      onProgress: hints.onProgress,
-    });
+    return readOutlined(root, hints, { images, problems, others: left });
   },
 };
 

@@ -45,13 +45,10 @@ export const yoloLayout: Layout = {
     const lists = [...listFiles(root), ...test.flatMap(({ labels }) => listFiles(labels))].filter((file) =>
       isList(path.basename(file)),
     );
-    return readOutlined({
-      root,
-      category: hints.category ?? path.basename(root),
+    return readOutlined(root, hints, {
       images,
       problems: [...problems, ...test.flatMap(strayLabels)],
       others: [...left, ...lists],
-      onProgress: hints.onProgress,
     });
   },
 };
