@@ -2,40 +2,46 @@ import { z } from 'zod';
 import { UsageError } from './errors';
 import { optionsError } from './option-errors';
 
-/** How the E-Attn paths correlate tokens with each other (paper section 3.2; spec 8.1). */
+/** How the E-Attn paths correlate tokens with each other (paper section 3.2; docs/method.md#e-attn). */
 export const ATTENTION_TYPES = ['qq+kk+vv', 'qq+kk', 'qq', 'kk', 'vv', '(q+k+v)^2'] as const;
 export type AttentionType = (typeof ATTENTION_TYPES)[number];
 
-/** Where the image's global feature enters the prompt (spec 8.3). */
+/** Where the image's global feature enters the prompt (docs/method.md#image-context). */
 export const CONTEXT_POSITIONS = ['pad_suffix', 'pad_prefix', 'replace_suffix', 'replace_prefix', 'none'] as const;
 export type ContextPosition = (typeof CONTEXT_POSITIONS)[number];
 
-/** `soft` averages probability maps, `logit` averages similarity maps before the softmax (spec 8.4). */
+/** `soft` averages probability maps, `logit` averages similarity maps before the softmax (docs/method.md#fusion). */
 export const FUSIONS = ['soft', 'logit'] as const;
 export type Fusion = (typeof FUSIONS)[number];
 
-/** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; spec 8.2). */
+/**
+ * Families of vision models whose patch similarities can guide D-Attn (paper section 3.2;
+ * docs/method.md#second-models).
+ */
 export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
 export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
 
 /**
  * Over what D-Attn takes the mean similarity: each image alone, or all images of a batch as the reference does, whose
- * scores then depend on what is scored together (spec 10.9; docs/deviations.md).
+ * scores then depend on what is scored together (docs/method.md#batch-mean; docs/deviations.md).
  */
 export const DATTN_MEANS = ['image', 'batch'] as const;
 export type DAttnMean = (typeof DATTN_MEANS)[number];
 
-/** Mean and standard deviation of red, green and blue (0 to 1) that CLIP was trained with (spec 1.2). */
+/**
+ * Mean and standard deviation of red, green and blue (0 to 1) that CLIP was trained with
+ * (docs/method.md#preprocessing).
+ */
 export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
 export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 
-/** The same for networks that were trained on ImageNet's: DINO, DINOv2 and SAM (spec 8.2). */
+/** The same for networks that were trained on ImageNet's: DINO, DINOv2 and SAM (docs/method.md#second-models). */
 export const IMAGENET_MEAN = [0.485, 0.456, 0.406] as const;
 export const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
 
 type Triple = readonly [number, number, number];
 
-/** What CLIP's layer norms add to the variance (spec 1.1). */
+/** What CLIP's layer norms add to the variance (docs/method.md#backbone). */
 export const CLIP_EPSILON = 1e-5;
 
 /** What is taken from red, green and blue (0 to 1), and what the rest is divided by. */
@@ -48,7 +54,10 @@ export interface Normalisation {
 export const RESIZE_FILTERS = ['bicubic', 'bilinear'] as const;
 export type ResizeFilter = (typeof RESIZE_FILTERS)[number];
 
-/** How pictures become a network's input, as its weights say. They are always resized straight to a square (spec 1.2). */
+/**
+ * How pictures become a network's input, as its weights say. They are always resized straight to a square
+ * (docs/method.md#preprocessing).
+ */
 export interface InputRule extends Normalisation {
   readonly resize: ResizeFilter;
 }
@@ -83,7 +92,7 @@ export interface TextSizes extends TransformerSizes {
   readonly vocabularySize: number;
 }
 
-/** Everything about a CLIP network that its weights decide (spec 1.1). */
+/** Everything about a CLIP network that its weights decide (docs/method.md#backbone). */
 export interface ClipSizes {
   readonly vision: VisionSizes;
   readonly text: TextSizes;
@@ -110,8 +119,8 @@ export const CLIP_VARIANTS: Readonly<Record<string, ClipSizes>> = {
 };
 
 /**
- * How Crane scores an image. Defaults are those of the reference's test program (spec 8, 10.5, 10.6), except for
- * `imageSize`, whose default belongs to the backbone.
+ * How Crane scores an image. Defaults are those of the reference's test program (docs/method.md#temperatures,
+ * docs/method.md#context-when-scoring), except for `imageSize`, whose default belongs to the backbone.
  */
 export const modelOptionsSchema = z.object({
   /** Side of the square network input in pixels, a multiple of the patch size. */
@@ -122,14 +131,15 @@ export const modelOptionsSchema = z.object({
   eattnBlocks: z.int().nonnegative(),
   attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv'),
   fusion: z.enum(FUSIONS).default('soft'),
-  /** Score-based pooling of patch tokens into the image score (spec 8.4). */
+  /** Score-based pooling of patch tokens into the image score (docs/method.md#pooling). */
   pooling: z.boolean().default(true),
-  /** Whether prompts are conditioned on the image when scoring; the reference does so in training only (spec 10.5). */
+  /** Whether prompts are conditioned on the image when scoring; the reference does so in training only
+   * (docs/method.md#context-when-scoring). */
   context: z.boolean().default(false),
   contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix'),
   /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 leaves it out. */
   sigma: z.number().nonnegative().default(4),
-  /** Temperature of patch and image similarities when scoring (spec 10.6). */
+  /** Temperature of patch and image similarities when scoring (docs/method.md#temperatures). */
   temperature: z.number().positive().default(0.07),
   /** The kind of vision model that guides D-Attn (Crane+); without one the maps come from E-Attn alone (Crane). */
   spatial: z.enum(['none', ...SPATIAL_FAMILIES]).default('none'),
@@ -156,7 +166,7 @@ export function checkModelOptions(input: ModelOptionsInput): void {
   if (!parsed.success) throw optionsError(parsed.error.issues, given);
 }
 
-/** Where D-Attn cuts, by the model that guides it (spec 8.2). */
+/** Where D-Attn cuts, by the model that guides it (docs/method.md#d-attn). */
 const DATTN_BETA = { none: 1.2, dinov2: 1.2, dino: 1.2, sam: 1.08 } as const;
 
 /** Side of the network input that the paper uses with its backbone. */
@@ -164,7 +174,8 @@ const PAPER_IMAGE_SIZE = 518;
 
 /**
  * Completes options for a backbone: image size 518 for the paper's, else the native size; layers at
- * each quarter of the depth, with D-Attn the last alone; E-Attn from a quarter of the depth on (19 of 24 blocks, spec 10.3).
+ * each quarter of the depth, with D-Attn the last alone; E-Attn from a quarter of the depth on (19 of 24 blocks,
+ * docs/method.md#nineteen-blocks).
  * @throws UsageError naming the option, what was found and what is legal
  */
 export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes): ModelOptions {

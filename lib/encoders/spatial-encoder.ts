@@ -10,7 +10,8 @@ export interface SpatialEncoderConfig extends CraneLayerConfig {
 }
 
 /**
- * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2; spec 8.2). It is only
+ * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2;
+ * docs/method.md#second-models). It is only
  * asked for patch features, never for a class.
  */
 export abstract class SpatialEncoder extends CraneLayer {

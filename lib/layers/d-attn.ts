@@ -19,7 +19,8 @@ const SIMILARITIES_AT_ONCE = 2 ** 22;
 const TIE = 1e-4;
 
 /**
- * D-Attn, attention that a second vision model guides (paper section 3.2; spec 8.2): each patch gathers the values of the
+ * D-Attn, attention that a second vision model guides (paper section 3.2; docs/method.md#d-attn): each patch gathers
+ * the values of the
  * patches that the second model holds similar to it,
  *
  *     S  = cosine similarity of its patch features

@@ -9,7 +9,8 @@ export interface EAttnConfig extends CraneLayerConfig {
 }
 
 /**
- * E-Attn, Crane's self-correlation attention (paper section 3.2; spec 8.1): instead of comparing queries with keys, each
+ * E-Attn, Crane's self-correlation attention (paper section 3.2; docs/method.md#e-attn): instead of comparing queries
+ * with keys, each
  * token gathers the values of the tokens that are like it,
  *
  *     (softmax(q qᵀ/√d) + softmax(k kᵀ/√d) + softmax(v vᵀ/√d)) v        per head.

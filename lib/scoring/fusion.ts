@@ -15,9 +15,9 @@ export interface MapFusionConfig extends CraneLayerConfig {
 }
 
 /**
- * Patch logits of all feature sets to one anomaly map (spec 8.4): `soft` enlarges each set's probabilities and averages
- * them; `logit` enlarges and averages the logits and takes the softmax last. Enlarged bilinearly.
- * Input: logits `[B, N, 2]`, one tensor per feature set. Output `[B, H, W]`, 0 to 1.
+ * Patch logits of all feature sets to one anomaly map (docs/method.md#fusion): `soft` enlarges each set's probabilities
+ * and averages them; `logit` enlarges and averages the logits and takes the softmax last. Enlarged bilinearly. Input:
+ * logits `[B, N, 2]`, one tensor per feature set. Output `[B, H, W]`, 0 to 1.
  */
 export class MapFusion extends CraneLayer {
   static readonly className = 'MapFusion';
@@ -61,7 +61,7 @@ export function mean<T extends tf.Tensor>(tensors: readonly T[], copies: readonl
 
 /**
  * Enlarges per-patch values to pixels, `[B, R·C]` to `[B, H, W]`, as PyTorch's `interpolate` does.
- * @param mode `bilinear` when scoring, `nearest` when training (spec 10.6)
+ * @param mode `bilinear` when scoring, `nearest` when training (docs/method.md#temperatures)
  */
 export function upsampleGrid(
   values: tf.Tensor,
