@@ -35,7 +35,7 @@ export const trainingOptionsSchema = z.object({
   /** Text blocks that see learned tokens, the first one included, of fresh prompts; limited by the text encoder's. */
   depth: z.int().positive().default(PROMPT_SIZES.depth),
   /**
-   * Round the gradients of deep tokens to 16 bits, prompt by prompt, as the reference does by the way. Without it they are
+   * Round the gradients of deep tokens to 16 bits, prompt by prompt, as the reference happens to do. Without it they are
    * exact, and what the prompts of a batch have in common is computed once: steps take about half of the time.
    */
   roundGradients: z.boolean().default(true),

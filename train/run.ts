@@ -50,7 +50,7 @@ export interface TrainOptions {
   /** Folder for what is written. Default: `checkpoints/runs/<set>-<seed>-<hash>` in the working folder. */
   readonly out?: string;
   /**
-   * Folder of a run to go on with, to the same prompts as if it had never stopped. All options are the run's own; those
+   * Folder of a run to resume, to the same prompts as if it had never stopped. All options are the run's own; those
    * that are given must agree. Where no run was begun there, it begins.
    */
   readonly resume?: string;
@@ -116,14 +116,14 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   if (given.resume !== undefined && before === undefined && given.auxiliary === undefined) {
     throw new UsageError(
       'training/no-run',
-      `${given.resume} holds no run to go on with; name the folder of one, or say with \`auxiliary\` what to begin there`,
+      `${given.resume} contains no run to resume; name the folder of a run, or start one there by giving \`auxiliary\``,
       { folder: given.resume },
     );
   }
   if (given.resume !== undefined && given.out !== undefined && path.resolve(given.resume) !== path.resolve(given.out)) {
     throw new UsageError(
       'training/two-folders',
-      `a run is gone on with in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`,
+      `a run is resumed in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`,
       { resume: given.resume, out: given.out },
     );
   }
@@ -194,7 +194,7 @@ class Run {
     this.before = this.runHere();
   }
 
-  /** The run that lies in the folder, where it is to go on. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
+  /** The run that lies in the folder, where it is to be resumed. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
   private runHere(): RunFile | undefined {
     const { folder, options } = this;
     if (options.resume === undefined) {
@@ -207,8 +207,8 @@ class Run {
     if (changed.length > 0) {
       throw new TrainingError(
         'training/changed',
-        `${folder.root} cannot be gone on with, since it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
-          'Put these back, or start a new run in another folder with `out`.',
+        `${folder.root} cannot be resumed, because it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
+          'Restore these, or start a new run in another folder with `out`.',
         { folder: folder.root, changed },
       );
     }
@@ -223,7 +223,7 @@ class Run {
   async go(): Promise<TrainingResult> {
     const { folder, options, before } = this;
     if (before?.status === 'finished' && fs.existsSync(folder.prompts)) {
-      options.onNotice?.(`${folder.root} holds a finished run; there is nothing to go on with.`);
+      options.onNotice?.(`${folder.root} contains a finished run; there is nothing to resume.`);
       fs.rmSync(folder.state, { force: true });
       return this.resultOf(before);
     }

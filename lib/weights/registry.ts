@@ -70,7 +70,7 @@ export const publishedPromptsBackbone = 'ViT-L/14@336px';
 const craneCommit = '39181f9';
 const lastEpoch = 5;
 
-/** sha256 and length, computed from the files themselves; the other fifteen were not at hand. */
+/** sha256 and length, computed from the files themselves; the other fifteen were not available. */
 const knownCheckpoints: Readonly<Record<string, readonly [sha256: string, bytes: number]>> = {
   'mvtec_crane/5': ['dc9bf1584c8abd8744f39e9607fdea8a04c8d30aa147de595d22bf444488e4c8', 576_693],
   'mvtec_cranep/1': ['233cc4e623716f1aa26ebe374dd11aa7d77205266a52902837857c5a0fdc9e21', 576_693],
