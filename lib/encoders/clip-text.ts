@@ -15,7 +15,8 @@ export interface ClipTextConfig extends CraneLayerConfig {
 }
 
 /**
- * CLIP's text transformer (spec 1.1). Its causal mask makes everything after the end token irrelevant, so sequences are
+ * CLIP's text transformer (docs/method.md#text-tower). Its causal mask makes everything after the end token irrelevant,
+ * so sequences are
  * as short as the longest prompt: 17 to 20 tokens instead of 77, with equal results.
  * Parameters are those of OpenAI's state dict outside `visual.`.
  */
@@ -86,7 +87,8 @@ export class ClipTextEncoder extends CraneLayer {
    * Encodes embedded prompts.
    * @param embedded `[B, L, D]`, L at most the context length
    * @param endPositions where each prompt's end token stands; its output is the text's feature
-   * @param deepTokens learned tokens by block: entry i overwrites rows 1, 2, … at the input of block i + 2 (spec 6.2),
+   * @param deepTokens learned tokens by block: entry i overwrites rows 1, 2, … at the input of block i + 2
+   *   (docs/method.md#prompts),
    *   `[B, T, D]` each
    * @returns `[B, E]`, not normalised
    */

@@ -18,7 +18,8 @@ export interface ClipVisionConfig extends CraneLayerConfig {
   attention: AttentionType;
   /**
    * `reference` gives every dual-path tap the final spatial tokens, since the reference program's taps are views of one
-   * buffer (spec 10.1) and the published prompts were trained with that; `distinct` gives each block's own.
+   * buffer (docs/method.md#four-copies) and the published prompts were trained with that; `distinct` gives each block's
+   * own.
    */
   layerTaps?: 'reference' | 'distinct';
   /**
@@ -26,7 +27,7 @@ export interface ClipVisionConfig extends CraneLayerConfig {
    * all tokens, for training on them.
    */
   lastBlock?: 'class-token' | 'all-tokens';
-  /** D-Attn, and the blocks, counted from 1, that can be asked for it (Crane+; spec 8.2). */
+  /** D-Attn, and the blocks, counted from 1, that can be asked for it (Crane+; docs/method.md#d-attn). */
   dAttn?: Pick<DAttnConfig, 'beta' | 'gamma' | 'mean'> & { readonly layers: readonly number[] };
 }
 
@@ -40,8 +41,9 @@ export interface VisionFeatures {
 }
 
 /**
- * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2; spec 1.1, 1.6, 8.1),
- * and, where a second vision model guides it, D-Attn on top (spec 8.2).
+ * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2;
+ * docs/method.md#dense-features),
+ * and, where a second vision model guides it, D-Attn on top (docs/method.md#d-attn).
  * Parameters are those of OpenAI's state dict below `visual.`.
  */
 export class ClipVisionEncoder extends CraneLayer {

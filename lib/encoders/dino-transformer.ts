@@ -35,7 +35,8 @@ interface Habits {
 
 /**
  * The vision transformer that DINO and DINOv2 share: class token, registers and patches through pre-norm blocks. Features
- * are the patch tokens of the last block after the final norm (spec 8.2). Parameters have the names of the official state
+ * are the patch tokens of the last block after the final norm (docs/method.md#second-models). Parameters have the names
+ * of the official state
  * dicts; with `trainable` all have gradients.
  */
 export abstract class DinoTransformer extends SpatialEncoder {

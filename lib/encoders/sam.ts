@@ -29,7 +29,8 @@ export interface SamConfig extends SpatialEncoderConfig {
 }
 
 /**
- * The image encoder of Segment Anything (Kirillov et al., 2023, appendix A; spec 8.2): a plain vision transformer with
+ * The image encoder of Segment Anything (Kirillov et al., 2023, appendix A; docs/method.md#second-models): a plain
+ * vision transformer with
  * windowed attention and a convolutional neck, whose output the features are. Parameters are those of the official
  * state dict below `image_encoder.`.
  */

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation } from '../image/normalisation';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 
-/** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; spec 8.2). */
+/** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; docs/method.md#second-models). */
 export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
 export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
 
@@ -12,7 +12,8 @@ export interface SpatialEncoderConfig extends CraneLayerConfig {
 }
 
 /**
- * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2; spec 8.2). It is only
+ * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2;
+ * docs/method.md#second-models). It is only
  * asked for patch features, never for a class.
  */
 export abstract class SpatialEncoder extends CraneLayer {

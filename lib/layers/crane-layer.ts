@@ -18,7 +18,7 @@ export interface CraneLayerConfig {
   readonly path?: string;
   /** Without one, parameters start at zero and wait for `setWeights` (as after deserialisation). */
   readonly parameters?: ParameterSource;
-  /** Told of every parameter as it is made, so that they can be released when a later one turns out to be missing. */
+  /** Called with every parameter as it is created, so that all can be released if a later one is missing. */
   readonly onParameter?: (parameter: tf.LayerVariable) => void;
 }
 

@@ -5,7 +5,7 @@ import { resizeGrid } from './interpolation';
 
 /**
  * Over what D-Attn takes the mean similarity: each image alone, or all images of a batch as the reference does, whose
- * scores then depend on what is scored together (spec 10.9; docs/deviations.md).
+ * scores then depend on what is scored together (docs/method.md#batch-mean; docs/deviations.md).
  */
 export const DATTN_MEANS = ['image', 'batch'] as const;
 export type DAttnMean = (typeof DATTN_MEANS)[number];
@@ -26,7 +26,8 @@ const SIMILARITIES_AT_ONCE = 2 ** 22;
 const TIE = 1e-4;
 
 /**
- * D-Attn, attention that a second vision model guides (paper section 3.2; spec 8.2): each patch gathers the values of the
+ * D-Attn, attention that a second vision model guides (paper section 3.2; docs/method.md#d-attn): each patch gathers
+ * the values of the
  * patches that the second model holds similar to it,
  *
  *     S  = cosine similarity of its patch features

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
 
-/** CLIP's normalisation constant (spec 1.1). */
+/** CLIP's normalisation constant (docs/method.md#backbone). */
 const EPSILON = 1e-5;
 
 export interface LayerNormConfig extends CraneLayerConfig {

@@ -4,7 +4,7 @@ import type { ClipTextEncoder } from '../encoders/clip-text';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 import { roundToHalf } from './half-precision';
 
-/** Where the image's global feature enters the prompt (spec 8.3). */
+/** Where the image's global feature enters the prompt (docs/method.md#image-context). */
 export const CONTEXT_POSITIONS = ['pad_suffix', 'pad_prefix', 'replace_suffix', 'replace_prefix', 'none'] as const;
 export type ContextPosition = (typeof CONTEXT_POSITIONS)[number];
 
@@ -40,7 +40,8 @@ export interface AssembledPrompts {
 }
 
 /**
- * Crane's learnable prompts (paper section 3.3; spec 6.2, 8.3): one "normal" and one "anomalous" prompt, each learned
+ * Crane's learnable prompts (paper section 3.3; docs/method.md#prompts): one "normal" and one "anomalous" prompt, each
+ * learned
  * context vectors before fixed words, `[start][V_1 … V_12] object. [end]`, and deep tokens shared by both. The image's
  * global feature may join them as one more token, which makes the prompts specific to the image.
  */

@@ -4,7 +4,7 @@ import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 import { applyToAxes, axisWeights, type Interpolation } from '../layers/interpolation';
 import { anomalousProbability, logitDifference } from './similarity';
 
-/** `soft` averages probability maps, `logit` averages similarity maps before the softmax (spec 8.4). */
+/** `soft` averages probability maps, `logit` averages similarity maps before the softmax (docs/method.md#fusion). */
 export const FUSIONS = ['soft', 'logit'] as const;
 export type Fusion = (typeof FUSIONS)[number];
 
@@ -19,9 +19,9 @@ export interface MapFusionConfig extends CraneLayerConfig {
 }
 
 /**
- * Patch logits of all feature sets to one anomaly map (spec 8.4): `soft` enlarges each set's probabilities and averages
- * them; `logit` enlarges and averages the logits and takes the softmax last. Enlarged bilinearly.
- * Input: logits `[B, N, 2]`, one tensor per feature set. Output `[B, H, W]`, 0 to 1.
+ * Patch logits of all feature sets to one anomaly map (docs/method.md#fusion): `soft` enlarges each set's probabilities
+ * and averages them; `logit` enlarges and averages the logits and takes the softmax last. Enlarged bilinearly. Input:
+ * logits `[B, N, 2]`, one tensor per feature set. Output `[B, H, W]`, 0 to 1.
  */
 export class MapFusion extends CraneLayer {
   static readonly className = 'MapFusion';
@@ -65,7 +65,7 @@ export function mean<T extends tf.Tensor>(tensors: readonly T[], copies: readonl
 
 /**
  * Enlarges per-patch values to pixels, `[B, R·C]` to `[B, H, W]`, as PyTorch's `interpolate` does.
- * @param mode `bilinear` when scoring, `nearest` when training (spec 10.6)
+ * @param mode `bilinear` when scoring, `nearest` when training (docs/method.md#temperatures)
  */
 export function upsampleGrid(
   values: tf.Tensor,

@@ -6,8 +6,8 @@ import { applyToAxes } from '../layers/interpolation';
 const TRUNCATE = 4;
 
 /**
- * Gaussian smoothing of anomaly maps, equal to scipy's `gaussian_filter` (truncate 4, mirrored borders; spec 2).
- * `[B, H, W]` in and out. A sigma of 0 leaves the maps as they are.
+ * Gaussian smoothing of anomaly maps, equal to scipy's `gaussian_filter` (truncate 4, mirrored borders;
+ * docs/method.md#gaussian). `[B, H, W]` in and out. A sigma of 0 leaves the maps as they are.
  */
 export class GaussianFilter extends CraneLayer {
   static readonly className = 'GaussianFilter';

@@ -3,7 +3,8 @@ import { CraneLayer } from '../layers/crane-layer';
 import { anomalousProbability, normalise } from './similarity';
 
 /**
- * Score-based pooling (paper section 3.4; spec 8.4): patch tokens that look anomalous weigh more in the image's feature,
+ * Score-based pooling (paper section 3.4; docs/method.md#pooling): patch tokens that look anomalous weigh more in the
+ * image's feature,
  *
  *     c = normalise(Σ_i w_i z_i),   w_i the anomalous probability of patch i (not renormalised)
  *     g⁺ = normalise(0.5 c + 0.5 g)

@@ -7,8 +7,9 @@ export function normalise<T extends tf.Tensor>(x: T): T {
 }
 
 /**
- * Similarity of image features to the two text features, `z · [t_normal, t_anomalous] / temperature` (spec 8.4).
- * Input: features `[B, N, E]` and text features `[B, 2, E]` or `[1, 2, E]`, all of length one. Output logits `[B, N, 2]`.
+ * Similarity of image features to the two text features, `z · [t_normal, t_anomalous] / temperature`
+ * (docs/method.md#similarity). Input: features `[B, N, E]` and text features `[B, 2, E]` or `[1, 2, E]`, all of length
+ * one. Output logits `[B, N, 2]`.
  */
 export class Similarity extends CraneLayer {
   static readonly className = 'Similarity';
