@@ -97,9 +97,10 @@ export abstract class DinoTransformer extends SpatialEncoder {
     });
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [batch, height, width] = inputShape as [number, number, number, number];
-    return [batch, ...this.embedding.gridOf(height, width), this.channels];
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height = null, width = null] = images;
+    if (height === null || width === null) return [[batch, null, null, this.channels]];
+    return [[batch, ...this.embedding.gridOf(height, width), this.channels]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

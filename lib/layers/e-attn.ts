@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { AttentionType } from '../config';
 import { CraneLayer, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
 import { inGroupsOfHeads, type Heads } from './multi-head-attention';
 
@@ -66,8 +67,8 @@ export class EAttn extends CraneLayer {
     }
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as tf.Shape;
+  protected override takes(): readonly Axes[] {
+    return Array.from({ length: 4 }, () => ['B·H', 'N', 'd']);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

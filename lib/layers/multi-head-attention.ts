@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
 import { Linear } from './linear';
 
@@ -125,6 +126,10 @@ export class MultiHeadAttention extends CraneLayer {
     return residual
       ? this.outputProjection.addTo(residual, joined)
       : (this.outputProjection.apply(joined) as tf.Tensor);
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'N', this.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

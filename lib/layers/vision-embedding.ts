@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../errors';
 import { bicubicWeights } from './bicubic';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 import { applyToAxes } from './interpolation';
 import { PatchProjection } from './patch-projection';
 
@@ -102,6 +103,17 @@ export class VisionEmbedding extends CraneLayer {
     const { gridSize, positions } = this.sizes;
     const options = positions === 'antialias' ? { antialias: true } : { scale: gridSize / (to + OFFSET) };
     return tf.tensor2d(bicubicWeights(gridSize, to, options), [to, gridSize]);
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', 3]];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height = null, width = null] = images;
+    const grid = height === null || width === null ? [] : this.gridOf(height, width);
+    const { registers, width: channels } = this.sizes;
+    return [[batch, sizeFrom([grid[0], grid[1]], (rows, columns) => 1 + registers + rows * columns), channels]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

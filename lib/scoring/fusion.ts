@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Fusion } from '../config';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import type { Axes } from '../layers/input-shapes';
 import { applyToAxes, axisWeights, type Interpolation } from '../layers/interpolation';
 import { anomalousProbability, logitDifference } from './similarity';
 
@@ -37,6 +38,15 @@ export class MapFusion extends CraneLayer {
           return tf.sigmoid(upsampleGrid(mean(sets.map(logitDifference), copies), grid, size));
       }
     });
+  }
+
+  protected override takes(found: readonly tf.Shape[]): readonly Axes[] {
+    const { grid, copies } = this.config;
+    return Array.from({ length: copies?.length ?? Math.max(1, found.length) }, () => ['B', grid[0] * grid[1], 2]);
+  }
+
+  protected override gives([logits = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    return [[logits[0] ?? null, ...this.config.size]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,6 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
+import type { Axes } from '../layers/input-shapes';
 import { applyToAxes } from '../layers/interpolation';
+
+export interface GaussianFilterConfig extends CraneLayerConfig {
+  /** Standard deviation in pixels of the map, 0 or more. */
+  sigma: number;
+}
 
 /** How many standard deviations the kernel reaches, as scipy's `gaussian_filter` has it. */
 const TRUNCATE = 4;
@@ -13,7 +19,7 @@ export class GaussianFilter extends CraneLayer {
   static readonly className = 'GaussianFilter';
   private readonly sigma: number;
 
-  constructor(config: CraneLayerConfig & { sigma: number }) {
+  constructor(config: GaussianFilterConfig) {
     super(config);
     this.sigma = config.sigma;
   }
@@ -27,6 +33,10 @@ export class GaussianFilter extends CraneLayer {
       const horizontal = width === height ? vertical : tf.tensor2d(smoothingWeights(width, this.sigma), [width, width]);
       return tf.squeeze(applyToAxes(tf.expandDims(maps, 3) as tf.Tensor4D, vertical, horizontal), [3]);
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W']];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

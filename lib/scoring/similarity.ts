@@ -1,9 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import type { Axes } from '../layers/input-shapes';
 
 /** Scales each vector of the last axis to length one. */
 export function normalise<T extends tf.Tensor>(x: T): T {
   return tf.tidy(() => tf.div(x, tf.sqrt(tf.sum(tf.square(x), -1, true))) as T);
+}
+
+export interface SimilarityConfig extends CraneLayerConfig {
+  /** What cosine similarities are divided by, such as 0.07. */
+  temperature: number;
 }
 
 /**
@@ -14,7 +20,7 @@ export class Similarity extends CraneLayer {
   static readonly className = 'Similarity';
   private readonly temperature: number;
 
-  constructor(config: CraneLayerConfig & { temperature: number }) {
+  constructor(config: SimilarityConfig) {
     super(config);
     this.temperature = config.temperature;
   }
@@ -31,8 +37,15 @@ export class Similarity extends CraneLayer {
     });
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return [...(inputShape[0] as tf.Shape).slice(0, 2), 2];
+  protected override takes(): readonly Axes[] {
+    return [
+      ['B', 'N', 'E'],
+      ['B|1', 2, 'E'],
+    ];
+  }
+
+  protected override gives([features = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    return [[...features.slice(0, 2), 2]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {
