@@ -18,6 +18,9 @@ export interface ClipTextConfig extends CraneLayerConfig {
  * CLIP's text transformer (spec 1.1). Its causal mask makes everything after the end token irrelevant, so sequences are
  * as short as the longest prompt: 17 to 20 tokens instead of 77, with equal results.
  * Parameters are those of OpenAI's state dict outside `visual.`.
+ *
+ * As a layer: token ids, int32 `[B, L]`, or embedded prompts `[B, L, D]` and the places of their end tokens, int32 `[B]` or
+ * `[B, 1]`, to text features `[B, E]`, not normalised.
  */
 export class ClipTextEncoder extends CraneLayer {
   static readonly className = 'ClipTextEncoder';

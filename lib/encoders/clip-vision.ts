@@ -42,6 +42,10 @@ export interface VisionFeatures {
  * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2; spec 1.1, 1.6, 8.1),
  * and, where a second vision model guides it, D-Attn on top (spec 8.2).
  * Parameters are those of OpenAI's state dict below `visual.`.
+ *
+ * As a layer: images `[B, H, W, 3]`, normalised, to image features `[B, E]` and dense features `[B, N, E]` of the last
+ * block; with `dAttn`, images and a second model's features `[B, R, C, F]` to those two and, for each of its blocks in
+ * their order, `[B, R·C, E]`. Images that cannot be cut into patches are refused with `usage/image-size`.
  */
 export class ClipVisionEncoder extends CraneLayer {
   static readonly className = 'ClipVisionEncoder';

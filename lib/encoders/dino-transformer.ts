@@ -36,7 +36,7 @@ interface Habits {
 /**
  * The vision transformer that DINO and DINOv2 share: class token, registers and patches through pre-norm blocks. Features
  * are the patch tokens of the last block after the final norm (spec 8.2). Parameters have the names of the official state
- * dicts; with `trainable` all have gradients.
+ * dicts; with `trainable` all have gradients. `[B, H, W, 3]` in, normalised; `[B, ⌊H/p⌋, ⌊W/p⌋, D]` out, not normalised.
  */
 export abstract class DinoTransformer extends SpatialEncoder {
   readonly patchSize: number;

@@ -2,9 +2,9 @@ import * as tf from '@tensorflow/tfjs';
 import type { AttentionType } from '../config';
 import { EAttn } from './e-attn';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
+import { sizeFrom, type Axes } from './input-shapes';
 import { attend } from './multi-head-attention';
 import { ResidualBlock, type ResidualBlockConfig } from './residual-block';
-import { sizeFrom, type Axes } from './input-shapes';
 
 export interface DualPathBlockConfig extends ResidualBlockConfig {
   attention: AttentionType;

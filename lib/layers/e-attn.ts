@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import type { AttentionType } from '../config';
 import { CraneLayer, type CraneLayerConfig } from './crane-layer';
-import type { Axes } from './input-shapes';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
+import type { Axes } from './input-shapes';
 import { inGroupsOfHeads, type Heads } from './multi-head-attention';
 
 export interface EAttnConfig extends CraneLayerConfig {

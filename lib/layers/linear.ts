@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
-import type { Axes } from './input-shapes';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
+import type { Axes } from './input-shapes';
 
 export interface LinearConfig extends CraneLayerConfig {
   /** Channels that come in. */

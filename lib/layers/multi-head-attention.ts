@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
-import type { Axes } from './input-shapes';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
+import type { Axes } from './input-shapes';
 import { Linear } from './linear';
 
 /** Queries, keys and values of all heads. Queries and keys (and a copy of the values) are scaled by d^(-1/4), so that a

@@ -15,7 +15,8 @@ export interface PatchEmbeddingConfig extends CraneLayerConfig {
 /**
  * Cuts an image into patches, projects each, puts the class token in front and adds the position embedding, which is
  * resized bilinearly (half-pixel centres, no antialias; spec 1.3) when the image's grid is not the native one.
- * `[B, H, W, 3]` in, H and W multiples of the patch size; `[B, 1 + (H/p)·(W/p), D]` out.
+ * `[B, H, W, 3]` in, H and W multiples of the patch size; `[B, 1 + (H/p)·(W/p), D]` out. Other images are refused with
+ * `usage/image-size`.
  */
 export class PatchEmbedding extends CraneLayer {
   static readonly className = 'PatchEmbedding';

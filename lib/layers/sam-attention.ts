@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
-import type { Axes } from './input-shapes';
 import { inParts } from './in-parts';
+import type { Axes } from './input-shapes';
 import { Linear } from './linear';
 import { placesOnGrid, positionScores, vectorsOfPairs } from './relative-positions';
 import { fromWindows, intoWindows } from './windows';

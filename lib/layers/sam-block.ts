@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single } from './crane-layer';
-import type { Axes } from './input-shapes';
 import { inParts } from './in-parts';
+import type { Axes } from './input-shapes';
 import { LayerNorm } from './layer-norm';
 import { Mlp } from './mlp';
 import { SamAttention, type SamAttentionConfig } from './sam-attention';

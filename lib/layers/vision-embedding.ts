@@ -30,7 +30,8 @@ export interface VisionEmbeddingConfig extends CraneLayerConfig {
 
 /**
  * Image to tokens as in DINO and DINOv2: patches projected, class token in front, position embedding added, register
- * tokens between the two. `[B, H, W, 3]` in, `[B, 1 + R + N, D]` out.
+ * tokens between the two. `[B, H, W, 3]` in, `[B, 1 + R + N, D]` out. Images that cannot be cut into patches are refused
+ * with `usage/image-size`.
  */
 export class VisionEmbedding extends CraneLayer {
   static readonly className = 'VisionEmbedding';

@@ -18,7 +18,8 @@ export interface MapFusionConfig extends CraneLayerConfig {
 /**
  * Patch logits of all feature sets to one anomaly map (spec 8.4): `soft` enlarges each set's probabilities and averages
  * them; `logit` enlarges and averages the logits and takes the softmax last. Enlarged bilinearly.
- * Input: logits `[B, N, 2]`, one tensor per feature set. Output `[B, H, W]`, 0 to 1.
+ * Input: logits `[B, N, 2]`, one tensor per feature set, as many as `copies` has entries, with N the patches of `grid`.
+ * Output `[B, H, W]`, 0 to 1.
  */
 export class MapFusion extends CraneLayer {
   static readonly className = 'MapFusion';

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { UsageError } from '../errors';
 import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
 import type { Axes } from '../layers/input-shapes';
 import { applyToAxes } from '../layers/interpolation';
@@ -13,15 +14,22 @@ const TRUNCATE = 4;
 
 /**
  * Gaussian smoothing of anomaly maps, equal to scipy's `gaussian_filter` (truncate 4, mirrored borders; spec 2).
- * `[B, H, W]` in and out. A sigma of 0 leaves the maps as they are.
+ * `[B, H, W]` in and out. A sigma of 0 leaves the maps as they are; one below 0, NaN or infinite is refused with
+ * `usage/sigma`.
  */
 export class GaussianFilter extends CraneLayer {
   static readonly className = 'GaussianFilter';
   private readonly sigma: number;
 
   constructor(config: GaussianFilterConfig) {
+    const { sigma } = config;
+    if (!Number.isFinite(sigma) || sigma < 0) {
+      throw new UsageError('usage/sigma', `\`sigma\` is ${sigma}; it must be 0 or a positive number of pixels`, {
+        found: sigma,
+      });
+    }
     super(config);
-    this.sigma = config.sigma;
+    this.sigma = sigma;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

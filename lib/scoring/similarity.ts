@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { UsageError } from '../errors';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 import type { Axes } from '../layers/input-shapes';
 
@@ -15,14 +16,21 @@ export interface SimilarityConfig extends CraneLayerConfig {
 /**
  * Similarity of image features to the two text features, `z · [t_normal, t_anomalous] / temperature` (spec 8.4).
  * Input: features `[B, N, E]` and text features `[B, 2, E]` or `[1, 2, E]`, all of length one. Output logits `[B, N, 2]`.
+ * A temperature that is not positive is refused with `usage/temperature`.
  */
 export class Similarity extends CraneLayer {
   static readonly className = 'Similarity';
   private readonly temperature: number;
 
   constructor(config: SimilarityConfig) {
+    const { temperature } = config;
+    if (!Number.isFinite(temperature) || temperature <= 0) {
+      throw new UsageError('usage/temperature', `\`temperature\` is ${temperature}; it must be a positive number`, {
+        found: temperature,
+      });
+    }
     super(config);
-    this.temperature = config.temperature;
+    this.temperature = temperature;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -199,7 +199,7 @@ describe.each(CASES)('%s', (_, item) => {
       const attempts = [
         () => layer.apply(alone(symbols)),
         () => layer.computeOutputShape(alone(inputs.map((shape) => [null, ...shape])) as tf.Shape),
-        () => tf.tidy(() => layer.apply(alone(inputs.map((shape) => tf.ones([BATCH, ...shape]))))),
+        () => tf.tidy(() => void layer.apply(alone(inputs.map((shape) => tf.ones([BATCH, ...shape]))))),
       ];
       attempts.forEach((attempt) => {
         let error: unknown;
@@ -220,7 +220,7 @@ describe.each(CASES)('%s', (_, item) => {
     };
     await expectNoLeak(() => {
       item.wrong.forEach(([inputs, expected]) => refused(inputs, expected));
-      const anyRank = listed(item.inputs[0] as readonly number[]).length > 0 && /\[…/.test(String(item.wrong[0]?.[1]));
+      const anyRank = /\[…/.test(String(item.wrong[0]?.[1]));
       item.inputs.forEach((shape, index) => {
         const other = (changed: readonly number[]): readonly (readonly number[])[] =>
           item.inputs.map((same, at) => (at === index ? changed : same));

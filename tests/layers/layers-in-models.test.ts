@@ -151,7 +151,7 @@ describe('a dense head on a frozen encoder', () => {
       expect(models[0].dispose().numDisposedVariables).toBe(0);
       tf.tidy(() => expect(models[1].predict(images())).toMatchObject({ shape: [3, 2, 2, 8] }));
       expect(models[1].dispose().numDisposedVariables).toBe(encoder.weights.length);
-      expect(() => tf.tidy(() => encoder.apply(images()))).toThrow(/already disposed/);
+      expect(() => tf.tidy(() => void encoder.apply(images()))).toThrow(/already disposed/);
       expect(encoder.dispose().numDisposedVariables).toBe(0);
     });
   });
@@ -238,7 +238,7 @@ test.each([
     let found: unknown;
     tf.tidy(() => {
       try {
-        encoder.apply([...inputs()]);
+        void encoder.apply([...inputs()]);
       } catch (error) {
         found = error;
       }
@@ -248,10 +248,15 @@ test.each([
   encoder.dispose();
 });
 
+test.each([-1, NaN, Infinity])('no smoothing by %p, nor a temperature of it', (value) => {
+  expect(() => new GaussianFilter({ sigma: value })).toThrow(/`sigma` is .*0 or a positive number/);
+  expect(() => new Similarity({ temperature: value })).toThrow(/`temperature` is .*a positive number/);
+});
+
 test('weights keep their canonical names until their layer joins a model', () => {
   const linear = new Linear({ inputs: 2, units: 3, path: 'proj', name: 'mine' });
   const names = (): string[] => linear.weights.map(({ originalName }) => originalName);
-  tf.tidy(() => linear.apply(tf.ones([1, 2])));
+  tf.tidy(() => void linear.apply(tf.ones([1, 2])));
   expect(names()).toEqual(['proj.weight', 'proj.bias']);
   linear.apply(symbol([2]));
   linear.apply(symbol([5, 2]));
