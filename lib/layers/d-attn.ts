@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 
 import { CraneLayer, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 import { resizeGrid } from './interpolation';
 
 /**
@@ -89,9 +90,16 @@ export class DAttn extends CraneLayer {
     return tf.softmax(tf.where(tf.less(above, floor), tf.fill(above.shape, CUT), above)) as tf.Tensor3D;
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [values, features] = inputShape as [tf.Shape, tf.Shape];
-    return [values[0] as number, (features[1] as number) * (features[2] as number), values[3] as number];
+  protected override takes(): readonly Axes[] {
+    return [
+      ['B', 'r', 'c', 'D'],
+      ['B', 'R', 'C', 'F'],
+    ];
+  }
+
+  protected override gives([values = [], features = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, rows, columns] = features;
+    return [[batch, sizeFrom([rows, columns], (r, c) => r * c), values[3] ?? null]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
 import { Linear } from './linear';
 
@@ -55,6 +56,10 @@ export class Mlp extends CraneLayer {
       const fast = isFast ? runFast('CraneQuickGelu', { x: product, bias: this.expand.offset }) : undefined;
       return fast ?? activate(tf.add(product, this.expand.offset), this.activation); // [B, N, hidden]
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['…', this.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {
