@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { removeLeftovers } from '../lib/atomic-file';
+import { removeLeftovers } from '../lib/files/atomic-file';
 import type { OnProgress } from '../lib/progress';
 import { UsageError, WeightsError } from '../lib/errors';
 import { ClipTokenizer } from '../lib/prompts/tokenizer';
@@ -56,7 +56,8 @@ export interface Converted {
 
 /**
  * Writes weights in another format; the suffix of `to` decides which. Prompts go to our `.safetensors` or the reference
- * program's `.pth` (spec 8.6); anything else to `.safetensors`, tensor by tensor, under the names that it has.
+ * program's `.pth` (docs/method.md#checkpoints); anything else to `.safetensors`, tensor by tensor, under the names
+ * that it has.
  *
  * The file appears whole or not at all.
  *

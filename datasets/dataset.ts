@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import { DatasetError, UsageError } from '../lib/errors';
-import { fakeRecordOf } from './fakes/fake-record';
+import { standInRecordOf } from './stand-in-record';
 import { realPath, statOf, type CountedFile } from './inventory';
 import { bareFolderLayout } from './layouts/bare-folder';
 import { settleMasks } from './mask-content';
@@ -25,7 +25,7 @@ export interface OpenDatasetOptions extends SurveyOptions {
  * that one is taken.
  *
  * @throws DatasetError `dataset/absent` (registered, not on disk), `dataset/folder-missing`, `dataset/layout`,
- *   `dataset/incomplete`; UsageError `dataset/category` for a category that the set has not, `dataset/unknown-layout`
+ *   `dataset/incomplete`; UsageError `dataset/category` for a category that the set does not have, `dataset/unknown-layout`
  */
 export async function openDataset(nameOrFolder: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
   const survey = surveyDataset(nameOrFolder, options);
@@ -157,7 +157,7 @@ function onlyFiles(categories: readonly Category[]): { categories: readonly Cate
 
 /** A fake set lies under the name of a real one; nobody should take its figures for those. */
 function standIn(root: string): DatasetProblem[] {
-  const record = fakeRecordOf(root);
+  const record = standInRecordOf(root);
   if (record === undefined) return [];
   return [
     {
@@ -288,7 +288,7 @@ function incomplete(root: string, errors: readonly DatasetProblem[], labelledByM
   const normal = onlyDefects ? ' Where images without a mask are normal, say so (`normalWithoutMask: true`).' : '';
   return new DatasetError(
     'dataset/incomplete',
-    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or go on without what is missing (\`allowIncomplete: true\`).${normal}`,
+    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or proceed without what is missing (\`allowIncomplete: true\`).${normal}`,
     { path: root, problems: errors.length, missing: errors.map((problem) => problem.path) },
   );
 }

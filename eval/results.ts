@@ -1,7 +1,7 @@
-import { writeFileAtomicallySync } from '../lib/atomic-file';
+import { writeFileAtomicallySync } from '../lib/files/atomic-file';
 import type { ModelDescription } from '../lib/crane';
 import { CraneError } from '../lib/errors';
-import { packageVersion } from '../lib/version';
+import { packageVersion } from '../lib/files/version';
 import type { Evaluation } from './evaluation';
 import type { MetricValues } from './metrics/metric-ids';
 

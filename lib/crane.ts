@@ -2,14 +2,9 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
-import {
-  checkModelOptions,
-  type Activation,
-  type ClipSizes,
-  type HeadsChoice,
-  type ModelOptions,
-  type ModelOptionsInput,
-} from './config';
+import { checkModelOptions, type ModelOptions, type ModelOptionsInput } from './methods/crane/options';
+import type { Activation } from './layers/mlp';
+import type { ClipSizes, HeadsChoice } from './encoders/clip-sizes';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
@@ -113,7 +108,7 @@ export interface StreamOptions {
   readonly wholeBatches?: boolean;
 }
 
-/** An image that could not be read, or whose scores are no numbers. */
+/** An image that could not be read, or whose scores are NaN or infinite. */
 export interface Failure {
   readonly input: DetectInput;
   readonly error: Error;
@@ -380,7 +375,7 @@ export class Crane {
   private detection({ prepared, score, native, share }: ScoredImage): Detection | Failure {
     const { input, source, width, height, pages, picture } = prepared;
     if (!Number.isFinite(score) || !native.data.every(Number.isFinite)) {
-      const message = `${source}: its score or map holds values that are no numbers; check the weights and the prompts`;
+      const message = `${source}: its score or map contains NaN or infinite values; check the weights and the prompts`;
       return { input, error: new WeightsError('weights/not-finite', message, { source, score }) };
     }
     const start = performance.now();

@@ -4,7 +4,7 @@ import { TrainingError } from '../lib/errors';
 import type { WorkingCommit } from './working-commit';
 import type { BestEpoch, EpochRecord } from './epoch-record';
 import type { RunRecord } from './run-record';
-import type { TrainOptions } from './run';
+import type { TrainOptions } from './run-options';
 
 /** Raised whenever a reader of `run.json` would have to change. */
 export const RUN_SCHEMA_VERSION = 2;
@@ -78,7 +78,7 @@ export function readRunFile(file: string): RunFile | undefined {
   if (parsed.success) return parsed.data as unknown as RunFile;
   throw new TrainingError(
     'training/run-file',
-    `${file} is no record of a run that this version can go on with; start anew in another folder with \`out\``,
+    `${file} is not a record of a run that this version can resume; start a new run in another folder with \`out\``,
     { file },
   );
 }

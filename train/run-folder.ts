@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { makeFolderSync } from '../lib/make-folder';
-import { writeFileAtomicallySync } from '../lib/atomic-file';
+import { makeFolderSync } from '../lib/files/make-folder';
+import { writeFileAtomicallySync } from '../lib/files/atomic-file';
 import { CraneError, TrainingError } from '../lib/errors';
-import { withFileLock } from '../lib/file-lock';
-import { isAlive } from '../lib/living-process';
+import { withFileLock } from '../lib/files/file-lock';
+import { isAlive } from '../lib/files/living-process';
 
 const LOCK = 'run.lock';
 /** No process has this number. */
@@ -156,7 +156,8 @@ function unwritable(file: string, error: unknown, resumable: string | null): Tra
   const full = code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(code);
   const reason = full ? 'the disk is full' : `cannot be written (${code})`;
   const advice = full ? 'Free some space' : 'Check the folder, its rights and the space left';
-  const after = resumable === null ? '.' : `; the last checkpoint is whole: go on with \`resume: '${resumable}'\`.`;
+  const after =
+    resumable === null ? '.' : `; the last checkpoint is complete: continue with \`resume: '${resumable}'\`.`;
   return new TrainingError(
     'training/unwritable',
     `${file}: ${reason}. ${advice}${after}`,

@@ -1,90 +1,25 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import type { BackendChoice } from '../lib/backend';
-import { checkModelOptions, type Activation, type HeadsChoice, type ModelOptionsInput } from '../lib/config';
+import { checkModelOptions } from '../lib/methods/crane/options';
 import { TrainingError, UsageError } from '../lib/errors';
 import type { SpatialChoice } from '../lib/methods/crane/spatial';
-import type { OnProgress } from '../lib/progress';
 import { findRegisteredDataset } from '../datasets/registry';
 import { configText } from './config';
 import { curvesPage } from './curves-page';
 import { encodeForTraining, type EncodedSet } from './encoded-set';
 import { bestEpoch, type BestEpoch, type EpochRecord } from './epoch-record';
 import { EventLog } from './event-log';
-import type { FeaturePrecision } from './feature-store';
-import { checkTrainingOptions, type TrainingOptions, type TrainingOptionsInput } from './options';
+import { checkTrainingOptions, type TrainingOptions } from './options';
 import { prepareRun, type PreparedRun } from './prepare-run';
 import { readRunFile, RUN_SCHEMA_VERSION, type RunFile, type RunRequest, type SkippedImage } from './run-file';
+import type { TrainOptions } from './run-options';
 import { RunFolder } from './run-folder';
 import { changedVersions, defaultRunFolder, differences, type RunRecord } from './run-record';
 import { readRunState, type RunState } from './run-state';
 import { readStepLog, StepLog } from './step-log';
 import { PromptTrainer } from './trainer';
-import { SAVE_EVERY, TrainingLoop, type StepReport } from './training-loop';
+import { SAVE_EVERY, TrainingLoop } from './training-loop';
 import { workingCommit } from './working-commit';
-
-export interface TrainOptions {
-  /**
-   * The auxiliary set, or several: registered names or folders. A drawn set that is not there is drawn. Needed unless
-   * `resume` names a run that says it.
-   */
-  readonly auxiliary?: string | readonly string[];
-  /** Only these categories. Default: all. */
-  readonly categories?: readonly string[];
-  /** Name of the layout that the sets are read by, such as `images-masks`. Default: for each the one that explains most files. */
-  readonly layout?: string;
-  /** Images without a mask are normal, where only masks say which are anomalous. Default false: the set is not complete then. */
-  readonly normalWithoutMask?: boolean;
-  /** `nano` (embedded, the default), a registered name, or a file or folder. */
-  readonly backbone?: string;
-  /** Prompts to go on from; by default fresh ones are drawn from the seed. */
-  readonly prompts?: string;
-  /** The second vision model of Crane+; default: that of `prompts`, where they say it, else none. */
-  readonly spatial?: SpatialChoice;
-  /** See `CraneOptions`. Kept with the prompts, which are then used with it as well. */
-  readonly activation?: Activation;
-  /** See `CraneOptions`. */
-  readonly heads?: HeadsChoice;
-  readonly model?: Omit<ModelOptionsInput, 'spatial'>;
-  readonly training?: TrainingOptionsInput;
-  /** Folder for what is written. Default: `checkpoints/runs/<set>-<seed>-<hash>` in the working folder. */
-  readonly out?: string;
-  /**
-   * Folder of a run to go on with, to the same prompts as if it had never stopped. All options are the run's own; those
-   * that are given must agree. Where no run was begun there, it begins.
-   */
-  readonly resume?: string;
-  /** Start anew in a folder that holds a run, finished or not. Default false: it is not thrown away. */
-  readonly overwrite?: boolean;
-  /** Steps between saved states; one is saved at the end of each epoch as well. Default 20. */
-  readonly saveEvery?: number;
-  /** Epochs between kept prompts, `epoch_N.safetensors`; those of the last are always kept. Default 1. */
-  readonly saveFrequency?: number;
-  readonly backend?: BackendChoice;
-  readonly offline?: boolean;
-  /** Download weights from hosts of private networks too. Default: see `CraneOptions`. */
-  readonly allowPrivateUrls?: boolean;
-  readonly referenceImages?: boolean;
-  /**
-   * Keep features on disk for the next run, in `folder` (default: in the cache folder) up to `size` bytes (default 20 GB);
-   * false keeps them in memory only. Default: kept.
-   */
-  readonly cache?: false | { readonly folder?: string; readonly size?: number };
-  /** How features are kept. Default float16; float32 in memory only. */
-  readonly precision?: FeaturePrecision;
-  /** Stored with the prompts as the command that repeats the run. Default: `crane train` with the options. */
-  readonly commandLine?: string;
-  readonly onProgress?: OnProgress;
-  /** Called when the run's folder is known, before its images are encoded; `step` is how many are done already. */
-  readonly onStart?: (run: { readonly folder: string; readonly step: number }) => void;
-  /** Called after each step; the next one waits for what it returns. */
-  readonly onStep?: (step: StepReport) => void | Promise<void>;
-  readonly onEpoch?: (epoch: EpochRecord) => void;
-  /** Called with what a person should know although it stops nothing, a sentence each. */
-  readonly onNotice?: (message: string) => void;
-  /** Stops the run: the step under way is done and saved, then `train` throws the signal's reason. */
-  readonly signal?: AbortSignal;
-}
 
 export interface TrainingResult {
   readonly folder: string;
@@ -103,8 +38,8 @@ export interface TrainingResult {
 }
 
 /**
- * Trains prompts on auxiliary sets (paper section 3; spec 8.5): encodes every image once with the frozen encoder, then
- * runs the epochs on the features. `README.md` says what the run folder holds.
+ * Trains prompts on auxiliary sets (paper section 3; docs/method.md#training): encodes every image once with the frozen
+ * encoder, then runs the epochs on the features. `README.md` says what the run folder holds.
  * @throws DatasetError for a set that is not there; TrainingError `training/no-anomalous`, `training/no-masks`,
  *   `training/unreadable`, `training/diverged`, `training/unwritable`, `training/busy`, `training/changed` where a run
  *   that is resumed would no longer be the same; UsageError for options, `training/unfinished` and `training/finished`; WeightsError for
@@ -116,14 +51,14 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   if (given.resume !== undefined && before === undefined && given.auxiliary === undefined) {
     throw new UsageError(
       'training/no-run',
-      `${given.resume} holds no run to go on with; name the folder of one, or say with \`auxiliary\` what to begin there`,
+      `${given.resume} contains no run to resume; name the folder of a run, or start one there by giving \`auxiliary\``,
       { folder: given.resume },
     );
   }
   if (given.resume !== undefined && given.out !== undefined && path.resolve(given.resume) !== path.resolve(given.out)) {
     throw new UsageError(
       'training/two-folders',
-      `a run is gone on with in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`,
+      `a run is resumed in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`,
       { resume: given.resume, out: given.out },
     );
   }
@@ -194,7 +129,7 @@ class Run {
     this.before = this.runHere();
   }
 
-  /** The run that lies in the folder, where it is to go on. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
+  /** The run that lies in the folder, where it is to be resumed. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
   private runHere(): RunFile | undefined {
     const { folder, options } = this;
     if (options.resume === undefined) {
@@ -207,8 +142,8 @@ class Run {
     if (changed.length > 0) {
       throw new TrainingError(
         'training/changed',
-        `${folder.root} cannot be gone on with, since it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
-          'Put these back, or start a new run in another folder with `out`.',
+        `${folder.root} cannot be resumed, because it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
+          'Restore these, or start a new run in another folder with `out`.',
         { folder: folder.root, changed },
       );
     }
@@ -223,7 +158,7 @@ class Run {
   async go(): Promise<TrainingResult> {
     const { folder, options, before } = this;
     if (before?.status === 'finished' && fs.existsSync(folder.prompts)) {
-      options.onNotice?.(`${folder.root} holds a finished run; there is nothing to go on with.`);
+      options.onNotice?.(`${folder.root} contains a finished run; there is nothing to resume.`);
       fs.rmSync(folder.state, { force: true });
       return this.resultOf(before);
     }

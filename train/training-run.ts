@@ -1,4 +1,5 @@
-import type { TrainingResult, TrainOptions } from './run';
+import type { TrainingResult } from './run';
+import type { TrainOptions } from './run-options';
 import type { StepReport } from './training-loop';
 
 /** A run that is under way. */
@@ -12,7 +13,7 @@ export interface TrainingRun {
   steps(): AsyncGenerator<StepReport, void>;
 }
 
-/** Told of a step; the run waits for what it returns. */
+/** Called after each step; the run waits for what it returns. */
 type StepListener = (step: StepReport) => Promise<void>;
 
 /**

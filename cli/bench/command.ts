@@ -1,10 +1,10 @@
 import type { CommandModule } from 'yargs';
 import { BACKEND_CHOICES, prepareBackend, type BackendChoice } from '../../lib/backend';
 import { UsageError } from '../../lib/errors';
-import { interruptible } from '../interrupt';
-import { openJsonLines, print } from '../output';
-import { withExamples } from '../examples';
-import { createProgressReporter } from '../progress-bar';
+import { interruptible } from '../../terminal/interrupt';
+import { openJsonLines, print } from '../../terminal/output';
+import { withExamples } from '../../terminal/examples';
+import { createProgressReporter } from '../../terminal/progress-bar';
 import { describeMachine, machineText } from './machine';
 import type { BenchPart } from './part';
 
@@ -61,7 +61,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
           ...list,
           defaultDescription: 'nano,ViT-B/16,ViT-L/14@336px',
           describe:
-            'networks to measure: registered names, files or folders; of a name whose file is not here, seeded numbers of its shapes',
+            'networks to measure: registered names, files or folders; a name whose file is not cached is measured with random weights of the same shapes',
         })
         .option('image-size', {
           ...list,

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { CLIP_VARIANTS, type ClipSizes } from '../../lib/config';
+import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
 import { UsageError } from '../../lib/errors';
 import { EMBEDDED_BACKBONE, embeddedFile } from '../../lib/methods/crane/backbone';
 import { openClipWeights } from '../../lib/weights/clip-weights';
@@ -61,7 +61,7 @@ export async function planForward({
     const backbone = await backboneOf(name);
     if (backbone.file === undefined)
       notes.push(
-        `${backbone.name}: its file is not here, so seeded numbers of its shapes are measured (a temporary file).`,
+        `${backbone.name}: its file is not cached, so random weights of the same shapes are measured (a temporary file).`,
       );
     const usual =
       name === EMBEDDED_BACKBONE

@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import type { OnProgress } from '../../lib/progress';
-import { formatTable } from '../table';
+import { formatTable } from '../../terminal/table';
 
 export interface BenchOptions {
   /** How often each thing is measured; medians are shown. */
   readonly runs: number;
   /** Maps of the whole set whose pixel metrics are measured; 0 for none. */
   readonly maps: number;
-  /** Shapes so small that all takes seconds; the ratios then mean little. */
+  /** Shapes so small that all takes seconds; the ratios are then unreliable. */
   readonly small: boolean;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal;

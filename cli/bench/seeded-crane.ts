@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import type { ClipSizes } from '../../lib/config';
+import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import type { ClipTextEncoder } from '../../lib/encoders/clip-text';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import type { ParameterSource } from '../../lib/layers/crane-layer';

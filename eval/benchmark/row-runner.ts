@@ -8,8 +8,8 @@ import type { OnProgress } from '../../lib/progress';
 import type { CategoryEvaluation, Evaluation } from '../evaluation';
 import { evaluateCategory, refuseUnlabelled, refuseUnreadable } from '../evaluator';
 import { meanOverCategories } from '../metrics/metric-ids';
-import { renderThumbnails, type Thumbnails } from '../report/pictures';
-import { selectImages } from '../report/selection';
+import { renderThumbnails, type Thumbnails } from '../gallery/pictures';
+import { selectImages } from '../gallery/selection';
 import { canonicalJson } from './canonical-json';
 import { corruptedPicture, CORRUPTIONS_VERSION, type Corruption } from './corruptions';
 import { modelCost, type ModelCost } from './model-cost';
@@ -75,7 +75,7 @@ export interface RowRunnerParts {
 
 /**
  * Scores sets, category by category, and keeps each category as soon as it is done, so that a run that was stopped in any
- * way goes on with the next one. A model is loaded when something is left to score, and stays for the rows after it.
+ * way continues with the next one. A model is loaded when something is left to score, and stays for the rows after it.
  */
 export class RowRunner {
   private loaded: { readonly key: string; readonly crane: Crane } | undefined;

@@ -3,15 +3,8 @@ import { decodeImage, type DecodeOptions } from './decode';
 import { toRgb, type ImageFrame } from './decoded-image';
 import type { ImageInput } from './input';
 import { readMaskSamples, type MaskSamples } from './mask-samples';
-import { turn } from './orientation';
+import { turn, type Mask } from './orientation';
 import { resizeBilinear } from './resample';
-
-/** A binary mask: uint8 [height, width], 1 where the picture is anomalous. */
-export interface Mask {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array;
-}
 
 export interface MaskOptions extends DecodeOptions {
   /**
@@ -131,7 +124,7 @@ function luminance(red: number, green: number, blue: number): number {
 
 /**
  * A mask at the network's size, as the reference makes it: binarised at its own size, resized bilinearly with antialias as
- * 0 and 255, and cut at one half. spec 1.2
+ * 0 and 255, and cut at one half; see docs/method.md#masks
  *
  * @param input `undefined` for a picture without a mask: nothing in it is anomalous
  * @returns uint8 [height, width] of 0 and 1

@@ -1,9 +1,10 @@
-import { CLIP_MEAN, CLIP_STD, type InputRule, type ResizeFilter } from '../config';
+import { CLIP_MEAN, CLIP_STD, type InputRule, type ResizeFilter } from './normalisation';
 import { toRgb, type DecodedImage } from './decoded-image';
 import { premultiply, unpremultiply } from './premultiply';
 import { resize16, resizeBicubic, resizeBilinear, resizeNearest } from './resample';
 
-export { loadMaskAtOwnSize, preprocessMask, resizeMask, type Mask, type MaskOptions } from './mask';
+export { loadMaskAtOwnSize, preprocessMask, resizeMask, type MaskOptions } from './mask';
+export type { Mask } from './orientation';
 
 /** How pictures are made ready for the network. Part of a model's options and stored with its weights as one record. */
 export interface Preprocessing extends InputRule {
@@ -20,7 +21,8 @@ export const CLIP_PREPROCESSING: Preprocessing = {
 
 /**
  * Resizes straight to a size (the aspect is not kept) in the picture's own mode, and converts to colour afterwards: bicubic
- * unless the weights say otherwise; alpha premultiplied meanwhile; palette and bilevel pictures by nearest neighbour. spec 1.2
+ * unless the weights say otherwise; alpha premultiplied meanwhile; palette and bilevel pictures by nearest neighbour.
+ * See docs/method.md#preprocessing.
  *
  * @param resize filter for all but palette and bilevel pictures
  * @returns uint8 [height, width, 3]

@@ -69,3 +69,4 @@ export class BranchingBlock extends ResidualBlock {
     );
   }
 }
+tf.serialization.registerClass(BranchingBlock, 'crane');

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 
 export interface ConvolutionConfig extends CraneLayerConfig {
   inputs: number;
@@ -52,4 +53,20 @@ export class Convolution extends CraneLayer {
       return this.offset ? tf.add(convolved, this.offset.read()) : convolved; // [B, H/s, W/s, out]
     });
   }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', this.sizes.inputs]];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height, width] = images;
+    const { stride, channels } = this.sizes;
+    const strided = (side: number): number => Math.ceil(side / stride);
+    return [[batch, sizeFrom([height], strided), sizeFrom([width], strided), channels]];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), ...this.sizes };
+  }
 }
+tf.serialization.registerClass(Convolution, 'crane');

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
+import type { Axes } from './input-shapes';
 
-/** CLIP's normalisation constant (spec 1.1). */
+/** CLIP's normalisation constant (docs/method.md#backbone). */
 const EPSILON = 1e-5;
 
 export interface LayerNormConfig extends CraneLayerConfig {
@@ -37,7 +38,16 @@ export class LayerNorm extends CraneLayer {
       return fast ?? this.normalise(given.x, given.gain, given.offset); // […, D]
     });
   }
+
+  protected override takes(): readonly Axes[] {
+    return [['…', this.width]];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), width: this.width, epsilon: this.epsilon };
+  }
 }
+tf.serialization.registerClass(LayerNorm, 'crane');
 
 /** With the gradient written out: half the operations of the one that follows from the formula, and the same numbers. */
 const normaliser = (epsilon: number) =>

@@ -1,8 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Activation } from '../config';
+
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
 import { Linear } from './linear';
+
+export const ACTIVATIONS = ['quick-gelu', 'gelu'] as const;
+export type Activation = (typeof ACTIVATIONS)[number];
 
 export interface MlpConfig extends CraneLayerConfig {
   width: number;
@@ -53,9 +57,24 @@ export class Mlp extends CraneLayer {
       return fast ?? activate(tf.add(product, this.expand.offset), this.activation); // [B, N, hidden]
     });
   }
-}
 
-/** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (spec 1.4). */
+  protected override takes(): readonly Axes[] {
+    return [['…', this.width]];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return {
+      ...super.getConfig(),
+      width: this.width,
+      hidden: this.hidden,
+      activation: this.activation,
+      names: [...this.names],
+    };
+  }
+}
+tf.serialization.registerClass(Mlp, 'crane');
+
+/** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (docs/method.md#activation). */
 function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
   return tf.tidy(() => {
     switch (activation) {

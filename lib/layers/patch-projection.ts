@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 
 export interface PatchProjectionConfig extends CraneLayerConfig {
   width: number;
@@ -45,7 +46,22 @@ export class PatchProjection extends CraneLayer {
       return tf.reshape(tf.add(projected, this.bias.read()), [images.shape[0], -1, this.width]);
     });
   }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', 3]];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height, width] = images;
+    const count = sizeFrom([height, width], (h, w) => Math.floor(h / this.patchSize) * Math.floor(w / this.patchSize));
+    return [[batch, count, this.width]];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), width: this.width, patchSize: this.patchSize };
+  }
 }
+tf.serialization.registerClass(PatchProjection, 'crane');
 
 /**
  * All patches of a batch of images as rows of p·p·3 samples, without a tensor of rank six, which some backends cannot

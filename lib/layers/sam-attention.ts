@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { inParts } from './in-parts';
+import type { Axes } from './input-shapes';
 import { Linear } from './linear';
 import { placesOnGrid, positionScores, vectorsOfPairs } from './relative-positions';
 import { fromWindows, intoWindows } from './windows';
@@ -81,7 +82,16 @@ export class SamAttention extends CraneLayer {
       return tf.split(apart, 3, 1).map((part) => tf.reshape(part, [batch * heads, count, depth])) as Three;
     });
   }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'R', 'C', this.sizes.width]];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), ...this.sizes };
+  }
 }
+tf.serialization.registerClass(SamAttention, 'crane');
 
 type Three = [queries: tf.Tensor3D, keys: tf.Tensor3D, values: tf.Tensor3D];
 

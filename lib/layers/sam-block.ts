@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single } from './crane-layer';
 import { inParts } from './in-parts';
+import type { Axes } from './input-shapes';
 import { LayerNorm } from './layer-norm';
 import { Mlp } from './mlp';
 import { SamAttention, type SamAttentionConfig } from './sam-attention';
@@ -55,4 +56,13 @@ export class SamBlock extends CraneLayer {
       return tf.add(band, this.mlp.apply(this.secondNorm.apply(band)) as tf.Tensor4D); // [B, r, C, D]
     });
   }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'R', 'C', this.sizes.width]];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), ...this.sizes, epsilon: this.epsilon };
+  }
 }
+tf.serialization.registerClass(SamBlock, 'crane');

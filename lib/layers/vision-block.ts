@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { LayerNorm } from './layer-norm';
 import { LayerScale } from './layer-scale';
 import { Mlp } from './mlp';
@@ -63,6 +64,16 @@ export class VisionBlock extends CraneLayer {
       return tf.add(middle, scaled(fed, this.secondScale)); // [B, N, D]
     });
   }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'N', this.sizes.width]];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    const { width, heads, feedForward, hidden, layerScale, epsilon = VISION_EPSILON } = this.sizes;
+    return { ...super.getConfig(), width, heads, feedForward, hidden, layerScale, epsilon };
+  }
 }
+tf.serialization.registerClass(VisionBlock, 'crane');
 
 const scaled = (x: tf.Tensor, scale: LayerScale | undefined): tf.Tensor => (scale ? (scale.apply(x) as tf.Tensor) : x);

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { quantile } from '../../cli/bench/forward';
+import { quantile } from '../../cli/bench/forward-case';
 import { measureForward } from '../../cli/bench/forward-measurement';
 import { planForward } from '../../cli/bench/forward-plan';
 import { measureProduct, productShapes } from '../../cli/bench/peak';
@@ -12,7 +12,8 @@ import { drawPictures, TemporaryFolder, writeSeededBackbone, writeSeededPrompts 
 import { stageFlop } from '../../cli/bench/stage-flop';
 import { StageClock, STAGES, typicalStages, type Stage, type StageSeconds } from '../../cli/bench/stages';
 import { prepareBackend } from '../../lib/backend';
-import { CLIP_VARIANTS, completeModelOptions, type ClipSizes, type ModelOptionsInput } from '../../lib/config';
+import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
+import { completeModelOptions, type ModelOptionsInput } from '../../lib/methods/crane/options';
 import { LearnablePrompts } from '../../lib/prompts/learnable-prompts';
 import { openClipWeights } from '../../lib/weights/clip-weights';
 import { runCrane } from './run-crane';
@@ -292,9 +293,9 @@ describe('what is measured', () => {
       ],
     ]);
     expect(notes).toEqual([
-      expect.stringMatching(/^ViT-B\/16: its file is not here, so seeded numbers/),
+      expect.stringMatching(/^ViT-B\/16: its file is not cached, so random weights/),
       'ViT-B/16: 518 px is no multiple of its patches of 16 px; measured at 512 px.',
-      expect.stringMatching(/^ViT-L\/14@336px: its file is not here/),
+      expect.stringMatching(/^ViT-L\/14@336px: its file is not cached/),
     ]);
     expect(cases.map(({ backbone }) => backbone.file)).toEqual(expect.arrayContaining(['nano', undefined]));
     expect(await shown({ quick: true })).toEqual(['nano 112 1', 'ViT-B/16 512 1', 'ViT-L/14@336px 518 1']);

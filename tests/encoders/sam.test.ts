@@ -3,6 +3,7 @@ import { prepareBackend } from '../../lib/backend';
 import { UsageError } from '../../lib/errors';
 import { Convolution } from '../../lib/layers/convolution';
 import type { CraneLayer } from '../../lib/layers/crane-layer';
+import { SamAttention } from '../../lib/layers/sam-attention';
 import { SamBlock } from '../../lib/layers/sam-block';
 import { SamEncoder, type SamSizes } from '../../lib/encoders/sam';
 import type { SpatialEncoder } from '../../lib/encoders/spatial-encoder';
@@ -145,21 +146,38 @@ function rebuilt(layer: CraneLayer): tf.layers.Layer {
   return again;
 }
 
-test('the encoder is rebuilt from its configuration, and disposed twice without harm', async () => {
-  await expectNoLeak(() => {
-    const first = drawn('encoder');
-    const second = rebuilt(first);
-    const shape: [number, number, number, number] = [1, 20, 20, 3];
-    tf.tidy(() => {
-      const input = tf.randomUniform(shape, -2, 2, 'float32', 3);
-      const [a, b] = [first, second].map((layer) => layer.apply(input) as tf.Tensor) as [tf.Tensor, tf.Tensor];
-      expect(tf.max(tf.abs(a)).dataSync()[0]).toBeGreaterThan(0.1);
-      expectClose(b.dataSync(), a.dataSync(), 0);
-      expect(first.computeOutputShape(shape)).toEqual(a.shape);
+const parameters = seededParameters('layers', 0.3);
+const layers: Record<string, [make: () => CraneLayer, input: [number, number, number, number]]> = {
+  'the encoder': [() => drawn('encoder'), [1, 20, 20, 3]],
+  'a block': [() => new SamBlock({ width: 6, heads: 2, windowSize: 2, trainedSide: 2, parameters }), [1, 4, 4, 6]],
+  attention: [() => new SamAttention({ width: 6, heads: 3, windowSize: 0, trainedSide: 3, parameters }), [1, 4, 4, 6]],
+  'a convolution': [
+    () => new Convolution({ inputs: 6, channels: 4, kernelSize: 3, bias: false, parameters }),
+    [1, 4, 4, 6],
+  ],
+  'a convolution of patches': [
+    () => new Convolution({ inputs: 6, channels: 4, kernelSize: 2, stride: 2, parameters }),
+    [1, 4, 4, 6],
+  ],
+};
+
+test.each(Object.entries(layers))(
+  '%s is rebuilt from its configuration, and disposed twice without harm',
+  async (_, [make, shape]) => {
+    await expectNoLeak(() => {
+      const first = make();
+      const second = rebuilt(first);
+      tf.tidy(() => {
+        const input = tf.randomUniform(shape, -2, 2, 'float32', 3);
+        const [a, b] = [first, second].map((layer) => layer.apply(input) as tf.Tensor) as [tf.Tensor, tf.Tensor];
+        expect(tf.max(tf.abs(a)).dataSync()[0]).toBeGreaterThan(0.1);
+        expectClose(b.dataSync(), a.dataSync(), 0);
+        expect(first.computeOutputShape(shape)).toEqual(a.shape);
+      });
+      [first, second, first].forEach((layer) => layer.dispose());
     });
-    [first, second, first].forEach((layer) => layer.dispose());
-  });
-});
+  },
+);
 
 test('convolutions equal the sum over the kernel, written out', () => {
   const kernel = (out: number, input: number, y: number, x: number): number =>
@@ -205,13 +223,7 @@ test('convolutions equal the sum over the kernel, written out', () => {
 });
 
 test('a block gives many tokens what it gives few', () => {
-  const block = new SamBlock({
-    width: 4,
-    heads: 2,
-    windowSize: 7,
-    trainedSide: 7,
-    parameters: seededParameters('layers', 0.3),
-  });
+  const block = new SamBlock({ width: 4, heads: 2, windowSize: 7, trainedSide: 7, parameters });
   tf.tidy(() => {
     const tokens = tf.randomNormal<tf.Rank.R4>([3, 20, 20, 4], 0, 1, 'float32', 9); // more than go through the MLP at once
     const together = block.apply(tokens) as tf.Tensor4D;

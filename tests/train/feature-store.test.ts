@@ -10,7 +10,8 @@ import { openBackbone } from '../../lib/methods/crane/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { anomalousShares } from '../../train/encoded-image';
-import { disposeBatch, FeatureStore, type EncodeOptions } from '../../train/feature-store';
+import { disposeBatch, FeatureStore } from '../../train/feature-store';
+import type { EncodeOptions } from '../../train/encode-samples';
 import { expectClose } from '../goldens';
 import { expectNoLeak } from '../tensors';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
@@ -92,7 +93,7 @@ test('shares of anomalous pixels, by hand', () => {
   expect(Array.from(anomalousShares(mask, 4, [2, 2]))).toEqual([0.75, 0, 0.25, 1]);
 });
 
-test('features that are no numbers are refused with the image that gave them', async () => {
+test('features that are NaN or infinite are refused with the image that gave them', async () => {
   const broken = Object.create(model, {
     encodeImages: {
       value: (images: tf.Tensor4D) => ({

@@ -4,8 +4,8 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { UsageError, WeightsError } from '../../lib/errors';
-import { withFileLock } from '../../lib/file-lock';
-import type { RegisteredWeights } from '../../lib/weights/registry';
+import { withFileLock } from '../../lib/files/file-lock';
+import type { RegisteredWeights } from '../../lib/weights/registered-weights';
 import { fetchWeights, isCached, resolveWeights, sha256OfWeights } from '../../lib/weights/weight-cache';
 import { answerWell, serve, type LocalServer } from './local-server';
 
@@ -98,7 +98,7 @@ test('paths pass through, missing paths and unknown names are wrong use', async 
   await expect(resolveWeights('crane-vsia', 'prompts')).rejects.toThrow(UsageError);
   await expect(resolveWeights('crane-visa', 'backbone')).rejects.toThrow(/not of backbone/);
   await expect(resolveWeights('crane-visa@2', 'prompts', { folder, offline: true })).rejects.toThrow(
-    /crane-visa-epoch-2\.pth is not at hand and downloads are switched off/,
+    /crane-visa-epoch-2\.pth is not cached, and downloads are disabled/,
   );
 });
 

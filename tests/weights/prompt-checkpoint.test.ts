@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { RandomAccessFile } from '../../lib/weights/byte-section';
+import { RandomAccessFile } from '../../lib/files/byte-section';
 import { openTensors, openTensorsSync } from '../../lib/weights/open';
 import { readPickle } from '../../lib/weights/pickle';
 import { pickleStateDict } from '../../lib/weights/pickle-writer';
@@ -16,7 +16,7 @@ import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetens
 import { writeTorchArchive } from '../../lib/weights/torch-archive-writer';
 import { flattenCheckpoint } from '../../lib/weights/checkpoint-entries';
 import { torchWorld } from '../../lib/weights/torch-values';
-import { ZipArchive } from '../../lib/weights/zip';
+import { ZipArchive } from '../../lib/files/zip';
 import { describeWithGoldens, golden, goldenPath, goldenTokenIds, testEachGolden, testWithGoldens } from '../goldens';
 import { expectSameValues, scratchFolder, weightsError } from './archives';
 
@@ -73,7 +73,7 @@ describeWithGoldens("the reference's prompt checkpoints", () => {
     Object.entries({ mvtec_crane: 0.0329, visa_crane: 0.0341, mvtec_cranep: 0.0433, visa_cranep: 0.0416 }).map(
       ([name, wanted]): [string, number] => [`published/trained_on_${name}_epoch_5.pth`, wanted],
     ),
-    '%s: the spread of ctx_pos is the one known (spec 8.6)',
+    '%s: the spread of ctx_pos is the one known (docs/method.md#checkpoints)',
     async (file, wanted) => {
       const { contextNormal } = await readPromptCheckpoint(goldenPath(file));
       expect(Math.abs(standardDeviation(contextNormal) - wanted)).toBeLessThan(5e-5);

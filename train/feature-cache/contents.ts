@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { cacheFolder } from '../../lib/cache-folder';
-import { withFileLock } from '../../lib/file-lock';
+import { cacheFolder } from '../../lib/files/cache-folder';
+import { withFileLock } from '../../lib/files/file-lock';
 import { leasesIn } from './lease';
 import { SHARD_SUFFIX } from './shard';
 

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { isAlive } from '../../lib/living-process';
-import { makeFolderSync } from '../../lib/make-folder';
+import { isAlive } from '../../lib/files/living-process';
+import { makeFolderSync } from '../../lib/files/make-folder';
 
 /** What a run says of itself, in a file in `leases/`, so that other runs leave its shards alone. */
 interface LeaseContent {
@@ -52,7 +52,7 @@ export class Lease {
       fs.writeFileSync(draft, JSON.stringify(content));
       fs.renameSync(draft, this.file);
     } catch {
-      // Reading goes on without; what is open stays readable even where it is removed.
+      // Reading continues without; what is open stays readable even where it is removed.
     }
   }
 

@@ -1,10 +1,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../../errors';
-import type { Activation, ClipSizes } from '../../config';
+import type { Activation } from '../../layers/mlp';
+import type { ClipSizes } from '../../encoders/clip-sizes';
 import type { Preprocessing } from '../../image/preprocess';
 import type { ParameterSource } from '../../layers/crane-layer';
-import { packageFolder } from '../../package-folder';
+import { packageFolder } from '../../files/package-folder';
 import type { OnProgress } from '../../progress';
 import { ClipTokenizer } from '../../prompts/tokenizer';
 import { finishClip, openClipWeights, type OpenClipOptions } from '../../weights/clip-weights';
