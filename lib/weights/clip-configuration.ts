@@ -5,14 +5,14 @@ import { ConfigurationFields, folderOf, isObject, readJsonObject } from './confi
 import { HUGGINGFACE_NEUTRAL } from './huggingface-fields';
 import { huggingFaceInput, openClipInput } from './input-rule';
 
-/** What the tensors tell of a tower. */
+/** What the tensors say about a tower. */
 export interface TowerShapes {
   readonly width: number;
   readonly layers: number;
   readonly hidden: number;
 }
 
-/** What the tensors tell of a CLIP: all but heads, activation and epsilon. */
+/** What the tensors say about a CLIP: all but heads, activation and epsilon. */
 export interface ClipShapes {
   readonly embedDimension: number;
   readonly vision: TowerShapes & { readonly patchSize: number; readonly gridSize: number };
@@ -30,7 +30,7 @@ interface TowerChoice {
 export interface ClipConfiguration {
   readonly vision: TowerChoice;
   readonly text: TowerChoice;
-  /** Asked for only where nothing overrules it. @throws WeightsError where it is none that is known */
+  /** Read only where nothing overrules it. @throws WeightsError where it is unknown */
   readonly activation: () => Activation;
   readonly input: InputRule | undefined;
 }
@@ -83,7 +83,7 @@ export function openClipConfiguration(source: string, shapes: ClipShapes): ClipC
 }
 
 function openClipVision(fields: ConfigurationFields, shapes: ClipShapes['vision']): TowerChoice {
-  // A timm model is another network, of which width and heads here say nothing.
+  // A timm model is another network, which width and heads here do not describe.
   fields.unset('timm_model_name');
   fields.ignore(/^timm_/);
   sameSide(fields, 'patch_size', shapes.patchSize);
@@ -166,7 +166,7 @@ function sameSide(fields: ConfigurationFields, name: string, side: number): void
   fields.same(name, Array.isArray(value) ? [side, side] : side);
 }
 
-/** What `CLIPVisionConfig` and `CLIPTextConfig` take where nothing is said. */
+/** What `CLIPVisionConfig` and `CLIPTextConfig` take by default. */
 const HUGGINGFACE_USUAL = { hidden_act: 'quick_gelu', layer_norm_eps: CLIP_EPSILON } as const;
 
 /**
@@ -246,7 +246,7 @@ function oneActivation(file: string, [vision, text]: readonly [string, string]):
   if (vision === 'gelu') return 'gelu';
   throw new WeightsError(
     'weights/config',
-    `${file}: hidden_act: activation ${vision} is not known; quick_gelu and gelu are`,
+    `${file}: hidden_act: activation ${vision} is unknown; quick_gelu and gelu are supported`,
     { path: file, field: 'hidden_act', found: vision },
   );
 }

@@ -3,7 +3,7 @@ import type { NameMapping, StoredParts } from './weight-reader';
 
 /**
  * Names of the parameters of DINO and DINOv2. Canonical are those of the official state dicts; this file says where
- * HuggingFace's ports keep the same tensors, and which tensors of a file are no parameters of an encoder.
+ * HuggingFace's ports keep the same tensors, and which tensors of a file are not parameters of an encoder.
  */
 export type DinoLayout = 'official' | 'huggingface';
 

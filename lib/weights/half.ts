@@ -42,7 +42,7 @@ const RANGE = {
   bfloat16: { largest: 2 ** 128 - 2 ** 120, tooLarge: 2 ** 128 - 2 ** 119 },
 } as const;
 
-/** A finite value that a narrower type has no place for. */
+/** A finite value that a narrower type cannot hold. */
 export interface Overflow {
   readonly index: number;
   readonly value: number;

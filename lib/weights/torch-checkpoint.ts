@@ -135,7 +135,7 @@ export function openTorchLegacy(file: RandomAccessFile): TorchCheckpointSource {
     if (magic !== LEGACY_MAGIC || protocol !== 1001) {
       throw new WeightsError(
         'weights/format',
-        `a magic number or protocol ${typeof protocol === 'number' ? protocol : `of type ${typeof protocol}`} that is not known; 1001 is read`,
+        `an unknown magic number or protocol ${typeof protocol === 'number' ? protocol : `of type ${typeof protocol}`}; 1001 is read`,
       );
     }
     if (!(machine instanceof PickleDict) || machine.get('little_endian') !== true) {
