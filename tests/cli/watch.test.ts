@@ -138,7 +138,7 @@ describeWithGoldens('crane detect --watch', () => {
     expect(rows.filter(({ score }) => score === null)).toEqual([
       expect.objectContaining({
         path: inFolder('in', 'broken.png'),
-        error: expect.stringMatching(/damaged or cut off/),
+        error: expect.stringMatching(/damaged or truncated/),
         latency: null,
       }),
     ]);
