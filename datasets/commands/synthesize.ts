@@ -20,21 +20,21 @@ interface SynthesizeArguments extends JsonOption {
 
 export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
   command: 'synthesize [names..]',
-  describe: `Draw ${drawnSetNames.join(' and ')}, or small stand-ins of registered sets`,
+  describe: `Write ${drawnSetNames.join(' and ')}, or small synthetic stand-ins for registered sets`,
   builder: (yargs) =>
     withExamples(
       withJson(yargs)
         .positional('names', {
           type: 'string',
           array: true,
-          describe: `Without names: ${drawnSetNames.join(' and ')}. Names of real sets, or "all": a small drawn stand-in of each in its own layout, to try commands on`,
+          describe: `Without names: ${drawnSetNames.join(' and ')}. Names of real sets, or "all": a small synthetic stand-in for each in its own layout, to try commands on`,
         })
         .option('out', {
           type: 'string',
           defaultDescription: 'the data folder; none for stand-ins',
-          describe: 'Folder to write the sets into; a drawn set of that name there is replaced',
+          describe: 'Folder to write the sets into; a synthetic set of that name there is replaced',
         })
-        .option('seed', { type: 'number', default: 0, describe: 'Another seed draws other images of the same kinds' })
+        .option('seed', { type: 'number', default: 0, describe: 'Another seed gives other images of the same kinds' })
         .option('form', {
           type: 'string',
           choices: fakeForms,
@@ -66,7 +66,7 @@ export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
     if (fakes.length > 0 && (out === undefined || path.resolve(out) === dataFolder())) {
       throw new UsageError(
         'usage/out',
-        `stand-ins of ${fakes.join(', ')} go into a folder of their own, not where the real sets are: name one with --out`,
+        `stand-ins for ${fakes.join(', ')} need a separate folder, not the one of the real sets: name one with --out`,
         { names: fakes },
       );
     }
@@ -85,7 +85,7 @@ export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
     folders.forEach(print);
     if (fakes.length > 0)
       print(
-        `\nThey are drawn: figures on them say nothing about the real sets. CRANE_DATA=${folder} makes commands find them by name.`,
+        `\nThey are synthetic: figures on them say nothing about the real sets. CRANE_DATA=${folder} makes commands find them by name.`,
       );
   },
 };
@@ -103,7 +103,7 @@ function sortNames(names: readonly string[]): { drawn: (typeof drawnSetNames)[nu
   if (unknown.length > 0)
     throw new UsageError(
       'synthetic/name',
-      `there is no drawn set "${unknown.join(', ')}"; there are: ${[...drawnSetNames, ...fakeSetNames].join(', ')}, all`,
+      `there is no synthetic set "${unknown.join(', ')}"; known: ${[...drawnSetNames, ...fakeSetNames].join(', ')}, all`,
       { unknown },
     );
   return {

@@ -4,7 +4,7 @@ import type { RegisteredDataset } from '../registry';
 import type { PictureRequest } from '../synthetic/draw';
 import type { FakeForm, FakeImage, FakePlan } from './plan';
 
-/** One category's pictures: those of its test split, and any number of others, which are normal. */
+/** One category's images: those of its test split, and any number of others, which are normal. */
 export interface Layer {
   readonly category: string;
   readonly index: number;
@@ -16,7 +16,7 @@ export interface Layer {
 /** A native form with this layout. */
 type Form<L extends NativeForm['layout']> = Extract<NativeForm, { layout: L }>;
 
-/** Says in which file each picture lies. */
+/** Says in which file each image lies. */
 export function placeImages(entry: RegisteredDataset, form: FakeForm, layers: readonly Layer[]): FakePlan {
   if (form === 'packed') return packed(entry, layers);
   if (form === 'native') return native(entry, entry.native as NativeForm, layers);
@@ -149,7 +149,7 @@ function visa(layers: readonly Layer[]): FakePlan {
   return { images, others, lists: { 'split_csv/1cls.csv': `${rows.join('\n')}\n` } };
 }
 
-/** Ten parts a board, three pictures a part; the rule of the tiles decides which normal ones are the test split. */
+/** Ten parts per board, three images per part; the rule of the tiles decides which normal ones are the test split. */
 function kolektor(layers: readonly Layer[]): FakePlan {
   return joined(
     layers.map(({ category, normal, anomalous, other }) => {

@@ -25,7 +25,7 @@ export interface FakeImage {
   readonly image: string;
   /** Null where the image has no mask. */
   readonly mask: string | null;
-  /** Which third of the file, from the top, where three pictures share one (KolektorSDD). */
+  /** Which third of the file, from the top, where three images share one (KolektorSDD). */
   readonly third?: number;
 }
 
@@ -55,9 +55,11 @@ export interface FakeSetOptions {
 /** What a fake of a registered set consists of, from the registry's description of the real one. */
 export function planFakeSet(entry: RegisteredDataset, options: FakeSetOptions = {}): FakePlan {
   if (entry.native === null)
-    throw new DatasetError('dataset/no-fake', `${entry.title} is drawn itself; "crane datasets synthesize" draws it`, {
-      name: entry.name,
-    });
+    throw new DatasetError(
+      'dataset/no-fake',
+      `${entry.title} is synthetic itself; "crane datasets synthesize" writes it`,
+      { name: entry.name },
+    );
   const layers = entry.categories
     .slice(0, options.categories ?? entry.categories.length)
     .map((category, index) => layerOf(entry, category, index, options));
@@ -73,7 +75,7 @@ function layerOf(
 ): Layer {
   const { seed = 0, imagesPerCategory = 6, imageSize: size = 96 } = options;
   const anomalous = expected?.normal === 0 ? imagesPerCategory : Math.ceil(imagesPerCategory / 2);
-  // Neighbouring categories show unlike things, and no two sets begin with the same one.
+  // Neighbouring categories show dissimilar objects, and no two sets begin with the same one.
   const offset = [...name].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
   const family = (families[(offset + 7 * index) % families.length] as { name: string }).name;
   const picture = (role: string, at: number, kind: string | null): PictureRequest => ({

@@ -20,26 +20,28 @@ export interface FakeSet extends FakePlan {
   readonly root: string;
 }
 
-/** Names of the sets that fakes can be drawn of: the fourteen of the paper. */
+/** Names of the sets that have fakes: the fourteen of the paper. */
 export const fakeSetNames: readonly string[] = registeredDatasets
   .filter(({ native }) => native !== null)
   .map(({ name }) => name);
 
 /**
- * Writes a small drawn stand-in of a registered set, in the layout of the real one, into `folder/NAME`: for tests, and
- * to try a benchmark before the real sets are there. Equal arguments give equal pictures. `fake.json` marks it as drawn.
+ * Writes a small synthetic stand-in for a registered set, in the layout of the real one, into `folder/NAME`: for tests, and
+ * to try a benchmark before the real sets are there. Equal arguments give equal images. `fake.json` marks it as synthetic.
  *
  * @param name a name of {@link fakeSetNames}
  * @returns where it lies, and every image that it has
- * @throws UsageError `synthetic/name`, `synthetic/options`; DatasetError `synthetic/occupied` where something else lies there,
+ * @throws UsageError `synthetic/name`, `synthetic/options`; DatasetError `synthetic/occupied` where something else is there,
  *   `synthetic/write`; the signal's reason
  */
 export async function writeFakeSet(name: string, folder: string, options: WriteFakeSetOptions = {}): Promise<FakeSet> {
   const entry = findRegisteredDataset(name);
   if (entry === undefined || entry.native === null)
-    throw new UsageError('synthetic/name', `there is no fake of "${name}"; there are: ${fakeSetNames.join(', ')}`, {
-      name,
-    });
+    throw new UsageError(
+      'synthetic/name',
+      `there is no synthetic stand-in for "${name}"; known: ${fakeSetNames.join(', ')}`,
+      { name },
+    );
   checkOptions(options);
   const { onProgress, signal } = options;
   const plan = planFakeSet(entry, options);
@@ -47,7 +49,7 @@ export async function writeFakeSet(name: string, folder: string, options: WriteF
   refuseOccupied(root);
   const draft = path.join(path.dirname(root), `.${path.basename(root)}.${randomUUID().slice(0, 8)}`);
   const files = pictureFiles(plan);
-  const task = `draw a fake ${entry.name}`;
+  const task = `write a synthetic ${entry.name}`;
   onProgress?.({ kind: 'start', task, total: files.size, unit: 'images' });
   try {
     let done = 0;
@@ -65,7 +67,7 @@ export async function writeFakeSet(name: string, folder: string, options: WriteF
     if (signal?.aborted === true || error instanceof CraneError) throw error;
     throw new DatasetError(
       'synthetic/write',
-      `the fake set could not be written to ${root}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`,
+      `the synthetic set could not be written to ${root}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`,
       { folder: root },
       { cause: error },
     );
@@ -86,7 +88,7 @@ function checkOptions({ seed = 0, imagesPerCategory = 6, imageSize = 96, form = 
     return;
   throw new UsageError(
     'synthetic/options',
-    `a fake set takes a seed from 0, 2 to 1000 images per category, 16 to 1024 pixels and the form ${fakeForms.join(', ')}; found ${seed}, ${imagesPerCategory}, ${imageSize}, ${form}`,
+    `a synthetic stand-in takes a seed from 0, 2 to 1000 images per category, 16 to 1024 pixels and the form ${fakeForms.join(', ')}; found ${seed}, ${imagesPerCategory}, ${imageSize}, ${form}`,
     { seed, imagesPerCategory, imageSize, form },
   );
 }
@@ -95,12 +97,14 @@ function checkOptions({ seed = 0, imagesPerCategory = 6, imageSize = 96, form = 
 function refuseOccupied(root: string): void {
   const there = fs.existsSync(root) ? fs.readdirSync(root) : [];
   if (there.length === 0 || there.includes(fakeRecordFile)) return;
-  throw new DatasetError('synthetic/occupied', `${root} is no fake set, and is left alone. Choose another folder.`, {
-    folder: root,
-  });
+  throw new DatasetError(
+    'synthetic/occupied',
+    `${root} is not a synthetic stand-in, and is left alone. Choose another folder.`,
+    { folder: root },
+  );
 }
 
-/** Pictures by file: one, or three on top of each other. */
+/** Images by file: one, or three on top of each other. */
 function pictureFiles({ images, others }: FakePlan): Map<string, FakeImage[]> {
   const files = new Map<string, FakeImage[]>();
   for (const image of [...images, ...others]) files.set(image.image, [...(files.get(image.image) ?? []), image]);

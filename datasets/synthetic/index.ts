@@ -1,4 +1,4 @@
-/** Drawn pictures and drawn sets: the public names. */
+/** Drawn images and synthetic sets: the public names. */
 export { allCaptionWords, captionsFor, damagedStates, normalStates } from './captions';
 export { defectKinds, isUnseen } from './defects';
 export {
