@@ -55,7 +55,7 @@ export const RESIZE_FILTERS = ['bicubic', 'bilinear'] as const;
 export type ResizeFilter = (typeof RESIZE_FILTERS)[number];
 
 /**
- * How pictures become a network's input, as its weights say. They are always resized straight to a square
+ * How images become a network's input, as its weights say. They are always resized straight to a square
  * (docs/method.md#preprocessing).
  */
 export interface InputRule extends Normalisation {
@@ -66,8 +66,8 @@ export const ACTIVATIONS = ['quick-gelu', 'gelu'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
 /**
- * Attention heads, where a file does not say or is to be overruled: of both towers, or one number, which is the vision
- * tower's, and the text tower's where nothing else tells that.
+ * Attention heads, where a file does not say or is overruled: of both towers, or one number, which is the vision
+ * tower's, and the text tower's where nothing else determines that.
  */
 export type HeadsChoice = number | { readonly vision?: number | undefined; readonly text?: number | undefined };
 
@@ -92,7 +92,7 @@ export interface TextSizes extends TransformerSizes {
   readonly vocabularySize: number;
 }
 
-/** Everything about a CLIP network that its weights decide (docs/method.md#backbone). */
+/** Everything about a CLIP network that its weights determine (docs/method.md#backbone). */
 export interface ClipSizes {
   readonly vision: VisionSizes;
   readonly text: TextSizes;
@@ -157,7 +157,7 @@ export type ModelOptions = z.output<typeof modelOptionsSchema>;
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
 
 /**
- * Checks model options as far as no backbone is needed for it, before anything is loaded.
+ * Checks model options as far as possible without a backbone, before anything is loaded.
  * @throws UsageError naming the option, what was found and what is legal
  */
 export function checkModelOptions(input: ModelOptionsInput): void {
@@ -207,14 +207,14 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
   if (outside.length > 0) {
     throw new UsageError(
       'usage/layers',
-      `layers ${outside.join(', ')} asked for, but this backbone has blocks 1 to ${layers}`,
+      `layers ${outside.join(', ')} were asked for, but this backbone has blocks 1 to ${layers}`,
       { found: options.layers, blocks: layers },
     );
   }
   if (options.eattnBlocks > layers) {
     throw new UsageError(
       'usage/eattn-blocks',
-      `${options.eattnBlocks} E-Attn blocks asked for, but this backbone has ${layers} blocks`,
+      `${options.eattnBlocks} E-Attn blocks were asked for, but this backbone has ${layers} blocks`,
       { found: options.eattnBlocks, blocks: layers },
     );
   }

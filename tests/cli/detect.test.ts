@@ -216,7 +216,7 @@ describeWithGoldens('crane detect', () => {
     const urls = ['ok.png?size=1/2', 'page.png', 'gone.png'].map((name) => `http://127.0.0.1:${port}/${name}`);
     try {
       const refused = await runCrane('detect', urls[0] as string, ...tiny());
-      expect(refused.err).toContain('asked only with --allow-private-urls');
+      expect(refused.err).toContain('contacted only with --allow-private-urls');
       const { code, out } = await runCrane(
         'detect',
         ...urls,

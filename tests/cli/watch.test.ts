@@ -142,7 +142,7 @@ describeWithGoldens('crane detect --watch', () => {
         latency: null,
       }),
     ]);
-    expect(err).toMatch(/broken\.png: damaged or cut off/);
+    expect(err).toMatch(/broken\.png: damaged or truncated/);
     expect(err).toMatch(/^Stopped after 2 images; 1 failed; from arrival/m);
   });
 

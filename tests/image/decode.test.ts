@@ -404,7 +404,7 @@ describe('downloads', () => {
     const error = await failure(`${base}/ok.png`);
     expect([error.code, error.message]).toEqual([
       'image/url',
-      `${base}/ok.png: not downloaded: 127.0.0.1 is not a public address; machines of a private network are contacted only with \`allowPrivateUrls: true\`. Or give a file.`,
+      `${base}/ok.png: not downloaded: 127.0.0.1 is not a public address; machines of a private network are contacted only with \`allowPrivateUrls: true\`; or give a file.`,
     ]);
   });
 

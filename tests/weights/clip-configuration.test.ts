@@ -55,7 +55,7 @@ test('a configuration that is a link to nothing, or to itself, is not taken for 
   fs.rmSync(path.join(dangling, 'config.json'));
   fs.symlinkSync('nowhere', path.join(dangling, 'config.json'));
   expect((await weightsError(() => openClipWeights(dangling))).message).toMatch(
-    /cannot open .*config\.json: a link to a file that is not there$/,
+    /cannot open .*config\.json: a link to a file that does not exist$/,
   );
   fs.rmSync(path.join(dangling, 'config.json'));
   fs.symlinkSync('config.json', path.join(dangling, 'config.json'));
