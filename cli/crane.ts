@@ -62,7 +62,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'pretrain',
-    describe: 'Pretrain the embedded backbone on drawn images',
+    describe: 'Pretrain the embedded backbone on synthetic images',
     load: async () => (await import('../train/pretraining/command')).pretrainCommand,
   },
   {
@@ -122,7 +122,7 @@ async function parserFor(argv: readonly string[]): Promise<Argv> {
     .scriptName('crane')
     .locale('en')
     .usage(
-      '$0 <command> [options]\n\nZero-shot anomaly detection: finds defects in images of things it has never seen.',
+      '$0 <command> [options]\n\nZero-shot anomaly detection: finds defects in images of objects it has never seen.',
     )
     .version(packageVersion())
     .option('verbose', {
@@ -210,7 +210,7 @@ function systemSentence(error: unknown): string | undefined {
 }
 
 const SYSTEM_REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'there is no right to it',
+  EACCES: 'permission denied',
   EPERM: 'the system does not allow it',
   EROFS: 'the disk cannot be written',
   ENOSPC: 'the disk is full',

@@ -25,7 +25,7 @@ import { workingCommit } from './working-commit';
 
 export interface TrainOptions {
   /**
-   * The auxiliary set, or several: registered names or folders. A drawn set that is not there is drawn. Needed unless
+   * The auxiliary set, or several: registered names or folders. A synthetic set that is missing is written. Needed unless
    * `resume` names a run that says it.
    */
   readonly auxiliary?: string | readonly string[];

@@ -20,7 +20,7 @@ export interface MachineDescription {
   readonly gpu: boolean;
   /** Whether native TensorFlow has this project's own operations; null where it does not compute, or a GPU does. */
   readonly kernels: BackendInfo['kernels'];
-  /** What to know before trusting the times, such as that a processor plays the GPU; null if all is well. */
+  /** What to know before trusting the times, such as a GPU that is emulated; null if all is well. */
   readonly warning: string | null;
 }
 

@@ -2,7 +2,7 @@ import type { OnProgress } from '../../lib/progress';
 import type { TableColumn } from '../table';
 
 export interface BenchOptions {
-  /** How often each thing is measured; medians are shown. */
+  /** How often each item is measured; medians are shown. */
   readonly runs: number;
   /** Maps of the whole set whose pixel metrics are measured; 0 for none. */
   readonly maps: number;
@@ -23,7 +23,7 @@ export interface BenchReport {
   readonly figures: Readonly<Record<string, unknown>>;
 }
 
-/** One thing that `crane bench` measures, asked for by a flag of its name. */
+/** One item that `crane bench` measures, asked for by a flag of its name. */
 export interface BenchPart {
   run(options: BenchOptions): Promise<BenchReport>;
 }

@@ -63,7 +63,7 @@ export function readScoreList(file: string): ListedImage[] {
   if (rows.length === 0)
     throw new UsageError(
       'usage/scores',
-      `\`scores: '${file}'\`: has no line below its first, the names of its columns. Expected a line for each map.`,
+      `\`scores: '${file}'\`: has no line below its header. Expected a line for each map.`,
       { file },
     );
   return rows.map((row) => readRow(row, { name, score, label }, file));

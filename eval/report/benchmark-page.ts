@@ -53,7 +53,7 @@ export function benchmarkPage(content: BenchmarkPageContent): string {
         ]
       : []),
     ...(corruptions && corruptions.length > 0
-      ? [{ id: 'degraded', title: 'Degraded pictures', body: corruptionCharts(corruptions) }]
+      ? [{ id: 'degraded', title: 'Degraded images', body: corruptionCharts(corruptions) }]
       : []),
     ...(matrix && matrix.cells.length > 0
       ? [{ id: 'matrix', title: 'Prompts trained on each set', body: matrixTables(matrix) }]

@@ -148,7 +148,7 @@ function marker(kind: CorruptionKind, x: number, y: number, title?: string): Htm
 }
 
 function corruptionTable(rows: readonly CorruptionRow[]): Html {
-  return html`<div class="scrolling" role="region" aria-label="Degraded pictures" tabindex="0">
+  return html`<div class="scrolling" role="region" aria-label="Degraded images" tabindex="0">
     <table>
       <caption>
         <span>Per cent, and the change in points.</span>
