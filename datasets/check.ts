@@ -104,7 +104,7 @@ function notesOn({ categories, hasLabels, hasMasks }: Dataset): string[] {
 const NOTES = {
   pages: 'of several pages or frames: the first of each is read.',
   turned:
-    'turned by EXIF orientation, with a mask: masks lie as the pixels of the image file do, unless their size or their own tag says that they are upright.',
+    'turned by EXIF orientation, with a mask: masks follow the pixels of the image file, unless their size or their own tag says that they are upright.',
 } as const;
 type Note = keyof typeof NOTES;
 

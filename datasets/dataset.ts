@@ -22,7 +22,7 @@ export interface OpenDatasetOptions extends SurveyOptions {
 /**
  * Opens the test split of a registered set, of any folder in a known layout, or of a CSV list. The layout that explains
  * most files is taken. Only names and lists are read, and masks where they alone say what an image is; images are opened
- * by whoever needs them (or by `checkDataset`). Where the set itself lies in a folder in the folder, as archives unpack,
+ * by whoever needs them (or by `checkDataset`). Where the set itself is in a nested folder, as archives unpack,
  * that one is taken.
  *
  * @throws DatasetError `dataset/absent` (registered, not on disk), `dataset/folder-missing`, `dataset/layout`,

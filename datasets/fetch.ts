@@ -21,7 +21,7 @@ export interface FetchOptions extends Omit<DownloadOptions, 'sha256' | 'size'>, 
 }
 
 export interface Fetched {
-  /** Where the set lies. */
+  /** The set's folder. */
   readonly folder: string;
   /** False where it was there already. */
   readonly fetched: boolean;

@@ -15,7 +15,7 @@ import { makeCategory, makeSample, type Category, type DatasetProblem, type Samp
 /** An image and what a label says about it. */
 export interface OutlinedImage {
   readonly image: string;
-  /** File that the label stands in; null where there is none, which means that nothing is marked. */
+  /** File of the label; null where there is none, which means that nothing is marked. */
   readonly label: string | null;
   /** Size of the image that the outlines were drawn on; null: of the image's file, and polygons are fractions of it. */
   readonly size: { readonly width: number; readonly height: number } | null;
@@ -188,7 +188,7 @@ async function maskOf(
   return mask;
 }
 
-/** As the pixels lie in the file. @throws ImageError */
+/** As the pixels are in the file. @throws ImageError */
 async function sizeOfFile(file: string): Promise<ImageFrame> {
   const { width, height, orientation } = await readFrame(file);
   return orientation > 4 ? { width: height, height: width, orientation } : { width, height, orientation };

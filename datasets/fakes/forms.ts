@@ -16,7 +16,7 @@ export interface Layer {
 /** A native form with this layout. */
 type Form<L extends NativeForm['layout']> = Extract<NativeForm, { layout: L }>;
 
-/** Says in which file each image lies. */
+/** Says in which file each image is. */
 export function placeImages(entry: RegisteredDataset, form: FakeForm, layers: readonly Layer[]): FakePlan {
   if (form === 'packed') return packed(entry, layers);
   if (form === 'native') return native(entry, entry.native as NativeForm, layers);

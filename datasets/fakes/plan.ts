@@ -33,7 +33,7 @@ export interface FakeImage {
 export interface FakePlan {
   /** The test split. */
   readonly images: readonly FakeImage[];
-  /** Images that lie in the set and are not of its test split. */
+  /** Images that are in the set but not in its test split. */
   readonly others: readonly FakeImage[];
   /** Lists: file, relative to the set, and content. */
   readonly lists: Readonly<Record<string, string>>;
@@ -66,7 +66,7 @@ export function planFakeSet(entry: RegisteredDataset, options: FakeSetOptions = 
   return placeImages(entry, options.form ?? 'native', layers);
 }
 
-/** What one category shows, before it is said where it lies. */
+/** What one category shows, before its files are chosen. */
 function layerOf(
   { name, expected }: RegisteredDataset,
   category: string,

@@ -30,7 +30,7 @@ export const fakeSetNames: readonly string[] = registeredDatasets
  * to try a benchmark before the real sets are there. Equal arguments give equal images. `fake.json` marks it as synthetic.
  *
  * @param name a name of {@link fakeSetNames}
- * @returns where it lies, and every image that it has
+ * @returns its folder, and every image that it has
  * @throws UsageError `synthetic/name`, `synthetic/options`; DatasetError `synthetic/occupied` where something else is there,
  *   `synthetic/write`; the signal's reason
  */

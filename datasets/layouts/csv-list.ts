@@ -46,7 +46,7 @@ type Columns = ReadonlyMap<Column, string>;
 /**
  * A list of images: a CSV file with a column for the image and one for its label or its mask, and perhaps its category,
  * kind of defect and split (only rows of `test` are read then). Paths are relative to the list. Several masks of an
- * image stand in one cell with `;` or `|` between them, or in several rows.
+ * image are in one cell with `;` or `|` between them, or in several rows.
  */
 export const csvListLayout: Layout = {
   name: 'csv',

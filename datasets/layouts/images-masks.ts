@@ -79,7 +79,7 @@ function pairsIn(root: string): Split<FolderPair> {
   return testSplitOf(found, ({ folder }) => path.basename(folder));
 }
 
-/** Images lie directly in the two folders, or in folders of one name in both, such as `images/test` and `masks/test`. */
+/** Images are directly in the two folders, or in folders of one name in both, such as `images/test` and `masks/test`. */
 function pairsOf(folder: string): FolderPair[] {
   for (const names of folderPairs) {
     const images = childFolder(folder, names.images);

@@ -62,7 +62,7 @@ function labelsIn(folder: string): string[] {
 }
 
 function looksRight(file: string): boolean {
-  // The image itself may stand in it before the shapes do, so that a beginning is not enough.
+  // The image itself may come before the shapes in it, so that a beginning is not enough.
   return /"(shapes|imagePath|version|flags)"\s*:/.test(readListFile(file, 4096));
 }
 

@@ -18,7 +18,7 @@ import { PHOTOMETRIC, TIFF_TAGS } from './tiff-header';
 
 type Samples = Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array;
 
-/** The pixels of a mask's file as they lie in it, in the file's own precision. */
+/** The pixels of a mask's file as stored, in the file's own precision. */
 export interface MaskSamples {
   readonly width: number;
   readonly height: number;

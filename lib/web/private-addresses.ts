@@ -40,7 +40,7 @@ const IPV6_NOT_PUBLIC = [
   ['3fff::', 20],
 ] as const;
 
-/** IPv6 prefixes of 96 bits that an IPv4 address stands behind: mapped (RFC 4291), and translated on the way (RFC 6052). */
+/** IPv6 prefixes of 96 bits that an IPv4 address follows: mapped (RFC 4291), and translated on the way (RFC 6052). */
 const CARRIERS = [
   ['::ffff:0:0', 96],
   ['64:ff9b::', 96],

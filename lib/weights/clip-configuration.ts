@@ -114,7 +114,7 @@ function openClipText(fields: ConfigurationFields, shapes: ClipShapes['text']): 
   fields.only('proj_type', 'linear');
   fields.only('proj_bias', false);
   fields.only('ln_post_emb', false);
-  // Padding lies behind the end token, where the causal mask hides it; of other text models than CLIP's nothing is left.
+  // Padding follows the end token, where the causal mask hides it; of other text models than CLIP's nothing is left.
   fields.ignore([
     'vocab_size',
     'pad_id',
@@ -193,7 +193,7 @@ export function huggingFaceConfiguration(source: string, shapes: ClipShapes): Cl
   text.only('model_type', 'clip_text_model', 'clip', '');
   text.same('max_position_embeddings', shapes.text.contextLength);
   text.ignore(['vocab_size']);
-  // A text's feature is taken where its largest id stands: CLIP's end token, or a vocabulary's last. 2 says the same in older files.
+  // A text's feature is taken at the place of its largest id: CLIP's end token, or a vocabulary's last. 2 says the same in older files.
   text.only('eos_token_id', ...new Set([49407, 2, shapes.tokenRows - 1]));
   const activations = [vision, text].map((tower) => tower.text('hidden_act') ?? HUGGINGFACE_USUAL.hidden_act) as [
     string,

@@ -42,7 +42,7 @@ export interface ClipWeights {
   readonly layout: ClipLayout;
   /** How images become the network's input. */
   readonly input: InputRule;
-  /** Whether the file, or what lies beside it, says so; else it is CLIP's usual one. */
+  /** Whether the file, or a file beside it, says so; else it is CLIP's usual one. */
   readonly saysInput: boolean;
   /** Vocabulary ids of the token table's rows, ascending, where it is not the whole vocabulary. */
   readonly tokenIds?: Int32Array;

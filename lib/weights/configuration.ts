@@ -8,7 +8,7 @@ export type Json = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The folder that a weights file lies in, or the folder given. */
+/** The folder of a weights file, or the folder given. */
 export const folderOf = (source: string): string => (fs.statSync(source).isDirectory() ? source : path.dirname(source));
 
 /**
@@ -57,7 +57,7 @@ export class ConfigurationFields {
 
   /**
    * @param file for messages
-   * @param section where the object stands in the file, such as `model_cfg.vision_cfg`; empty for the whole file
+   * @param section where the object is in the file, such as `model_cfg.vision_cfg`; empty for the whole file
    */
   constructor(
     readonly file: string,
@@ -65,7 +65,7 @@ export class ConfigurationFields {
     private readonly fields: Json,
   ) {}
 
-  /** The value as it stands; undefined where it is left out or null. */
+  /** The value as it is; undefined where it is left out or null. */
   value(name: string): unknown {
     this.known.add(name);
     return Object.hasOwn(this.fields, name) ? (this.fields[name] ?? undefined) : undefined;

@@ -16,7 +16,7 @@ export const DINO_IGNORABLE: readonly RegExp[] = [
 
 /**
  * Official names below a prefix, such as `teacher.backbone.` in whole training checkpoints.
- * @param placeOf where a block lies, such as `2.13` for block 13 of a file whose blocks are cut into chunks
+ * @param placeOf where a block is, such as `2.13` for block 13 of a file whose blocks are cut into chunks
  */
 export function officialNames(prefix: string, placeOf: (block: number) => string): NameMapping {
   return (path) => ({

@@ -107,7 +107,7 @@ interface FoundLayout {
   readonly layout: DinoLayout;
   /** The prefix of all names, such as `teacher.backbone.`. */
   readonly prefix: string;
-  /** Where each block lies below `blocks.`: its number, or chunk and number. */
+  /** Where each block is below `blocks.`: its number, or chunk and number. */
   readonly places: ReadonlyMap<number, string>;
   readonly layers: number;
   /** Of HuggingFace's two sets of names the one that DINO was ported to. */

@@ -6,7 +6,7 @@ import { ReusedBytes } from './reused-bytes';
 import { shownName } from './shown-name';
 import { describeLeftOut, type ElementType, type LeftOut, type TensorEntry, type TensorSource } from './tensor-source';
 
-/** A tensor and where its elements lie: a view over a storage, with strides and offset counted in elements. */
+/** A tensor and the place of its elements: a view over a storage, with strides and offset counted in elements. */
 export interface LocatedTensor extends TensorEntry {
   readonly storage: ByteSection;
   readonly offset: number;

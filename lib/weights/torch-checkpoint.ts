@@ -166,7 +166,7 @@ function legacyStorages(
     if (size === undefined)
       throw new WeightsError(
         'weights/format',
-        `a storage of type ${shownName(storage.type)}, of unknown size, lies before others; save it again with a current PyTorch`,
+        `a storage of type ${shownName(storage.type)}, of unknown size, precedes others; save it again with a current PyTorch`,
       );
     const count = Number(Buffer.from(readBytes(file, at, 8)).readBigInt64LE(0));
     if (count !== storage.count) {

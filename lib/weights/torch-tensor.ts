@@ -20,7 +20,7 @@ const STORAGE_TYPES: ReadonlyMap<string, ElementType> = new Map([
   ['BoolStorage', 'bool'],
 ]);
 
-/** Storages whose tensors are not read: what they hold, and bytes an element, since before PyTorch 1.6 others lie behind them. */
+/** Storages whose tensors are not read: what they hold, and bytes per element, since before PyTorch 1.6 others follow them. */
 const OTHER_STORAGES: ReadonlyMap<string, { readonly dtype: string; readonly width: number }> = new Map([
   ['ComplexDoubleStorage', { dtype: 'complex128', width: 16 }],
   ['ComplexFloatStorage', { dtype: 'complex64', width: 8 }],

@@ -11,7 +11,7 @@ export interface WeightCacheOptions extends Omit<DownloadOptions, 'sha256' | 'si
   readonly folder?: string;
 }
 
-/** Where a registered file lies, or would lie, in the cache. */
+/** Where a registered file is, or would be, in the cache. */
 export function cachedWeightsPath(entry: RegisteredWeights, folder: string = weightsFolder()): string {
   return path.join(folder, entry.file);
 }

@@ -78,7 +78,7 @@ test('the check says that masks are turned with their images, and names one whos
   ]);
   expect(problems[0]?.message).toContain('a mask of 3x3 for an image of 2x4, turned by its EXIF orientation 6');
   expect(notes).toContainEqual(
-    expect.stringMatching(/^2 images turned by EXIF orientation, with a mask: masks lie as the pixels/),
+    expect.stringMatching(/^2 images turned by EXIF orientation, with a mask: masks follow the pixels/),
   );
 });
 
