@@ -38,7 +38,7 @@ test('without a choice, the sets of the paper that are here; where to get the ot
     fs.readFileSync(sets.path('out/report.md'), 'utf8').replaceAll('\\', ''),
     fs.readFileSync(sets.path('out/report.html'), 'utf8'),
   ]) {
-    expect(told).toMatch(/btad is a drawn stand-in of .*: its figures say nothing about the real set/);
+    expect(told).toMatch(/btad is a synthetic stand-in for .*: its figures say nothing about the real set/);
   }
 });
 
