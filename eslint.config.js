@@ -1,5 +1,6 @@
 'use strict';
 const tseslint = require('typescript-eslint');
+const { oneDirection } = require('./eslint.rooms');
 
 const NODE_GLOBALS = [
   'require',
@@ -83,22 +84,8 @@ module.exports = tseslint.config(
         'error',
         { object: 'process', property: 'exit', message: 'Throw an error; the commands set the exit code.' },
       ],
-      'no-restricted-imports': [
-        'error',
-        { paths: ['yargs'], patterns: ['**/train/**', '**/eval/**', '**/datasets/**', '**/cli/**'] },
-      ],
+      'no-restricted-imports': ['error', { paths: ['yargs'] }],
     },
   },
-  {
-    // The public names: training is one of them, and is loaded when it is called.
-    files: ['lib/index.ts'],
-    rules: {
-      'no-restricted-imports': ['error', { paths: ['yargs'], patterns: ['**/eval/**', '**/datasets/**', '**/cli/**'] }],
-    },
-  },
-  {
-    files: ['datasets/**/*.ts'],
-    ignores: ['datasets/command.ts'],
-    rules: { 'no-restricted-imports': ['error', { patterns: ['**/train/**', '**/eval/**'] }] },
-  },
+  oneDirection,
 );

@@ -1,8 +1,8 @@
 import * as path from 'node:path';
 import type { CommandModule } from 'yargs';
 import { clearFeatureCache, featureFolder, featureSpaces } from '../train/feature-cache/contents';
-import { print, printJson } from './output';
-import { formatBytes, formatTable } from './table';
+import { print, printJson } from '../terminal/output';
+import { formatBytes, formatTable } from '../terminal/table';
 
 interface CacheArguments {
   readonly json: boolean;

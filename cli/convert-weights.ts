@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { removeLeftovers } from '../lib/atomic-file';
+import { removeLeftovers } from '../lib/files/atomic-file';
 import type { OnProgress } from '../lib/progress';
 import { UsageError, WeightsError } from '../lib/errors';
 import { ClipTokenizer } from '../lib/prompts/tokenizer';

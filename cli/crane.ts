@@ -5,13 +5,14 @@
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { CraneError, UsageError } from '../lib/errors';
 import { nearestName } from '../lib/nearest-name';
-import { packageVersion } from '../lib/version';
+import { packageVersion } from '../lib/files/version';
 import { checkArguments, joinDashes, unknownOption, type DeclaredOptions } from './arguments';
-import { INTERRUPTED } from './interrupt';
-import { say } from './output';
-import { shownInLine, withNamesInLine } from './terminal-text';
+import { INTERRUPTED } from '../terminal/interrupt';
+import { say } from '../terminal/output';
+import { shownInLine, withNamesInLine } from '../terminal/terminal-text';
 
-interface Subcommand {
+/** A command of a program, by which `main` finds its module. */
+export interface Subcommand {
   readonly name: string;
   readonly describe: string;
   /** Its module, whose `command` says what follows the name. */
@@ -33,37 +34,32 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: 'train',
     describe: 'Train prompts on an auxiliary set',
-    load: async () => (await import('../train/command')).trainCommand,
+    load: async () => (await import('./train')).trainCommand,
   },
   {
     name: 'eval',
     describe: 'Score a set zero-shot and compute its metrics',
-    load: async () => (await import('../eval/command')).evalCommand,
+    load: async () => (await import('./eval')).evalCommand,
   },
   {
     name: 'metrics',
     describe: "Compute the metrics of any program's anomaly maps",
-    load: async () => (await import('../eval/metrics/command')).metricsCommand,
+    load: async () => (await import('./metrics')).metricsCommand,
   },
   {
     name: 'benchmark',
     describe: "Score many sets by the paper's recipes, with what it costs",
-    load: async () => (await import('../eval/benchmark/command')).benchmarkCommand,
+    load: async () => (await import('./benchmark')).benchmarkCommand,
   },
   {
     name: 'datasets',
     describe: 'List, check, locate and synthesize data sets',
-    load: async () => (await import('../datasets/command')).datasetsCommand,
+    load: async () => (await import('./datasets')).datasetsCommand,
   },
   {
     name: 'weights',
     describe: 'List, fetch, inspect and convert weights',
     load: async () => (await import('./weights')).weightsCommand,
-  },
-  {
-    name: 'pretrain',
-    describe: 'Pretrain the embedded backbone on synthetic images',
-    load: async () => (await import('../train/pretraining/command')).pretrainCommand,
   },
   {
     name: 'bench',
@@ -82,6 +78,20 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
 ];
 
+/** A program whose command lines {@link main} runs. */
+export interface Program {
+  /** As it is called. */
+  readonly name: string;
+  readonly about: string;
+  readonly subcommands: readonly Subcommand[];
+}
+
+const CRANE: Program = {
+  name: 'crane',
+  about: 'Zero-shot anomaly detection: finds defects in images of objects it has never seen.',
+  subcommands: SUBCOMMANDS,
+};
+
 /** Errors that say that the command line names something that is not there or not of the kind. */
 const WRONG_USE = new Set([
   'dataset/folder-missing',
@@ -94,13 +104,14 @@ const WRONG_USE = new Set([
 /**
  * Runs one command line.
  *
- * @param argv the arguments after `crane`.
+ * @param argv the arguments after the program's name.
+ * @param program default: `crane`.
  * @returns the exit code: 0 success, 1 some inputs failed, 2 wrong use, 130 stopped by Ctrl-C.
  */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(argv: readonly string[], program: Program = CRANE): Promise<number> {
   process.exitCode = undefined;
   try {
-    await (await parserFor(joinDashes(argv))).parseAsync();
+    await (await parserFor(joinDashes(argv), program)).parseAsync();
     return Number(process.exitCode ?? 0);
   } catch (error) {
     say(describeError(error, argv.includes('--verbose')));
@@ -114,16 +125,15 @@ function exitCodeOf(error: unknown): number {
   return error.code === INTERRUPTED ? 130 : WRONG_USE.has(error.code) ? 2 : 1;
 }
 
-async function parserFor(argv: readonly string[]): Promise<Argv> {
+async function parserFor(argv: readonly string[], program: Program): Promise<Argv> {
+  const { name: scriptName, about, subcommands } = program;
   const asked = argv[0];
-  if (asked !== undefined && !asked.startsWith('-') && !SUBCOMMANDS.some(({ name }) => name === asked))
-    throw unknownCommand(asked);
+  if (asked !== undefined && !asked.startsWith('-') && !subcommands.some(({ name }) => name === asked))
+    throw unknownCommand(asked, subcommands);
   const parser: Argv = yargs([...argv])
-    .scriptName('crane')
+    .scriptName(scriptName)
     .locale('en')
-    .usage(
-      '$0 <command> [options]\n\nZero-shot anomaly detection: finds defects in images of objects it has never seen.',
-    )
+    .usage(`$0 <command> [options]\n\n${about}`)
     .version(packageVersion())
     .option('verbose', {
       type: 'boolean',
@@ -152,16 +162,16 @@ async function parserFor(argv: readonly string[]): Promise<Argv> {
     .fail((message: string | null, error: Error | undefined) => {
       throw error !== undefined && error.name !== 'YError'
         ? error
-        : wrongArguments(error?.message ?? message, parser, argv);
+        : wrongArguments(error?.message ?? message, parser, argv, scriptName);
     });
-  for (const { name, describe, load } of SUBCOMMANDS) {
+  for (const { name, describe, load } of subcommands) {
     parser.command(name === asked ? asModule(await load()) : { command: name, describe, handler: () => undefined });
   }
   return parser;
 }
 
-function unknownCommand(asked: string): UsageError {
-  const known = SUBCOMMANDS.map(({ name }) => name);
+function unknownCommand(asked: string, subcommands: readonly Subcommand[]): UsageError {
+  const known = subcommands.map(({ name }) => name);
   const near = nearestName(asked, known);
   const hint = near === undefined ? '' : ` Did you mean "${near}"?`;
   return new UsageError(
@@ -171,14 +181,14 @@ function unknownCommand(asked: string): UsageError {
   );
 }
 
-function wrongArguments(found: string | null, parser: Argv, argv: readonly string[]): UsageError {
+function wrongArguments(found: string | null, parser: Argv, argv: readonly string[], scriptName: string): UsageError {
   let message = unknownOption(found ?? 'Wrong arguments.', declaredBy(parser), argv);
   if (/^Not enough non-option arguments/.test(message)) message = 'Something is missing after the command.';
   if (/^Invalid JSON config file/.test(message)) message = '--config needs the name of one YAML or JSON file after it.';
   const command = argv.slice(0, 1).filter((word) => !word.startsWith('-'));
   return new UsageError(
     'usage/arguments',
-    `${message.trimEnd()}\nSee \`${['crane', ...command, '--help'].join(' ')}\`.`,
+    `${message.trimEnd()}\nSee \`${[scriptName, ...command, '--help'].join(' ')}\`.`,
   );
 }
 

@@ -1,4 +1,6 @@
-import type { Activation, ClipSizes, InputRule, TransformerSizes } from '../lib/config';
+import type { Activation } from '../lib/layers/mlp';
+import type { ClipSizes, TransformerSizes } from '../lib/encoders/clip-sizes';
+import type { InputRule } from '../lib/image/normalisation';
 import { WeightsError } from '../lib/errors';
 import { finishClip, openClipWeights, type OpenClipOptions, refuseIncompleteClip } from '../lib/weights/clip-weights';
 

@@ -1,5 +1,6 @@
 import { WeightsError } from '../lib/errors';
-import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation, type SpatialFamily } from '../lib/config';
+import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation } from '../lib/image/normalisation';
+import type { SpatialFamily } from '../lib/encoders/spatial-encoder';
 import { openDinoWeights, type DinoWeights } from '../lib/weights/dino-weights';
 import { openSamWeights, type SamWeights } from '../lib/weights/sam-weights';
 

@@ -5,17 +5,17 @@ import { UsageError } from '../lib/errors';
 import { isFolder, noImages, walkImages } from '../lib/image/image-files';
 import { PICTURE_BYTES } from '../lib/memory-budget';
 import { failedRow, formsFrom, savedRow, savingBytes, type Row, type SavingArguments } from './detection-row';
-import { withExamples } from './examples';
+import { withExamples } from '../terminal/examples';
 import { expandPattern, isPattern } from './expand-pattern';
 import { imageSizeCost } from './image-size-cost';
-import { interruptible } from './interrupt';
+import { interruptible } from '../terminal/interrupt';
 import { isUrl, MAP_FORMS, planMapFiles, type MapFile } from './map-files';
-import { craneOptionsFrom, modelOptions, type ModelArguments } from './model-options';
-import { openJsonLines, prepareFile, prepareFolder, print, say } from './output';
-import { createProgressReporter } from './progress-bar';
+import { craneOptionsFrom, modelOptions, type ModelArguments } from '../terminal/model-options';
+import { openJsonLines, prepareFile, prepareFolder, print, say } from '../terminal/output';
+import { createProgressReporter } from '../terminal/progress-bar';
 import { SideTasks } from './side-tasks';
-import { formatTable } from './table';
-import { withNamesInLine } from './terminal-text';
+import { formatTable } from '../terminal/table';
+import { withNamesInLine } from '../terminal/terminal-text';
 import { SAVES_AT_ONCE, watch } from './watch';
 
 interface DetectArguments extends ModelArguments, SavingArguments {

@@ -1,7 +1,7 @@
 import type { Detection } from '../lib/detection';
 import { ImageError, UsageError } from '../lib/errors';
 import { MAP_FORMS, saveMapFiles, type MapFile, type SavedForm } from './map-files';
-import { asFlags } from './option-flags';
+import { asFlags } from '../terminal/option-flags';
 
 /** What `crane detect` writes about images, and how. */
 export interface SavingArguments {

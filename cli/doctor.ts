@@ -2,7 +2,7 @@ import type { CommandModule } from 'yargs';
 import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
 import { examine } from './doctor/examine';
 import { adviceOn, describe } from './doctor/describe';
-import { print, printJson } from './output';
+import { print, printJson } from '../terminal/output';
 
 interface DoctorArguments {
   readonly backend: BackendChoice;

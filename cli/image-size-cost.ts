@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { flopPerImage } from '../eval/benchmark/flop';
 import { formatBytes } from '../lib/bytes';
-import { completeModelOptions } from '../lib/config';
+import { completeModelOptions } from '../lib/methods/crane/options';
 import type { ModelDescription } from '../lib/crane';
 import { forwardBytes } from '../lib/methods/crane/memory-need';
-import { duration } from './progress-bar';
+import { duration } from '../terminal/progress-bar';
 
 /** Costs are told from this multiple of the usual time on. */
 const WORTH_TELLING = 2;

@@ -3,16 +3,16 @@ import type { CommandModule } from 'yargs';
 import { openDataset, type Dataset, type Sample } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { auxiliarySetName, targetSetName } from '../datasets/registry';
-import { evaluateToFolder, tableText } from '../eval/command';
+import { evaluateToFolder, tableText } from './eval';
 import { resultsOf, type DatasetResult } from '../eval/results';
 import { BACKEND_CHOICES, prepareBackend, type BackendChoice } from '../lib/backend';
 import { Crane } from '../lib/crane';
 import { readFrame } from '../lib/image/decode';
 import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import { train } from '../train/training-run';
-import { interruptible } from './interrupt';
-import { prepareFolder, print as say } from './output';
-import { createProgressReporter } from './progress-bar';
+import { interruptible } from '../terminal/interrupt';
+import { prepareFolder, print as say } from '../terminal/output';
+import { createProgressReporter } from '../terminal/progress-bar';
 
 interface StartArguments {
   out: string;

@@ -3,11 +3,11 @@ import { WatchedFolder } from '../lib/image/watched-folder';
 import { PICTURE_BYTES } from '../lib/memory-budget';
 import { failedRow, formsFrom, savedRow, savingBytes, type Row, type SavingArguments } from './detection-row';
 import { imageSizeCost } from './image-size-cost';
-import { interruptible } from './interrupt';
+import { interruptible } from '../terminal/interrupt';
 import { MirroredMapFiles } from './map-files';
-import { openJsonLines, prepareFile, prepareFolder, print, say } from './output';
-import { shownInLine, withNamesInLine } from './terminal-text';
-import { createProgressReporter } from './progress-bar';
+import { openJsonLines, prepareFile, prepareFolder, print, say } from '../terminal/output';
+import { shownInLine, withNamesInLine } from '../terminal/terminal-text';
+import { createProgressReporter } from '../terminal/progress-bar';
 import { SideTasks } from './side-tasks';
 
 export interface WatchArguments extends SavingArguments {

@@ -1,16 +1,17 @@
 import * as path from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import { ACTIVATIONS, type Activation } from '../lib/config';
+import { ACTIVATIONS, type Activation } from '../lib/layers/mlp';
 import { UsageError } from '../lib/errors';
-import { registeredWeights, registeredWeightsOf, type RegisteredWeights } from '../lib/weights/registry';
+import { registeredWeights, registeredWeightsOf } from '../lib/weights/registry';
+import type { RegisteredWeights } from '../lib/weights/registered-weights';
 import type { OpenClipOptions } from '../lib/weights/clip-weights';
 import { describeLeftOut, type TensorSource } from '../lib/weights/tensor-source';
 import { cachedWeightsPath, fetchWeights, isCached, weightsFolder } from '../lib/weights/weight-cache';
 import { convertWeights, storedTypes, type StoredType } from './convert-weights';
-import { headsFrom } from './model-options';
-import { print, printJson, say } from './output';
-import { createProgressReporter } from './progress-bar';
-import { formatBytes, formatTable } from './table';
+import { headsFrom } from '../terminal/model-options';
+import { print, printJson, say } from '../terminal/output';
+import { createProgressReporter } from '../terminal/progress-bar';
+import { formatBytes, formatTable } from '../terminal/table';
 
 interface JsonOption {
   readonly json: boolean;

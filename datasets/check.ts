@@ -3,7 +3,7 @@ import { decodeImage } from '../lib/image/decode';
 import { loadMaskAtOwnSize } from '../lib/image/preprocess';
 import { MemoryBudget, type MemoryClaim } from '../lib/memory-budget';
 import type { OnProgress } from '../lib/progress';
-import { fakeRecordOf } from './fakes/fake-record';
+import { standInRecordOf } from './stand-in-record';
 import { describeReading } from './dataset';
 import { findRegisteredDataset, type ExpectedCounts } from './registry';
 import {
@@ -156,7 +156,7 @@ function unreadable(file: string, error: Error): DatasetProblem {
 
 /** For a synthetic stand-in: what was written. */
 function expectedCounts({ name, root, layout }: Dataset): ExpectedCounts | null {
-  const fake = fakeRecordOf(root);
+  const fake = standInRecordOf(root);
   if (fake !== undefined) return { normal: fake.normal, anomalous: fake.anomalous, sure: true };
   const expected = findRegisteredDataset(name)?.expected ?? null;
   return expected?.layouts?.includes(layout) === false ? null : expected;

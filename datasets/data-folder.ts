@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { cacheFolder } from '../lib/cache-folder';
+import { cacheFolder } from '../lib/files/cache-folder';
 import { childFolder } from './listing';
 import { bundleFolders, registeredDatasets, type RegisteredDataset } from './registry';
 

@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import { DatasetError, UsageError } from '../lib/errors';
-import { fakeRecordOf } from './fakes/fake-record';
+import { standInRecordOf } from './stand-in-record';
 import { realPath, statOf, type CountedFile } from './inventory';
 import { bareFolderLayout } from './layouts/bare-folder';
 import { settleMasks } from './mask-content';
@@ -157,7 +157,7 @@ function onlyFiles(categories: readonly Category[]): { categories: readonly Cate
 
 /** A fake set has the name of a real one; nobody should mistake its figures for those. */
 function standIn(root: string): DatasetProblem[] {
-  const record = fakeRecordOf(root);
+  const record = standInRecordOf(root);
   if (record === undefined) return [];
   return [
     {

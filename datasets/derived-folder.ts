@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { makeFolderSync } from '../lib/make-folder';
-import { cacheFolder } from '../lib/cache-folder';
+import { makeFolderSync } from '../lib/files/make-folder';
+import { cacheFolder } from '../lib/files/cache-folder';
 import { DatasetError } from '../lib/errors';
-import { withFileLock } from '../lib/file-lock';
+import { withFileLock } from '../lib/files/file-lock';
 import type { DatasetProblem } from './sample';
 
 const problemsFile = 'problems.json';

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { withFileLock } from '../lib/file-lock';
+import { withFileLock } from '../lib/files/file-lock';
 import type { OnProgress } from '../lib/progress';
 import { dataFolder, findDatasetFolder } from './data-folder';
 import { auxiliarySetName, findRegisteredDataset, targetSetName } from './registry';

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { makeFolderSync } from '../lib/make-folder';
+import { makeFolderSync } from '../lib/files/make-folder';
 import { formatBytes } from '../lib/bytes';
 import { CraneError, DatasetError, UsageError } from '../lib/errors';
-import { withFileLock, type LockOptions } from '../lib/file-lock';
+import { withFileLock, type LockOptions } from '../lib/files/file-lock';
 import { requestWeb } from '../lib/web/request';
 import { download, isOffline, sha256OfFile, type DownloadOptions } from '../lib/weights/download';
 import { unpack } from './archives/unpack';

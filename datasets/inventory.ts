@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { isHidden, isImageName } from '../lib/image/image-files';
-import { fakeRecordFile } from './fakes/fake-record';
+import { standInRecordFile } from './stand-in-record';
 import { compareText } from './sample';
 
 /** A file of a set that carries meaning: an image, or a list or label. */
@@ -51,7 +51,7 @@ const lists = new Set([
 const sidecar =
   /^(read[ _-]?me|licen[cs]e|copying|copyright|citation|notice|authors?|changelog|changes|credits|terms|about|notes?|info|md5|sha\d*|checksums?|requirements)([^a-z]|s?$)/i;
 /** Files that mark the project's own sets. */
-const ownRecords = new Set([fakeRecordFile, 'synthetic.json']);
+const ownRecords = new Set([standInRecordFile, 'synthetic.json']);
 
 /** What a file's name says that it is; undefined for what accompanies a set: hidden files, readmes, licences, programs. */
 export function kindOfFile(name: string): CountedFile['kind'] | undefined {

@@ -1,4 +1,4 @@
-import { formatTable, type TableStyle } from '../cli/table';
+import { formatTable, type TableStyle } from '../terminal/table';
 import type { CategoryResult, DatasetResult } from './results';
 import { METRIC_IDS, type MetricValues } from './metrics/metric-ids';
 

@@ -1,4 +1,6 @@
-import { CLIP_VARIANTS, type Fusion, type ModelOptionsInput } from '../lib/config';
+import { CLIP_VARIANTS } from '../lib/encoders/clip-sizes';
+import type { Fusion } from '../lib/scoring/fusion';
+import type { ModelOptionsInput } from '../lib/methods/crane/options';
 import type { SpatialFamily } from '../lib/encoders/spatial-encoder';
 import { UsageError } from '../lib/errors';
 import { nearestName } from '../lib/nearest-name';

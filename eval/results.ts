@@ -1,7 +1,7 @@
-import { writeFileAtomicallySync } from '../lib/atomic-file';
+import { writeFileAtomicallySync } from '../lib/files/atomic-file';
 import type { ModelDescription } from '../lib/crane';
 import { CraneError } from '../lib/errors';
-import { packageVersion } from '../lib/version';
+import { packageVersion } from '../lib/files/version';
 import type { Evaluation } from './evaluation';
 import type { MetricValues } from './metrics/metric-ids';
 
@@ -71,7 +71,7 @@ export function resultsOf(evaluations: readonly Evaluation[], model: ModelDescri
 }
 
 /**
- * Writes results as JSON, whole or not at all; folders on the way are made.
+ * Writes results as JSON, whole or not at all; missing folders are created.
  * @throws CraneError `results/unwritable`
  */
 export function writeResults(file: string, results: object, indent = 2): void {

@@ -1,5 +1,5 @@
 import * as path from 'node:path';
-import { writeFileAtomically } from './atomic-file';
+import { writeFileAtomically } from './files/atomic-file';
 import { ImageError, UsageError } from './errors';
 import type { RgbImage } from './image/decoded-image';
 import { renderHeatmap, renderMask, renderOverlay, type OverlayOptions } from './image/heatmap';

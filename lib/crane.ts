@@ -2,14 +2,9 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
-import {
-  checkModelOptions,
-  type Activation,
-  type ClipSizes,
-  type HeadsChoice,
-  type ModelOptions,
-  type ModelOptionsInput,
-} from './config';
+import { checkModelOptions, type ModelOptions, type ModelOptionsInput } from './methods/crane/options';
+import type { Activation } from './layers/mlp';
+import type { ClipSizes, HeadsChoice } from './encoders/clip-sizes';
 import type { Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
@@ -141,7 +136,7 @@ interface ScoredImage {
 const LARGEST_BATCH = 8;
 
 /**
- * Finds defects in images of things it has never seen.
+ * Finds defects in images of objects it has never seen.
  *
  * ```ts
  * const crane = await Crane.load();

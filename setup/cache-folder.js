@@ -3,7 +3,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 /**
- * The same rule as lib/cache-folder.ts, which cannot be loaded before the packages are installed.
+ * The same rule as lib/files/cache-folder.ts, which cannot be loaded before the packages are installed.
  * @param {NodeJS.ProcessEnv} environment
  * @returns {string} absolute path; it may not exist yet
  */

@@ -2,7 +2,7 @@
 /**
  * Sets up what is missing, then runs a tool of the checkout in this same process:
  *
- * usage: node setup/run.js crane ARGUMENTS… | jest ARGUMENTS… | fuzz ARGUMENTS…
+ * usage: node setup/run.js crane ARGUMENTS… | jest ARGUMENTS… | fuzz ARGUMENTS… | tool NAME ARGUMENTS…
  *
  * npm skips pre- and post-scripts where `ignore-scripts` is on, so the scripts of package.json call this themselves.
  */
@@ -14,6 +14,7 @@ const TOOLS = {
   crane: path.join(ROOT, 'bin', 'crane.js'),
   jest: path.join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js'),
   fuzz: path.join(ROOT, 'tests', 'fuzz', 'start.js'),
+  tool: path.join(ROOT, 'tools', 'start.js'),
 };
 
 async function main([tool, ...args]) {

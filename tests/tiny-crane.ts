@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { completeModelOptions, type ClipSizes, type ModelOptionsInput } from '../lib/config';
+import { completeModelOptions, type ModelOptionsInput } from '../lib/methods/crane/options';
+import type { ClipSizes } from '../lib/encoders/clip-sizes';
 import { ClipTextEncoder } from '../lib/encoders/clip-text';
 import { ClipVisionEncoder } from '../lib/encoders/clip-vision';
 import type { SpatialEncoder } from '../lib/encoders/spatial-encoder';

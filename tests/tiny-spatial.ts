@@ -1,4 +1,4 @@
-import type { SpatialFamily } from '../lib/config';
+import type { SpatialFamily } from '../lib/encoders/spatial-encoder';
 import { DinoEncoder } from '../lib/encoders/dino';
 import { Dinov2Encoder } from '../lib/encoders/dinov2';
 import { SamEncoder } from '../lib/encoders/sam';

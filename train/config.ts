@@ -1,11 +1,12 @@
 import { Document } from 'yaml';
-import { completeModelOptions, type ClipSizes, type ModelOptions } from '../lib/config';
+import { completeModelOptions, type ModelOptions } from '../lib/methods/crane/options';
+import type { ClipSizes } from '../lib/encoders/clip-sizes';
 import { EMBEDDED_BACKBONE } from '../lib/methods/crane/backbone';
 import { spatialSourceOf } from '../lib/methods/crane/spatial';
 import { completeTrainingOptions, type TrainingOptions } from './options';
-import type { TrainOptions } from './run';
+import type { TrainOptions } from './run-options';
 import { openRunWeights } from './run-weights';
-import { shellWord } from './shell-word';
+import { shellWord } from '../terminal/shell-word';
 import { SAVE_EVERY } from './training-loop';
 
 /** Model options that no option of the command names: training scores nothing. */

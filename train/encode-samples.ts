@@ -1,4 +1,7 @@
 import * as os from 'node:os';
+import type { BackendInfo } from '../lib/backend';
+import type { Preprocessing } from '../lib/image/preprocess';
+import type { OnProgress } from '../lib/progress';
 import { formatBytes } from '../lib/bytes';
 import { CraneError, ImageError, TrainingError } from '../lib/errors';
 import { MemoryBudget } from '../lib/memory-budget';
@@ -16,9 +19,49 @@ import {
 } from './encoded-image';
 import { FeatureCache } from './feature-cache/feature-cache';
 import { featureKey, featureSpace, type FeatureSpace } from './feature-cache/space';
-import type { CacheUse, EncodeOptions, FeaturePrecision } from './feature-store';
+
 import { decodeSample, readSample, type SampleIdentity } from './network-input';
 import { lossPerPatch } from './trainer';
+
+/** How patch features are kept. Halves lose less than 0.0005 of a feature of length one. */
+export type FeaturePrecision = 'float16' | 'float32';
+
+/** Where features are kept from one run to the next. */
+export interface CacheUse {
+  /** sha256 of the backbone's weights. */
+  readonly backbone: string;
+  /** sha256 of the weights of the second vision model; null without one. */
+  readonly spatial: string | null;
+  readonly backend: BackendInfo;
+  /** Default: `features` in the cache folder. */
+  readonly folder?: string;
+  /** Bytes that the whole cache may take. Default 20 GB. */
+  readonly limit?: number;
+  /** Told when another process encodes the same images, and this one waits for it. */
+  readonly onWait?: () => void;
+}
+
+export interface EncodeOptions {
+  readonly preprocessing: Preprocessing;
+  /** `bilinear` training needs whole masks; `nearest` only each patch's share of anomalous pixels. */
+  readonly interpolation: 'nearest' | 'bilinear';
+  /**
+   * Default float16, with the cache and without, so that both give equal prompts. float32 is for comparison: kept in
+   * memory only, in twice the space.
+   */
+  readonly precision?: FeaturePrecision;
+  /** Keep features on disk, and take from there what is there. Without it all are encoded, and kept in memory. */
+  readonly cache?: CacheUse;
+  /** Features that together take less than this many bytes are kept in memory, others read from the cache. Default 512 MiB. */
+  readonly residentBytes?: number;
+  /**
+   * Called with an image that cannot be read or decoded, which is then left out; what it throws ends the encoding. Without
+   * it such an image ends the encoding.
+   */
+  readonly onUnreadable?: (sample: Sample, error: ImageError) => void;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
 
 /** Features together below this are kept in memory. */
 const RESIDENT_BYTES = 512 * 2 ** 20;

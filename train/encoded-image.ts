@@ -1,5 +1,5 @@
 import { TrainingError } from '../lib/errors';
-import { narrowToHalf, overflowOf, widenHalf } from '../lib/weights/half';
+import { narrowToHalf, overflowOf, widenHalf } from '../lib/files/half';
 
 /** Everything that training needs of one image. */
 export interface EncodedImage {

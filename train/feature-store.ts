@@ -1,53 +1,16 @@
 import * as tf from '@tensorflow/tfjs';
-import type { BackendInfo } from '../lib/backend';
-import { UsageError, type ImageError } from '../lib/errors';
-import type { Preprocessing } from '../lib/image/preprocess';
+import { UsageError } from '../lib/errors';
 import type { CraneModel } from '../lib/methods/crane/model';
-import type { OnProgress } from '../lib/progress';
 import type { Sample } from '../datasets/sample';
-import { encodeSamples, type EncodedSamples, type ReadyImage } from './encode-samples';
+import {
+  encodeSamples,
+  type EncodedSamples,
+  type EncodeOptions,
+  type FeaturePrecision,
+  type ReadyImage,
+} from './encode-samples';
 import { widenInto } from './encoded-image';
 import { lossPerPatch, type TrainingBatch } from './trainer';
-
-/** How patch features are kept. Halves lose less than 0.0005 of a feature of length one. */
-export type FeaturePrecision = 'float16' | 'float32';
-
-/** Where features are kept from one run to the next. */
-export interface CacheUse {
-  /** sha256 of the backbone's weights. */
-  readonly backbone: string;
-  /** sha256 of the weights of the second vision model; null without one. */
-  readonly spatial: string | null;
-  readonly backend: BackendInfo;
-  /** Default: `features` in the cache folder. */
-  readonly folder?: string;
-  /** Bytes that the whole cache may take. Default 20 GB. */
-  readonly limit?: number;
-  /** Told when another process encodes the same images, and this one waits for it. */
-  readonly onWait?: () => void;
-}
-
-export interface EncodeOptions {
-  readonly preprocessing: Preprocessing;
-  /** `bilinear` training needs whole masks; `nearest` only each patch's share of anomalous pixels. */
-  readonly interpolation: 'nearest' | 'bilinear';
-  /**
-   * Default float16, with the cache and without, so that both give equal prompts. float32 is for comparison: kept in
-   * memory only, in twice the space.
-   */
-  readonly precision?: FeaturePrecision;
-  /** Keep features on disk, and take from there what is there. Without it all are encoded, and kept in memory. */
-  readonly cache?: CacheUse;
-  /** Features that together take less than this many bytes are kept in memory, others read from the cache. Default 512 MiB. */
-  readonly residentBytes?: number;
-  /**
-   * Called with an image that cannot be read or decoded, which is then left out; what it throws ends the encoding. Without
-   * it such an image ends the encoding.
-   */
-  readonly onUnreadable?: (sample: Sample, error: ImageError) => void;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
-}
 
 /**
  * Features of the auxiliary set. The vision encoder is frozen, so every image is encoded once: not once per epoch and, with

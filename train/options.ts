@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ModelOptions } from '../lib/config';
+import type { ModelOptions } from '../lib/methods/crane/options';
 import { PROMPT_SIZES } from '../lib/methods/crane/build';
 import { optionsError } from '../lib/option-errors';
 import { MOST_EPOCHS } from './most-epochs';

@@ -6,7 +6,7 @@ import { networkRecord } from '../lib/methods/crane/trained-network';
 import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { chooseSamples, openAuxiliarySet, type AuxiliarySet } from './auxiliary-set';
 import { commandOf } from './config';
-import type { TrainOptions } from './run';
+import type { TrainOptions } from './run-options';
 import { hashOfFiles, versionsInUse, type RunRecord } from './run-record';
 import { buildModel, openRunWeights, type RunWeights } from './run-weights';
 import { describeReading } from '../datasets/dataset';

@@ -4,7 +4,7 @@ import { TrainingError } from '../lib/errors';
 import type { WorkingCommit } from './working-commit';
 import type { BestEpoch, EpochRecord } from './epoch-record';
 import type { RunRecord } from './run-record';
-import type { TrainOptions } from './run';
+import type { TrainOptions } from './run-options';
 
 /** Raised whenever a reader of `run.json` would have to change. */
 export const RUN_SCHEMA_VERSION = 2;

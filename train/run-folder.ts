@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { makeFolderSync } from '../lib/make-folder';
-import { writeFileAtomicallySync } from '../lib/atomic-file';
+import { makeFolderSync } from '../lib/files/make-folder';
+import { writeFileAtomicallySync } from '../lib/files/atomic-file';
 import { CraneError, TrainingError } from '../lib/errors';
-import { withFileLock } from '../lib/file-lock';
-import { isAlive } from '../lib/living-process';
+import { withFileLock } from '../lib/files/file-lock';
+import { isAlive } from '../lib/files/living-process';
 
 const LOCK = 'run.lock';
 /** No process has this number. */

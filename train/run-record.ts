@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { BackendInfo } from '../lib/backend';
 import { roundingCircumstances } from '../lib/backend/cpu-flags';
-import type { ModelOptions } from '../lib/config';
+import type { ModelOptions } from '../lib/methods/crane/options';
 import type { Preprocessing } from '../lib/image/preprocess';
 import {
   AUXILIARY_KEY,
@@ -15,10 +15,10 @@ import {
   SPATIAL_KEY,
 } from '../lib/methods/crane/prompts';
 import { NETWORK_KEY, type NetworkRecord } from '../lib/methods/crane/trained-network';
-import { packageVersion } from '../lib/version';
+import { packageVersion } from '../lib/files/version';
 import { INPUT_KEY } from '../lib/weights/input-rule';
 import type { Dataset, Sample } from '../datasets/dataset';
-import type { FeaturePrecision } from './feature-store';
+import type { FeaturePrecision } from './encode-samples';
 import type { TrainingOptions } from './options';
 
 /** Everything that decides what a training run gives, and what is needed to use it. */

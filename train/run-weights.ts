@@ -1,4 +1,4 @@
-import { completeModelOptions, type ModelOptions } from '../lib/config';
+import { completeModelOptions, type ModelOptions } from '../lib/methods/crane/options';
 import { UsageError } from '../lib/errors';
 import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from '../lib/methods/crane/backbone';
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from '../lib/methods/crane/build';
@@ -8,7 +8,7 @@ import { asPromptsWereTrained } from '../lib/methods/crane/trained-network';
 import { openSpatial, spatialSourceOf, type SpatialWeights } from '../lib/methods/crane/spatial';
 import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { completeTrainingOptions, type TrainingOptions } from './options';
-import type { TrainOptions } from './run';
+import type { TrainOptions } from './run-options';
 
 /** The weights that a run starts from, open, and the options that they complete. */
 export interface RunWeights {

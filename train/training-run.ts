@@ -1,4 +1,5 @@
-import type { TrainingResult, TrainOptions } from './run';
+import type { TrainingResult } from './run';
+import type { TrainOptions } from './run-options';
 import type { StepReport } from './training-loop';
 
 /** A run that is under way. */

@@ -1,11 +1,11 @@
 import type { CommandModule } from 'yargs';
 import { BACKEND_CHOICES, prepareBackend, type BackendChoice } from '../../lib/backend';
 import { UsageError } from '../../lib/errors';
-import { interruptible } from '../interrupt';
-import { openJsonLines, print } from '../output';
-import { withExamples } from '../examples';
-import { createProgressReporter } from '../progress-bar';
-import { formatTable } from '../table';
+import { interruptible } from '../../terminal/interrupt';
+import { openJsonLines, print } from '../../terminal/output';
+import { withExamples } from '../../terminal/examples';
+import { createProgressReporter } from '../../terminal/progress-bar';
+import { formatTable } from '../../terminal/table';
 import { describeMachine, machineText } from './machine';
 import type { BenchPart, BenchReport } from './part';
 

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { CLIP_VARIANTS, type ClipSizes } from '../../lib/config';
+import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
 import { UsageError } from '../../lib/errors';
 import { EMBEDDED_BACKBONE, embeddedFile } from '../../lib/methods/crane/backbone';
 import { openClipWeights } from '../../lib/weights/clip-weights';

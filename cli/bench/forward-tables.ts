@@ -1,4 +1,4 @@
-import { formatBytes, formatTable } from '../table';
+import { formatBytes, formatTable } from '../../terminal/table';
 import type { ForwardCase } from './forward';
 import type { MeasuredProduct } from './peak';
 import { STAGES, type Stage } from './stages';

@@ -1,8 +1,8 @@
 import * as os from 'node:os';
 import type { BackendInfo } from '../../lib/backend';
 import { usableCores } from '../../lib/backend/cores';
-import { packageVersion } from '../../lib/version';
-import { formatBytes } from '../table';
+import { packageVersion } from '../../lib/files/version';
+import { formatBytes } from '../../terminal/table';
 
 /** What a measurement was made on; without it a time means nothing. */
 export interface MachineDescription {

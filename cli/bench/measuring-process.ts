@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import * as path from 'node:path';
 import { CraneError, UsageError } from '../../lib/errors';
-import { packageFolder } from '../../lib/package-folder';
+import { packageFolder } from '../../lib/files/package-folder';
 import { measureForward, type ForwardFigures, type ForwardJob } from './forward-measurement';
 
 /** What a measuring process says to the one that started it. */

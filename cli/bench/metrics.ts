@@ -5,7 +5,7 @@ import { averagePrecision } from '../../eval/metrics/average-precision';
 import { bestF1 } from '../../eval/metrics/f1-max';
 import { PixelMetrics } from '../../eval/metrics/pixel-metrics';
 import { sweep } from '../../eval/metrics/ranking';
-import { formatBytes } from '../table';
+import { formatBytes } from '../../terminal/table';
 import { drawMap, type MaskKind } from './drawn-maps';
 import { median, type BenchOptions, type BenchPart, type BenchReport } from './part';
 

@@ -1,5 +1,5 @@
 import type { OnProgress } from '../../lib/progress';
-import type { TableColumn } from '../table';
+import type { TableColumn } from '../../terminal/table';
 
 export interface BenchOptions {
   /** How often each item is measured; medians are shown. */

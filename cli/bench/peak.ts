@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import { CORRELATIONS, product } from '../../eval/benchmark/flop';
-import type { ClipSizes, ModelOptions } from '../../lib/config';
+import type { ClipSizes } from '../../lib/encoders/clip-sizes';
+import type { ModelOptions } from '../../lib/methods/crane/options';
 import { median } from './part';
 
 /** Matrix products of one shape: `count` times for an image, `[rows, inner] x [inner, columns]`, for each of some heads. */

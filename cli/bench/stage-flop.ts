@@ -1,5 +1,7 @@
 import { CORRELATIONS, flopPerImage, product } from '../../eval/benchmark/flop';
-import type { AttentionType, ClipSizes, ModelOptions } from '../../lib/config';
+import type { AttentionType } from '../../lib/layers/e-attn';
+import type { ClipSizes } from '../../lib/encoders/clip-sizes';
+import type { ModelOptions } from '../../lib/methods/crane/options';
 import type { Stage } from './stages';
 
 /** What a model without a second vision model multiplies for an image, by stage. */

@@ -1,4 +1,4 @@
-import { formatBytes } from '../table';
+import { formatBytes } from '../../terminal/table';
 import type { Examination, WeightsPresence } from './examine';
 
 /** What to do about each missing part; empty where nothing is missing. */

@@ -1,5 +1,5 @@
 import { DatasetError } from '../../lib/errors';
-import { readBytes, type RandomAccessFile } from '../../lib/weights/byte-section';
+import { readBytes, type RandomAccessFile } from '../../lib/files/byte-section';
 
 /** A file or folder in a tar archive. */
 export interface TarEntry {

@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { makeFolderSync } from '../../lib/make-folder';
+import { makeFolderSync } from '../../lib/files/make-folder';
 import { CraneError, DatasetError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
-import { RandomAccessFile, readBytes } from '../../lib/weights/byte-section';
-import { ZipArchive } from '../../lib/weights/zip';
+import { RandomAccessFile, readBytes } from '../../lib/files/byte-section';
+import { ZipArchive } from '../../lib/files/zip';
 import { tarEntries } from './tar';
 
 export interface UnpackOptions {

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
-import { makeFolderSync } from '../../lib/make-folder';
+import { makeFolderSync } from '../../lib/files/make-folder';
 import { CraneError, DatasetError, UsageError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
 import { defectKinds, isUnseen } from './defects';

@@ -5,7 +5,7 @@ import type { Evaluation } from '../evaluation';
 import type { MetricValues } from '../metrics/metric-ids';
 import type { PaperDomain, PublishedMethod, PublishedRow } from '../published';
 import type { RecipeName } from '../recipes';
-import type { Thumbnails } from '../report/pictures';
+import type { Thumbnails } from '../gallery/pictures';
 import { writeResults, type DatasetResult, type Results, type RunManifest } from '../results';
 import type { Corruption } from './corruptions';
 import type { ModelFiles } from './model-files';

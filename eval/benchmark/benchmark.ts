@@ -4,11 +4,11 @@ import { describeReading, openDataset, type Dataset } from '../../datasets/datas
 import { ensureSynthetic } from '../../datasets/ensure-synthetic';
 import { findRegisteredDataset } from '../../datasets/registry';
 import type { BackendInfo } from '../../lib/backend';
-import type { ModelOptions } from '../../lib/config';
+import type { ModelOptions } from '../../lib/methods/crane/options';
 import type { CraneOptions } from '../../lib/crane';
 import { CraneError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
-import { packageVersion } from '../../lib/version';
+import { packageVersion } from '../../lib/files/version';
 import { isAuxiliarySet } from '../auxiliary-set';
 import { METRIC_IDS, meanOverCategories, type MetricValues } from '../metrics/metric-ids';
 import { paperDomain, PAPER_SETS, PUBLISHED_AVERAGES, publishedRow, type PaperDomain } from '../published';

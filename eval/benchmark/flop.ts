@@ -1,4 +1,6 @@
-import type { AttentionType, ClipSizes, ModelOptions, TransformerSizes } from '../../lib/config';
+import type { AttentionType } from '../../lib/layers/e-attn';
+import type { ClipSizes, TransformerSizes } from '../../lib/encoders/clip-sizes';
+import type { ModelOptions } from '../../lib/methods/crane/options';
 import type { DinoSizes } from '../../lib/encoders/dino-transformer';
 import type { SamSizes } from '../../lib/encoders/sam';
 

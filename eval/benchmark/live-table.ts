@@ -1,6 +1,6 @@
-import { formatTable } from '../../cli/table';
-import { shownInLine } from '../../cli/terminal-text';
-import { createProgressReporter, type ProgressStream } from '../../cli/progress-bar';
+import { formatTable } from '../../terminal/table';
+import { shownInLine } from '../../terminal/terminal-text';
+import { createProgressReporter, type ProgressStream } from '../../terminal/progress-bar';
 import type { OnProgress } from '../../lib/progress';
 import { percent } from '../metrics-table';
 import type { RowState } from './benchmark';

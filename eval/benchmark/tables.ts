@@ -1,4 +1,4 @@
-import { formatTable } from '../../cli/table';
+import { formatTable } from '../../terminal/table';
 import { METRIC_TITLES, percent } from '../metrics-table';
 import type { MetricValues } from '../metrics/metric-ids';
 import { PUBLISHED_METRIC_IDS, type PublishedMetricId, type PublishedRow } from '../published';

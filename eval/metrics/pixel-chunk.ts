@@ -4,7 +4,6 @@
  */
 
 import { scoreOfKey } from './score-keys';
-import type { WidePixels } from './sorted-pixels';
 
 export const BUCKETS = 1 << 16;
 export const BUCKET_SHIFT = 16;
@@ -34,6 +33,18 @@ export interface MapPixels {
   readonly normal: Uint32Array;
   /** Keys of the anomalous pixels. */
   readonly anomalous: Uint32Array;
+  /** Region of each anomalous pixel, from 0. */
+  readonly regions: Uint32Array;
+  /** Pixels of each region. [regions] */
+  readonly areas: Uint32Array;
+}
+
+/** Pixels of whole maps with their scores as float64, where float32 would round some of them. */
+export interface WidePixels {
+  /** Scores of the normal pixels. */
+  readonly normal: Float64Array;
+  /** Scores of the anomalous pixels. */
+  readonly anomalous: Float64Array;
   /** Region of each anomalous pixel, from 0. */
   readonly regions: Uint32Array;
   /** Pixels of each region. [regions] */

@@ -18,7 +18,8 @@ import { chunkOf, widened, type MapPixels, type PixelChunk } from './pixel-chunk
 import { PixelRanking, type RankedPixels } from './pixel-ranking';
 import { undefinedReason } from './ranking';
 import { keyOfBits } from './score-keys';
-import { SortedPixels, type WidePixels } from './sorted-pixels';
+import { SortedPixels } from './sorted-pixels';
+import type { WidePixels } from './pixel-chunk';
 
 /** False positive rate up to which AUPRO is integrated, in the papers and here. */
 const AUPRO_LIMIT = 0.3;

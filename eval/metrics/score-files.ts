@@ -101,7 +101,7 @@ class OpenArchive {
   at(file: string): NpzFile {
     if (this.archive?.path === file) return this.archive;
     this.close();
-    // Reading a pipe would wait for ever.
+    // Reading a pipe would wait forever.
     if (!isFile(file))
       throw new UsageError('usage/no-file', `${file}: not a regular file. Give archives that are files.`, {
         path: file,

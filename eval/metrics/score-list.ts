@@ -17,7 +17,7 @@ export interface ListedImage {
   readonly anomalous: boolean | undefined;
 }
 
-/** Spellings of the columns, compared without blanks, dashes and underscores; the first that is there is taken. */
+/** Spellings of the columns, compared without blanks, dashes and underscores; the first that is present is taken. */
 const COLUMNS = {
   name: ['name', ...columnNames.image],
   score: ['score', 'anomalyscore', 'imagescore', 'scores'],

@@ -1,17 +1,6 @@
 import { CompensatedSum } from './compensated-sum';
+import type { WidePixels } from './pixel-chunk';
 import type { PixelThreshold, RankedPixels } from './pixel-ranking';
-
-/** Pixels of whole maps with their scores as float64, where float32 would round some of them. */
-export interface WidePixels {
-  /** Scores of the normal pixels. */
-  readonly normal: Float64Array;
-  /** Scores of the anomalous pixels. */
-  readonly anomalous: Float64Array;
-  /** Region of each anomalous pixel, from 0. */
-  readonly regions: Uint32Array;
-  /** Pixels of each region. [regions] */
-  readonly areas: Uint32Array;
-}
 
 /**
  * Pixels ranked by float64 scores, by sorting them: for maps that float32 would round. Keys are the scores themselves.

@@ -8,7 +8,7 @@ import { html, trusted, type Html } from './html';
 import { leftOutNotes, problemNotes, unreadNotes } from './notes';
 import { POLICY } from './page';
 import type { PaperTable } from './paper-table';
-import type { FittedPictures } from './picture-budget';
+import type { FittedPictures } from '../gallery/picture-budget';
 import { setAnchor, setNames, setSections, type ReportedRow } from './set-sections';
 import { SORTING_SCRIPT } from './sorting';
 import { corruptionCharts, matrixTables } from './study-charts';

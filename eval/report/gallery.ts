@@ -2,8 +2,14 @@ import { pathInSet } from '../../datasets/path-in-set';
 import type { ScoredImage } from '../evaluation';
 import { percent } from '../metrics-table';
 import { breakable, html, type Html } from './html';
-import type { Thumbnails } from './pictures';
-import { imageThreshold, PICTURE_KINDS, type CategorySelection, type PictureKind, type Selection } from './selection';
+import type { Thumbnails } from '../gallery/pictures';
+import {
+  imageThreshold,
+  PICTURE_KINDS,
+  type CategorySelection,
+  type PictureKind,
+  type Selection,
+} from '../gallery/selection';
 
 const TITLES: Readonly<Record<PictureKind, { readonly title: string; readonly meaning: string }>> = {
   found: { title: 'Found', meaning: 'anomalous, highest scores' },

@@ -2,7 +2,7 @@ import type { CategoryEvaluation, ScoredImage } from '../evaluation';
 import { percent } from '../metrics-table';
 import { niceTicks, round } from './chart-frame';
 import { breakable, html, trusted, type Html } from './html';
-import { imageThreshold } from './selection';
+import { imageThreshold } from '../gallery/selection';
 import { confusionAt, scoreList, type Confusion } from './threshold';
 
 const BINS = 32;

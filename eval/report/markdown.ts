@@ -1,4 +1,4 @@
-import { formatTable, type TableColumn } from '../../cli/table';
+import { formatTable, type TableColumn } from '../../terminal/table';
 import type { BenchmarkResults } from '../benchmark/benchmark-results';
 import { METRIC_TITLES, metricsLegend, percent } from '../metrics-table';
 import { PUBLISHED_METRIC_IDS, type PublishedMetricId } from '../published';

@@ -4,7 +4,7 @@ import { curveCharts } from './curves';
 import { categoryAnchor, gallery } from './gallery';
 import { scoreHistograms } from './histograms';
 import { demoted, html, trusted, type Html } from './html';
-import type { SetPictures } from './picture-budget';
+import type { SetPictures } from '../gallery/picture-budget';
 import { categoryTable } from './tables';
 
 /** A row with everything that the page shows of it. */

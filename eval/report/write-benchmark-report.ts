@@ -1,5 +1,5 @@
 import * as path from 'node:path';
-import { writeFileAtomically } from '../../lib/atomic-file';
+import { writeFileAtomically } from '../../lib/files/atomic-file';
 import { CraneError } from '../../lib/errors';
 import {
   readRowDetails,
@@ -12,9 +12,9 @@ import { benchmarkPage } from './benchmark-page';
 import { benchmarkCsv } from './comma-separated';
 import { benchmarkMarkdown } from './markdown';
 import { paperTable } from './paper-table';
-import { fitPictures, type SetPictures } from './picture-budget';
-import { renderColourBar } from './pictures';
-import { selectImages } from './selection';
+import { fitPictures, type SetPictures } from '../gallery/picture-budget';
+import { renderColourBar } from '../gallery/pictures';
+import { selectImages } from '../gallery/selection';
 import type { ReportedRow } from './set-sections';
 
 /** What `writeBenchmarkReport` writes, beside `results.json`. */

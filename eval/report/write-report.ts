@@ -1,11 +1,11 @@
-import { writeFileAtomically } from '../../lib/atomic-file';
+import { writeFileAtomically } from '../../lib/files/atomic-file';
 import type { Crane } from '../../lib/crane';
 import type { OnProgress } from '../../lib/progress';
 import type { Evaluation } from '../evaluation';
 import type { Results } from '../results';
 import { reportPage } from './page';
-import { renderColourBar, renderThumbnails } from './pictures';
-import { selectImages } from './selection';
+import { renderColourBar, renderThumbnails } from '../gallery/pictures';
+import { selectImages } from '../gallery/selection';
 
 export interface ReportContent {
   readonly evaluation: Evaluation;

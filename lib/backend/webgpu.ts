@@ -3,7 +3,7 @@ import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BackendError } from '../errors';
-import { packageFolder } from '../package-folder';
+import { packageFolder } from '../files/package-folder';
 import { failOnDeviceErrors, type GpuDevice } from './webgpu-errors';
 
 /** Optional peers of this package; the names are variables so that the compiler does not need them. */

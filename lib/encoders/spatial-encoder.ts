@@ -1,8 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation, type SpatialFamily } from '../config';
+import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation } from '../image/normalisation';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import { sizeFrom, type Axes } from '../layers/input-shapes';
 
-export type { SpatialFamily } from '../config';
+/** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; docs/method.md#second-models). */
+export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
+export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
 
 export interface SpatialEncoderConfig extends CraneLayerConfig {
   /** What its images are normalised with; ImageNet's by default, as in all official models. */
@@ -40,6 +43,16 @@ export abstract class SpatialEncoder extends CraneLayer {
    * @returns `[B, rows, columns, C]`; the caller disposes it (or a surrounding `tf.tidy`)
    */
   abstract forward(images: tf.Tensor4D): tf.Tensor4D;
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', 3]];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height, width] = images;
+    const patches = (side: number): number => Math.floor(side / this.patchSize);
+    return [[batch, sizeFrom([height], patches), sizeFrom([width], patches), this.channels]];
+  }
 
   /** The layer call: `forward`. */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation } from '../config';
+import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation } from '../image/normalisation';
 import { resizeGrid } from '../layers/interpolation';
 
 /**

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Sharp } from 'sharp';
 import { ImageError } from '../errors';
 import type { MemoryClaim } from '../memory-budget';
-import { FileRefusal, readRegularFile } from '../regular-file';
+import { FileRefusal, readRegularFile } from '../files/regular-file';
 import { RefusedUrl, requestWeb } from '../web/request';
 
 /** Pixels that a program already has: uint8 [height, width, channels], rows from the top, 1 (grey) to 4 (RGBA) channels. */

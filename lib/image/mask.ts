@@ -3,15 +3,8 @@ import { decodeImage, type DecodeOptions } from './decode';
 import { toRgb, type ImageFrame } from './decoded-image';
 import type { ImageInput } from './input';
 import { readMaskSamples, type MaskSamples } from './mask-samples';
-import { turn } from './orientation';
+import { turn, type Mask } from './orientation';
 import { resizeBilinear } from './resample';
-
-/** A binary mask: uint8 [height, width], 1 where the image is anomalous. */
-export interface Mask {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array;
-}
 
 export interface MaskOptions extends DecodeOptions {
   /**

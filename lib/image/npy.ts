@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { ImageError, UsageError } from '../errors';
-import { widenHalf } from '../weights/half';
+import { widenHalf } from '../files/half';
 
 /** Element types of NPY files that are read and, but for float16, written, by NumPy's names. */
 export type NpyType =

@@ -1,6 +1,6 @@
 import { ImageError } from '../errors';
-import { RandomAccessFile } from '../weights/byte-section';
-import { ZipArchive } from '../weights/zip';
+import { RandomAccessFile } from '../files/byte-section';
+import { ZipArchive } from '../files/zip';
 import { decodeNpy, type NpyArray } from './npy';
 
 /** Larger arrays are not maps. */

@@ -1,4 +1,9 @@
-import type { Mask } from './mask';
+/** A binary mask: uint8 [height, width], 1 where the image is anomalous. */
+export interface Mask {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
 
 /**
  * Turns a mask as an image with an EXIF orientation is turned: 2 mirrored, 3 upside down, 4 both, 5 to 8 with rows and columns

@@ -1,9 +1,10 @@
-import { CLIP_MEAN, CLIP_STD, type InputRule, type ResizeFilter } from '../config';
+import { CLIP_MEAN, CLIP_STD, type InputRule, type ResizeFilter } from './normalisation';
 import { toRgb, type DecodedImage } from './decoded-image';
 import { premultiply, unpremultiply } from './premultiply';
 import { resize16, resizeBicubic, resizeBilinear, resizeNearest } from './resample';
 
-export { loadMaskAtOwnSize, preprocessMask, resizeMask, type Mask, type MaskOptions } from './mask';
+export { loadMaskAtOwnSize, preprocessMask, resizeMask, type MaskOptions } from './mask';
+export type { Mask } from './orientation';
 
 /** How images are prepared for the network. Part of a model's options and stored with its weights as one record. */
 export interface Preprocessing extends InputRule {

@@ -1,4 +1,4 @@
-import type { ResizeFilter } from '../config';
+import type { ResizeFilter } from './normalisation';
 import { ImageError, UsageError } from '../errors';
 
 /**

@@ -1,7 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
-import type { DAttnMean } from '../config';
+
 import { CraneLayer, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 import { resizeGrid } from './interpolation';
+
+/**
+ * Over what D-Attn takes the mean similarity: each image alone, or all images of a batch as the reference does, whose
+ * scores then depend on what is scored together (docs/method.md#batch-mean; docs/deviations.md).
+ */
+export const DATTN_MEANS = ['image', 'batch'] as const;
+export type DAttnMean = (typeof DATTN_MEANS)[number];
 
 export interface DAttnConfig extends CraneLayerConfig {
   /** Multiple of the mean similarity below which is cut: 1.2, or 1.08 where SAM guides. */
@@ -82,9 +90,16 @@ export class DAttn extends CraneLayer {
     return tf.softmax(tf.where(tf.less(above, floor), tf.fill(above.shape, CUT), above)) as tf.Tensor3D;
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [values, features] = inputShape as [tf.Shape, tf.Shape];
-    return [values[0] as number, (features[1] as number) * (features[2] as number), values[3] as number];
+  protected override takes(): readonly Axes[] {
+    return [
+      ['B', 'r', 'c', 'D'],
+      ['B', 'R', 'C', 'F'],
+    ];
+  }
+
+  protected override gives([values = [], features = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, rows, columns] = features;
+    return [[batch, sizeFrom([rows, columns], (r, c) => r * c), values[3] ?? null]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

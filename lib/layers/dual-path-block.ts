@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
-import type { AttentionType } from '../config';
+import type { AttentionType } from './e-attn';
 import { EAttn } from './e-attn';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
+import { sizeFrom, type Axes } from './input-shapes';
 import { attend } from './multi-head-attention';
 import { ResidualBlock, type ResidualBlockConfig } from './residual-block';
 
@@ -77,8 +78,17 @@ export class DualPathBlock extends ResidualBlock {
     return this.attention.projectOutput(weighed) as tf.Tensor3D;
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape[] {
-    return inputShape as tf.Shape[];
+  protected override takes(): readonly Axes[] {
+    return Array.from({ length: 2 }, () => ['B', 'N', this.sizes.width]);
+  }
+
+  protected override gives([original = [], spatial = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, count = null] = original;
+    const { classTokenOnly, guided } = this.dual;
+    const { width } = this.sizes;
+    const next = [batch, classTokenOnly ? 1 : count, width];
+    const values = [batch, sizeFrom([count], (tokens) => tokens - 1), width];
+    return [next, spatial, ...(guided === undefined ? [] : [values])];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,8 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Activation } from '../config';
+
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
 import { Linear } from './linear';
+
+export const ACTIVATIONS = ['quick-gelu', 'gelu'] as const;
+export type Activation = (typeof ACTIVATIONS)[number];
 
 export interface MlpConfig extends CraneLayerConfig {
   width: number;
@@ -52,6 +56,10 @@ export class Mlp extends CraneLayer {
       const fast = isFast ? runFast('CraneQuickGelu', { x: product, bias: this.expand.offset }) : undefined;
       return fast ?? activate(tf.add(product, this.expand.offset), this.activation); // [B, N, hidden]
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['…', this.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

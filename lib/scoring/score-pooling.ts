@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer } from '../layers/crane-layer';
+import type { Axes } from '../layers/input-shapes';
 import { anomalousProbability, normalise } from './similarity';
 
 /**
@@ -21,6 +22,14 @@ export class ScorePooling extends CraneLayer {
       const pooled = poolByScore(patches, logits);
       return normalise(tf.add(tf.mul(pooled, 0.5), tf.mul(global, 0.5)));
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [
+      ['B', 'E'],
+      ['B', 'N', 'E'],
+      ['B', 'N', 2],
+    ];
   }
 }
 tf.serialization.registerClass(ScorePooling, 'crane');

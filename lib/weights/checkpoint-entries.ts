@@ -1,6 +1,6 @@
 import { WeightsError } from '../errors';
 import { PickleDict, PickleGlobal, PickleInstance, PickleOpaque, type PickleValue } from './pickle-values';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 import type { LeftOut } from './tensor-source';
 import { invalid, TorchStorage, TorchTensor } from './torch-tensor';
 

@@ -1,5 +1,7 @@
 import * as path from 'node:path';
-import { type Activation, CLIP_EPSILON, type InputRule } from '../config';
+import type { Activation } from '../layers/mlp';
+import { CLIP_EPSILON } from '../encoders/clip-sizes';
+import type { InputRule } from '../image/normalisation';
 import { WeightsError } from '../errors';
 import { ConfigurationFields, folderOf, isObject, readJsonObject } from './configuration';
 import { HUGGINGFACE_NEUTRAL } from './huggingface-fields';

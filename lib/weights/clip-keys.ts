@@ -1,5 +1,5 @@
 import type { NameMapping, StoredParts } from './weight-reader';
-import type { ClipSizes, TransformerSizes } from '../config';
+import type { ClipSizes, TransformerSizes } from '../encoders/clip-sizes';
 
 /**
  * Names of CLIP's parameters. Canonical are those of OpenAI's state dict; this file says where the other two families

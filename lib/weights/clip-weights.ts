@@ -1,14 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {
-  type Activation,
-  ACTIVATIONS,
-  CLIP_EPSILON,
-  type ClipSizes,
-  type HeadsChoice,
-  type InputRule,
-  type TransformerSizes,
-} from '../config';
+import { type Activation, ACTIVATIONS } from '../layers/mlp';
+import { CLIP_EPSILON, type ClipSizes, type HeadsChoice, type TransformerSizes } from '../encoders/clip-sizes';
+import type { InputRule } from '../image/normalisation';
 import { UsageError, WeightsError } from '../errors';
 import {
   type ClipConfiguration,
@@ -30,7 +24,7 @@ import {
 import { CLIP_INPUT, huggingFaceInput, INPUT_KEY, storedInput } from './input-rule';
 import { openTensors } from './open';
 import { outside } from './name-patterns';
-import { heldInstead, shownName } from './shown-name';
+import { heldInstead, shownName } from '../files/shown-name';
 import type { TensorSource } from './tensor-source';
 import { WeightReader } from './weight-reader';
 

@@ -1,4 +1,4 @@
-import type { Normalisation } from '../config';
+import type { Normalisation } from '../image/normalisation';
 import type { DinoSizes } from '../encoders/dino-transformer';
 import { WeightsError } from '../errors';
 import type { ParameterSource } from '../layers/crane-layer';
@@ -10,7 +10,7 @@ import { parametersOf } from './parameters';
 import { dinoConfiguration } from './spatial-configuration';
 import { SPATIAL_METADATA, storedEpsilon } from './spatial-metadata';
 import { outside } from './name-patterns';
-import { heldInstead } from './shown-name';
+import { heldInstead } from '../files/shown-name';
 import type { TensorSource } from './tensor-source';
 import { WeightReader } from './weight-reader';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { makeFolderSync } from '../make-folder';
+import { makeFolderSync } from '../files/make-folder';
 import { WeightsError } from '../errors';
 import type { OnProgress } from '../progress';
 import { RefusedUrl, requestWeb, type WebAnswer } from '../web/request';

@@ -1,5 +1,5 @@
 import { WeightsError } from '../errors';
-import { widenBrainFloat, widenHalf } from './half';
+import { widenBrainFloat, widenHalf } from '../files/half';
 import type { ElementType } from './tensor-source';
 
 export const BYTES_PER_ELEMENT: Readonly<Record<ElementType, number>> = {

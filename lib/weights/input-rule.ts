@@ -8,7 +8,7 @@ import {
   type Normalisation,
   RESIZE_FILTERS,
   type ResizeFilter,
-} from '../config';
+} from '../image/normalisation';
 import { ConfigurationFields, folderOf, isObject, type Json, parseJsonObject, readJsonObject } from './configuration';
 import type { TensorSource } from './tensor-source';
 

@@ -1,6 +1,6 @@
 import { WeightsError } from '../errors';
-import { RandomAccessFile, readBytes } from './byte-section';
-import { shownName } from './shown-name';
+import { RandomAccessFile, readBytes } from '../files/byte-section';
+import { shownName } from '../files/shown-name';
 
 /** The index of a model in hundreds of files, or the header of one with tens of thousands of tensors. */
 export const LARGEST_JSON = 10_000_000;

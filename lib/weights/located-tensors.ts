@@ -1,9 +1,9 @@
 import * as zlib from 'node:zlib';
 import { WeightsError } from '../errors';
-import type { ByteSection } from './byte-section';
+import type { ByteSection } from '../files/byte-section';
 import { BYTES_PER_ELEMENT, decodeIntegers, decodeNumbers, elementCount, isInteger } from './elements';
 import { ReusedBytes } from './reused-bytes';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 import { describeLeftOut, type ElementType, type LeftOut, type TensorEntry, type TensorSource } from './tensor-source';
 
 /** A tensor and the place of its elements: a view over a storage, with strides and offset counted in elements. */

@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../errors';
-import { RandomAccessFile, readBytes } from './byte-section';
+import { RandomAccessFile, readBytes } from '../files/byte-section';
 import { readJsonFile } from './json-file';
 import { openSafetensors } from './safetensors';
 import { ShardedTensorSource } from './sharded';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 import type { TensorSource } from './tensor-source';
 import { LEGACY_START, openTorchLegacy, openTorchZip } from './torch-checkpoint';
 

@@ -1,7 +1,7 @@
 import { WeightsError } from '../errors';
 import { PickleBudget } from './pickle-budget';
 import { PickleDict, PickleGlobal, PickleInstance, PickleOpaque, type PickleValue } from './pickle-values';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 
 /**
  * A reader of Python pickles that runs nothing. It keeps the stack and the memo of Python's own machine, but knows only

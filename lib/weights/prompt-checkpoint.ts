@@ -6,7 +6,7 @@ import { openTensors } from './open';
 import { type PickledTensor, pickleStateDict } from './pickle-writer';
 import { type TensorToWrite, writeSafetensors } from './safetensors';
 import { outside } from './name-patterns';
-import { heldInstead, shownName } from './shown-name';
+import { heldInstead, shownName } from '../files/shown-name';
 import type { TensorSource } from './tensor-source';
 import { writeTorchArchive } from './torch-archive-writer';
 import { WeightReader } from './weight-reader';

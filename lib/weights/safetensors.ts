@@ -1,11 +1,11 @@
-import { writeFileAtomicallySync, type Append } from '../atomic-file';
+import { writeFileAtomicallySync, type Append } from '../files/atomic-file';
 import { WeightsError } from '../errors';
-import { RandomAccessFile, readBytes, subsection } from './byte-section';
+import { RandomAccessFile, readBytes, subsection } from '../files/byte-section';
 import { BYTES_PER_ELEMENT, elementCount, isShape } from './elements';
-import { narrowToBrainFloat, narrowToHalf, overflowOf } from './half';
+import { narrowToBrainFloat, narrowToHalf, overflowOf } from '../files/half';
 import { LARGEST_JSON, parseJson } from './json-file';
 import { LocatedTensorSource, type LocatedTensor, rowMajorStrides } from './located-tensors';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 import type { ElementType, LeftOut, TensorSource } from './tensor-source';
 
 /**

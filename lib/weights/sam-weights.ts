@@ -1,4 +1,4 @@
-import type { Normalisation } from '../config';
+import type { Normalisation } from '../image/normalisation';
 import type { SamSizes } from '../encoders/sam';
 import { WeightsError } from '../errors';
 import type { ParameterSource } from '../layers/crane-layer';
@@ -9,7 +9,7 @@ import { parametersOf } from './parameters';
 import { samConfiguration } from './spatial-configuration';
 import { SPATIAL_METADATA, storedEpsilon } from './spatial-metadata';
 import { literal, outside } from './name-patterns';
-import { heldInstead } from './shown-name';
+import { heldInstead } from '../files/shown-name';
 import type { TensorSource } from './tensor-source';
 import { type NameMapping, WeightReader } from './weight-reader';
 

@@ -1,6 +1,6 @@
 import { WeightsError } from '../errors';
 import type { ReusedBytes } from './reused-bytes';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 import type { LeftOut, TensorEntry, TensorSource } from './tensor-source';
 
 /** Several files that together hold one model. */

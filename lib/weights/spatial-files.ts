@@ -1,5 +1,5 @@
-import type { SpatialFamily } from '../config';
-import type { RegisteredWeights } from './registry';
+import type { SpatialFamily } from '../encoders/spatial-encoder';
+import type { RegisteredWeights } from './registered-weights';
 
 /**
  * The official files of the vision models that can guide D-Attn (docs/method.md#second-models), by the names that their

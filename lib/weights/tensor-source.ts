@@ -1,5 +1,5 @@
 import type { ReusedBytes } from './reused-bytes';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 
 /** Element types that occur in weight files, under safetensors' meaning and PyTorch's names. */
 export type ElementType =

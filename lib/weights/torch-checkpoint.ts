@@ -1,14 +1,14 @@
 import { WeightsError } from '../errors';
-import { type ByteSection, type RandomAccessFile, readBytes, subsection } from './byte-section';
+import { type ByteSection, type RandomAccessFile, readBytes, subsection } from '../files/byte-section';
 import { type Checkpoint, flattenCheckpoint } from './checkpoint-entries';
 import { type LocatedTensor, LocatedTensorSource } from './located-tensors';
 import { readPickle } from './pickle';
 import { PickleBudget } from './pickle-budget';
 import { PickleDict, type PickleValue } from './pickle-values';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 import type { LeftOut, TensorSource } from './tensor-source';
 import { type TorchWorld, torchWorld } from './torch-values';
-import { ZipArchive } from './zip';
+import { ZipArchive } from '../files/zip';
 
 /** A pickle describes tensors, it does not hold them: those of the largest published models have under 2 MB. */
 const LARGEST_PICKLE = 32 << 20;

@@ -1,9 +1,9 @@
 import { WeightsError } from '../errors';
-import type { ByteSection } from './byte-section';
+import type { ByteSection } from '../files/byte-section';
 import { BYTES_PER_ELEMENT, elementCount, isInteger, isShape } from './elements';
 import { type LocatedTensor, reach } from './located-tensors';
 import { PickleDict, PickleForeign, PickleGlobal, PickleOpaque, type PickleValue } from './pickle-values';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 import type { ElementType } from './tensor-source';
 
 /** Source of names and arguments: torch/storage.py, torch/_utils.py, torch/serialization.py. */

@@ -1,6 +1,6 @@
 import { PickleDict, PickleGlobal, PickleOpaque, type PickleValue } from './pickle-values';
 import type { PickleWorld } from './pickle';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 import {
   invalid,
   rebuildSubclass,

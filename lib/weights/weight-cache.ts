@@ -1,10 +1,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { cacheFolder } from '../cache-folder';
+import { cacheFolder } from '../files/cache-folder';
 import { UsageError, WeightsError } from '../errors';
 import { download, sha256OfFile, type DownloadOptions } from './download';
-import { withFileLock, type LockOptions } from '../file-lock';
-import { findRegisteredWeights, registeredWeightsOf, type RegisteredWeights, type WeightsKind } from './registry';
+import { withFileLock, type LockOptions } from '../files/file-lock';
+import { findRegisteredWeights, registeredWeightsOf } from './registry';
+import type { RegisteredWeights, WeightsKind } from './registered-weights';
 
 export interface WeightCacheOptions extends Omit<DownloadOptions, 'sha256' | 'size'>, Pick<LockOptions, 'onWait'> {
   /** Folder of the weight files. Default: `weights` in the cache folder. */

@@ -1,6 +1,7 @@
+import { editDistance } from '../nearest-name';
 import { WeightsError } from '../errors';
 import { elementCount } from './elements';
-import { shownName } from './shown-name';
+import { shownName } from '../files/shown-name';
 import type { TensorSource } from './tensor-source';
 
 /** Which stored tensors make up one that a network asks for: joined along the first axis, then perhaps transposed. */
@@ -193,18 +194,4 @@ function transpose(values: Float32Array, rows: number, columns: number): Float32
       turned[row * columns + column] = values[column * rows + row] as number;
   }
   return turned;
-}
-
-/** How many characters must be inserted, removed or replaced to get from one text to the other (Levenshtein). */
-export function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

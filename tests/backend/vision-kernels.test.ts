@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { prepareBackend } from '../../lib/backend';
 import type { NativeOperations } from '../../lib/backend/native-kernels';
 import { registerVisionKernels } from '../../lib/backend/vision-kernels';
-import type { AttentionType } from '../../lib/config';
+import type { AttentionType } from '../../lib/layers/e-attn';
 import { DualPathBlock } from '../../lib/layers/dual-path-block';
 import { EAttn } from '../../lib/layers/e-attn';
 import { runFast, type FastKernel } from '../../lib/layers/fast-kernel';

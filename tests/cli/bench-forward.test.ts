@@ -12,7 +12,8 @@ import { drawPictures, TemporaryFolder, writeSeededBackbone, writeSeededPrompts 
 import { stageFlop } from '../../cli/bench/stage-flop';
 import { StageClock, STAGES, typicalStages, type Stage, type StageSeconds } from '../../cli/bench/stages';
 import { prepareBackend } from '../../lib/backend';
-import { CLIP_VARIANTS, completeModelOptions, type ClipSizes, type ModelOptionsInput } from '../../lib/config';
+import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
+import { completeModelOptions, type ModelOptionsInput } from '../../lib/methods/crane/options';
 import { Mlp } from '../../lib/layers/mlp';
 import { CraneModel } from '../../lib/methods/crane/model';
 import { LearnablePrompts } from '../../lib/prompts/learnable-prompts';

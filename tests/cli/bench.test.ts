@@ -6,7 +6,7 @@ import { machineText, type MachineDescription } from '../../cli/bench/machine';
 import { median } from '../../cli/bench/part';
 import { seededCrane } from '../../cli/bench/seeded-crane';
 import { prepareBackend } from '../../lib/backend';
-import type { ClipSizes } from '../../lib/config';
+import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import { expectClose } from '../goldens';
 import { runCrane } from './run-crane';
 

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import sharp from 'sharp';
-import type { ClipSizes } from '../../lib/config';
+import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import { clipParameterShapes } from '../../lib/weights/clip-keys';
 import { openTensorsSync } from '../../lib/weights/open';
 import { checkpoint, scratchFolder } from '../weights/archives';

@@ -3,14 +3,15 @@ import { hasRange } from '../../cli/number-ranges';
 import { benchCommand } from '../../cli/bench/command';
 import { detectCommand } from '../../cli/detect';
 import { startCommand } from '../../cli/start';
-import { synthesizeCommand } from '../../datasets/commands/synthesize';
-import { benchmarkCommand } from '../../eval/benchmark/command';
-import { evalCommand } from '../../eval/command';
-import { trainCommand } from '../../train/command';
-import { pretrainCommand } from '../../train/pretraining/command';
+import { synthesizeCommand } from '../../cli/datasets/synthesize';
+import { benchmarkCommand } from '../../cli/benchmark';
+import { evalCommand } from '../../cli/eval';
+import { trainCommand } from '../../cli/train';
+import { pretrainCommand } from '../../tools/pretraining/command';
+import { standInsCommand } from '../../tools/stand-ins/command';
 import { runTraining } from '../../train/run';
 import { Crane } from '../../lib/crane';
-import { runCrane } from './run-crane';
+import { runCrane, runNpmTool } from './run-crane';
 
 test.each([
   [['train', '--aux', 'nowhere', '--epochs', '0'], '--epochs 0: expected a whole number, 1 to 10000'],
@@ -21,18 +22,25 @@ test.each([
   [['train', '--aux', 'nowhere', '--epochs', '1e9'], '--epochs 1000000000: expected a whole number, 1 to 10000'],
   [['start', '--seed=-1'], '--seed -1: expected a whole number, 0 or more'],
   [['benchmark', '--matrix', '--epochs', '0'], '--epochs 0: expected a whole number, 1 to 10000'],
+  [['detect', 'x.png', '--image-size', '9000'], '--image-size 9000: expected a whole number, pixels from 1 to 8192'],
+  [['eval', '--dataset', 'nowhere', '--sigma=-1'], '--sigma -1: expected 0 (no smoothing) or more'],
+])('crane %j is refused at once', async (argv, message) => {
+  const { code, out, err } = await runCrane(...argv);
+  expect([code, out]).toEqual([2, '']);
+  expect(err).toContain(message);
+});
+
+test.each([
   [
-    ['datasets', 'synthesize', '--images-per-category', '0'],
+    ['stand-ins', '--out', '/dev/null/x', '--images-per-category', '0'],
     '--images-per-category 0: expected a whole number, 1 or more',
   ],
   [
     ['pretrain', '--folder', '/dev/null/x', '--out', '/dev/null/x', '--steps', '0'],
     '--steps 0: expected a whole number, 1 or more',
   ],
-  [['detect', 'x.png', '--image-size', '9000'], '--image-size 9000: expected a whole number, pixels from 1 to 8192'],
-  [['eval', '--dataset', 'nowhere', '--sigma=-1'], '--sigma -1: expected 0 (no smoothing) or more'],
-])('crane %j is refused at once', async (argv, message) => {
-  const { code, out, err } = await runCrane(...argv);
+])('npm run %j is refused at once', async (argv, message) => {
+  const { code, out, err } = await runNpmTool(...argv);
   expect([code, out]).toEqual([2, '']);
   expect(err).toContain(message);
 });
@@ -47,6 +55,7 @@ test('every number of every command has a range', () => {
     evalCommand,
     trainCommand,
     pretrainCommand,
+    standInsCommand,
   ];
   const numbers = commands.flatMap(({ builder }) => {
     const parser = yargs([]);

@@ -2,11 +2,11 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { parse } from 'yaml';
-import { writeFakeSet } from '../../datasets/fakes';
+import { writeStandIn } from '../../tools/stand-ins';
 import { prepareBackend } from '../../lib/backend';
 import { readPromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
 import { configOf } from '../../train/config';
-import { shellWord } from '../../train/shell-word';
+import { shellWord } from '../../terminal/shell-word';
 import { writeSmallBackbone, writeSmallSet } from '../train/tiny-files';
 import { jsonLines, runCrane, type Run } from './run-crane';
 
@@ -220,7 +220,7 @@ describe('wrong use ends with 2 and says what to do', () => {
 });
 
 test("a set in VisA's own layout is trained on by its name, and eval reads the result", async () => {
-  await writeFakeSet('visa', inFolder('data'), { categories: 1, imagesPerCategory: 6, imageSize: 48 });
+  await writeStandIn('visa', inFolder('data'), { categories: 1, imagesPerCategory: 6, imageSize: 48 });
   const { code, err } = await runCrane(
     'train',
     '--aux',

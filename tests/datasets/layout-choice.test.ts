@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { describeReading, openDataset, type Dataset } from '../../datasets/dataset';
-import { fakeSetNames, writeFakeSet } from '../../datasets/fakes';
+import { standInNames, writeStandIn } from '../../tools/stand-ins';
 import { layouts } from '../../datasets/layouts';
 import { takeInventory } from '../../datasets/inventory';
 import { testSplitOf } from '../../datasets/splits';
@@ -481,10 +481,10 @@ const fakes: Readonly<Record<string, readonly [layout: string, images: number, m
   br35h: ['yes-no', 4, 0],
 };
 
-test.each(fakeSetNames)(
+test.each(standInNames)(
   'the fake of %s: by its own name, and in a folder called otherwise',
   async (name) => {
-    const { root } = await writeFakeSet(name, path.join(cache, 'fakes'), { imagesPerCategory: 4, imageSize: 16 });
+    const { root } = await writeStandIn(name, path.join(cache, 'fakes'), { imagesPerCategory: 4, imageSize: 16 });
     const expected = [...(fakes[name] as [string, number, number])];
     expect(describeChoice(await openDataset(root))).toEqual([...expected, 0]);
     const other = path.join(cache, `other ${name}`);

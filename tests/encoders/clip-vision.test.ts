@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../lib/backend';
-import type { AttentionType } from '../../lib/config';
+import type { AttentionType } from '../../lib/layers/e-attn';
 import { ClipVisionEncoder, classToken, patchTokens } from '../../lib/encoders/clip-vision';
 import { DualPathBlock } from '../../lib/layers/dual-path-block';
 import { describeWithGoldens, expectClose, golden, goldenCases } from '../goldens';

@@ -6,7 +6,7 @@ import { METRIC_IDS, type MetricValues } from '../../eval/metrics/metric-ids';
 import { resultsOf, writeResults } from '../../eval/results';
 import type { ModelDescription } from '../../lib/crane';
 import { CraneError } from '../../lib/errors';
-import { packageVersion } from '../../lib/version';
+import { packageVersion } from '../../lib/files/version';
 
 const values = (image: number, pixel: number | null): MetricValues =>
   Object.fromEntries(METRIC_IDS.map((id) => [id, id.startsWith('image/') ? image : pixel])) as MetricValues;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import * as fc from 'fast-check';
 import { prepareBackend } from '../../lib/backend';
-import type { DAttnMean } from '../../lib/config';
+import type { DAttnMean } from '../../lib/layers/d-attn';
 import { DAttn } from '../../lib/layers/d-attn';
 import { MultiHeadAttention } from '../../lib/layers/multi-head-attention';
 import { describeWithGoldens, expectClose, golden, goldenCases } from '../goldens';

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../lib/backend';
-import { CLIP_MEAN, CLIP_STD, type SpatialFamily } from '../../lib/config';
+import { CLIP_MEAN, CLIP_STD } from '../../lib/image/normalisation';
+import type { SpatialFamily } from '../../lib/encoders/spatial-encoder';
 import { SpatialEncoder } from '../../lib/encoders/spatial-encoder';
 import { spatialInput } from '../../lib/encoders/spatial-input';
 import type { CraneModel } from '../../lib/methods/crane/model';

@@ -1,4 +1,4 @@
-import { CLIP_VARIANTS, type ClipSizes } from '../../lib/config';
+import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
 import { UsageError } from '../../lib/errors';
 import { forwardBytes, refuseBeyondMemory } from '../../lib/methods/crane/memory-need';
 

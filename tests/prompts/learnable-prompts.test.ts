@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { prepareBackend } from '../../lib/backend';
-import type { ContextPosition } from '../../lib/config';
+import type { ContextPosition } from '../../lib/prompts/learnable-prompts';
 import { ClipTextEncoder } from '../../lib/encoders/clip-text';
 import { roundToHalf } from '../../lib/prompts/half-precision';
 import { LearnablePrompts } from '../../lib/prompts/learnable-prompts';
-import { narrowToHalf, widenHalf } from '../../lib/weights/half';
+import { narrowToHalf, widenHalf } from '../../lib/files/half';
 import { describeWithGoldens, expectClose, golden, goldenCases } from '../goldens';
 import { expectNoLeak, goldenTensor } from '../tensors';
 import { tinyCrane } from '../tiny-crane';

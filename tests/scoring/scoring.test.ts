@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../lib/backend';
-import type { ContextPosition } from '../../lib/config';
+import type { ContextPosition } from '../../lib/prompts/learnable-prompts';
 import { upsampleGrid } from '../../lib/scoring/fusion';
 import { GaussianFilter } from '../../lib/scoring/gaussian';
 import { poolByScore } from '../../lib/scoring/score-pooling';

@@ -5,18 +5,18 @@
  *   node -r ts-node/register/transpile-only tests/tools/all-sets.ts FOLDER [native|meta-json|packed …]
  */
 import * as path from 'node:path';
-import { formatTable } from '../../cli/table';
+import { formatTable } from '../../terminal/table';
 import { checkDataset } from '../../datasets/check';
 import { openDataset } from '../../datasets/dataset';
-import { fakeForms, fakeSetNames, writeFakeSet, type FakeForm, type FakeSetOptions } from '../../datasets/fakes';
+import { standInForms, standInNames, writeStandIn, type StandInForm, type StandInOptions } from '../../tools/stand-ins';
 import { evaluate } from '../../eval/evaluator';
 import type { Evaluation } from '../../eval/evaluation';
-import { Crane } from '../../lib';
+import { Crane } from '../../index';
 import { runTraining } from '../../train/run';
 
 export interface SetRun {
   readonly name: string;
-  readonly form: FakeForm;
+  readonly form: StandInForm;
   readonly layout: string;
   /** What the check found, but for the note that the set is drawn. */
   readonly problems: readonly string[];
@@ -26,9 +26,9 @@ export interface SetRun {
 }
 
 /** Check, train and evaluate one set. Prompts trained on it are used on it: this proves that it works, not how well. */
-export async function throughOneSet(name: string, folder: string, options: FakeSetOptions = {}): Promise<SetRun> {
+export async function throughOneSet(name: string, folder: string, options: StandInOptions = {}): Promise<SetRun> {
   const form = options.form ?? 'native';
-  const { root } = await writeFakeSet(name, path.join(folder, form), options);
+  const { root } = await writeStandIn(name, path.join(folder, form), options);
   const dataset = await openDataset(root);
   const { problems } = await checkDataset(dataset);
   const trained = await runTraining({
@@ -58,8 +58,8 @@ export async function throughOneSet(name: string, folder: string, options: FakeS
 async function main([folder, ...forms]: readonly string[]): Promise<void> {
   if (folder === undefined) throw new Error('name a folder for the sets and runs');
   const rows: string[][] = [];
-  for (const form of fakeForms.filter((candidate) => forms.length === 0 || forms.includes(candidate))) {
-    for (const name of fakeSetNames) {
+  for (const form of standInForms.filter((candidate) => forms.length === 0 || forms.includes(candidate))) {
+    for (const name of standInNames) {
       const began = performance.now();
       const { layout, problems, losses, evaluation } = await throughOneSet(name, path.resolve(folder), {
         form,

@@ -5,7 +5,7 @@
  *   node -r ts-node/register/transpile-only tests/tools/seeded-clip.ts ViT-L/14@336px <file.pt>
  */
 import { writeSeededBackbone } from '../../cli/bench/seeded-files';
-import { CLIP_VARIANTS } from '../../lib/config';
+import { CLIP_VARIANTS } from '../../lib/encoders/clip-sizes';
 
 const [variant, file] = process.argv.slice(2);
 if (variant === undefined || file === undefined) throw new Error('usage: seeded-clip.ts NETWORK FILE');

@@ -7,7 +7,7 @@
 import * as path from 'node:path';
 import type { DinoSizes } from '../../lib/encoders/dino-transformer';
 import { dinoParameterShapes } from '../../lib/weights/dino-keys';
-import { narrowToHalf } from '../../lib/weights/half';
+import { narrowToHalf } from '../../lib/files/half';
 import { rowMajorStrides } from '../../lib/weights/located-tensors';
 import { pickleStateDict } from '../../lib/weights/pickle-writer';
 import { seededNormal } from '../../lib/weights/seeded';

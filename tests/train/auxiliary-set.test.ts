@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { chooseSamples, openAuxiliarySet } from '../../train/auxiliary-set';
-import { completeModelOptions } from '../../lib/config';
+import { completeModelOptions } from '../../lib/methods/crane/options';
 import { completeTrainingOptions, type TrainingOptionsInput } from '../../train/options';
 import { smallSizes, writeSmallSet } from './tiny-files';
 

@@ -1,4 +1,4 @@
-import { completeModelOptions } from '../../lib/config';
+import { completeModelOptions } from '../../lib/methods/crane/options';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { curvesPage } from '../../train/curves-page';
 import { bestEpoch, type EpochRecord } from '../../train/epoch-record';

@@ -4,7 +4,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { seededUniform } from '../../lib/weights/seeded';
-import type { TrainOptions } from '../../train/run';
+import type { TrainOptions } from '../../train/run-options';
 import { readStepLog } from '../../train/step-log';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
 

@@ -1,4 +1,4 @@
-import { completeModelOptions, type ModelOptionsInput } from '../../lib/config';
+import { completeModelOptions, type ModelOptionsInput } from '../../lib/methods/crane/options';
 import { completeTrainingOptions, type TrainingOptionsInput } from '../../train/options';
 import { smallSizes } from './tiny-files';
 

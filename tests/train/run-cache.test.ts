@@ -4,7 +4,8 @@ import * as path from 'node:path';
 import { prepareBackend } from '../../lib/backend';
 import { featureCacheContents } from '../../train/feature-cache/contents';
 import { readPromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
-import { runTraining, type TrainOptions } from '../../train/run';
+import { runTraining } from '../../train/run';
+import type { TrainOptions } from '../../train/run-options';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
 
 let folder: string;

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { openDataset } from '../../datasets/dataset';
-import { completeModelOptions } from '../../lib/config';
+import { completeModelOptions } from '../../lib/methods/crane/options';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { completeTrainingOptions } from '../../train/options';
 import {

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import sharp from 'sharp';
-import type { ClipSizes } from '../../lib/config';
+import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import { ANOMALOUS_WORDS } from '../../lib/methods/crane/build';
 import { ClipTokenizer } from '../../lib/prompts/tokenizer';
 import { clipParameterShapes, TOKEN_IDS } from '../../lib/weights/clip-keys';

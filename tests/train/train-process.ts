@@ -3,7 +3,8 @@
  * begin and "step N" after each, and ends with code 0.
  */
 import type { Progress } from '../../lib/progress';
-import { runTraining, type TrainOptions } from '../../train/run';
+import { runTraining } from '../../train/run';
+import type { TrainOptions } from '../../train/run-options';
 
 const options = JSON.parse(process.argv[2] as string) as TrainOptions;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

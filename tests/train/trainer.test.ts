@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../lib/backend';
-import type { ContextPosition, SpatialFamily } from '../../lib/config';
+import type { ContextPosition } from '../../lib/prompts/learnable-prompts';
+import type { SpatialFamily } from '../../lib/encoders/spatial-encoder';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { normalise } from '../../lib/scoring/similarity';
 import type { TrainingOptionsInput } from '../../train/options';

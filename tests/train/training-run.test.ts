@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { prepareBackend } from '../../lib/backend';
-import { train, type StepReport, type TrainOptions } from '../../lib/index';
+import { train, type StepReport, type TrainOptions } from '../../index';
 import { expectNoLeak } from '../tensors';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
 

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import type { ClipSizes } from '../../lib/config';
+import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import { clipParameterShapes } from '../../lib/weights/clip-keys';
 import { clipMetadata, openClipWeights, type ClipWeights, type OpenClipOptions } from '../../lib/weights/clip-weights';
 import { writeSafetensors, type TensorToWrite } from '../../lib/weights/safetensors';

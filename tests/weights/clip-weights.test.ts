@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import type { ClipSizes } from '../../lib/config';
+import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import { clipParameterShapes, TOKEN_IDS } from '../../lib/weights/clip-keys';
 import { clipMetadata, openClipWeights } from '../../lib/weights/clip-weights';
 import { openTensorsSync } from '../../lib/weights/open';

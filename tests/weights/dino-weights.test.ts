@@ -5,7 +5,7 @@ import { prepareBackend } from '../../lib/backend';
 import { DinoEncoder } from '../../lib/encoders/dino';
 import type { DinoSizes } from '../../lib/encoders/dino-transformer';
 import { Dinov2Encoder } from '../../lib/encoders/dinov2';
-import { RandomAccessFile } from '../../lib/weights/byte-section';
+import { RandomAccessFile } from '../../lib/files/byte-section';
 import { dinoParameterShapes } from '../../lib/weights/dino-keys';
 import { dinoMetadata, openDinoWeights, type DinoFamily } from '../../lib/weights/dino-weights';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';

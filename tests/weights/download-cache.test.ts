@@ -4,8 +4,8 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { UsageError, WeightsError } from '../../lib/errors';
-import { withFileLock } from '../../lib/file-lock';
-import type { RegisteredWeights } from '../../lib/weights/registry';
+import { withFileLock } from '../../lib/files/file-lock';
+import type { RegisteredWeights } from '../../lib/weights/registered-weights';
 import { fetchWeights, isCached, resolveWeights, sha256OfWeights } from '../../lib/weights/weight-cache';
 import { answerWell, serve, type LocalServer } from './local-server';
 

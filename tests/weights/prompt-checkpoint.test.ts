@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { RandomAccessFile } from '../../lib/weights/byte-section';
+import { RandomAccessFile } from '../../lib/files/byte-section';
 import { openTensors, openTensorsSync } from '../../lib/weights/open';
 import { readPickle } from '../../lib/weights/pickle';
 import { pickleStateDict } from '../../lib/weights/pickle-writer';
@@ -16,7 +16,7 @@ import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetens
 import { writeTorchArchive } from '../../lib/weights/torch-archive-writer';
 import { flattenCheckpoint } from '../../lib/weights/checkpoint-entries';
 import { torchWorld } from '../../lib/weights/torch-values';
-import { ZipArchive } from '../../lib/weights/zip';
+import { ZipArchive } from '../../lib/files/zip';
 import { describeWithGoldens, golden, goldenPath, goldenTokenIds, testEachGolden, testWithGoldens } from '../goldens';
 import { expectSameValues, scratchFolder, weightsError } from './archives';
 

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { convertWeights } from '../../cli/convert-weights';
 import { prepareBackend } from '../../lib/backend';
-import { CLIP_MEAN, CLIP_STD } from '../../lib/config';
+import { CLIP_MEAN, CLIP_STD } from '../../lib/image/normalisation';
 import { spatialInput } from '../../lib/encoders/spatial-input';
 import { openSpatial } from '../../lib/methods/crane/spatial';
 import { dinoParameterShapes, huggingFaceDinoNames } from '../../lib/weights/dino-keys';

@@ -2,7 +2,8 @@ import * as fc from 'fast-check';
 import * as path from 'node:path';
 import { openTensorsSync } from '../../lib/weights/open';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
-import { editDistance, type NameMapping, WeightReader } from '../../lib/weights/weight-reader';
+import { editDistance } from '../../lib/nearest-name';
+import { type NameMapping, WeightReader } from '../../lib/weights/weight-reader';
 import { scratchFolder, weightsError } from './archives';
 
 const scratch = scratchFolder();

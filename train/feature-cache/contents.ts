@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { cacheFolder } from '../../lib/cache-folder';
-import { withFileLock } from '../../lib/file-lock';
+import { cacheFolder } from '../../lib/files/cache-folder';
+import { withFileLock } from '../../lib/files/file-lock';
 import { leasesIn } from './lease';
 import { SHARD_SUFFIX } from './shard';
 
@@ -38,7 +38,7 @@ export interface SpaceContents {
   readonly bytes: number;
   /** When a run last used one of them, in milliseconds. */
   readonly used: number;
-  /** What went into their keys; null where that is not known. */
+  /** What went into their keys; null where that is unknown. */
   readonly description: Readonly<Record<string, unknown>> | null;
 }
 

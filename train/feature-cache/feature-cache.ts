@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { makeFolderSync } from '../../lib/make-folder';
+import { makeFolderSync } from '../../lib/files/make-folder';
 import { formatBytes } from '../../lib/bytes';
 import { TrainingError } from '../../lib/errors';
-import { withFileLock } from '../../lib/file-lock';
+import { withFileLock } from '../../lib/files/file-lock';
 import { featureCacheContents, featureFolder, removeLeastUsed, shardsIn, underCacheLock } from './contents';
 import { Lease, leasesIn } from './lease';
 import { RECORD_OVERHEAD, scanShard, SHARD_SUFFIX, ShardReader, ShardWriter, type StoredRecord } from './shard';

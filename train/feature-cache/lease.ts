@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { isAlive } from '../../lib/living-process';
-import { makeFolderSync } from '../../lib/make-folder';
+import { isAlive } from '../../lib/files/living-process';
+import { makeFolderSync } from '../../lib/files/make-folder';
 
 /** What a run says of itself, in a file in `leases/`, so that other runs leave its shards alone. */
 interface LeaseContent {

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import * as tf from '@tensorflow/tfjs';
 import type { BackendInfo } from '../../lib/backend';
 import { roundingCircumstances } from '../../lib/backend/cpu-flags';
-import type { ModelOptions } from '../../lib/config';
+import type { ModelOptions } from '../../lib/methods/crane/options';
 import type { Preprocessing } from '../../lib/image/preprocess';
 import type { CraneModel } from '../../lib/methods/crane/model';
-import { packageVersion } from '../../lib/version';
+import { packageVersion } from '../../lib/files/version';
 
 /** Counted up whenever the encoder, or what a record holds, changes within a version of the package. */
 const FEATURE_FORMAT = 2;

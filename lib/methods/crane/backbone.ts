@@ -1,10 +1,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../../errors';
-import type { Activation, ClipSizes } from '../../config';
+import type { Activation } from '../../layers/mlp';
+import type { ClipSizes } from '../../encoders/clip-sizes';
 import type { Preprocessing } from '../../image/preprocess';
 import type { ParameterSource } from '../../layers/crane-layer';
-import { packageFolder } from '../../package-folder';
+import { packageFolder } from '../../files/package-folder';
 import type { OnProgress } from '../../progress';
 import { ClipTokenizer } from '../../prompts/tokenizer';
 import { finishClip, openClipWeights, type OpenClipOptions } from '../../weights/clip-weights';
@@ -28,7 +29,7 @@ export interface Backbone {
   readonly tokenIds?: readonly number[];
   /** Reads parameters by canonical name. */
   readonly parameters: ParameterSource;
-  /** What nothing in or beside the file says and was taken for granted, a sentence each. */
+  /** Assumptions about what nothing in or beside the file says, a sentence each. */
   readonly guesses: readonly string[];
   /** Checks that nothing in the file was left over. @throws WeightsError */
   finish(): void;

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { completeModelOptions, type ModelOptions, type ModelOptionsInput } from '../../config';
+import { completeModelOptions, type ModelOptions, type ModelOptionsInput } from './options';
 import { ClipTextEncoder } from '../../encoders/clip-text';
 import { ClipVisionEncoder, type ClipVisionConfig } from '../../encoders/clip-vision';
 import type { SpatialEncoder } from '../../encoders/spatial-encoder';

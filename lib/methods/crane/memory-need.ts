@@ -1,7 +1,8 @@
 import * as os from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import { formatBytes } from '../../bytes';
-import type { ClipSizes, ModelOptions } from '../../config';
+import type { ClipSizes } from '../../encoders/clip-sizes';
+import type { ModelOptions } from './options';
 import { UsageError } from '../../errors';
 
 /** Values of a token, in widths of the network, that are there at once in a block: both streams, queries, keys, values, the MLP. */

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { CLIP_MEAN, CLIP_STD, type ModelOptions } from '../../config';
+import { CLIP_MEAN, CLIP_STD } from '../../image/normalisation';
+import type { ModelOptions } from './options';
 import type { ClipTextEncoder } from '../../encoders/clip-text';
 import { classToken, patchTokens, type ClipVisionEncoder } from '../../encoders/clip-vision';
 import { UsageError } from '../../errors';

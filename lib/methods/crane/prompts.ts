@@ -1,5 +1,8 @@
-import type { ClipSizes, ModelOptionsInput, SpatialFamily } from '../../config';
-import { CLIP_VARIANTS, modelOptionsSchema } from '../../config';
+import type { ClipSizes } from '../../encoders/clip-sizes';
+import type { ModelOptionsInput } from './options';
+import type { SpatialFamily } from '../../encoders/spatial-encoder';
+import { CLIP_VARIANTS } from '../../encoders/clip-sizes';
+import { modelOptionsSchema } from './options';
 import { UsageError, WeightsError } from '../../errors';
 import { CLIP_PREPROCESSING, type Preprocessing } from '../../image/preprocess';
 import { optionsError } from '../../option-errors';

@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
-import { type Normalisation, SPATIAL_FAMILIES, type SpatialFamily } from '../../config';
+import type { Normalisation } from '../../image/normalisation';
+import { SPATIAL_FAMILIES, type SpatialFamily } from '../../encoders/spatial-encoder';
 import { DinoEncoder } from '../../encoders/dino';
 import { Dinov2Encoder } from '../../encoders/dinov2';
 import { SamEncoder } from '../../encoders/sam';

@@ -1,4 +1,6 @@
-import { type Activation, ACTIVATIONS, CLIP_EPSILON, type ClipSizes, type InputRule } from '../../config';
+import { type Activation, ACTIVATIONS } from '../../layers/mlp';
+import { CLIP_EPSILON, type ClipSizes } from '../../encoders/clip-sizes';
+import type { InputRule } from '../../image/normalisation';
 import { WeightsError } from '../../errors';
 import { ConfigurationFields, parseJsonObject } from '../../weights/configuration';
 import { CLIP_INPUT, storedInput } from '../../weights/input-rule';

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import { openDataset } from '../../../datasets/dataset';
 import { isComparable, runBenchmark, type BenchmarkOptions, type RowState } from '../../../eval/benchmark/benchmark';
 import { readRowDetails, type BenchmarkResults, type BenchmarkRow } from '../../../eval/benchmark/benchmark-results';
-import { trainPrompts } from '../../../eval/benchmark/command';
+import { trainPrompts } from '../../../cli/benchmark';
 import { ModelInspector } from '../../../eval/benchmark/model-files';
 import { evaluate } from '../../../eval/evaluator';
 import { METRIC_IDS, type MetricValues } from '../../../eval/metrics/metric-ids';

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { writeFakeSet, type FakeSetOptions } from '../../../datasets/fakes';
+import { writeStandIn, type StandInOptions } from '../../../tools/stand-ins';
 
 /** A folder of a test's own, with a data folder of fake sets that registered names are looked for in. */
 export class FakeData {
@@ -17,9 +17,9 @@ export class FakeData {
 
   async write(
     names: readonly string[],
-    options: FakeSetOptions = { imagesPerCategory: 4, imageSize: 32 },
+    options: StandInOptions = { imagesPerCategory: 4, imageSize: 32 },
   ): Promise<void> {
-    for (const name of names) await writeFakeSet(name, this.data, options);
+    for (const name of names) await writeStandIn(name, this.data, options);
   }
 
   path(...parts: string[]): string {

@@ -1,5 +1,6 @@
 import { flopPerImage, type CountedModel } from '../../../eval/benchmark/flop';
-import { CLIP_VARIANTS, completeModelOptions, type ClipSizes, type ModelOptionsInput } from '../../../lib/config';
+import { CLIP_VARIANTS, type ClipSizes } from '../../../lib/encoders/clip-sizes';
+import { completeModelOptions, type ModelOptionsInput } from '../../../lib/methods/crane/options';
 import type { DinoSizes } from '../../../lib/encoders/dino-transformer';
 import type { SamSizes } from '../../../lib/encoders/sam';
 

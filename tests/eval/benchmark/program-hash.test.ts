@@ -23,7 +23,7 @@ test('changes with the code that measures, and not with data, documents, declara
       'eval/report/page.ts',
       'eval/benchmark/tables.ts',
       'eval/recipes.ts',
-      'eval/command.ts',
+      'cli/eval.ts',
       'lib/README.md',
       'lib/crane.d.ts',
       'cli/crane.ts',

@@ -9,8 +9,8 @@ import {
 } from '../../../eval/metrics/metric-ids';
 import { PixelMetrics } from '../../../eval/metrics/pixel-metrics';
 import { reportPage, type PageContent } from '../../../eval/report/page';
-import type { Thumbnails } from '../../../eval/report/pictures';
-import { PICTURE_KINDS, selectImages } from '../../../eval/report/selection';
+import type { Thumbnails } from '../../../eval/gallery/pictures';
+import { PICTURE_KINDS, selectImages } from '../../../eval/gallery/selection';
 import { resultsOf } from '../../../eval/results';
 
 export const WITHOUT_MASKS = 'the set has no masks';

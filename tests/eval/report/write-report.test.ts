@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import sharp from 'sharp';
 import { openDataset } from '../../../datasets/dataset';
 import { evaluate } from '../../../eval/evaluator';
-import { selectImages } from '../../../eval/report/selection';
+import { selectImages } from '../../../eval/gallery/selection';
 import { writeReport } from '../../../eval/report/write-report';
 import { resultsOf } from '../../../eval/results';
 import { AnomalyMap } from '../../../lib/anomaly-map';

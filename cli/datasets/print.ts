@@ -1,0 +1,25 @@
+import type { Argv } from 'yargs';
+import type { ExpectedCounts } from '../../datasets/registry';
+
+export interface JsonOption {
+  readonly json: boolean;
+}
+
+export const withJson = <T>(yargs: Argv<T>): Argv<T & JsonOption> =>
+  yargs.option('json', {
+    type: 'boolean',
+    default: false,
+    describe: 'One JSON value on standard output instead of text',
+  });
+
+export { print, printJson } from '../../terminal/output';
+
+/** Normal and anomalous images, as `467 / 1258`. */
+export function countsText({ normal, anomalous }: { readonly normal: number; readonly anomalous: number }): string {
+  return `${normal} / ${anomalous}`;
+}
+
+/** As `countsText`, with `~` before figures that are quoted, not counted. */
+export function expectedText(expected: ExpectedCounts | null): string {
+  return expected === null ? '' : `${expected.sure ? '' : '~'}${countsText(expected)}`;
+}

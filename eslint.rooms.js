@@ -1,0 +1,68 @@
+'use strict';
+const boundaries = require('eslint-plugin-boundaries');
+
+/** The rooms of the house, from the top down, with their files: a room may import what stands below it, and nothing above. */
+const ROOMS = [
+  ['tools', 'tools/**/*.ts'],
+  ['cli', 'cli/**/*.ts'],
+  // The public names. The command line knows the parts themselves.
+  ['index', ['index.ts', 'layers.ts']],
+  ['train', 'train/**/*.ts'],
+  ['eval/report', 'eval/report/**/*.ts'],
+  ['eval/benchmark', 'eval/benchmark/**/*.ts'],
+  ['eval/gallery', 'eval/gallery/**/*.ts'],
+  ['eval', 'eval/*.ts'],
+  ['eval/metrics', 'eval/metrics/**/*.ts'],
+  ['terminal', 'terminal/**/*.ts'],
+  ['datasets', ['datasets/*.ts', 'datasets/archives/**/*.ts', 'datasets/layouts/**/*.ts']],
+  ['datasets/synthetic', 'datasets/synthetic/**/*.ts'],
+  ['lib', ['lib/crane.ts', 'lib/detection.ts', 'lib/anomaly-map.ts', 'lib/stream-memory.ts']],
+  ['lib/methods', 'lib/methods/**/*.ts'],
+  ['lib/scoring', 'lib/scoring/**/*.ts'],
+  ['lib/prompts', 'lib/prompts/**/*.ts'],
+  ['lib/weights', 'lib/weights/**/*.ts'],
+  ['lib/encoders', 'lib/encoders/**/*.ts'],
+  ['lib/layers', 'lib/layers/**/*.ts'],
+  ['lib/image', 'lib/image/**/*.ts'],
+  ['lib/backend', ['lib/backend.ts', 'lib/backend/**/*.ts']],
+  ['lib/web', 'lib/web/**/*.ts'],
+  ['lib/files', 'lib/files/**/*.ts'],
+  [
+    'lib/errors',
+    [
+      'lib/errors.ts',
+      'lib/option-errors.ts',
+      'lib/nearest-name.ts',
+      'lib/bytes.ts',
+      'lib/memory-budget.ts',
+      'lib/progress.ts',
+    ],
+  ],
+];
+
+const names = ROOMS.map(([name]) => name);
+
+/** Imports go one way; a circle of files is found by `npm run circles`. */
+exports.oneDirection = {
+  files: ['index.ts', 'layers.ts', '{lib,datasets,terminal,eval,train,cli,tools}/**/*.ts'],
+  plugins: { boundaries },
+  settings: {
+    'import/resolver': { node: { extensions: ['.ts', '.js'] } },
+    'boundaries/files': ROOMS.map(([category, pattern]) => ({ category, pattern })),
+  },
+  rules: {
+    'boundaries/no-unknown-files': 'error',
+    'boundaries/dependencies': [
+      'error',
+      {
+        default: 'disallow',
+        message:
+          '{{ from.file.categories }} may not import {{ to.file.categories }}, which stands above it (eslint.rooms.js)',
+        policies: names.map((name, floor) => ({
+          from: { file: { categories: name } },
+          allow: { to: { file: { categories: { anyOf: names.slice(floor) } } } },
+        })),
+      },
+    ],
+  },
+};

@@ -1,0 +1,55 @@
+/** What CLIP's layer norms add to the variance (docs/method.md#backbone). */
+export const CLIP_EPSILON = 1e-5;
+
+/**
+ * Attention heads, where a file does not say or is to be overruled: of both towers, or one number, which is the vision
+ * tower's, and the text tower's where nothing else tells that.
+ */
+export type HeadsChoice = number | { readonly vision?: number | undefined; readonly text?: number | undefined };
+
+export interface TransformerSizes {
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  /** Width between the two feed-forward layers, where it is not four times `width`. */
+  readonly hidden?: number;
+  /** Added to the variance in layer norms, where it is not 1e-5. */
+  readonly epsilon?: number;
+}
+
+export interface VisionSizes extends TransformerSizes {
+  readonly patchSize: number;
+  /** Side of the native patch grid, such as 24 for 336 px and patches of 14. */
+  readonly gridSize: number;
+}
+
+export interface TextSizes extends TransformerSizes {
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+}
+
+/** Everything about a CLIP network that its weights decide (docs/method.md#backbone). */
+export interface ClipSizes {
+  readonly vision: VisionSizes;
+  readonly text: TextSizes;
+  /** Width of the space that images and texts share. */
+  readonly embedDimension: number;
+}
+
+const clip = (
+  embedDimension: number,
+  [patchSize, gridSize, width, layers]: readonly [number, number, number, number],
+  textWidth: number,
+): ClipSizes => ({
+  embedDimension,
+  vision: { patchSize, gridSize, width, layers, heads: width / 64 },
+  text: { width: textWidth, layers: 12, heads: textWidth / 64, contextLength: 77, vocabularySize: 49408 },
+});
+
+/** The published CLIP networks by name. Sizes are read off a file; this table serves where there is no file. */
+export const CLIP_VARIANTS: Readonly<Record<string, ClipSizes>> = {
+  'ViT-B/32': clip(512, [32, 7, 768, 12], 512),
+  'ViT-B/16': clip(512, [16, 14, 768, 12], 512),
+  'ViT-L/14': clip(768, [14, 16, 1024, 24], 768),
+  'ViT-L/14@336px': clip(768, [14, 24, 1024, 24], 768),
+};

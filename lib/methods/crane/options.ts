@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { UsageError } from '../../errors';
+import { ATTENTION_TYPES } from '../../layers/e-attn';
+import { CONTEXT_POSITIONS } from '../../prompts/learnable-prompts';
+import { FUSIONS } from '../../scoring/fusion';
+import { SPATIAL_FAMILIES } from '../../encoders/spatial-encoder';
+import { DATTN_MEANS } from '../../layers/d-attn';
+import type { ClipSizes } from '../../encoders/clip-sizes';
+import { optionsError } from '../../option-errors';
+
+/**
+ * How Crane scores an image. Defaults are those of the reference's test program (docs/method.md#temperatures,
+ * docs/method.md#context-when-scoring), except for `imageSize`, whose default belongs to the backbone.
+ */
+export const modelOptionsSchema = z.object({
+  /** Side of the square network input in pixels, a multiple of the patch size. */
+  imageSize: z.int().positive(),
+  /** Blocks, counted from 1, whose spatial features give anomaly maps. */
+  layers: z.array(z.int().positive()).min(1),
+  /** How many of the last blocks carry the refined dense path. */
+  eattnBlocks: z.int().nonnegative(),
+  attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv'),
+  fusion: z.enum(FUSIONS).default('soft'),
+  /** Score-based pooling of patch tokens into the image score (docs/method.md#pooling). */
+  pooling: z.boolean().default(true),
+  /** Whether prompts are conditioned on the image when scoring; the reference does so in training only
+   * (docs/method.md#context-when-scoring). */
+  context: z.boolean().default(false),
+  contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix'),
+  /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 leaves it out. */
+  sigma: z.number().nonnegative().default(4),
+  /** Temperature of patch and image similarities when scoring (docs/method.md#temperatures). */
+  temperature: z.number().positive().default(0.07),
+  /** The kind of vision model that guides D-Attn (Crane+); without one the maps come from E-Attn alone (Crane). */
+  spatial: z.enum(['none', ...SPATIAL_FAMILIES]).default('none'),
+  /** Leave E-Attn's features out of map and score, and use D-Attn's only. */
+  spatialOnly: z.boolean().default(false),
+  /** Multiple of the mean similarity below which D-Attn cuts. */
+  dattnBeta: z.number().nonnegative(),
+  /** How sharply D-Attn prefers similar patches. */
+  dattnGamma: z.number().positive().default(3),
+  dattnMean: z.enum(DATTN_MEANS).default('image'),
+});
+
+export type ModelOptions = z.output<typeof modelOptionsSchema>;
+/** What a caller may leave out. */
+export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
+
+/**
+ * Checks model options as far as possible without a backbone, before anything is loaded.
+ * @throws UsageError naming the option, what was found and what is legal
+ */
+export function checkModelOptions(input: ModelOptionsInput): void {
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const parsed = modelOptionsSchema.partial().safeParse(given);
+  if (!parsed.success) throw optionsError(parsed.error.issues, given);
+}
+
+/** Where D-Attn cuts, by the model that guides it (docs/method.md#d-attn). */
+const DATTN_BETA = { none: 1.2, dinov2: 1.2, dino: 1.2, sam: 1.08 } as const;
+
+/** Side of the network input that the paper uses with its backbone. */
+const PAPER_IMAGE_SIZE = 518;
+
+/**
+ * Completes options for a backbone: image size 518 for the paper's, else the native size; layers at
+ * each quarter of the depth, with D-Attn the last alone; E-Attn from a quarter of the depth on (19 of 24 blocks,
+ * docs/method.md#nineteen-blocks).
+ * @throws UsageError naming the option, what was found and what is legal
+ */
+export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes): ModelOptions {
+  const { patchSize, gridSize, layers, width } = sizes.vision;
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const spatial = given['spatial'] ?? 'none';
+  const parsed = modelOptionsSchema.safeParse({
+    imageSize: patchSize === 14 && width === 1024 ? PAPER_IMAGE_SIZE : patchSize * gridSize,
+    layers:
+      spatial === 'none' ? [1, 2, 3, 4].map((quarter) => Math.max(1, Math.round((layers * quarter) / 4))) : [layers],
+    eattnBlocks: Math.max(1, Math.round((layers * 19) / 24)),
+    dattnBeta: DATTN_BETA[spatial as keyof typeof DATTN_BETA] ?? DATTN_BETA.none,
+    ...given,
+  });
+  if (!parsed.success) {
+    throw optionsError(parsed.error.issues, given);
+  }
+  const options = parsed.data;
+  if (options.imageSize % patchSize !== 0) {
+    const lower = Math.max(1, Math.floor(options.imageSize / patchSize)) * patchSize;
+    throw new UsageError(
+      'usage/image-size',
+      `image size ${options.imageSize} is not a multiple of the backbone's patch size ${patchSize}; ` +
+        `the nearest that are: ${lower}, ${lower + patchSize}`,
+      { found: options.imageSize, patchSize },
+    );
+  }
+  const outside = options.layers.filter((layer) => layer > layers);
+  if (outside.length > 0) {
+    throw new UsageError(
+      'usage/layers',
+      `layers ${outside.join(', ')} were asked for, but this backbone has blocks 1 to ${layers}`,
+      { found: options.layers, blocks: layers },
+    );
+  }
+  if (options.eattnBlocks > layers) {
+    throw new UsageError(
+      'usage/eattn-blocks',
+      `${options.eattnBlocks} E-Attn blocks were asked for, but this backbone has ${layers} blocks`,
+      { found: options.eattnBlocks, blocks: layers },
+    );
+  }
+  if (options.spatialOnly && options.spatial === 'none') {
+    throw new UsageError(
+      'usage/spatial-only',
+      'features of D-Attn alone were asked for, but there is no second vision model to guide it; name one with `spatial`',
+      { spatial: options.spatial },
+    );
+  }
+  const firstDual = layers - options.eattnBlocks + 1;
+  const withoutPath = options.spatial === 'none' ? [] : options.layers.filter((layer) => layer < firstDual);
+  if (withoutPath.length > 0) {
+    throw new UsageError(
+      'usage/spatial-layers',
+      `D-Attn works in the blocks with a spatial path, ${firstDual > layers ? 'of which 0 E-Attn blocks leave none' : `${firstDual} to ${layers} of this backbone`}; ` +
+        `layers ${withoutPath.join(', ')} were asked for`,
+      { found: options.layers, firstDual, blocks: layers },
+    );
+  }
+  return options;
+}
