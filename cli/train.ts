@@ -239,16 +239,16 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
         .option('backend', { default: undefined, defaultDescription: 'auto' })
         .option('batch-size', { defaultDescription: '8' })
         .option('reference-images', { default: undefined })
-        .option('prompts', { describe: 'prompts to go on from, instead of fresh ones' })
+        .option('prompts', { describe: 'prompts to continue from, instead of fresh ones' })
         .option('context', { describe: 'let prompts see their images while training: probability 1 or 0' }),
       [
-        ['a set that is drawn where it is not there', 'crane train --aux synthetic-auxiliary'],
+        ['a synthetic set, written where it is missing', 'crane train --aux synthetic-auxiliary'],
         ["the paper's own training", 'crane train --aux visa --backbone ViT-L/14@336px'],
         [
           'an industrial and a medical set, best epoch by a tenth held back',
           'crane train --aux visa,cvc-colondb --validate 0.1 --out both',
         ],
-        ['go on after Ctrl-C, a crash or a full disk', 'crane train --resume both'],
+        ['resume after Ctrl-C, a crash or a full disk', 'crane train --resume both'],
         ['every option with its value, to be edited', 'crane train --aux visa --print-config > visa.yaml'],
       ],
     ) as never,

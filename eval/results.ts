@@ -71,7 +71,7 @@ export function resultsOf(evaluations: readonly Evaluation[], model: ModelDescri
 }
 
 /**
- * Writes results as JSON, whole or not at all; folders on the way are made.
+ * Writes results as JSON, whole or not at all; missing folders are created.
  * @throws CraneError `results/unwritable`
  */
 export function writeResults(file: string, results: object, indent = 2): void {

@@ -103,7 +103,7 @@ async function readImage(
     if (listed?.anomalous === true && union === undefined) {
       throw new MetricError(
         'metric/label',
-        `${map.path}: ${listed.name} is labelled anomalous in line ${listed.line}, and there is no mask of that name. Add it, or leave the image out.`,
+        `${map.path}: ${listed.name} is labelled anomalous in line ${listed.line}, but there is no mask of that name. Add it, or leave the image out.`,
       );
     }
     return { ...fit(scores, union, resize), anomalous: listed?.anomalous ?? marked };

@@ -139,7 +139,7 @@ interface ScoredImage {
 const LARGEST_BATCH = 8;
 
 /**
- * Finds defects in images of things it has never seen.
+ * Finds defects in images of objects it has never seen.
  *
  * ```ts
  * const crane = await Crane.load();

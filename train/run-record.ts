@@ -78,7 +78,7 @@ export function defaultRunFolder(record: RunRecord): string {
 }
 
 /**
- * What differs between a run that was begun and the same run as it would be begun now, a line for each thing; empty where
+ * What differs between a run that was begun and the same run as it would be begun now, a line for each difference; empty where
  * going on gives the same prompts. Versions of what computes are left to `changedVersions`.
  */
 export function differences(then: RunRecord, now: RunRecord): string[] {

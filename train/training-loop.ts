@@ -207,7 +207,7 @@ export class TrainingLoop {
     if (isFinitePrompts(checkpoint)) return checkpoint;
     throw new TrainingError(
       'training/diverged',
-      `the prompts are no finite numbers after step ${this.step}; use a lower learning rate`,
+      `the prompts are NaN or infinite after step ${this.step}; use a lower learning rate`,
       { step: this.step },
     );
   }

@@ -73,7 +73,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
           type: 'string',
           group,
           defaultDescription: '1024x1024',
-          describe: 'a picture to score, or the size of drawn ones',
+          describe: 'an image to score, or the size of synthetic ones',
         })
         .option('seconds', {
           type: 'number',
@@ -94,7 +94,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
           default: false,
           describe: '--training: small shapes, to try it out in seconds',
         })
-        .option('runs', { type: 'number', default: 5, describe: 'how often each thing is measured; medians are shown' })
+        .option('runs', { type: 'number', default: 5, describe: 'how often each item is measured; medians are shown' })
         .option('json', {
           type: 'string',
           describe:

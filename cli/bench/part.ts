@@ -3,7 +3,7 @@ import type { OnProgress } from '../../lib/progress';
 import { formatTable } from '../../terminal/table';
 
 export interface BenchOptions {
-  /** How often each thing is measured; medians are shown. */
+  /** How often each item is measured; medians are shown. */
   readonly runs: number;
   /** Maps of the whole set whose pixel metrics are measured; 0 for none. */
   readonly maps: number;

@@ -171,7 +171,7 @@ function parseHeader(header: string, source: string): { descr: string; fortran: 
     });
   }
   if (descr?.[1] === undefined || fortran === undefined || tuple === undefined) {
-    throw corrupt(source, `its header reads ${JSON.stringify(header.slice(0, 80))}`);
+    throw corrupt(source, `its header is ${JSON.stringify(header.slice(0, 80))}`);
   }
   const shape = tuple
     .split(',')
@@ -204,7 +204,7 @@ function widened(halves: Uint16Array): Float32Array {
   return values;
 }
 
-/** By name, since under jest arrays from native code belong to another realm. Subclasses say their base's name. */
+/** By name, since under jest arrays from native code belong to another realm. Subclasses report the name of their base. */
 function typeOf(data: NpyData): NpyType {
   const base = Object.getOwnPropertyDescriptor(
     Object.getPrototypeOf(Uint8Array.prototype),

@@ -2,7 +2,7 @@ import type { NameMapping, StoredParts } from './weight-reader';
 
 /**
  * Names of the parameters of DINO and DINOv2. Canonical are those of the official state dicts; this file says where
- * HuggingFace's ports keep the same tensors, and which tensors of a file are no parameters of an encoder.
+ * HuggingFace's ports keep the same tensors, and which tensors of a file are not parameters of an encoder.
  */
 export type DinoLayout = 'official' | 'huggingface';
 
@@ -15,7 +15,7 @@ export const DINO_IGNORABLE: readonly RegExp[] = [
 
 /**
  * Official names below a prefix, such as `teacher.backbone.` in whole training checkpoints.
- * @param placeOf where a block lies, such as `2.13` for block 13 of a file whose blocks are cut into chunks
+ * @param placeOf where a block is, such as `2.13` for block 13 of a file whose blocks are cut into chunks
  */
 export function officialNames(prefix: string, placeOf: (block: number) => string): NameMapping {
   return (path) => ({

@@ -294,7 +294,7 @@ describe('what is measured', () => {
     ]);
     expect(notes).toEqual([
       expect.stringMatching(/^ViT-B\/16: its file is not cached, so random weights/),
-      'ViT-B/16: 518 px is no multiple of its patches of 16 px; measured at 512 px.',
+      'ViT-B/16: 518 px is not a multiple of its patches of 16 px; measured at 512 px.',
       expect.stringMatching(/^ViT-L\/14@336px: its file is not cached/),
     ]);
     expect(cases.map(({ backbone }) => backbone.file)).toEqual(expect.arrayContaining(['nano', undefined]));

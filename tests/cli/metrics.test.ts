@@ -330,7 +330,7 @@ describe('what cannot be counted', () => {
     );
     const { code, err } = await runCrane('metrics', maps, masks, '--scores', scores);
     expect(code).toBe(1);
-    expect(err).toMatch(/nut\/good\/0\.npy: .* is labelled anomalous in line 4, and there is no mask of that name/);
+    expect(err).toMatch(/nut\/good\/0\.npy: .* is labelled anomalous in line 4, but there is no mask of that name/);
     expect(err).toMatch(/gone: no map belongs to line 8 of the list of scores/);
   });
 });
@@ -463,8 +463,8 @@ describe('what masks leave open', () => {
   });
 
   test.each([
-    ['x', /"x" is no number/],
-    ['1,', /"" is no number/],
+    ['x', /"x" is not a number/],
+    ['1,', /"" is not a number/],
   ])('a value that is no number is refused: %s', async (value, message) => {
     const { code, err } = await run('--ignore-value', value);
     expect([code, message.test(err)]).toEqual([2, true]);
@@ -616,7 +616,7 @@ test('what is not read is said', async () => {
   );
   expect(out).toMatch(/^Not read in .*masks: 1 file, of other kinds: .*0\.json\.$/m);
   expect(out).toMatch(
-    /^Not read in .*masks: 1 file, taken for pictures of the images, since there are masks beside them: .*0\.png\.$/m,
+    /^Not read in .*masks: 1 file, taken for renderings of the images, since there are masks beside them: .*0\.png\.$/m,
   );
   const json = await runCrane('metrics', maps, masks, '--normal-without-mask', '--json', '-');
   expect(json.err).toMatch(/^Not read in /m);

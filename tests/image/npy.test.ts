@@ -124,7 +124,7 @@ describe('NPY', () => {
     expect(
       fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999, 99999999, 9), }", FLOATS)),
     ).toContain('its shape is');
-    expect(fail(numpyFile('nonsense', FLOATS))).toContain('its header reads');
+    expect(fail(numpyFile('nonsense', FLOATS))).toContain('its header is');
     expect(
       fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }", FLOATS).subarray(0, 40)),
     ).toContain('its header claims');
@@ -176,7 +176,7 @@ describe('map files', () => {
     await sharp({ create: { width: 2, height: 2, channels: 3, background: '#f00' } })
       .png()
       .toFile(at('c.png'));
-    await expect(readMap(at('c.png'))).rejects.toThrow('a map of one channel expected, found a picture of mode RGB');
+    await expect(readMap(at('c.png'))).rejects.toThrow('a map of one channel expected, found an image of mode RGB');
   });
 
   test('TIFF of floats, as MVTec distributes maps, keeps its values', async () => {
