@@ -34,6 +34,7 @@ const ROOMS = [
       'lib/option-errors.ts',
       'lib/nearest-name.ts',
       'lib/bytes.ts',
+      'lib/cancellation.ts',
       'lib/memory-budget.ts',
       'lib/progress.ts',
     ],
