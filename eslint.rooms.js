@@ -31,6 +31,7 @@ const ROOMS = [
     'lib/errors',
     [
       'lib/errors.ts',
+      'lib/error-codes.ts',
       'lib/option-errors.ts',
       'lib/nearest-name.ts',
       'lib/bytes.ts',

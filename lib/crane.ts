@@ -311,7 +311,7 @@ export class Crane {
     batch: readonly (Prepared | Failure)[],
     since: number,
     memory: StreamMemory,
-    { onFailure, signal }: Pick<StreamOptions, 'onFailure' | 'signal'>,
+    { onFailure, signal }: { readonly [Key in 'onFailure' | 'signal']: StreamOptions[Key] | undefined },
   ): AsyncGenerator<Detection, void, undefined> {
     const fail = (failure: Failure): void => {
       if (!onFailure) throw failure.error;

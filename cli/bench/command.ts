@@ -163,7 +163,7 @@ async function runJobOf(job: string): Promise<void> {
 
 function requireWhole(option: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
-  throw new UsageError(`usage/${option}`, `--${option} ${value}: expected a whole number of ${least} or more`, {
+  throw new UsageError('usage/number', `--${option} ${value}: expected a whole number of ${least} or more`, {
     found: value,
   });
 }
@@ -173,7 +173,7 @@ function listOf(option: string, given: readonly string[] | undefined): string[] 
   const items = given?.flatMap((text) => text.split(',')).map((item) => item.trim());
   if (items?.includes(''))
     throw new UsageError(
-      `usage/${option}`,
+      'usage/value',
       `--${option} ${given?.join(' ')}: a value is missing; a list is written with commas`,
       { found: given },
     );
