@@ -56,7 +56,8 @@ export interface Converted {
 
 /**
  * Writes weights in another format; the suffix of `to` decides which. Prompts go to our `.safetensors` or the reference
- * program's `.pth` (spec 8.6); anything else to `.safetensors`, tensor by tensor, under the names that it has.
+ * program's `.pth` (docs/method.md#checkpoints); anything else to `.safetensors`, tensor by tensor, under the names
+ * that it has.
  *
  * The file appears whole or not at all.
  *

@@ -184,7 +184,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
             describe: 'folder of the run',
             group: KEEPING,
           })
-          .option('resume', { type: 'string', describe: 'folder of a run to go on with', group: KEEPING })
+          .option('resume', { type: 'string', describe: 'folder of a run to resume', group: KEEPING })
           .option('overwrite', {
             type: 'boolean',
             default: false,

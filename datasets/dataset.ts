@@ -26,7 +26,7 @@ export interface OpenDatasetOptions extends SurveyOptions {
  * that one is taken.
  *
  * @throws DatasetError `dataset/absent` (registered, not on disk), `dataset/folder-missing`, `dataset/layout`,
- *   `dataset/incomplete`; UsageError `dataset/category` for a category that the set has not, `dataset/unknown-layout`
+ *   `dataset/incomplete`; UsageError `dataset/category` for a category that the set does not have, `dataset/unknown-layout`
  */
 export async function openDataset(nameOrFolder: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
   const survey = surveyDataset(nameOrFolder, options);
@@ -289,7 +289,7 @@ function incomplete(root: string, errors: readonly DatasetProblem[], labelledByM
   const normal = onlyDefects ? ' Where images without a mask are normal, say so (`normalWithoutMask: true`).' : '';
   return new DatasetError(
     'dataset/incomplete',
-    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or go on without what is missing (\`allowIncomplete: true\`).${normal}`,
+    `${root} is not complete:\n${shown.join('\n')}${more}\nRepair the set, leave the category out, or proceed without what is missing (\`allowIncomplete: true\`).${normal}`,
     { path: root, problems: errors.length, missing: errors.map((problem) => problem.path) },
   );
 }

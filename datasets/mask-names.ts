@@ -22,7 +22,7 @@ export function listMasks(folder: string): string[] {
 
 /**
  * Pairs images with masks by name: same name but for suffix, upper or lower case, and the endings above, each mask once
- * (`pairNames`). Never by position, which shifts every pair after one missing file (spec 9.1).
+ * (`pairNames`). Never by position, which shifts every pair after one missing file (docs/method.md#meta-json).
  *
  * @param maskFolder masks in folders below it are those of the image that their folder is named after
  */

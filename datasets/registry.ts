@@ -18,7 +18,7 @@ export interface Archive {
   readonly sha256: string | null;
 }
 
-/** What is known of a set before a byte of it is on disk (spec 9.2 to 9.4). */
+/** What is known of a set before a byte of it is on disk (docs/method.md#data-sets). */
 export interface RegisteredDataset {
   readonly name: string;
   readonly title: string;

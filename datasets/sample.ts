@@ -48,7 +48,7 @@ export interface DatasetProblem {
   readonly message: string;
 }
 
-/** The test split of a set, which prompts are trained on as well (spec 8.5, 9.1). */
+/** The test split of a set, which prompts are trained on as well (docs/method.md#auxiliary-sets). */
 export interface Dataset {
   /** Registered name, or the name of the folder. */
   readonly name: string;

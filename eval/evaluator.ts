@@ -41,8 +41,8 @@ export interface CategoryOutcome {
 
 /**
  * Scores the test split of a set and computes its metrics: per category over all its images, then the mean over
- * categories with equal weight (spec 2). Pixel metrics are computed at the size of the network input, on smoothed maps.
- * Memory is bounded by one category's pixels.
+ * categories with equal weight (docs/method.md#metrics). Pixel metrics are computed at the size of the network input,
+ * on smoothed maps. Memory is bounded by one category's pixels.
  * @throws DatasetError for a set without labels, or without a readable image
  */
 export async function evaluate(crane: Crane, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {

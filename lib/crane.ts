@@ -113,7 +113,7 @@ export interface StreamOptions extends DetectOptions {
   readonly wholeBatches?: boolean;
 }
 
-/** An image that could not be read, or whose scores are no numbers. */
+/** An image that could not be read, or whose scores are NaN or infinite. */
 export interface Failure {
   readonly input: DetectInput;
   readonly error: Error;
@@ -388,7 +388,7 @@ export class Crane {
   private detection({ prepared, score, native, share }: ScoredImage): Detection | Failure {
     const { input, source, width, height, pages, picture } = prepared;
     if (!Number.isFinite(score) || !native.data.every(Number.isFinite)) {
-      const message = `${source}: its score or map holds values that are no numbers; check the weights and the prompts`;
+      const message = `${source}: its score or map contains NaN or infinite values; check the weights and the prompts`;
       return { input, error: new WeightsError('weights/not-finite', message, { source, score }) };
     }
     const start = performance.now();

@@ -8,7 +8,7 @@ export type Progress =
       readonly task: string;
       readonly total: number;
       readonly unit: 'bytes' | 'images' | 'steps';
-      /** How much was done before, where a task is gone on with. */
+      /** How much was done before, where a task is resumed. */
       readonly done?: number;
     }
   | {

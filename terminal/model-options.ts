@@ -175,7 +175,7 @@ const isListOfOne = (key: string, value: unknown): boolean =>
 
 /**
  * The model options among a command's arguments; what was not given is left out.
- * @throws UsageError for layers that are no numbers; what depends on the backbone is checked when that is loaded
+ * @throws UsageError for layers that are not numbers; what depends on the backbone is checked when it is loaded
  */
 export function modelOptionsFrom(args: ModelArguments): Omit<ModelOptionsInput, 'spatial'> {
   const {

@@ -20,7 +20,7 @@ export interface EncodeBatchesOptions<Entry> {
    */
   readonly together: boolean;
   readonly onImage: (entry: Entry, image: EncodedImage, identity: SampleIdentity) => Promise<void>;
-  /** Told of a sample that cannot be read or decoded; throws where that is the end. */
+  /** Called with a sample that cannot be read or decoded; throws where that must end the encoding. */
   readonly onFailure: (entry: Entry, error: unknown) => void;
   readonly signal?: AbortSignal | undefined;
 }

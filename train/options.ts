@@ -4,7 +4,7 @@ import { PROMPT_SIZES } from '../lib/methods/crane/build';
 import { optionsError } from '../lib/option-errors';
 import { MOST_EPOCHS } from './most-epochs';
 
-/** How prompts are trained. Defaults are those of the reference's training program (spec 8.5, 10.6). */
+/** How prompts are trained. Defaults are those of the reference's training program (docs/method.md#training). */
 export const trainingOptionsSchema = z.object({
   learningRate: z.number().positive().default(1e-3),
   /** Adam's decay rates of the first and second moment. */
@@ -24,18 +24,18 @@ export const trainingOptionsSchema = z.object({
   contextProbability: z.number().min(0).max(1).default(1),
   /**
    * Weight of the pixel losses, on top of how often each feature set counts: the reference sums over its layers, most of
-   * which give one and the same tensor (spec 10.1).
+   * which give one and the same tensor (docs/method.md#four-copies).
    */
   pixelWeight: z.number().nonnegative().default(1),
   imageWeight: z.number().nonnegative().default(0.2),
-  /** Learned tokens in front of the words, of fresh prompts (spec 6.2). */
+  /** Learned tokens in front of the words, of fresh prompts (docs/method.md#prompts). */
   contextTokens: z.int().positive().default(PROMPT_SIZES.contextTokens),
   /** Learned tokens in each deeper text block, of fresh prompts. */
   deepTokens: z.int().positive().default(PROMPT_SIZES.deepTokens),
   /** Text blocks that see learned tokens, the first one included, of fresh prompts; limited by the text encoder's. */
   depth: z.int().positive().default(PROMPT_SIZES.depth),
   /**
-   * Round the gradients of deep tokens to 16 bits, prompt by prompt, as the reference does by the way. Without it they are
+   * Round the gradients of deep tokens to 16 bits, prompt by prompt, as the reference happens to do. Without it they are
    * exact, and what the prompts of a batch have in common is computed once: steps take about half of the time.
    */
   roundGradients: z.boolean().default(true),
@@ -47,7 +47,10 @@ export const trainingOptionsSchema = z.object({
     .nonnegative()
     .refine((count) => count !== 1, 'one image cannot be half anomalous; 2 or more, or 0 for all')
     .default(0),
-  /** Chance that an image is replaced by four images of its category, two by two (spec 5.4); drawn anew in every epoch. */
+  /**
+   * Chance that an image is replaced by four images of its category, two by two (docs/method.md#mosaics); drawn anew in
+   * every epoch.
+   */
   mosaicRate: z.number().min(0).max(1).default(0),
   /** Share of the images held back from training to choose the best prompts by; 0 trains on all, as the reference does. */
   validate: z.number().min(0).max(0.5).default(0),

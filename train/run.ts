@@ -38,8 +38,8 @@ export interface TrainingResult {
 }
 
 /**
- * Trains prompts on auxiliary sets (paper section 3; spec 8.5): encodes every image once with the frozen encoder, then
- * runs the epochs on the features. `README.md` says what the run folder holds.
+ * Trains prompts on auxiliary sets (paper section 3; docs/method.md#training): encodes every image once with the frozen
+ * encoder, then runs the epochs on the features. `README.md` says what the run folder holds.
  * @throws DatasetError for a set that is not there; TrainingError `training/no-anomalous`, `training/no-masks`,
  *   `training/unreadable`, `training/diverged`, `training/unwritable`, `training/busy`, `training/changed` where a run
  *   that is resumed would no longer be the same; UsageError for options, `training/unfinished` and `training/finished`; WeightsError for
@@ -51,14 +51,14 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   if (given.resume !== undefined && before === undefined && given.auxiliary === undefined) {
     throw new UsageError(
       'training/no-run',
-      `${given.resume} holds no run to go on with; name the folder of one, or say with \`auxiliary\` what to begin there`,
+      `${given.resume} contains no run to resume; name the folder of a run, or start one there by giving \`auxiliary\``,
       { folder: given.resume },
     );
   }
   if (given.resume !== undefined && given.out !== undefined && path.resolve(given.resume) !== path.resolve(given.out)) {
     throw new UsageError(
       'training/two-folders',
-      `a run is gone on with in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`,
+      `a run is resumed in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`,
       { resume: given.resume, out: given.out },
     );
   }
@@ -129,7 +129,7 @@ class Run {
     this.before = this.runHere();
   }
 
-  /** The run that lies in the folder, where it is to go on. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
+  /** The run that lies in the folder, where it is to be resumed. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
   private runHere(): RunFile | undefined {
     const { folder, options } = this;
     if (options.resume === undefined) {
@@ -142,8 +142,8 @@ class Run {
     if (changed.length > 0) {
       throw new TrainingError(
         'training/changed',
-        `${folder.root} cannot be gone on with, since it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
-          'Put these back, or start a new run in another folder with `out`.',
+        `${folder.root} cannot be resumed, because it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
+          'Restore these, or start a new run in another folder with `out`.',
         { folder: folder.root, changed },
       );
     }
@@ -158,7 +158,7 @@ class Run {
   async go(): Promise<TrainingResult> {
     const { folder, options, before } = this;
     if (before?.status === 'finished' && fs.existsSync(folder.prompts)) {
-      options.onNotice?.(`${folder.root} holds a finished run; there is nothing to go on with.`);
+      options.onNotice?.(`${folder.root} contains a finished run; there is nothing to resume.`);
       fs.rmSync(folder.state, { force: true });
       return this.resultOf(before);
     }

@@ -46,7 +46,7 @@ export interface TrainerState {
 }
 
 /**
- * Trains a model's prompts on features of the frozen encoder (paper section 3.3; spec 8.5):
+ * Trains a model's prompts on features of the frozen encoder (paper section 3.3; docs/method.md#training):
  *
  *     L = Σ_f (2 focal + 2 dice) + 0.2 cross-entropy,   f over feature sets, equal ones as often as they are listed
  *

@@ -62,7 +62,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
           ...list,
           defaultDescription: 'nano,ViT-B/16,ViT-L/14@336px',
           describe:
-            'networks to measure: registered names, files or folders; of a name whose file is not here, seeded numbers of its shapes',
+            'networks to measure: registered names, files or folders; a name whose file is not cached is measured with random weights of the same shapes',
         })
         .option('image-size', {
           ...list,

@@ -61,7 +61,7 @@ export async function planForward({
     const backbone = await backboneOf(name);
     if (backbone.file === undefined)
       notes.push(
-        `${backbone.name}: its file is not here, so seeded numbers of its shapes are measured (a temporary file).`,
+        `${backbone.name}: its file is not cached, so random weights of the same shapes are measured (a temporary file).`,
       );
     const usual =
       name === EMBEDDED_BACKBONE

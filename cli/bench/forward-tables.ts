@@ -120,7 +120,9 @@ export function summaryText(cases: readonly ForwardCase[], peakGflops: number): 
       `Peak: ${rate(peakGflops)} GFLOP/s, the fastest matrix product at these shapes in this run.`,
       'Load: weights into tensors. First result: from the start of the process to a',
       'saved heatmap.',
-      ...(cases.some(({ seeded }) => seeded) ? ['* seeded numbers of its shapes, as its file is not here'] : []),
+      ...(cases.some(({ seeded }) => seeded)
+        ? ['* random weights of the same shapes, because its file is not cached']
+        : []),
     ].join('\n'),
   ].join('\n\n');
 }

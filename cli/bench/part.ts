@@ -6,7 +6,7 @@ export interface BenchOptions {
   readonly runs: number;
   /** Maps of the whole set whose pixel metrics are measured; 0 for none. */
   readonly maps: number;
-  /** Shapes so small that all takes seconds; the ratios then mean little. */
+  /** Shapes so small that all takes seconds; the ratios are then unreliable. */
   readonly small: boolean;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal;

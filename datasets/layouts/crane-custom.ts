@@ -5,7 +5,10 @@ import { childFolder, listFolders, listImages } from '../listing';
 import { listMasks, pairByName } from '../mask-names';
 import { missingMask, type Layout, type LayoutHints } from './layout';
 
-/** The reference program's form for one's own data (spec 9.5): `test/CATEGORY/{good,DEFECT}/NAME.png`, `test/CATEGORY/masks/NAME_mask.png`. */
+/**
+ * The reference program's form for one's own data (docs/method.md#custom-sets): `test/CATEGORY/{good,DEFECT}/NAME.png`,
+ * `test/CATEGORY/masks/NAME_mask.png`.
+ */
 export const craneCustomLayout: Layout = {
   name: 'crane-custom',
   looksFor:

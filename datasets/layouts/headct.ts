@@ -8,7 +8,10 @@ import type { Layout } from './layout';
 
 const labelColumn = 'hemorrhage';
 
-/** HeadCT as on Kaggle (spec 9.3): `head_ct/000.png` and `labels.csv`, whose header is `id, hemorrhage` and whose ids are not padded. No masks. */
+/**
+ * HeadCT as on Kaggle (docs/method.md#medical-sets): `head_ct/000.png` and `labels.csv`, whose header is
+ * `id, hemorrhage` and whose ids are not padded. No masks.
+ */
 export const headctLayout: Layout = {
   name: 'headct',
   looksFor: 'labels.csv (id, hemorrhage) with head_ct/NNN.png (HeadCT)',

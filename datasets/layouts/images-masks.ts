@@ -6,7 +6,7 @@ import { listMasks, pairByName } from '../mask-names';
 import { testSplitOf, type Split } from '../splits';
 import { missingMask, type Layout } from './layout';
 
-/** Names of the two folders, the names of the official downloads among them (spec 9.3). */
+/** Names of the two folders, the names of the official downloads among them (docs/method.md#medical-sets). */
 const folderPairs: readonly {
   readonly images: string;
   readonly masks: string;

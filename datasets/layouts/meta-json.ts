@@ -22,7 +22,9 @@ const ofCategories = z.custom<object>(
 );
 const metaFile = z.object({ test: ofCategories, train: z.unknown().optional() });
 
-/** The list that the reference programs read (spec 9.1): `meta.json` with `test: { CATEGORY: [item] }`. */
+/**
+ * The list that the reference programs read (docs/method.md#meta-json): `meta.json` with `test: { CATEGORY: [item] }`.
+ */
 export const metaJsonLayout: Layout = {
   name: 'meta-json',
   looksFor:
@@ -106,7 +108,7 @@ function itemsOf(items: unknown, place: readonly string[]): z.infer<typeof item>
   throw new z.ZodError(parsed.error.issues.map((issue) => ({ ...issue, path: [...place, ...issue.path] })));
 }
 
-/** Some generators write paths that contain the root already (spec 9.1). */
+/** Some generators write paths that contain the root already (docs/method.md#meta-json). */
 function resolveListed(root: string, listed: string): string | undefined {
   const plain = listed.replaceAll('\\', '/');
   const tail = plain.split(`/${path.basename(root)}/`).at(-1) as string;

@@ -7,12 +7,16 @@ import { missingMask, type Layout, type LayoutHints } from './layout';
 
 /** Folders of normal images: MVTec-AD says `good`, BTAD `ok`. */
 const normalFolders = new Set(['good', 'ok', 'normal']);
-/** Names of the folder of masks; the last is what AnomalyCLIP's script expects of ISIC, masks lying directly in it (spec 9.3). */
+/**
+ * Names of the folder of masks; the last is what AnomalyCLIP's script expects of ISIC, masks lying directly in it
+ * (docs/method.md#medical-sets).
+ */
 const truthFolders = ['ground_truth', 'groundtruth', 'ISBI2016_ISIC_Part1_Test_GroundTruth'];
 
 /**
- * Trees like that of MVTec-AD, BTAD's `ok` and `ko` among them (spec 9.2): `CATEGORY/test/good/000.png`,
- * `CATEGORY/test/DEFECT/000.png`, `CATEGORY/ground_truth/DEFECT/000_mask.png`. The folder may be the set or one category.
+ * Trees like that of MVTec-AD, BTAD's `ok` and `ko` among them (docs/method.md#industrial-sets):
+ * `CATEGORY/test/good/000.png`, `CATEGORY/test/DEFECT/000.png`, `CATEGORY/ground_truth/DEFECT/000_mask.png`. The folder
+ * may be the set or one category.
  */
 export const mvtecLayout: Layout = {
   name: 'mvtec',

@@ -12,8 +12,8 @@ const splitFile = 'split_csv/1cls.csv';
 const columns = ['object', 'split', 'label', 'image', 'mask'] as const;
 
 /**
- * VisA as Amazon distributes it (spec 9.2): `CATEGORY/Data/Images/{Normal,Anomaly}/*.JPG`, `CATEGORY/Data/Masks/Anomaly/*.png`,
- * and `split_csv/1cls.csv`, which says which images are the test split.
+ * VisA as Amazon distributes it (docs/method.md#industrial-sets): `CATEGORY/Data/Images/{Normal,Anomaly}/*.JPG`,
+ * `CATEGORY/Data/Masks/Anomaly/*.png`, and `split_csv/1cls.csv`, which says which images are the test split.
  */
 export const visaLayout: Layout = {
   name: 'visa',

@@ -6,7 +6,7 @@ import { bestF1, type BestF1 } from './f1-max';
 import { IMAGE_METRIC_IDS, type ImageMetricId, type MetricValues } from './metric-ids';
 import { rankScores, undefinedReason, type Ranking } from './ranking';
 
-/** Collects one score per image of a category, and gives the image metrics of spec 2. */
+/** Collects one score per image of a category, and gives the image metrics of docs/method.md#metrics. */
 export class ImageMetrics {
   private readonly normal: number[] = [];
   private readonly anomalous: number[] = [];

@@ -37,7 +37,7 @@ export async function loadNativeBackend(options: NativeLoadOptions): Promise<Nat
   if (isSet(process.env['CRANE_NO_NATIVE'])) {
     throw new BackendError(
       'backend/unavailable',
-      'Native TensorFlow is switched off by the environment variable CRANE_NO_NATIVE. Unset it to use the native backend.',
+      'Native TensorFlow is disabled by the environment variable CRANE_NO_NATIVE. Unset it to use the native backend.',
       { backend: 'tensorflow', variable: 'CRANE_NO_NATIVE' },
     );
   }

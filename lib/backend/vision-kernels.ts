@@ -32,9 +32,7 @@ export type VisionKernels =
  * @param threads that each may use
  */
 export function registerVisionKernels(backend: NativeOperations, threads: number): VisionKernels {
-  const reason = isSet(process.env['CRANE_PLAIN_KERNELS'])
-    ? 'switched off by CRANE_PLAIN_KERNELS'
-    : whyNotThere(backend);
+  const reason = isSet(process.env['CRANE_PLAIN_KERNELS']) ? 'disabled by CRANE_PLAIN_KERNELS' : whyNotThere(backend);
   if (reason !== undefined) {
     // What is said of them holds for what computes, also where they were there before.
     for (const name of Object.keys(OPERATIONS))

@@ -1,4 +1,4 @@
-/** What CLIP's layer norms add to the variance (spec 1.1). */
+/** What CLIP's layer norms add to the variance (docs/method.md#backbone). */
 export const CLIP_EPSILON = 1e-5;
 
 /**
@@ -28,7 +28,7 @@ export interface TextSizes extends TransformerSizes {
   readonly vocabularySize: number;
 }
 
-/** Everything about a CLIP network that its weights decide (spec 1.1). */
+/** Everything about a CLIP network that its weights decide (docs/method.md#backbone). */
 export interface ClipSizes {
   readonly vision: VisionSizes;
   readonly text: TextSizes;

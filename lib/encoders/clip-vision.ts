@@ -5,6 +5,7 @@ import type { VisionSizes } from './clip-sizes';
 import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
 import { DAttn, type DAttnConfig } from '../layers/d-attn';
 import { DualPathBlock } from '../layers/dual-path-block';
+import { sizeFrom, type Axes } from '../layers/input-shapes';
 import { LayerNorm } from '../layers/layer-norm';
 import { PatchEmbedding } from '../layers/patch-embedding';
 import { ResidualBlock } from '../layers/residual-block';
@@ -18,7 +19,8 @@ export interface ClipVisionConfig extends CraneLayerConfig {
   attention: AttentionType;
   /**
    * `reference` gives every dual-path tap the final spatial tokens, since the reference program's taps are views of one
-   * buffer (spec 10.1) and the published prompts were trained with that; `distinct` gives each block's own.
+   * buffer (docs/method.md#four-copies) and the published prompts were trained with that; `distinct` gives each block's
+   * own.
    */
   layerTaps?: 'reference' | 'distinct';
   /**
@@ -26,7 +28,7 @@ export interface ClipVisionConfig extends CraneLayerConfig {
    * all tokens, for training on them.
    */
   lastBlock?: 'class-token' | 'all-tokens';
-  /** D-Attn, and the blocks, counted from 1, that can be asked for it (Crane+; spec 8.2). */
+  /** D-Attn, and the blocks, counted from 1, that can be asked for it (Crane+; docs/method.md#d-attn). */
   dAttn?: Pick<DAttnConfig, 'beta' | 'gamma' | 'mean'> & { readonly layers: readonly number[] };
 }
 
@@ -40,9 +42,14 @@ export interface VisionFeatures {
 }
 
 /**
- * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2; spec 1.1, 1.6, 8.1),
- * and, where a second vision model guides it, D-Attn on top (spec 8.2).
+ * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2;
+ * docs/method.md#dense-features),
+ * and, where a second vision model guides it, D-Attn on top (docs/method.md#d-attn).
  * Parameters are those of OpenAI's state dict below `visual.`.
+ *
+ * As a layer: images `[B, H, W, 3]`, normalised, to image features `[B, E]` and dense features `[B, N, E]` of the last
+ * block; with `dAttn`, images and a second model's features `[B, R, C, F]` to those two and, for each of its blocks in
+ * their order, `[B, R·C, E]`. Images that cannot be cut into patches are refused with `usage/image-size`.
  */
 export class ClipVisionEncoder extends CraneLayer {
   static readonly className = 'ClipVisionEncoder';
@@ -166,13 +173,45 @@ export class ClipVisionEncoder extends CraneLayer {
     });
   }
 
-  /** The layer call: images `[B, H, W, 3]` to image features `[B, E]` (not normalised) and dense ones `[B, N, E]`. */
+  /**
+   * The layer call: images `[B, H, W, 3]`, or images and a second model's features `[B, R, C, F]`, to image features
+   * `[B, E]`, the last block's dense ones `[B, N, E]`, and with a second model D-Attn's of each of its blocks,
+   * `[B, R·C, E]`, in the order of the blocks. None is normalised.
+   */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
     return tf.tidy(() => {
-      const { tokens, taps } = this.forward(single(inputs) as tf.Tensor4D, { training: true });
+      const guide = Array.isArray(inputs) ? (inputs[1] as tf.Tensor4D | undefined) : undefined;
+      const { tokens, taps, guided } = this.forward(single(inputs) as tf.Tensor4D, {
+        training: true,
+        ...(guide ? { guide } : {}),
+      });
       const dense = taps.get(this.blocks.length) as tf.Tensor3D;
-      return [this.project(classToken(tokens)), this.project(patchTokens(dense))];
+      return [classToken(tokens), patchTokens(dense), ...guided.values()].map((features) => this.project(features));
     });
+  }
+
+  /** How many blocks give D-Attn's features where a second model guides. */
+  private get guidedBlocks(): number {
+    const { dAttn, eattnBlocks } = this.config;
+    return this.blocks.filter(
+      (_, index) => index >= this.blocks.length - eattnBlocks && dAttn?.layers.includes(index + 1),
+    ).length;
+  }
+
+  protected override takes(found: readonly tf.Shape[]): readonly Axes[] {
+    const images = ['B', 'H', 'W', 'colours'];
+    return found.length === 2 && this.guidedBlocks > 0 ? [images, ['B', 'R', 'C', 'F']] : [images];
+  }
+
+  protected override gives([images = [], guide]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, tokens] = this.embedding.computeOutputShape(images as number[]) as tf.Shape;
+    const { embedDimension } = this.config;
+    const guided = guide && [batch, sizeFrom([guide[1], guide[2]], (rows, columns) => rows * columns), embedDimension];
+    return [
+      [batch, embedDimension],
+      [batch, sizeFrom([tokens], (count) => count - 1), embedDimension],
+      ...(guided ? Array.from({ length: this.guidedBlocks }, () => guided) : []),
+    ];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

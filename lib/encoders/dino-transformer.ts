@@ -35,8 +35,8 @@ interface Habits {
 
 /**
  * The vision transformer that DINO and DINOv2 share: class token, registers and patches through pre-norm blocks. Features
- * are the patch tokens of the last block after the final norm (spec 8.2). Parameters have the names of the official state
- * dicts; with `trainable` all have gradients.
+ * are the patch tokens of the last block after the final norm (docs/method.md#second-models). Parameters have the names of the official state
+ * dicts; with `trainable` all have gradients. `[B, H, W, 3]` in, normalised; `[B, ⌊H/p⌋, ⌊W/p⌋, D]` out, not normalised.
  */
 export abstract class DinoTransformer extends SpatialEncoder {
   readonly patchSize: number;
@@ -97,9 +97,10 @@ export abstract class DinoTransformer extends SpatialEncoder {
     });
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [batch, height, width] = inputShape as [number, number, number, number];
-    return [batch, ...this.embedding.gridOf(height, width), this.channels];
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height = null, width = null] = images;
+    if (height === null || width === null) return [[batch, null, null, this.channels]];
+    return [[batch, ...this.embedding.gridOf(height, width), this.channels]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

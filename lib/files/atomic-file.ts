@@ -38,7 +38,7 @@ export function writeFileAtomicallySync(file: string, body: (append: Append) => 
   }
 }
 
-/** As {@link writeFileAtomicallySync}, of content that is at hand, without blocking. */
+/** As {@link writeFileAtomicallySync}, of content that is in memory, without blocking. */
 export async function writeFileAtomically(file: string, content: Uint8Array | string): Promise<void> {
   const temporary = temporaryFor(file);
   makeFolderSync(path.dirname(temporary));

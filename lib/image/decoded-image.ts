@@ -3,7 +3,8 @@ import { multiply255 } from './premultiply';
 
 /**
  * How a picture keeps its samples, under Pillow's names: bilevel, grey, grey with alpha, palette, colour, colour with
- * alpha, inks (255 is full ink), 16-bit grey. The mode decides how a picture is resampled, see spec 1.2.
+ * alpha, inks (255 is full ink), 16-bit grey. The mode decides how a picture is resampled, see
+ * docs/method.md#preprocessing.
  */
 export type PixelMode = '1' | 'L' | 'LA' | 'P' | 'RGB' | 'RGBA' | 'CMYK' | 'I;16';
 

@@ -124,7 +124,7 @@ function luminance(red: number, green: number, blue: number): number {
 
 /**
  * A mask at the network's size, as the reference makes it: binarised at its own size, resized bilinearly with antialias as
- * 0 and 255, and cut at one half. spec 1.2
+ * 0 and 255, and cut at one half; see docs/method.md#masks
  *
  * @param input `undefined` for a picture without a mask: nothing in it is anomalous
  * @returns uint8 [height, width] of 0 and 1

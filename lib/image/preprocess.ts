@@ -21,7 +21,8 @@ export const CLIP_PREPROCESSING: Preprocessing = {
 
 /**
  * Resizes straight to a size (the aspect is not kept) in the picture's own mode, and converts to colour afterwards: bicubic
- * unless the weights say otherwise; alpha premultiplied meanwhile; palette and bilevel pictures by nearest neighbour. spec 1.2
+ * unless the weights say otherwise; alpha premultiplied meanwhile; palette and bilevel pictures by nearest neighbour.
+ * See docs/method.md#preprocessing.
  *
  * @param resize filter for all but palette and bilevel pictures
  * @returns uint8 [height, width, 3]

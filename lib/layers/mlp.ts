@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
 import { Linear } from './linear';
 
@@ -57,6 +58,10 @@ export class Mlp extends CraneLayer {
     });
   }
 
+  protected override takes(): readonly Axes[] {
+    return [['…', this.width]];
+  }
+
   override getConfig(): tf.serialization.ConfigDict {
     return {
       ...super.getConfig(),
@@ -69,7 +74,7 @@ export class Mlp extends CraneLayer {
 }
 tf.serialization.registerClass(Mlp, 'crane');
 
-/** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (spec 1.4). */
+/** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (docs/method.md#activation). */
 export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
   return tf.tidy(() => {
     switch (activation) {

@@ -5,7 +5,10 @@ type Tower = 'vision' | 'text';
 /** Widths whose heads have 64 channels: CLIPs as published by OpenAI, open_clip and others, and small ones such as nano. */
 const OF_64_CHANNELS: readonly number[] = [64, 128, 192, 256, 384, 512, 640, 768, 896, 1024];
 
-/** Widths of published CLIPs whose heads are counted otherwise (spec 1.1; open_clip's model configurations): H, g, bigG, e. */
+/**
+ * Widths of published CLIPs whose heads are counted otherwise (docs/method.md#backbone; open_clip's model
+ * configurations): H, g, bigG, e.
+ */
 const KNOWN_HEADS: Readonly<Record<Tower, Readonly<Record<number, number>>>> = {
   vision: { 1280: 16, 1408: 16, 1664: 16, 1792: 16 },
   text: { 1280: 20 },

@@ -47,7 +47,10 @@ export interface ClipWeights {
 }
 
 export interface OpenClipOptions {
-  /** Instead of what the file says: some methods were published with the exact GELU on OpenAI's weights (spec 1.4). */
+  /**
+   * Instead of what the file says: some methods were published with the exact GELU on OpenAI's weights
+   * (docs/method.md#activation).
+   */
   readonly activation?: Activation;
   /** Instead of what the file says. */
   readonly heads?: HeadsChoice;
@@ -74,9 +77,10 @@ export function clipMetadata(
 
 /**
  * Opens CLIP weights from OpenAI (TorchScript archive or state dict), HuggingFace (`CLIPModel` folder or file),
- * open_clip, or our own, and reads the network's sizes off them (spec 1.1). What no tensor tells, such as heads,
- * activation, epsilon and the input's mean and deviation, is what the options say, else the metadata inside, else the
- * configuration beside the weights, else as in published networks of that width. Close the result when the network is built.
+ * open_clip, or our own, and reads the network's sizes off them (docs/method.md#backbone). What no tensor tells, such
+ * as heads, activation, epsilon and the input's mean and deviation, is what the options say, else the metadata inside,
+ * else the configuration beside the weights, else as in published networks of that width. Close the result when the
+ * network is built.
  * @throws WeightsError where this is not a CLIP vision transformer with its text tower; `weights/config` naming a field
  *   of the configuration that cannot be honoured; `weights/heads` where their number cannot be told. UsageError for an
  *   activation that is none
@@ -315,7 +319,7 @@ function tower(reader: WeightReader, place: string, width: number): TowerShapes 
   return { width, layers, hidden };
 }
 
-/** CLIP's byte-pair vocabulary (spec 1.5). */
+/** CLIP's byte-pair vocabulary (docs/method.md#tokenizer). */
 const WHOLE_VOCABULARY = 49408;
 
 function axes(reader: WeightReader, name: string, count: number): readonly [number, number, ...number[]] {

@@ -70,7 +70,7 @@ export async function download(url: string, file: string, options: DownloadOptio
   if (options.offline ?? isOffline()) {
     throw new WeightsError(
       'weights/offline',
-      `${path.basename(file)} is not at hand and downloads are switched off. Fetch ${url} elsewhere and put it at ${file}, or allow downloads: leave out \`offline\`, and CRANE_OFFLINE.`,
+      `${path.basename(file)} is not cached, and downloads are disabled. Fetch ${url} elsewhere and put it at ${file}, or allow downloads: leave out \`offline\`, and unset CRANE_OFFLINE.`,
       { url, file },
     );
   }

@@ -49,7 +49,8 @@ function normalisationIn(
 
 /**
  * What open_clip's `preprocess_cfg` says. `shortest`, which is its usual way, and `squash` are both taken: the method
- * resizes straight to a square, whatever the weights' own program does with the aspect (spec 1.2; docs/deviations.md).
+ * resizes straight to a square, whatever the weights' own program does with the aspect (docs/method.md#preprocessing;
+ * docs/deviations.md).
  * @throws WeightsError `weights/config` naming what cannot be honoured
  */
 export function openClipInput(fields: ConfigurationFields): InputRule {
@@ -72,7 +73,7 @@ const FILTER_OF_NUMBER: Readonly<Record<string, ResizeFilter>> = {
 };
 
 const OF_PROCESSORS = [
-  // The size is the method's, and the whole picture is seen, as with every other backbone (spec 1.2).
+  // The size is the method's, and the whole picture is seen, as with every other backbone (docs/method.md#preprocessing).
   'size',
   'crop_size',
   'do_center_crop',
@@ -114,8 +115,8 @@ export function huggingFaceInput(source: string): InputRule | undefined {
 }
 
 /**
- * What such a file says of a second vision model's input. How that is resized belongs to the method (spec 8.2); mean and
- * deviation do not.
+ * What such a file says of a second vision model's input. How that is resized belongs to the method
+ * (docs/method.md#second-models); mean and deviation do not.
  * @throws WeightsError `weights/config` naming what cannot be honoured
  */
 export function spatialNormalisation(source: string): Normalisation | undefined {

@@ -68,7 +68,7 @@ function unknownFormat(file: string, head: Uint8Array): WeightsError {
         : '';
   return new WeightsError(
     'weights/format',
-    `${file} is no weights file that is known here; read are safetensors, torch .pt/.pth/.bin, and TorchScript archives.${guess}`,
+    `${file} is not a known weights file; safetensors, torch .pt/.pth/.bin and TorchScript archives can be read.${guess}`,
     { path: file },
   );
 }

@@ -11,7 +11,7 @@ import type { TensorSource } from './tensor-source';
 import { writeTorchArchive } from './torch-archive-writer';
 import { WeightReader } from './weight-reader';
 
-/** Trained prompts (spec 8.6): everything that Crane learns. */
+/** Trained prompts (docs/method.md#checkpoints): everything that Crane learns. */
 export interface PromptCheckpoint {
   /** Context vectors of the "normal" prompt, `[contextTokens, width]` in row-major order. */
   readonly contextNormal: Float32Array;
@@ -31,13 +31,16 @@ export interface PromptCheckpoint {
 const NORMAL = 'context.normal';
 const ANOMALOUS = 'context.anomalous';
 
-/** Parts of reference checkpoints that follow from the backbone, and layers of AnomalyCLIP's that are never used (spec 6.2). */
+/**
+ * Parts of reference checkpoints that follow from the backbone, and layers of AnomalyCLIP's that are never used
+ * (docs/method.md#checkpoints).
+ */
 const DERIVED =
   /(^|\.)(token_(prefix|suffix)_(pos|neg)|tokenized_prompts_(pos|neg)|compound_prompt_projections\.\d+\.(weight|bias))$/;
 
 /**
  * Reads trained prompts: our safetensors, or `.pth` files of the reference (and of AnomalyCLIP, whose layout is the
- * same, spec 6.5). Depth and counts are read off the tensors.
+ * same, docs/method.md#checkpoints). Depth and counts are read off the tensors.
  * @throws WeightsError where the file holds no prompts, surplus tensors, mixed widths, or values that are not finite
  */
 export async function readPromptCheckpoint(file: string): Promise<PromptCheckpoint> {
@@ -180,7 +183,7 @@ export function referenceBuffers(
 
 /**
  * Writes trained prompts as the reference's `.pth`, which its test program loads strictly: 16 entries for depth 9, in
- * the published order (spec 8.6), in a torch zip archive. Tensors are marked as living on the CPU.
+ * the published order (docs/method.md#checkpoints), in a torch zip archive. Tensors are marked as living on the CPU.
  * @throws WeightsError where buffers and prompts do not fit each other
  */
 export function writeReferencePrompts(

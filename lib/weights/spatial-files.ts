@@ -1,7 +1,10 @@
 import type { SpatialFamily } from '../encoders/spatial-encoder';
 import type { RegisteredWeights } from './registered-weights';
 
-/** The official files of the vision models that can guide D-Attn (spec 8.2), by the names that their authors give them. */
+/**
+ * The official files of the vision models that can guide D-Attn (docs/method.md#second-models), by the names that their
+ * authors give them.
+ */
 
 /** What a family's name alone means: the files that the paper's program uses. */
 export const PAPERS_CHOICE: Readonly<Record<SpatialFamily, string>> = {

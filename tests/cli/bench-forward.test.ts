@@ -300,9 +300,9 @@ describe('what is measured', () => {
       ],
     ]);
     expect(notes).toEqual([
-      expect.stringMatching(/^ViT-B\/16: its file is not here, so seeded numbers/),
+      expect.stringMatching(/^ViT-B\/16: its file is not cached, so random weights/),
       'ViT-B/16: 518 px is no multiple of its patches of 16 px; measured at 512 px.',
-      expect.stringMatching(/^ViT-L\/14@336px: its file is not here/),
+      expect.stringMatching(/^ViT-L\/14@336px: its file is not cached/),
     ]);
     expect(cases.map(({ backbone }) => backbone.file)).toEqual(expect.arrayContaining(['nano', undefined]));
     expect(await shown({ quick: true })).toEqual(['nano 112 1', 'ViT-B/16 512 1', 'ViT-L/14@336px 518 1']);

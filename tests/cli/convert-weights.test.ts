@@ -48,7 +48,7 @@ describeWithGoldens('converting', () => {
   });
 
   testWithGoldens('published/trained_on_visa_crane_epoch_5.pth')(
-    'a published file to .pth again keeps every value, without its backbone at hand',
+    'a published file to .pth again keeps every value, without its backbone',
     async () => {
       const published = goldenPath('published/trained_on_visa_crane_epoch_5.pth');
       await convertWeights(published, path.join(folder, 'again.pth'));

@@ -169,7 +169,7 @@ describe('crane datasets where and fetch', () => {
     const offline = await runCrane('datasets', 'fetch', 'btad', '--accept-license', '--offline');
     delete process.env['CRANE_OFFLINE'];
     expect(offline.code).toBe(1);
-    expect(offline.err).toContain('downloads are switched off');
+    expect(offline.err).toContain('downloads are disabled');
     expect(fs.existsSync(path.join(data, 'btad'))).toBe(false);
   });
 });

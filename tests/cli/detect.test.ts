@@ -396,7 +396,7 @@ describeWithGoldens('crane detect', () => {
     const image = goldenPath('images/rgb.png');
     fs.writeFileSync(inFolder('text.pt'), 'just text');
     for (const [backbone, prompts, message] of [
-      [inFolder('text.pt'), goldenPath('prompts_tiny.pth'), /text\.pt is no weights file/],
+      [inFolder('text.pt'), goldenPath('prompts_tiny.pth'), /text\.pt is not a known weights file/],
       [goldenPath('prompts_tiny.pth'), goldenPath('prompts_tiny.pth'), /holds trained prompts; give it as prompts/],
       [folder, goldenPath('prompts_tiny.pth'), /holds no weights; looked for model\.safetensors/],
       [tinyBackbone(), tinyBackbone(), /holds no trained prompts/],

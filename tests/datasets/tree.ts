@@ -9,7 +9,7 @@ export const samplesFolder: string | undefined = [
   path.resolve(__dirname, '../../../shared/data'),
 ].find((folder): folder is string => folder !== undefined && fs.existsSync(path.join(folder, 'headct')));
 
-/** `describe`, but counted as skipped, and said loudly, where the real samples are not at hand. */
+/** `describe`, but counted as skipped, and said loudly, where the real samples are missing. */
 export function describeWithSamples(title: string, body: (folder: string) => void): void {
   if (samplesFolder !== undefined) {
     const folder = samplesFolder;

@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import sharp from 'sharp';
 import { openDataset } from '../../datasets/dataset';
 import { evaluate, evaluateCategory } from '../../eval/evaluator';
-import { Crane } from '../..';
+import { Crane } from '../../index';
 import { DatasetError } from '../../lib/errors';
 import { describeWithGoldens, goldenCases, goldenPath, tinyBackbone } from '../goldens';
 import { expectNoLeak } from '../tensors';

@@ -35,7 +35,7 @@ describeWithGoldens('the tokenizer against the reference', () => {
 describe('tokenize', () => {
   const twelve = Array.from({ length: 12 }, () => 'X').join(' ');
 
-  test('encodes the two prompts of the paper (spec 1.5)', () => {
+  test('encodes the two prompts of the paper (docs/method.md#tokenizer)', () => {
     const xs = Array.from({ length: 12 }, () => 343);
     expect([...tokenizer.tokenize(`${twelve} object.`).slice(0, 17)]).toEqual([49406, ...xs, 14115, 269, 49407, 0]);
     const damaged = [...tokenizer.tokenize(`${twelve} damaged object.`).slice(0, 18)];

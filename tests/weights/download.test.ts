@@ -297,7 +297,7 @@ describe('servers that never end', () => {
     });
     const error = await failure(download(server.url, file, quick));
     expect([error.code, error.message]).toEqual(['download/failed', expect.stringContaining('begun anew 3 times')]);
-    // Two requests for each time that it begins anew; the last finds nothing to go on with.
+    // Two requests for each time that it begins anew; the last finds nothing to resume.
     expect(server.ranges.length).toBe(6);
   });
 

@@ -149,7 +149,7 @@ test.each<[string, unknown, number, RegExp]>([
   ['a tensor that is no object', { a: null }, 0, /not described by an object/],
   ['metadata that are no strings', { __metadata__: { a: 1 } }, 0, /metadata entry a/],
   ['metadata that are a list', { __metadata__: [] }, 0, /metadata/],
-  ['a header that is a list', '[]', 0, /not a JSON object|no weights file/],
+  ['a header that is a list', '[]', 0, /not a JSON object|not a known weights file/],
   ['a header that breaks off', '{"a":', 0, /not JSON/],
   ['a header nested deeply', `{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, 0, /nests deeper than 64 levels/],
   ['a header that is not UTF-8', Buffer.from('{"\xff\xfe":1}', 'latin1'), 0, /not JSON/],

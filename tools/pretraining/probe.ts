@@ -65,7 +65,7 @@ export function drawProbe(perGroup: number): ProbePictures {
   return { images, masks, groups };
 }
 
-/** Scores the probe as Crane does (spec 8.4), with the mean of plain prompts or one pair of them. */
+/** Scores the probe as Crane does (docs/method.md#scores), with the mean of plain prompts or one pair of them. */
 export function runProbe(
   network: NanoNetwork,
   tokenizer: ClipTokenizer,

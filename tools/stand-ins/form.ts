@@ -2,7 +2,7 @@ import type { PictureRequest } from '../../datasets/synthetic/draw';
 
 /**
  * In which layout a fake set is written: `native` as the real set is distributed; `meta-json` the same with the list
- * beside it that the reference program's scripts write; `packed` as in AdaCLIP's re-packed archives (spec 9.2, 9.3).
+ * beside it that the reference program's scripts write; `packed` as in AdaCLIP's re-packed archives (docs/method.md#data-sets).
  */
 export type StandInForm = 'native' | 'meta-json' | 'packed';
 export const standInForms: readonly StandInForm[] = ['native', 'meta-json', 'packed'];

@@ -265,7 +265,7 @@ function yesNo({ image, nested, unlabelled }: Form<'yes-no'>, layers: readonly L
   );
 }
 
-/** The list that the reference program's scripts write (spec 9.1). */
+/** The list that the reference program's scripts write (docs/method.md#meta-json). */
 function metaJson({ kind, folders }: RegisteredDataset, images: readonly StandInImage[]): string {
   // Several scripts for medical sets write paths that begin with the set's own folder.
   const prefix = kind === 'medical' ? `${folders[0] ?? ''}/` : '';

@@ -13,13 +13,16 @@ import { refuseBeyondMemory } from './memory-need';
 import { CraneModel } from './model';
 import type { SpatialWeights } from './spatial';
 
-/** The words behind the learned context (spec 6.2). */
+/** The words behind the learned context (docs/method.md#prompts). */
 export const NORMAL_WORDS = 'object.';
 export const ANOMALOUS_WORDS = 'damaged object.';
 
-/** Sizes of fresh prompts, as the paper has them (spec 6.2); the depth is limited by the text encoder's blocks. */
+/**
+ * Sizes of fresh prompts, as the paper has them (docs/method.md#prompts); the depth is limited by the text encoder's
+ * blocks.
+ */
 export const PROMPT_SIZES = { contextTokens: 12, deepTokens: 4, depth: 9 } as const;
-/** Standard deviation of fresh prompts (spec 6.2). */
+/** Standard deviation of fresh prompts (docs/method.md#prompts). */
 const FRESH_SPREAD = 0.02;
 
 export interface NewPrompts {

@@ -21,7 +21,7 @@ export interface ImageFeatures {
   readonly global: tf.Tensor2D; // [B, E]
   /**
    * One tensor per distinct feature set, `[B, N, E]`, N patches of the model's `grid`: D-Attn's, layer by layer, then
-   * E-Attn's. The reference's equal copies (spec 10.1) are counted once.
+   * E-Attn's. The reference's equal copies (docs/method.md#four-copies) are counted once.
    */
   readonly patches: readonly tf.Tensor3D[];
 }
@@ -43,7 +43,8 @@ export interface CraneParts {
 }
 
 /**
- * Crane and Crane+, from network input to score and anomaly map (paper section 3; spec 8). Each step is open, since training stops
+ * Crane and Crane+, from network input to score and anomaly map (paper section 3; docs/method.md). Each step is open,
+ * since training stops
  * half-way: `encodeImages`, `encodePrompts`, `score`, `smooth`.
  */
 export class CraneModel {
@@ -94,7 +95,8 @@ export class CraneModel {
 
   /**
    * How many of the reference's feature sets each distinct one stands for, in the order of `ImageFeatures.patches`. Of
-   * E-Attn's, from the block before the dual path on, all layers give the final spatial tokens (spec 10.1).
+   * E-Attn's, from the block before the dual path on, all layers give the final spatial tokens
+   * (docs/method.md#four-copies).
    */
   get copies(): readonly number[] {
     const layers = [...new Set(this.options.layers)];
@@ -175,7 +177,7 @@ export class CraneModel {
     this.text.dispose();
   }
 
-  /** Image scores and anomaly maps before smoothing, at the size of the network input (spec 8.4). */
+  /** Image scores and anomaly maps before smoothing, at the size of the network input (docs/method.md#scores). */
   score({ global, patches }: ImageFeatures, text: tf.Tensor3D): ImageScores {
     return tf.tidy(() => {
       const logits = patches.map((set) => this.similarity.apply([set, text]) as tf.Tensor3D); // [B, N, 2] each

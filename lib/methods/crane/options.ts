@@ -9,8 +9,8 @@ import type { ClipSizes } from '../../encoders/clip-sizes';
 import { optionsError } from '../../option-errors';
 
 /**
- * How Crane scores an image. Defaults are those of the reference's test program (spec 8, 10.5, 10.6), except for
- * `imageSize`, whose default belongs to the backbone.
+ * How Crane scores an image. Defaults are those of the reference's test program (docs/method.md#temperatures,
+ * docs/method.md#context-when-scoring), except for `imageSize`, whose default belongs to the backbone.
  */
 export const modelOptionsSchema = z.object({
   /** Side of the square network input in pixels, a multiple of the patch size. */
@@ -21,14 +21,15 @@ export const modelOptionsSchema = z.object({
   eattnBlocks: z.int().nonnegative(),
   attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv'),
   fusion: z.enum(FUSIONS).default('soft'),
-  /** Score-based pooling of patch tokens into the image score (spec 8.4). */
+  /** Score-based pooling of patch tokens into the image score (docs/method.md#pooling). */
   pooling: z.boolean().default(true),
-  /** Whether prompts are conditioned on the image when scoring; the reference does so in training only (spec 10.5). */
+  /** Whether prompts are conditioned on the image when scoring; the reference does so in training only
+   * (docs/method.md#context-when-scoring). */
   context: z.boolean().default(false),
   contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix'),
   /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 leaves it out. */
   sigma: z.number().nonnegative().default(4),
-  /** Temperature of patch and image similarities when scoring (spec 10.6). */
+  /** Temperature of patch and image similarities when scoring (docs/method.md#temperatures). */
   temperature: z.number().positive().default(0.07),
   /** The kind of vision model that guides D-Attn (Crane+); without one the maps come from E-Attn alone (Crane). */
   spatial: z.enum(['none', ...SPATIAL_FAMILIES]).default('none'),
@@ -55,7 +56,7 @@ export function checkModelOptions(input: ModelOptionsInput): void {
   if (!parsed.success) throw optionsError(parsed.error.issues, given);
 }
 
-/** Where D-Attn cuts, by the model that guides it (spec 8.2). */
+/** Where D-Attn cuts, by the model that guides it (docs/method.md#d-attn). */
 const DATTN_BETA = { none: 1.2, dinov2: 1.2, dino: 1.2, sam: 1.08 } as const;
 
 /** Side of the network input that the paper uses with its backbone. */
@@ -63,7 +64,8 @@ const PAPER_IMAGE_SIZE = 518;
 
 /**
  * Completes options for a backbone: image size 518 for the paper's, else the native size; layers at
- * each quarter of the depth, with D-Attn the last alone; E-Attn from a quarter of the depth on (19 of 24 blocks, spec 10.3).
+ * each quarter of the depth, with D-Attn the last alone; E-Attn from a quarter of the depth on (19 of 24 blocks,
+ * docs/method.md#nineteen-blocks).
  * @throws UsageError naming the option, what was found and what is legal
  */
 export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes): ModelOptions {

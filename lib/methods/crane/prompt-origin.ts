@@ -42,7 +42,7 @@ export async function warningsAboutBackbone({ metadata }: PromptCheckpoint, back
   if (wanted === undefined || wanted === (await backbone.sha256())) return [];
   const made = metadata[BACKBONE_KEY] ?? 'another backbone';
   return [
-    `The prompts were trained on other weights (${made}, sha256 ${wanted.slice(0, 12)}…) than those of ${backbone.name}; scores may mean little.`,
+    `The prompts were trained on other weights (${made}, sha256 ${wanted.slice(0, 12)}…) than those of ${backbone.name}; scores may be unreliable.`,
   ];
 }
 
@@ -56,12 +56,12 @@ export async function warningsAboutSpatial(
   const family = used?.family ?? 'none';
   if (trained.family !== family) {
     return [
-      `The prompts were trained with \`spatial: '${trained.family}'\`, but are used with \`spatial: '${family}'\`; scores may mean little.`,
+      `The prompts were trained with \`spatial: '${trained.family}'\`, but are used with \`spatial: '${family}'\`; scores may be unreliable.`,
     ];
   }
   const wanted = prompts.metadata[SPATIAL_HASH_KEY];
   if (used === undefined || wanted === undefined || wanted === (await used.sha256())) return [];
   return [
-    `The prompts were trained with other weights of ${family} (${trained.weights ?? 'unnamed'}, sha256 ${wanted.slice(0, 12)}…) than ${used.name}; scores may mean little.`,
+    `The prompts were trained with other weights of ${family} (${trained.weights ?? 'unnamed'}, sha256 ${wanted.slice(0, 12)}…) than ${used.name}; scores may be unreliable.`,
   ];
 }

@@ -85,7 +85,7 @@ export async function asPromptsWereTrained(
     input = isForeign ? ofWeights : ofPrompts;
     warnings.push(
       `The prompts were trained on images prepared with ${shownInput(ofPrompts)}, and the weights of ${backbone.name} call for ${shownInput(ofWeights)}; ` +
-        `${isForeign ? 'the latter is used, and scores may mean little' : 'the former is used'}.`,
+        `${isForeign ? 'the latter is used, and scores may be unreliable' : 'the former is used'}.`,
     );
   }
   const activation = chosen.activation ?? (areSameWeights ? trained?.activation : undefined) ?? backbone.activation;
@@ -93,7 +93,7 @@ export async function asPromptsWereTrained(
     refuseOtherNetwork(backbone, trained);
     if (trained.activation !== undefined && trained.activation !== activation) {
       warnings.push(
-        `The prompts were trained with the activation ${trained.activation}, but are used with ${activation}; scores may mean little.`,
+        `The prompts were trained with the activation ${trained.activation}, but are used with ${activation}; scores may be unreliable.`,
       );
     }
   }

@@ -158,7 +158,7 @@ test('what is finished is not computed again, and gives the same results to the 
   }
 });
 
-test('stopped in the middle of a set, it goes on with the next category', async () => {
+test('stopped in the middle of a set, it continues with the next category', async () => {
   // In the first category, at its last image, and in the second.
   for (const [image, kept] of [
     [2, 0],
