@@ -31,9 +31,11 @@ const ROOMS = [
     'lib/errors',
     [
       'lib/errors.ts',
+      'lib/error-codes.ts',
       'lib/option-errors.ts',
       'lib/nearest-name.ts',
       'lib/bytes.ts',
+      'lib/cancellation.ts',
       'lib/memory-budget.ts',
       'lib/progress.ts',
       'lib/stage.ts',

@@ -2,6 +2,7 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
+import { orAborted } from './cancellation';
 import { checkModelOptions, type ModelOptions, type ModelOptionsInput } from './methods/crane/options';
 import type { Activation } from './layers/mlp';
 import type { ClipSizes, HeadsChoice } from './encoders/clip-sizes';
@@ -91,7 +92,14 @@ export interface ModelDescription {
   readonly backend: BackendInfo;
 }
 
-export interface StreamOptions {
+/** What there is to choose when images are scored. */
+export interface DetectOptions {
+  /** Ends the scoring, with the signal's reason: at once where it waits, after the batch where the model computes. */
+  readonly signal?: AbortSignal;
+}
+
+export interface StreamOptions extends DetectOptions {
+  /** Images scored at once; default: that of the `Crane`. */
   readonly batchSize?: number;
   /** Called for an image that cannot be scored, which is then left out; without it the error ends the stream. */
   readonly onFailure?: (failure: Failure) => void;
@@ -237,14 +245,18 @@ export class Crane {
   /**
    * Scores one image, or several in batches. A score does not depend on what else is in the batch, unless
    * `dattnMean: 'batch'` asks for that.
-   * @throws ImageError for an image that cannot be read (in a list, the first such); UsageError after `dispose`
+   * @throws ImageError for an image that cannot be read (in a list, the first such); UsageError after `dispose`; the reason of
+   *   an aborted signal
    */
-  detect(input: DetectInput): Promise<Detection>;
-  detect(inputs: readonly DetectInput[]): Promise<Detection[]>;
-  async detect(input: DetectInput | readonly DetectInput[]): Promise<Detection | Detection[]> {
+  detect(input: DetectInput, options?: DetectOptions): Promise<Detection>;
+  detect(inputs: readonly DetectInput[], options?: DetectOptions): Promise<Detection[]>;
+  async detect(
+    input: DetectInput | readonly DetectInput[],
+    options: DetectOptions = {},
+  ): Promise<Detection | Detection[]> {
     const list = Array.isArray(input) ? (input as readonly DetectInput[]) : [input as DetectInput];
     const detections: Detection[] = [];
-    for await (const detection of this.stream(list)) detections.push(detection);
+    for await (const detection of this.stream(list, options)) detections.push(detection);
     return Array.isArray(input) ? detections : (detections[0] as Detection);
   }
 
@@ -252,15 +264,17 @@ export class Crane {
    * Scores images as they come, in their order: those of a folder and the folders below it, of a list, of a generator, or
    * of a feed that never ends. The next images are decoded while the model runs, as many at once as take less than 512 MiB
    * together, a larger one alone; a feed that pauses is scored up to what has arrived.
-   * @throws as `detect`, unless `onFailure` takes the images that cannot be scored
+   * @throws as `detect`, unless `onFailure` takes the images that cannot be scored; an aborted signal ends the stream in any case
    */
   async *stream(
     source: string | Iterable<DetectInput> | AsyncIterable<DetectInput>,
     options: StreamOptions = {},
   ): AsyncGenerator<Detection, void, undefined> {
     this.assertUsable();
+    options.signal?.throwIfAborted();
     const {
       onFailure,
+      signal,
       keepPictures = false,
       wholeBatches = typeof source === 'string' || Array.isArray(source),
     } = options;
@@ -269,11 +283,13 @@ export class Crane {
     const waiting: Promise<Prepared | Failure>[] = [];
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
     const memory = new StreamMemory(keepPictures);
+    // Of the stream, so that what is still being downloaded ends with it.
+    const end = new AbortController();
     let since = performance.now();
     try {
       while (next !== undefined || waiting.length > 0) {
         const waits = waiting.length === 0 || (wholeBatches && waiting.length < batchSize);
-        const arrived = next && (waits ? await next : await Promise.race([next, nothingYet()]));
+        const arrived = next && (await orAborted(waits ? next : Promise.race([next, nothingYet()]), signal));
         if (arrived?.done) next = undefined;
         else if (arrived) {
           const { value } = arrived;
@@ -281,7 +297,9 @@ export class Crane {
           if (waiting.length === 0) since = performance.now();
           waiting.push(
             memory
-              .reading((claim) => this.runStage('decode', () => this.prepare(value, memory, claim)))
+              .reading((claim) =>
+                this.runStage('decode', () => this.prepare(value, memory, { memory: claim, signal: end.signal })),
+              )
               .catch((error: Error) => ({ input: value, error })),
           );
           next = handled(iterator.next());
@@ -289,11 +307,13 @@ export class Crane {
           if (waiting.length < 2 * batchSize) continue;
         }
         if (waiting.length === 0 || (waiting.length < batchSize && wholeBatches && next !== undefined)) continue;
-        yield* this.scoreBatch(await Promise.all(waiting.splice(0, batchSize)), since, memory, onFailure);
+        const batch = await orAborted(Promise.all(waiting.splice(0, batchSize)), signal);
+        yield* this.scoreBatch(batch, since, memory, { onFailure, signal });
         since = performance.now();
       }
     } finally {
       memory.leave();
+      end.abort();
       // A feed that is waiting for its next image would answer only after that image came.
       if (next !== undefined) void iterator.return?.()?.catch(() => undefined);
     }
@@ -303,7 +323,7 @@ export class Crane {
     batch: readonly (Prepared | Failure)[],
     since: number,
     memory: StreamMemory,
-    onFailure: StreamOptions['onFailure'],
+    { onFailure, signal }: { readonly [Key in 'onFailure' | 'signal']: StreamOptions[Key] | undefined },
   ): AsyncGenerator<Detection, void, undefined> {
     const fail = (failure: Failure): void => {
       if (!onFailure) throw failure.error;
@@ -316,6 +336,7 @@ export class Crane {
     }
     if (ready.length === 0) return;
     for (const scored of await this.scorePrepared(ready, since)) {
+      signal?.throwIfAborted();
       const { width, height, kept } = scored.prepared;
       // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
       const claim = await memory.forMap(width, height);
@@ -331,11 +352,15 @@ export class Crane {
   }
 
   /** Decodes and resizes an image for the network. */
-  private async prepare(input: DetectInput, stream: StreamMemory, memory: MemoryClaim): Promise<Prepared> {
+  private async prepare(
+    input: DetectInput,
+    stream: StreamMemory,
+    limits: { readonly memory: MemoryClaim; readonly signal: AbortSignal },
+  ): Promise<Prepared> {
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
     const { reference, ...rule } = this.description.preprocessing;
     const reading = { reference, ...this.reach };
-    const decoded = await decodeImage(image, { ...reading, memory });
+    const decoded = await decodeImage(image, { ...reading, ...limits });
     const { imageSize } = this.model.options;
     const { width, height, pages } = decoded;
     const kept = stream.keep(decoded);
@@ -398,6 +423,16 @@ export class Crane {
     this.disposed = true;
     this.text?.dispose();
     this.model.dispose();
+  }
+
+  /** For `using crane = await Crane.load()`: {@link dispose} at the end of the block. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** For `await using crane = await Crane.load()`: {@link dispose} at the end of the block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
   }
 
   private assertUsable(): void {

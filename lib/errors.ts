@@ -1,3 +1,16 @@
+import type { CraneErrorCode } from './error-codes';
+
+/** What an error was about, for programs. Which fields there are depends on the code. */
+export interface CraneErrorData {
+  /** The image, as messages name it: its path or URL, or what it was. */
+  readonly source?: string;
+  /** The file or folder of weights or of a data set. */
+  readonly path?: string;
+  readonly found?: unknown;
+  readonly expected?: unknown;
+  readonly [field: string]: unknown;
+}
+
 /**
  * Every error that the library throws on purpose. A `code` is stable and meant for programs; `data` carries what was
  * found and what was expected; the message says both to a person, and what to do.
@@ -14,12 +27,13 @@
  * | `dataset`, `synthetic` | sets that are read; synthetic sets |
  * | `training` | training and pretraining |
  * | `metric`, `eval`, `results` | metrics; which sets may be evaluated; what evaluation writes |
+ * | `cli` | the program `crane` |
  */
 export class CraneError extends Error {
   constructor(
-    readonly code: string,
+    readonly code: CraneErrorCode,
     message: string,
-    readonly data: Readonly<Record<string, unknown>> = {},
+    readonly data: CraneErrorData = {},
     options?: ErrorOptions,
   ) {
     super(message, options);

@@ -161,7 +161,7 @@ function listOf(option: string, given: readonly string[] | undefined): string[] 
   const items = given?.flatMap((text) => text.split(',')).map((item) => item.trim());
   if (items?.includes(''))
     throw new UsageError(
-      `usage/${option}`,
+      'usage/value',
       `--${option} ${given?.join(' ')}: a value is missing; a list is written with commas`,
       { found: given },
     );
@@ -172,7 +172,7 @@ function wholeNumbersOf(option: string, given: readonly string[] | undefined): n
   const numbers = listOf(option, given)?.map(Number);
   for (const found of numbers ?? []) {
     if (Number.isInteger(found) && found >= 1) continue;
-    throw new UsageError(`usage/${option}`, `--${option} ${found}: expected a whole number of 1 or more`, { found });
+    throw new UsageError('usage/number', `--${option} ${found}: expected a whole number of 1 or more`, { found });
   }
   return numbers;
 }

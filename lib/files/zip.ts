@@ -1,4 +1,5 @@
 import * as zlib from 'node:zlib';
+import type { WeightsErrorCode } from '../error-codes';
 import { WeightsError } from '../errors';
 import { type ByteSection, type RandomAccessFile, readBytes, subsection } from './byte-section';
 import { shownName } from './shown-name';
@@ -259,7 +260,7 @@ export class ZipArchive {
     return Number(value);
   }
 
-  private invalid(reason: string, code = 'weights/format'): WeightsError {
+  private invalid(reason: string, code: WeightsErrorCode = 'weights/format'): WeightsError {
     return new WeightsError(code, `${this.file.path} is not a usable zip archive: ${reason}`, { path: this.file.path });
   }
 }

@@ -2,6 +2,7 @@ import * as fs from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Sharp } from 'sharp';
 import { ImageError } from '../errors';
+import { withTimeout } from '../cancellation';
 import type { MemoryClaim } from '../memory-budget';
 import { FileRefusal, readRegularFile } from '../files/regular-file';
 import { RefusedUrl, requestWeb } from '../web/request';
@@ -32,6 +33,8 @@ export interface ReadLimits {
   readonly memory?: MemoryClaim;
   /** Download from hosts of private networks too. Default: see `WebRequest`. */
   readonly allowPrivateUrls?: boolean;
+  /** Ends a download, with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 const FILE_LIMIT = 2 ** 30;
@@ -161,45 +164,11 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
       { source },
     );
   }
-  const { allowPrivateUrls } = limits;
-  const signal = AbortSignal.timeout(timeout);
   try {
-    const { status, statusText, headers, body } = await requestWeb(url, {
-      // A compressed answer could expand to any length.
-      headers: { 'accept-encoding': 'identity' },
-      signal,
-      ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
-    });
-    try {
-      if (status < 200 || status > 299)
-        throw new ImageError(
-          'image/download',
-          `${source}: the server answered ${`${status} ${statusText}`.trim()}. Check the address.`,
-          { source, status },
-        );
-      const encoding = headers['content-encoding'] ?? 'identity';
-      if (encoding !== 'identity')
-        throw new ImageError(
-          'image/download',
-          `${source}: the server compressed the image (${encoding}), although it was asked not to. Download it by other means and give the file.`,
-          { source, encoding },
-        );
-      const announced = Number(headers['content-length'] ?? 0);
-      if (announced > maxBytes) throw tooLarge(source, announced, maxBytes);
-      const parts: Buffer[] = [];
-      let size = 0;
-      for await (const part of body as AsyncIterable<Buffer>) {
-        size += part.byteLength;
-        // Counted while it arrives, since the announced length may be missing or wrong.
-        if (size > maxBytes) throw tooLarge(source, size, maxBytes);
-        parts.push(part);
-      }
-      return Buffer.concat(parts);
-    } finally {
-      body.destroy();
-    }
+    return await withTimeout(timeout, limits.signal, (signal) => downloadOnce(url, { ...limits, maxBytes, signal }));
   } catch (error) {
     if (error instanceof ImageError) throw error;
+    limits.signal?.throwIfAborted();
     if (error instanceof RefusedUrl) {
       throw new ImageError(
         'image/url',
@@ -210,10 +179,51 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
     }
     throw new ImageError(
       'image/download',
-      `${source}: cannot be downloaded (${signal.aborted ? `no complete answer within ${timeout / 1000} s` : reasonOf(error)}). Check the address and the network, or give a file.`,
+      `${source}: cannot be downloaded (${(error as Error).name === 'TimeoutError' ? `no complete answer within ${timeout / 1000} s` : reasonOf(error)}). Check the address and the network, or give a file.`,
       { source },
       { cause: error },
     );
+  }
+}
+
+async function downloadOnce(
+  url: URL,
+  { maxBytes, allowPrivateUrls, signal }: ReadLimits & { maxBytes: number; signal: AbortSignal },
+): Promise<Buffer> {
+  const source = url.href;
+  const { status, statusText, headers, body } = await requestWeb(url, {
+    // A compressed answer could expand to any length.
+    headers: { 'accept-encoding': 'identity' },
+    signal,
+    ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
+  });
+  try {
+    if (status < 200 || status > 299)
+      throw new ImageError(
+        'image/download',
+        `${source}: the server answered ${`${status} ${statusText}`.trim()}. Check the address.`,
+        { source, status },
+      );
+    const encoding = headers['content-encoding'] ?? 'identity';
+    if (encoding !== 'identity')
+      throw new ImageError(
+        'image/download',
+        `${source}: the server compressed the image (${encoding}), although it was asked not to. Download it by other means and give the file.`,
+        { source, encoding },
+      );
+    const announced = Number(headers['content-length'] ?? 0);
+    if (announced > maxBytes) throw tooLarge(source, announced, maxBytes);
+    const parts: Buffer[] = [];
+    let size = 0;
+    for await (const part of body as AsyncIterable<Buffer>) {
+      size += part.byteLength;
+      // Counted while it arrives, since the announced length may be missing or wrong.
+      if (size > maxBytes) throw tooLarge(source, size, maxBytes);
+      parts.push(part);
+    }
+    return Buffer.concat(parts);
+  } finally {
+    body.destroy();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { WeightsErrorCode } from '../error-codes';
 import { WeightsError } from '../errors';
 import { PickleBudget } from './pickle-budget';
 import { PickleDict, PickleGlobal, PickleInstance, PickleOpaque, type PickleValue } from './pickle-values';
@@ -491,7 +492,7 @@ class PickleReader {
       .join('.');
   }
 
-  private invalid(reason: string, code = 'weights/format'): WeightsError {
+  private invalid(reason: string, code: WeightsErrorCode = 'weights/format'): WeightsError {
     return new WeightsError(code, `the checkpoint's pickle cannot be read: ${reason} (at byte ${this.at})`, {
       at: this.at,
     });

@@ -171,8 +171,8 @@ test('a server that hangs is given up on', async () => {
   server = await serve(() => undefined);
   const error = await failure(download(server.url, file, { ...quick, idleTimeout: 60, retries: 1 }));
   expect(error.code).toBe('download/failed');
-  expect(error.message).toContain('nothing arrived for 0.06 s');
-  expect(server.ranges).toHaveLength(2);
+  // The server may be too busy to see a request before it is given up.
+  expect(error.message).toContain('nothing arrived for 0.06 s (2 attempts without a new byte)');
 });
 
 test('a server that stops in the middle is continued', async () => {
