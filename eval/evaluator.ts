@@ -200,7 +200,8 @@ class CategoryMetrics {
     this.whole.add(measured);
     const group = sample.anomalous ? this.groupOf?.(sample.defect) : undefined;
     if (!sample.anomalous && this.groupOf) {
-      this.normals.push(measured);
+      // One mask without a defect serves all of them.
+      this.normals.push({ ...measured, mask: this.normals[0]?.mask ?? mask });
       this.groups.forEach((measures) => measures.add(measured));
     }
     if (group !== undefined) this.ofGroup(group).add(measured);
