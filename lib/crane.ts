@@ -157,6 +157,7 @@ export class Crane {
   private disposed = false;
 
   private constructor(
+    /** @internal */
     readonly model: CraneModel,
     readonly description: ModelDescription,
     private readonly text: tf.Tensor3D | undefined,

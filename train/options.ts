@@ -56,8 +56,15 @@ export const trainingOptionsSchema = z.object({
   validate: z.number().min(0).max(0.5).default(0),
 });
 
+/**
+ * How prompts are trained, complete.
+ * @interface
+ */
 export type TrainingOptions = z.output<typeof trainingOptionsSchema>;
-/** What a caller may leave out. */
+/**
+ * How prompts are trained; what is left out has its default.
+ * @interface
+ */
 export type TrainingOptionsInput = Partial<z.input<typeof trainingOptionsSchema>>;
 
 /**

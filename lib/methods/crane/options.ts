@@ -42,8 +42,15 @@ export const modelOptionsSchema = z.object({
   dattnMean: z.enum(DATTN_MEANS).default('image'),
 });
 
+/**
+ * How Crane scores an image, complete.
+ * @interface
+ */
 export type ModelOptions = z.output<typeof modelOptionsSchema>;
-/** What a caller may leave out. */
+/**
+ * How Crane scores an image; what is left out has its default.
+ * @interface
+ */
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
 
 /**
