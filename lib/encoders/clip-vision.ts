@@ -32,6 +32,7 @@ export interface ClipVisionConfig extends CraneLayerConfig {
   dAttn?: Pick<DAttnConfig, 'beta' | 'gamma' | 'mean'> & { readonly layers: readonly number[] };
 }
 
+/** What a pass through the image encoder gives besides its last block. */
 export interface VisionForwardOptions {
   /** Blocks to tap, counted from 1. Default: the last. */
   readonly layers?: readonly number[];
@@ -41,6 +42,7 @@ export interface VisionForwardOptions {
   readonly training?: boolean;
 }
 
+/** What the image encoder gives. The caller disposes its tensors. */
 export interface VisionFeatures {
   /** The original stream after the last block, `[B, 1+N, D]`; with a dual path only its class token, `[B, 1, D]`, unless `lastBlock` says all. */
   readonly tokens: tf.Tensor3D;
