@@ -1,7 +1,19 @@
 /**
  * The door `crane-tfjs/layers`: every layer of Crane as a layer of TensorFlow.js, to build networks of one's own with
- * (docs/layers.md). The other door, `crane-tfjs`, has the whole method and opens weights.
+ * (docs/layers.md), and the weights that fill them. The other door, `crane-tfjs`, has the whole method.
  */
+export { openBackbone, type Backbone, type OpenBackboneOptions } from './lib/methods/crane/backbone';
+export { openPrompts, type OpenPromptsOptions } from './lib/methods/crane/prompts';
+export type { PromptCheckpoint } from './lib/weights/prompt-checkpoint';
+export {
+  openSpatial,
+  type OpenSpatialOptions,
+  type SpatialSource,
+  type SpatialWeights,
+} from './lib/methods/crane/spatial';
+export { ClipTokenizer, type TokenizeOptions } from './lib/prompts/tokenizer';
+export type { Vocabulary } from './lib/prompts/vocabulary';
+
 export { CraneLayer, type CraneLayerConfig, type LayerOptions, type ParameterSource } from './lib/layers/crane-layer';
 export type { Axes } from './lib/layers/input-shapes';
 
@@ -26,9 +38,14 @@ export { VisionBlock, type FeedForward, type VisionBlockConfig } from './lib/lay
 export { VisionEmbedding, type PositionRule, type VisionEmbeddingConfig } from './lib/layers/vision-embedding';
 
 export { ClipTextEncoder, type ClipTextConfig } from './lib/encoders/clip-text';
-export { ClipVisionEncoder, type ClipVisionConfig, type VisionFeatures } from './lib/encoders/clip-vision';
+export {
+  ClipVisionEncoder,
+  type ClipVisionConfig,
+  type VisionFeatures,
+  type VisionForwardOptions,
+} from './lib/encoders/clip-vision';
 export { DinoEncoder } from './lib/encoders/dino';
-export { DinoTransformer, type DinoConfig, type DinoSizes } from './lib/encoders/dino-transformer';
+export { DinoTransformer, type DinoConfig, type DinoHabits, type DinoSizes } from './lib/encoders/dino-transformer';
 export { Dinov2Encoder } from './lib/encoders/dinov2';
 export { SamEncoder, type SamConfig, type SamSizes } from './lib/encoders/sam';
 export { SpatialEncoder, type SpatialEncoderConfig } from './lib/encoders/spatial-encoder';
@@ -41,11 +58,11 @@ export { ScorePooling } from './lib/scoring/score-pooling';
 export { Similarity, type SimilarityConfig } from './lib/scoring/similarity';
 
 export { CraneError, UsageError, WeightsError } from './lib/errors';
-export type { Activation } from './lib/layers/mlp';
-export type { AttentionType } from './lib/layers/e-attn';
-export type { ContextPosition } from './lib/prompts/learnable-prompts';
-export type { DAttnMean } from './lib/layers/d-attn';
-export type { Fusion } from './lib/scoring/fusion';
+export { ACTIVATIONS, type Activation } from './lib/layers/mlp';
+export { ATTENTION_TYPES, type AttentionType } from './lib/layers/e-attn';
+export { CONTEXT_POSITIONS, type ContextPosition } from './lib/prompts/learnable-prompts';
+export { DATTN_MEANS, type DAttnMean } from './lib/layers/d-attn';
+export { FUSIONS, type Fusion } from './lib/scoring/fusion';
 export type { Normalisation } from './lib/image/normalisation';
-export type { SpatialFamily } from './lib/encoders/spatial-encoder';
+export { SPATIAL_FAMILIES, type SpatialFamily } from './lib/encoders/spatial-encoder';
 export type { TextSizes, TransformerSizes, VisionSizes } from './lib/encoders/clip-sizes';

@@ -6,8 +6,7 @@ const require = createRequire(import.meta.url);
 const required = require('crane-tfjs');
 if (typeof library.Crane?.load !== 'function') throw new Error('import gives no Crane with load()');
 if (library.Crane !== required.Crane) throw new Error('import and require give two different Cranes');
-if (layers.ClipVisionEncoder !== library.ClipVisionEncoder)
-  throw new Error('the two doors give two different encoders');
+if (layers.CraneError !== library.CraneError) throw new Error('the two doors give two different errors');
 for (const [door, imported] of [
   ['crane-tfjs', library],
   ['crane-tfjs/layers', layers],

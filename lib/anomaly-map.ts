@@ -15,11 +15,13 @@ import { encodeNpy } from './image/npy';
  */
 export type MapForm = 'overlay' | 'heatmap' | 'map' | 'mask';
 
+/** What a saved map shows, and how. */
 export interface SaveMapOptions extends Omit<OverlayOptions, 'format'> {
   /** Default: 'map' for `.npy`, else 'overlay'. */
   readonly as?: MapForm;
 }
 
+/** What an {@link AnomalyMap} is made of. */
 export interface AnomalyMapParts {
   /** float32 [height, width], row by row. Copied. */
   readonly data: ArrayLike<number>;

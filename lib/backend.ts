@@ -18,12 +18,15 @@ import { isWebgpuInstalled, startWebgpuBackend } from './backend/webgpu';
  * its packages are installed, else WebAssembly.
  */
 export const BACKEND_CHOICES = ['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
+/** One of {@link BACKEND_CHOICES}. */
 export type BackendChoice = (typeof BACKEND_CHOICES)[number];
+/** A backend that computes: a {@link BackendChoice} other than `auto`. */
 export type BackendName = Exclude<BackendChoice, 'auto'>;
 
 const BY_NAME = 'asked for by name';
 const FAILED_CHECK = 'backend/self-check';
 
+/** How a backend is started. */
 export interface BackendOptions {
   /**
    * How many threads one operation may use; default: every core that this process may run on, on WebAssembly at most 8.
@@ -36,6 +39,7 @@ export interface BackendOptions {
   readonly synchronousReads?: boolean;
 }
 
+/** The backend that computes, and why that one. */
 export interface BackendInfo {
   readonly name: BackendName;
   /** One sentence for people: why this backend and not another. */

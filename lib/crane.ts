@@ -39,6 +39,7 @@ import { isOffline } from './weights/download';
  * float32 0 to 1). */
 export type DetectInput = ImageInput | tf.Tensor3D;
 
+/** What {@link Crane.load} loads, and how it scores. Nothing is needed: the embedded model is the default. */
 export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
   /** `nano` (embedded, the default), a registered name such as `ViT-L/14@336px`, or a file or folder. */
   readonly backbone?: string;
@@ -53,6 +54,7 @@ export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
   readonly activation?: Activation;
   /** Attention heads of the backbone's towers, where its file does not say, or says it wrongly. */
   readonly heads?: HeadsChoice;
+  /** What computes. Default `auto`: the fastest backend that works here. */
   readonly backend?: BackendChoice;
   /** Images scored at once; by default as many as keep score matrices small, 1 to 8, or 8 with `dattnMean: 'batch'`. */
   readonly batchSize?: number;
@@ -70,7 +72,9 @@ export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
   readonly referenceImages?: boolean;
   /** Runs each stage of an image's way and returns what it returns, to time it. */
   readonly runStage?: RunStage | undefined;
+  /** Told of downloads. */
   readonly onProgress?: OnProgress;
+  /** Ends loading, with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -98,6 +102,7 @@ export interface DetectOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How a stream is scored. */
 export interface StreamOptions extends DetectOptions {
   /** Images scored at once; default: that of the `Crane`. */
   readonly batchSize?: number;
@@ -160,7 +165,9 @@ export class Crane {
   private disposed = false;
 
   private constructor(
+    /** @internal */
     readonly model: CraneModel,
+    /** What is loaded: model, options, warnings, backend. */
     readonly description: ModelDescription,
     private readonly text: tf.Tensor3D | undefined,
     private readonly batchSize: number,

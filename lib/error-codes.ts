@@ -327,13 +327,13 @@ export type UsageErrorCode =
   | 'usage/disposed'
   /** More E-Attn blocks than the backbone has. */
   | 'usage/eattn-blocks'
-  /** An end token outside of its prompt. */
+  /** Places of end tokens that are not within the prompts. */
   | 'usage/end-position'
   /** A folder without images. */
   | 'usage/empty-folder'
   /** The image size is not a multiple of the patch size, or not what an encoder takes. */
   | 'usage/image-size'
-  /** Inputs that a layer does not take. */
+  /** A layer's input of a shape that it cannot take. */
   | 'usage/layer-input'
   /** Layers that the backbone does not have. */
   | 'usage/layers'
@@ -349,7 +349,7 @@ export type UsageErrorCode =
   | 'usage/prompts'
   /** The text encoder was released, so prompts can no longer be encoded. */
   | 'usage/prompts-fixed'
-  /** A Gaussian whose sigma is negative, NaN or infinite. */
+  /** A standard deviation below 0, NaN or infinite. */
   | 'usage/sigma'
   /** There is no second vision model of this kind. */
   | 'usage/spatial'
@@ -361,7 +361,7 @@ export type UsageErrorCode =
   | 'usage/spatial-only'
   /** The stream is no longer read. */
   | 'usage/stream-left'
-  /** A temperature that is not positive. */
+  /** A temperature that is not a finite number above 0. */
   | 'usage/temperature'
   /** A folder that cannot be read. */
   | 'usage/unreadable-folder'

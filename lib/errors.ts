@@ -6,7 +6,9 @@ export interface CraneErrorData {
   readonly source?: string;
   /** The file or folder of weights or of a data set. */
   readonly path?: string;
+  /** What was found. */
   readonly found?: unknown;
+  /** What would have been right. */
   readonly expected?: unknown;
   readonly [field: string]: unknown;
 }
@@ -31,8 +33,10 @@ export interface CraneErrorData {
  */
 export class CraneError extends Error {
   constructor(
+    /** Stable, for programs: `area/kind`. */
     readonly code: CraneErrorCode,
     message: string,
+    /** What was found, and what was expected. */
     readonly data: CraneErrorData = {},
     options?: ErrorOptions,
   ) {

@@ -22,4 +22,5 @@ export type Progress =
     }
   | { readonly kind: 'done'; readonly task: string };
 
+/** Told of the progress of a long operation. */
 export type OnProgress = (progress: Progress) => void;

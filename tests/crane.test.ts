@@ -313,7 +313,7 @@ describeWithGoldens('Crane, from file to map', () => {
     [['clip_tiny.safetensors'], ['clip_tiny_torchscript.pt'], ['clip_tiny_statedict.pt'], ['clip_tiny_hf.safetensors']],
     'image features of %s',
     async (file) => {
-      const { openBackbone, ClipVisionEncoder } = await import('../index');
+      const { openBackbone, ClipVisionEncoder } = await import('../layers');
       const backbone = await openBackbone(goldenPath(file));
       const vision = new ClipVisionEncoder({
         sizes: backbone.sizes.vision,

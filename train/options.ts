@@ -6,15 +6,19 @@ import { MOST_EPOCHS } from './most-epochs';
 
 /** How prompts are trained. Defaults are those of the reference's training program (docs/method.md#training). */
 export const trainingOptionsSchema = z.object({
+  /** Adam's learning rate, the same at every step. Default 0.001. */
   learningRate: z.number().positive().default(1e-3),
   /** Adam's decay rates of the first and second moment. */
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.6, 0.999]),
+  /** Images of a step. Default 8. */
   batchSize: z.int().positive().default(8),
+  /** Passes over the set. Default 5. */
   epochs: z.int().positive().max(MOST_EPOCHS).default(5),
   /** Decides the starting prompts, the order of images, and which batches see image context. */
   seed: z.int().nonnegative().default(111),
   /** Temperature of the image similarity; sharper than when scoring. */
   imageTemperature: z.number().positive().default(0.01),
+  /** Temperature of the patch similarities. Default 0.07. */
   pixelTemperature: z.number().positive().default(0.07),
   /** How patch probabilities are enlarged to pixels; `nearest` needs no enlarged map at all. */
   interpolation: z.enum(['nearest', 'bilinear']).default('nearest'),
@@ -27,6 +31,7 @@ export const trainingOptionsSchema = z.object({
    * which give one and the same tensor (docs/method.md#four-copies).
    */
   pixelWeight: z.number().nonnegative().default(1),
+  /** Weight of the image loss. Default 0.2. */
   imageWeight: z.number().nonnegative().default(0.2),
   /** Learned tokens in front of the words, of fresh prompts (docs/method.md#prompts). */
   contextTokens: z.int().positive().default(PROMPT_SIZES.contextTokens),
@@ -56,8 +61,15 @@ export const trainingOptionsSchema = z.object({
   validate: z.number().min(0).max(0.5).default(0),
 });
 
+/**
+ * How prompts are trained, complete.
+ * @interface
+ */
 export type TrainingOptions = z.output<typeof trainingOptionsSchema>;
-/** What a caller may leave out. */
+/**
+ * How prompts are trained; what is left out has its default.
+ * @interface
+ */
 export type TrainingOptionsInput = Partial<z.input<typeof trainingOptionsSchema>>;
 
 /**

@@ -21,19 +21,25 @@ import { PromptTrainer } from './trainer';
 import { SAVE_EVERY, TrainingLoop } from './training-loop';
 import { workingCommit } from './working-commit';
 
+/** What a training run gives. */
 export interface TrainingResult {
+  /** The folder of the run, absolute. */
   readonly folder: string;
   /** File of the prompts after the last epoch. */
   readonly prompts: string;
   /** File of the prompts of the best epoch. */
   readonly bestPrompts: string;
+  /** Which epoch is the best, and by what. */
   readonly best: BestEpoch;
+  /** Losses, and metrics where images are held back, of each epoch. */
   readonly epochs: readonly EpochRecord[];
+  /** Everything that decided the result. */
   readonly record: RunRecord;
   /** What was asked for, when the run began. */
   readonly request: RunRequest;
   /** Images that could not be read. */
   readonly skipped: readonly SkippedImage[];
+  /** Time spent in all sittings of the run. */
   readonly seconds: { readonly encode: number; readonly train: number };
 }
 

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 /** Numbers of a GPU may differ from the plain backend's by this much; the values compared are about 1 in size. */
 export const SELF_CHECK_TOLERANCE = 1e-3;
 
+/** How a GPU's numbers compare with those of the plain backend. */
 export interface SelfCheck {
   readonly passed: boolean;
   /** Over all operations that gave numbers. */

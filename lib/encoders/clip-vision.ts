@@ -32,6 +32,17 @@ export interface ClipVisionConfig extends CraneLayerConfig {
   dAttn?: Pick<DAttnConfig, 'beta' | 'gamma' | 'mean'> & { readonly layers: readonly number[] };
 }
 
+/** What a pass through the image encoder gives besides its last block. */
+export interface VisionForwardOptions {
+  /** Blocks to tap, counted from 1. Default: the last. */
+  readonly layers?: readonly number[];
+  /** Features of a second vision model for the same images, for D-Attn. */
+  readonly guide?: tf.Tensor4D; // [B, R, C, F]
+  /** Keep what a gradient needs; otherwise each block's input is released as soon as it is used up. Default false. */
+  readonly training?: boolean;
+}
+
+/** What the image encoder gives. The caller disposes its tensors. */
 export interface VisionFeatures {
   /** The original stream after the last block, `[B, 1+N, D]`; with a dual path only its class token, `[B, 1, D]`, unless `lastBlock` says all. */
   readonly tokens: tf.Tensor3D;
@@ -94,19 +105,11 @@ export class ClipVisionEncoder extends CraneLayer {
   /**
    * Encodes a batch of images.
    * @param images `[B, H, W, 3]`, normalised with CLIP's mean and standard deviation
-   * @param layers blocks to tap, counted from 1; without any, the last block
-   * @param guide features of a second vision model for the same images, `[B, R, C, F]`, for D-Attn
-   * @param training keep what a gradient needs; otherwise each block's input is released as soon as it is used up
+   * @param options which blocks to tap, what guides D-Attn, whether it is training
    * @returns tensors that the caller disposes (or a surrounding `tf.tidy`)
    */
-  forward(
-    images: tf.Tensor4D,
-    {
-      layers = [this.blocks.length],
-      guide,
-      training = false,
-    }: { layers?: readonly number[]; guide?: tf.Tensor4D; training?: boolean } = {},
-  ): VisionFeatures {
+  forward(images: tf.Tensor4D, options: VisionForwardOptions = {}): VisionFeatures {
+    const { layers = [this.blocks.length], guide, training = false } = options;
     const grid = [images.shape[1], images.shape[2]].map((side) => side / this.config.sizes.patchSize) as [
       number,
       number,

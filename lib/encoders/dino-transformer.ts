@@ -28,7 +28,7 @@ export interface DinoConfig extends SpatialEncoderConfig {
 }
 
 /** What DINO and DINOv2 differ in where the sizes are the same. */
-interface Habits {
+export interface DinoHabits {
   readonly positions: PositionRule;
   readonly partialPatches: 'drop' | 'refuse';
 }
@@ -46,7 +46,7 @@ export abstract class DinoTransformer extends SpatialEncoder {
   private readonly blocks: readonly VisionBlock[];
   private readonly norm: LayerNorm;
 
-  protected constructor(config: DinoConfig, habits: Habits) {
+  protected constructor(config: DinoConfig, habits: DinoHabits) {
     super(config);
     const {
       width,

@@ -5,6 +5,7 @@ import { sizeFrom, type Axes } from '../layers/input-shapes';
 
 /** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; docs/method.md#second-models). */
 export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
+/** One of {@link SPATIAL_FAMILIES}. */
 export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
 
 export interface SpatialEncoderConfig extends CraneLayerConfig {

@@ -1,6 +1,7 @@
 /** Colours for 256 levels: uint8 [256, 3], from low to high. */
 export type Colormap = Uint8Array;
 
+/** Google's Turbo, or MATLAB's Jet as most papers on anomaly detection print it. */
 export type ColormapName = 'turbo' | 'jet';
 
 /** Builds a table from a function of 0..1 that gives red, green and blue in 0..1. */

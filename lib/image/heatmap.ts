@@ -29,6 +29,7 @@ export interface HeatmapOptions {
   readonly format?: 'png' | 'jpeg' | 'webp';
 }
 
+/** How an overlay looks. */
 export interface OverlayOptions extends HeatmapOptions {
   /** How much of the image the strongest colours hide, 0..1. Default 0.65. Low values hide less. */
   readonly opacity?: number;

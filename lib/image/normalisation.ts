@@ -6,12 +6,10 @@ export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 export const IMAGENET_MEAN = [0.485, 0.456, 0.406] as const;
 export const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
 
-type Triple = readonly [number, number, number];
-
 /** What is taken from red, green and blue (0 to 1), and what the rest is divided by. */
 export interface Normalisation {
-  readonly mean: Triple;
-  readonly std: Triple;
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
 }
 
 /** Filters that a network's input can be resized with. */

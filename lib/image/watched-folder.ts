@@ -4,6 +4,7 @@ import { UsageError } from '../errors';
 import { FileArrivals, type FileStamp } from './file-arrivals';
 import { isFolder, isHidden, isImageName } from './image-files';
 
+/** What is watched for, and how patiently. */
 export interface WatchOptions {
   /** Leaves out the images that are already there, until they change. Default false. */
   readonly newOnly?: boolean;
@@ -80,6 +81,7 @@ export class WatchedFolder implements AsyncIterable<string> {
     return this.arrivals.waiting;
   }
 
+  /** Paths of images as they arrive. A folder can be gone through once. */
   [Symbol.asyncIterator](): AsyncIterator<string, void> {
     let turn: Promise<unknown> = Promise.resolve();
     return {

@@ -9,6 +9,7 @@ import { resizeGrid } from './interpolation';
  * scores then depend on what is scored together (docs/method.md#batch-mean; docs/deviations.md).
  */
 export const DATTN_MEANS = ['image', 'batch'] as const;
+/** One of {@link DATTN_MEANS}. */
 export type DAttnMean = (typeof DATTN_MEANS)[number];
 
 export interface DAttnConfig extends CraneLayerConfig {

@@ -7,6 +7,7 @@ import { inGroupsOfHeads, type Heads } from './multi-head-attention';
 
 /** How the E-Attn paths correlate tokens with each other (paper section 3.2; docs/method.md#e-attn). */
 export const ATTENTION_TYPES = ['qq+kk+vv', 'qq+kk', 'qq', 'kk', 'vv', '(q+k+v)^2'] as const;
+/** One of {@link ATTENTION_TYPES}. */
 export type AttentionType = (typeof ATTENTION_TYPES)[number];
 
 export interface EAttnConfig extends CraneLayerConfig {

@@ -5,7 +5,9 @@ import type { Axes } from './input-shapes';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
 import { Linear } from './linear';
 
+/** Activations of CLIP's feed-forward layers: x · sigmoid(1.702 x) as in OpenAI's weights, or exact GELU (docs/method.md#backbone). */
 export const ACTIVATIONS = ['quick-gelu', 'gelu'] as const;
+/** One of {@link ACTIVATIONS}. */
 export type Activation = (typeof ACTIVATIONS)[number];
 
 export interface MlpConfig extends CraneLayerConfig {

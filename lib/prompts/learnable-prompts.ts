@@ -7,6 +7,7 @@ import { roundToHalf } from './half-precision';
 
 /** Where the image's global feature enters the prompt (docs/method.md#image-context). */
 export const CONTEXT_POSITIONS = ['pad_suffix', 'pad_prefix', 'replace_suffix', 'replace_prefix', 'none'] as const;
+/** One of {@link CONTEXT_POSITIONS}. */
 export type ContextPosition = (typeof CONTEXT_POSITIONS)[number];
 
 export interface LearnablePromptsConfig extends CraneLayerConfig {
@@ -33,6 +34,7 @@ export interface LearnablePromptsConfig extends CraneLayerConfig {
   roundGradients?: boolean;
 }
 
+/** Prompts as the text encoder takes them. */
 export interface AssembledPrompts {
   /** `[2·B, L, D]`, all normal prompts first. */
   readonly embedded: tf.Tensor3D;

@@ -7,6 +7,7 @@ import { anomalousProbability, logitDifference } from './similarity';
 
 /** `soft` averages probability maps, `logit` averages similarity maps before the softmax (docs/method.md#fusion). */
 export const FUSIONS = ['soft', 'logit'] as const;
+/** One of {@link FUSIONS}. */
 export type Fusion = (typeof FUSIONS)[number];
 
 export interface MapFusionConfig extends CraneLayerConfig {

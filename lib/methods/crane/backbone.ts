@@ -35,6 +35,7 @@ export interface Backbone {
   finish(): void;
   /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
   sha256(): Promise<string>;
+  /** Closes the file. Parameters that were read stay. */
   close(): void;
 }
 

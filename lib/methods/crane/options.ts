@@ -19,13 +19,16 @@ export const modelOptionsSchema = z.object({
   layers: z.array(z.int().positive()).min(1),
   /** How many of the last blocks carry the refined dense path. */
   eattnBlocks: z.int().nonnegative(),
+  /** How E-Attn correlates tokens; see {@link ATTENTION_TYPES}. Default `qq+kk+vv`. */
   attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv'),
+  /** How maps of several layers are joined; see {@link FUSIONS}. Default `soft`. */
   fusion: z.enum(FUSIONS).default('soft'),
   /** Score-based pooling of patch tokens into the image score (docs/method.md#pooling). */
   pooling: z.boolean().default(true),
   /** Whether prompts are conditioned on the image when scoring; the reference does so in training only
    * (docs/method.md#context-when-scoring). */
   context: z.boolean().default(false),
+  /** Where the image's feature enters the prompts; see {@link CONTEXT_POSITIONS}. Default `pad_suffix`. */
   contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix'),
   /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 leaves it out. */
   sigma: z.number().nonnegative().default(4),
@@ -39,11 +42,19 @@ export const modelOptionsSchema = z.object({
   dattnBeta: z.number().nonnegative(),
   /** How sharply D-Attn prefers similar patches. */
   dattnGamma: z.number().positive().default(3),
+  /** Over what D-Attn takes the mean similarity; see {@link DATTN_MEANS}. Default `image`. */
   dattnMean: z.enum(DATTN_MEANS).default('image'),
 });
 
+/**
+ * How Crane scores an image, complete.
+ * @interface
+ */
 export type ModelOptions = z.output<typeof modelOptionsSchema>;
-/** What a caller may leave out. */
+/**
+ * How Crane scores an image; what is left out has its default.
+ * @interface
+ */
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
 
 /**

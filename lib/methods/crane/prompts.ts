@@ -28,6 +28,7 @@ export const BACKBONE_HASH_KEY = 'crane.backbone.sha256';
 export const SPATIAL_KEY = 'crane.spatial';
 export const SPATIAL_HASH_KEY = 'crane.spatial.sha256';
 
+/** Where prompts may come from. */
 export interface OpenPromptsOptions {
   readonly offline?: boolean;
   readonly allowPrivateUrls?: boolean;

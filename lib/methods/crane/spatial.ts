@@ -39,9 +39,11 @@ export interface SpatialWeights {
   build(onParameter?: (parameter: tf.LayerVariable) => void): SpatialEncoder;
   /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
   sha256(): Promise<string>;
+  /** Closes the file. Encoders that were built stay. */
   close(): void;
 }
 
+/** Where a second vision model may come from. */
 export interface OpenSpatialOptions {
   readonly offline?: boolean;
   readonly allowPrivateUrls?: boolean;
