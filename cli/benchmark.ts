@@ -9,15 +9,18 @@ import { prepareFile, prepareFolder, print, printJson, say } from '../terminal/o
 import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../terminal/set-options';
 import { findRegisteredDataset, registeredDatasets } from '../datasets/registry';
 import { prepareBackend } from '../lib/backend';
+import { requestOf } from '../lib/crane';
 import { CraneError, UsageError } from '../lib/errors';
 import { withFileLock } from '../lib/files/file-lock';
+import { DEFAULT_METHOD } from '../lib/methods/registry';
 import { nearestName } from '../lib/nearest-name';
+import { weightAccess } from '../lib/weights/weight-cache';
 import { runTraining } from '../train/run';
 import { readRunFile } from '../train/run-file';
 import { RunFolder } from '../train/run-folder';
 import { metricsLegend } from '../eval/metrics-table';
 import { PAPER_SETS, PUBLISHED_METRIC_IDS } from '../eval/published';
-import { recipeNamed, type Recipe } from '../eval/recipes';
+import { methodRecipe, recipeNamed, RECIPES, type Recipe } from '../eval/recipes';
 import { problemNotes } from '../eval/report/notes';
 import { REPORT_FILES, writeBenchmarkReport } from '../eval/report/write-benchmark-report';
 import { writeResults } from '../eval/results';
@@ -30,7 +33,7 @@ import { accuracyTables, corruptionLegend, corruptionTable, costTable, matrixTab
 
 interface BenchmarkArguments extends ModelArguments, SetArguments {
   datasets: string[];
-  recipes: string[];
+  recipes?: string[] | undefined;
   out: string;
   json?: string | undefined;
   matrix: boolean;
@@ -64,7 +67,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
           .option('recipes', {
             type: 'string',
             array: true,
-            default: ['crane', 'crane-plus'],
+            defaultDescription: 'crane, crane-plus; of other methods their defaults',
             describe: 'crane, crane-plus, crane-plus-reproduce',
             group,
           })
@@ -139,7 +142,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   const { out, json } = args;
   const given = { ...craneOptionsFrom(args), signal };
   const datasets = datasetsFrom(args.datasets);
-  const recipes = recipesFrom(args.recipes);
+  const recipes = recipesFrom(args);
   const studies = studiesFrom(args);
   prepareFolder('--out', out);
   if (json !== undefined && json !== '-') prepareFile('--json', json);
@@ -217,7 +220,17 @@ function datasetsFrom(given: readonly string[]): { readonly names: readonly stri
   return { names, all: false };
 }
 
-function recipesFrom(given: readonly string[]): Recipe[] {
+/** @throws UsageError for recipes that are not known, and for those of Crane with another method */
+function recipesFrom({ recipes: given, method = DEFAULT_METHOD }: BenchmarkArguments): Recipe[] {
+  if (method !== DEFAULT_METHOD) {
+    if (given === undefined) return [methodRecipe(method)];
+    throw new UsageError(
+      'usage/recipe',
+      `--recipes ${given.join(',')} are of the method ${DEFAULT_METHOD}; leave them out with --method ${method}`,
+      { method, recipes: given },
+    );
+  }
+  if (given === undefined) return [RECIPES.crane, RECIPES['crane-plus']];
   return [...new Set(split(given).map(recipeNamed))];
 }
 
@@ -235,12 +248,13 @@ function studiesFrom({
   corruptions,
   strengths,
   prompts,
+  checkpoint,
 }: BenchmarkArguments): Pick<BenchmarkOptions, 'matrix' | 'corruptions'> {
-  if (matrix && prompts !== undefined) {
+  if (matrix && (prompts ?? checkpoint) !== undefined) {
     throw new UsageError(
       'usage/matrix',
-      '--matrix trains prompts itself, so it takes no --prompts; leave one of the two out',
-      { prompts },
+      `--matrix trains prompts itself, so it takes no --${prompts === undefined ? 'checkpoint' : 'prompts'}; leave one of the two out`,
+      { prompts, checkpoint },
     );
   }
   const levels = split([strengths]).map((text) => STRENGTHS.find((strength) => String(strength) === text));
@@ -273,41 +287,21 @@ export const trainPrompts: TrainPrompts = async ({
   onProgress,
   signal,
 }) => {
-  const {
-    prompts: _,
-    batchSize,
-    onProgress: __,
-    signal: ___,
-    backbone,
-    spatial,
-    activation,
-    heads,
-    backend,
-    offline,
-    allowPrivateUrls,
-    referenceImages,
-    ...model
-  } = given;
+  const { backend } = given;
+  const { prompts: _, checkpoint: __, ...choice } = requestOf(given).choice;
   const run = new RunFolder(folder);
   if (readRunFile(run.record)?.status === 'finished') return run.prompts;
   const { prompts } = await runTraining({
     auxiliary,
     layout,
-    model,
+    model: requestOf(given).options,
     ...(normalWithoutMask === undefined ? {} : { normalWithoutMask }),
     training: { seed, epochs },
     resume: folder,
     cache: { folder: features },
-    ...(backbone === undefined ? {} : { backbone }),
-    ...(spatial === undefined ? {} : { spatial }),
-    ...(activation === undefined ? {} : { activation }),
-    ...(heads === undefined ? {} : { heads }),
+    ...choice,
     ...(backend === undefined ? {} : { backend }),
-    ...(offline === undefined ? {} : { offline }),
-    ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
-    ...(referenceImages === undefined ? {} : { referenceImages }),
-    ...(onProgress ? { onProgress } : {}),
-    ...(signal ? { signal } : {}),
+    ...weightAccess({ ...given, onProgress, signal }),
   });
   return prompts;
 };

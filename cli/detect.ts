@@ -115,7 +115,12 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
     );
   }
   return interruptible(async (signal) => {
-    const crane = await Crane.load({ ...options, onProgress: createProgressReporter(process.stderr), signal });
+    const crane = await Crane.load({
+      ...options,
+      classNames: [],
+      onProgress: createProgressReporter(process.stderr),
+      signal,
+    });
     const lines = args.json === undefined ? undefined : openJsonLines('--json', args.json);
     try {
       crane.description.warnings.forEach((warning) => say(warning));
@@ -167,12 +172,8 @@ async function scoreAll(
 ): Promise<void> {
   const report = createProgressReporter(process.stderr);
   const total = inputs.length;
-  // The same image may be given twice, so a source has a queue of places.
-  const places = new Map<string, number[]>();
-  inputs.forEach(({ source, error }, place) => {
-    if (error === undefined) places.set(source, [...(places.get(source) ?? []), place]);
-  });
-  const placeOf = (source: string): number => places.get(source)?.shift() as number;
+  const given = inputs.flatMap(({ source, error }, place) => (error === undefined ? [{ source, place }] : []));
+  const placeOf = (index: number): number => given[index]?.place as number;
   const settle = (place: number, row: Row): void => {
     rows.put(place, row);
     if (row.error !== undefined) say(withNamesInLine(row.error, [row.path]));
@@ -187,14 +188,14 @@ async function scoreAll(
       if (error !== undefined) settle(place, failedRow(source, error));
     });
     const stream = crane.stream(
-      inputs.flatMap(({ source, error }) => (error === undefined ? [source] : [])),
+      given.map(({ source }) => source),
       {
         keepPictures: files !== undefined,
-        onFailure: ({ input, error }) => settle(placeOf(input as string), failedRow(input as string, error.message)),
+        onFailure: ({ input, index, error }) => settle(placeOf(index), failedRow(input as string, error.message)),
       },
     );
     for await (const detection of stream) {
-      const place = placeOf(detection.source);
+      const place = placeOf(detection.index);
       if (detection.pages !== undefined) ofPages++;
       await saves.start(
         detection.source,

@@ -20,14 +20,14 @@ import type { Evaluation } from '../eval/evaluation';
 import { evaluate } from '../eval/evaluator';
 import { metricsLegend, metricsTable } from '../eval/metrics-table';
 import { completeByRecipe } from '../eval/recipe-options';
-import { RECIPE_NAMES, RECIPES, type RecipeName } from '../eval/recipes';
+import { RECIPE_NAMES, RECIPES } from '../eval/recipes';
 import { writeReport } from '../eval/report/write-report';
 import { resultsOf, writeResults, type DatasetResult } from '../eval/results';
 
 interface EvalArguments extends ModelArguments, SetArguments {
   dataset?: string | undefined;
   categories?: string[] | undefined;
-  recipe?: RecipeName | undefined;
+  recipe?: keyof typeof RECIPES | undefined;
   out?: string | undefined;
   json?: string | undefined;
   report: boolean;
@@ -131,7 +131,8 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
   });
   say(shownInLine(describeReading(dataset)));
   dataset.problems.forEach(({ message }) => say(shownInLine(message)));
-  const given = { ...options, onProgress, signal };
+  const classNames = options.className === undefined ? dataset.categories.map(({ name }) => name) : [];
+  const given = { ...options, classNames, onProgress, signal };
   const crane = await Crane.load(
     args.recipe === undefined ? given : await completeByRecipe(RECIPES[args.recipe], dataset.name, given),
   );

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
-import { flopPerImage } from '../eval/benchmark/flop';
 import { formatBytes } from '../lib/bytes';
-import { completeModelOptions } from '../lib/methods/crane/options';
 import type { ModelDescription } from '../lib/crane';
-import { forwardBytes } from '../lib/methods/crane/memory-need';
+import { forwardBytes } from '../lib/methods/memory-need';
+import { methodNamed } from '../lib/methods/registry';
 import { duration } from '../terminal/progress-bar';
 
 /** Costs are told from this multiple of the usual time on. */
@@ -17,12 +16,14 @@ const PRODUCT_SIDE = 1024;
  * second vision model out.
  */
 export async function imageSizeCost({
+  method: name,
   sizes,
   options,
   backend,
-}: Pick<ModelDescription, 'sizes' | 'options' | 'backend'>): Promise<string | undefined> {
-  const usual = completeModelOptions({}, sizes).imageSize;
-  const flop = (imageSize: number): number => flopPerImage({ sizes, options: { ...options, imageSize } }).total;
+}: Pick<ModelDescription, 'method' | 'sizes' | 'options' | 'backend'>): Promise<string | undefined> {
+  const method = methodNamed(name);
+  const usual = method.complete({}, sizes).imageSize;
+  const flop = (imageSize: number): number => method.flop({ ...options, imageSize }, sizes).total;
   const ratio = flop(options.imageSize) / flop(usual);
   if (ratio < WORTH_TELLING) return undefined;
   const memory = forwardBytes(sizes, options.imageSize);

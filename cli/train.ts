@@ -2,7 +2,8 @@ import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../terminal/examples';
 import { INTERRUPTED, interruptible } from '../terminal/interrupt';
-import { headsFrom, modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../terminal/model-options';
+import { methodOptionsFrom } from '../terminal/method-flags';
+import { headsFrom, modelOptions, spatialFrom, type ModelArguments } from '../terminal/model-options';
 import { asFlags } from '../terminal/option-flags';
 import { print, printJson, say } from '../terminal/output';
 import { createProgressReporter } from '../terminal/progress-bar';
@@ -12,7 +13,7 @@ import { jsonText, shownInLine } from '../terminal/terminal-text';
 import type { BackendChoice } from '../lib/backend';
 import { parseBytes } from '../lib/bytes';
 import { CraneError, UsageError } from '../lib/errors';
-import { spatialSourceOf, type SpatialChoice } from '../lib/methods/crane/spatial';
+import { spatialSourceOf, type SpatialChoice } from '../lib/methods/spatial';
 import { configOf } from '../train/config';
 import { runTraining, type TrainingResult } from '../train/run';
 import type { TrainOptions } from '../train/run-options';
@@ -20,6 +21,7 @@ import { shellWord } from '../terminal/shell-word';
 
 interface TrainArguments
   extends Omit<ModelArguments, 'backend' | 'seed' | 'offline' | 'referenceImages'>, SetArguments {
+  context?: boolean | undefined;
   aux?: string | undefined;
   categories?: string[] | undefined;
   epochs?: number | undefined;
@@ -309,11 +311,20 @@ function trainOptionsFrom(args: ArgumentsCamelCase<TrainArguments>): TrainOption
       'Say what to train on: --aux with a registered name or a folder, or --resume with the folder of a run. See `crane train --help`.',
     );
   }
-  // Whether prompts see the image when scoring is for the commands that score to say.
-  const { context, ...model } = modelOptionsFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments);
+  // How images are scored is for the commands that score to say.
+  const { context, temperature, ...model } = methodOptionsFrom(args);
+  if (temperature !== undefined) {
+    throw new UsageError(
+      'usage/temperature',
+      `--temperature ${temperature} is for scoring; training has --image-temperature and --pixel-temperature.`,
+      { found: temperature },
+    );
+  }
   const {
+    method,
     backbone,
     prompts,
+    checkpoint,
     activation,
     out,
     resume,
@@ -330,8 +341,10 @@ function trainOptionsFrom(args: ArgumentsCamelCase<TrainArguments>): TrainOption
     categories: args.categories?.flatMap((names) => names.split(',')),
     layout: setOptionsFrom(args).layout,
     normalWithoutMask: args.normalWithoutMask,
+    method,
     backbone,
     prompts,
+    checkpoint,
     activation,
     heads: headsFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments),
     spatial: spatialFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments),

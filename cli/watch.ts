@@ -41,7 +41,12 @@ export async function watch(args: WatchArguments, options: CraneOptions): Promis
   return interruptible(
     async (signal) => {
       signal.addEventListener('abort', () => watched.stop());
-      const crane = await Crane.load({ ...options, onProgress: createProgressReporter(process.stderr), signal });
+      const crane = await Crane.load({
+        ...options,
+        classNames: [],
+        onProgress: createProgressReporter(process.stderr),
+        signal,
+      });
       const lines = json === undefined ? undefined : openJsonLines('--json', json);
       const account = new Account((row) => {
         lines?.write(row);

@@ -1,23 +1,15 @@
+import { methods } from '../lib/methods/registry';
 import { shellWord } from './shell-word';
 
-/** Options of the library's calls that the commands have by the same name, with dashes; a test holds them against the calls' types. */
+/** Options of the library's calls that the commands have by the same name, with dashes, besides those of methods; a test holds them
+ * against the calls' types. */
 export const SAME_NAMES = [
   'backbone',
+  'method',
   'prompts',
-  'imageSize',
-  'layers',
-  'eattnBlocks',
-  'attention',
-  'fusion',
-  'pooling',
-  'context',
-  'contextPosition',
-  'sigma',
+  'checkpoint',
+  'className',
   'spatial',
-  'spatialOnly',
-  'dattnBeta',
-  'dattnGamma',
-  'dattnMean',
   'backend',
   'batchSize',
   'seed',
@@ -72,7 +64,9 @@ export const OTHER_NAMES: Readonly<Record<string, string>> = {
 };
 
 const FLAGS: ReadonlyMap<string, string> = new Map([
-  ...SAME_NAMES.map((name) => [name, dashed(name)] as const),
+  ...[...SAME_NAMES, ...methods.flatMap(({ options }) => Object.keys(options.shape))].map(
+    (name) => [name, dashed(name)] as const,
+  ),
   ...Object.entries(OTHER_NAMES),
 ]);
 

@@ -1,8 +1,8 @@
 import { Document } from 'yaml';
 import { completeModelOptions, type ModelOptions } from '../lib/methods/crane/options';
 import type { ClipSizes } from '../lib/encoders/clip-sizes';
-import { EMBEDDED_BACKBONE } from '../lib/methods/crane/backbone';
-import { spatialSourceOf } from '../lib/methods/crane/spatial';
+import { EMBEDDED_BACKBONE } from '../lib/methods/backbone';
+import { spatialSourceOf } from '../lib/methods/spatial';
 import { completeTrainingOptions, type TrainingOptions } from './options';
 import type { TrainOptions } from './run-options';
 import { openRunWeights } from './run-weights';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as path from 'node:path';
 import { prepareBackend, type BackendInfo } from '../lib/backend';
 import type { CraneModel } from '../lib/methods/crane/model';
-import { networkRecord } from '../lib/methods/crane/trained-network';
+import { networkRecord } from '../lib/methods/trained-network';
 import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { chooseSamples, openAuxiliarySet, type AuxiliarySet } from './auxiliary-set';
 import { commandOf } from './config';

@@ -13,8 +13,8 @@ import {
   OPTIONS_KEY,
   SPATIAL_HASH_KEY,
   SPATIAL_KEY,
-} from '../lib/methods/crane/prompts';
-import { NETWORK_KEY, type NetworkRecord } from '../lib/methods/crane/trained-network';
+} from '../lib/methods/checkpoint-origin';
+import { NETWORK_KEY, type NetworkRecord } from '../lib/methods/trained-network';
 import { packageVersion } from '../lib/files/version';
 import { INPUT_KEY } from '../lib/weights/input-rule';
 import type { Dataset, Sample } from '../datasets/dataset';

@@ -1,12 +1,11 @@
-import { completeModelOptions, type ModelOptions } from '../lib/methods/crane/options';
-import { UsageError } from '../lib/errors';
-import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from '../lib/methods/crane/backbone';
-import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from '../lib/methods/crane/build';
-import type { CraneModel } from '../lib/methods/crane/model';
-import { openPrompts, optionsOfPrompts, spatialOfPrompts } from '../lib/methods/crane/prompts';
-import { asPromptsWereTrained } from '../lib/methods/crane/trained-network';
-import { openSpatial, spatialSourceOf, type SpatialWeights } from '../lib/methods/crane/spatial';
 import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
+import { UsageError } from '../lib/errors';
+import { buildCraneModel } from '../lib/methods/crane/build';
+import type { CraneModel } from '../lib/methods/crane/model';
+import type { ModelOptions } from '../lib/methods/crane/options';
+import type { Backbone } from '../lib/methods/backbone';
+import { openWeights } from '../lib/methods/open-model';
+import type { SpatialWeights } from '../lib/methods/spatial';
 import { completeTrainingOptions, type TrainingOptions } from './options';
 import type { TrainOptions } from './run-options';
 
@@ -28,43 +27,17 @@ export interface RunWeights {
  * @throws UsageError for options that do not fit; WeightsError for files
  */
 export async function openRunWeights(options: TrainOptions): Promise<RunWeights> {
-  const { offline, allowPrivateUrls, onProgress, signal } = options;
-  const access = {
-    ...(offline === undefined ? {} : { offline }),
-    ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
-    ...(onProgress ? { onProgress } : {}),
-    ...(signal ? { signal } : {}),
-  };
-  const { activation, heads } = options;
-  const opened = await openBackbone(options.backbone ?? EMBEDDED_BACKBONE, {
-    ...access,
-    words: [NORMAL_WORDS, ANOMALOUS_WORDS],
-    ...(activation === undefined ? {} : { activation }),
-    ...(heads === undefined ? {} : { heads }),
-  });
-  let spatial: SpatialWeights | undefined;
-  const close = (): void => {
-    spatial?.close();
-    opened.close();
-  };
+  const weights = await openWeights({ ...options, choice: options, options: options.model ?? {}, fresh: true });
   try {
-    const start = options.prompts === undefined ? undefined : await openPrompts(options.prompts, access);
-    const { backbone, warnings } =
-      start === undefined
-        ? { backbone: opened, warnings: opened.guesses }
-        : await asPromptsWereTrained(opened, start, { activation, referenceImages: options.referenceImages });
-    const trained = start && spatialOfPrompts(start);
-    const source = spatialSourceOf(options.spatial ?? trained?.weights ?? trained?.family);
-    spatial = source && (await openSpatial(source, access));
-    const family = spatial?.family ?? 'none';
-    const inherited = start === undefined ? {} : optionsOfPrompts(start, backbone.sizes, family);
-    const model = completeModelOptions({ ...inherited, ...options.model, spatial: family }, backbone.sizes);
+    const { backbone, spatial, checkpoint, warnings, close } = weights;
+    const start = checkpoint?.learned as PromptCheckpoint | undefined;
+    const model = weights.options as ModelOptions;
     const training = completeTrainingOptions({ ...(start ? sizesOf(start) : {}), ...options.training }, model);
     if (start) refuseOtherSizes(start, training);
     refuseNarrowContext(backbone, model, training);
     return { backbone, spatial, start, model, training, notices: warnings, close };
   } catch (error) {
-    close();
+    weights.close();
     throw error;
   }
 }

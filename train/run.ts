@@ -1,8 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { checkModelOptions } from '../lib/methods/crane/options';
+import { checkModelRequest } from '../lib/methods/open-model';
 import { TrainingError, UsageError } from '../lib/errors';
-import type { SpatialChoice } from '../lib/methods/crane/spatial';
+import type { SpatialChoice } from '../lib/methods/spatial';
 import { findRegisteredDataset } from '../datasets/registry';
 import { configText } from './config';
 import { curvesPage } from './curves-page';
@@ -71,7 +71,7 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   const saveEvery = wholeNumber('saveEvery', options.saveEvery ?? SAVE_EVERY);
   const saveFrequency = wholeNumber('saveFrequency', options.saveFrequency ?? 1);
   checkTrainingOptions(options.training ?? {});
-  checkModelOptions(options.model ?? {});
+  checkModelRequest({ choice: options, options: options.model ?? {}, fresh: true });
   const prepared = await prepareRun(options);
   try {
     const { record } = prepared;

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { MetricValues } from '../eval/metrics/metric-ids';
 import { TrainingError } from '../lib/errors';
 import type { OnProgress } from '../lib/progress';
+import { promptCheckpoint } from '../lib/methods/crane/checkpoint';
 import { isFinitePrompts, writePromptCheckpoint, type PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { bestEpoch, type EpochRecord } from './epoch-record';
 import type { EventLog } from './event-log';
@@ -224,23 +225,4 @@ export class TrainingLoop {
       { cause: error },
     );
   }
-}
-
-/** Trained values, by canonical name, as a checkpoint. */
-function promptCheckpoint(values: PromptValues): PromptCheckpoint {
-  const { ctx_pos: normal, ctx_neg: anomalous, ...rest } = values;
-  if (normal === undefined || anomalous === undefined)
-    throw new TrainingError('training/prompts', 'the prompts have no context vectors');
-  const deep = Object.keys(rest).map((_, index) => rest[`compound_prompts_text.${index}`] as PromptValues[string]);
-  const [contextTokens = 0, width = 0] = normal.shape;
-  return {
-    contextNormal: normal.data,
-    contextAnomalous: anomalous.data,
-    deep: deep.map(({ data }) => data),
-    width,
-    contextTokens,
-    deepTokens: deep[0]?.shape[0] ?? 0,
-    depth: deep.length + 1,
-    metadata: {},
-  };
 }

@@ -4,7 +4,6 @@ import { describeReading, openDataset, type Dataset } from '../../datasets/datas
 import { ensureSynthetic } from '../../datasets/ensure-synthetic';
 import { findRegisteredDataset } from '../../datasets/registry';
 import type { BackendInfo } from '../../lib/backend';
-import type { ModelOptions } from '../../lib/methods/crane/options';
 import type { CraneOptions } from '../../lib/crane';
 import { CraneError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
@@ -13,7 +12,7 @@ import { isAuxiliarySet } from '../auxiliary-set';
 import { METRIC_IDS, meanOverCategories, type MetricValues } from '../metrics/metric-ids';
 import { paperDomain, PAPER_SETS, PUBLISHED_AVERAGES, publishedRow, type PaperDomain } from '../published';
 import { byRecipe } from '../recipe-options';
-import { RECIPE_BACKBONE, recipeRow, RECIPES, type Recipe } from '../recipes';
+import { isPaperRecipe, RECIPE_BACKBONE, recipeNamed, recipeRow, type Recipe } from '../recipes';
 import { RESULTS_SCHEMA_VERSION, writeResults } from '../results';
 import {
   writeRowDetails,
@@ -183,7 +182,7 @@ class Benchmark {
     try {
       const given = this.optionsFor(recipe, dataset);
       const { prompts } = await this.inspector.filesOf(given);
-      if (isAuxiliarySet(prompts.auxiliary, dataset.name)) {
+      if (prompts && isAuxiliarySet(prompts.auxiliary, dataset.name)) {
         return leave(
           'auxiliary',
           `the prompts ${prompts.name} were trained on ${prompts.auxiliary} itself, so its figures would not be zero-shot`,
@@ -272,7 +271,7 @@ class Benchmark {
   private async runCorruptions(corruptions: readonly Corruption[]): Promise<void> {
     this.corruptions = [];
     for (const { recipe: recipeName, name, mean: clean } of this.rows) {
-      const recipe = RECIPES[recipeName];
+      const recipe = this.options.recipes.find(({ name: own }) => own === recipeName) as Recipe;
       const dataset = [...this.opened.values()].find(
         (set): set is Dataset => !(set instanceof Error) && set.name === name,
       ) as Dataset;
@@ -345,7 +344,7 @@ export function isComparable(
   model: {
     readonly backbone: Pick<BackboneFile, 'takesPublishedPrompts'>;
     readonly given: CraneOptions;
-    readonly used: { readonly options: Pick<ModelOptions, 'spatial'> };
+    readonly used: { readonly options: object };
   },
 ): boolean {
   const {
@@ -353,6 +352,7 @@ export function isComparable(
     spatial,
     backend,
     batchSize,
+    method,
     offline,
     allowPrivateUrls,
     referenceImages,
@@ -363,7 +363,11 @@ export function isComparable(
   } = model.given;
   const untouched = Object.values(byHand).every((value) => value === undefined);
   return (
-    untouched && model.backbone.takesPublishedPrompts && model.used.options.spatial === recipeRow(recipe, set).spatial
+    untouched &&
+    model.backbone.takesPublishedPrompts &&
+    isPaperRecipe(recipe) &&
+    'spatial' in model.used.options &&
+    model.used.options.spatial === recipeRow(recipe, set).spatial
   );
 }
 
@@ -392,7 +396,7 @@ function averagesOf(rows: readonly BenchmarkRow[]): DomainAverage[] {
           domain,
           sets: of.map(({ name }) => name),
           mean: meanOverCategories(of.map(({ mean }) => mean)),
-          published: printed ? PUBLISHED_AVERAGES[domain][RECIPES[recipe].method] : null,
+          published: printed ? PUBLISHED_AVERAGES[domain][recipeNamed(recipe).method] : null,
         },
       ];
     }),

@@ -162,6 +162,6 @@ async function trainedPrompts(
   });
 }
 
-function withoutAccess({ onProgress, signal, prompts, ...given }: CraneOptions): CraneOptions {
+function withoutAccess({ onProgress, signal, prompts, checkpoint, ...given }: CraneOptions): CraneOptions {
   return given;
 }

@@ -159,7 +159,7 @@ export class RowRunner {
       seconds: (performance.now() - start) / 1000,
       peakMemoryBytes: memory.bytes,
       model: crane.description,
-      cost: modelCost(crane),
+      cost: modelCost(crane.model),
     };
   }
 
@@ -205,7 +205,7 @@ export class RowRunner {
       program: this.program,
       backend: [this.parts.backend.name, this.parts.backend.tensorflowVersion, this.parts.backend.gpu],
       backbone: backbone.sha256,
-      prompts: prompts.sha256,
+      prompts: prompts?.sha256 ?? null,
       spatial: [spatial?.sha256 ?? null, typeof given.spatial === 'object' ? (given.spatial.heads ?? null) : null],
       network,
       options,

@@ -36,17 +36,19 @@ export async function renderThumbnails(
   { categories }: Selection,
   onProgress?: OnProgress,
 ): Promise<ReadonlyMap<string, Thumbnails>> {
-  const wanted = new Map<string, ScoredImage>();
-  for (const { images } of categories) {
-    for (const kind of PICTURE_KINDS) images[kind].forEach((image) => wanted.set(image.path, image));
-  }
+  const wanted = categories.map(({ category, images }) => ({
+    className: crane.className ?? category.name,
+    images: new Map(PICTURE_KINDS.flatMap((kind) => images[kind].map((image) => [image.path, image] as const))),
+  }));
   const thumbnails = new Map<string, Thumbnails>();
-  const [task, total] = ['report', wanted.size];
+  const [task, total] = ['report', wanted.reduce((sum, { images }) => sum + images.size, 0)];
   onProgress?.({ kind: 'start', task, total, unit: 'images' });
-  for await (const detection of crane.stream(wanted.keys(), { onFailure: () => undefined })) {
-    const image = wanted.get(detection.source) as ScoredImage;
-    thumbnails.set(image.path, await thumbnailsOf(detection, image, crane.description.preprocessing.reference));
-    onProgress?.({ kind: 'advance', task, done: thumbnails.size, total });
+  for (const { className, images } of wanted) {
+    for await (const detection of crane.stream(images.keys(), { className, onFailure: () => undefined })) {
+      const image = images.get(detection.source) as ScoredImage;
+      thumbnails.set(image.path, await thumbnailsOf(detection, image, crane.description.preprocessing.reference));
+      onProgress?.({ kind: 'advance', task, done: thumbnails.size, total });
+    }
   }
   onProgress?.({ kind: 'done', task });
   return thumbnails;

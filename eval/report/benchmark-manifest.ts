@@ -54,10 +54,14 @@ function filesOf(
 ): { readonly name: string; readonly role: string; readonly sha256: string }[] {
   const found = rows.flatMap(({ files: { backbone, prompts, spatial } }) => [
     { ...backbone, role: 'backbone' },
-    {
-      ...prompts,
-      role: `prompts, ${prompts.auxiliary === null ? 'auxiliary set not said' : `trained on ${prompts.auxiliary}`}`,
-    },
+    ...(prompts
+      ? [
+          {
+            ...prompts,
+            role: `prompts, ${prompts.auxiliary === null ? 'auxiliary set not said' : `trained on ${prompts.auxiliary}`}`,
+          },
+        ]
+      : []),
     ...(spatial ? [{ ...spatial, role: 'second vision model' }] : []),
   ]);
   return [...new Map(found.map((file) => [`${file.role} ${file.sha256}`, file])).values()];

@@ -7,7 +7,7 @@ import { keyFigures } from './figures';
 import { categoryAnchor, gallery, mosaic } from './gallery';
 import { scoreHistograms } from './histograms';
 import { html, trusted, type Html } from './html';
-import { runManifest } from './manifest';
+import { learnedPart, runManifest } from './manifest';
 import type { Thumbnails } from '../gallery/pictures';
 import type { Selection } from '../gallery/selection';
 import { SORTING_SCRIPT } from './sorting';
@@ -61,11 +61,14 @@ function summary(evaluation: Evaluation, model: ModelDescription): Html {
   const { categories, dataset, seconds } = evaluation;
   const images = categories.reduce((sum, category) => sum + category.images, 0);
   const anomalous = categories.reduce((sum, category) => sum + category.anomalous, 0);
-  const seen = isAuxiliarySet(model.auxiliary, evaluation.dataset)
-    ? html`Its prompts were trained on <b>this same set</b>, so these figures are <strong>not zero-shot</strong>.`
-    : model.auxiliary === null
-      ? html`The file of its prompts does not say which set they were trained on.`
-      : html`Its prompts were trained on <b>${model.auxiliary}</b> alone and have seen no image of ${dataset}.`;
+  const seen =
+    learnedPart(model) === null
+      ? html`Nothing was trained for it: it has seen no image of any set.`
+      : isAuxiliarySet(model.auxiliary, evaluation.dataset)
+        ? html`Its prompts were trained on <b>this same set</b>, so these figures are <strong>not zero-shot</strong>.`
+        : model.auxiliary === null
+          ? html`The file of its prompts does not say which set they were trained on.`
+          : html`Its prompts were trained on <b>${model.auxiliary}</b> alone and have seen no image of ${dataset}.`;
   return html`<p class="summary">Crane scored <b>${count(images, 'image')}</b> in ${count(categories.length, 'category', 'categories')}, ${anomalous} of them anomalous.
 ${seen} Backbone <b>${model.backbone}</b> at ${model.options.imageSize} px, ${(seconds / Math.max(1, images)).toFixed(2)} s an image on ${model.backend.name}.</p>`;
 }

@@ -4,6 +4,7 @@ import { curveCharts } from './curves';
 import { categoryAnchor, gallery } from './gallery';
 import { scoreHistograms } from './histograms';
 import { demoted, html, trusted, type Html } from './html';
+import { learnedPart } from './manifest';
 import type { SetPictures } from '../gallery/picture-budget';
 import { categoryTable } from './tables';
 
@@ -43,9 +44,11 @@ ${own.map((one, at) => recipePart(one, `set${index}-${at}-`, colourBar))}</detai
 function recipePart({ row, details, pictures }: ReportedRow, scope: string, colourBar: string): Html {
   const { recipe, model, images, anomalous, categories } = row;
   const seen =
-    model.auxiliary === null
-      ? 'prompts that do not say what they were trained on'
-      : `prompts trained on ${model.auxiliary}`;
+    learnedPart(model) === null
+      ? 'nothing was trained'
+      : model.auxiliary === null
+        ? 'prompts that do not say what they were trained on'
+        : `prompts trained on ${model.auxiliary}`;
   const intro = html`<h4>${recipe}</h4><p class="note">${images} images, ${anomalous} of them anomalous, in ${categories.length} ${categories.length === 1 ? 'category' : 'categories'}; ${seen}; backbone ${model.backbone} at ${model.options.imageSize} px${model.spatial !== null && html`, guided by ${model.spatial}`}.</p>`;
   if (details === null)
     return html`<section class="recipe">${intro}<p class="empty">Its details (<code>${row.details}</code>) cannot be read, so categories, scores, curves and pictures are missing here.</p></section>`;

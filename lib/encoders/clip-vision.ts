@@ -169,6 +169,27 @@ export class ClipVisionEncoder extends CraneLayer {
     });
   }
 
+  /** Patches with their positions, class token first, before `ln_pre`. `[B, H, W, 3]` to `[B, 1+N, D]`. */
+  embed(images: tf.Tensor4D): tf.Tensor3D {
+    return this.embedding.apply(images) as tf.Tensor3D;
+  }
+
+  /**
+   * Image features of any sequences of embedded tokens, such as the patches of a window behind a class token. For encoders
+   * without a dual path. `[B, L, D]` to `[B, E]`, not normalised.
+   */
+  encodeTokens(tokens: tf.Tensor3D): tf.Tensor2D {
+    return tf.tidy(() => {
+      let stream = this.preNorm.apply(tokens) as tf.Tensor3D;
+      for (const block of this.blocks) {
+        const last = stream;
+        stream = (block as ResidualBlock).apply(last) as tf.Tensor3D;
+        last.dispose();
+      }
+      return this.project(classToken(stream)) as tf.Tensor2D;
+    });
+  }
+
   /** `ln_post` and the projection into the shared space, for any tokens of the last width. `[…, D]` to `[…, E]`. */
   project(tokens: tf.Tensor): tf.Tensor {
     const project = (): tf.Tensor => {

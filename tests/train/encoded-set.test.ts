@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Sample } from '../../datasets/dataset';
 import { prepareBackend } from '../../lib/backend';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
-import { openBackbone } from '../../lib/methods/crane/backbone';
+import { openBackbone } from '../../lib/methods/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { chooseSamples, openAuxiliarySet } from '../../train/auxiliary-set';

@@ -6,7 +6,7 @@ import { openDataset, type Sample } from '../../datasets/dataset';
 import { prepareBackend, type BackendInfo } from '../../lib/backend';
 import type { ModelOptionsInput } from '../../lib/methods/crane/options';
 import { CLIP_PREPROCESSING, type Preprocessing } from '../../lib/image/preprocess';
-import { openBackbone } from '../../lib/methods/crane/backbone';
+import { openBackbone } from '../../lib/methods/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { FeatureCache } from '../../train/feature-cache/feature-cache';

@@ -3,7 +3,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../lib/backend';
-import { openBackbone } from '../../lib/methods/crane/backbone';
+import { openBackbone } from '../../lib/methods/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { normalise } from '../../lib/scoring/similarity';

@@ -9,10 +9,10 @@ import { LearnablePrompts } from '../../prompts/learnable-prompts';
 import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
 import type { RunStage } from '../../stage';
 import { seededNormal } from '../../weights/seeded';
-import type { Backbone } from './backbone';
-import { refuseBeyondMemory } from './memory-need';
+import type { Backbone } from '../backbone';
+import { refuseBeyondMemory } from '../memory-need';
 import { CraneModel } from './model';
-import type { SpatialWeights } from './spatial';
+import type { SpatialWeights } from '../spatial';
 
 /** The words behind the learned context (docs/method.md#prompts). */
 export const NORMAL_WORDS = 'object.';
@@ -124,7 +124,7 @@ export function buildCraneModel(
       prompts: learnable,
       options,
       spatial: guide,
-      normalisation: backbone.preprocessing,
+      preprocessing: backbone.preprocessing,
       ...observed,
     });
   } catch (error) {

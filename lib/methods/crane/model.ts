@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import { CLIP_MEAN, CLIP_STD } from '../../image/normalisation';
+import { CLIP_PREPROCESSING, type Preprocessing } from '../../image/preprocess';
+import type { AnomalyModel, ImageScores, Scorer } from '../method';
+import { flopPerImage, spatialNetworkOf, type CraneFlop } from './flop';
 import type { ModelOptions } from './options';
 import type { ClipTextEncoder } from '../../encoders/clip-text';
 import { classToken, patchTokens, type ClipVisionEncoder } from '../../encoders/clip-vision';
@@ -27,20 +29,15 @@ export interface ImageFeatures {
   readonly patches: readonly tf.Tensor3D[];
 }
 
-/** A type and not an interface, since `tf.tidy` passes only those through. */
-export type ImageScores = {
-  readonly scores: tf.Tensor1D; // [B], 0 to 1
-  readonly maps: tf.Tensor3D; // [B, H, W], 0 to 1
-};
-
 export interface CraneParts {
   readonly vision: ClipVisionEncoder;
   readonly text: ClipTextEncoder;
   readonly prompts: LearnablePrompts;
   readonly options: ModelOptions;
-  /** The second vision model, which guides D-Attn, and what CLIP's input was normalised with; Crane has none, Crane+ has. */
+  /** The second vision model, which guides D-Attn; Crane has none, Crane+ has. */
   readonly spatial?: SpatialEncoder | undefined;
-  readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  /** Default: CLIP's. */
+  readonly preprocessing?: Preprocessing;
   /** Runs each stage, to time it; the vision encoder has its own. */
   readonly runStage?: RunStage;
 }
@@ -50,13 +47,13 @@ export interface CraneParts {
  * since training stops
  * half-way: `encodeImages`, `encodePrompts`, `score`, `smooth`.
  */
-export class CraneModel {
+export class CraneModel implements AnomalyModel<ModelOptions> {
   readonly options: ModelOptions;
   readonly vision: ClipVisionEncoder;
   readonly text: ClipTextEncoder;
   readonly prompts: LearnablePrompts;
   readonly spatial: SpatialEncoder | undefined;
-  private readonly normalisation: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  readonly preprocessing: Preprocessing;
   private readonly runStage: RunStage;
   private readonly similarity: Similarity;
   private readonly pooling = new ScorePooling({});
@@ -69,7 +66,7 @@ export class CraneModel {
     prompts,
     options,
     spatial,
-    normalisation = { mean: CLIP_MEAN, std: CLIP_STD },
+    preprocessing = CLIP_PREPROCESSING,
     runStage = runUnobserved,
   }: CraneParts) {
     this.vision = vision;
@@ -77,7 +74,7 @@ export class CraneModel {
     this.prompts = prompts;
     this.options = options;
     this.spatial = spatial;
-    this.normalisation = normalisation;
+    this.preprocessing = preprocessing;
     this.runStage = runStage;
     this.similarity = new Similarity({ temperature: options.temperature });
     this.gaussian = new GaussianFilter({ sigma: options.sigma });
@@ -97,6 +94,27 @@ export class CraneModel {
     const side = this.options.imageSize / this.vision.config.sizes.patchSize;
     const tokens = Math.max(side ** 2 + 1, this.grid[0] * this.grid[1]);
     return Math.max(1, Math.floor(SCORES_PER_BATCH / tokens ** 2));
+  }
+
+  /** The reference's D-Attn takes its mean over the batch. */
+  get dependsOnBatch(): boolean {
+    return this.options.spatial !== 'none' && this.options.dattnMean === 'batch';
+  }
+
+  get parameters(): number {
+    const networks = [this.vision, this.text, this.prompts, ...(this.spatial ? [this.spatial] : [])];
+    return networks.reduce((sum, network) => sum + network.countParams(), 0);
+  }
+
+  get flop(): CraneFlop {
+    const { config: vision } = this.vision;
+    const sizes = { embedDimension: vision.embedDimension, vision: vision.sizes, text: this.text.config.sizes };
+    return flopPerImage({ sizes, options: this.options, spatial: this.spatial && spatialNetworkOf(this.spatial) });
+  }
+
+  /** Crane's prompts name no class. */
+  forClass(): Scorer {
+    return { score: (images) => this.forward(images) };
   }
 
   /**
@@ -142,7 +160,7 @@ export class CraneModel {
     if (!this.spatial) return undefined;
     const { spatial } = this;
     return spatial.apply(
-      spatialInput(images, this.normalisation, spatial.inputSide(images.shape[1]), spatial.normalisation),
+      spatialInput(images, this.preprocessing, spatial.inputSide(images.shape[1]), spatial.normalisation),
     ) as tf.Tensor4D;
   }
 

@@ -1,8 +1,10 @@
-import type { AttentionType } from '../../lib/layers/e-attn';
-import type { ClipSizes, TransformerSizes } from '../../lib/encoders/clip-sizes';
-import type { ModelOptions } from '../../lib/methods/crane/options';
-import type { DinoSizes } from '../../lib/encoders/dino-transformer';
-import type { SamSizes } from '../../lib/encoders/sam';
+import type { AttentionType } from '../../layers/e-attn';
+import type { ClipSizes } from '../../encoders/clip-sizes';
+import { attention, product, transformer } from '../flop';
+import type { ModelOptions } from './options';
+import { DinoTransformer, type DinoSizes } from '../../encoders/dino-transformer';
+import { SamEncoder, type SamSizes } from '../../encoders/sam';
+import type { SpatialEncoder } from '../../encoders/spatial-encoder';
 
 /** The second vision model of Crane+, as far as its products go. */
 export type SpatialNetwork =
@@ -18,8 +20,8 @@ export interface CountedModel {
   readonly promptTokens?: number;
 }
 
-/** Floating-point operations for one image, by part: a multiplication and an addition are two. */
-export interface FlopCount {
+/** `FlopCount` by the parts of Crane. A type and not an interface, which would have no index. */
+export type CraneFlop = {
   /** CLIP's vision encoder as it was published: every block on every token. */
   readonly vision: number;
   /** What E-Attn's path adds to its blocks (docs/method.md#e-attn). */
@@ -31,7 +33,7 @@ export interface FlopCount {
   /** The text encoder, where prompts are conditioned on the image; else it runs once for all images. */
   readonly text: number;
   readonly total: number;
-}
+};
 
 /** Correlations of a token with all others, in units of the one that plain attention takes. */
 export const CORRELATIONS: Readonly<Record<AttentionType, number>> = {
@@ -50,7 +52,7 @@ const PROMPT_TOKENS = 18;
  * what is gathered by them. Norms, softmax, enlargement and the Gaussian are left out, below one per cent together.
  * Shortcuts with equal results (docs/deviations.md) are not subtracted, so that figures compare with those of other programs.
  */
-export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TOKENS }: CountedModel): FlopCount {
+export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TOKENS }: CountedModel): CraneFlop {
   const { vision, text, embedDimension } = sizes;
   const patches = Math.floor(options.imageSize / vision.patchSize) ** 2;
   const tokens = patches + 1;
@@ -70,21 +72,6 @@ export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TO
     text: options.context ? 2 * (transformer(promptTokens, text) + product(1, text.width, embedDimension)) : 0,
   };
   return { ...count, total: Object.values(count).reduce((sum, part) => sum + part, 0) };
-}
-
-/** A matrix product `[rows, inner] x [inner, columns]`. */
-export function product(rows: number, inner: number, columns: number): number {
-  return 2 * rows * inner * columns;
-}
-
-/** Blocks with attention over all tokens and a feed-forward part four times as wide. */
-function transformer(tokens: number, { width, layers }: Pick<TransformerSizes, 'width' | 'layers'>): number {
-  return layers * (attention(tokens, width) + 2 * product(tokens, width, 4 * width));
-}
-
-/** Query, key and value; each token with each; what they gather; the output projection. */
-function attention(tokens: number, width: number): number {
-  return 4 * product(tokens, width, width) + 2 * product(tokens, width, tokens);
 }
 
 /** Similarities and what they gather on the second model's grid, and CLIP's values before and its projections after. */
@@ -133,4 +120,13 @@ function sam({ width, layers, patchSize, gridSize, windowSize, globalBlocks, cha
     product(tokens, width, channels) +
     product(tokens, 9 * channels, channels)
   );
+}
+
+/** What a second vision model multiplies by; undefined for one that is not known. */
+export function spatialNetworkOf(encoder: SpatialEncoder): SpatialNetwork | undefined {
+  if (encoder instanceof SamEncoder)
+    return { family: 'sam', sizes: encoder.getConfig()['sizes'] as unknown as SamSizes };
+  if (encoder instanceof DinoTransformer)
+    return { family: encoder.family === 'dino' ? 'dino' : 'dinov2', sizes: encoder.sizes };
+  return undefined;
 }
