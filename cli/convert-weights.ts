@@ -5,7 +5,7 @@ import type { OnProgress } from '../lib/progress';
 import { UsageError, WeightsError } from '../lib/errors';
 import { ClipTokenizer } from '../lib/prompts/tokenizer';
 import { hasVocabulary } from '../lib/methods/backbone';
-import { ANOMALOUS_WORDS, NORMAL_WORDS } from '../lib/methods/crane/build';
+import { methods } from '../lib/methods/registry';
 import { NETWORK_KEY } from '../lib/methods/trained-network';
 import { clipMetadata, openClipWeights, type OpenClipOptions, refuseIncompleteClip } from '../lib/weights/clip-weights';
 import { dinoMetadata, openDinoWeights } from '../lib/weights/dino-weights';
@@ -244,7 +244,7 @@ async function refuseOtherVocabulary(from: string): Promise<void> {
     JSON.stringify([
       tokenizer.startToken,
       tokenizer.endToken,
-      ...[NORMAL_WORDS, ANOMALOUS_WORDS].map((words) => [...tokenizer.encode(words)]),
+      ...methods.flatMap((method) => method.words({}, []) ?? []).map((words) => [...tokenizer.encode(words)]),
     ]);
   if (tokens(theirs) === tokens(ours)) return;
   throw new WeightsError(

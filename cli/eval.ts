@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { mapFilesOf, writeScores } from './scored-files';
 import { withExamples } from '../terminal/examples';
 import { imageSizeCost } from './image-size-cost';
 import { interruptible } from '../terminal/interrupt';
@@ -8,7 +9,7 @@ import { prepareFile, prepareFolder, print, printJson, say } from '../terminal/o
 import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../terminal/set-options';
 import { createProgressReporter } from '../terminal/progress-bar';
 import { shownInLine } from '../terminal/terminal-text';
-import { describeReading, openDataset, type Dataset } from '../datasets/dataset';
+import { describeReading, openDataset, type Dataset, type Sample } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { isUnseen } from '../datasets/synthetic/defects';
 import { removeLeftovers } from '../lib/files/atomic-file';
@@ -30,6 +31,8 @@ interface EvalArguments extends ModelArguments, SetArguments {
   recipe?: keyof typeof RECIPES | undefined;
   out?: string | undefined;
   json?: string | undefined;
+  scores?: string | undefined;
+  maps?: string | undefined;
   report: boolean;
   referenceMeans: boolean;
   allowAuxiliary: boolean;
@@ -71,6 +74,16 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
           .option('json', {
             type: 'string',
             describe: 'copy results.json to a file, - for standard output',
+            group: 'Evaluation:',
+          })
+          .option('scores', {
+            type: 'string',
+            describe: 'CSV file of path,category,defect,anomalous,score',
+            group: 'Evaluation:',
+          })
+          .option('maps', {
+            type: 'string',
+            describe: 'folder for CATEGORY/DEFECT/IMAGE.npy, smoothed maps of the network input',
             group: 'Evaluation:',
           })
           .option('report', {
@@ -120,6 +133,8 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
   const options = craneOptionsFrom(args);
   if (args.out !== undefined) prepareFolder('--out', args.out);
   if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
+  if (args.scores !== undefined) prepareFile('--scores', args.scores);
+  if (args.maps !== undefined) prepareFolder('--maps', args.maps);
   await ensureSynthetic(args.dataset, { onProgress, signal });
   const dataset = await openDataset(args.dataset, {
     allowIncomplete: args.allowIncomplete,
@@ -131,6 +146,7 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
   });
   say(shownInLine(describeReading(dataset)));
   dataset.problems.forEach(({ message }) => say(shownInLine(message)));
+  const mapFiles = args.maps === undefined ? undefined : mapFilesOf(args.maps, dataset);
   const classNames = options.className === undefined ? dataset.categories.map(({ name }) => name) : [];
   const given = { ...options, classNames, onProgress, signal };
   const crane = await Crane.load(
@@ -148,9 +164,11 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
       command,
       report: args.report,
       referenceMeans: args.referenceMeans,
+      ...(mapFiles ? { mapFiles } : {}),
       onProgress,
       signal,
     });
+    if (args.scores !== undefined) writeScores(args.scores, evaluation);
     const results = resultsOf([evaluation], crane.description, command);
     if (args.json === '-') {
       printJson(results);
@@ -188,6 +206,8 @@ export interface EvaluateToFolderOptions {
   readonly command: string;
   readonly report: boolean;
   readonly referenceMeans?: boolean;
+  /** Where the map of each image is written, at the size of the network input. */
+  readonly mapFiles?: ReadonlyMap<Sample, string>;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -198,12 +218,13 @@ export async function evaluateToFolder(
   dataset: Dataset,
   options: EvaluateToFolderOptions,
 ): Promise<Evaluation> {
-  const { out, command, report, referenceMeans = false, onProgress, signal } = options;
+  const { out, command, report, referenceMeans = false, mapFiles, onProgress, signal } = options;
   removeLeftovers(out);
   const evaluation = await evaluate(crane, dataset, {
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress } : {}),
     referenceMeans,
+    ...(mapFiles ? { onDetection: (sample, { map }) => map.saveNative(mapFiles.get(sample) as string) } : {}),
     // Only drawn sets say which kinds of defects training has seen.
     ...(dataset.name === 'synthetic-target'
       ? { groupOf: (defect: string) => (isUnseen(defect) ? 'kinds never seen' : 'kinds seen') }

@@ -18,11 +18,13 @@ export interface EvaluateOptions {
   readonly groupOf?: (defect: string) => string | undefined;
   /** Count a metric that is not defined as 0 in the means, as the reference program does. Default false. */
   readonly referenceMeans?: boolean;
+  /** Called with each image that was scored, while its map is there; the next one waits for what it returns. */
+  readonly onDetection?: (sample: Sample, detection: Detection) => void | Promise<void>;
   /** Called after each category, so that long runs can be shown and saved as they go. */
   readonly onCategory?: (category: CategoryEvaluation) => void;
 }
 
-export interface EvaluateCategoryOptions extends Pick<EvaluateOptions, 'signal' | 'groupOf'> {
+export interface EvaluateCategoryOptions extends Pick<EvaluateOptions, 'signal' | 'groupOf' | 'onDetection'> {
   /** Called for each image that is done with, scored or failed. */
   readonly onImage?: () => void;
   /** The picture to score in place of the sample's file, of the same size: a degraded one, say. Default: the file. */
@@ -46,7 +48,7 @@ export interface CategoryOutcome {
  * @throws DatasetError for a set without labels, or without a readable image
  */
 export async function evaluate(crane: Crane, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
-  const { onProgress, signal, groupOf, onCategory, referenceMeans = false } = options;
+  const { onProgress, signal, groupOf, onDetection, onCategory, referenceMeans = false } = options;
   refuseUnlabelled(dataset);
   const start = performance.now();
   const total = dataset.categories.reduce((sum, { samples }) => sum + samples.length, 0);
@@ -62,6 +64,7 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
       onImage,
       ...(signal ? { signal } : {}),
       ...(groupOf ? { groupOf } : {}),
+      ...(onDetection ? { onDetection } : {}),
     });
     categories.push(outcome.evaluation);
     failures.push(...outcome.failures);
@@ -102,7 +105,7 @@ export async function evaluateCategory(
   { name, samples }: Category,
   options: EvaluateCategoryOptions = {},
 ): Promise<CategoryOutcome> {
-  const { signal, groupOf, onImage, picture } = options;
+  const { signal, groupOf, onDetection, onImage, picture } = options;
   const { reference } = crane.description.preprocessing;
   const collected = new CategoryMetrics(name, hasMasks, groupOf);
   const failures: Evaluation['failures'][number][] = [];
@@ -143,7 +146,10 @@ export async function evaluateCategory(
       .then((frame) => collected.add(sample, detection, reference ? undefined : frame))
       .catch((error: Error) => error);
     if (failure instanceof Error) fail(sample.maskPath ?? sample.imagePath, failure);
-    else onImage?.();
+    else {
+      await onDetection?.(sample, detection);
+      onImage?.();
+    }
   }
   return { evaluation: collected.evaluation(), groups: collected.groupEvaluations(), failures };
 }

@@ -284,6 +284,8 @@ export type TrainingErrorCode =
   | 'training/mask-size'
   /** The features take more than the machine's memory. */
   | 'training/memory'
+  /** The method learns nothing. */
+  | 'training/method'
   /** No image is anomalous. */
   | 'training/no-anomalous'
   /** No auxiliary set is named. */
@@ -406,6 +408,7 @@ export type CommandErrorCode =
   | 'usage/heads'
   | 'usage/ignore-value'
   | 'usage/job'
+  | 'usage/maps'
   | 'usage/matrix'
   | 'usage/no-file'
   | 'usage/no-mask'

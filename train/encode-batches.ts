@@ -3,13 +3,22 @@ import * as tf from '@tensorflow/tfjs';
 import { TrainingError } from '../lib/errors';
 import type { Preprocessing } from '../lib/image/preprocess';
 import { MemoryBudget } from '../lib/memory-budget';
-import type { CraneModel } from '../lib/methods/crane/model';
+import type { AnomalyModel, FeatureEncoder } from '../lib/methods/method';
 import type { Sample } from '../datasets/sample';
 import type { EncodedImage } from './encoded-image';
 import { decodeSample, readSample, type NetworkInput, type SampleIdentity } from './network-input';
 
 /** Images that are decoded at once, while those before them are encoded. */
 const LARGEST_BATCH = 16;
+
+/** What encodes. */
+export type EncodingModel = Pick<AnomalyModel, 'options' | 'imagesAtOnce' | 'dependsOnBatch' | 'features'>;
+
+/** @throws TrainingError `training/features` for a method that is not trained on features of a frozen encoder */
+export function featuresOf({ features }: EncodingModel): FeatureEncoder {
+  if (features !== undefined) return features;
+  throw new TrainingError('training/features', 'this method is not trained on features of a frozen encoder');
+}
 
 export interface EncodeBatchesOptions<Entry> {
   readonly preprocessing: Preprocessing;
@@ -35,7 +44,7 @@ interface Decoded<Entry> extends NetworkInput {
  * @throws TrainingError `training/features` for features that are not finite; what the callbacks throw; the signal's reason
  */
 export async function encodeBatches<Entry extends { readonly sample: Sample }>(
-  model: CraneModel,
+  model: EncodingModel,
   entries: readonly Entry[],
   { preprocessing, together, onImage, onFailure, signal }: EncodeBatchesOptions<Entry>,
 ): Promise<void> {
@@ -77,11 +86,14 @@ export async function encodeBatches<Entry extends { readonly sample: Sample }>(
   }
 }
 
-async function encodeBatch(model: CraneModel, batch: readonly NetworkInput[]): Promise<Omit<EncodedImage, 'mask'>[]> {
+async function encodeBatch(
+  model: EncodingModel,
+  batch: readonly NetworkInput[],
+): Promise<Omit<EncodedImage, 'mask'>[]> {
   if (batch.length === 0) return [];
   const side = model.options.imageSize;
   const features = tf.tidy(() => {
-    const { global, patches } = model.encodeImages(
+    const { global, patches } = featuresOf(model).encode(
       tf.concat(batch.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3]))),
     );
     return [global, ...patches] as tf.Tensor[];

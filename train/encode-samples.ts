@@ -5,9 +5,10 @@ import type { OnProgress } from '../lib/progress';
 import { formatBytes } from '../lib/bytes';
 import { CraneError, ImageError, TrainingError } from '../lib/errors';
 import { MemoryBudget } from '../lib/memory-budget';
-import type { CraneModel } from '../lib/methods/crane/model';
+import type { FeatureEncoder } from '../lib/methods/method';
+import { lossPerPatch } from '../lib/scoring/losses';
 import type { Sample } from '../datasets/sample';
-import { encodeBatches } from './encode-batches';
+import { encodeBatches, featuresOf, type EncodingModel } from './encode-batches';
 import {
   anomalousShares,
   packedBytes,
@@ -19,9 +20,7 @@ import {
 } from './encoded-image';
 import { FeatureCache } from './feature-cache/feature-cache';
 import { featureKey, featureSpace, type FeatureSpace } from './feature-cache/space';
-
 import { decodeSample, readSample, type SampleIdentity } from './network-input';
-import { lossPerPatch } from './trainer';
 
 /** How patch features are kept. Halves lose less than 0.0005 of a feature of length one. */
 export type FeaturePrecision = 'float16' | 'float32';
@@ -92,7 +91,7 @@ interface Entry {
 
 /** Features of samples from cache and encoder, by the rules of `FeatureStore.encode`. */
 export async function encodeSamples(
-  model: CraneModel,
+  model: EncodingModel,
   samples: readonly Sample[],
   options: EncodeOptions,
 ): Promise<EncodedSamples> {
@@ -101,6 +100,7 @@ export async function encodeSamples(
 }
 
 class Encoding {
+  private readonly features: FeatureEncoder;
   private readonly sizes: EncodedSizes;
   private readonly precision: FeaturePrecision;
   private readonly memory = new Map<string, ReadyImage>();
@@ -112,17 +112,13 @@ class Encoding {
   private done = 0;
 
   constructor(
-    private readonly model: CraneModel,
+    private readonly model: EncodingModel,
     private readonly total: number,
     private readonly options: EncodeOptions,
   ) {
-    const [rows, columns] = model.grid;
-    this.sizes = {
-      width: model.vision.config.embedDimension,
-      patches: rows * columns,
-      sets: model.copies.length,
-      imageSize: model.options.imageSize,
-    };
+    this.features = featuresOf(model);
+    const { width, grid, sets } = this.features;
+    this.sizes = { width, patches: grid[0] * grid[1], sets, imageSize: model.options.imageSize };
     this.precision = options.precision ?? 'float16';
     this.signal = options.signal;
   }
@@ -130,16 +126,10 @@ class Encoding {
   async run(samples: readonly Sample[]): Promise<EncodedSamples> {
     this.options.onProgress?.({ kind: 'start', task: 'encode', total: this.total, unit: 'images' });
     const { cache: use } = this.options;
-    const cached = use !== undefined && this.precision === 'float16' && !this.dependsOnBatch;
+    const cached = use !== undefined && this.precision === 'float16' && !this.model.dependsOnBatch;
     const result = cached ? await this.withCache(samples, use) : await this.inMemory(samples);
     this.options.onProgress?.({ kind: 'done', task: 'encode' });
     return result;
-  }
-
-  /** The reference's D-Attn takes its mean over the batch, so that an image's features depend on what else is in it. */
-  private get dependsOnBatch(): boolean {
-    const { spatial, dattnMean } = this.model.options;
-    return spatial !== 'none' && dattnMean === 'batch';
   }
 
   private async inMemory(samples: readonly Sample[]): Promise<EncodedSamples> {
@@ -152,7 +142,7 @@ class Encoding {
   }
 
   private async withCache(samples: readonly Sample[], use: CacheUse): Promise<EncodedSamples> {
-    const space = featureSpace({ ...use, model: this.model, preprocessing: this.options.preprocessing });
+    const space = featureSpace({ ...use, features: this.features, preprocessing: this.options.preprocessing });
     const entries = await this.identify(samples, space);
     const bytes = packedBytes(this.sizes);
     const resident = entries.length * bytes <= (this.options.residentBytes ?? RESIDENT_BYTES);
@@ -283,7 +273,7 @@ class Encoding {
   ): Promise<void> {
     return encodeBatches(this.model, entries, {
       preprocessing: this.options.preprocessing,
-      together: this.dependsOnBatch,
+      together: this.model.dependsOnBatch,
       onImage: async (entry, image, identity) => {
         await onImage(entry, image, identity);
         this.encoded += 1;
@@ -298,8 +288,10 @@ class Encoding {
   }
 
   private ready(image: EncodedImage): ReadyImage {
-    if (!lossPerPatch(this.model, this.options.interpolation)) return image;
-    return { ...image, mask: anomalousShares(image.mask, this.sizes.imageSize, this.model.grid) };
+    const { grid } = this.features;
+    const { imageSize } = this.sizes;
+    if (!lossPerPatch(grid, imageSize, this.options.interpolation)) return image;
+    return { ...image, mask: anomalousShares(image.mask, imageSize, grid) };
   }
 
   /** Reads what the cache has, which checks it as well. @returns the entries that it has not, one for each key */

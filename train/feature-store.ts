@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../lib/errors';
-import type { CraneModel } from '../lib/methods/crane/model';
+import type { TrainingBatch } from '../lib/methods/method';
+import { lossPerPatch } from '../lib/scoring/losses';
 import type { Sample } from '../datasets/sample';
 import {
   encodeSamples,
@@ -9,8 +10,8 @@ import {
   type FeaturePrecision,
   type ReadyImage,
 } from './encode-samples';
+import { featuresOf, type EncodingModel } from './encode-batches';
 import { widenInto } from './encoded-image';
-import { lossPerPatch, type TrainingBatch } from './trainer';
 
 /**
  * Features of the auxiliary set. The vision encoder is frozen, so every image is encoded once: not once per epoch and, with
@@ -31,9 +32,11 @@ export class FeatureStore {
    *   `training/memory` where features without a cache cannot fit, `training/features` where they are not finite,
    *   `training/cache-space` and `training/cache-limit` where there is no room, `training/cache-unwritable`; the signal's reason
    */
-  static async encode(model: CraneModel, samples: readonly Sample[], options: EncodeOptions): Promise<FeatureStore> {
+  static async encode(model: EncodingModel, samples: readonly Sample[], options: EncodeOptions): Promise<FeatureStore> {
     const { imageSize } = model.options;
-    const maskSize = lossPerPatch(model, options.interpolation) ? model.grid : ([imageSize, imageSize] as const);
+    const { grid } = featuresOf(model);
+    const perPatch = lossPerPatch(grid, imageSize, options.interpolation);
+    const maskSize = perPatch ? grid : ([imageSize, imageSize] as const);
     return new FeatureStore(await encodeSamples(model, samples, options), maskSize);
   }
 

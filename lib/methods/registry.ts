@@ -23,6 +23,18 @@ export type MethodOptionsInput = Together<
   { readonly [Name in MethodName]: Partial<z.input<SchemaOf<Name>>> }[MethodName]
 >;
 
+type TrainingSchemaOf<Name extends MethodName> = (typeof METHODS)[Name] extends {
+  readonly training: { readonly options: infer Schema extends z.ZodType };
+}
+  ? Schema
+  : never;
+
+/** The options that trainings of all methods have of their own, as methods complete them, and as callers give them. */
+export type LearningOptions = Together<{ readonly [Name in MethodName]: z.output<TrainingSchemaOf<Name>> }[MethodName]>;
+export type LearningOptionsInput = Together<
+  { readonly [Name in MethodName]: Partial<z.input<TrainingSchemaOf<Name>>> }[MethodName]
+>;
+
 /** A method's name with its options as it completes them. */
 export type MethodOptions = {
   readonly [Name in MethodName]: { readonly method: Name; readonly options: z.output<SchemaOf<Name>> };

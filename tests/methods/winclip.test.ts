@@ -13,6 +13,7 @@ import { completeWinclipOptions, type WinclipOptions } from '../../lib/methods/w
 import { sentencesOf, type TemplateSet } from '../../lib/methods/winclip/sentences';
 import { harmonicMap, harmonicMean, windowPatches } from '../../lib/methods/winclip/windows';
 import { ClipTokenizer } from '../../lib/prompts/tokenizer';
+import { runTraining } from '../../train/run';
 import {
   describeWithGoldens,
   expectClose,
@@ -213,6 +214,12 @@ test('operations are those of the image and of each window', () => {
 test('windows larger than the image are refused before anything is computed', () => {
   expect(() => completeWinclipOptions({ windows: [2, 5] }, tinySizes)).toThrow(
     /`windows` 5: the image has 4 x 4 patches/,
+  );
+});
+
+test('a method that learns nothing cannot be trained', async () => {
+  await expect(runTraining({ auxiliary: 'synthetic-auxiliary', method: 'winclip' })).rejects.toThrow(
+    /the method winclip learns nothing, so there is nothing to train; methods that learn: crane/,
   );
 });
 

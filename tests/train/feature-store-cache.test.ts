@@ -14,7 +14,7 @@ import { featureCacheContents, type ShardFile } from '../../train/feature-cache/
 import { disposeBatch, FeatureStore } from '../../train/feature-store';
 import type { CacheUse, EncodeOptions } from '../../train/encode-samples';
 import { decodeSample, type ComposedSample } from '../../train/network-input';
-import type { TrainingBatch } from '../../train/trainer';
+import type { TrainingBatch } from '../../lib/methods/method';
 import { expectNoLeak } from '../tensors';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
 

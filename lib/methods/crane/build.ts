@@ -12,17 +12,13 @@ import { seededNormal } from '../../weights/seeded';
 import type { Backbone } from '../backbone';
 import { refuseBeyondMemory } from '../memory-need';
 import { CraneModel } from './model';
+import { PROMPT_SIZES } from './trainable';
 import type { SpatialWeights } from '../spatial';
 
 /** The words behind the learned context (docs/method.md#prompts). */
 export const NORMAL_WORDS = 'object.';
 export const ANOMALOUS_WORDS = 'damaged object.';
 
-/**
- * Sizes of fresh prompts, as the paper has them (docs/method.md#prompts); the depth is limited by the text encoder's
- * blocks.
- */
-export const PROMPT_SIZES = { contextTokens: 12, deepTokens: 4, depth: 9 } as const;
 /** Standard deviation of fresh prompts (docs/method.md#prompts). */
 const FRESH_SPREAD = 0.02;
 

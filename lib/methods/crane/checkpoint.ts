@@ -25,7 +25,7 @@ export function openPrompts(nameOrPath: string, access: WeightAccess = {}): Prom
 }
 
 /** Trained values, by canonical name, as a checkpoint. */
-export function promptCheckpoint(values: LearnedValues): PromptCheckpoint {
+function promptCheckpoint(values: LearnedValues): PromptCheckpoint {
   const { ctx_pos: normal, ctx_neg: anomalous, ...rest } = values;
   if (normal === undefined || anomalous === undefined)
     throw new TrainingError('training/prompts', 'the prompts have no context vectors');

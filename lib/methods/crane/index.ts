@@ -2,6 +2,7 @@ import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
 import type { Method } from '../method';
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from './build';
 import { promptFormat } from './checkpoint';
+import { craneLearning } from './learning';
 import { flopPerImage } from './flop';
 import { completeModelOptions, modelOptionsSchema, optionsOfTraining, type ModelOptions } from './options';
 
@@ -13,6 +14,7 @@ export const craneMethod = {
   complete: completeModelOptions,
   words: () => [NORMAL_WORDS, ANOMALOUS_WORDS],
   checkpoint: promptFormat,
+  training: craneLearning,
   inherited: optionsOfTraining,
   flop: (options, sizes) => flopPerImage({ sizes, options }),
   build: ({ backbone, options, learned, spatial, runStage }) => {

@@ -1,8 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { CLIP_PREPROCESSING, type Preprocessing } from '../../image/preprocess';
-import type { AnomalyModel, ImageScores, Scorer } from '../method';
+import type { AnomalyModel, FeatureEncoder, FeatureScorer, ImageFeatures, ImageScores, Scorer } from '../method';
+import { featuresKey } from './features-key';
 import { flopPerImage, spatialNetworkOf, type CraneFlop } from './flop';
+import { craneLogits } from './head';
 import type { ModelOptions } from './options';
+import { CraneTrainable, type CraneTraining } from './trainable';
 import type { ClipTextEncoder } from '../../encoders/clip-text';
 import { classToken, patchTokens, type ClipVisionEncoder } from '../../encoders/clip-vision';
 import { UsageError } from '../../errors';
@@ -10,24 +13,13 @@ import type { SpatialEncoder } from '../../encoders/spatial-encoder';
 import { spatialInput } from '../../encoders/spatial-input';
 import { resizeGrid } from '../../layers/interpolation';
 import type { LearnablePrompts } from '../../prompts/learnable-prompts';
-import { MapFusion, mean } from '../../scoring/fusion';
+import { MapFusion } from '../../scoring/fusion';
 import { GaussianFilter } from '../../scoring/gaussian';
-import { ScorePooling } from '../../scoring/score-pooling';
-import { Similarity, anomalousProbability, normalise } from '../../scoring/similarity';
+import { anomalousProbability, normalise } from '../../scoring/similarity';
 import { runUnobserved, type RunStage } from '../../stage';
 
 /** A batch's score matrices, of one head, stay below this many elements. */
 const SCORES_PER_BATCH = 2 ** 21;
-
-/** What the frozen vision encoder says about a batch of images; all vectors have length one. */
-export interface ImageFeatures {
-  readonly global: tf.Tensor2D; // [B, E]
-  /**
-   * One tensor per distinct feature set, `[B, N, E]`, N patches of the model's `grid`: D-Attn's, layer by layer, then
-   * E-Attn's. The reference's equal copies (docs/method.md#four-copies) are counted once.
-   */
-  readonly patches: readonly tf.Tensor3D[];
-}
 
 export interface CraneParts {
   readonly vision: ClipVisionEncoder;
@@ -55,8 +47,6 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
   readonly spatial: SpatialEncoder | undefined;
   readonly preprocessing: Preprocessing;
   private readonly runStage: RunStage;
-  private readonly similarity: Similarity;
-  private readonly pooling = new ScorePooling({});
   private readonly gaussian: GaussianFilter;
   private fixedText: tf.Tensor3D | undefined; // [1, 2, E]
 
@@ -76,7 +66,6 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
     this.spatial = spatial;
     this.preprocessing = preprocessing;
     this.runStage = runStage;
-    this.similarity = new Similarity({ temperature: options.temperature });
     this.gaussian = new GaussianFilter({ sigma: options.sigma });
   }
 
@@ -112,9 +101,38 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
     return flopPerImage({ sizes, options: this.options, spatial: this.spatial && spatialNetworkOf(this.spatial) });
   }
 
+  get features(): FeatureEncoder {
+    return {
+      width: this.vision.config.embedDimension,
+      grid: this.grid,
+      sets: this.copies.length,
+      key: featuresKey(this.options, this.vision.config, this.spatial),
+      encode: (images) => this.encodeImages(images),
+      scorer: () => this.featureScorer(),
+      release: () => void this.vision.dispose(),
+    };
+  }
+
+  private featureScorer(): FeatureScorer {
+    const text = this.options.context ? undefined : this.encodePrompts();
+    return {
+      score: (features) =>
+        tf.tidy(() => {
+          const { scores, maps } = this.score(features, text ?? this.encodePrompts(features.global));
+          return { scores, maps: this.smooth(maps) };
+        }),
+      dispose: () => text?.dispose(),
+    };
+  }
+
+  trainable(training: CraneTraining): CraneTrainable {
+    return new CraneTrainable(this, training);
+  }
+
   /** Crane's prompts name no class. */
   forClass(): Scorer {
-    return { score: (images) => this.forward(images) };
+    const text = this.fixedText;
+    return { score: (images) => this.forward(images, text) };
   }
 
   /**
@@ -202,19 +220,20 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
   }
 
   /** Image scores and anomaly maps before smoothing, at the size of the network input (docs/method.md#scores). */
-  score({ global, patches }: ImageFeatures, text: tf.Tensor3D): ImageScores {
+  score(features: ImageFeatures, text: tf.Tensor3D): ImageScores {
     const run = (): ImageScores => {
-      const logits = patches.map((set) => this.similarity.apply([set, text]) as tf.Tensor3D); // [B, N, 2] each
-      const { fusion, imageSize, pooling } = this.options;
+      const { fusion, imageSize, pooling, temperature } = this.options;
       const { copies } = this;
+      const logits = craneLogits(features, text, {
+        pixelTemperature: temperature,
+        imageTemperature: temperature,
+        pooling,
+        copies,
+      });
       const fuse = new MapFusion({ fusion, size: [imageSize, imageSize], grid: this.grid, copies });
-      const feature = pooling
-        ? (this.pooling.apply([global, mean(patches, copies), mean(logits, copies)]) as tf.Tensor2D)
-        : global;
-      const imageLogits = this.similarity.apply([tf.expandDims(feature, 1), text]) as tf.Tensor3D; // [B, 1, 2]
       return {
-        scores: tf.squeeze(anomalousProbability(imageLogits), [1]) as tf.Tensor1D,
-        maps: fuse.apply(logits) as tf.Tensor3D,
+        scores: anomalousProbability(logits.image) as tf.Tensor1D,
+        maps: fuse.apply([...logits.patches]) as tf.Tensor3D,
       };
     };
     return this.runStage('scoring', () => tf.tidy(run));
@@ -242,9 +261,7 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
   }
 
   dispose(): void {
-    [this.vision, this.text, this.prompts, this.similarity, this.pooling, this.gaussian].forEach((layer) =>
-      layer.dispose(),
-    );
+    [this.vision, this.text, this.prompts, this.gaussian].forEach((layer) => layer.dispose());
     this.spatial?.dispose();
     this.fixedText?.dispose();
     this.fixedText = undefined;
