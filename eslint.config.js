@@ -40,6 +40,7 @@ module.exports = tseslint.config(
       'dist/',
       'dist.*.tmp/',
       'coverage/',
+      'docs/api/',
       '.native/',
       '.cache/',
       'results/',

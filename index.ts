@@ -1,18 +1,61 @@
-export { Crane, type CraneOptions, type DetectOptions, type ModelDescription, type StreamOptions } from './lib/crane';
+/**
+ * The door `crane-tfjs`: anomaly detection with {@link Crane}, training with {@link train}. The other door, `crane-tfjs/layers`,
+ * has the parts.
+ */
+export {
+  Crane,
+  type CraneOptions,
+  type DetectOptions,
+  type Failure,
+  type ModelDescription,
+  type StreamOptions,
+} from './lib/crane';
 export type { DetectInput, Detection } from './lib/detection';
-export { AnomalyMap, type MapForm, type SaveMapOptions } from './lib/anomaly-map';
-export { prepareBackend, type BackendChoice, type BackendInfo } from './lib/backend';
+export { AnomalyMap, type AnomalyMapParts, type MapForm, type SaveMapOptions } from './lib/anomaly-map';
+export type { ColormapName, Scale } from './lib/image/colormap';
+export type { RgbImage } from './lib/image/decoded-image';
+export type { OverlayOptions } from './lib/image/heatmap';
+export type { ScoreMap } from './lib/image/map-file';
+export type { Mask } from './lib/image/orientation';
+export type { ImageInput, RawPixels } from './lib/image/input';
+export { WatchedFolder, type Fate, type WatchOptions } from './lib/image/watched-folder';
+
 export { ACTIVATIONS, type Activation } from './lib/layers/mlp';
 export { ATTENTION_TYPES, type AttentionType } from './lib/layers/e-attn';
-export { CLIP_VARIANTS, type ClipSizes, type HeadsChoice } from './lib/encoders/clip-sizes';
 export { CONTEXT_POSITIONS, type ContextPosition } from './lib/prompts/learnable-prompts';
 export { DATTN_MEANS, type DAttnMean } from './lib/layers/d-attn';
 export { FUSIONS, type Fusion } from './lib/scoring/fusion';
 export { SPATIAL_FAMILIES, type SpatialFamily } from './lib/encoders/spatial-encoder';
 export { METHOD_NAMES, type MethodName } from './lib/methods/registry';
-export type { AnomalyModel, ImageScores, Scorer } from './lib/methods/method';
-export { completeModelOptions, type ModelOptions, type ModelOptionsInput } from './lib/methods/crane/options';
-export type { InputRule } from './lib/image/normalisation';
+export type { ModelOptions, ModelOptionsInput } from './lib/methods/crane/options';
+export type { NetworkRecord } from './lib/methods/trained-network';
+export type { SpatialChoice, SpatialSource } from './lib/methods/spatial';
+export type { ClipSizes, HeadsChoice, TextSizes, TransformerSizes, VisionSizes } from './lib/encoders/clip-sizes';
+export type { Preprocessing } from './lib/image/preprocess';
+
+export { train, type TrainingRun } from './train/training-run';
+export type { TrainOptions } from './train/run-options';
+export type { TrainingOptions, TrainingOptionsInput } from './train/options';
+export type { FeaturePrecision } from './train/encode-samples';
+export type { TrainingResult } from './train/run';
+export type { RunRecord } from './train/run-record';
+export type { RunRequest, SkippedImage } from './train/run-file';
+export type { StepReport } from './train/training-loop';
+export type { BestEpoch, EpochRecord } from './train/epoch-record';
+
+export {
+  BACKEND_CHOICES,
+  prepareBackend,
+  type BackendChoice,
+  type BackendInfo,
+  type BackendName,
+  type BackendOptions,
+} from './lib/backend';
+export type { SelfCheck } from './lib/backend/self-check';
+export type { VisionKernels } from './lib/backend/vision-kernels';
+export type { OnProgress, Progress } from './lib/progress';
+export type { RunStage, Stage } from './lib/stage';
+
 export {
   BackendError,
   CraneError,
@@ -22,36 +65,15 @@ export {
   TrainingError,
   UsageError,
   WeightsError,
+  type CraneErrorData,
 } from './lib/errors';
-export type { OnProgress, Progress } from './lib/progress';
-export { train, type TrainingRun } from './train/training-run';
-export type { TrainingResult } from './train/run';
-export type { TrainOptions } from './train/run-options';
-export type { StepReport } from './train/training-loop';
-export type { BestEpoch, EpochRecord } from './train/epoch-record';
-export type { ImageInput, RawPixels } from './lib/image/input';
-export { WatchedFolder, type Fate, type WatchOptions } from './lib/image/watched-folder';
-
-export { PatchEmbedding } from './lib/layers/patch-embedding';
-export { MultiHeadAttention } from './lib/layers/multi-head-attention';
-export { EAttn } from './lib/layers/e-attn';
-export { DAttn } from './lib/layers/d-attn';
-export { ResidualBlock } from './lib/layers/residual-block';
-export { DualPathBlock } from './lib/layers/dual-path-block';
-export { ClipVisionEncoder, type VisionFeatures } from './lib/encoders/clip-vision';
-export { ClipTextEncoder } from './lib/encoders/clip-text';
-export { Dinov2Encoder } from './lib/encoders/dinov2';
-export { DinoEncoder } from './lib/encoders/dino';
-export { SamEncoder } from './lib/encoders/sam';
-export { LearnablePrompts } from './lib/prompts/learnable-prompts';
-export { ClipTokenizer } from './lib/prompts/tokenizer';
-export { Similarity } from './lib/scoring/similarity';
-export { ScorePooling } from './lib/scoring/score-pooling';
-export { MapFusion } from './lib/scoring/fusion';
-export { GaussianFilter } from './lib/scoring/gaussian';
-
-export { openBackbone, type Backbone } from './lib/methods/backbone';
-export { openPrompts } from './lib/methods/crane/checkpoint';
-export { openSpatial, type SpatialChoice, type SpatialSource, type SpatialWeights } from './lib/methods/spatial';
-export { buildCraneModel } from './lib/methods/crane/build';
-export { CraneModel } from './lib/methods/crane/model';
+export type {
+  BackendErrorCode,
+  CommandErrorCode,
+  CraneErrorCode,
+  DatasetErrorCode,
+  ImageErrorCode,
+  TrainingErrorCode,
+  UsageErrorCode,
+  WeightsErrorCode,
+} from './lib/error-codes';

@@ -1,5 +1,6 @@
 'use strict';
 const { Crane, train } = require('crane-tfjs');
+const { GaussianFilter } = require('crane-tfjs/layers');
 
 /** A grey picture of 64 x 64: the score is not looked at, only that the embedded model runs from the package. */
 async function main() {
@@ -19,6 +20,12 @@ async function main() {
   if (refused.code !== 'dataset/folder-missing') throw new Error(`train gives ${refused}`);
   console.log('require: train refuses a set that is not there');
 }
+
+// The layers' TensorFlow.js is the program's own, without which no model could be made of them.
+const { sequential } = require('@tensorflow/tfjs');
+const smooth = sequential({ layers: [new GaussianFilter({ sigma: 1, inputShape: [8, 8] })] });
+if (String(smooth.outputShape) !== ',8,8') throw new Error(`a layer gives [${smooth.outputShape}]`);
+console.log('require: a model of a layer');
 
 main().catch((error) => {
   console.error(error);

@@ -1,7 +1,11 @@
 import { Crane, train, type TrainingResult } from 'crane-tfjs';
+import { Linear, type LinearConfig } from 'crane-tfjs/layers';
 
 const loaded: Promise<Crane> = Crane.load();
 void loaded;
+
+const config: LinearConfig = { inputs: 2, units: 3, name: 'head', inputShape: [2] };
+export const layer = new Linear(config);
 
 export async function prompts(): Promise<string> {
   const run = train({ auxiliary: 'visa', training: { epochs: 1 } });

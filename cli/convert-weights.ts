@@ -56,7 +56,8 @@ export interface Converted {
 
 /**
  * Writes weights in another format; the suffix of `to` decides which. Prompts go to our `.safetensors` or the reference
- * program's `.pth` (spec 8.6); anything else to `.safetensors`, tensor by tensor, under the names that it has.
+ * program's `.pth` (docs/method.md#checkpoints); anything else to `.safetensors`, tensor by tensor, under the names
+ * that it has.
  *
  * The file appears whole or not at all.
  *
@@ -248,7 +249,7 @@ async function refuseOtherVocabulary(from: string): Promise<void> {
   if (tokens(theirs) === tokens(ours)) return;
   throw new WeightsError(
     'weights/vocabulary',
-    `${from} has a vocabulary of its own, which a single file cannot carry; use the folder as it is`,
+    `${from} has its own vocabulary, which a single file cannot carry; use the folder as it is`,
     { path: from },
   );
 }

@@ -206,7 +206,7 @@ function describeError(error: unknown, verbose: boolean): string {
   if (verbose && error instanceof Error) return withCauses(error);
   if (error instanceof CraneError) return withNamesInLine(error.message, Object.values(error.data));
   const message = error instanceof Error ? error.message : String(error);
-  return systemSentence(error) ?? `${message}\nThis was not foreseen; --verbose shows where it happened.`;
+  return systemSentence(error) ?? `${message}\nThis is an unexpected error; --verbose shows where it happened.`;
 }
 
 /** What the system says of a file, for a person; undefined for errors of other kinds. */
@@ -220,7 +220,7 @@ function systemSentence(error: unknown): string | undefined {
 }
 
 const SYSTEM_REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'there is no right to it',
+  EACCES: 'permission denied',
   EPERM: 'the system does not allow it',
   EROFS: 'the disk cannot be written',
   ENOSPC: 'the disk is full',

@@ -72,7 +72,7 @@ const RANGES: Readonly<Record<string, Range>> = {
 export function checkRange(option: string, value: number): void {
   const range = RANGES[option];
   if (range === undefined || range.holds(value)) return;
-  throw new UsageError(`usage/${option}`, `--${option} ${value}: expected ${range.expected}`, { option, found: value });
+  throw new UsageError('usage/number', `--${option} ${value}: expected ${range.expected}`, { option, found: value });
 }
 
 export function hasRange(option: string): boolean {

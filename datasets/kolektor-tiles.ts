@@ -10,7 +10,7 @@ import { writeMask } from './mask-content';
 import { testSplit } from './random-state';
 import type { DatasetProblem } from './sample';
 
-/** A picture and its label, and the name that its tiles begin with: `kos01_Part5`. */
+/** An image and its label, and the name that its tiles begin with: `kos01_Part5`. */
 export interface Part {
   readonly name: string;
   readonly image: string;
@@ -28,8 +28,9 @@ const TEST_SHARE = 0.25;
 const SPLIT_SEED = 42;
 
 /**
- * Cuts the test split of KolektorSDD by the rule of AdaCLIP's re-packed archive (spec 9.2) and writes it in the layout
- * of MVTec-AD: `test/good/kos01_Part0_0.png`, `test/defect/kos01_Part5_0.png`, `ground_truth/defect/kos01_Part5_0_mask.png`.
+ * Cuts the test split of KolektorSDD by the rule of AdaCLIP's re-packed archive (docs/method.md#industrial-sets) and
+ * writes it in the layout of MVTec-AD: `test/good/kos01_Part0_0.png`, `test/defect/kos01_Part5_0.png`,
+ * `ground_truth/defect/kos01_Part5_0_mask.png`.
  *
  * @param parts sorted by name: the order decides which normal tiles are taken
  * @returns parts that could not be read, or whose label has another size

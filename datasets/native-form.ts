@@ -1,6 +1,6 @@
 /**
- * How a registered set lies on disk as it is distributed, in as much detail as drawing a fake one needs (spec 9.2, 9.3).
- * Suffixes that differ between categories are lists that the categories go through in turn.
+ * How a registered set lies on disk as it is distributed, in as much detail as drawing a fake one needs
+ * (docs/method.md#data-sets). Suffixes that differ between categories are lists that the categories go through in turn.
  */
 export type NativeForm =
   /** `CATEGORY/test/NORMAL/000.png`, `CATEGORY/test/DEFECT/000.png`, `CATEGORY/ground_truth/DEFECT/000_mask.png`. */

@@ -206,7 +206,10 @@ export interface PublishedDoubt {
   readonly reason: string;
 }
 
-/** spec 10.10, and each printed average that is more than rounding away from the mean of its rows. */
+/**
+ * Figures that contradict others (docs/method.md#published-table), and each printed average that is more than rounding
+ * away from the mean of its rows.
+ */
 export const PUBLISHED_DOUBTS: readonly PublishedDoubt[] = [
   {
     method: 'VAND',

@@ -12,11 +12,17 @@ type PaperRecipeName = (typeof RECIPE_NAMES)[number];
 /** A recipe of the paper, or another method, scored with its own defaults. */
 export type RecipeName = PaperRecipeName | MethodName;
 
-/** How one set is scored: what the authors' scripts give their test program (spec 8.4, 8.6, 10.8). */
+/**
+ * How one set is scored: what the authors' scripts give their test program (docs/method.md#protocol,
+ * docs/method.md#two-scripts).
+ */
 export interface RecipeRow {
   /** The auxiliary set of the prompts; never the set that is scored. */
   readonly auxiliary: 'mvtec' | 'visa';
-  /** Of the published checkpoint; those of Crane+ are named after the run that they were saved in otherwise (spec 10.4). */
+  /**
+   * Of the published checkpoint; those of Crane+ are named after the run that they were saved in otherwise
+   * (docs/method.md#renamed-checkpoints).
+   */
   readonly epoch: number;
   /** Blocks of the paper's 24. */
   readonly layers: readonly number[];
@@ -59,7 +65,7 @@ const PLUS: RecipeRow = { auxiliary: 'mvtec', epoch: 5, layers: [24], fusion: 'l
 const PLUS_SOFT: RecipeRow = { ...PLUS, fusion: 'soft' };
 const PLUS_MEDICAL: RecipeRow = { ...PLUS_SOFT, epoch: 1 };
 
-/** Trained on MVTec-AD for every set but MVTec-AD itself (paper section 4; spec 8.5). */
+/** Trained on MVTec-AD for every set but MVTec-AD itself (paper section 4; docs/method.md#protocol). */
 const onVisa = (row: RecipeRow): RecipeRow => ({ ...row, auxiliary: 'visa' });
 
 /** One row for each set; what differs from `usual` by name. */
@@ -83,10 +89,11 @@ const medical = (row: RecipeRow): Partial<Record<PublishedSetName, RecipeRow>> =
 /**
  * The recipes behind the paper's table. For Crane+ the authors' two scripts disagree: `test.sh` fuses similarities
  * (`logit`) on industrial sets except DAGM, which matches the table better and is `crane-plus`; `reproduce.sh` averages
- * probabilities (`soft`) everywhere and scores DAGM with the VisA-trained prompts, which is `crane-plus-reproduce` (spec 10.8).
+ * probabilities (`soft`) everywhere and scores DAGM with the VisA-trained prompts, which is `crane-plus-reproduce`
+ * (docs/method.md#two-scripts).
  *
  * D-Attn's mean is taken per image, as everywhere here; `dattnMean: 'batch'` with batches of 8 is what the authors' runs had
- * (spec 10.9).
+ * (docs/method.md#batch-mean).
  */
 export const RECIPES: Readonly<Record<PaperRecipeName, PaperRecipe>> = {
   crane: {

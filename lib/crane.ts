@@ -2,6 +2,7 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
+import { orAborted } from './cancellation';
 import type { DetectInput, Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
@@ -16,11 +17,14 @@ import type { AnomalyModel, Scorer } from './methods/method';
 import { checkModelRequest, openModel, type DescribedModel, type ModelChoice } from './methods/open-model';
 import { definedOptions, type MethodOptionsInput } from './methods/registry';
 import type { OnProgress } from './progress';
+import { runUnobserved, type RunStage } from './stage';
 import { StreamMemory } from './stream-memory';
 import { allowsPrivateUrls } from './web/request';
 import { isOffline } from './weights/download';
 
+/** What {@link Crane.load} loads, and how it scores. Nothing is needed: the embedded model is the default. */
 export interface CraneOptions extends ModelChoice, Omit<MethodOptionsInput, 'spatial'> {
+  /** What computes. Default `auto`: the fastest backend that works here. */
   readonly backend?: BackendChoice;
   /** Images scored at once; by default as many as keep score matrices small, 1 to 8, or 8 with `dattnMean: 'batch'`. */
   readonly batchSize?: number;
@@ -31,20 +35,28 @@ export interface CraneOptions extends ModelChoice, Omit<MethodOptionsInput, 'spa
    * has `CRANE_ALLOW_PRIVATE_URLS`.
    */
   readonly allowPrivateUrls?: boolean;
+  /** Runs each stage of an image's way and returns what it returns, to time it. */
+  readonly runStage?: RunStage | undefined;
+  /** Called with the progress of downloads. */
   readonly onProgress?: OnProgress;
+  /** Ends loading, with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /** What a model is, for logs and results: everything needed to load the same again. */
 export type ModelDescription = DescribedModel & { readonly backend: BackendInfo };
 
-/** What is known of images before they are looked at. */
+/** What is known of images before they are scored, and what ends the scoring. */
 export interface DetectOptions {
   /** What the images show, such as `metal nut`, for methods whose sentences name it. Default: as the model was loaded. */
   readonly className?: string;
+  /** Ends the scoring, with the signal's reason: at once where it waits, after the batch where the model computes. */
+  readonly signal?: AbortSignal;
 }
 
+/** How a stream is scored. */
 export interface StreamOptions extends DetectOptions {
+  /** Images scored at once; default: that of the `Crane`. */
   readonly batchSize?: number;
   /** Called for an image that cannot be scored, which is then left out; without it the error ends the stream. */
   readonly onFailure?: (failure: Failure) => void;
@@ -61,7 +73,7 @@ export interface StreamOptions extends DetectOptions {
   readonly wholeBatches?: boolean;
 }
 
-/** An image that could not be read, or whose scores are no numbers. */
+/** An image that could not be read, or whose scores are NaN or infinite. */
 export interface Failure {
   readonly input: DetectInput;
   /** Its place in the list or stream, 0 for the first. */
@@ -93,7 +105,7 @@ interface ScoredImage {
 const LARGEST_BATCH = 8;
 
 /**
- * Finds defects in images of things it has never seen.
+ * Finds defects in images of objects it has never seen.
  *
  * ```ts
  * const crane = await Crane.load();
@@ -106,12 +118,15 @@ export class Crane {
   private disposed = false;
 
   private constructor(
+    /** @internal */
     readonly model: AnomalyModel,
+    /** What is loaded: model, options, warnings, backend. */
     readonly description: ModelDescription,
     /** What images show where a call does not say it. */
     readonly className: string | undefined,
     private readonly batchSize: number,
     private readonly reach: { readonly offline: boolean; readonly allowPrivateUrls: boolean },
+    private readonly runStage: RunStage,
   ) {}
 
   /**
@@ -120,7 +135,13 @@ export class Crane {
    * @throws UsageError for options that do not fit; WeightsError for files; BackendError for an explicit backend
    */
   static async load(options: CraneOptions = {}): Promise<Crane> {
-    const { offline = isOffline(), allowPrivateUrls = allowsPrivateUrls(), onProgress, signal } = options;
+    const {
+      offline = isOffline(),
+      allowPrivateUrls = allowsPrivateUrls(),
+      runStage = runUnobserved,
+      onProgress,
+      signal,
+    } = options;
     const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
     const request = requestOf(options);
     checkModelRequest(request);
@@ -129,21 +150,22 @@ export class Crane {
       ...request,
       offline,
       allowPrivateUrls,
+      runStage,
       ...(onProgress ? { onProgress } : {}),
       ...(signal ? { signal } : {}),
     });
     const warnings = [...(backend.warning === null ? [] : [backend.warning]), ...description.warnings];
     const usual = model.dependsOnBatch ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
-    return new Crane(model, { ...description, warnings, backend }, options.className, batchSize ?? usual, {
-      offline,
-      allowPrivateUrls,
-    });
+    const reach = { offline, allowPrivateUrls };
+    const described = { ...description, warnings, backend };
+    return new Crane(model, described, options.className, batchSize ?? usual, reach, runStage);
   }
 
   /**
    * Scores one image, or several in batches. A score does not depend on what else is in the batch, unless
    * `dattnMean: 'batch'` asks for that.
-   * @throws ImageError for an image that cannot be read (in a list, the first such); UsageError after `dispose`
+   * @throws ImageError for an image that cannot be read (in a list, the first such); UsageError after `dispose`; the reason of
+   *   an aborted signal
    */
   detect(input: DetectInput, options?: DetectOptions): Promise<Detection>;
   detect(inputs: readonly DetectInput[], options?: DetectOptions): Promise<Detection[]>;
@@ -161,15 +183,17 @@ export class Crane {
    * Scores images as they come, in their order: those of a folder and the folders below it, of a list, of a generator, or
    * of a feed that never ends. The next images are decoded while the model runs, as many at once as take less than 512 MiB
    * together, a larger one alone; a feed that pauses is scored up to what has arrived.
-   * @throws as `detect`, unless `onFailure` takes the images that cannot be scored
+   * @throws as `detect`, unless `onFailure` takes the images that cannot be scored; an aborted signal ends the stream in any case
    */
   async *stream(
     source: string | Iterable<DetectInput> | AsyncIterable<DetectInput>,
     options: StreamOptions = {},
   ): AsyncGenerator<Detection, void, undefined> {
     this.assertUsable();
+    options.signal?.throwIfAborted();
     const {
       onFailure,
+      signal,
       keepPictures = false,
       wholeBatches = typeof source === 'string' || Array.isArray(source),
     } = options;
@@ -179,12 +203,14 @@ export class Crane {
     const waiting: Promise<Prepared | Failure>[] = [];
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
     const memory = new StreamMemory(keepPictures);
+    // Of the stream, so that what is still being downloaded ends with it.
+    const end = new AbortController();
     let since = performance.now();
     let arrivals = 0;
     try {
       while (next !== undefined || waiting.length > 0) {
         const waits = waiting.length === 0 || (wholeBatches && waiting.length < batchSize);
-        const arrived = next && (waits ? await next : await Promise.race([next, nothingYet()]));
+        const arrived = next && (await orAborted(waits ? next : Promise.race([next, nothingYet()]), signal));
         if (arrived?.done) next = undefined;
         else if (arrived) {
           const { value } = arrived;
@@ -193,7 +219,11 @@ export class Crane {
           if (waiting.length === 0) since = performance.now();
           waiting.push(
             memory
-              .reading((claim) => this.prepare(value, index, memory, claim))
+              .reading((claim) =>
+                this.runStage('decode', () =>
+                  this.prepare(value, index, memory, { memory: claim, signal: end.signal }),
+                ),
+              )
               .catch((error: Error) => ({ input: value, index, error })),
           );
           next = handled(iterator.next());
@@ -201,12 +231,13 @@ export class Crane {
           if (waiting.length < 2 * batchSize) continue;
         }
         if (waiting.length === 0 || (waiting.length < batchSize && wholeBatches && next !== undefined)) continue;
-        const batch = await Promise.all(waiting.splice(0, batchSize));
-        yield* this.scoreBatch(scorer, batch, since, memory, onFailure);
+        const batch = await orAborted(Promise.all(waiting.splice(0, batchSize)), signal);
+        yield* this.scoreBatch(scorer, batch, since, memory, { onFailure, signal });
         since = performance.now();
       }
     } finally {
       memory.leave();
+      end.abort();
       // A feed that is waiting for its next image would answer only after that image came.
       if (next !== undefined) void iterator.return?.()?.catch(() => undefined);
     }
@@ -217,7 +248,7 @@ export class Crane {
     batch: readonly (Prepared | Failure)[],
     since: number,
     memory: StreamMemory,
-    onFailure: StreamOptions['onFailure'],
+    { onFailure, signal }: { readonly [Key in 'onFailure' | 'signal']: StreamOptions[Key] | undefined },
   ): AsyncGenerator<Detection, void, undefined> {
     const fail = (failure: Failure): void => {
       if (!onFailure) throw failure.error;
@@ -230,11 +261,12 @@ export class Crane {
     }
     if (ready.length === 0) return;
     for (const scored of await this.scorePrepared(scorer, ready, since)) {
+      signal?.throwIfAborted();
       const { width, height, kept } = scored.prepared;
       // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
       const claim = await memory.forMap(width, height);
       try {
-        const outcome = this.detection(scored);
+        const outcome = this.runStage('heatmap', () => this.detection(scored));
         if ('error' in outcome) fail(outcome);
         else yield outcome;
       } finally {
@@ -249,12 +281,12 @@ export class Crane {
     input: DetectInput,
     index: number,
     stream: StreamMemory,
-    memory: MemoryClaim,
+    limits: { readonly memory: MemoryClaim; readonly signal: AbortSignal },
   ): Promise<Prepared> {
     const image = input instanceof tf.Tensor ? await pixelsOf(input) : input;
     const { reference, ...rule } = this.description.preprocessing;
     const reading = { reference, ...this.reach };
-    const decoded = await decodeImage(image, { ...reading, memory });
+    const decoded = await decodeImage(image, { ...reading, ...limits });
     const { imageSize } = this.model.options;
     const { width, height, orientation, pages } = decoded;
     const kept = stream.keep(decoded);
@@ -262,7 +294,7 @@ export class Crane {
       input,
       index,
       source: describeInput(image),
-      pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule }),
+      pixels: this.runStage('resize', () => preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule })),
       width,
       height,
       orientation,
@@ -296,7 +328,7 @@ export class Crane {
   private detection({ prepared, score, native, share }: ScoredImage): Detection | Failure {
     const { input, index, source, width, height, orientation, pages, picture } = prepared;
     if (!Number.isFinite(score) || !native.data.every(Number.isFinite)) {
-      const message = `${source}: its score or map holds values that are no numbers; check the weights and the prompts`;
+      const message = `${source}: its score or map contains NaN or infinite values; check the weights and the prompts`;
       return { input, index, error: new WeightsError('weights/not-finite', message, { source, score }) };
     }
     const start = performance.now();
@@ -323,6 +355,16 @@ export class Crane {
     this.model.dispose();
   }
 
+  /** For `using crane = await Crane.load()`: {@link dispose} at the end of the block. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** For `await using crane = await Crane.load()`: {@link dispose} at the end of the block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
   private assertUsable(): void {
     if (this.disposed)
       throw new UsageError('usage/disposed', 'this Crane was disposed; load another with Crane.load()', {});
@@ -346,6 +388,7 @@ export function requestOf(options: CraneOptions): { readonly choice: ModelChoice
     batchSize,
     offline,
     allowPrivateUrls,
+    runStage,
     onProgress,
     signal,
     ...own

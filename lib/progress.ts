@@ -8,7 +8,7 @@ export type Progress =
       readonly task: string;
       readonly total: number;
       readonly unit: 'bytes' | 'images' | 'steps';
-      /** How much was done before, where a task is gone on with. */
+      /** How much was done before, where a task is resumed. */
       readonly done?: number;
     }
   | {
@@ -22,4 +22,5 @@ export type Progress =
     }
   | { readonly kind: 'done'; readonly task: string };
 
+/** Told of the progress of a long operation. */
 export type OnProgress = (progress: Progress) => void;

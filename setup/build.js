@@ -1,7 +1,7 @@
 'use strict';
 /**
- * Builds the package into dist/: CommonJS with declarations by the TypeScript compiler, and beside its entry one for
- * `import` that names the same exports, so that both kinds of module share one instance.
+ * Builds the package into dist/: CommonJS with declarations by the TypeScript compiler, and beside each of its doors one
+ * for `import` that names the same exports, so that both kinds of module share one instance.
  *
  * usage: node setup/build.js
  */
@@ -11,6 +11,8 @@ const { spawnSync } = require('node:child_process');
 
 const ROOT = path.resolve(__dirname, '..');
 const DIST = path.join(ROOT, 'dist');
+/** The doors of package.json's `exports`, as they lie in dist/. */
+const DOORS = ['index', 'layers'];
 
 function build() {
   const work = path.join(ROOT, `dist.${process.pid}.tmp`);
@@ -23,20 +25,22 @@ function build() {
     if (compiled.status !== 0) return compiled.status ?? 1;
     fs.rmSync(DIST, { recursive: true, force: true });
     fs.renameSync(work, DIST);
-    addEntryForImport(DIST);
+    DOORS.forEach(addDoorForImport);
     return 0;
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
   }
 }
 
-function addEntryForImport(folder) {
-  const names = Object.keys(require(path.join(folder, 'index.js')))
+function addDoorForImport(door) {
+  const file = path.join(DIST, door);
+  const from = `./${path.basename(door)}.js`;
+  const names = Object.keys(require(`${file}.js`))
     .filter((name) => name !== '__esModule')
     .sort();
-  const lines = ["import library from './index.js';", `export const { ${names.join(', ')} } = library;`, ''];
-  fs.writeFileSync(path.join(folder, 'index.mjs'), lines.join('\n'));
-  fs.writeFileSync(path.join(folder, 'index.d.mts'), "export * from './index.js';\n");
+  const lines = [`import library from '${from}';`, `export const { ${names.join(', ')} } = library;`, ''];
+  fs.writeFileSync(`${file}.mjs`, lines.join('\n'));
+  fs.writeFileSync(`${file}.d.mts`, `export * from '${from}';\n`);
 }
 
 process.exitCode = build();

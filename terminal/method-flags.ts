@@ -68,7 +68,7 @@ function numbersOf(name: string, text: string): number[] {
   const parts = text.split(',').map((part) => part.trim());
   if (parts.every((part) => /^[1-9]\d*$/.test(part))) return parts.map(Number);
   throw new UsageError(
-    `usage/${dashed(name)}`,
+    'usage/options',
     `--${dashed(name)} ${text}: expected whole numbers from 1 with commas: ${OPTIONS.get(name)?.describe}`,
     { found: text },
   );

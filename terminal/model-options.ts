@@ -93,7 +93,7 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .option('reference-images', {
       type: 'boolean',
       defaultDescription: 'as the prompts were trained, else false',
-      describe: 'read pictures as the reference does: EXIF ignored, 16 bits clipped',
+      describe: 'read images as the reference does: EXIF ignored, 16 bits clipped',
       group: 'Run:',
     })
     .config('config', 'YAML or JSON file with any of these options', readConfig)
@@ -157,7 +157,7 @@ export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArgu
     if (spatialHeads === undefined) return undefined;
     throw new UsageError(
       'usage/spatial',
-      '--spatial-heads says something of the model that --spatial or --spatial-weights names; give one of them',
+      '--spatial-heads describes the model that --spatial or --spatial-weights names; give one of them',
       { spatialHeads },
     );
   }

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { Crane } from '..';
+import { Crane } from '../index';
 import type { ImageInput } from '../lib/image/input';
 import { MemoryBudget, type MemoryClaim } from '../lib/memory-budget';
 

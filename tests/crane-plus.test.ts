@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { Crane, UsageError, prepareBackend, type CraneOptions } from '..';
+import { Crane, UsageError, prepareBackend, type CraneOptions } from '../index';
 import type { ContextPosition } from '../lib/prompts/learnable-prompts';
 import type { SpatialFamily } from '../lib/encoders/spatial-encoder';
 import type { SpatialChoice } from '../lib/methods/spatial';

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { Crane, WatchedFolder } from '..';
+import { Crane, WatchedFolder } from '../index';
 import { prepareBackend } from '../lib/backend';
 import { describeWithGoldens, goldenPath, tinyBackbone } from './goldens';
 import { craneModelOf } from './tiny-crane';

@@ -19,7 +19,7 @@ export function goldenPath(name: string): string {
   return path.join(goldensFolder, name);
 }
 
-/** Whether a golden file is at hand: the trimmed set lacks the large ones. */
+/** Whether a golden file is available: the trimmed set lacks the large ones. */
 export function hasGolden(name: string): boolean {
   return goldensFolder !== undefined && fs.existsSync(goldenPath(name));
 }
@@ -29,7 +29,7 @@ export function tinyBackbone(): string {
   return goldenPath(hasGolden('clip_tiny_torchscript.pt') ? 'clip_tiny_torchscript.pt' : 'clip_tiny.safetensors');
 }
 
-/** `test`, but counted as skipped, and said, where any of these golden files is not at hand. */
+/** `test`, but counted as skipped, and said, where any of these golden files is missing. */
 export function testWithGoldens(
   ...files: readonly string[]
 ): (title: string, body: () => void | Promise<void>) => void {
@@ -37,7 +37,7 @@ export function testWithGoldens(
   return (title, body) => {
     if (missing.length > 0)
       process.stderr.write(
-        `GOLDEN NOT AT HAND: skipping "${title}", which reads ${missing.join(', ')} of the complete set.\n`,
+        `GOLDEN MISSING: skipping "${title}", which reads ${missing.join(', ')} of the complete set.\n`,
       );
     (missing.length > 0 ? test.skip : test)(title, async () => body());
   };
@@ -52,7 +52,7 @@ export function testEachGolden<Rest extends unknown[]>(
   for (const row of rows) testWithGoldens(row[0])(title.replace('%s', row[0]), () => body(...row));
 }
 
-/** `describe`, but counted as skipped, and said loudly, where the goldens are not at hand. */
+/** `describe`, but counted as skipped, and said loudly, where the goldens are missing. */
 export function describeWithGoldens(title: string, body: () => void): void {
   if (goldensFolder !== undefined) {
     describe(title, body);

@@ -16,7 +16,10 @@ export interface OpenAuxiliaryOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What prompts are trained on: one set, or several, such as an industrial and a medical one (spec 8.7). */
+/**
+ * What prompts are trained on: one set, or several, such as an industrial and a medical one
+ * (docs/method.md#auxiliary-sets).
+ */
 export interface AuxiliarySet {
   readonly datasets: readonly Dataset[];
   /** Names of the sets, joined by commas. */

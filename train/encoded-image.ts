@@ -64,7 +64,7 @@ export function refuseNotFinite(path: string, { global, patches }: EncodedImage)
     return;
   throw new TrainingError(
     'training/features',
-    `${path}: its features are no finite numbers; check the backbone's weights`,
+    `${path}: its features are NaN or infinite; check the backbone's weights`,
     { path },
   );
 }

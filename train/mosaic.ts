@@ -16,9 +16,9 @@ export interface Mosaic extends ComposedSample {
 }
 
 /**
- * The mosaics of an epoch (spec 5.4): each image is replaced with the chance `mosaicRate` by four of its category, drawn
- * with replacement, all of them normal in four of five cases and else all anomalous, as the reference has it. Decided by
- * seed, epoch and place alone.
+ * The mosaics of an epoch (docs/method.md#mosaics): each image is replaced with the chance `mosaicRate` by four of its
+ * category, drawn with replacement, all of them normal in four of five cases and else all anomalous, as the reference
+ * has it. Decided by seed, epoch and place alone.
  * @param samples that are trained on
  * @param groupOf name of the category, apart for each set
  * @returns by place among the samples

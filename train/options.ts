@@ -13,10 +13,13 @@ import { MOST_EPOCHS } from './most-epochs';
 
 /** What every training has; the rest is the method's own (`Learning.options`). The order is that of every file written. */
 const optimiser = z.object({
+  /** Adam's learning rate, the same at every step. Default 0.001. */
   learningRate: z.number().positive().default(1e-3),
   /** Adam's decay rates of the first and second moment. */
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.6, 0.999]),
+  /** Images of a step. Default 8. */
   batchSize: z.int().positive().default(8),
+  /** Passes over the set. Default 5. */
   epochs: z.int().positive().max(MOST_EPOCHS).default(5),
   /** Decides the starting values, the order of images, and all else that is drawn. */
   seed: z.int().nonnegative().default(111),
@@ -30,7 +33,10 @@ const images = z.object({
     .nonnegative()
     .refine((count) => count !== 1, 'one image cannot be half anomalous; 2 or more, or 0 for all')
     .default(0),
-  /** Chance that an image is replaced by four images of its category, two by two (spec 5.4); drawn anew in every epoch. */
+  /**
+   * Chance that an image is replaced by four images of its category, two by two (docs/method.md#mosaics); drawn anew in
+   * every epoch.
+   */
   mosaicRate: z.number().min(0).max(1).default(0),
   /** Share of the images held back from training to choose the best prompts by; 0 trains on all, as the reference does. */
   validate: z.number().min(0).max(0.5).default(0),

@@ -78,7 +78,7 @@ export function readRunFile(file: string): RunFile | undefined {
   if (parsed.success) return parsed.data as unknown as RunFile;
   throw new TrainingError(
     'training/run-file',
-    `${file} is no record of a run that this version can go on with; start anew in another folder with \`out\``,
+    `${file} is not a record of a run that this version can resume; start a new run in another folder with \`out\``,
     { file },
   );
 }

@@ -156,7 +156,8 @@ function unwritable(file: string, error: unknown, resumable: string | null): Tra
   const full = code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(code);
   const reason = full ? 'the disk is full' : `cannot be written (${code})`;
   const advice = full ? 'Free some space' : 'Check the folder, its rights and the space left';
-  const after = resumable === null ? '.' : `; the last checkpoint is whole: go on with \`resume: '${resumable}'\`.`;
+  const after =
+    resumable === null ? '.' : `; the last checkpoint is complete: continue with \`resume: '${resumable}'\`.`;
   return new TrainingError(
     'training/unwritable',
     `${file}: ${reason}. ${advice}${after}`,

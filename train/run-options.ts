@@ -9,9 +9,10 @@ import type { FeaturePrecision } from './encode-samples';
 import type { TrainingOptionsInput } from './options';
 import type { StepReport } from './training-loop';
 
+/** What {@link train} trains on, with which model, and where the run is kept. Only `auxiliary` is needed, or `resume`. */
 export interface TrainOptions {
   /**
-   * The auxiliary set, or several: registered names or folders. A drawn set that is not there is drawn. Needed unless
+   * The auxiliary set, or several: registered names or folders. A synthetic set that is missing is written. Needed unless
    * `resume` names a run that says it.
    */
   readonly auxiliary?: string | readonly string[];
@@ -35,12 +36,14 @@ export interface TrainOptions {
   readonly activation?: Activation;
   /** See `CraneOptions`. */
   readonly heads?: HeadsChoice;
+  /** How the model scores; see `ModelOptions`. */
   readonly model?: Omit<MethodOptionsInput, 'spatial'>;
+  /** Learning rate, epochs and losses; see `TrainingOptions`. */
   readonly training?: TrainingOptionsInput;
   /** Folder for what is written. Default: `checkpoints/runs/<set>-<seed>-<hash>` in the working folder. */
   readonly out?: string;
   /**
-   * Folder of a run to go on with, to the same prompts as if it had never stopped. All options are the run's own; those
+   * Folder of a run to resume, to the same prompts as if it had never stopped. All options are the run's own; those
    * that are given must agree. Where no run was begun there, it begins.
    */
   readonly resume?: string;
@@ -50,10 +53,13 @@ export interface TrainOptions {
   readonly saveEvery?: number;
   /** Epochs between kept prompts, `epoch_N.safetensors`; those of the last are always kept. Default 1. */
   readonly saveFrequency?: number;
+  /** Default `auto`. */
   readonly backend?: BackendChoice;
+  /** Never touch the network. Default: whether the environment has `CRANE_OFFLINE`. */
   readonly offline?: boolean;
   /** Download weights from hosts of private networks too. Default: see `CraneOptions`. */
   readonly allowPrivateUrls?: boolean;
+  /** Read images as the reference does; see `CraneOptions`. */
   readonly referenceImages?: boolean;
   /**
    * Keep features on disk for the next run, in `folder` (default: in the cache folder) up to `size` bytes (default 20 GB);
@@ -64,11 +70,13 @@ export interface TrainOptions {
   readonly precision?: FeaturePrecision;
   /** Stored with the prompts as the command that repeats the run. Default: `crane train` with the options. */
   readonly commandLine?: string;
+  /** Told of downloads, encoding and steps. */
   readonly onProgress?: OnProgress;
   /** Called when the run's folder is known, before its images are encoded; `step` is how many are done already. */
   readonly onStart?: (run: { readonly folder: string; readonly step: number }) => void;
   /** Called after each step; the next one waits for what it returns. */
   readonly onStep?: (step: StepReport) => void | Promise<void>;
+  /** Called after each epoch. */
   readonly onEpoch?: (epoch: EpochRecord) => void;
   /** Called with what a person should know although it stops nothing, a sentence each. */
   readonly onNotice?: (message: string) => void;

@@ -23,25 +23,31 @@ import { Trainer } from './trainer';
 import { SAVE_EVERY, TrainingLoop } from './training-loop';
 import { workingCommit } from './working-commit';
 
+/** What a training run gives. */
 export interface TrainingResult {
+  /** The folder of the run, absolute. */
   readonly folder: string;
   /** File of the prompts after the last epoch. */
   readonly prompts: string;
   /** File of the prompts of the best epoch. */
   readonly bestPrompts: string;
+  /** Which epoch is the best, and by what. */
   readonly best: BestEpoch;
+  /** Losses, and metrics where images are held back, of each epoch. */
   readonly epochs: readonly EpochRecord[];
+  /** Everything that decided the result. */
   readonly record: RunRecord;
   /** What was asked for, when the run began. */
   readonly request: RunRequest;
   /** Images that could not be read. */
   readonly skipped: readonly SkippedImage[];
+  /** Time spent in all sittings of the run. */
   readonly seconds: { readonly encode: number; readonly train: number };
 }
 
 /**
- * Trains prompts on auxiliary sets (paper section 3; spec 8.5): encodes every image once with the frozen encoder, then
- * runs the epochs on the features. `README.md` says what the run folder holds.
+ * Trains prompts on auxiliary sets (paper section 3; docs/method.md#training): encodes every image once with the frozen
+ * encoder, then runs the epochs on the features. `README.md` says what the run folder holds.
  * @throws DatasetError for a set that is not there; TrainingError `training/no-anomalous`, `training/no-masks`,
  *   `training/unreadable`, `training/diverged`, `training/unwritable`, `training/busy`, `training/changed` where a run
  *   that is resumed would no longer be the same; UsageError for options, `training/unfinished` and `training/finished`; WeightsError for
@@ -53,14 +59,14 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   if (given.resume !== undefined && before === undefined && given.auxiliary === undefined) {
     throw new UsageError(
       'training/no-run',
-      `${given.resume} holds no run to go on with; name the folder of one, or say with \`auxiliary\` what to begin there`,
+      `${given.resume} contains no run to resume; name the folder of a run, or start one there by giving \`auxiliary\``,
       { folder: given.resume },
     );
   }
   if (given.resume !== undefined && given.out !== undefined && path.resolve(given.resume) !== path.resolve(given.out)) {
     throw new UsageError(
       'training/two-folders',
-      `a run is gone on with in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`,
+      `a run is resumed in its own folder, ${given.resume}; leave out ${given.out}, or copy the run there`,
       { resume: given.resume, out: given.out },
     );
   }
@@ -131,7 +137,7 @@ class Run {
     this.before = this.runHere();
   }
 
-  /** The run that lies in the folder, where it is to go on. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
+  /** The run that lies in the folder, where it is to be resumed. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
   private runHere(): RunFile | undefined {
     const { folder, options } = this;
     if (options.resume === undefined) {
@@ -144,8 +150,8 @@ class Run {
     if (changed.length > 0) {
       throw new TrainingError(
         'training/changed',
-        `${folder.root} cannot be gone on with, since it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
-          'Put these back, or start a new run in another folder with `out`.',
+        `${folder.root} cannot be resumed, because it would not end with the same prompts. Changed since it began:\n${changed.map((line) => `  ${line}`).join('\n')}\n` +
+          'Restore these, or start a new run in another folder with `out`.',
         { folder: folder.root, changed },
       );
     }
@@ -160,7 +166,7 @@ class Run {
   async go(): Promise<TrainingResult> {
     const { folder, options, before } = this;
     if (before?.status === 'finished' && fs.existsSync(folder.prompts)) {
-      options.onNotice?.(`${folder.root} holds a finished run; there is nothing to go on with.`);
+      options.onNotice?.(`${folder.root} contains a finished run; there is nothing to resume.`);
       fs.rmSync(folder.state, { force: true });
       return this.resultOf(before);
     }

@@ -208,7 +208,7 @@ export class TrainingLoop {
     if (Object.values(values).every(({ data }) => data.every(Number.isFinite))) return;
     throw new TrainingError(
       'training/diverged',
-      `the prompts are no finite numbers after step ${this.step}; use a lower learning rate`,
+      `the prompts are NaN or infinite after step ${this.step}; use a lower learning rate`,
       { step: this.step },
     );
   }

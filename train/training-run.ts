@@ -13,7 +13,7 @@ export interface TrainingRun {
   steps(): AsyncGenerator<StepReport, void>;
 }
 
-/** Told of a step; the run waits for what it returns. */
+/** Called after each step; the run waits for what it returns. */
 type StepListener = (step: StepReport) => Promise<void>;
 
 /**

@@ -5,11 +5,14 @@ import { childFolder, listFolders, listImages } from '../listing';
 import { listMasks, pairByName } from '../mask-names';
 import { missingMask, type Layout, type LayoutHints } from './layout';
 
-/** The reference program's form for one's own data (spec 9.5): `test/CATEGORY/{good,DEFECT}/NAME.png`, `test/CATEGORY/masks/NAME_mask.png`. */
+/**
+ * The reference program's form for one's own data (docs/method.md#custom-sets): `test/CATEGORY/{good,DEFECT}/NAME.png`,
+ * `test/CATEGORY/masks/NAME_mask.png`.
+ */
 export const craneCustomLayout: Layout = {
   name: 'crane-custom',
   looksFor:
-    "test/CATEGORY/good and test/CATEGORY/DEFECT with test/CATEGORY/masks/NAME_mask.png (the form that the Crane program asks of one's own data)",
+    'test/CATEGORY/good and test/CATEGORY/DEFECT with test/CATEGORY/masks/NAME_mask.png (the form that the Crane program expects for your own data)',
   fits: (root) => categoryFolders(root).length > 0,
   read(root, hints) {
     const problems: DatasetProblem[] = [];

@@ -8,7 +8,10 @@ import type { Layout } from './layout';
 
 const labelColumn = 'hemorrhage';
 
-/** HeadCT as on Kaggle (spec 9.3): `head_ct/000.png` and `labels.csv`, whose header is `id, hemorrhage` and whose ids are not padded. No masks. */
+/**
+ * HeadCT as on Kaggle (docs/method.md#medical-sets): `head_ct/000.png` and `labels.csv`, whose header is
+ * `id, hemorrhage` and whose ids are not padded. No masks.
+ */
 export const headctLayout: Layout = {
   name: 'headct',
   looksFor: 'labels.csv (id, hemorrhage) with head_ct/NNN.png (HeadCT)',
@@ -27,7 +30,7 @@ export const headctLayout: Layout = {
           kind: 'missing-image',
           severity: 'error',
           path: root,
-          message: `labels.csv names image ${id}, and no file in ${root} is called so`,
+          message: `labels.csv names image ${id}, but ${root} has no file of that name`,
         });
     }
     for (const [id, image] of images) {
@@ -48,7 +51,7 @@ export const headctLayout: Layout = {
   },
 };
 
-/** Other sets have a labels.csv as well: its column or the folder of images tells. */
+/** Other sets have a labels.csv as well: its column or the folder of images decides. */
 function speaksOfIt(root: string): boolean {
   const list = childFile(root, 'labels.csv');
   if (list === undefined || statOf(list)?.isFile() !== true) return false;

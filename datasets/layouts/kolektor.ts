@@ -8,11 +8,11 @@ import { missingMask, type Layout } from './layout';
 import { mvtecLayout } from './mvtec';
 
 /**
- * KolektorSDD as distributed (spec 9.2): `kosNN/PartM.jpg` with `PartM_label.bmp`, 399 tall images without a split. It
- * is scored in the tiles that AdaCLIP's re-packed archive holds: each image cut in three thirds along its height, a tile
- * anomalous where its label has a pixel that is not 0; all anomalous tiles and a quarter of the normal ones are the
- * test split. The quarter is scikit-learn's for seed 42 over tiles sorted by name; AdaCLIP's script takes them in the
- * order of its disk, which nobody can repeat.
+ * KolektorSDD as distributed (docs/method.md#industrial-sets): `kosNN/PartM.jpg` with `PartM_label.bmp`, 399 tall
+ * images without a split. It is scored in the tiles that AdaCLIP's re-packed archive holds: each image cut in three
+ * thirds along its height, a tile anomalous where its label has a pixel that is not 0; all anomalous tiles and a
+ * quarter of the normal ones are the test split. The quarter is scikit-learn's for seed 42 over tiles sorted by name;
+ * AdaCLIP's script takes them in the order of its disk, which nobody can repeat.
  */
 export const kolektorLayout: Layout = {
   name: 'kolektor',

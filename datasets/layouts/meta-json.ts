@@ -22,7 +22,9 @@ const ofCategories = z.custom<object>(
 );
 const metaFile = z.object({ test: ofCategories, train: z.unknown().optional() });
 
-/** The list that the reference programs read (spec 9.1): `meta.json` with `test: { CATEGORY: [item] }`. */
+/**
+ * The list that the reference programs read (docs/method.md#meta-json): `meta.json` with `test: { CATEGORY: [item] }`.
+ */
 export const metaJsonLayout: Layout = {
   name: 'meta-json',
   looksFor:
@@ -42,7 +44,7 @@ export const metaJsonLayout: Layout = {
           kind: 'missing-image',
           severity: 'error',
           path: wanted,
-          message: `meta.json names ${wanted}, which is not there`,
+          message: `meta.json names ${wanted}, which does not exist`,
         });
         continue;
       }
@@ -106,7 +108,7 @@ function itemsOf(items: unknown, place: readonly string[]): z.infer<typeof item>
   throw new z.ZodError(parsed.error.issues.map((issue) => ({ ...issue, path: [...place, ...issue.path] })));
 }
 
-/** Some generators write paths that contain the root already (spec 9.1). */
+/** Some generators write paths that contain the root already (docs/method.md#meta-json). */
 function resolveListed(root: string, listed: string): string | undefined {
   const plain = listed.replaceAll('\\', '/');
   const tail = plain.split(`/${path.basename(root)}/`).at(-1) as string;
@@ -116,7 +118,7 @@ function resolveListed(root: string, listed: string): string | undefined {
   );
 }
 
-/** A list that comes with a set has no business with what lies elsewhere on this machine. */
+/** A list that comes with a set may not name files elsewhere on this machine. */
 function outside(root: string, file: string, items: Items['test']): DatasetProblem[] {
   const strangers = items
     .flatMap(({ img_path, mask_path }) => [img_path, mask_path ?? ''])
@@ -133,6 +135,6 @@ function outside(root: string, file: string, items: Items['test']): DatasetProbl
     kind: 'bad-row',
     severity: 'error',
     path: file,
-    message: `${file} names ${listed}, which lies outside of the set and is not read; move it into ${root}`,
+    message: `${file} names ${listed}, which is outside the set and is not read; move it into ${root}`,
   }));
 }

@@ -7,12 +7,16 @@ import { missingMask, type Layout, type LayoutHints } from './layout';
 
 /** Folders of normal images: MVTec-AD says `good`, BTAD `ok`. */
 const normalFolders = new Set(['good', 'ok', 'normal']);
-/** Names of the folder of masks; the last is what AnomalyCLIP's script expects of ISIC, masks lying directly in it (spec 9.3). */
+/**
+ * Names of the folder of masks; the last is what AnomalyCLIP's script expects of ISIC, masks lying directly in it
+ * (docs/method.md#medical-sets).
+ */
 const truthFolders = ['ground_truth', 'groundtruth', 'ISBI2016_ISIC_Part1_Test_GroundTruth'];
 
 /**
- * Trees like that of MVTec-AD, BTAD's `ok` and `ko` among them (spec 9.2): `CATEGORY/test/good/000.png`,
- * `CATEGORY/test/DEFECT/000.png`, `CATEGORY/ground_truth/DEFECT/000_mask.png`. The folder may be the set or one category.
+ * Trees like that of MVTec-AD, BTAD's `ok` and `ko` among them (docs/method.md#industrial-sets):
+ * `CATEGORY/test/good/000.png`, `CATEGORY/test/DEFECT/000.png`, `CATEGORY/ground_truth/DEFECT/000_mask.png`. The folder
+ * may be the set or one category.
  */
 export const mvtecLayout: Layout = {
   name: 'mvtec',
@@ -53,7 +57,7 @@ function isCategory(folder: string): boolean {
   return test !== undefined && listFolders(test).some((child) => listImages(child).length > 0);
 }
 
-/** Categories whose `test` folder is lost or empty; folders that are no category at all are none of our business. */
+/** Categories whose `test` folder is missing or empty; folders that are not a category at all do not matter. */
 function foldersWithoutTest(root: string): DatasetProblem[] {
   const lost = isCategory(root)
     ? []
@@ -102,7 +106,7 @@ function readCategory(folder: string, hints: LayoutHints, problems: DatasetProbl
   return makeCategory(name, samples);
 }
 
-/** Masks lie in a folder for each kind of defect, or, where there is but one kind, directly in the folder of masks. */
+/** Masks are in a folder for each kind of defect, or, where there is only one kind, directly in the folder of masks. */
 function maskFolderOf(truth: string, defect: string): string | undefined {
   return childFolder(truth, defect) ?? (listImages(truth).length > 0 ? truth : undefined);
 }

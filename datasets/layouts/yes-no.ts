@@ -23,9 +23,10 @@ interface Pair {
 }
 
 /**
- * `yes/` for images with a tumour and `no/` for those without, as BrainMRI and Br35H come (spec 9.3), or `good/` and
- * `bad/` and the like, in the folder itself, or in the one in it that is the test split or holds most of them. Only those
- * two are read: Br35H's `pred/` is not labelled, and BrainMRI carries a second copy of itself one folder deeper.
+ * `yes/` for images with a tumour and `no/` for those without, as BrainMRI and Br35H come
+ * (docs/method.md#medical-sets), or `good/` and `bad/` and the like, in the folder itself, or in the one in it that is
+ * the test split or holds most of them. Only those two are read: Br35H's `pred/` is not labelled, and BrainMRI carries
+ * a second copy of itself one folder deeper.
  */
 export const yesNoLayout: Layout = {
   name: 'yes-no',
@@ -87,7 +88,7 @@ function sizeOf({ normal, anomalous }: Pair): number {
   return normal.length + anomalous.length;
 }
 
-/** Pictures but for masks: `1_mask.png` beside `1.png` is no image. */
+/** Images without masks: `1_mask.png` beside `1.png` is not an image. */
 function imagesOf(folder: string): string[] {
   const files = listImages(folder);
   const names = new Set(files.map((file) => stem(file).toLowerCase()));

@@ -75,7 +75,7 @@ export interface RowRunnerParts {
 
 /**
  * Scores sets, category by category, and keeps each category as soon as it is done, so that a run that was stopped in any
- * way goes on with the next one. A model is loaded when something is left to score, and stays for the rows after it.
+ * way continues with the next one. A model is loaded when something is left to score, and stays for the rows after it.
  */
 export class RowRunner {
   private loaded: { readonly key: string; readonly crane: Crane } | undefined;

@@ -49,9 +49,9 @@ const PAPER_STEPS = 200;
 /**
  * AUPRO as the reference programs compute it: a sweep over 200 evenly spaced thresholds (`score > threshold`), the
  * points with a false positive rate below `limit` kept, their rates rescaled to 0..1 by their own least and largest,
- * and the area under the straight lines between them (spec 2). It depends on the extremes of the maps, and is not the
- * area up to the limit divided by the limit; use `ExactAupro` to compare anything but published numbers. No value where
- * the reference gives NaN or stops: maps of one value, or all points at one false positive rate.
+ * and the area under the straight lines between them (docs/method.md#aupro). It depends on the extremes of the maps,
+ * and is not the area up to the limit divided by the limit; use `ExactAupro` to compare anything but published numbers.
+ * No value where the reference gives NaN or stops: maps of one value, or all points at one false positive rate.
  */
 export class PaperAupro implements Sweep<Measured, PixelThreshold> {
   /** Keys of the thresholds, ascending: the reference compares float32 maps with a threshold rounded to float32. */

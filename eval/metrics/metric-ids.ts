@@ -28,8 +28,9 @@ export interface MeanOptions {
 }
 
 /**
- * Mean over categories with equal weight (spec 2), each metric over the categories in which it is defined; null where
- * it is defined in none. The reference counts an undefined metric as 0 instead, see docs/deviations.md.
+ * Mean over categories with equal weight (docs/method.md#metrics), each metric over the categories in which it is
+ * defined; null where it is defined in none. The reference counts an undefined metric as 0 instead, see
+ * docs/deviations.md.
  */
 export function meanOverCategories(
   categories: readonly Partial<MetricValues>[],

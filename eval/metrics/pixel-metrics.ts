@@ -28,9 +28,10 @@ const AUPRO_LIMIT = 0.3;
 const CHUNK_PIXELS = 1 << 22;
 
 /**
- * Collects the anomaly maps of a category, or of a whole set, with their masks, and gives the pixel metrics of spec 2,
- * exact on every pixel. Keeps 2 bytes a normal pixel and 4 an anomalous one (6 where regions are tiny); computing takes a
- * few megabytes more. Maps of float64 whose scores float32 would round take 8 and 12, and again as much to compute.
+ * Collects the anomaly maps of a category, or of a whole set, with their masks, and gives the pixel metrics of
+ * docs/method.md#metrics, exact on every pixel. Keeps 2 bytes a normal pixel and 4 an anomalous one (6 where regions
+ * are tiny); computing takes a few megabytes more. Maps of float64 whose scores float32 would round take 8 and 12, and
+ * again as much to compute.
  */
 export class PixelMetrics {
   private chunks: readonly PixelChunk[] = [];

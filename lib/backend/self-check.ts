@@ -3,11 +3,12 @@ import * as tf from '@tensorflow/tfjs';
 /** Numbers of a GPU may differ from the plain backend's by this much; the values compared are about 1 in size. */
 export const SELF_CHECK_TOLERANCE = 1e-3;
 
+/** How a GPU's numbers compare with those of the plain backend. */
 export interface SelfCheck {
   readonly passed: boolean;
   /** Over all operations that gave numbers. */
   readonly largestDifference: number;
-  /** What is wrong, one entry an operation; empty where all is right. */
+  /** What is wrong, one entry per operation; empty where all is right. */
   readonly failures: readonly string[];
 }
 
@@ -101,7 +102,7 @@ async function computeOn(backend: string, { compute }: Operation): Promise<Float
   }
 }
 
-/** NaN where any number is none; infinite for another count of numbers. */
+/** NaN where any value is NaN; infinite where the counts differ. */
 function largestBetween(found: Float32Array, expected: Float32Array): number {
   if (found.length !== expected.length) return Infinity;
   let largest = 0;

@@ -1,4 +1,4 @@
-/** What CLIP's layer norms add to the variance (spec 1.1). */
+/** What CLIP's layer norms add to the variance (docs/method.md#backbone). */
 export const CLIP_EPSILON = 1e-5;
 
 /**
@@ -7,6 +7,7 @@ export const CLIP_EPSILON = 1e-5;
  */
 export type HeadsChoice = number | { readonly vision?: number | undefined; readonly text?: number | undefined };
 
+/** The sizes of a transformer: `width` channels, `layers` blocks, `heads` attention heads. */
 export interface TransformerSizes {
   readonly width: number;
   readonly layers: number;
@@ -17,18 +18,21 @@ export interface TransformerSizes {
   readonly epsilon?: number;
 }
 
+/** The sizes of an image encoder. */
 export interface VisionSizes extends TransformerSizes {
+  /** Side of a patch in pixels. */
   readonly patchSize: number;
   /** Side of the native patch grid, such as 24 for 336 px and patches of 14. */
   readonly gridSize: number;
 }
 
+/** The sizes of a text encoder; `contextLength` tokens of a vocabulary of `vocabularySize`. */
 export interface TextSizes extends TransformerSizes {
   readonly contextLength: number;
   readonly vocabularySize: number;
 }
 
-/** Everything about a CLIP network that its weights decide (spec 1.1). */
+/** Everything about a CLIP network that its weights decide (docs/method.md#backbone). */
 export interface ClipSizes {
   readonly vision: VisionSizes;
   readonly text: TextSizes;

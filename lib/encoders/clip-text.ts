@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import { WeightsError } from '../errors';
+import { UsageError, WeightsError } from '../errors';
 import type { Activation } from '../layers/mlp';
 import type { TextSizes } from './clip-sizes';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 import { BranchingBlock } from '../layers/branching-block';
+import type { Axes } from '../layers/input-shapes';
 import { LayerNorm } from '../layers/layer-norm';
 
 export interface ClipTextConfig extends CraneLayerConfig {
@@ -15,9 +16,13 @@ export interface ClipTextConfig extends CraneLayerConfig {
 }
 
 /**
- * CLIP's text transformer (spec 1.1). Its causal mask makes everything after the end token irrelevant, so sequences are
+ * CLIP's text transformer (docs/method.md#text-tower). Its causal mask makes everything after the end token irrelevant,
+ * so sequences are
  * as short as the longest prompt: 17 to 20 tokens instead of 77, with equal results.
  * Parameters are those of OpenAI's state dict outside `visual.`.
+ *
+ * As a layer: token ids, int32 `[B, L]`, or embedded prompts `[B, L, D]` and the places of their end tokens, int32 `[B]` or
+ * `[B, 1]`, to text features `[B, E]`, not normalised.
  */
 export class ClipTextEncoder extends CraneLayer {
   static readonly className = 'ClipTextEncoder';
@@ -70,7 +75,8 @@ export class ClipTextEncoder extends CraneLayer {
   }
 
   private rowOf(id: number): number {
-    const row = this.rowOfId ? this.rowOfId.get(id) : id < this.config.sizes.vocabularySize ? id : undefined;
+    const isId = Number.isInteger(id) && id >= 0 && id < this.config.sizes.vocabularySize;
+    const row = this.rowOfId ? this.rowOfId.get(id) : isId ? id : undefined;
     if (row === undefined) {
       throw new WeightsError(
         'weights/token-missing',
@@ -86,7 +92,8 @@ export class ClipTextEncoder extends CraneLayer {
    * Encodes embedded prompts.
    * @param embedded `[B, L, D]`, L at most the context length
    * @param endPositions where each prompt's end token stands; its output is the text's feature
-   * @param deepTokens learned tokens by block: entry i overwrites rows 1, 2, … at the input of block i + 2 (spec 6.2),
+   * @param deepTokens learned tokens by block: entry i overwrites rows 1, 2, … at the input of block i + 2
+   *   (docs/method.md#prompts),
    *   `[B, T, D]` each
    * @returns `[B, E]`, not normalised
    */
@@ -186,10 +193,41 @@ export class ClipTextEncoder extends CraneLayer {
     });
   }
 
-  /** The layer call: embedded prompts `[B, L, D]` and the end positions as int32 `[B]`, to `[B, E]`. */
+  /**
+   * The layer call, to text features `[B, E]`, not normalised: of token ids, int32 `[B, L]`, as `encode` takes them, or of
+   * embedded prompts `[B, L, D]` with the places of their end tokens, int32 `[B]` or `[B, 1]`, as `forward` takes them.
+   * @throws UsageError `usage/end-position` for an end token outside of its prompt; WeightsError `weights/token-missing`
+   *   for an id that the token table lacks, `weights/prompt-length` for prompts that are too long
+   */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    const [embedded, ends] = inputs as [tf.Tensor3D, tf.Tensor1D];
-    return this.forward(embedded, Array.from(ends.dataSync()));
+    const [first, ends] = (Array.isArray(inputs) ? inputs : [inputs]) as [tf.Tensor, tf.Tensor?];
+    if (!ends) return this.encode((first as tf.Tensor2D).arraySync());
+    const positions = Array.from(ends.dataSync());
+    const length = (first as tf.Tensor3D).shape[1];
+    const outside = positions.find((end) => !Number.isInteger(end) || end < 0 || end >= length);
+    if (outside !== undefined) {
+      throw new UsageError(
+        'usage/end-position',
+        `an end token at place ${outside} of a prompt of ${length} tokens; places are whole numbers from 0 to ${length - 1}`,
+        { found: positions, length },
+      );
+    }
+    return this.forward(first as tf.Tensor3D, positions);
+  }
+
+  protected override takes([, ends, ...more]: readonly tf.Shape[]): readonly Axes[] {
+    if (ends === undefined || more.length > 0) return [['B', 'L']];
+    return [
+      ['B', 'L', this.config.sizes.width],
+      ['B', ...(ends.length === 2 ? [1] : [])],
+    ];
+  }
+
+  protected override gives([prompts = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, length = null] = prompts;
+    // Rows of ids may be padded beyond what the encoder takes.
+    if (prompts.length === 3 && length !== null) this.refuseTooLong(length);
+    return [[batch, this.config.embedDimension]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

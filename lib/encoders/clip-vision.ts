@@ -5,6 +5,7 @@ import type { VisionSizes } from './clip-sizes';
 import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
 import { DAttn, type DAttnConfig } from '../layers/d-attn';
 import { DualPathBlock } from '../layers/dual-path-block';
+import { sizeFrom, type Axes } from '../layers/input-shapes';
 import { LayerNorm } from '../layers/layer-norm';
 import { PatchEmbedding } from '../layers/patch-embedding';
 import { ResidualBlock } from '../layers/residual-block';
@@ -18,7 +19,8 @@ export interface ClipVisionConfig extends CraneLayerConfig {
   attention: AttentionType;
   /**
    * `reference` gives every dual-path tap the final spatial tokens, since the reference program's taps are views of one
-   * buffer (spec 10.1) and the published prompts were trained with that; `distinct` gives each block's own.
+   * buffer (docs/method.md#four-copies) and the published prompts were trained with that; `distinct` gives each block's
+   * own.
    */
   layerTaps?: 'reference' | 'distinct';
   /**
@@ -26,10 +28,21 @@ export interface ClipVisionConfig extends CraneLayerConfig {
    * all tokens, for training on them.
    */
   lastBlock?: 'class-token' | 'all-tokens';
-  /** D-Attn, and the blocks, counted from 1, that can be asked for it (Crane+; spec 8.2). */
+  /** D-Attn, and the blocks, counted from 1, that can be asked for it (Crane+; docs/method.md#d-attn). */
   dAttn?: Pick<DAttnConfig, 'beta' | 'gamma' | 'mean'> & { readonly layers: readonly number[] };
 }
 
+/** What a pass through the image encoder gives besides its last block. */
+export interface VisionForwardOptions {
+  /** Blocks to tap, counted from 1. Default: the last. */
+  readonly layers?: readonly number[];
+  /** Features of a second vision model for the same images, for D-Attn. */
+  readonly guide?: tf.Tensor4D; // [B, R, C, F]
+  /** Keep what a gradient needs; otherwise each block's input is released as soon as it is used up. Default false. */
+  readonly training?: boolean;
+}
+
+/** What the image encoder gives. The caller disposes its tensors. */
 export interface VisionFeatures {
   /** The original stream after the last block, `[B, 1+N, D]`; with a dual path only its class token, `[B, 1, D]`, unless `lastBlock` says all. */
   readonly tokens: tf.Tensor3D;
@@ -40,9 +53,14 @@ export interface VisionFeatures {
 }
 
 /**
- * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2; spec 1.1, 1.6, 8.1),
- * and, where a second vision model guides it, D-Attn on top (spec 8.2).
+ * CLIP's vision transformer with Crane's refined dense path in its last blocks (paper section 3.2;
+ * docs/method.md#dense-features),
+ * and, where a second vision model guides it, D-Attn on top (docs/method.md#d-attn).
  * Parameters are those of OpenAI's state dict below `visual.`.
+ *
+ * As a layer: images `[B, H, W, 3]`, normalised, to image features `[B, E]` and dense features `[B, N, E]` of the last
+ * block; with `dAttn`, images and a second model's features `[B, R, C, F]` to those two and, for each of its blocks in
+ * their order, `[B, R·C, E]`. Images that cannot be cut into patches are refused with `usage/image-size`.
  */
 export class ClipVisionEncoder extends CraneLayer {
   static readonly className = 'ClipVisionEncoder';
@@ -87,19 +105,11 @@ export class ClipVisionEncoder extends CraneLayer {
   /**
    * Encodes a batch of images.
    * @param images `[B, H, W, 3]`, normalised with CLIP's mean and standard deviation
-   * @param layers blocks to tap, counted from 1; without any, the last block
-   * @param guide features of a second vision model for the same images, `[B, R, C, F]`, for D-Attn
-   * @param training keep what a gradient needs; otherwise each block's input is released as soon as it is used up
+   * @param options which blocks to tap, what guides D-Attn, whether it is training
    * @returns tensors that the caller disposes (or a surrounding `tf.tidy`)
    */
-  forward(
-    images: tf.Tensor4D,
-    {
-      layers = [this.blocks.length],
-      guide,
-      training = false,
-    }: { layers?: readonly number[]; guide?: tf.Tensor4D; training?: boolean } = {},
-  ): VisionFeatures {
+  forward(images: tf.Tensor4D, options: VisionForwardOptions = {}): VisionFeatures {
+    const { layers = [this.blocks.length], guide, training = false } = options;
     const grid = [images.shape[1], images.shape[2]].map((side) => side / this.config.sizes.patchSize) as [
       number,
       number,
@@ -113,18 +123,21 @@ export class ClipVisionEncoder extends CraneLayer {
       tf.dispose(used.filter((tensor) => !kept.has(tensor)));
     };
 
-    let original = tf.tidy(() => this.preNorm.apply(this.embedding.apply(images)) as tf.Tensor3D); // [B, 1+N, D]
+    let original = tf.tidy(() => {
+      const embedded = this.runStage('patchEmbedding', () => this.embedding.apply(images));
+      return this.preNorm.apply(embedded) as tf.Tensor3D; // [B, 1+N, D]
+    });
     let spatial = original;
     this.blocks.forEach((block, index) => {
       const [lastOriginal, lastSpatial] = [original, spatial];
       if (block instanceof DualPathBlock) {
-        const outputs = block.apply([original, spatial]) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D?];
-        [original, spatial] = outputs;
-        const values = outputs[2];
+        const outputs = this.runStage('attention', () => block.apply([lastOriginal, lastSpatial]));
+        [original, spatial] = outputs as [tf.Tensor3D, tf.Tensor3D];
+        const values = (outputs as tf.Tensor3D[])[2];
         if (values && guide) guided.set(index + 1, this.guidedTokens(block, values, grid, guide));
         if (values) release(values);
       } else {
-        original = block.apply(original) as tf.Tensor3D;
+        original = this.runStage('attention', () => block.apply(lastOriginal)) as tf.Tensor3D;
         spatial = original;
       }
       release(...new Set([lastOriginal, lastSpatial]));
@@ -179,21 +192,54 @@ export class ClipVisionEncoder extends CraneLayer {
 
   /** `ln_post` and the projection into the shared space, for any tokens of the last width. `[…, D]` to `[…, E]`. */
   project(tokens: tf.Tensor): tf.Tensor {
-    return tf.tidy(() => {
+    const project = (): tf.Tensor => {
       const normed = this.postNorm.apply(tokens) as tf.Tensor;
       const rows = tf.reshape(normed, [-1, this.config.sizes.width]) as tf.Tensor2D;
       const product = tf.matMul(rows, this.projection.read() as tf.Tensor2D);
       return tf.reshape(product, [...tokens.shape.slice(0, -1), this.config.embedDimension]);
+    };
+    return this.runStage('projection', () => tf.tidy(project));
+  }
+
+  /**
+   * The layer call: images `[B, H, W, 3]`, or images and a second model's features `[B, R, C, F]`, to image features
+   * `[B, E]`, the last block's dense ones `[B, N, E]`, and with a second model D-Attn's of each of its blocks,
+   * `[B, R·C, E]`, in the order of the blocks. None is normalised.
+   */
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
+    return tf.tidy(() => {
+      const guide = Array.isArray(inputs) ? (inputs[1] as tf.Tensor4D | undefined) : undefined;
+      const { tokens, taps, guided } = this.forward(single(inputs) as tf.Tensor4D, {
+        training: true,
+        ...(guide ? { guide } : {}),
+      });
+      const dense = taps.get(this.blocks.length) as tf.Tensor3D;
+      return [classToken(tokens), patchTokens(dense), ...guided.values()].map((features) => this.project(features));
     });
   }
 
-  /** The layer call: images `[B, H, W, 3]` to image features `[B, E]` (not normalised) and dense ones `[B, N, E]`. */
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
-    return tf.tidy(() => {
-      const { tokens, taps } = this.forward(single(inputs) as tf.Tensor4D, { training: true });
-      const dense = taps.get(this.blocks.length) as tf.Tensor3D;
-      return [this.project(classToken(tokens)), this.project(patchTokens(dense))];
-    });
+  /** How many blocks give D-Attn's features where a second model guides. */
+  private get guidedBlocks(): number {
+    const { dAttn, eattnBlocks } = this.config;
+    return this.blocks.filter(
+      (_, index) => index >= this.blocks.length - eattnBlocks && dAttn?.layers.includes(index + 1),
+    ).length;
+  }
+
+  protected override takes(found: readonly tf.Shape[]): readonly Axes[] {
+    const images = ['B', 'H', 'W', 'colours'];
+    return found.length === 2 && this.guidedBlocks > 0 ? [images, ['B', 'R', 'C', 'F']] : [images];
+  }
+
+  protected override gives([images = [], guide]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, tokens] = this.embedding.computeOutputShape(images as number[]) as tf.Shape;
+    const { embedDimension } = this.config;
+    const guided = guide && [batch, sizeFrom([guide[1], guide[2]], (rows, columns) => rows * columns), embedDimension];
+    return [
+      [batch, embedDimension],
+      [batch, sizeFrom([tokens], (count) => count - 1), embedDimension],
+      ...(guided ? Array.from({ length: this.guidedBlocks }, () => guided) : []),
+    ];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

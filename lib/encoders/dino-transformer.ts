@@ -28,15 +28,15 @@ export interface DinoConfig extends SpatialEncoderConfig {
 }
 
 /** What DINO and DINOv2 differ in where the sizes are the same. */
-interface Habits {
+export interface DinoHabits {
   readonly positions: PositionRule;
   readonly partialPatches: 'drop' | 'refuse';
 }
 
 /**
  * The vision transformer that DINO and DINOv2 share: class token, registers and patches through pre-norm blocks. Features
- * are the patch tokens of the last block after the final norm (spec 8.2). Parameters have the names of the official state
- * dicts; with `trainable` all have gradients.
+ * are the patch tokens of the last block after the final norm (docs/method.md#second-models). Parameters have the names of the official state
+ * dicts; with `trainable` all have gradients. `[B, H, W, 3]` in, normalised; `[B, ⌊H/p⌋, ⌊W/p⌋, D]` out, not normalised.
  */
 export abstract class DinoTransformer extends SpatialEncoder {
   readonly patchSize: number;
@@ -46,7 +46,7 @@ export abstract class DinoTransformer extends SpatialEncoder {
   private readonly blocks: readonly VisionBlock[];
   private readonly norm: LayerNorm;
 
-  protected constructor(config: DinoConfig, habits: Habits) {
+  protected constructor(config: DinoConfig, habits: DinoHabits) {
     super(config);
     const {
       width,
@@ -97,9 +97,10 @@ export abstract class DinoTransformer extends SpatialEncoder {
     });
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [batch, height, width] = inputShape as [number, number, number, number];
-    return [batch, ...this.embedding.gridOf(height, width), this.channels];
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height = null, width = null] = images;
+    if (height === null || width === null) return [[batch, null, null, this.channels]];
+    return [[batch, ...this.embedding.gridOf(height, width), this.channels]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

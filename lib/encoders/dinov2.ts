@@ -3,7 +3,8 @@ import { DinoTransformer, type DinoConfig } from './dino-transformer';
 
 /**
  * DINOv2 (Oquab et al. 2023), with registers or without (Darcet et al. 2024): the model that guides D-Attn in the
- * published Crane+ (spec 8.2). Images must be whole multiples of its patches, 14 pixels in the official weights.
+ * published Crane+ (docs/method.md#second-models). Images must be whole multiples of its patches, 14 pixels in the
+ * official weights.
  *
  * The position embedding is resized as the official code does it for each kind: with registers antialiased, without them
  * by a scale factor with an offset of 0.1. HuggingFace's port leaves the offset away; where the grid is not the trained

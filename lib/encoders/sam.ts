@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../errors';
 import { Convolution } from '../layers/convolution';
+import type { Axes } from '../layers/input-shapes';
 import { LayerNorm } from '../layers/layer-norm';
 import { SAM_EPSILON, SamBlock } from '../layers/sam-block';
 import { SpatialEncoder, type SpatialEncoderConfig } from './spatial-encoder';
@@ -29,9 +30,11 @@ export interface SamConfig extends SpatialEncoderConfig {
 }
 
 /**
- * The image encoder of Segment Anything (Kirillov et al., 2023, appendix A; spec 8.2): a plain vision transformer with
+ * The image encoder of Segment Anything (Kirillov et al., 2023, appendix A; docs/method.md#second-models): a plain
+ * vision transformer with
  * windowed attention and a convolutional neck, whose output the features are. Parameters are those of the official
- * state dict below `image_encoder.`.
+ * state dict below `image_encoder.`. `[B, T, T, 3]` in, normalised, with T = `inputSide()`; `[B, G, G, C]` out, not
+ * normalised. Images of another size are refused with `usage/image-size`.
  */
 export class SamEncoder extends SpatialEncoder {
   static readonly className = 'SamEncoder';
@@ -94,21 +97,26 @@ export class SamEncoder extends SpatialEncoder {
    * @throws UsageError where images have another size
    */
   override forward(images: tf.Tensor4D): tf.Tensor4D {
-    const [batch, height, width, colours] = images.shape;
+    const [batch] = images.shape;
     const side = this.inputSide();
-    if (height !== side || width !== side || colours !== 3) {
-      throw new UsageError(
-        'usage/image-size',
-        `images of [${height}, ${width}, ${colours}] were given to a SAM encoder that takes [${side}, ${side}, 3]; resize them bilinearly first`,
-        { found: images.shape, expected: [side, side, 3] },
-      );
-    }
+    this.refuseOtherSize(images.shape);
     return tf.tidy(() => {
       const features = Array.from({ length: batch }, (_, index) =>
         this.encode(tf.slice(images, [index, 0, 0, 0], [1, side, side, 3])),
       );
       return batch === 1 ? (features[0] as tf.Tensor4D) : tf.concat(features, 0);
     });
+  }
+
+  private refuseOtherSize(images: tf.Shape): void {
+    const expected = [this.inputSide(), this.inputSide(), 3];
+    const size = images.slice(1);
+    if (expected.every((side, axis) => size[axis] === null || size[axis] === side)) return;
+    throw new UsageError(
+      'usage/image-size',
+      `images of [${size.join(', ')}] were given to a SAM encoder that takes [${expected.join(', ')}]; resize them bilinearly first`,
+      { found: images, expected },
+    );
   }
 
   /** `[1, T, T, 3]` to `[1, G, G, C]`. */
@@ -122,9 +130,14 @@ export class SamEncoder extends SpatialEncoder {
     return tokens as tf.Tensor4D; // [1, G, G, C]
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', 'colours']];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    this.refuseOtherSize(images);
     const { gridSize, channels } = this.sizes;
-    return [(inputShape as tf.Shape)[0] ?? null, gridSize, gridSize, channels];
+    return [[images[0] ?? null, gridSize, gridSize, channels]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

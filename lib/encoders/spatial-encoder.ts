@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation } from '../image/normalisation';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import { sizeFrom, type Axes } from '../layers/input-shapes';
 
-/** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; spec 8.2). */
+/** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; docs/method.md#second-models). */
 export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
+/** One of {@link SPATIAL_FAMILIES}. */
 export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
 
 export interface SpatialEncoderConfig extends CraneLayerConfig {
@@ -12,7 +14,8 @@ export interface SpatialEncoderConfig extends CraneLayerConfig {
 }
 
 /**
- * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2; spec 8.2). It is only
+ * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2;
+ * docs/method.md#second-models). It is only
  * asked for patch features, never for a class.
  */
 export abstract class SpatialEncoder extends CraneLayer {
@@ -41,6 +44,16 @@ export abstract class SpatialEncoder extends CraneLayer {
    * @returns `[B, rows, columns, C]`; the caller disposes it (or a surrounding `tf.tidy`)
    */
   abstract forward(images: tf.Tensor4D): tf.Tensor4D;
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', 3]];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height, width] = images;
+    const patches = (side: number): number => Math.floor(side / this.patchSize);
+    return [[batch, sizeFrom([height], patches), sizeFrom([width], patches), this.channels]];
+  }
 
   /** The layer call: `forward`. */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -2,6 +2,7 @@ import * as fs from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Sharp } from 'sharp';
 import { ImageError } from '../errors';
+import { withTimeout } from '../cancellation';
 import type { MemoryClaim } from '../memory-budget';
 import { FileRefusal, readRegularFile } from '../files/regular-file';
 import { RefusedUrl, requestWeb } from '../web/request';
@@ -15,7 +16,7 @@ export interface RawPixels {
 }
 
 /**
- * Whatever a picture may come as: a path; a URL (`file:`, `http:`, `https:`), also as a string; the bytes of a picture
+ * Every form in which an image may be given: a path; a URL (`file:`, `http:`, `https:`), also as a string; the bytes of an image
  * file; a sharp instance, whose own operations are applied and which stays usable; raw pixels.
  */
 export type ImageInput = string | URL | Uint8Array | Sharp | RawPixels;
@@ -28,10 +29,12 @@ export interface ReadLimits {
   readonly timeout?: number;
   /** Refuse downloads. Default false. */
   readonly offline?: boolean;
-  /** Asked for what a file takes before it is read, and for what its pixels take before they are decoded. */
+  /** Asked for the memory of a file before it is read, and of its pixels before they are decoded. */
   readonly memory?: MemoryClaim;
   /** Download from hosts of private networks too. Default: see `WebRequest`. */
   readonly allowPrivateUrls?: boolean;
+  /** Ends a download, with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 const FILE_LIMIT = 2 ** 30;
@@ -75,10 +78,10 @@ export function describeInput(input: unknown): string {
 }
 
 /**
- * The bytes of a picture file.
+ * The bytes of an image file.
  *
  * @throws ImageError `image/not-found`, `image/unreadable`, `image/empty`, `image/too-large`, `image/download`, `image/offline`,
- *   `image/url` for an address that is not asked
+ *   `image/url` for an address that is not contacted
  */
 export async function readBytes(input: string | URL | Uint8Array, limits: ReadLimits = {}): Promise<Uint8Array> {
   const bytes = isBytes(input) ? input : await readFrom(input, limits);
@@ -86,7 +89,7 @@ export async function readBytes(input: string | URL | Uint8Array, limits: ReadLi
     const source = describeInput(input);
     throw new ImageError(
       'image/empty',
-      `${source}: empty, 0 bytes. A picture was expected; copy or download it again.`,
+      `${source}: empty, 0 bytes. An image was expected; copy or download it again.`,
       { source },
     );
   }
@@ -118,7 +121,7 @@ function asUrl(input: string | URL): URL | undefined {
 }
 
 async function readFile(path: string, { maxBytes = FILE_LIMIT, memory }: ReadLimits): Promise<Uint8Array> {
-  // How large it is decides what to wait for; what it is, and whether it is there, is told below.
+  // Its size decides what to wait for; what it is, and whether it exists, is reported below.
   await memory?.grow((await fs.stat(path).catch(() => undefined))?.size ?? 0);
   try {
     return await readRegularFile(path, maxBytes);
@@ -129,7 +132,7 @@ async function readFile(path: string, { maxBytes = FILE_LIMIT, memory }: ReadLim
     if (reason === 'kind') {
       const advice =
         found === 'a folder' ? 'Name the files in it one by one.' : 'It is not opened, since it may never end.';
-      throw new ImageError('image/unreadable', `${path}: is ${found}, a picture file was expected. ${advice}`, {
+      throw new ImageError('image/unreadable', `${path}: this is ${found}; an image file was expected. ${advice}`, {
         source: path,
       });
     }
@@ -157,63 +160,70 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
   if (limits.offline) {
     throw new ImageError(
       'image/offline',
-      `${source}: not downloaded, because the network is not to be used. Give a file, or leave out \`offline\`.`,
+      `${source}: not downloaded, because downloads are disabled. Give a file, or leave out \`offline\`.`,
       { source },
     );
   }
-  const { allowPrivateUrls } = limits;
-  const signal = AbortSignal.timeout(timeout);
   try {
-    const { status, statusText, headers, body } = await requestWeb(url, {
-      // A packed answer could unpack to any length.
-      headers: { 'accept-encoding': 'identity' },
-      signal,
-      ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
-    });
-    try {
-      if (status < 200 || status > 299)
-        throw new ImageError(
-          'image/download',
-          `${source}: the server answered ${`${status} ${statusText}`.trim()}. Check the address.`,
-          { source, status },
-        );
-      const encoding = headers['content-encoding'] ?? 'identity';
-      if (encoding !== 'identity')
-        throw new ImageError(
-          'image/download',
-          `${source}: the server packed the picture (${encoding}), although it was asked not to. Download it by other means and give the file.`,
-          { source, encoding },
-        );
-      const announced = Number(headers['content-length'] ?? 0);
-      if (announced > maxBytes) throw tooLarge(source, announced, maxBytes);
-      const parts: Buffer[] = [];
-      let size = 0;
-      for await (const part of body as AsyncIterable<Buffer>) {
-        size += part.byteLength;
-        // Counted while it arrives, since the announced length may be missing or wrong.
-        if (size > maxBytes) throw tooLarge(source, size, maxBytes);
-        parts.push(part);
-      }
-      return Buffer.concat(parts);
-    } finally {
-      body.destroy();
-    }
+    return await withTimeout(timeout, limits.signal, (signal) => downloadOnce(url, { ...limits, maxBytes, signal }));
   } catch (error) {
     if (error instanceof ImageError) throw error;
+    limits.signal?.throwIfAborted();
     if (error instanceof RefusedUrl) {
       throw new ImageError(
         'image/url',
-        `${source}: not downloaded: ${error.message}. Or give a file.`,
+        `${source}: not downloaded: ${error.message}; or give a file.`,
         { source, reason: error.reason },
         { cause: error },
       );
     }
     throw new ImageError(
       'image/download',
-      `${source}: cannot be downloaded (${signal.aborted ? `no complete answer within ${timeout / 1000} s` : reasonOf(error)}). Check the address and the network, or give a file.`,
+      `${source}: cannot be downloaded (${(error as Error).name === 'TimeoutError' ? `no complete answer within ${timeout / 1000} s` : reasonOf(error)}). Check the address and the network, or give a file.`,
       { source },
       { cause: error },
     );
+  }
+}
+
+async function downloadOnce(
+  url: URL,
+  { maxBytes, allowPrivateUrls, signal }: ReadLimits & { maxBytes: number; signal: AbortSignal },
+): Promise<Buffer> {
+  const source = url.href;
+  const { status, statusText, headers, body } = await requestWeb(url, {
+    // A compressed answer could expand to any length.
+    headers: { 'accept-encoding': 'identity' },
+    signal,
+    ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
+  });
+  try {
+    if (status < 200 || status > 299)
+      throw new ImageError(
+        'image/download',
+        `${source}: the server answered ${`${status} ${statusText}`.trim()}. Check the address.`,
+        { source, status },
+      );
+    const encoding = headers['content-encoding'] ?? 'identity';
+    if (encoding !== 'identity')
+      throw new ImageError(
+        'image/download',
+        `${source}: the server compressed the image (${encoding}), although it was asked not to. Download it by other means and give the file.`,
+        { source, encoding },
+      );
+    const announced = Number(headers['content-length'] ?? 0);
+    if (announced > maxBytes) throw tooLarge(source, announced, maxBytes);
+    const parts: Buffer[] = [];
+    let size = 0;
+    for await (const part of body as AsyncIterable<Buffer>) {
+      size += part.byteLength;
+      // Counted while it arrives, since the announced length may be missing or wrong.
+      if (size > maxBytes) throw tooLarge(source, size, maxBytes);
+      parts.push(part);
+    }
+    return Buffer.concat(parts);
+  } finally {
+    body.destroy();
   }
 }
 
@@ -225,7 +235,7 @@ function reasonOf(error: unknown): string {
 function tooLarge(source: string, found: number, maxBytes: number): ImageError {
   return new ImageError(
     'image/too-large',
-    `${source}: ${found} bytes or more, the limit is ${maxBytes}. Give a smaller picture or raise maxBytes.`,
+    `${source}: ${found} bytes or more, the limit is ${maxBytes}. Give a smaller image or raise maxBytes.`,
     { source, found, maxBytes },
   );
 }

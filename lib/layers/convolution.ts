@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 
 export interface ConvolutionConfig extends CraneLayerConfig {
   inputs: number;
@@ -53,10 +54,15 @@ export class Convolution extends CraneLayer {
     });
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [batch, height, width] = inputShape as [number, number, number, number];
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', this.sizes.inputs]];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height, width] = images;
     const { stride, channels } = this.sizes;
-    return [batch, Math.ceil(height / stride), Math.ceil(width / stride), channels];
+    const strided = (side: number): number => Math.ceil(side / stride);
+    return [[batch, sizeFrom([height], strided), sizeFrom([width], strided), channels]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
+import { runUnobserved, type RunStage } from '../stage';
+import { refuseOtherShapes, type Axes } from './input-shapes';
 
 /**
  * Gives a layer its parameters: read from a file, or drawn at random for a network that is to be trained. `path` is the
@@ -11,15 +13,21 @@ export interface ParameterSource {
   readonly transposed?: (path: string, shape: number[]) => tf.Tensor;
 }
 
-export interface CraneLayerConfig {
-  readonly name?: string;
+/** What all layers of tfjs take: `name`, `trainable`, `inputShape`, `batchInputShape`, `batchSize`, `dtype`, `weights` and so on. */
+export type LayerOptions = Readonly<NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>>;
+
+/** What all layers here take. `weights`, as in tfjs, are set at the first `apply`. */
+export interface CraneLayerConfig extends LayerOptions {
+  /** Whether the layer's parameters are trained; false by default, other than in tfjs, since networks here come trained. */
   readonly trainable?: boolean;
   /** Canonical name of this layer's place in the network, prefixed to its parameters' names. */
   readonly path?: string;
   /** Without one, parameters start at zero and wait for `setWeights` (as after deserialisation). */
   readonly parameters?: ParameterSource;
-  /** Told of every parameter as it is made, so that they can be released when a later one turns out to be missing. */
+  /** Called with every parameter as it is created, so that all can be released if a later one is missing. */
   readonly onParameter?: (parameter: tf.LayerVariable) => void;
+  /** Runs the stages of this layer and of those inside it, to time them. */
+  readonly runStage?: RunStage;
 }
 
 class FromSource extends tf.serialization.Serializable {
@@ -38,24 +46,81 @@ class FromSource extends tf.serialization.Serializable {
   }
 }
 
+type Applied = Parameters<tf.layers.Layer['apply']>;
+
 /**
  * The base of all layers here. Adds to `tf.layers.Layer`: parameters by canonical name without a detour through zeros,
- * layers made of layers, and a `dispose` that works before the first call.
+ * layers made of layers, inputs that are looked at before they are computed with, and a `dispose` that works before the
+ * first call. In a `tf.model` or `tf.sequential` it behaves as any layer of tfjs: it is saved, loaded, frozen and
+ * disposed with it.
  */
 export abstract class CraneLayer extends tf.layers.Layer {
   protected readonly path: string;
+  protected readonly runStage: RunStage;
   private readonly source: ParameterSource | undefined;
   private readonly onParameter: CraneLayerConfig['onParameter'];
   private readonly children: CraneLayer[] = [];
+  private inModel = false;
   private released = false;
 
   constructor(config: CraneLayerConfig) {
-    super({ ...(config.name === undefined ? {} : { name: config.name }), trainable: config.trainable ?? false });
+    super({ ...config, trainable: config.trainable ?? false });
     this.path = config.path ?? '';
     this.source = config.parameters;
     this.onParameter = config.onParameter;
-    // Parameters are made in constructors, where shapes are known; there is nothing left to build.
-    this.built = true;
+    this.runStage = config.runStage ?? runUnobserved;
+    // Parameters are made in constructors, where shapes are known; only weights that were given are left to be set.
+    this.built = config.weights === undefined;
+  }
+
+  /** What the layer takes, one entry an input, where it is given inputs of these shapes. */
+  protected abstract takes(found: readonly tf.Shape[]): readonly Axes[];
+
+  /** What the layer gives for inputs that it takes, one shape an output; that of the first input unless it says otherwise. */
+  protected gives(inputs: readonly tf.Shape[]): readonly tf.Shape[] {
+    return inputs.slice(0, 1);
+  }
+
+  /**
+   * Shapes of the outputs, a list of them where there are several. Sizes that are not known are null.
+   * @throws UsageError `usage/layer-input` for inputs that the layer does not take
+   */
+  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape | tf.Shape[] {
+    const inputs = (Array.isArray(inputShape[0]) ? inputShape : [inputShape]) as tf.Shape[];
+    this.refuseOthers(inputs);
+    const outputs = this.gives(inputs);
+    return outputs.length === 1 ? (outputs[0] as tf.Shape) : [...outputs];
+  }
+
+  /** Called by `apply` before anything is computed. */
+  protected override assertInputCompatibility(inputs: Applied[0]): void {
+    super.assertInputCompatibility(inputs);
+    this.refuseOthers((Array.isArray(inputs) ? inputs : [inputs]).map(({ shape }) => shape));
+  }
+
+  private refuseOthers(found: readonly tf.Shape[]): void {
+    refuseOtherShapes(`${this.getClassName()} "${this.name}"`, this.takes(found), found);
+  }
+
+  /**
+   * @throws UsageError `usage/layer-input` for inputs that the layer does not take, symbolic ones too
+   */
+  override apply(...[inputs, ...rest]: Applied): ReturnType<tf.layers.Layer['apply']> {
+    const outputs = super.apply(inputs, ...rest);
+    if (!this.inModel && (Array.isArray(inputs) ? inputs[0] : inputs) instanceof tf.SymbolicTensor) this.joinModel();
+    return outputs;
+  }
+
+  /**
+   * From here on weights are named as those of tfjs' own layers are, `layer's name/weight's name`: a model is saved and
+   * loaded by such names, which must differ where two layers are of one kind.
+   */
+  private joinModel(): void {
+    this.inModel = true;
+    for (const weight of this.weights) {
+      const name = weight.originalName.slice(weight.originalName.startsWith(this.path) ? this.path.length : 0);
+      Object.assign(weight, { originalName: `${this.name}/${name.replace(/^\./, '')}` });
+    }
   }
 
   /** Adds a parameter that this layer owns, filled from the parameter source. */
@@ -66,7 +131,9 @@ export abstract class CraneLayer extends tf.layers.Layer {
         : (new FromSource(this.source, this.path + name) as unknown as ReturnType<typeof tf.initializers.zeros>);
     // The variable is named by its canonical path, less the separator in front that a layer without a path leaves.
     const variableName = (this.path + name).replace(/^\./, '');
-    const made = this.addWeight(variableName, shape, 'float32', initializer, undefined, this.trainable);
+    // As in tfjs, a frozen layer's weights are frozen because it is, so that they can be set free with it.
+    const made = this.addWeight(variableName, shape, 'float32', initializer, undefined, true);
+    made.trainable = this.trainable;
     this.onParameter?.(made);
     return made;
   }
@@ -78,6 +145,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
       trainable: this.trainable,
       ...(this.source === undefined ? {} : { parameters: this.source }),
       ...(this.onParameter === undefined ? {} : { onParameter: this.onParameter }),
+      runStage: this.runStage,
     };
   }
 
@@ -85,6 +153,18 @@ export abstract class CraneLayer extends tf.layers.Layer {
   protected own<T extends CraneLayer>(child: T): T {
     this.children.push(child);
     return child;
+  }
+
+  /** Whether the parameters are trained, those of inner layers too. */
+  override get trainable(): boolean {
+    return super.trainable;
+  }
+
+  override set trainable(trainable: boolean) {
+    super.trainable = trainable;
+    this.children.forEach((child) => {
+      child.trainable = trainable;
+    });
   }
 
   override get trainableWeights(): tf.LayerVariable[] {
@@ -102,8 +182,16 @@ export abstract class CraneLayer extends tf.layers.Layer {
     return [...this.trainableWeights, ...this.nonTrainableWeights];
   }
 
-  /** Releases all parameters, those of inner layers too. A second call does nothing. */
+  /**
+   * Releases all parameters, those of inner layers too. Of a layer that several models have, only the last call does, as
+   * in tfjs. A call after that does nothing.
+   */
   override dispose(): { refCountAfterDispose: number; numDisposedVariables: number } {
+    const uses = this.released ? 0 : (this._refCount ?? 1) - 1;
+    if (uses > 0) {
+      this._refCount = uses;
+      return { refCountAfterDispose: uses, numDisposedVariables: 0 };
+    }
     const held = this.released ? [] : this.weights;
     held.forEach((weight) => weight.dispose());
     this.markReleased();
@@ -112,8 +200,33 @@ export abstract class CraneLayer extends tf.layers.Layer {
 
   private markReleased(): void {
     this.released = true;
+    this._refCount = 0;
     this.children.forEach((child) => child.markReleased());
   }
+
+  /** Makes a layer from what `getConfig` gave, also after it went through a saved model's JSON. */
+  static override fromConfig<T extends tf.serialization.Serializable>(
+    cls: tf.serialization.SerializableConstructor<T>,
+    config: tf.serialization.ConfigDict,
+  ): T {
+    const { customObjects: _, ...own } = config;
+    return new cls(asWritten(own) as tf.serialization.ConfigDict);
+  }
+}
+
+/**
+ * Undoes what tfjs does to a configuration on its way into a file and back: strings come back in camel case
+ * (`pad_suffix` as `padSuffix`), and what was undefined as null. Names are left as they are by both.
+ */
+function asWritten(value: tf.serialization.ConfigDictValue): tf.serialization.ConfigDictValue {
+  if (typeof value === 'string') return value.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
+  if (Array.isArray(value)) return value.map(asWritten) as tf.serialization.ConfigDictArray;
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, inner]) => inner !== null && inner !== undefined)
+      .map(([key, inner]) => [key, key === 'name' ? inner : asWritten(inner)]),
+  );
 }
 
 /** The one tensor of a call's input, which tfjs may hand over alone or in a list. */

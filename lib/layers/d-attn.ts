@@ -1,13 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
 
 import { CraneLayer, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 import { resizeGrid } from './interpolation';
 
 /**
  * Over what D-Attn takes the mean similarity: each image alone, or all images of a batch as the reference does, whose
- * scores then depend on what is scored together (spec 10.9; docs/deviations.md).
+ * scores then depend on what is scored together (docs/method.md#batch-mean; docs/deviations.md).
  */
 export const DATTN_MEANS = ['image', 'batch'] as const;
+/** One of {@link DATTN_MEANS}. */
 export type DAttnMean = (typeof DATTN_MEANS)[number];
 
 export interface DAttnConfig extends CraneLayerConfig {
@@ -26,7 +28,8 @@ const SIMILARITIES_AT_ONCE = 2 ** 22;
 const TIE = 1e-4;
 
 /**
- * D-Attn, attention that a second vision model guides (paper section 3.2; spec 8.2): each patch gathers the values of the
+ * D-Attn, attention that a second vision model guides (paper section 3.2; docs/method.md#d-attn): each patch gathers
+ * the values of the
  * patches that the second model holds similar to it,
  *
  *     S  = cosine similarity of its patch features
@@ -88,9 +91,16 @@ export class DAttn extends CraneLayer {
     return tf.softmax(tf.where(tf.less(above, floor), tf.fill(above.shape, CUT), above)) as tf.Tensor3D;
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [values, features] = inputShape as [tf.Shape, tf.Shape];
-    return [values[0] as number, (features[1] as number) * (features[2] as number), values[3] as number];
+  protected override takes(): readonly Axes[] {
+    return [
+      ['B', 'r', 'c', 'D'],
+      ['B', 'R', 'C', 'F'],
+    ];
+  }
+
+  protected override gives([values = [], features = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, rows, columns] = features;
+    return [[batch, sizeFrom([rows, columns], (r, c) => r * c), values[3] ?? null]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

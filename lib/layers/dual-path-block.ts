@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { AttentionType } from './e-attn';
 import { EAttn } from './e-attn';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
+import { sizeFrom, type Axes } from './input-shapes';
 import { attend } from './multi-head-attention';
 import { ResidualBlock, type ResidualBlockConfig } from './residual-block';
 
@@ -14,7 +15,8 @@ export interface DualPathBlockConfig extends ResidualBlockConfig {
 }
 
 /**
- * A CLIP block with Crane's second path (spec 1.6, 8.1). Two streams pass through: the original one, unchanged CLIP, and
+ * A CLIP block with Crane's second path (docs/method.md#dual-path). Two streams pass through: the original one,
+ * unchanged CLIP, and
  * the spatial one, which takes the block's heads through E-Attn and skips the MLP:
  *
  *     original' = block(original)
@@ -23,9 +25,11 @@ export interface DualPathBlockConfig extends ResidualBlockConfig {
  * Input `[original, spatial]`, each `[B, 1+N, D]`; where the dual path begins both are the same tensor. The spatial stream
  * never feeds back into the original one. Output `[original', spatial']`; with `classTokenOnly` the first is `[B, 1, D]`.
  *
- * A `guided` block has a third output, the values that D-Attn weighs (spec 8.2): those of the patch tokens after the
+ * A `guided` block has a third output, the values that D-Attn weighs (docs/method.md#d-attn): those of the patch tokens
+ * after the
  * block's own attention, `values(ln_1(original + attention(original)))`, `[B, N, D]`. The published prompts were trained
- * with this input and not with the block's (spec 10.2). Where the dual path begins, the reference's two streams share
+ * with this input and not with the block's (docs/method.md#d-attn-input). Where the dual path begins, the reference's
+ * two streams share
  * their memory, and it is `spatial'` that is read.
  */
 export class DualPathBlock extends ResidualBlock {
@@ -74,8 +78,17 @@ export class DualPathBlock extends ResidualBlock {
     return this.attention.projectOutput(weighed) as tf.Tensor3D;
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape[] {
-    return inputShape as tf.Shape[];
+  protected override takes(): readonly Axes[] {
+    return Array.from({ length: 2 }, () => ['B', 'N', this.sizes.width]);
+  }
+
+  protected override gives([original = [], spatial = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, count = null] = original;
+    const { classTokenOnly, guided } = this.dual;
+    const { width } = this.sizes;
+    const next = [batch, classTokenOnly ? 1 : count, width];
+    const values = [batch, sizeFrom([count], (tokens) => tokens - 1), width];
+    return [next, spatial, ...(guided === undefined ? [] : [values])];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

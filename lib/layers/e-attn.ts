@@ -2,10 +2,12 @@ import * as tf from '@tensorflow/tfjs';
 
 import { CraneLayer, type CraneLayerConfig } from './crane-layer';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
+import type { Axes } from './input-shapes';
 import { inGroupsOfHeads, type Heads } from './multi-head-attention';
 
-/** How the E-Attn paths correlate tokens with each other (paper section 3.2; spec 8.1). */
+/** How the E-Attn paths correlate tokens with each other (paper section 3.2; docs/method.md#e-attn). */
 export const ATTENTION_TYPES = ['qq+kk+vv', 'qq+kk', 'qq', 'kk', 'vv', '(q+k+v)^2'] as const;
+/** One of {@link ATTENTION_TYPES}. */
 export type AttentionType = (typeof ATTENTION_TYPES)[number];
 
 export interface EAttnConfig extends CraneLayerConfig {
@@ -13,7 +15,8 @@ export interface EAttnConfig extends CraneLayerConfig {
 }
 
 /**
- * E-Attn, Crane's self-correlation attention (paper section 3.2; spec 8.1): instead of comparing queries with keys, each
+ * E-Attn, Crane's self-correlation attention (paper section 3.2; docs/method.md#e-attn): instead of comparing queries
+ * with keys, each
  * token gathers the values of the tokens that are like it,
  *
  *     (softmax(q qᵀ/√d) + softmax(k kᵀ/√d) + softmax(v vᵀ/√d)) v        per head.
@@ -70,8 +73,8 @@ export class EAttn extends CraneLayer {
     }
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as tf.Shape;
+  protected override takes(): readonly Axes[] {
+    return Array.from({ length: 4 }, () => ['B·H', 'N', 'd']);
   }
 
   override getConfig(): tf.serialization.ConfigDict {

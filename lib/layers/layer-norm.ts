@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
+import type { Axes } from './input-shapes';
 
-/** CLIP's normalisation constant (spec 1.1). */
+/** CLIP's normalisation constant (docs/method.md#backbone). */
 const EPSILON = 1e-5;
 
 export interface LayerNormConfig extends CraneLayerConfig {
@@ -36,6 +37,10 @@ export class LayerNorm extends CraneLayer {
         this.width % FAST_CHANNELS === 0 ? runFast('CraneLayerNorm', given, { epsilon: this.epsilon }) : undefined;
       return fast ?? this.normalise(given.x, given.gain, given.offset); // […, D]
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['…', this.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,5 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
+
+export interface LayerScaleConfig extends CraneLayerConfig {
+  width: number;
+}
 
 /** A learned factor per channel on what a block adds to its input (DINOv2). `[…, D]` in, `[…, D]` out. */
 export class LayerScale extends CraneLayer {
@@ -7,7 +12,7 @@ export class LayerScale extends CraneLayer {
   private readonly width: number;
   private readonly gamma: tf.LayerVariable;
 
-  constructor(config: CraneLayerConfig & { width: number }) {
+  constructor(config: LayerScaleConfig) {
     super(config);
     this.width = config.width;
     this.gamma = this.parameter('.gamma', [config.width]);
@@ -15,6 +20,10 @@ export class LayerScale extends CraneLayer {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.mul(single(inputs), this.gamma.read());
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['…', this.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,6 +1,18 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
+import type { Axes } from './input-shapes';
+
+export interface LinearConfig extends CraneLayerConfig {
+  /** Channels that come in. */
+  inputs: number;
+  /** Channels that go out. */
+  units: number;
+  /** Appended to the path; `.weight` by default. PyTorch's attention spells it `in_proj_weight`. */
+  weightName?: string;
+  /** The same of the bias; `.bias` by default. */
+  biasName?: string;
+}
 
 /**
  * A fully connected layer whose file keeps the matrix as PyTorch does, `[out, in]`. It is transposed once when it is
@@ -11,13 +23,13 @@ export class Linear extends CraneLayer {
   static readonly className = 'Linear';
   private readonly inputs: number;
   private readonly units: number;
+  private readonly names: { readonly weightName: string; readonly biasName: string };
   private readonly matrix: tf.LayerVariable;
   private readonly bias: tf.LayerVariable;
 
-  /** `weightName` and `biasName` are appended to the path; PyTorch's attention spells them `in_proj_weight`. */
-  constructor(config: CraneLayerConfig & { inputs: number; units: number; weightName?: string; biasName?: string }) {
+  constructor(config: LinearConfig) {
     const { inputs, units, parameters } = config;
-    const weightName = config.weightName ?? '.weight';
+    const { weightName = '.weight', biasName = '.bias' } = config;
     super({
       ...config,
       ...(parameters === undefined
@@ -32,8 +44,9 @@ export class Linear extends CraneLayer {
     });
     this.inputs = inputs;
     this.units = units;
+    this.names = { weightName, biasName };
     this.matrix = this.parameter(weightName, [inputs, units]);
-    this.bias = this.parameter(config.biasName ?? '.bias', [units]);
+    this.bias = this.parameter(biasName, [units]);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -76,13 +89,16 @@ export class Linear extends CraneLayer {
     });
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as tf.Shape;
-    return [...shape.slice(0, -1), this.units];
+  protected override takes(): readonly Axes[] {
+    return [['…', this.inputs]];
+  }
+
+  protected override gives([x = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    return [[...x.slice(0, -1), this.units]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), inputs: this.inputs, units: this.units };
+    return { ...super.getConfig(), inputs: this.inputs, units: this.units, ...this.names };
   }
 }
 tf.serialization.registerClass(Linear, 'crane');

@@ -1,10 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { FAST_CHANNELS, runFast } from './fast-kernel';
 import { Linear } from './linear';
 
+/** Activations of CLIP's feed-forward layers: x · sigmoid(1.702 x) as in OpenAI's weights, or exact GELU (docs/method.md#backbone). */
 export const ACTIVATIONS = ['quick-gelu', 'gelu'] as const;
+/** One of {@link ACTIVATIONS}. */
 export type Activation = (typeof ACTIVATIONS)[number];
 
 export interface MlpConfig extends CraneLayerConfig {
@@ -57,6 +60,10 @@ export class Mlp extends CraneLayer {
     });
   }
 
+  protected override takes(): readonly Axes[] {
+    return [['…', this.width]];
+  }
+
   override getConfig(): tf.serialization.ConfigDict {
     return {
       ...super.getConfig(),
@@ -69,8 +76,8 @@ export class Mlp extends CraneLayer {
 }
 tf.serialization.registerClass(Mlp, 'crane');
 
-/** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (spec 1.4). */
-export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
+/** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (docs/method.md#activation). */
+function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
   return tf.tidy(() => {
     switch (activation) {
       case 'quick-gelu':

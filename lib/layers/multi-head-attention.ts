@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attention';
+import type { Axes } from './input-shapes';
 import { Linear } from './linear';
 
 /** Queries, keys and values of all heads. Queries and keys (and a copy of the values) are scaled by d^(-1/4), so that a
@@ -125,6 +126,10 @@ export class MultiHeadAttention extends CraneLayer {
     return residual
       ? this.outputProjection.addTo(residual, joined)
       : (this.outputProjection.apply(joined) as tf.Tensor);
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'N', this.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../errors';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 import { bilinearMatrix } from './interpolation';
 import { cutPatches, kernelAsRows } from './patch-projection';
 
@@ -13,8 +14,9 @@ export interface PatchEmbeddingConfig extends CraneLayerConfig {
 
 /**
  * Cuts an image into patches, projects each, puts the class token in front and adds the position embedding, which is
- * resized bilinearly (half-pixel centres, no antialias; spec 1.3) when the image's grid is not the native one.
- * `[B, H, W, 3]` in, H and W multiples of the patch size; `[B, 1 + (H/p)·(W/p), D]` out.
+ * resized bilinearly (half-pixel centres, no antialias; docs/method.md#position-embedding) when the image's grid is not the native one.
+ * `[B, H, W, 3]` in, H and W multiples of the patch size; `[B, 1 + (H/p)·(W/p), D]` out. Other images are refused with
+ * `usage/image-size`.
  */
 export class PatchEmbedding extends CraneLayer {
   static readonly className = 'PatchEmbedding';
@@ -51,21 +53,31 @@ export class PatchEmbedding extends CraneLayer {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return tf.tidy(() => {
       const images = single(inputs) as tf.Tensor4D; // [B, H, W, 3]
-      const [batch, height, width, colours] = images.shape;
-      const [rows, columns] = [height / this.patchSize, width / this.patchSize];
-      if (!Number.isInteger(rows) || !Number.isInteger(columns) || colours !== 3) {
-        throw new UsageError(
-          'usage/image-size',
-          `images of [${height}, ${width}, ${colours}] cannot be cut into patches of ${this.patchSize} x ${this.patchSize}; ` +
-            'height and width must be multiples of the patch size, with 3 colours',
-          { found: images.shape, patchSize: this.patchSize },
-        );
-      }
+      const [batch] = images.shape;
+      const [rows, columns] = this.gridOf(images.shape) as [number, number];
       const patches = tf.matMul(cutPatches(images, this.patchSize), this.projection.read() as tf.Tensor2D); // [B·N, D]
       const classToken = tf.tile(tf.reshape(this.classEmbedding.read(), [1, 1, this.width]), [batch, 1, 1]); // [B, 1, D]
       const tokens = tf.concat([classToken, tf.reshape(patches, [batch, rows * columns, this.width])], 1); // [B, 1+N, D]
       return tf.add(tokens, this.positionsFor(rows, columns));
     });
+  }
+
+  /**
+   * Rows and columns of patches of images `[B, H, W, 3]`, null where a side is not known yet.
+   * @throws UsageError `usage/image-size`
+   */
+  private gridOf(images: tf.Shape): [rows: number | null, columns: number | null] {
+    const [, height, width, colours] = images;
+    const grid = [height, width].map((side) => sizeFrom([side], (pixels) => pixels / this.patchSize));
+    if (grid.some((side) => side !== null && !Number.isInteger(side)) || (colours !== null && colours !== 3)) {
+      throw new UsageError(
+        'usage/image-size',
+        `images of [${height}, ${width}, ${colours}] cannot be cut into patches of ${this.patchSize} x ${this.patchSize}; ` +
+          'height and width must be multiples of the patch size, with 3 colours',
+        { found: images, patchSize: this.patchSize },
+      );
+    }
+    return grid as [number | null, number | null];
   }
 
   /**
@@ -83,9 +95,13 @@ export class PatchEmbedding extends CraneLayer {
     });
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [batch, height, width] = inputShape as [number, number, number, number];
-    return [batch, 1 + (height / this.patchSize) * (width / this.patchSize), this.width];
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', 'colours']];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [rows, columns] = this.gridOf(images);
+    return [[images[0] ?? null, sizeFrom([rows, columns], (r, c) => 1 + r * c), this.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

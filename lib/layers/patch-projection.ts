@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 
 export interface PatchProjectionConfig extends CraneLayerConfig {
   width: number;
@@ -46,9 +47,14 @@ export class PatchProjection extends CraneLayer {
     });
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    const [batch, height, width] = inputShape as [number, number, number, number];
-    return [batch, Math.floor(height / this.patchSize) * Math.floor(width / this.patchSize), this.width];
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', 3]];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height, width] = images;
+    const count = sizeFrom([height, width], (h, w) => Math.floor(h / this.patchSize) * Math.floor(w / this.patchSize));
+    return [[batch, count, this.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Activation } from './mlp';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { LayerNorm } from './layer-norm';
 import { Mlp } from './mlp';
 import { MultiHeadAttention } from './multi-head-attention';
@@ -50,7 +51,12 @@ export class ResidualBlock extends CraneLayer {
 
   /** The block's second half, `x + mlp(ln_2(x))`. */
   protected feedForward(x: tf.Tensor): tf.Tensor {
-    return tf.tidy(() => this.mlp.addTo(x, this.secondNorm.apply(x) as tf.Tensor)); // [B, N, D]
+    const run = (): tf.Tensor => tf.tidy(() => this.mlp.addTo(x, this.secondNorm.apply(x) as tf.Tensor)); // [B, N, D]
+    return this.runStage('mlp', run);
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'N', this.sizes.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
 import { inParts } from './in-parts';
+import type { Axes } from './input-shapes';
 import { Linear } from './linear';
 import { placesOnGrid, positionScores, vectorsOfPairs } from './relative-positions';
 import { fromWindows, intoWindows } from './windows';
@@ -80,6 +81,10 @@ export class SamAttention extends CraneLayer {
       const apart = tf.transpose(tf.reshape(joined, [batch, count, 3 * heads, depth]), [0, 2, 1, 3]); // [B, 3H, N, d]
       return tf.split(apart, 3, 1).map((part) => tf.reshape(part, [batch * heads, count, depth])) as Three;
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'R', 'C', this.sizes.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single } from './crane-layer';
 import { inParts } from './in-parts';
+import type { Axes } from './input-shapes';
 import { LayerNorm } from './layer-norm';
 import { Mlp } from './mlp';
 import { SamAttention, type SamAttentionConfig } from './sam-attention';
@@ -54,6 +55,10 @@ export class SamBlock extends CraneLayer {
       const band = tf.slice(x, [0, first, 0, 0], [batch, of, columns, width]);
       return tf.add(band, this.mlp.apply(this.secondNorm.apply(band)) as tf.Tensor4D); // [B, r, C, D]
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'R', 'C', this.sizes.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

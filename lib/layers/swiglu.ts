@@ -1,6 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { Linear } from './linear';
+
+export interface SwiGluConfig extends CraneLayerConfig {
+  width: number;
+  /** Width of each half of the gate. */
+  hidden: number;
+}
 
 /**
  * The gated feed-forward half of the largest DINOv2's blocks: `w3(silu(a) · b)`, with a and b the two halves of
@@ -13,7 +20,7 @@ export class SwiGlu extends CraneLayer {
   private readonly expand: Linear;
   private readonly contract: Linear;
 
-  constructor(config: CraneLayerConfig & { width: number; hidden: number }) {
+  constructor(config: SwiGluConfig) {
     super(config);
     this.width = config.width;
     this.hidden = config.hidden;
@@ -26,6 +33,10 @@ export class SwiGlu extends CraneLayer {
       const [gate, value] = tf.split(this.expand.apply(single(inputs)) as tf.Tensor, 2, -1) as [tf.Tensor, tf.Tensor];
       return this.contract.apply(tf.mul(tf.mul(gate, tf.sigmoid(gate)), value)) as tf.Tensor; // [B, N, D]
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['…', this.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

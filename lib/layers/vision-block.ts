@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import type { Axes } from './input-shapes';
 import { LayerNorm } from './layer-norm';
 import { LayerScale } from './layer-scale';
 import { Mlp } from './mlp';
@@ -62,6 +63,10 @@ export class VisionBlock extends CraneLayer {
       const fed = this.feedForward.apply(this.secondNorm.apply(middle)) as tf.Tensor;
       return tf.add(middle, scaled(fed, this.secondScale)); // [B, N, D]
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'N', this.sizes.width]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../errors';
 import { bicubicWeights } from './bicubic';
 import { CraneLayer, single, type CraneLayerConfig } from './crane-layer';
+import { sizeFrom, type Axes } from './input-shapes';
 import { applyToAxes } from './interpolation';
 import { PatchProjection } from './patch-projection';
 
@@ -29,7 +30,8 @@ export interface VisionEmbeddingConfig extends CraneLayerConfig {
 
 /**
  * Image to tokens as in DINO and DINOv2: patches projected, class token in front, position embedding added, register
- * tokens between the two. `[B, H, W, 3]` in, `[B, 1 + R + N, D]` out.
+ * tokens between the two. `[B, H, W, 3]` in, `[B, 1 + R + N, D]` out. Images that cannot be cut into patches are refused
+ * with `usage/image-size`.
  */
 export class VisionEmbedding extends CraneLayer {
   static readonly className = 'VisionEmbedding';
@@ -102,6 +104,17 @@ export class VisionEmbedding extends CraneLayer {
     const { gridSize, positions } = this.sizes;
     const options = positions === 'antialias' ? { antialias: true } : { scale: gridSize / (to + OFFSET) };
     return tf.tensor2d(bicubicWeights(gridSize, to, options), [to, gridSize]);
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W', 3]];
+  }
+
+  protected override gives([images = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null, height = null, width = null] = images;
+    const grid = height === null || width === null ? [] : this.gridOf(height, width);
+    const { registers, width: channels } = this.sizes;
+    return [[batch, sizeFrom([grid[0], grid[1]], (rows, columns) => 1 + registers + rows * columns), channels]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

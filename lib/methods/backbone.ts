@@ -29,12 +29,13 @@ export interface Backbone {
   readonly tokenIds?: readonly number[];
   /** Reads parameters by canonical name. */
   readonly parameters: ParameterSource;
-  /** What nothing in or beside the file says and was taken for granted, a sentence each. */
+  /** Assumptions about what nothing in or beside the file says, a sentence each. */
   readonly guesses: readonly string[];
   /** Checks that nothing in the file was left over. @throws WeightsError */
   finish(): void;
   /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
   sha256(): Promise<string>;
+  /** Closes the file. Parameters that were read stay. */
   close(): void;
 }
 

@@ -58,7 +58,7 @@ export function storedOptions({ learned, called, options }: Trained): Readonly<R
 }
 
 /** The second vision model of the training; undefined where the checkpoint does not say. @throws as `storedOptions` */
-export function trainedSpatial(trained: Trained): TrainedSpatial | undefined {
+function trainedSpatial(trained: Trained): TrainedSpatial | undefined {
   const family = storedOptions(trained)['spatial'] as TrainedSpatial['family'] | undefined;
   return family && { family, weights: trained.learned.metadata[SPATIAL_KEY] };
 }

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { ClipSizes } from '../encoders/clip-sizes';
 import type { SpatialFamily } from '../encoders/spatial-encoder';
 import type { Preprocessing } from '../image/preprocess';
+import type { RunStage } from '../stage';
 import type { Backbone } from './backbone';
 import type { CheckpointFormat } from './checkpoint';
 import type { LearnedPart } from './checkpoint-origin';
@@ -132,6 +133,8 @@ export interface ModelParts<Options extends CommonOptions, Learned extends Learn
   readonly options: Options;
   readonly learned: Learned | undefined;
   readonly spatial: SpatialWeights | undefined;
+  /** Runs each stage of the model, to time it. */
+  readonly runStage?: RunStage | undefined;
 }
 
 /** How a method is trained, beside what every training has: epochs, batches, an optimiser. */

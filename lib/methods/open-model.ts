@@ -1,6 +1,7 @@
 import type { ClipSizes, HeadsChoice } from '../encoders/clip-sizes';
 import { UsageError } from '../errors';
 import type { Activation } from '../layers/mlp';
+import type { RunStage } from '../stage';
 import { weightAccess, type WeightAccess } from '../weights/weight-cache';
 import { EMBEDDED_BACKBONE, openBackbone, type Backbone } from './backbone';
 import { checkpointOption, defaultCheckpoint, openCheckpoint, refuseWithoutCheckpoint } from './checkpoint';
@@ -54,6 +55,8 @@ export interface ModelChoice {
 
 /** `ModelChoice` with options that may say that they are undefined, and the method's own options. */
 export interface OpenModelRequest extends WeightAccess {
+  /** Runs the stages of the model, to time them. */
+  readonly runStage?: RunStage;
   readonly choice: { readonly [K in keyof ModelChoice]?: ModelChoice[K] | undefined };
   readonly options: object;
   /** Without a checkpoint that is named, start from fresh values, to be trained. Default false. */
@@ -216,7 +219,7 @@ export async function openModel(request: OpenModelRequest): Promise<OpenedModel>
   const { method, backbone, spatial, checkpoint, options, warnings } = weights;
   let model: AnomalyModel | undefined;
   try {
-    model = method.build({ backbone, options, learned: checkpoint?.learned, spatial });
+    model = method.build({ backbone, options, learned: checkpoint?.learned, spatial, runStage: request.runStage });
     const isPrompts = method.checkpoint !== undefined && checkpointOption(method.checkpoint) === 'prompts';
     const description = {
       method: method.name,

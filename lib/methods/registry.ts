@@ -9,7 +9,9 @@ import type { Method } from './method';
 /** Every method by its name. A method is added by a line here and its folder. */
 const METHODS = { crane: craneMethod, winclip: winclipMethod };
 
+/** How anomalies are found, by the name that `method` takes. */
 export type MethodName = keyof typeof METHODS;
+/** The methods there are. */
 export const METHOD_NAMES = Object.keys(METHODS) as readonly MethodName[];
 export const DEFAULT_METHOD: MethodName = 'crane';
 

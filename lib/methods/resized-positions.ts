@@ -7,7 +7,7 @@ const POSITIONS = 'visual.positional_embedding';
 
 /**
  * A backbone's parameters with its position embedding for another grid, as open_clip resizes it: bicubic with antialias, the
- * class token's row as it is (spec 1.3).
+ * class token's row as it is (docs/method.md#position-embedding).
  * @param from side of the grid that the embedding was trained on
  * @param to side of the grid that is asked for
  */

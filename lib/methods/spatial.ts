@@ -38,6 +38,7 @@ export interface SpatialWeights {
   build(onParameter?: (parameter: tf.LayerVariable) => void): SpatialEncoder;
   /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
   sha256(): Promise<string>;
+  /** Closes the file. Encoders that were built stay. */
   close(): void;
 }
 
@@ -65,7 +66,8 @@ export function spatialSourceOf(choice: SpatialChoice | undefined): SpatialSourc
 const isFamily = (name: string): name is SpatialFamily => (SPATIAL_FAMILIES as readonly string[]).includes(name);
 
 /**
- * Opens a second vision model: official files of DINOv2, DINO and SAM, or HuggingFace's folders of them (spec 8.2).
+ * Opens a second vision model: official files of DINOv2, DINO and SAM, or HuggingFace's folders of them
+ * (docs/method.md#second-models).
  * Registered ones are downloaded once. Close the result when the model is built.
  * @throws UsageError for names that are not known or families that do not fit; WeightsError for files and downloads
  */

@@ -84,7 +84,7 @@ export async function asTrained(
     input = isForeign ? ofWeights : ofPrompts;
     warnings.push(
       `The ${called} were trained on images prepared with ${shownInput(ofPrompts)}, and the weights of ${backbone.name} call for ${shownInput(ofWeights)}; ` +
-        `${isForeign ? 'the latter is used, and scores may mean little' : 'the former is used'}.`,
+        `${isForeign ? 'the latter is used, and scores may be unreliable' : 'the former is used'}.`,
     );
   }
   const activation = chosen.activation ?? (areSameWeights ? trained?.activation : undefined) ?? backbone.activation;
@@ -92,7 +92,7 @@ export async function asTrained(
     refuseOtherNetwork(backbone, trained, called);
     if (trained.activation !== undefined && trained.activation !== activation) {
       warnings.push(
-        `The ${called} were trained with the activation ${trained.activation}, but are used with ${activation}; scores may mean little.`,
+        `The ${called} were trained with the activation ${trained.activation}, but are used with ${activation}; scores may be unreliable.`,
       );
     }
   }

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 /**
  * Rounds to what a 16-bit float can hold, forwards and, unless told otherwise, gradients on their way back. The reference's
  * deep tokens pass through `.half()` on their way into the text encoder, and its published prompts were trained that way
- * (spec 1.4). Values up to 65504; any shape.
+ * (docs/method.md#half-precision). Values up to 65504; any shape.
  */
 export function roundToHalf<T extends tf.Tensor>(x: T, roundGradients = true): T {
   const rounded = tf.customGrad((value) => ({

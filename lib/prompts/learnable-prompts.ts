@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 
 import type { ClipTextEncoder } from '../encoders/clip-text';
-import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
+import type { Axes } from '../layers/input-shapes';
 import { roundToHalf } from './half-precision';
 
-/** Where the image's global feature enters the prompt (spec 8.3). */
+/** Where the image's global feature enters the prompt (docs/method.md#image-context). */
 export const CONTEXT_POSITIONS = ['pad_suffix', 'pad_prefix', 'replace_suffix', 'replace_prefix', 'none'] as const;
+/** One of {@link CONTEXT_POSITIONS}. */
 export type ContextPosition = (typeof CONTEXT_POSITIONS)[number];
 
 export interface LearnablePromptsConfig extends CraneLayerConfig {
@@ -32,6 +34,7 @@ export interface LearnablePromptsConfig extends CraneLayerConfig {
   roundGradients?: boolean;
 }
 
+/** Prompts as the text encoder takes them. */
 export interface AssembledPrompts {
   /** `[2·B, L, D]`, all normal prompts first. */
   readonly embedded: tf.Tensor3D;
@@ -40,9 +43,12 @@ export interface AssembledPrompts {
 }
 
 /**
- * Crane's learnable prompts (paper section 3.3; spec 6.2, 8.3): one "normal" and one "anomalous" prompt, each learned
+ * Crane's learnable prompts (paper section 3.3; docs/method.md#prompts): one "normal" and one "anomalous" prompt, each
+ * learned
  * context vectors before fixed words, `[start][V_1 … V_12] object. [end]`, and deep tokens shared by both. The image's
  * global feature may join them as one more token, which makes the prompts specific to the image.
+ *
+ * As a layer: image features `[B, D]`, normalised, to deep tokens `[B, depth - 1, T, D]` and contexts `[B, 2, C, D]`.
  */
 export class LearnablePrompts extends CraneLayer {
   static readonly className: string = 'LearnablePrompts';
@@ -186,24 +192,51 @@ export class LearnablePrompts extends CraneLayer {
   }
 
   /**
-   * The layer call: deep tokens and contexts as they are, `[depth - 1, T, D]` and `[2, C, D]`. What depends on a text
-   * encoder is `encode`.
+   * The layer call: global features of images, `[B, D]`, to the learned part of each image's prompts: deep tokens by
+   * block, `[B, depth - 1, T, D]`, and both contexts, normal then anomalous, with the image at its place,
+   * `[B, 2, C, D]`, where C counts the image if it is padded. What depends on a text encoder is `encode`.
    */
-  override call(): tf.Tensor[] {
-    const { deepTokens, width } = this.config;
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
+    return tf.tidy(() => {
+      const { contextTokens, deepTokens, width } = this.config;
+      const image = single(inputs) as tf.Tensor2D; // [B, D]
+      const batch = image.shape[0];
+      const contexts = [this.normalContext, this.anomalousContext].map((learned) => {
+        const context = tf.tile(tf.reshape(learned.read(), [1, contextTokens, width]), [batch, 1, 1]) as tf.Tensor3D;
+        return tf.concat(this.placeImage(context, tf.reshape(image, [batch, 1, width])), 1); // [B, C, D]
+      });
+      const deep =
+        this.deep.length > 0
+          ? tf.tile(tf.expandDims(tf.stack(this.deep.map((tokens) => tokens.read())), 0), [batch, 1, 1, 1])
+          : tf.zeros([batch, 0, deepTokens, width]);
+      return [deep, tf.stack(contexts, 1)];
+    });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', this.config.width]];
+  }
+
+  protected override gives([image = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    const [batch = null] = image;
+    const { contextTokens, contextPosition, deepTokens, depth, width } = this.config;
+    const context = contextTokens + (contextPosition.startsWith('pad') ? 1 : 0);
     return [
-      this.deep.length > 0 ? tf.stack(this.deep.map((tokens) => tokens.read())) : tf.zeros([0, deepTokens, width]),
-      tf.stack([this.normalContext.read(), this.anomalousContext.read()]),
+      [batch, depth - 1, deepTokens, width],
+      [batch, 2, context, width],
     ];
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const { path, parameters, onParameter, ...rest } = this.config;
+    const { width, contextTokens, deepTokens, depth, contextPosition, startToken, endToken } = this.config;
+    const { normalWords, anomalousWords, roundDeepTokens = true, roundGradients = true } = this.config;
     return {
       ...super.getConfig(),
-      ...rest,
-      normalWords: [...rest.normalWords],
-      anomalousWords: [...rest.anomalousWords],
+      ...{ width, contextTokens, deepTokens, depth, contextPosition, startToken, endToken },
+      normalWords: [...normalWords],
+      anomalousWords: [...anomalousWords],
+      roundDeepTokens,
+      roundGradients,
     };
   }
 }

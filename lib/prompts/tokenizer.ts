@@ -21,7 +21,7 @@ const PIECES =
 /** Encoded pieces are remembered; prompts use few words, so a bound is there only for endless streams of text. */
 const MAX_REMEMBERED_PIECES = 20_000;
 
-/** Tokens of CLIP's text tower, as spec 1.5. */
+/** Tokens of CLIP's text tower, see docs/method.md#tokenizer. */
 export interface TokenizeOptions {
   /** Length of the result, 2 or more. Default 77. */
   readonly contextLength?: number;
@@ -29,7 +29,7 @@ export interface TokenizeOptions {
   readonly truncate?: boolean;
 }
 
-/** CLIP's byte-pair tokenizer. Equal to OpenAI's, token by token, after the text repair in `text-cleaning.ts`. */
+/** CLIP's byte-pair tokenizer. Equal to OpenAI's, token by token, for text that `text-cleaning.ts` cleans as OpenAI's does. */
 export class ClipTokenizer {
   private static embeddedTokenizer: ClipTokenizer | undefined;
 

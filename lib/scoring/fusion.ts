@@ -1,16 +1,18 @@
 import * as tf from '@tensorflow/tfjs';
 
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import type { Axes } from '../layers/input-shapes';
 import { applyToAxes, axisWeights, type Interpolation } from '../layers/interpolation';
 import { anomalousProbability, logitDifference } from './similarity';
 
-/** `soft` averages probability maps, `logit` averages similarity maps before the softmax (spec 8.4). */
+/** `soft` averages probability maps, `logit` averages similarity maps before the softmax (docs/method.md#fusion). */
 export const FUSIONS = ['soft', 'logit'] as const;
+/** One of {@link FUSIONS}. */
 export type Fusion = (typeof FUSIONS)[number];
 
 export interface MapFusionConfig extends CraneLayerConfig {
   fusion: Fusion;
-  /** Height and width of the map that comes out, in pixels. */
+  /** Height and width of the resulting map, in pixels. */
   size: readonly [number, number];
   /** Patch grid of the logits, rows and columns. */
   grid: readonly [number, number];
@@ -19,9 +21,10 @@ export interface MapFusionConfig extends CraneLayerConfig {
 }
 
 /**
- * Patch logits of all feature sets to one anomaly map (spec 8.4): `soft` enlarges each set's probabilities and averages
+ * Patch logits of all feature sets to one anomaly map (docs/method.md#fusion): `soft` enlarges each set's probabilities and averages
  * them; `logit` enlarges and averages the logits and takes the softmax last. Enlarged bilinearly.
- * Input: logits `[B, N, 2]`, one tensor per feature set. Output `[B, H, W]`, 0 to 1.
+ * Input: logits `[B, N, 2]`, one tensor per feature set, as many as `copies` has entries, with N the patches of `grid`.
+ * Output `[B, H, W]`, 0 to 1.
  */
 export class MapFusion extends CraneLayer {
   static readonly className = 'MapFusion';
@@ -41,6 +44,15 @@ export class MapFusion extends CraneLayer {
           return tf.sigmoid(upsampleGrid(mean(sets.map(logitDifference), copies), grid, size));
       }
     });
+  }
+
+  protected override takes(found: readonly tf.Shape[]): readonly Axes[] {
+    const { grid, copies } = this.config;
+    return Array.from({ length: copies?.length ?? Math.max(1, found.length) }, () => ['B', grid[0] * grid[1], 2]);
+  }
+
+  protected override gives([logits = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    return [[logits[0] ?? null, ...this.config.size]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {
@@ -65,7 +77,7 @@ export function mean<T extends tf.Tensor>(tensors: readonly T[], copies: readonl
 
 /**
  * Enlarges per-patch values to pixels, `[B, R·C]` to `[B, H, W]`, as PyTorch's `interpolate` does.
- * @param mode `bilinear` when scoring, `nearest` when training (spec 10.6)
+ * @param mode `bilinear` when scoring, `nearest` when training (docs/method.md#temperatures)
  */
 export function upsampleGrid(
   values: tf.Tensor,

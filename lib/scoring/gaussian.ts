@@ -1,21 +1,35 @@
 import * as tf from '@tensorflow/tfjs';
+import { UsageError } from '../errors';
 import { CraneLayer, single, type CraneLayerConfig } from '../layers/crane-layer';
+import type { Axes } from '../layers/input-shapes';
 import { applyToAxes } from '../layers/interpolation';
+
+export interface GaussianFilterConfig extends CraneLayerConfig {
+  /** Standard deviation in pixels of the map, 0 or more. */
+  sigma: number;
+}
 
 /** How many standard deviations the kernel reaches, as scipy's `gaussian_filter` has it. */
 const TRUNCATE = 4;
 
 /**
- * Gaussian smoothing of anomaly maps, equal to scipy's `gaussian_filter` (truncate 4, mirrored borders; spec 2).
- * `[B, H, W]` in and out. A sigma of 0 leaves the maps as they are.
+ * Gaussian smoothing of anomaly maps, equal to scipy's `gaussian_filter` (truncate 4, mirrored borders; docs/method.md#gaussian).
+ * `[B, H, W]` in and out. A sigma of 0 leaves the maps as they are; one below 0, NaN or infinite is refused with
+ * `usage/sigma`.
  */
 export class GaussianFilter extends CraneLayer {
   static readonly className = 'GaussianFilter';
   private readonly sigma: number;
 
-  constructor(config: CraneLayerConfig & { sigma: number }) {
+  constructor(config: GaussianFilterConfig) {
+    const { sigma } = config;
+    if (!Number.isFinite(sigma) || sigma < 0) {
+      throw new UsageError('usage/sigma', `\`sigma\` is ${sigma}; it must be 0 or a positive number of pixels`, {
+        found: sigma,
+      });
+    }
     super(config);
-    this.sigma = config.sigma;
+    this.sigma = sigma;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -27,6 +41,10 @@ export class GaussianFilter extends CraneLayer {
       const horizontal = width === height ? vertical : tf.tensor2d(smoothingWeights(width, this.sigma), [width, width]);
       return tf.squeeze(applyToAxes(tf.expandDims(maps, 3) as tf.Tensor4D, vertical, horizontal), [3]);
     });
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [['B', 'H', 'W']];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

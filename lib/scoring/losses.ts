@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { TrainingError } from '../errors';
 
 /**
- * The losses that methods are trained with (spec 1.6, 8.5). All are differentiable on every backend.
+ * The losses that methods are trained with (docs/method.md#losses). All are differentiable on every backend.
  *
  * Pixel losses are given per *cell*: a cell is one pixel, or one patch of the grid. With nearest upsampling all pixels of
  * a patch have one probability, so a patch's share of anomalous pixels says everything about its mask, and the loss over

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { CraneLayer } from '../layers/crane-layer';
+import type { Axes } from '../layers/input-shapes';
 import { anomalousProbability, normalise } from './similarity';
 
 /**
- * Score-based pooling (paper section 3.4; spec 8.4): patch tokens that look anomalous weigh more in the image's feature,
+ * Score-based pooling (paper section 3.4; docs/method.md#pooling): patch tokens that look anomalous weigh more in the
+ * image's feature,
  *
  *     c = normalise(Σ_i w_i z_i),   w_i the anomalous probability of patch i (not renormalised)
  *     g⁺ = normalise(0.5 c + 0.5 g)
@@ -17,6 +19,14 @@ export class ScorePooling extends CraneLayer {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     const [global, patches, logits] = inputs as [tf.Tensor2D, tf.Tensor3D, tf.Tensor3D];
     return pooledFeature(global, patches, logits);
+  }
+
+  protected override takes(): readonly Axes[] {
+    return [
+      ['B', 'E'],
+      ['B', 'N', 'E'],
+      ['B', 'N', 2],
+    ];
   }
 }
 tf.serialization.registerClass(ScorePooling, 'crane');

@@ -1,22 +1,36 @@
 import * as tf from '@tensorflow/tfjs';
+import { UsageError } from '../errors';
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
+import type { Axes } from '../layers/input-shapes';
 
 /** Scales each vector of the last axis to length one. */
 export function normalise<T extends tf.Tensor>(x: T): T {
   return tf.tidy(() => tf.div(x, tf.sqrt(tf.sum(tf.square(x), -1, true))) as T);
 }
 
+export interface SimilarityConfig extends CraneLayerConfig {
+  /** What cosine similarities are divided by, such as 0.07. */
+  temperature: number;
+}
+
 /**
- * Similarity of image features to the two text features, `z · [t_normal, t_anomalous] / temperature` (spec 8.4).
+ * Similarity of image features to the two text features, `z · [t_normal, t_anomalous] / temperature` (docs/method.md#similarity).
  * Input: features `[B, N, E]` and text features `[B, 2, E]` or `[1, 2, E]`, all of length one. Output logits `[B, N, 2]`.
+ * A temperature that is not positive is refused with `usage/temperature`.
  */
 export class Similarity extends CraneLayer {
   static readonly className = 'Similarity';
   private readonly temperature: number;
 
-  constructor(config: CraneLayerConfig & { temperature: number }) {
+  constructor(config: SimilarityConfig) {
+    const { temperature } = config;
+    if (!Number.isFinite(temperature) || temperature <= 0) {
+      throw new UsageError('usage/temperature', `\`temperature\` is ${temperature}; it must be a positive number`, {
+        found: temperature,
+      });
+    }
     super(config);
-    this.temperature = config.temperature;
+    this.temperature = temperature;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -24,8 +38,15 @@ export class Similarity extends CraneLayer {
     return similarity(features, text, this.temperature);
   }
 
-  override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {
-    return [...(inputShape[0] as tf.Shape).slice(0, 2), 2];
+  protected override takes(): readonly Axes[] {
+    return [
+      ['B', 'N', 'E'],
+      ['B|1', 2, 'E'],
+    ];
+  }
+
+  protected override gives([features = []]: readonly tf.Shape[]): readonly tf.Shape[] {
+    return [[...features.slice(0, 2), 2]];
   }
 
   override getConfig(): tf.serialization.ConfigDict {

@@ -11,7 +11,7 @@ import type { TensorSource } from './tensor-source';
 import { writeTorchArchive } from './torch-archive-writer';
 import { WeightReader } from './weight-reader';
 
-/** Trained prompts (spec 8.6): everything that Crane learns. */
+/** Trained prompts (docs/method.md#checkpoints): everything that Crane learns. */
 export interface PromptCheckpoint {
   /** Context vectors of the "normal" prompt, `[contextTokens, width]` in row-major order. */
   readonly contextNormal: Float32Array;
@@ -24,20 +24,23 @@ export interface PromptCheckpoint {
   readonly deepTokens: number;
   /** Text blocks that see learned tokens, the first one included. */
   readonly depth: number;
-  /** What was stored along: model options, auxiliary set, seed, hash of the backbone. Empty for the reference's files. */
+  /** What was stored with them: model options, auxiliary set, seed, hash of the backbone. Empty for the reference's files. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 const NORMAL = 'context.normal';
 const ANOMALOUS = 'context.anomalous';
 
-/** Parts of reference checkpoints that follow from the backbone, and layers of AnomalyCLIP's that are never used (spec 6.2). */
+/**
+ * Parts of reference checkpoints that follow from the backbone, and layers of AnomalyCLIP's that are never used
+ * (docs/method.md#checkpoints).
+ */
 const DERIVED =
   /(^|\.)(token_(prefix|suffix)_(pos|neg)|tokenized_prompts_(pos|neg)|compound_prompt_projections\.\d+\.(weight|bias))$/;
 
 /**
  * Reads trained prompts: our safetensors, or `.pth` files of the reference (and of AnomalyCLIP, whose layout is the
- * same, spec 6.5). Depth and counts are read off the tensors.
+ * same, docs/method.md#checkpoints). Depth and counts are read off the tensors.
  * @throws WeightsError where the file holds no prompts, surplus tensors, mixed widths, or values that are not finite
  */
 export async function readPromptCheckpoint(file: string): Promise<PromptCheckpoint> {
@@ -59,7 +62,7 @@ function readFrom(source: TensorSource): PromptCheckpoint {
   if (shape.length < 2 || count === 0 || count !== contextTokens * width) {
     throw new WeightsError(
       'weights/shape',
-      `${source.path}: ${normal} has shape [${shape.join(', ')}]; [tokens, width], perhaps behind axes of one, was expected`,
+      `${source.path}: ${normal} has shape [${shape.join(', ')}]; [tokens, width], perhaps after axes of length one, was expected`,
       { path: source.path, tensor: normal, found: shape },
     );
   }
@@ -88,7 +91,7 @@ function readFrom(source: TensorSource): PromptCheckpoint {
 }
 
 /** Whether all values of the prompts are numbers and finite. */
-export function isFinitePrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): boolean {
+function isFinitePrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): boolean {
   return [contextNormal, contextAnomalous, ...deep].every((values) => values.every(Number.isFinite));
 }
 
@@ -108,7 +111,7 @@ function namesIn(source: TensorSource): {
       `${source.path} holds ${others.length + 1} sets of prompts (${[found, ...others]
         .slice(0, 8)
         .map((name) => shownName(name ?? ''))
-        .join(', ')}); save the one that is meant alone`,
+        .join(', ')}); save the intended one by itself`,
       { path: source.path },
     );
   }
@@ -180,7 +183,7 @@ export function referenceBuffers(
 
 /**
  * Writes trained prompts as the reference's `.pth`, which its test program loads strictly: 16 entries for depth 9, in
- * the published order (spec 8.6), in a torch zip archive. Tensors are marked as living on the CPU.
+ * the published order (docs/method.md#checkpoints), in a torch zip archive. Tensors are marked as living on the CPU.
  * @throws WeightsError where buffers and prompts do not fit each other
  */
 export function writeReferencePrompts(

@@ -43,11 +43,11 @@ const backbones: readonly RegisteredWeights[] = [
 /** The published prompts fit this backbone and no other. */
 export const publishedPromptsBackbone = 'ViT-L/14@336px';
 
-/** Commit of the reference repository that the checkpoints were read at (spec, head of file). */
+/** Commit of the reference repository that the checkpoints were read at. */
 const craneCommit = '39181f9';
 const lastEpoch = 5;
 
-/** sha256 and length, computed from the files themselves; the other fifteen were not at hand. */
+/** sha256 and length, computed from the files themselves; the other fifteen were not available. */
 const knownCheckpoints: Readonly<Record<string, readonly [sha256: string, bytes: number]>> = {
   'mvtec_crane/5': ['dc9bf1584c8abd8744f39e9607fdea8a04c8d30aa147de595d22bf444488e4c8', 576_693],
   'mvtec_cranep/1': ['233cc4e623716f1aa26ebe374dd11aa7d77205266a52902837857c5a0fdc9e21', 576_693],
@@ -56,13 +56,16 @@ const knownCheckpoints: Readonly<Record<string, readonly [sha256: string, bytes:
   'visa_cranep/5': ['732c7d1b76745950c56b0f9846f46f297619dcbb1db69a61e7b8fa5609ac10ab', 577_159],
 };
 
-/** Epoch of the longer run that a Crane+ file was saved in: the published numbers are not it (spec 10.4). */
+/**
+ * Epoch of the longer run that a Crane+ file was saved in: the published numbers are not it
+ * (docs/method.md#renamed-checkpoints).
+ */
 const epochOfLongerRun: Readonly<Record<string, readonly number[]>> = {
   mvtec_cranep: [4, 5, 6, 7, 12],
   visa_cranep: [1, 2, 4, 5, 12],
 };
 
-/** As the authors' scripts train (spec 8.2, 10.8). */
+/** As the authors' scripts train (docs/method.md#two-scripts). */
 const CRANE = { spatial: 'none' } as const;
 const CRANE_PLUS = { spatial: 'dinov2', layers: [24] } as const;
 
@@ -102,7 +105,7 @@ const prompts: readonly RegisteredWeights[] = promptFamilies.flatMap(([prefix, f
 
 /**
  * Everything that `crane weights fetch` knows: four CLIP backbones, the twenty published checkpoints, and the vision
- * models that can guide D-Attn (spec 1.1, 8.2, 8.6).
+ * models that can guide D-Attn (docs/method.md#backbone, docs/method.md#second-models, docs/method.md#checkpoints).
  */
 export const registeredWeights: readonly RegisteredWeights[] = [...backbones, ...prompts, ...spatialFiles];
 

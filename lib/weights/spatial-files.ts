@@ -1,7 +1,10 @@
 import type { SpatialFamily } from '../encoders/spatial-encoder';
 import type { RegisteredWeights } from './registered-weights';
 
-/** The official files of the vision models that can guide D-Attn (spec 8.2), by the names that their authors give them. */
+/**
+ * The official files of the vision models that can guide D-Attn (docs/method.md#second-models), by the names that their
+ * authors give them.
+ */
 
 /** What a family's name alone means: the files that the paper's program uses. */
 export const PAPERS_CHOICE: Readonly<Record<SpatialFamily, string>> = {
@@ -18,7 +21,7 @@ interface OfficialFile {
   readonly path: string;
   readonly about: string;
   readonly licence: string;
-  /** The host publishes no sha256 and DINO's are not known. Each of those here stands, the same, in several projects that check it. */
+  /** The host publishes no sha256 and DINO's are unknown. Each of those here is the same in several projects that check it. */
   readonly sha256?: string;
   readonly bytes?: number;
 }

@@ -48,7 +48,7 @@ test('where the operations compute, all are registered; and they go when they ar
   expect(registered()).toEqual(ALL);
   expect(registerVisionKernels(right, 2)).toMatchObject({ own: true });
   process.env['CRANE_PLAIN_KERNELS'] = '1';
-  expect(registerVisionKernels(right, 2)).toEqual({ own: false, reason: 'switched off by CRANE_PLAIN_KERNELS' });
+  expect(registerVisionKernels(right, 2)).toEqual({ own: false, reason: 'disabled by CRANE_PLAIN_KERNELS' });
   expect(registered()).toEqual([]);
   process.env['CRANE_PLAIN_KERNELS'] = '0';
   expect(registerVisionKernels(right, 2)).toMatchObject({ own: true });

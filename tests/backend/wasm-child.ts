@@ -1,7 +1,7 @@
 /** A program for tests of threads: detects in one picture on WebAssembly, prints what it found, and ends by having nothing left to do. */
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../lib/backend';
-import { Crane } from '../..';
+import { Crane } from '../../index';
 
 async function main(): Promise<void> {
   const listeners = process.listenerCount('uncaughtException') + process.listenerCount('unhandledRejection');

@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend, type BackendChoice } from '../../lib/backend';
-import { Crane } from '../..';
+import { Crane } from '../../index';
 import { startWebgpuBackend } from '../../lib/backend/webgpu';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import type { ImageFeatures } from '../../lib/methods/method';

@@ -32,7 +32,7 @@ function whyNot(): string | undefined {
   if (!isWebgpuInstalled()) return `${WEBGPU_PACKAGES} are not installed`;
   if (driver() === undefined)
     return 'there is no Vulkan driver: install Chromium, which brings one, or set CRANE_TEST_WEBGPU=1 where a GPU is';
-  return goldensFolder === undefined ? 'the goldens are not at hand' : undefined;
+  return goldensFolder === undefined ? 'the goldens are missing' : undefined;
 }
 
 const reason = whyNot();

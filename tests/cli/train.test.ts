@@ -199,7 +199,7 @@ describe('wrong use ends with 2 and says what to do', () => {
     ['nothing to train on', [], /--aux .*--resume/],
     ['a set that is not there', ['--aux', 'visa'], /https:\/\/amazon-visual-anomaly/],
     ['a folder that is not there', ['--aux', '/nowhere'], /\/nowhere/],
-    ['a run that is not there', ['--resume', '/tmp/no-such-run'], /no-such-run holds no run/],
+    ['a run that is not there', ['--resume', '/tmp/no-such-run'], /no-such-run contains no run/],
     ['betas', ['--aux', 'x', '--betas', '0.6'], /--betas 0.6: expected two numbers/],
     ['a cache size', ['--aux', 'x', '--cache-size', 'much'], /--cache-size much/],
   ])('%s', async (_, words, message) => {

@@ -4,12 +4,12 @@ import * as path from 'node:path';
 import sharp from 'sharp';
 
 /** Real samples beside the checkout; never part of it. */
-export const samplesFolder: string | undefined = [
+const samplesFolder: string | undefined = [
   process.env['CRANE_SAMPLES'],
   path.resolve(__dirname, '../../../shared/data'),
 ].find((folder): folder is string => folder !== undefined && fs.existsSync(path.join(folder, 'headct')));
 
-/** `describe`, but counted as skipped, and said loudly, where the real samples are not at hand. */
+/** `describe`, but counted as skipped, and said loudly, where the real samples are missing. */
 export function describeWithSamples(title: string, body: (folder: string) => void): void {
   if (samplesFolder !== undefined) {
     const folder = samplesFolder;

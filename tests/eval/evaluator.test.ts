@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import sharp from 'sharp';
 import { openDataset } from '../../datasets/dataset';
 import { evaluate, evaluateCategory } from '../../eval/evaluator';
-import { Crane } from '../..';
+import { Crane } from '../../index';
 import { DatasetError } from '../../lib/errors';
 import { describeWithGoldens, goldenCases, goldenPath, tinyBackbone } from '../goldens';
 import { expectNoLeak } from '../tensors';
@@ -219,7 +219,7 @@ describeWithGoldens('sets that are not as they should be', () => {
     }
     const dataset = await openDataset(root, { allowIncomplete: true });
     await expect(evaluate(crane, dataset)).rejects.toThrow(
-      /none of the 2 images of unreadable could be read; the first: .*000\.png: not a picture/,
+      /none of the 2 images of unreadable could be read; the first: .*000\.png: not an image/,
     );
   });
 

@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import { openDataset } from '../../datasets/dataset';
 import { evaluate } from '../../eval/evaluator';
-import { Crane } from '../..';
+import { Crane } from '../../index';
 
 test('masks of photographs that are turned lie on their defects: pixel AUROC of 98 and not of 21', async () => {
   const dataset = await openDataset(path.join(__dirname, 'exif-and-raw-mask'));

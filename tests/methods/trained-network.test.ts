@@ -277,7 +277,7 @@ describe('prompts are used as they were trained', () => {
         .heads,
     ).toBe(4);
     expect(fs.readFileSync(path.join(path.dirname(ofHeads), 'config.yaml'), 'utf8')).toContain('heads: 4,2');
-    // Those who go on from prompts go on with what these were trained with.
+    // Training that continues from prompts uses what these were trained with.
     const gone = await readPromptCheckpoint(await train(plain, { prompts: ofGelu }));
     expect(JSON.parse(gone.metadata['crane.network'] as string)).toMatchObject({ activation: 'gelu' });
   });

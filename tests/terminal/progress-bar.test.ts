@@ -77,7 +77,7 @@ test('a resumed download does not count what was there before as speed', () => {
   expect(written.at(-1)).toContain('90 %, 900 kB of 1.0 MB, 10 s left');
 });
 
-test('nor does training that is gone on with', () => {
+test('nor does training that is resumed', () => {
   const resumed: Step = { at: 0, progress: { kind: 'start', task: 'train', total: 100, unit: 'steps', done: 80 } };
   expect(show([resumed, advance(0, 80), advance(10_000, 90)], { isTTY: true, columns: 100 }).at(-1)).toContain(
     '90 of 100 steps, 10 s left',

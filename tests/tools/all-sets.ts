@@ -11,7 +11,7 @@ import { openDataset } from '../../datasets/dataset';
 import { standInForms, standInNames, writeStandIn, type StandInForm, type StandInOptions } from '../../tools/stand-ins';
 import { evaluate } from '../../eval/evaluator';
 import type { Evaluation } from '../../eval/evaluation';
-import { Crane } from '../..';
+import { Crane } from '../../index';
 import { runTraining } from '../../train/run';
 
 export interface SetRun {

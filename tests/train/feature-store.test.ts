@@ -93,7 +93,7 @@ test('shares of anomalous pixels, by hand', () => {
   expect(Array.from(anomalousShares(mask, 4, [2, 2]))).toEqual([0.75, 0, 0.25, 1]);
 });
 
-test('features that are no numbers are refused with the image that gave them', async () => {
+test('features that are NaN or infinite are refused with the image that gave them', async () => {
   const broken = Object.create(model, {
     encodeImages: {
       value: (images: tf.Tensor4D) => ({

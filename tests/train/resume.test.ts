@@ -51,7 +51,7 @@ async function stoppedAfter(step: number, run: string, more: Partial<TrainOption
 const resume = (run: string, more: Partial<TrainOptions> = {}): Promise<TrainingResult> =>
   runTraining({ resume: inFolder(run), cache: false, ...more });
 
-describe('a run that is stopped and gone on with', () => {
+describe('a run that is stopped and resumed', () => {
   test.each([1, 3, 8])('after step %d ends with the same bytes, and each step stands once in the log', async (step) => {
     const run = `stopped-${step}`;
     await stoppedAfter(step, run, { saveEvery: 100 });
@@ -90,7 +90,7 @@ describe('a run that is stopped and gone on with', () => {
     expect(fs.existsSync(inFolder('saves', 'state.safetensors'))).toBe(false);
   });
 
-  test('a finished run has nothing to go on with, and says so', async () => {
+  test('a finished run has nothing to resume, and says so', async () => {
     const notices: string[] = [];
     const before = fs.statSync(inFolder('whole', 'prompts.safetensors')).mtimeMs;
     const { prompts, epochs } = await resume('whole', { onNotice: (message) => notices.push(message) });
@@ -129,7 +129,7 @@ describe('a run that is stopped and gone on with', () => {
   });
 });
 
-describe('a run that would no longer be the same is not gone on with', () => {
+describe('a run that would no longer be the same is not resumed', () => {
   beforeAll(async () => {
     await stoppedAfter(4, 'changing');
   });
@@ -275,7 +275,7 @@ describe('a disk that is full', () => {
       await expect(runTraining({ ...base, out: inFolder('full'), saveEvery: 1, onStep })).rejects.toMatchObject({
         name: 'TrainingError',
         code: 'training/unwritable',
-        message: expect.stringMatching(/disk is full.*checkpoint is whole.*`resume: /) as string,
+        message: expect.stringMatching(/disk is full.*checkpoint is complete.*`resume: /) as string,
       });
     });
     jest.restoreAllMocks();
@@ -286,7 +286,7 @@ describe('a disk that is full', () => {
   });
 });
 
-test('a run that is stopped while it encodes says where it lies, and is gone on with from there', async () => {
+test('a run that is stopped while it encodes says where it lies, and is resumed from there', async () => {
   const stop = new AbortController();
   const starts: { folder: string; step: number }[] = [];
   const onStart = (at: { folder: string; step: number }): void => {

@@ -98,7 +98,7 @@ test('paths pass through, missing paths and unknown names are wrong use', async 
   await expect(resolveWeights('crane-vsia', 'prompts')).rejects.toThrow(UsageError);
   await expect(resolveWeights('crane-visa', 'backbone')).rejects.toThrow(/not of backbone/);
   await expect(resolveWeights('crane-visa@2', 'prompts', { folder, offline: true })).rejects.toThrow(
-    /crane-visa-epoch-2\.pth is not at hand and downloads are switched off/,
+    /crane-visa-epoch-2\.pth is not cached, and downloads are disabled/,
   );
 });
 

@@ -238,7 +238,7 @@ describe('an index of shards', () => {
   };
 
   test.each<[string, string, RegExp]>([
-    ['names itself', '{"weight_map":{"a":"model.safetensors.index.json"}}', /no weights file that is known/],
+    ['names itself', '{"weight_map":{"a":"model.safetensors.index.json"}}', /not a known weights file/],
     ['leads out of the folder', '{"weight_map":{"a":"../x.safetensors"}}', /not a file of this folder/],
     [
       'names a tensor twice',
@@ -287,7 +287,7 @@ describe('inspect and convert end with one sentence and 1', () => {
     [
       'a bomb',
       () => packed(op.code(']'), million('}a', 300_000)),
-      /^.*bomb-\d+\.pt: .*makes values of more than 64 MB[^\n]*\n$/,
+      /^.*bomb-\d+\.pt: .*creates more than 64 MB[^\n]*\n$/,
     ],
   ])(
     'for %s',

@@ -136,8 +136,8 @@ test.each<[string, Uint8Array, RegExp]>([
   ['a Git LFS pointer', Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'), /Git LFS pointer/],
   ['a web page', Buffer.from('<!DOCTYPE html><html></html>'), /web page/],
   ['a bare pickle', Buffer.from([0x80, 4, 0x4e, 0x2e]), /Python pickle/],
-  ['noise', Buffer.from('0123456789abcdef'), /no weights file that is known/],
-  ['one byte', Buffer.from('P'), /no weights file that is known/],
+  ['noise', Buffer.from('0123456789abcdef'), /not a known weights file/],
+  ['one byte', Buffer.from('P'), /not a known weights file/],
 ])('a file that is %s says what it seems to be', async (_, bytes, message) => {
   expect((await weightsError(() => openTensorsSync(scratch.file('odd', bytes)))).message).toMatch(message);
 });

@@ -73,7 +73,7 @@ describeWithGoldens("the reference's prompt checkpoints", () => {
     Object.entries({ mvtec_crane: 0.0329, visa_crane: 0.0341, mvtec_cranep: 0.0433, visa_cranep: 0.0416 }).map(
       ([name, wanted]): [string, number] => [`published/trained_on_${name}_epoch_5.pth`, wanted],
     ),
-    '%s: the spread of ctx_pos is the one known (spec 8.6)',
+    '%s: the spread of ctx_pos is the one known (docs/method.md#checkpoints)',
     async (file, wanted) => {
       const { contextNormal } = await readPromptCheckpoint(goldenPath(file));
       expect(Math.abs(standardDeviation(contextNormal) - wanted)).toBeLessThan(5e-5);

@@ -82,7 +82,7 @@ test('an unknown name, an epoch that does not exist and the wrong kind list what
   );
 });
 
-describe('published checkpoints at hand', () => {
+describe('published checkpoints on this machine', () => {
   testEachGolden(
     [
       ['published/trained_on_mvtec_crane_epoch_5.pth', 'crane-mvtec'],

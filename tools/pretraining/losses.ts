@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 
-/** CLIP's scoring temperature for patches and images (spec 8.4). */
-export const TEMPERATURE = 0.07;
+/** CLIP's scoring temperature for patches and images (docs/method.md#similarity). */
+const TEMPERATURE = 0.07;
 
 /** Rows scaled to length one. `[…, E]` in and out. */
 export function unit<T extends tf.Tensor>(features: T): T {
@@ -68,7 +68,7 @@ export function patchLogits(patches: tf.Tensor3D, direction: tf.Tensor2D): tf.Te
 }
 
 /**
- * Crane's image feature: the class token and the patches, weighted by how damaged they look (spec 8.4).
+ * Crane's image feature: the class token and the patches, weighted by how damaged they look (docs/method.md#pooling).
  * @param images unit class features `[B, E]`
  * @param patches unit features `[B, N, E]`
  * @param logits of the patches `[B, N]`

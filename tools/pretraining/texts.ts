@@ -10,7 +10,9 @@ export interface PromptPair {
   readonly damaged: string;
 }
 
-/** States as the published methods spell them (spec 3.1, 4.2, 5.1); the plain name stands for a perfect thing. */
+/**
+ * States as the published methods spell them (docs/method.md#state-words); the plain name stands for a perfect thing.
+ */
 const NORMAL_STATES = [
   '{}',
   '{}',
@@ -93,7 +95,7 @@ const FURTHER_WORDS = [
 ];
 
 /** Fills a template; "a" before a vowel becomes "an". */
-export function fill(template: string, words: string): string {
+function fill(template: string, words: string): string {
   return template.replace('{}', words).replace(/\ba (?=[aeiou])/g, 'an ');
 }
 
@@ -105,7 +107,10 @@ export function promptPairsOf(recipe: Recipe, step: number): PromptPair[] {
   );
 }
 
-/** Learned prompts are any tokens, then "object." or "damaged object." (spec 6.2): here with random words in their place. */
+/**
+ * Learned prompts are any tokens, then "object." or "damaged object." (docs/method.md#prompts): here with random words
+ * in their place.
+ */
 function learnedLookalike(random: Random): PromptPair {
   const filler = random.next();
   const count = filler < 0.2 ? 0 : random.chance(0.6) ? 12 : random.integer(1, 12);

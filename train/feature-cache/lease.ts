@@ -52,7 +52,7 @@ export class Lease {
       fs.writeFileSync(draft, JSON.stringify(content));
       fs.renameSync(draft, this.file);
     } catch {
-      // Reading goes on without; what is open stays readable even where it is removed.
+      // Reading continues without; what is open stays readable even where it is removed.
     }
   }
 

@@ -7,6 +7,7 @@ import { UsageError, WeightsError } from '../../errors';
 import type { ParameterSource } from '../../layers/crane-layer';
 import { LearnablePrompts } from '../../prompts/learnable-prompts';
 import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
+import type { RunStage } from '../../stage';
 import { seededNormal } from '../../weights/seeded';
 import type { Backbone } from '../backbone';
 import { refuseBeyondMemory } from '../memory-need';
@@ -14,11 +15,11 @@ import { CraneModel } from './model';
 import { PROMPT_SIZES } from './trainable';
 import type { SpatialWeights } from '../spatial';
 
-/** The words behind the learned context (spec 6.2). */
+/** The words behind the learned context (docs/method.md#prompts). */
 export const NORMAL_WORDS = 'object.';
 export const ANOMALOUS_WORDS = 'damaged object.';
 
-/** Standard deviation of fresh prompts (spec 6.2). */
+/** Standard deviation of fresh prompts (docs/method.md#prompts). */
 const FRESH_SPREAD = 0.02;
 
 export interface NewPrompts {
@@ -37,6 +38,8 @@ export interface BuildOptions {
   readonly trainablePrompts?: boolean;
   /** See `LearnablePromptsConfig`; on by default, as in the reference. */
   readonly roundGradients?: boolean;
+  /** Runs each stage of an image's way, to time it. */
+  readonly runStage?: RunStage | undefined;
 }
 
 /**
@@ -47,7 +50,7 @@ export interface BuildOptions {
  */
 export function buildCraneModel(
   backbone: Backbone,
-  { prompts, spatial, options: input = {}, trainablePrompts = false, roundGradients = true }: BuildOptions,
+  { prompts, spatial, options: input = {}, trainablePrompts = false, roundGradients = true, runStage }: BuildOptions,
 ): CraneModel {
   const { sizes, activation, tokenizer, tokenIds, parameters } = backbone;
   const options = completeModelOptions({ ...input, spatial: spatial?.family ?? 'none' }, sizes);
@@ -82,8 +85,10 @@ export function buildCraneModel(
   const onParameter = (parameter: tf.LayerVariable): void => void made.push(parameter);
   try {
     const common = { embedDimension: sizes.embedDimension, activation, parameters, onParameter };
+    const observed = runStage === undefined ? {} : { runStage };
     const vision = new ClipVisionEncoder({
       ...common,
+      ...observed,
       sizes: sizes.vision,
       eattnBlocks: options.eattnBlocks,
       attention: options.attention,
@@ -116,6 +121,7 @@ export function buildCraneModel(
       options,
       spatial: guide,
       preprocessing: backbone.preprocessing,
+      ...observed,
     });
   } catch (error) {
     made.forEach((parameter) => parameter.dispose());

@@ -4,9 +4,9 @@ import type { WeightAccess } from '../../weights/weight-cache';
 import { openCheckpoint, type CheckpointFormat, type LearnedValues } from '../checkpoint';
 
 /** The prompts that come with the package, for the embedded backbone. */
-export const EMBEDDED_PROMPTS = 'nano-prompts';
+const EMBEDDED_PROMPTS = 'nano-prompts';
 
-/** Learned prompts: our safetensors, and the reference's `.pth` (spec 8.6). */
+/** Learned prompts: our safetensors, and the reference's `.pth` (docs/method.md#checkpoints). */
 export const promptFormat: CheckpointFormat<PromptCheckpoint> = {
   called: 'prompts',
   embedded: { name: EMBEDDED_PROMPTS, file: 'nano-prompts.safetensors' },
@@ -25,7 +25,7 @@ export function openPrompts(nameOrPath: string, access: WeightAccess = {}): Prom
 }
 
 /** Trained values, by canonical name, as a checkpoint. */
-export function promptCheckpoint(values: LearnedValues): PromptCheckpoint {
+function promptCheckpoint(values: LearnedValues): PromptCheckpoint {
   const { ctx_pos: normal, ctx_neg: anomalous, ...rest } = values;
   if (normal === undefined || anomalous === undefined)
     throw new TrainingError('training/prompts', 'the prompts have no context vectors');

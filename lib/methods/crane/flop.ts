@@ -24,9 +24,9 @@ export interface CountedModel {
 export type CraneFlop = {
   /** CLIP's vision encoder as it was published: every block on every token. */
   readonly vision: number;
-  /** What E-Attn's path adds to its blocks (spec 8.1). */
+  /** What E-Attn's path adds to its blocks (docs/method.md#e-attn). */
   readonly eattn: number;
-  /** D-Attn itself (spec 8.2). */
+  /** D-Attn itself (docs/method.md#d-attn). */
   readonly dattn: number;
   /** The second vision model. */
   readonly spatial: number;

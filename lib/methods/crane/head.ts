@@ -20,7 +20,7 @@ export interface CraneLogits {
 }
 
 /**
- * From features and texts to logits (spec 8.4): what scoring and the loss have in common, at temperatures of their own.
+ * From features and texts to logits (docs/method.md#scores): what scoring and the loss have in common, at temperatures of their own.
  * @param text `[1, 2, E]`, or `[B, 2, E]` where prompts are conditioned on the image
  */
 export function craneLogits({ global, patches }: ImageFeatures, text: tf.Tensor3D, options: HeadOptions): CraneLogits {

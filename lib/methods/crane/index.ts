@@ -6,7 +6,7 @@ import { craneLearning } from './learning';
 import { flopPerImage } from './flop';
 import { completeModelOptions, modelOptionsSchema, optionsOfTraining, type ModelOptions } from './options';
 
-/** Crane and, with a second vision model, Crane+ (paper; spec 8). */
+/** Crane and, with a second vision model, Crane+ (docs/method.md). */
 export const craneMethod = {
   name: 'crane',
   title: 'Crane',
@@ -17,8 +17,8 @@ export const craneMethod = {
   training: craneLearning,
   inherited: optionsOfTraining,
   flop: (options, sizes) => flopPerImage({ sizes, options }),
-  build: ({ backbone, options, learned, spatial }) => {
-    const model = buildCraneModel(backbone, { prompts: learned as PromptCheckpoint, spatial, options });
+  build: ({ backbone, options, learned, spatial, runStage }) => {
+    const model = buildCraneModel(backbone, { prompts: learned as PromptCheckpoint, spatial, options, runStage });
     try {
       if (!options.context) model.fixPrompts();
       return model;

@@ -10,7 +10,7 @@ import { craneTrainingSchema, type CraneTraining } from './trainable';
 const SCORING: readonly (keyof ModelOptions)[] = ['spatial', 'context', 'temperature'];
 const DATTN: readonly (keyof ModelOptions)[] = ['spatialOnly', 'dattnBeta', 'dattnGamma', 'dattnMean'];
 
-/** How Crane's prompts are trained (paper section 3.3; spec 8.5). */
+/** How Crane's prompts are trained (paper section 3.3; docs/method.md#training). */
 export const craneLearning = {
   options: craneTrainingSchema,
   defaults: ({ pooling }, start) => ({ pooling, ...(start ? sizesOf(start) : {}) }),

@@ -16,6 +16,7 @@ import type { LearnablePrompts } from '../../prompts/learnable-prompts';
 import { MapFusion } from '../../scoring/fusion';
 import { GaussianFilter } from '../../scoring/gaussian';
 import { anomalousProbability, normalise } from '../../scoring/similarity';
+import { runUnobserved, type RunStage } from '../../stage';
 
 /** A batch's score matrices, of one head, stay below this many elements. */
 const SCORES_PER_BATCH = 2 ** 21;
@@ -29,10 +30,13 @@ export interface CraneParts {
   readonly spatial?: SpatialEncoder | undefined;
   /** Default: CLIP's. */
   readonly preprocessing?: Preprocessing;
+  /** Runs each stage, to time it; the vision encoder has its own. */
+  readonly runStage?: RunStage;
 }
 
 /**
- * Crane and Crane+, from network input to score and anomaly map (paper section 3; spec 8). Each step is open, since training stops
+ * Crane and Crane+, from network input to score and anomaly map (paper section 3; docs/method.md). Each step is open,
+ * since training stops
  * half-way: `encodeImages`, `encodePrompts`, `score`, `smooth`.
  */
 export class CraneModel implements AnomalyModel<ModelOptions> {
@@ -42,16 +46,26 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
   readonly prompts: LearnablePrompts;
   readonly spatial: SpatialEncoder | undefined;
   readonly preprocessing: Preprocessing;
+  private readonly runStage: RunStage;
   private readonly gaussian: GaussianFilter;
   private fixedText: tf.Tensor3D | undefined; // [1, 2, E]
 
-  constructor({ vision, text, prompts, options, spatial, preprocessing = CLIP_PREPROCESSING }: CraneParts) {
+  constructor({
+    vision,
+    text,
+    prompts,
+    options,
+    spatial,
+    preprocessing = CLIP_PREPROCESSING,
+    runStage = runUnobserved,
+  }: CraneParts) {
     this.vision = vision;
     this.text = text;
     this.prompts = prompts;
     this.options = options;
     this.spatial = spatial;
     this.preprocessing = preprocessing;
+    this.runStage = runStage;
     this.gaussian = new GaussianFilter({ sigma: options.sigma });
   }
 
@@ -123,7 +137,8 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
 
   /**
    * How many of the reference's feature sets each distinct one stands for, in the order of `ImageFeatures.patches`. Of
-   * E-Attn's, from the block before the dual path on, all layers give the final spatial tokens (spec 10.1).
+   * E-Attn's, from the block before the dual path on, all layers give the final spatial tokens
+   * (docs/method.md#four-copies).
    */
   get copies(): readonly number[] {
     const layers = [...new Set(this.options.layers)];
@@ -191,7 +206,7 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
       );
     }
     if (this.fixedText) return tf.clone(this.fixedText);
-    return tf.tidy(() => normalise(this.prompts.encode(this.text, global)));
+    return this.runStage('text', () => tf.tidy(() => normalise(this.prompts.encode(this.text, global))));
   }
 
   /**
@@ -204,9 +219,9 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
     this.text.dispose();
   }
 
-  /** Image scores and anomaly maps before smoothing, at the size of the network input (spec 8.4). */
+  /** Image scores and anomaly maps before smoothing, at the size of the network input (docs/method.md#scores). */
   score(features: ImageFeatures, text: tf.Tensor3D): ImageScores {
-    return tf.tidy(() => {
+    const run = (): ImageScores => {
       const { fusion, imageSize, pooling, temperature } = this.options;
       const { copies } = this;
       const logits = craneLogits(features, text, {
@@ -220,12 +235,13 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
         scores: anomalousProbability(logits.image) as tf.Tensor1D,
         maps: fuse.apply([...logits.patches]) as tf.Tensor3D,
       };
-    });
+    };
+    return this.runStage('scoring', () => tf.tidy(run));
   }
 
   /** The Gaussian over anomaly maps, `[B, H, W]` in and out. */
   smooth(maps: tf.Tensor3D): tf.Tensor3D {
-    return this.gaussian.apply(maps) as tf.Tensor3D;
+    return this.runStage('gaussian', () => this.gaussian.apply(maps)) as tf.Tensor3D;
   }
 
   /**
@@ -235,12 +251,13 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
    *   prompts are conditioned on the image
    */
   forward(images: tf.Tensor4D, text?: tf.Tensor3D): ImageScores {
-    return tf.tidy(() => {
+    const run = (): ImageScores => {
       const features = this.encodeImages(images);
       const vectors = this.options.context ? this.encodePrompts(features.global) : (text ?? this.encodePrompts());
       const { scores, maps } = this.score(features, vectors);
       return { scores, maps: this.smooth(maps) };
-    });
+    };
+    return this.runStage('modelOther', () => tf.tidy(run));
   }
 
   dispose(): void {

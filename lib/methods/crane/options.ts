@@ -10,8 +10,9 @@ import { optionsError } from '../../option-errors';
 import { refusePartialPatches } from '../image-size';
 
 /**
- * How Crane scores an image. Defaults are those of the reference's test program (spec 8, 10.5, 10.6), except for
- * `imageSize`, whose default belongs to the backbone. What `describe` says is the help of the commands.
+ * How Crane scores an image. Defaults are those of the reference's test program (docs/method.md#temperatures,
+ * docs/method.md#context-when-scoring), except for `imageSize`, whose default belongs to the backbone. What `describe`
+ * says is the help of the commands.
  */
 export const modelOptionsSchema = z.object({
   /** Side of the square network input in pixels, a multiple of the patch size. */
@@ -20,16 +21,20 @@ export const modelOptionsSchema = z.object({
   layers: z.array(z.int().positive()).min(1).describe('blocks that give anomaly maps, such as 6,12,18,24'),
   /** How many of the last blocks carry the refined dense path. */
   eattnBlocks: z.int().nonnegative().describe('how many of the last blocks have the refined path'),
+  /** How E-Attn correlates tokens; see {@link ATTENTION_TYPES}. Default `qq+kk+vv`. */
   attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv').describe('what E-Attn correlates'),
+  /** How maps of several layers are joined; see {@link FUSIONS}. Default `soft`. */
   fusion: z.enum(FUSIONS).default('soft').describe('average probabilities (soft) or logits'),
-  /** Score-based pooling of patch tokens into the image score (spec 8.4). */
+  /** Score-based pooling of patch tokens into the image score (docs/method.md#pooling). */
   pooling: z.boolean().default(true).describe('score-based pooling of patch tokens'),
-  /** Whether prompts are conditioned on the image when scoring; the reference does so in training only (spec 10.5). */
+  /** Whether prompts are conditioned on the image when scoring; the reference does so in training only
+   * (docs/method.md#context-when-scoring). */
   context: z.boolean().default(false).describe('condition prompts on the image when scoring'),
+  /** Where the image's feature enters the prompts; see {@link CONTEXT_POSITIONS}. Default `pad_suffix`. */
   contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix').describe('where the image enters the prompts'),
   /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 leaves it out. */
   sigma: z.number().nonnegative().default(4).describe('Gaussian over the map, in pixels of the network input'),
-  /** Temperature of patch and image similarities when scoring (spec 10.6). */
+  /** Temperature of patch and image similarities when scoring (docs/method.md#temperatures). */
   temperature: z.number().positive().default(0.07).describe('of the similarity of images and prompts'),
   /** The kind of vision model that guides D-Attn (Crane+); without one the maps come from E-Attn alone (Crane). */
   spatial: z
@@ -42,17 +47,25 @@ export const modelOptionsSchema = z.object({
   dattnBeta: z.number().nonnegative().describe('D-Attn cuts below this multiple of the mean similarity'),
   /** How sharply D-Attn prefers similar patches. */
   dattnGamma: z.number().positive().default(3).describe('how sharply D-Attn prefers similar patches'),
+  /** Over what D-Attn takes the mean similarity; see {@link DATTN_MEANS}. Default `image`. */
   dattnMean: z
     .enum(DATTN_MEANS)
     .default('image')
     .describe('mean over each image, or over the batch as in the reference'),
 });
 
+/**
+ * How Crane scores an image, complete.
+ * @interface
+ */
 export type ModelOptions = z.output<typeof modelOptionsSchema>;
-/** What a caller may leave out. */
+/**
+ * How Crane scores an image; what is left out has its default.
+ * @interface
+ */
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
 
-/** Where D-Attn cuts, by the model that guides it (spec 8.2). */
+/** Where D-Attn cuts, by the model that guides it (docs/method.md#d-attn). */
 const DATTN_BETA = { none: 1.2, dinov2: 1.2, dino: 1.2, sam: 1.08 } as const;
 
 /** Side of the network input that the paper uses with its backbone. */
@@ -60,7 +73,8 @@ const PAPER_IMAGE_SIZE = 518;
 
 /**
  * Completes options for a backbone: image size 518 for the paper's, else the native size; layers at
- * each quarter of the depth, with D-Attn the last alone; E-Attn from a quarter of the depth on (19 of 24 blocks, spec 10.3).
+ * each quarter of the depth, with D-Attn the last alone; E-Attn from a quarter of the depth on (19 of 24 blocks,
+ * docs/method.md#nineteen-blocks).
  * @throws UsageError naming the option, what was found and what is legal
  */
 export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes): ModelOptions {
@@ -84,14 +98,14 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
   if (outside.length > 0) {
     throw new UsageError(
       'usage/layers',
-      `layers ${outside.join(', ')} asked for, but this backbone has blocks 1 to ${layers}`,
+      `layers ${outside.join(', ')} were asked for, but this backbone has blocks 1 to ${layers}`,
       { found: options.layers, blocks: layers },
     );
   }
   if (options.eattnBlocks > layers) {
     throw new UsageError(
       'usage/eattn-blocks',
-      `${options.eattnBlocks} E-Attn blocks asked for, but this backbone has ${layers} blocks`,
+      `${options.eattnBlocks} E-Attn blocks were asked for, but this backbone has ${layers} blocks`,
       { found: options.eattnBlocks, blocks: layers },
     );
   }

@@ -10,10 +10,10 @@ import type { LossTerms, Trainable, TrainingBatch } from '../method';
 import { craneLogits } from './head';
 import type { ModelOptions } from './options';
 
-/** Sizes of fresh prompts, as the paper has them (spec 6.2); the depth is limited by the text encoder's blocks. */
+/** Sizes of fresh prompts, as the paper has them (docs/method.md#prompts); the depth is limited by the text encoder's blocks. */
 export const PROMPT_SIZES = { contextTokens: 12, deepTokens: 4, depth: 9 } as const;
 
-/** How Crane's prompts are trained. Defaults are those of the reference's training program (spec 8.5, 10.6). */
+/** How Crane's prompts are trained. Defaults are those of the reference's training program (docs/method.md#training, docs/method.md#temperatures). */
 export const craneTrainingSchema = z.object({
   /** Temperature of the image similarity; sharper than when scoring. */
   imageTemperature: z.number().positive().default(0.01),
@@ -26,11 +26,11 @@ export const craneTrainingSchema = z.object({
   contextProbability: z.number().min(0).max(1).default(1),
   /**
    * Weight of the pixel losses, on top of how often each feature set counts: the reference sums over its layers, most of
-   * which give one and the same tensor (spec 10.1).
+   * which give one and the same tensor (docs/method.md#four-copies).
    */
   pixelWeight: z.number().nonnegative().default(1),
   imageWeight: z.number().nonnegative().default(0.2),
-  /** Learned tokens in front of the words, of fresh prompts (spec 6.2). */
+  /** Learned tokens in front of the words, of fresh prompts (docs/method.md#prompts). */
   contextTokens: z.int().positive().default(PROMPT_SIZES.contextTokens),
   /** Learned tokens in each deeper text block, of fresh prompts. */
   deepTokens: z.int().positive().default(PROMPT_SIZES.deepTokens),
@@ -56,7 +56,7 @@ export interface TrainedCrane {
 }
 
 /**
- * A model's prompts and their loss on features of the frozen encoder (paper section 3.3; spec 8.5):
+ * A model's prompts and their loss on features of the frozen encoder (paper section 3.3; docs/method.md#training):
  *
  *     L = Σ_f (2 focal + 2 dice) + 0.2 cross-entropy,   f over feature sets, equal ones as often as they are listed
  *

@@ -9,7 +9,7 @@ import { ANY_OBJECT, WinclipModel } from './model';
 import { completeWinclipOptions, winclipOptionsSchema, type WinclipOptions } from './options';
 import { sentencesOf } from './sentences';
 
-/** WinCLIP (spec 3): nothing is trained. */
+/** WinCLIP (docs/method.md#winclip): nothing is trained. */
 export const winclipMethod = {
   name: 'winclip',
   title: 'WinCLIP',

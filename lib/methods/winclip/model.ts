@@ -26,7 +26,7 @@ export interface WinclipParts {
 }
 
 /**
- * WinCLIP without normal images (spec 3): the image, and windows of it that each run alone through CLIP's vision encoder, are
+ * WinCLIP without normal images (docs/method.md#winclip): the image, and windows of it that each run alone through CLIP's vision encoder, are
  * compared with sentences about a flawless and a damaged object. In the form of anomalib, whose figures are closest to the
  * paper's.
  */
@@ -120,7 +120,7 @@ export class WinclipModel implements AnomalyModel<WinclipOptions> {
   }
 
   /**
-   * Image embeddings of all windows of a side, each of its patches with the class token (spec 3.2).
+   * Image embeddings of all windows of a side, each of its patches with the class token (docs/method.md#winclip-windows).
    * @param tokens of whole images, `[B, 1+N, D]`, before `ln_pre`
    * @returns `[B, W, E]`, not normalised
    */

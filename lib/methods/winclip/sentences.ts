@@ -1,4 +1,4 @@
-/** States of what is inspected, around its name (spec 3.1). */
+/** States of what is inspected, around its name (docs/method.md#winclip-sentences). */
 const NORMAL_STATES = [
   '{}',
   'flawless {}',

@@ -15,7 +15,7 @@ export function windowPatches(grid: number, side: number): number[][] {
 }
 
 /**
- * The harmonic mean, for each patch, of the scores of all windows that cover it (spec 3.3).
+ * The harmonic mean, for each patch, of the scores of all windows that cover it (docs/method.md#winclip-aggregation).
  * @param scores of the windows, row by row, `[B, W]`
  * @returns `[B, grid, grid]`; 0 where a mean is NaN or infinite
  */

@@ -164,7 +164,7 @@ test('what is finished is not computed again, and gives the same results to the 
   }
 });
 
-test('stopped in the middle of a set, it goes on with the next category', async () => {
+test('stopped in the middle of a set, it continues with the next category', async () => {
   // In the first category, at its last image, and in the second.
   for (const [image, kept] of [
     [2, 0],
@@ -230,7 +230,7 @@ test('what concerns one row is named, and the others go on', async () => {
   });
   const lenient = await run('mixed', { datasets: [hole], allowIncomplete: true });
   expect(rowOf(lenient.results, 'hole').failures).toEqual([
-    { path: expect.stringMatching(/bad\/0\.png$/), message: expect.stringMatching(/not a picture/) },
+    { path: expect.stringMatching(/bad\/0\.png$/), message: expect.stringMatching(/not an image/) },
   ]);
   expect(rowOf(lenient.results, 'hole')).toMatchObject({ domain: null, published: null, title: 'hole' });
 });

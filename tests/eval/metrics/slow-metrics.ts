@@ -141,7 +141,7 @@ export function slowExactAupro(maps: readonly SlowMap[], limit: number): number 
 }
 
 /**
- * The sweep of spec 2, threshold by threshold. NaN where it gives nothing.
+ * The sweep of docs/method.md#aupro, threshold by threshold. NaN where it gives nothing.
  * @param rounded thresholds in the precision of the maps
  */
 export function slowPaperAupro(

@@ -1,0 +1,56 @@
+import type * as tf from '@tensorflow/tfjs';
+import { UsageError } from '../errors';
+
+/**
+ * What a layer takes at one of its inputs, axis by axis: a number is that size; a name such as `B` any size, the same
+ * wherever the name stands again; `B|1` the size of `B`, or 1. `…` in front stands for any axes, of which there may be none.
+ */
+export type Axes = readonly (number | string)[];
+
+/**
+ * Refuses inputs that a layer does not take. Sizes that are not known yet, null in a symbolic shape, fit everywhere.
+ * @param layer the layer's class and name, for the message
+ * @param expected what it takes, one entry an input
+ * @param found the shapes that were given
+ * @throws UsageError `usage/layer-input`
+ */
+export function refuseOtherShapes(layer: string, expected: readonly Axes[], found: readonly tf.Shape[]): void {
+  const sizes = new Map<string, number>();
+  if (expected.length === found.length && expected.every((axes, index) => fits(axes, found[index] as tf.Shape, sizes)))
+    return;
+  throw new UsageError(
+    'usage/layer-input',
+    `${layer} takes ${listed(expected)}, but was given ${found.length === 0 ? 'nothing' : listed(found)}`,
+    { layer, expected, found },
+  );
+}
+
+/** Whether a shape fits. Sizes of names are noted in `sizes`, and compared where they are there already. */
+function fits(axes: Axes, shape: tf.Shape, sizes: Map<string, number>): boolean {
+  const isOpen = axes[0] === '…';
+  const wanted = isOpen ? axes.slice(1) : axes;
+  if (isOpen ? shape.length < wanted.length : shape.length !== wanted.length) return false;
+  return wanted.every((axis, index) => {
+    const size = shape[shape.length - wanted.length + index];
+    if (size === null || size === undefined) return true;
+    if (typeof axis === 'number') return size === axis;
+    const name = axis.replace(/\|1$/, '');
+    if (name !== axis && size === 1) return true;
+    const known = sizes.get(name) ?? size;
+    sizes.set(name, known);
+    return size === known;
+  });
+}
+
+const listed = (shapes: readonly (Axes | tf.Shape)[]): string =>
+  shapes
+    .map((axes) => `[${axes.map((axis) => (axis === null ? '?' : String(axis).replace('|', ' or '))).join(', ')}]`)
+    .join(' and ');
+
+/** A size computed from others, or null where one of them is not known. */
+export function sizeFrom(
+  axes: readonly (number | null | undefined)[],
+  size: (...axes: number[]) => number,
+): number | null {
+  return axes.every((axis) => typeof axis === 'number') ? size(...axes) : null;
+}
