@@ -1,16 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
+import type { Sample } from '../datasets/sample';
 import { UsageError } from '../lib/errors';
 import type { TrainingBatch } from '../lib/methods/method';
-import { lossPerPatch } from '../lib/scoring/losses';
-import type { Sample } from '../datasets/sample';
 import {
   encodeSamples,
   type EncodedSamples,
   type EncodeOptions,
+  type EncodingModel,
   type FeaturePrecision,
   type ReadyImage,
 } from './encode-samples';
-import { featuresOf, type EncodingModel } from './encode-batches';
 import { widenInto } from './encoded-image';
 
 /**
@@ -20,10 +19,7 @@ import { widenInto } from './encoded-image';
 export class FeatureStore {
   private ahead: { readonly places: readonly number[]; readonly images: Promise<ReadyImage[]> } | undefined;
 
-  private constructor(
-    private readonly source: EncodedSamples,
-    private readonly maskSize: readonly [number, number],
-  ) {}
+  private constructor(private readonly source: EncodedSamples) {}
 
   /**
    * Encodes the images that are not in the cache; the next ones are decoded meanwhile. Where equal images are asked for
@@ -33,11 +29,7 @@ export class FeatureStore {
    *   `training/cache-space` and `training/cache-limit` where there is no room, `training/cache-unwritable`; the signal's reason
    */
   static async encode(model: EncodingModel, samples: readonly Sample[], options: EncodeOptions): Promise<FeatureStore> {
-    const { imageSize } = model.options;
-    const { grid } = featuresOf(model);
-    const perPatch = lossPerPatch(grid, imageSize, options.interpolation);
-    const maskSize = perPatch ? grid : ([imageSize, imageSize] as const);
-    return new FeatureStore(await encodeSamples(model, samples, options), maskSize);
+    return new FeatureStore(await encodeSamples(model, samples, options));
   }
 
   /** Those that could be read, in the order given. Places in a batch count them from 0. */
@@ -82,7 +74,7 @@ export class FeatureStore {
         );
         return tf.tensor3d(values, [images.length, patches, width]);
       }),
-      masks: tf.tensor3d(joined(images.map(({ mask }) => mask)), [images.length, ...this.maskSize]),
+      masks: tf.tensor3d(joined(images.map(({ mask }) => mask)), [images.length, ...this.source.maskSize]),
       labels: tf.tensor1d(
         places.map((place) => (this.samples[place]?.anomalous ? 1 : 0)),
         'int32',
