@@ -38,6 +38,7 @@ const ROOMS = [
       'lib/cancellation.ts',
       'lib/memory-budget.ts',
       'lib/progress.ts',
+      'lib/stage.ts',
     ],
   ],
 ];

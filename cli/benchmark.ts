@@ -71,7 +71,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
           .option('out', {
             type: 'string',
             default: path.join('results', 'benchmark'),
-            describe: 'folder for results.json and the reports; a run that was stopped goes on there',
+            describe: 'folder for results.json and the reports; a run that was stopped resumes there',
             group,
           })
           .option('json', { type: 'string', describe: 'copy results.json to a file, - for standard output', group })
@@ -90,7 +90,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
           .option('corruptions', {
             type: 'boolean',
             default: false,
-            describe: `also score pictures degraded by ${CORRUPTION_KINDS.join(', ')}`,
+            describe: `also score images degraded by ${CORRUPTION_KINDS.join(', ')}`,
             group,
           })
           .option('strengths', {
@@ -102,13 +102,13 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
           .option('pictures', {
             type: 'boolean',
             default: true,
-            describe: 'make the small pictures that a report shows',
+            describe: 'make the small images that a report shows',
             group,
           })
           .option('fresh', {
             type: 'boolean',
             default: false,
-            describe: 'compute everything again, whatever was kept',
+            describe: 'compute everything again, ignoring what was kept',
             group,
           })
           .option('allow-incomplete', {
@@ -123,7 +123,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
         ['one recipe on two sets', 'crane benchmark --datasets mvtec,visa --recipes crane'],
         ['offline, with the embedded model', 'crane benchmark --datasets synthetic-target --backbone nano'],
         [
-          'how figures fall on noisy, blurred, bright and compressed pictures',
+          'how figures fall on noisy, blurred, bright and compressed images',
           'crane benchmark --datasets btad --corruptions',
         ],
         ['what prompts learn from which set', 'crane benchmark --datasets mvtec,visa,btad --recipes crane --matrix'],
@@ -177,7 +177,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   } catch (error) {
     live.close();
     if (error instanceof CraneError && error.code === INTERRUPTED)
-      say(`What is finished is kept in ${out}; the same command goes on from there.`);
+      say(`What is finished is kept in ${out}; the same command resumes from there.`);
     throw error;
   }
   live.close();
@@ -327,11 +327,11 @@ export function summary(results: BenchmarkResults): string {
     );
   }
   if (corruptions && corruptions.length > 0)
-    parts.push(`Degraded pictures\n\n${corruptionTable(corruptions)}\n\n${corruptionLegend()}`);
+    parts.push(`Degraded images\n\n${corruptionTable(corruptions)}\n\n${corruptionLegend()}`);
   if (matrix && matrix.cells.length > 0) parts.push(matrixTables(matrix));
   parts.push(...notes(results));
   if (datasets.length === 0 && leftOut.every(({ reason }) => reason === 'absent'))
-    parts.push('No set is here, so nothing was scored.');
+    parts.push('No set was found, so nothing was scored.');
   return `\n${parts.join('\n\n')}`;
 }
 

@@ -249,7 +249,7 @@ async function refuseOtherVocabulary(from: string): Promise<void> {
   if (tokens(theirs) === tokens(ours)) return;
   throw new WeightsError(
     'weights/vocabulary',
-    `${from} has a vocabulary of its own, which a single file cannot carry; use the folder as it is`,
+    `${from} has its own vocabulary, which a single file cannot carry; use the folder as it is`,
     { path: from },
   );
 }

@@ -220,7 +220,7 @@ function systemSentence(error: unknown): string | undefined {
 }
 
 const SYSTEM_REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'there is no right to it',
+  EACCES: 'permission denied',
   EPERM: 'the system does not allow it',
   EROFS: 'the disk cannot be written',
   ENOSPC: 'the disk is full',

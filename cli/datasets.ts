@@ -8,7 +8,7 @@ import { whereCommand } from './datasets/where';
 /** `crane datasets list|check|where|fetch|synthesize`. */
 export const datasetsCommand: CommandModule = {
   command: 'datasets',
-  describe: 'Known sets of images: which are there, whether they are whole, how to get them',
+  describe: 'Known sets of images: which are present, whether they are complete, how to get them',
   builder: (yargs) =>
     yargs
       .command(listCommand)
@@ -16,6 +16,6 @@ export const datasetsCommand: CommandModule = {
       .command(whereCommand)
       .command(fetchCommand)
       .command(synthesizeCommand)
-      .demandCommand(1, 'Say what to do: list, check, where, fetch or synthesize.'),
+      .demandCommand(1, 'Choose a command: list, check, where, fetch or synthesize.'),
   handler: () => undefined,
 };

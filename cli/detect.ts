@@ -132,7 +132,7 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
   });
 }
 
-/** @throws UsageError where nothing is named to be scored, or more than one thing can do */
+/** @throws UsageError where nothing is named to be scored, or too much */
 function watches(args: DetectArguments): args is DetectArguments & { watch: string } {
   if (args.watch !== undefined) {
     if (args.images.length === 0) return true;

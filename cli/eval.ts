@@ -10,7 +10,7 @@ import { createProgressReporter } from '../terminal/progress-bar';
 import { shownInLine } from '../terminal/terminal-text';
 import { describeReading, openDataset, type Dataset } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
-import { isUnseen } from '../datasets/synthetic';
+import { isUnseen } from '../datasets/synthetic/defects';
 import { removeLeftovers } from '../lib/files/atomic-file';
 import { Crane } from '../lib/crane';
 import { UsageError } from '../lib/errors';
@@ -76,7 +76,7 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
           .option('report', {
             type: 'boolean',
             default: true,
-            describe: 'write report.html with pictures',
+            describe: 'write report.html with images',
             group: 'Evaluation:',
           })
           .option('reference-means', {
@@ -94,12 +94,12 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
           .option('allow-incomplete', {
             type: 'boolean',
             default: false,
-            describe: 'go on although masks or images are missing',
+            describe: 'continue although masks or images are missing',
             group: 'Evaluation:',
           }),
       ),
       [
-        ['the embedded model on a drawn set', 'crane eval --dataset synthetic-target'],
+        ['the embedded model on a synthetic set', 'crane eval --dataset synthetic-target'],
         ["the paper's MVTec-AD row", 'crane eval --dataset mvtec --recipe crane'],
         ['a set of your own', 'crane eval --dataset sets/castings --prompts castings/prompts.safetensors'],
       ],

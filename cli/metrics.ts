@@ -145,7 +145,7 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
   }
 }
 
-/** @throws UsageError for what is no list of numbers */
+/** @throws UsageError for anything but a list of numbers */
 function ignoredValues(text: string | undefined): ReadonlySet<number> {
   return new Set(
     (text === undefined ? [] : text.split(',')).map((part) => {
@@ -161,7 +161,7 @@ function ignoredValues(text: string | undefined): ReadonlySet<number> {
       if (Number.isNaN(value) && word !== 'nan') {
         throw new UsageError(
           'usage/ignore-value',
-          `--ignore-value ${text}: "${part.trim()}" is no number. Expected a value of masks, such as -1, nan or 255, or several with commas.`,
+          `--ignore-value ${text}: "${part.trim()}" is not a number. Expected a value of masks, such as -1, nan or 255, or several with commas.`,
           { found: part },
         );
       }
@@ -190,7 +190,7 @@ function notRead(
     ...told(
       args.masks,
       pictures.map(({ path: file }) => file),
-      'taken for pictures of the images, since there are masks beside them',
+      'taken for renderings of the images, since there are masks beside them',
     ),
   ];
 }

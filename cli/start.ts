@@ -21,12 +21,12 @@ interface StartArguments {
   backend: BackendChoice;
 }
 
-/** How many overlays of each kind of thing are written beside the report. */
+/** How many overlays of each kind of object are written beside the report. */
 const OVERLAYS_PER_CATEGORY = 2;
 
 /**
  * `crane start`: the whole method on data that the package draws itself. Trains prompts on one set, then finds defects in
- * another whose things, and some of whose kinds of defects, it has never seen.
+ * another whose objects, and some of whose kinds of defects, it has never seen.
  */
 export const startCommand: CommandModule<object, StartArguments> = {
   command: 'start',
@@ -53,7 +53,7 @@ async function start({ out, seed, epochs, backend }: StartArguments, signal: Abo
   say(`Computing on ${name}: ${reason}`);
   if (warning !== null) say(warning);
 
-  say('\n1. Draw two sets of images: one to learn from, one whose things it will never have seen.');
+  say('\n1. Write two synthetic sets of images: one to learn from, and one of objects that it has never seen.');
   await ensureSynthetic(auxiliarySetName, { onProgress, signal });
   await ensureSynthetic(targetSetName, { onProgress, signal });
   const auxiliary = await openDataset(auxiliarySetName);

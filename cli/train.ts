@@ -239,16 +239,16 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
         .option('backend', { default: undefined, defaultDescription: 'auto' })
         .option('batch-size', { defaultDescription: '8' })
         .option('reference-images', { default: undefined })
-        .option('prompts', { describe: 'prompts to go on from, instead of fresh ones' })
+        .option('prompts', { describe: 'prompts to continue from, instead of fresh ones' })
         .option('context', { describe: 'let prompts see their images while training: probability 1 or 0' }),
       [
-        ['a set that is drawn where it is not there', 'crane train --aux synthetic-auxiliary'],
+        ['a synthetic set, written where it is missing', 'crane train --aux synthetic-auxiliary'],
         ["the paper's own training", 'crane train --aux visa --backbone ViT-L/14@336px'],
         [
           'an industrial and a medical set, best epoch by a tenth held back',
           'crane train --aux visa,cvc-colondb --validate 0.1 --out both',
         ],
-        ['go on after Ctrl-C, a crash or a full disk', 'crane train --resume both'],
+        ['resume after Ctrl-C, a crash or a full disk', 'crane train --resume both'],
         ['every option with its value, to be edited', 'crane train --aux visa --print-config > visa.yaml'],
       ],
     ) as never,
@@ -356,41 +356,36 @@ function cacheFrom({ cache, cacheSize }: TrainArguments): TrainOptions['cache'] 
 }
 
 function trainingOptionsFrom(args: TrainArguments): NonNullable<TrainOptions['training']> {
-  const {
-    epochs,
-    learningRate,
-    seed,
-    pixelWeight,
-    imageWeight,
-    imageTemperature,
-    pixelTemperature,
-    interpolation,
-    context,
-    contextProbability,
-  } = args;
-  const { contextTokens, deepTokens, depth, portion, kShot, mosaicRate, roundGradients, validate } = args;
   return defined({
-    epochs,
-    learningRate,
+    ...(Object.fromEntries(TRAINING_OPTIONS.map((name) => [name, args[name]])) as Pick<
+      TrainArguments,
+      (typeof TRAINING_OPTIONS)[number]
+    >),
     betas: betasFrom(args.betas),
-    seed,
-    pixelWeight,
-    imageWeight,
-    imageTemperature,
-    pixelTemperature,
-    interpolation,
-    contextTokens,
-    deepTokens,
-    depth,
-    portion,
-    kShot,
-    mosaicRate,
-    roundGradients,
-    validate,
-    batchSize: args.batchSize,
-    contextProbability: contextProbability ?? (context === false ? 0 : undefined),
+    contextProbability: args.contextProbability ?? (args.context === false ? 0 : undefined),
   });
 }
+
+/** Those that are training options as they are given. */
+const TRAINING_OPTIONS = [
+  'epochs',
+  'batchSize',
+  'learningRate',
+  'seed',
+  'pixelWeight',
+  'imageWeight',
+  'imageTemperature',
+  'pixelTemperature',
+  'interpolation',
+  'contextTokens',
+  'deepTokens',
+  'depth',
+  'portion',
+  'kShot',
+  'mosaicRate',
+  'roundGradients',
+  'validate',
+] as const satisfies readonly (keyof TrainArguments)[];
 
 function betasFrom(text: string | undefined): [number, number] | undefined {
   if (text === undefined) return undefined;

@@ -64,7 +64,7 @@ const listCommand: CommandModule<object, JsonOption> = {
 
 const fetchCommand: CommandModule<object, JsonOption & { names: string[] }> = {
   command: 'fetch <names..>',
-  describe: 'Download files by name into the cache folder; broken downloads go on where they stopped',
+  describe: 'Download files by name into the cache folder; broken downloads resume where they stopped',
   builder: (yargs) =>
     withJson(yargs).positional('names', {
       type: 'string',
@@ -194,7 +194,7 @@ const convertCommand: CommandModule<
       );
     if (values > 0)
       print(
-        `Not written, since they are no tensors: ${values} value${values === 1 ? '' : 's'} such as settings or counters`,
+        `Not written, since they are not tensors: ${values} value${values === 1 ? '' : 's'} such as settings or counters`,
       );
   },
 };

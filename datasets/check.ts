@@ -22,7 +22,7 @@ export interface DatasetReport {
   readonly hasMasks: boolean;
   /** What was read, in one line. */
   readonly reading: string;
-  /** Pictures, lists and labels in the folder that are not part of the set as it is read. */
+  /** Images, lists and labels in the folder that are not part of the set as it is read. */
   readonly leftOut: readonly string[];
   readonly counts: DatasetCounts;
   /** Images that the whole set has; null where no figure is known for this layout. */
@@ -30,11 +30,11 @@ export interface DatasetReport {
   readonly categories: readonly ({ readonly name: string; readonly defects: readonly string[] } & DatasetCounts)[];
   /** What the names showed, and what opening every file showed. */
   readonly problems: readonly DatasetProblem[];
-  /** What follows from what the set is, though nothing is wrong with it, such as metrics that it cannot have. */
+  /** Consequences of what the set is, though nothing is wrong with it, such as metrics that are not defined. */
   readonly notes: readonly string[];
 }
 
-/** Pictures decoded at the same time. */
+/** Images decoded at the same time. */
 const concurrency = 4;
 
 /**
@@ -100,11 +100,11 @@ function notesOn({ categories, hasLabels, hasMasks }: Dataset): string[] {
   return notes;
 }
 
-/** What is no fault of an image, and is to be known. */
+/** What is not a fault of an image, but worth knowing. */
 const NOTES = {
   pages: 'of several pages or frames: the first of each is read.',
   turned:
-    'turned by EXIF orientation, with a mask: masks lie as the pixels of the image file do, unless their size or a tag of their own says that they are upright.',
+    'turned by EXIF orientation, with a mask: masks follow the pixels of the image file, unless their size or their own tag says that they are upright.',
 } as const;
 type Note = keyof typeof NOTES;
 
@@ -154,7 +154,7 @@ function unreadable(file: string, error: Error): DatasetProblem {
   return { kind, severity: 'error', path: file, message: error.message };
 }
 
-/** Of a drawn stand-in: what was drawn. */
+/** For a synthetic stand-in: what was written. */
 function expectedCounts({ name, root, layout }: Dataset): ExpectedCounts | null {
   const fake = standInRecordOf(root);
   if (fake !== undefined) return { normal: fake.normal, anomalous: fake.anomalous, sure: true };

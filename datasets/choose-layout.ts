@@ -17,7 +17,7 @@ export interface Candidate {
   readonly reading: LayoutReading;
   /** Files of the set that it gives a meaning to: images, masks and labels of its test split. */
   readonly explains: number;
-  /** `explains` less what it finds wanting, such as masks that it expects. */
+  /** `explains` less what it misses, such as masks that it expects. */
   readonly score: number;
 }
 
@@ -25,26 +25,26 @@ export interface LayoutChoice {
   readonly chosen: Candidate;
   /** Every layout that fits, the chosen one first, then from the best to the worst. */
   readonly candidates: readonly Candidate[];
-  /** Pictures, lists and labels that no part of the chosen reading names. */
+  /** Images, lists and labels that no part of the chosen reading names. */
   readonly leftOut: readonly CountedFile[];
-  /** What a person should know of the choice. */
+  /** What a person should know about the choice. */
   readonly problems: readonly DatasetProblem[];
 }
 
 export interface ChoiceOptions {
-  /** What the registry, or the caller, says of a set whose root is this folder. */
+  /** What the registry, or the caller, says about a set whose root is this folder. */
   readonly hintsFor: (root: string) => LayoutHints;
   /** The registered set that is looked for: its usual layouts go first where several explain as many files. */
   readonly entry: RegisteredDataset | undefined;
   /** Only this layout. */
   readonly only?: Layout | undefined;
-  /** Take a folder of pictures without labels where nothing else fits. */
+  /** Take a folder of images without labels where nothing else fits. */
   readonly allowUnlabelled: boolean;
 }
 
 /**
  * Chooses the layout that explains most files. A folder in the folder counts as well where nothing in the folder itself
- * explains half of its pictures, as archives unpack. Names alone decide nothing but between layouts that explain as many.
+ * explains half of its images, as archives unpack. Names decide only between layouts that explain equally many.
  *
  * @throws DatasetError `dataset/layout` where none fits, or several folders are sets; what reading the only layout throws
  */
@@ -72,7 +72,7 @@ export function chooseLayout(folder: string, options: ChoiceOptions): LayoutChoi
   throw noLayout(folder, tried);
 }
 
-/** Archives unpack to folders in folders: so deep they are looked into, and no wider, since any folder may be named. */
+/** Archives unpack to nested folders: they are searched this deep, and no wider, since any folder may be named. */
 const NESTED_FOLDERS = 3;
 const MOST_FOLDERS = 300;
 
@@ -108,7 +108,7 @@ class Search {
     return 2 * explains >= pictures.length;
   }
 
-  /** Layouts of the only folder below that fits one, at the least depth at which any does; among several, of the one that is called as the set. */
+  /** Layouts of the only folder below that fits one, at the least depth at which any does; among several, of the one that has the name of the set. */
   below(tried: readonly Layout[]): Candidate[] {
     const { entry } = this.options;
     let level = [this.folder];
@@ -143,7 +143,7 @@ class Search {
   choiceOf(chosen: Candidate, candidates: readonly Candidate[]): LayoutChoice {
     const own = keysOf(chosen);
     const agreeing = candidates.filter((candidate) => sameKeys(keysOf(candidate), own));
-    // A list that says the same as the folders do is no stranger among them.
+    // A list that agrees with the folders is part of them.
     const known = new Set(
       agreeing.flatMap(({ reading }) => [
         ...explainedFiles(reading),
@@ -181,7 +181,7 @@ function explainedFiles(reading: LayoutReading): string[] {
   return [...named, ...(reading.labels ?? [])].flatMap((file) => realPath(file) ?? []);
 }
 
-/** Anomalous images without the mask that they should have, and whatever else is an error. */
+/** Anomalous images whose mask is missing, and any other errors. */
 function wanting(reading: LayoutReading): number {
   const unmasked = reading.hasMasks
     ? samplesOf(reading).filter(({ anomalous, hasMask }) => anomalous && !hasMask).length
@@ -194,7 +194,7 @@ function wanting(reading: LayoutReading): number {
   );
 }
 
-/** What a reading says of each image. */
+/** What a reading says about each image. */
 function keysOf({ reading }: Candidate): ReadonlySet<string> {
   return new Set(
     samplesOf(reading).map(({ imagePath, maskPath, anomalous }) =>
@@ -210,7 +210,7 @@ function sameKeys(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
 function tie({ root, layout, explains }: Candidate, rivals: readonly Candidate[]): DatasetProblem[] {
   if (rivals.length === 0) return [];
   const names = rivals.map((rival) => rival.layout.name);
-  const message = `${root} fits the layouts ${[layout.name, ...names].join(' and ')} equally well (${explains} files each), and they read it differently. ${layout.name} is taken; \`layout: '${names[0]}'\` reads it the other way`;
+  const message = `${root} fits the layouts ${[layout.name, ...names].join(' and ')} equally well (${explains} files each), but they read it differently. ${layout.name} is used; \`layout: '${names[0]}'\` reads it the other way`;
   return [{ kind: 'ambiguous', severity: 'warning', path: root, message }];
 }
 
@@ -233,7 +233,7 @@ export function layoutNamed(name: string): Layout {
   const found = [...layouts, bareFolderLayout].find((layout) => layout.name === name.toLowerCase());
   if (found !== undefined) return found;
   const names = [...layouts, bareFolderLayout].map((layout) => layout.name);
-  throw new UsageError('dataset/unknown-layout', `there is no layout "${name}"; there are: ${names.join(', ')}`, {
+  throw new UsageError('dataset/unknown-layout', `there is no layout "${name}"; known: ${names.join(', ')}`, {
     name,
     names,
   });

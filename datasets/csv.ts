@@ -3,7 +3,7 @@ export interface CsvRow {
   readonly line: number;
   /** Without a prototype, since a column may be called `constructor`. */
   readonly values: Readonly<Record<string, string>>;
-  /** Fields behind the last column, such as what a comma for the decimal point cuts off; absent where there are none. */
+  /** Fields after the last column, such as those that a decimal comma splits off; absent where there are none. */
   readonly surplus?: readonly string[];
 }
 

@@ -5,7 +5,7 @@ import { childFolder } from './listing';
 import { bundleFolders, registeredDatasets, type RegisteredDataset } from './registry';
 
 /**
- * Where sets are looked for and the drawn ones written: `CRANE_DATA`; else `datasets/data` of the checkout; else, when
+ * Where sets are looked for and the synthetic ones written: `CRANE_DATA`; else `datasets/data` of the checkout; else, when
  * this is an installed package, `data` in the cache folder. Absolute; it may not exist yet.
  */
 export function dataFolder(environment: NodeJS.ProcessEnv = process.env): string {
@@ -16,7 +16,7 @@ export function dataFolder(environment: NodeJS.ProcessEnv = process.env): string
   return installed ? path.join(cacheFolder(environment), 'data') : path.join(root, 'datasets', 'data');
 }
 
-/** The folder of a registered set under the data folder; undefined where it is not there. */
+/** The folder of a registered set under the data folder; undefined where it is missing. */
 export function findDatasetFolder(entry: RegisteredDataset, folder: string = dataFolder()): string | undefined {
   const bundles = bundleFolders.flatMap((name) => childFolder(folder, name) ?? []);
   const places = [
@@ -31,7 +31,7 @@ export function findDatasetFolder(entry: RegisteredDataset, folder: string = dat
   return undefined;
 }
 
-/** Registered sets whose folder is there. */
+/** Registered sets whose folder exists. */
 export function presentDatasets(folder: string = dataFolder()): RegisteredDataset[] {
   return registeredDatasets.filter((entry) => findDatasetFolder(entry, folder) !== undefined);
 }

@@ -8,8 +8,7 @@ import type { RegisteredDataset } from './registry';
 import { countSamples, type Category, type Dataset, type DatasetProblem, type Sample } from './sample';
 import { surveyDataset, type Survey, type SurveyOptions } from './survey';
 
-export { absentDataset } from './locate';
-export type { Category, Dataset, DatasetCounts, DatasetProblem, Sample } from './sample';
+export type { Category, Dataset, Sample } from './sample';
 export { countSamples } from './sample';
 
 export interface OpenDatasetOptions extends SurveyOptions {
@@ -21,8 +20,8 @@ export interface OpenDatasetOptions extends SurveyOptions {
 
 /**
  * Opens the test split of a registered set, of any folder in a known layout, or of a CSV list. The layout that explains
- * most files is taken. Only names and lists are read, and masks where they alone say what an image is; pictures are opened
- * by whoever wants them (or by `checkDataset`). Where the set itself lies in a folder in the folder, as archives unpack,
+ * most files is taken. Only names and lists are read, and masks where they alone say what an image is; images are opened
+ * by whoever needs them (or by `checkDataset`). Where the set itself is in a nested folder, as archives unpack,
  * that one is taken.
  *
  * @throws DatasetError `dataset/absent` (registered, not on disk), `dataset/folder-missing`, `dataset/layout`,
@@ -92,7 +91,7 @@ function partOfIt(count: number): string {
   return count === 1 ? '1 file is not part of it' : `${count} files are not part of it`;
 }
 
-/** Files that nothing was said of yet, by the folder that they lie in. */
+/** Files that were not yet reported, by folder. */
 function leftOver(folder: string, leftOut: readonly CountedFile[], said: readonly DatasetProblem[]): DatasetProblem[] {
   const named = new Set(said.map((problem) => problem.path));
   const files = leftOut.filter(({ path: file }) => !named.has(file));
@@ -101,10 +100,9 @@ function leftOver(folder: string, leftOut: readonly CountedFile[], said: readonl
     const of = files.filter((file) => file.kind === kind).length;
     return of === 0 ? [] : [`${of} ${of === 1 ? one : more}`];
   };
-  const counts = [
-    ...count('picture', 'picture', 'pictures'),
-    ...count('list', 'list or label', 'lists or labels'),
-  ].join(' and ');
+  const counts = [...count('picture', 'image', 'images'), ...count('list', 'list or label', 'lists or labels')].join(
+    ' and ',
+  );
   const message = `${partOfIt(files.length)} (${counts}), in ${folder}: ${placesOf(folder, files).join(', ')}`;
   return [{ kind: 'left-out', severity: 'warning', path: folder, message }];
 }
@@ -126,7 +124,7 @@ function placesOf(root: string, files: readonly CountedFile[]): string[] {
     : [...places.slice(0, shownPlaces - 1), `and ${places.length - shownPlaces + 1} more places`];
 }
 
-/** What is no file, such as a pipe or a link to nothing, would never end or never begin to be read. */
+/** Anything but a file, such as a pipe or a dangling link, could not be read or would never end. */
 function onlyFiles(categories: readonly Category[]): { categories: readonly Category[]; problems: DatasetProblem[] } {
   const problems: DatasetProblem[] = [];
   const isFile = (file: string): boolean => {
@@ -137,7 +135,7 @@ function onlyFiles(categories: readonly Category[]): { categories: readonly Cate
       kind: 'unreadable',
       severity: 'error',
       path: file,
-      message: `${file} is ${what} and is left out; a picture was expected`,
+      message: `${file} is ${what} and is left out; an image was expected`,
     });
     return false;
   };
@@ -149,14 +147,14 @@ function onlyFiles(categories: readonly Category[]): { categories: readonly Cate
         const { maskParts, ...rest } = sample;
         const masks = (maskParts ?? [sample.maskPath]).filter((mask) => mask !== null && isFile(mask));
         if (masks.length === (maskParts?.length ?? (sample.maskPath === null ? 0 : 1))) return sample;
-        // A part of a union that is lost leaves the union unknown.
+        // A missing part of a union leaves the union unknown.
         return { ...rest, maskPath: null, hasMask: false };
       }),
   }));
   return { categories: kept, problems };
 }
 
-/** A fake set lies under the name of a real one; nobody should take its figures for those. */
+/** A fake set has the name of a real one; nobody should mistake its figures for those. */
 function standIn(root: string): DatasetProblem[] {
   const record = standInRecordOf(root);
   if (record === undefined) return [];
@@ -165,12 +163,12 @@ function standIn(root: string): DatasetProblem[] {
       kind: 'drawn',
       severity: 'warning',
       path: root,
-      message: `${root} is a drawn stand-in of ${record.fakeOf}: its figures say nothing about the real set`,
+      message: `${root} is a synthetic stand-in for ${record.fakeOf}: its figures say nothing about the real set`,
     },
   ];
 }
 
-/** A set that lost a folder may look like a plain folder of images, so that this is never taken in silence. */
+/** A set with a missing folder may look like a plain folder of images, so this is never assumed silently. */
 function unlabelled(root: string, layout: string): DatasetProblem[] {
   if (layout !== bareFolderLayout.name) return [];
   return [
@@ -178,7 +176,7 @@ function unlabelled(root: string, layout: string): DatasetProblem[] {
       kind: 'unlabelled-image',
       severity: 'warning',
       path: root,
-      message: `${root} is in no known layout: its pictures are taken as they are, without labels`,
+      message: `${root} is in no known layout: its images are taken as they are, without labels`,
     },
   ];
 }
@@ -194,7 +192,7 @@ function withoutEffect(
       kind: 'ambiguous',
       severity: 'warning',
       path: root,
-      message: `that images without a mask are normal changes nothing in ${root}: there are no masks, and its folders or its list say what its images are`,
+      message: `treating images without a mask as normal changes nothing in ${root}: there are no masks, and its folders or its list say what its images are`,
     },
   ];
 }
@@ -209,8 +207,8 @@ function takenForLost(
   if (labelledByMasks !== true || !hasMasks || lost === 0) return [];
   const images =
     lost === 1
-      ? '1 image without a mask counts as anomalous, its mask as lost'
-      : `${lost} images without a mask count as anomalous, their masks as lost`;
+      ? '1 image without a mask counts as anomalous, its mask as missing'
+      : `${lost} images without a mask count as anomalous, their masks as missing`;
   return [
     {
       kind: 'ambiguous',
@@ -221,7 +219,7 @@ function takenForLost(
   ];
 }
 
-/** A link may lead to images that are in the set already: each file counts once, under the name that is no link. */
+/** A link may lead to images that are in the set already: each file counts once, under the name that is not a link. */
 function countOnce(
   root: string,
   categories: readonly Category[],

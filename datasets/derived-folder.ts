@@ -11,13 +11,13 @@ const problemsFile = 'problems.json';
 
 /**
  * A folder of files made from a set's own, such as the tiles that KolektorSDD's images are cut into, or the union of
- * several masks. It lies in the cache folder under `sets`, so that nothing is written into the set, is made once for
- * equal sources (names, sizes, times), replaces the one made from earlier ones, and appears only when it is whole.
+ * several masks. It is in the cache folder under `sets`, so that nothing is written into the set, is made once for
+ * equal sources (names, sizes, times), replaces the one made from earlier ones, and appears only when it is complete.
  *
  * @param recipe what is made and in which version: another recipe gives another folder
  * @param sources files that it is made from
  * @param write fills the folder that it is given, and says what could not be made; what it throws passes through
- * @returns the folder, and what its maker said
+ * @returns the folder, and what could not be made
  * @throws DatasetError `dataset/cache` where it cannot be written
  */
 export async function derivedFolder(

@@ -6,7 +6,7 @@ import { dataFolder, findDatasetFolder } from './data-folder';
 import { auxiliarySetName, findRegisteredDataset, targetSetName } from './registry';
 
 export interface DrawOptions {
-  /** Another seed draws other images of the same kinds. Default 0. */
+  /** Another seed gives other images of the same kinds. Default 0. */
   readonly seed?: number;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
@@ -17,15 +17,15 @@ export interface EnsureSyntheticOptions extends DrawOptions {
   readonly dataFolder?: string;
 }
 
-/** Names of the sets that are drawn. */
+/** Names of the synthetic sets. */
 export const drawnSetNames = [auxiliarySetName, targetSetName] as const;
 export type DrawnSetName = (typeof drawnSetNames)[number];
 
 /**
- * Draws a synthetic set into the data folder when it is named and not there, so that nobody has to call
+ * Writes a synthetic set into the data folder when it is named and missing, so that nobody has to call
  * `datasets synthesize` first. Names of other sets, and folders, are left alone. Two processes draw it once.
  *
- * @returns the folder of the set; undefined where the name is not that of a drawn set
+ * @returns the folder of the set; undefined where the name is not that of a synthetic set
  */
 export async function ensureSynthetic(name: string, options: EnsureSyntheticOptions = {}): Promise<string | undefined> {
   const entry = findRegisteredDataset(name);
@@ -45,7 +45,7 @@ export async function ensureSynthetic(name: string, options: EnsureSyntheticOpti
   );
 }
 
-/** A set that another version of the drawing made is drawn anew, or figures would not repeat. */
+/** A set from another version of the generator is written anew, or figures would not repeat. */
 async function isOfThisGenerator(folder: string): Promise<boolean> {
   const { GENERATOR_VERSION } = await import('./synthetic/draw');
   try {

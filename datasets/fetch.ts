@@ -14,25 +14,25 @@ import type { Archive, RegisteredDataset } from './registry';
 export interface FetchOptions extends Omit<DownloadOptions, 'sha256' | 'size'>, Pick<LockOptions, 'onWait'> {
   /** Default: `dataFolder()`. */
   readonly dataFolder?: string;
-  /** Whether the person has read the licence and takes it. */
+  /** Whether the person has read the licence and accepts it. */
   readonly acceptLicense?: boolean;
   /** Keep the archives after unpacking, in `.downloads` of the data folder. Default false. */
   readonly keepArchives?: boolean;
 }
 
 export interface Fetched {
-  /** Where the set lies. */
+  /** The set's folder. */
   readonly folder: string;
   /** False where it was there already. */
   readonly fetched: boolean;
 }
 
-/** Archive and unpacked files together, as a multiple of the archive: pictures hardly compress. */
+/** Archive and unpacked files together, as a multiple of the archive: images hardly compress. */
 const ROOM = 2.2;
 
 /**
- * Downloads a set from its official address and unpacks it into the data folder. What is interrupted goes on where it
- * stopped; the set's folder appears when all of it is there.
+ * Downloads a set from its official address and unpacks it into the data folder. An interrupted download resumes where it
+ * stopped; the set's folder appears when it is complete.
  *
  * @throws UsageError `dataset/license` where the licence was not accepted, `dataset/not-fetchable` where a person has to
  *   go to the address; DatasetError `dataset/disk-full`, those of `unpack`; WeightsError of `download`; the signal's reason
@@ -81,7 +81,7 @@ async function fetchUnlocked(
   return { folder: place, fetched: true };
 }
 
-/** An archive that a person put there, or that an earlier call kept, is taken when it is the right one. */
+/** An archive that a person put there, or that an earlier call kept, is used when it is the right one. */
 async function fetchArchive({ url, sha256 }: Archive, file: string, options: FetchOptions): Promise<void> {
   if (fs.existsSync(file)) {
     const found = sha256 === null ? null : await sha256OfFile(file);
@@ -101,7 +101,7 @@ async function fetchArchive({ url, sha256 }: Archive, file: string, options: Fet
   }
 }
 
-/** Asks how large the archives are before the first byte comes; a server that does not say is believed to have room enough. */
+/** Asks for the size of the archives before the first byte; a server that does not say is assumed to fit. */
 async function checkRoom(
   entry: RegisteredDataset,
   files: readonly string[],
@@ -138,7 +138,7 @@ async function contentLength(
     return status >= 200 && status < 300 && Number.isFinite(length) ? length : 0;
   } catch {
     signal?.throwIfAborted();
-    // The download itself says what is wrong, and tries again.
+    // The download itself reports what is wrong, and tries again.
     return 0;
   }
 }
@@ -149,7 +149,7 @@ function fileNameOf({ url }: Archive): string {
 
 const draftPrefix = (name: string): string => `.${name}.unpacking-`;
 
-/** What a process left that was ended while it unpacked. */
+/** Remains of a process that was ended while it unpacked. */
 function removeDrafts(data: string, name: string): void {
   for (const left of fs.readdirSync(data).filter((child) => child.startsWith(draftPrefix(name))))
     fs.rmSync(path.join(data, left), { recursive: true, force: true });
@@ -158,7 +158,7 @@ function removeDrafts(data: string, name: string): void {
 function noRoom(folder: string, needed: number, free: number, cause?: unknown): DatasetError {
   return new DatasetError(
     'dataset/disk-full',
-    `no room in ${folder}: about ${formatBytes(needed)} are needed for the archive and what is in it, ${formatBytes(free)} are free. Make room, or choose another folder with CRANE_DATA.`,
+    `no room in ${folder}: about ${formatBytes(needed)} are needed for the archive and its content, ${formatBytes(free)} are free. Make room, or choose another folder with CRANE_DATA.`,
     { folder, needed, free },
     { cause },
   );
@@ -167,7 +167,7 @@ function noRoom(folder: string, needed: number, free: number, cause?: unknown): 
 function licenceNotAccepted({ name, title, source, licence }: RegisteredDataset): UsageError {
   return new UsageError(
     'dataset/license',
-    `${title} is not ours to give: it comes from ${source}\n  Licence: ${licence}\n  Read its terms there. To take them and fetch it: crane datasets fetch ${name} --accept-license`,
+    `${title} is not ours to distribute: it comes from ${source}\n  Licence: ${licence}\n  Read its terms there. To accept them and fetch it: crane datasets fetch ${name} --accept-license`,
     { name, licence, source },
   );
 }
@@ -175,7 +175,7 @@ function licenceNotAccepted({ name, title, source, licence }: RegisteredDataset)
 function notFetchable({ name, title, source, licence, kind }: RegisteredDataset, place: string): UsageError {
   const message =
     kind === 'drawn'
-      ? `${title} is drawn, not downloaded: crane datasets synthesize`
-      : `${title} has no address that gives it without a form, an account or a browser.\n  Get it from: ${source}\n  Licence: ${licence}\n  Unpack to: ${place}, as it comes; then: crane datasets check ${name}`;
+      ? `${title} is synthetic, not downloaded: crane datasets synthesize`
+      : `${title} has no address that serves it without a form, an account or a browser.\n  Get it from: ${source}\n  Licence: ${licence}\n  Unpack to: ${place}, as it is; then: crane datasets check ${name}`;
   return new UsageError('dataset/not-fetchable', message, { name, source, licence, place });
 }

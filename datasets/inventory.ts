@@ -4,7 +4,7 @@ import { isHidden, isImageName } from '../lib/image/image-files';
 import { standInRecordFile } from './stand-in-record';
 import { compareText } from './sample';
 
-/** A file of a set that means something: a picture, or a list or label. */
+/** A file of a set that carries meaning: an image, or a list or label. */
 export interface CountedFile {
   readonly path: string;
   /** Without links: the same for every way that leads to the file. */
@@ -12,7 +12,7 @@ export interface CountedFile {
   readonly kind: 'picture' | 'list';
 }
 
-/** Endings of pictures that are not read here: they count, so that a set in such a format is not lost in silence. */
+/** Endings of images that are not read here: they count, so that a set in such a format is not lost silently. */
 const otherPictures = new Set([
   '.heic',
   '.heif',
@@ -32,7 +32,7 @@ const otherPictures = new Set([
   '.jfif',
   '.jpe',
 ]);
-/** Endings of files that say something of pictures. */
+/** Endings of files that say something about images. */
 const lists = new Set([
   '.csv',
   '.tsv',
@@ -47,14 +47,14 @@ const lists = new Set([
   '.pkl',
   '.parquet',
 ]);
-/** What accompanies any set and says nothing of single images. */
+/** What accompanies any set and says nothing about single images. */
 const sidecar =
   /^(read[ _-]?me|licen[cs]e|copying|copyright|citation|notice|authors?|changelog|changes|credits|terms|about|notes?|info|md5|sha\d*|checksums?|requirements)([^a-z]|s?$)/i;
 /** Files that mark the project's own sets. */
 const ownRecords = new Set([standInRecordFile, 'synthetic.json']);
 
 /** What a file's name says that it is; undefined for what accompanies a set: hidden files, readmes, licences, programs. */
-export function kindOfFile(name: string): CountedFile['kind'] | undefined {
+function kindOfFile(name: string): CountedFile['kind'] | undefined {
   if (isHidden(name) || ownRecords.has(name)) return undefined;
   const suffix = path.extname(name).toLowerCase();
   if (isImageName(name) || otherPictures.has(suffix)) return 'picture';
@@ -62,8 +62,8 @@ export function kindOfFile(name: string): CountedFile['kind'] | undefined {
 }
 
 /**
- * Pictures, lists and labels in a folder and below, each once however many links lead to it, in a fixed order. What is no
- * regular file, such as a pipe or a link to nothing, is none of them.
+ * Images, lists and labels in a folder and below, each once however many links lead to it, in a fixed order. Anything but a
+ * regular file, such as a pipe or a dangling link, is left out.
  */
 export function takeInventory(root: string): CountedFile[] {
   const found = new Map<string, CountedFile>();
@@ -98,7 +98,7 @@ export function filesUnder(folder: string | undefined): string[] {
     : takeInventory(folder).map(({ path: file }) => file);
 }
 
-/** What a path leads to; undefined for nothing, for links in circles, and where it cannot be seen. */
+/** What a path leads to; undefined for nothing, for links in circles, and where it cannot be read. */
 export function statOf(file: string): fs.Stats | undefined {
   try {
     return fs.statSync(file);

@@ -10,7 +10,7 @@ import { writeMask } from './mask-content';
 import { testSplit } from './random-state';
 import type { DatasetProblem } from './sample';
 
-/** A picture and its label, and the name that its tiles begin with: `kos01_Part5`. */
+/** An image and its label, and the name that its tiles begin with: `kos01_Part5`. */
 export interface Part {
   readonly name: string;
   readonly image: string;

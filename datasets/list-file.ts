@@ -8,7 +8,7 @@ const LONGEST = 256 * 1024 * 1024;
 /**
  * The text of a list of a set, in UTF-8, or in UTF-16 where it begins with that mark, as spreadsheets write it.
  * @param most only so many bytes from its beginning
- * @throws DatasetError `dataset/list` for what is no file, such as a pipe, cannot be read, or is beyond 256 MB
+ * @throws DatasetError `dataset/list` for anything but a file, such as a pipe, for one that cannot be read, or is beyond 256 MB
  */
 export function readListFile(file: string, most = Infinity): string {
   const stat = statOf(file);
@@ -29,7 +29,7 @@ export function readJsonFile(file: string): unknown {
   try {
     return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown;
   } catch (error) {
-    throw unreadable(file, `it is no JSON: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw unreadable(file, `it is not JSON: ${error instanceof Error ? error.message : String(error)}`, error);
   }
 }
 

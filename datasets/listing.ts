@@ -1,9 +1,9 @@
 import * as path from 'node:path';
 import { listFiles, listFolders } from '../lib/image/image-files';
 
-export { imageSuffixes, isImageName, listFiles, listFolders, listImages } from '../lib/image/image-files';
+export { listFiles, listFolders, listImages } from '../lib/image/image-files';
 
-/** The child folder with one of these names, upper or lower case; the first name that is there wins. */
+/** The child folder with one of these names, upper or lower case; the first name that exists wins. */
 export function childFolder(folder: string, ...names: string[]): string | undefined {
   return namedChild(listFolders(folder), names);
 }

@@ -53,8 +53,8 @@ export function locate(nameOrFolder: string, data: string): Located {
   );
 }
 
-/** Says all that a person needs to get the set. */
-export function absentDataset(entry: RegisteredDataset, data: string): DatasetError {
+/** Says everything that a person needs to get the set. */
+function absentDataset(entry: RegisteredDataset, data: string): DatasetError {
   const present = presentDatasets(data).map((item) => item.name);
   const place = path.join(data, entry.folders[0] ?? entry.name);
   const where = `${entry.title} is not in ${data}.`;
@@ -62,7 +62,7 @@ export function absentDataset(entry: RegisteredDataset, data: string): DatasetEr
   const here = `Sets present: ${present.length > 0 ? present.join(', ') : 'none'}.`;
   const message =
     entry.kind === 'drawn'
-      ? `${where}\n  It is drawn, not downloaded: crane datasets synthesize\n  ${here}`
+      ? `${where}\n  It is synthetic, not downloaded: crane datasets synthesize\n  ${here}`
       : `${where}\n  Get it from: ${entry.source}${fetching}\n  Licence: ${entry.licence}\n  Size: ${entry.downloadSize ?? 'not known'}\n  Unpack to: ${place} (or name another folder with CRANE_DATA, or give the path of the set)\n  ${here}`;
   return new DatasetError('dataset/absent', message, {
     name: entry.name,

@@ -16,7 +16,7 @@ interface Settled {
 }
 
 /**
- * What needs a look into masks before a set can be used: the union of several masks of one image becomes one file, and,
+ * What has to be read from masks before a set can be used: the union of several masks of one image becomes one file, and,
  * where only masks say which images are anomalous, an image whose mask marks nothing becomes normal.
  *
  * @param labelled false where masks are the labels
@@ -55,7 +55,7 @@ function nameOf({ imagePath }: Sample, index: number): string {
   return `${String(index).padStart(6, '0')}-${stem(imagePath)}_mask.png`;
 }
 
-/** The union lies as the image's file does, as masks do. */
+/** The union is stored like the image's file, as masks are. */
 async function unionOf({ imagePath, maskParts = [] }: Sample): Promise<Mask> {
   const image = await readFrame(imagePath);
   let union: Mask | undefined;
@@ -75,7 +75,7 @@ async function unionOf({ imagePath, maskParts = [] }: Sample): Promise<Mask> {
   return turn(union as Mask, inverseOrientation(image.orientation));
 }
 
-/** Turns a failure into a complaint about the sample; what is no failure of a picture passes through. */
+/** Turns a failure into a complaint about the sample; any other failure passes through. */
 function problemOf({ maskPath }: Sample, problems: DatasetProblem[]): (error: unknown) => undefined {
   return (error) => {
     if (!(error instanceof CraneError)) throw error;

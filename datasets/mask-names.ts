@@ -5,13 +5,13 @@ import { pairNames } from './name-pairs';
 
 /** Endings that a mask's name has more than its image's: `001_label.PNG` for `001.jpg`, and `001_mask_2.png` beside it. */
 const maskEnding = /[_\- ](mask|masks|label|labels|gt|ground_?truth|segmentation|seg)([_\- ]?\d+)?$/i;
-/** Endings that an image's name has and its mask's has not, such as `fine_3_1_fram.jpg` for `fine_3_1_mask.jpg`. */
+/** Endings that an image's name has and its mask's does not, such as `fine_3_1_fram.jpg` for `fine_3_1_mask.jpg`. */
 const imageEnding = /[_\- ](frame|fram|image|img)$/i;
 
 export interface MaskPairs {
   /** The masks of an image: none, one, or several whose union counts. */
   masksOf(image: string): readonly string[];
-  /** Masks that no image took. */
+  /** Masks that belong to no image. */
   readonly problems: readonly DatasetProblem[];
 }
 
@@ -40,7 +40,7 @@ export function pairByName(images: readonly string[], masks: readonly string[], 
 }
 
 /** The same complaint wherever a mask is left over. */
-export function strayMask(mask: string): DatasetProblem {
+function strayMask(mask: string): DatasetProblem {
   return { kind: 'stray-mask', severity: 'warning', path: mask, message: `no image belongs to the mask ${mask}` };
 }
 

@@ -3,7 +3,7 @@ export interface ImageName<Image> {
   readonly image: Image;
   /** Its own name, without suffix. */
   readonly name: string;
-  /** Its name without an ending that its masks' names have not; the same as `name` where it has none. */
+  /** Its name without an ending that its masks' names do not have; the same as `name` where it has none. */
   readonly bare: string;
 }
 
@@ -19,9 +19,9 @@ export interface MaskName<Mask> {
 export interface NamePairs<Image, Mask> {
   /** The masks of each image: none, one, or several whose union counts. */
   readonly masksOf: ReadonlyMap<Image, readonly Mask[]>;
-  /** Masks that no image took, in the order given. */
+  /** Masks that belong to no image, in the order given. */
   readonly leftOver: readonly Mask[];
-  /** Those left over that have the very name of an image with masks by their endings: pictures of that image, most likely. */
+  /** Those left over that have the very name of an image with masks by their endings: images of that image, most likely. */
   readonly pictures: readonly Mask[];
 }
 
@@ -31,7 +31,7 @@ type Way = 'exact' | 'ended';
  * Gives each mask to one image at most. A mask of the very name of an image is that image's, and not also that of another
  * whose name its ending makes it from: `board_label.png` beside `board.png` is the mask of the image `board_label` where
  * there is one. Only where endings explain more of the names, or all of them, are they read first: all masks may be
- * called `NAME_label`, an image `board_label` or not; and pictures may lie beside masks. Upper and lower case tell names
+ * called `NAME_label`, an image `board_label` or not; and images may be beside masks. Upper and lower case tell names
  * apart only where both are there, and Unicode is compared in one form.
  */
 export function pairNames<Image, Mask>(
@@ -79,7 +79,7 @@ function assign<Image, Mask>(
       else byName.set(form(name), [index]);
     }
     for (const image of searching) {
-      // An image may have many masks with endings, and but one of its own name.
+      // An image may have many masks with endings, and only one of its own name.
       if (ways.has(image.image) && (way === 'exact' || ways.get(image.image) !== way)) continue;
       const name = form(nameOf(image));
       const fitting = byName.get(name);

@@ -6,18 +6,18 @@ import type { ImageFrame } from '../lib/image/decoded-image';
 import type { OnProgress } from '../lib/progress';
 import { derivedFolder } from './derived-folder';
 import { statOf } from './inventory';
-import type { LayoutReading } from './layouts/layout';
+import type { LayoutHints, LayoutReading } from './layouts/layout';
 import { stem } from './listing';
 import { writeMask } from './mask-content';
 import { fillPolygon, fillRuns, type Outline } from './outlines';
 import { makeCategory, makeSample, type Category, type DatasetProblem, type Sample } from './sample';
 
-/** An image and what a label says of it. */
+/** An image and what a label says about it. */
 export interface OutlinedImage {
   readonly image: string;
-  /** File that the label stands in; null where there is none, which means that nothing is marked. */
+  /** File of the label; null where there is none, which means that nothing is marked. */
   readonly label: string | null;
-  /** Size of the picture that the outlines were drawn on; null: of the image's file, and polygons are fractions of it. */
+  /** Size of the image that the outlines were drawn on; null: of the image's file, and polygons are fractions of it. */
   readonly size: { readonly width: number; readonly height: number } | null;
   readonly outlines: readonly Outline[];
   /** Places marked without an outline: boxes, which do not say which pixels something covers, and what could not be read. */
@@ -27,12 +27,9 @@ export interface OutlinedImage {
 }
 
 export interface OutlinedSet {
-  readonly root: string;
-  readonly category: string;
   readonly images: readonly OutlinedImage[];
   readonly problems: readonly DatasetProblem[];
   readonly others: readonly string[];
-  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Classes that mark what is as it should be. */
@@ -57,7 +54,12 @@ export function isNormalClass(name: string): boolean {
  * files once the layout is chosen, see {@link fillPolygon} for the rule; where all labels are boxes, the set has labels per
  * image only.
  */
-export function readOutlined({ root, category, images, problems, others, onProgress }: OutlinedSet): LayoutReading {
+export function readOutlined(
+  root: string,
+  hints: LayoutHints,
+  { images, problems, others }: OutlinedSet,
+): LayoutReading {
+  const category = hints.category ?? path.basename(root);
   const hasMasks = images.some(({ outlines }) => outlines.length > 0);
   const isMarked = ({ outlines, boxes }: OutlinedImage): boolean => outlines.length + boxes > 0;
   const isOutlined = (image: OutlinedImage): boolean => image.outlines.length > 0 && image.boxes === 0;
@@ -78,7 +80,9 @@ export function readOutlined({ root, category, images, problems, others, onProgr
     hasMasks,
     labels: [...new Set(images.flatMap(({ label }) => label ?? []))],
     others,
-    ...(hasMasks ? { derive: () => drawMasks(root, category, samples, images.filter(isOutlined), onProgress) } : {}),
+    ...(hasMasks
+      ? { derive: () => drawMasks(root, category, samples, images.filter(isOutlined), hints.onProgress) }
+      : {}),
   };
 }
 
@@ -87,7 +91,7 @@ function defectOf({ classes }: OutlinedImage): string {
 }
 
 function boxedOnly({ image, label, boxes }: OutlinedImage): DatasetProblem {
-  const message = `${label} marks ${boxes} ${boxes === 1 ? 'place' : 'places'} of ${image} by boxes, or in a way that cannot be read, so that nothing says which pixels are anomalous; outlines were expected, as other images have them`;
+  const message = `${label} marks ${boxes} ${boxes === 1 ? 'place' : 'places'} of ${image} by boxes, or in a way that cannot be read, so nothing says which pixels are anomalous; outlines were expected, as for other images`;
   return { kind: 'missing-mask', severity: 'error', path: image, message };
 }
 
@@ -96,7 +100,7 @@ function labelledByBoxes(root: string): DatasetProblem {
     kind: 'boxes',
     severity: 'warning',
     path: root,
-    message: `${root} has no outline that can be read: boxes say that an image is anomalous and not which pixels are, so the set is read as labels per image, without masks`,
+    message: `${root} has no readable outline: boxes say that an image is anomalous but not which pixels are, so the set is read as labels per image, without masks`,
   };
 }
 
@@ -165,7 +169,7 @@ async function maskOf(
   if (!fits)
     return complain(
       'mask-size',
-      `${label} describes ${image} as ${width}x${height}, and it is ${file.width}x${file.height}`,
+      `${label} describes ${image} as ${width}x${height}, but it is ${file.width}x${file.height}`,
     );
   if (width * height > DEFAULT_MAX_PIXELS)
     return complain('mask-size', `${image} has ${width}x${height} pixels, more than can be marked`);
@@ -173,7 +177,7 @@ async function maskOf(
   if (file.orientation > 1 && (size === null || width === height || !turned)) {
     return complain(
       'mask-size',
-      `${image} says by its EXIF orientation ${file.orientation} that it is to be turned, and ${label} does not say whether its outlines were drawn before or after; save the picture turned`,
+      `${image} has the EXIF orientation ${file.orientation}, by which it is turned, but ${label} does not say whether its outlines were drawn before or after; save the image turned`,
     );
   }
   const mask = { width, height, data: new Uint8Array(width * height) };
@@ -188,7 +192,7 @@ async function maskOf(
   return mask;
 }
 
-/** As the pixels lie in the file. @throws ImageError */
+/** As the pixels are in the file. @throws ImageError */
 async function sizeOfFile(file: string): Promise<ImageFrame> {
   const { width, height, orientation } = await readFrame(file);
   return orientation > 4 ? { width: height, height: width, orientation } : { width, height, orientation };

@@ -67,7 +67,7 @@ export function fillRuns({ width, height, data }: Mask, counts: readonly number[
 /**
  * Lengths of runs from the text that COCO's tools pack them into: five bits a character from `0` on, the sixth says that
  * more follow, and from the fourth run on differences to the one but one before.
- * @returns undefined where the text is no such list
+ * @returns undefined where the text is not such a list
  */
 export function unpackRuns(text: string): number[] | undefined {
   const counts: number[] = [];
@@ -77,7 +77,7 @@ export function unpackRuns(text: string): number[] | undefined {
     let more = true;
     while (more) {
       const part = text.charCodeAt(at++) - 48;
-      // Six parts hold any run of any picture.
+      // Six parts hold any run of any image.
       if (!(part >= 0 && part < 64) || bits > 30) return undefined;
       value += (part & 0x1f) * 2 ** bits;
       bits += 5;

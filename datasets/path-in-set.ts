@@ -2,7 +2,7 @@ import * as path from 'node:path';
 
 /**
  * A file by its place in the set, with forward slashes: the same on every machine. Files made from the set's own, such
- * as tiles, lie in the cache folder and go by their name alone.
+ * as tiles, are in the cache folder and go by their name alone.
  */
 export function pathInSet(root: string, file: string): string {
   return isInside(root, file) ? path.relative(root, file).split(path.sep).join('/') : path.basename(file);

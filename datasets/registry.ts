@@ -11,14 +11,14 @@ export interface ExpectedCounts {
   readonly layouts?: readonly string[];
 }
 
-/** A file that a set's address gives to anyone, without a form to fill in. */
+/** A file that a set's address serves to anyone, without a form to fill in. */
 export interface Archive {
   readonly url: string;
   /** Lower-case hex; null where none is published. */
   readonly sha256: string | null;
 }
 
-/** What is known of a set before a byte of it is on disk (docs/method.md#data-sets). */
+/** What is known about a set before a byte of it is on disk (docs/method.md#data-sets). */
 export interface RegisteredDataset {
   readonly name: string;
   readonly title: string;
@@ -35,7 +35,7 @@ export interface RegisteredDataset {
   readonly downloadSize: string | null;
   /** What `crane datasets fetch` downloads; empty where a person has to go there. */
   readonly archives: readonly Archive[];
-  /** The form in which it is distributed; null for sets that are only drawn. */
+  /** The form in which it is distributed; null for synthetic sets. */
   readonly native: NativeForm | null;
   /** What AdaCLIP's re-packed archive calls the only category, where it has one. */
   readonly packedCategory?: string;
@@ -67,7 +67,7 @@ const dtdTextures = [
 ];
 const polypBundle = 'figshare.com/articles/figure/Polyp_DataSet_zip/21221579 (bundle of polyp sets)';
 
-/** The fourteen sets of the paper, and the two that the project draws itself. */
+/** The fourteen sets of the paper, and the project's two synthetic sets. */
 export const registeredDatasets: readonly RegisteredDataset[] = [
   {
     name: 'mvtec',
@@ -389,8 +389,8 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
   },
   ...(
     [
-      [auxiliarySetName, 'Drawn auxiliary set'],
-      [targetSetName, 'Drawn target set'],
+      [auxiliarySetName, 'Synthetic auxiliary set'],
+      [targetSetName, 'Synthetic target set'],
     ] as const
   ).map(([name, title]): RegisteredDataset => ({
     name,
@@ -399,7 +399,7 @@ export const registeredDatasets: readonly RegisteredDataset[] = [
     categories: [],
     expected: null,
     hasMasks: true,
-    source: 'drawn by "crane datasets synthesize"',
+    source: 'written by "crane datasets synthesize"',
     licence: 'MIT, as this package',
     downloadSize: 'nothing to download',
     archives: [],
@@ -415,7 +415,7 @@ export function findRegisteredDataset(name: string): RegisteredDataset | undefin
   return registeredDatasets.find((entry) => entry.name === wanted);
 }
 
-/** The entry whose usual folder name this is, so that a set is known by name wherever it lies. */
+/** The entry whose usual folder name this is, so that a set is known by name wherever it is. */
 export function registeredDatasetOfFolder(folderName: string): RegisteredDataset | undefined {
   const wanted = folderName.toLowerCase();
   return registeredDatasets.find((entry) => entry.folders.some((folder) => folder.toLowerCase() === wanted));

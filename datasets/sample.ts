@@ -14,14 +14,14 @@ export interface Sample {
   readonly anomalous: boolean;
 }
 
-/** What is trained and scored on its own: one object or texture. */
+/** What is trained and scored separately: one object or texture. */
 export interface Category {
   readonly name: string;
   /** Sorted by path, so that every run sees the same order. */
   readonly samples: readonly Sample[];
 }
 
-/** Something about a set on disk that is not as it should be. */
+/** Something wrong with a set on disk. */
 export interface DatasetProblem {
   readonly kind:
     | 'missing-folder'
@@ -61,7 +61,7 @@ export interface Dataset {
   /** False for a plain folder of images, which can be scored but not evaluated. */
   readonly hasLabels: boolean;
   readonly categories: readonly Category[];
-  /** Pictures, lists and labels in the folder that are not part of the set as it is read. */
+  /** Images, lists and labels in the folder that are not part of the set as it is read. */
   readonly leftOut: readonly string[];
   readonly problems: readonly DatasetProblem[];
 }

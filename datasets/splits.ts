@@ -7,7 +7,7 @@ const trainingNames = new Set(['train', 'training', 'trainval', 'train_set', 'tr
 export interface Split<Item> {
   /** What is scored. */
   readonly test: readonly Item[];
-  /** Known, and left for training. */
+  /** Known, but reserved for training. */
   readonly others: readonly Item[];
 }
 
@@ -26,7 +26,7 @@ export function testSplitOf<Item>(parts: readonly Item[], nameOf: (part: Item) =
   return { test: chosen, others: parts.filter((part) => !chosen.includes(part) && known.has(part)) };
 }
 
-/** Whether a folder is called as a split, which says nothing of what lies in it. */
+/** Whether a folder has the name of a split, which says nothing about its content. */
 export function isSplit(folder: string): boolean {
   const name = path.basename(folder).toLowerCase();
   return [testNames, validationNames, trainingNames].some((names) => names.has(name));

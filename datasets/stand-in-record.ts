@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { z } from 'zod';
 
-/** The file that marks a set as a drawn stand-in. */
+/** The file that marks a set as a synthetic stand-in. */
 export const standInRecordFile = 'fake.json';
 
 const fakeRecord = z.object({
@@ -21,11 +21,11 @@ const fakeRecord = z.object({
 /** What it says. */
 export type StandInRecord = Readonly<z.infer<typeof fakeRecord>>;
 
-/** The record of a drawn stand-in; undefined for every other folder. */
+/** The record of a synthetic stand-in; undefined for every other folder. */
 export function standInRecordOf(root: string): StandInRecord | undefined {
   const file = path.join(root, standInRecordFile);
   try {
-    // A pipe of that name would never be read to its end.
+    // A pipe of that name could never be read to its end.
     return fs.statSync(file).isFile() ? fakeRecord.parse(JSON.parse(fs.readFileSync(file, 'utf8'))) : undefined;
   } catch {
     return undefined;

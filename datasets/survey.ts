@@ -14,18 +14,18 @@ export interface SurveyOptions {
   readonly dataFolder?: string | undefined;
   /** Name of the layout to read by. Default: the one that explains most files. */
   readonly layout?: string | undefined;
-  /** Take a folder of pictures without labels as well. Default false. */
+  /** Take a folder of images without labels as well. Default false. */
   readonly allowUnlabelled?: boolean | undefined;
   /**
-   * Images without a mask are normal, where only masks say which are anomalous. Default false: such an image has lost its
-   * mask, and the set is not complete. Where folders or a list say what an image is, this changes nothing.
+   * Images without a mask are normal, where only masks say which are anomalous. Default false: the mask of such an image is
+   * missing, and the set is incomplete. Where folders or a list say what an image is, this changes nothing.
    */
   readonly normalWithoutMask?: boolean | undefined;
-  /** Hears of work that some sets need once, such as cutting KolektorSDD into tiles. */
+  /** Is informed of work that some sets need once, such as cutting KolektorSDD into tiles. */
   readonly onProgress?: OnProgress | undefined;
 }
 
-/** What the names in a set say, before any picture is opened. */
+/** What the names in a set say, before any image is opened. */
 export interface Survey {
   /** Registered name, or the name of the folder. */
   readonly name: string;
@@ -38,15 +38,15 @@ export interface Survey {
   readonly reading: LayoutReading;
   /** Every layout that fits, the chosen one first. */
   readonly candidates: readonly Candidate[];
-  /** Pictures, lists and labels that are not part of the set as it is read. */
+  /** Images, lists and labels that are not part of the set as it is read. */
   readonly leftOut: readonly CountedFile[];
-  /** What a person should know of the choice of the layout. */
+  /** What a person should know about the choice of the layout. */
   readonly problems: readonly DatasetProblem[];
 }
 
 /**
  * Finds a set and the layout that explains most of its files, and reads it by names and lists alone.
- * @throws DatasetError as `openDataset`, but for what pictures decide
+ * @throws DatasetError as `openDataset`, except for what images decide
  */
 export function surveyDataset(nameOrFolder: string, options: SurveyOptions = {}): Survey {
   const located = locate(nameOrFolder, options.dataFolder ?? dataFolder());
@@ -82,7 +82,7 @@ function choose(
   });
 }
 
-/** A list that a person named is what it says, whatever else lies beside it. */
+/** A list that a person named is used as it is, whatever else is beside it. */
 function named(
   { root, layout }: Located,
   hintsFor: (root: string) => LayoutHints,

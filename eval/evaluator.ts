@@ -7,9 +7,8 @@ import { readFrame } from '../lib/image/decode';
 import { preprocessMask } from '../lib/image/preprocess';
 import type { OnProgress } from '../lib/progress';
 import type { CategoryEvaluation, Evaluation, GroupEvaluation, ScoredImage } from './evaluation';
-import { ImageMetrics } from './metrics/image-metrics';
-import { meanOverCategories, PIXEL_METRIC_IDS, type MetricValues, type PixelMetricId } from './metrics/metric-ids';
-import { PixelMetrics } from './metrics/pixel-metrics';
+import { Measures, type MeasuredImage } from './metrics/measures';
+import { meanOverCategories } from './metrics/metric-ids';
 
 export interface EvaluateOptions {
   readonly onProgress?: OnProgress;
@@ -171,41 +170,14 @@ export function refuseUnreadable({ name, root, categories }: Dataset, failures: 
   );
 }
 
-/** Image and pixel metrics over the same images. */
-class Measures {
-  readonly image = new ImageMetrics();
-  readonly pixel = new PixelMetrics();
-  images = 0;
-  anomalous = 0;
-
-  constructor(private readonly hasMasks: boolean) {}
-
-  /** @param mask null where it is not known which pixels are anomalous: the image then counts in image metrics only */
-  add(
-    anomalous: boolean,
-    score: number,
-    native: { data: Float32Array; width: number; height: number },
-    mask: Uint8Array | null,
-  ): void {
-    this.images++;
-    if (anomalous) this.anomalous++;
-    this.image.add(score, anomalous);
-    if (this.hasMasks && mask !== null) this.pixel.add(native.data, mask, native.width, native.height);
-  }
-
-  values(): MetricValues {
-    return { ...this.image.value(), ...(this.hasMasks ? this.pixel.value() : withoutMasks) };
-  }
-}
-
-const withoutMasks = Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, null])) as MetricValues<PixelMetricId>;
-const WITHOUT_MASKS = 'the set has no masks';
+/** Where a set has no masks, no pixel metric is defined. */
+const WITHOUT_MASKS = { pixel: 'the set has no masks' };
 
 /** What one category's images add up to, with a part of it for each group of defects. */
 class CategoryMetrics {
   private readonly whole: Measures;
   private readonly groups = new Map<string, Measures>();
-  private readonly normals: { score: number; native: { data: Float32Array; width: number; height: number } }[] = [];
+  private readonly normals: MeasuredImage[] = [];
   private readonly scores: ScoredImage[] = [];
   private detectionSeconds = 0;
 
@@ -214,7 +186,7 @@ class CategoryMetrics {
     private readonly hasMasks: boolean,
     private readonly groupOf: ((defect: string) => string | undefined) | undefined,
   ) {
-    this.whole = new Measures(hasMasks);
+    this.whole = this.measures();
   }
 
   /** @throws ImageError where the mask cannot be read; the image then counts nowhere */
@@ -224,51 +196,51 @@ class CategoryMetrics {
     const maskPath = sample.anomalous ? (sample.maskPath ?? undefined) : undefined;
     const image = maskPath === undefined || reference ? undefined : await readFrame(sample.imagePath);
     const mask = unknown ? null : await preprocessMask(maskPath, native, { reference, image });
-    this.whole.add(sample.anomalous, score, native, mask);
+    const measured = { anomalous: sample.anomalous, score, map: native, mask };
+    this.whole.add(measured);
     const group = sample.anomalous ? this.groupOf?.(sample.defect) : undefined;
     if (!sample.anomalous && this.groupOf) {
-      this.normals.push({ score, native });
-      this.groups.forEach((measures) => measures.add(false, score, native, mask));
+      // One mask without a defect serves all of them.
+      this.normals.push({ ...measured, mask: this.normals[0]?.mask ?? mask });
+      this.groups.forEach((measures) => measures.add(measured));
     }
-    if (group !== undefined) this.ofGroup(group, native.data.length).add(true, score, native, mask);
+    if (group !== undefined) this.ofGroup(group).add(measured);
     const { imagePath: path, defect, anomalous } = sample;
     this.detectionSeconds += seconds;
     this.scores.push({ path, defect, anomalous, maskPath: sample.maskPath, score });
   }
 
   /** A group begins with the normal images that were seen before its first defect. */
-  private ofGroup(name: string, pixels: number): Measures {
+  private ofGroup(name: string): Measures {
     const known = this.groups.get(name);
     if (known) return known;
-    const measures = new Measures(this.hasMasks);
-    const clean = new Uint8Array(pixels);
-    this.normals.forEach(({ score, native }) => measures.add(false, score, native, clean));
+    const measures = this.measures();
+    this.normals.forEach((measured) => measures.add(measured));
     this.groups.set(name, measures);
     return measures;
   }
 
+  private measures(): Measures {
+    return new Measures(this.hasMasks ? {} : WITHOUT_MASKS);
+  }
+
   evaluation(): CategoryEvaluation {
     const { image, pixel, images, anomalous } = this.whole;
-    const metrics = this.whole.values();
-    const reasons = {
-      ...image.reasons(),
-      ...(this.hasMasks ? pixel.reasons() : Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, WITHOUT_MASKS]))),
-    };
     return {
       name: this.name,
       images,
       anomalous,
-      metrics,
-      reasons,
+      metrics: this.whole.values(),
+      reasons: this.whole.reasons(),
       scores: this.scores,
       detectionSeconds: this.detectionSeconds,
       curves: {
         imageRoc: image.rocCurve(),
-        pixelRoc: this.hasMasks ? pixel.rocCurve() : null,
-        pixelPrecisionRecall: this.hasMasks ? pixel.precisionRecallCurve() : null,
-        pixelPro: this.hasMasks ? pixel.proCurve() : null,
+        pixelRoc: pixel.rocCurve(),
+        pixelPrecisionRecall: pixel.precisionRecallCurve(),
+        pixelPro: pixel.proCurve(),
       },
-      bestThreshold: this.hasMasks ? (pixel.bestF1Threshold()?.threshold ?? null) : null,
+      bestThreshold: pixel.bestF1Threshold()?.threshold ?? null,
     };
   }
 

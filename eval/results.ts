@@ -71,19 +71,20 @@ export function resultsOf(evaluations: readonly Evaluation[], model: ModelDescri
 }
 
 /**
- * Writes results as JSON, whole or not at all; folders on the way are made.
+ * Writes results as JSON, whole or not at all; missing folders are created.
  * @throws CraneError `results/unwritable`
  */
 export function writeResults(file: string, results: object, indent = 2): void {
   try {
     writeFileAtomicallySync(file, (append) => append(Buffer.from(`${JSON.stringify(results, null, indent)}\n`)));
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new CraneError(
-      'results/unwritable',
-      `${file}: the results cannot be written (${code}). Check the folder, its rights and the space left.`,
-      { file, code },
-      { cause: error },
-    );
+    throw unwritable('results', file, error);
   }
+}
+
+/** What failed to be written, such as `report`. */
+export function unwritable(what: string, file: string, cause: unknown): CraneError {
+  const code = (cause as NodeJS.ErrnoException).code;
+  const message = `${file}: the ${what} cannot be written (${code}). Check the folder, its rights and the space left.`;
+  return new CraneError('results/unwritable', message, { file, code }, { cause });
 }

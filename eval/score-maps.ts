@@ -4,10 +4,9 @@ import { resizeMap } from '../lib/image/resize-map';
 import type { OnProgress } from '../lib/progress';
 import type { CategoryResult } from './results';
 import type { BestF1 } from './metrics/f1-max';
-import { ImageMetrics } from './metrics/image-metrics';
-import { IMAGE_METRIC_IDS, type MetricId, type MetricValues } from './metrics/metric-ids';
+import { Measures } from './metrics/measures';
+import type { MetricId } from './metrics/metric-ids';
 import type { PairedMap } from './metrics/pairing';
-import { PixelMetrics } from './metrics/pixel-metrics';
 import { resizeTruth, unionOf, type TruthMask } from './metrics/truth-mask';
 
 export interface ScoreMapsOptions {
@@ -104,7 +103,7 @@ async function readImage(
     if (listed?.anomalous === true && union === undefined) {
       throw new MetricError(
         'metric/label',
-        `${map.path}: ${listed.name} is labelled anomalous in line ${listed.line}, and there is no mask of that name. Add it, or leave the image out.`,
+        `${map.path}: ${listed.name} is labelled anomalous in line ${listed.line}, but there is no mask of that name. Add it, or leave the image out.`,
       );
     }
     return { ...fit(scores, union, resize), anomalous: listed?.anomalous ?? marked };
@@ -125,20 +124,18 @@ function fit(
   return { map: { width, height, data: resizeMap(map.data, map.width, map.height, width, height) }, mask };
 }
 
-/** Image and pixel metrics over the same images. */
+/** What the images of a category, or of the whole set, add up to. */
 class CollectedMetrics {
-  private readonly image = new ImageMetrics();
-  private readonly pixel = new PixelMetrics();
-  private readonly scored: { score: number; anomalous: boolean }[] = [];
-  private images = 0;
-  private anomalous = 0;
+  private readonly measures: Measures;
   private notCounted = 0;
   private ignoredPixels = 0;
 
   constructor(
     private readonly name: string,
     private readonly withScores: boolean,
-  ) {}
+  ) {
+    this.measures = new Measures(withScores ? {} : { image: NO_SCORES });
+  }
 
   /** @returns why the image is not counted, if so */
   add({ map, listed }: PairedMap, content: ImageContent | Error): CraneError | undefined {
@@ -161,50 +158,36 @@ class CollectedMetrics {
       );
     }
     try {
-      this.pixel.add(map.data, mask.data, map.width, map.height, mask.ignored);
+      this.measures.add({ anomalous, score, map, mask: mask.data, ignored: mask.ignored });
     } catch (error) {
       if (error instanceof MetricError)
         return new MetricError(error.code, `${path}: ${error.message}`, { ...error.data, path }, { cause: error });
       throw error;
     }
-    if (score !== undefined) this.addScore({ score, anomalous });
-    this.images++;
-    if (anomalous) this.anomalous++;
     if (mask.ignored) this.ignoredPixels += mask.ignored.reduce((sum, value) => sum + value, 0);
     return undefined;
   }
 
   /** Counts another category's images as well. */
   include(other: CollectedMetrics): void {
-    this.pixel.include(other.pixel);
-    other.scored.forEach((scored) => this.addScore(scored));
-    this.images += other.images;
-    this.anomalous += other.anomalous;
+    this.measures.include(other.measures);
     this.notCounted += other.notCounted;
     this.ignoredPixels += other.ignoredPixels;
   }
 
   result(): ScoredCategory {
-    const { name, image, pixel, images, anomalous, notCounted, ignoredPixels, withScores } = this;
-    const metrics: MetricValues = { ...image.value(), ...pixel.value() };
-    const imageReasons = withScores
-      ? image.reasons()
-      : Object.fromEntries(IMAGE_METRIC_IDS.map((id) => [id, NO_SCORES]));
+    const { name, measures, notCounted, ignoredPixels } = this;
+    const { image, pixel, images, anomalous } = measures;
     return {
       name,
       images,
       anomalous,
-      metrics,
-      reasons: { ...imageReasons, ...pixel.reasons() },
+      metrics: measures.values(),
+      reasons: measures.reasons(),
       bestF1: { image: image.bestF1Threshold(), pixel: pixel.bestF1Threshold() },
       notCounted,
       ignoredPixels,
     };
-  }
-
-  private addScore(scored: { score: number; anomalous: boolean }): void {
-    this.scored.push(scored);
-    this.image.add(scored.score, scored.anomalous);
   }
 }
 

@@ -8,7 +8,7 @@ import { encodeNpy } from './image/npy';
 
 /**
  * What a saved map shows.
- * - `overlay`: colours over the picture (PNG, JPEG, WebP)
+ * - `overlay`: colours over the image (PNG, JPEG, WebP)
  * - `heatmap`: colours alone (PNG, JPEG, WebP)
  * - `map`: the values themselves: float32 `.npy`, or 16-bit grey PNG with 0..1 as 0..65535
  * - `mask`: white where the map reaches the threshold, else black (PNG)
@@ -27,9 +27,9 @@ export interface AnomalyMapParts {
   readonly data: ArrayLike<number>;
   readonly width: number;
   readonly height: number;
-  /** The picture under an overlay, or a way to get it again, so that it need not be kept in memory. */
+  /** The image under an overlay, or a way to get it again, so that it need not be kept in memory. */
   readonly source?: RgbImage | (() => RgbImage | Promise<RgbImage>);
-  /** The map at the network's size, after the Gaussian and before it was brought to the picture's size. */
+  /** The map at the network's size, after the Gaussian and before it was resized to the image's size. */
   readonly native?: ScoreMap;
 }
 
@@ -42,12 +42,12 @@ const PICTURE_FORMATS: Readonly<Record<string, PictureFormat>> = {
 };
 
 /**
- * The anomaly map of one picture: float32 [height, width] at the picture's own size, row by row; the higher, the more
+ * The anomaly map of one image: float32 [height, width] at the image's own size, row by row; the higher, the more
  * anomalous. It is a Float32Array, so `map[y * map.width + x]` and all array methods work; what they return (`slice`,
  * `map`, `subarray`) are plain Float32Arrays.
  *
  * ```ts
- * await map.save('part.png');                                  // overlay on the picture
+ * await map.save('part.png');                                  // overlay on the image
  * await map.save('part.png', { as: 'heatmap' });               // colours alone
  * await map.save('part.npy');                                  // float32 [height, width]
  * await map.save('part.png', { as: 'map' });                   // 16-bit grey PNG
@@ -114,10 +114,10 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
   }
 
   /**
-   * The bytes of a picture file of any form but raw values.
+   * The bytes of an image file of any form but raw values.
    *
-   * @param form with 'mask', `options.threshold` is needed; with 'overlay', the map must have been made from a picture
-   * @throws UsageError `map/threshold`, `map/no-picture`, `map/scale`; ImageError where the picture is gone
+   * @param form with 'mask', `options.threshold` is needed; with 'overlay', the map must have been made from an image
+   * @throws UsageError `map/threshold`, `map/no-picture`, `map/scale`; ImageError where the image is gone
    */
   async render(form: Exclude<MapForm, 'map'>, options: OverlayOptions = {}): Promise<Buffer> {
     const map: ScoreMap = { data: this, width: this.width, height: this.height };
@@ -135,7 +135,7 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
   }
 
   /**
-   * Writes the map to a file; folders on the way are made. What it shows follows from `as` and the suffix, see
+   * Writes the map to a file; missing folders are created. What it shows follows from `as` and the suffix, see
    * {@link MapForm}; the suffix says the format: `.npy`, `.png`, and for colours also `.jpg`, `.jpeg`, `.webp`.
    *
    * @throws UsageError `map/suffix` for a suffix that the form cannot have, and as {@link render}
@@ -148,13 +148,13 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
   }
 
   /**
-   * Writes the map at the network's size, before it was brought to the picture's: float32 `.npy` [side, side], or a 16-bit PNG.
+   * Writes the map at the network's size, before it was resized to the image's: float32 `.npy` [side, side], or a 16-bit PNG.
    *
    * @throws UsageError `map/no-native` where it was not kept, `map/suffix`; ImageError `map/unwritable`
    */
   async saveNative(file: string): Promise<void> {
     if (this.native === undefined) {
-      throw new UsageError('map/no-native', "this map was made without the one at the network's size; use save", {});
+      throw new UsageError('map/no-native', "this map has no copy at the network's size; use save", {});
     }
     await write(file, await encodeValues(this.native, path.extname(file).toLowerCase()));
   }
@@ -173,7 +173,7 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
     if (source === undefined) {
       throw new UsageError(
         'map/no-picture',
-        "this map was made without its picture, so there is nothing to lay it over; save it with { as: 'heatmap' }",
+        "this map was made without its image, so there is nothing to lay it over; save it with { as: 'heatmap' }",
         {},
       );
     }
@@ -181,7 +181,7 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
     if (picture.width !== this.width || picture.height !== this.height) {
       throw new ImageError(
         'map/picture-changed',
-        `the picture was ${this.width} x ${this.height} when it was scored and is ${picture.width} x ${picture.height} now. Score it again.`,
+        `the image was ${this.width} x ${this.height} when it was scored and is ${picture.width} x ${picture.height} now. Score it again.`,
         { width: picture.width, height: picture.height },
       );
     }

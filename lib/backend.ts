@@ -14,7 +14,7 @@ import { startWasmBackend } from './backend/wasm';
 import { isWebgpuInstalled, startWebgpuBackend } from './backend/webgpu';
 
 /**
- * What a caller may ask for. `auto` is native TensorFlow where it is to be had, else a GPU through WebGPU where one is and
+ * What a caller may ask for. `auto` is native TensorFlow where it is available, else a GPU through WebGPU where there is one and
  * its packages are installed, else WebAssembly.
  */
 export const BACKEND_CHOICES = ['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
@@ -52,22 +52,22 @@ export interface BackendInfo {
   readonly threads: number;
   /** True only where TensorFlow itself reports a GPU device in use, or WebGPU's adapter is hardware; the name of the npm package says nothing. */
   readonly gpu: boolean;
-  /** The GPU or what plays it, with its driver; null where the processor computes. */
+  /** The GPU or what emulates it, with its driver; null where the processor computes. */
   readonly device: string | null;
   /** How a GPU's numbers compare with the plain backend's; null where the processor computes, which is not checked. */
   readonly selfCheck: SelfCheck | null;
   /** What a person should know before trusting or waiting for results, such as a GPU whose numbers are wrong; null if all is well. */
   readonly warning: string | null;
-  /** Whether vector instructions are used; null where that is not known. */
+  /** Whether vector instructions are used; null where that is unknown. */
   readonly simd: boolean | null;
   /** Whether native TensorFlow has this project's own attention and MLP operations, and where not, why; null where the processor does not compute with it. */
   readonly kernels: VisionKernels | null;
 }
 
-/** What is the same of every backend that the processor computes. */
+/** What is the same for every backend that computes on the processor. */
 const ON_PROCESSOR = { gpu: false, device: null, selfCheck: null, warning: null } as const;
 
-/** One check for each backend that was started, shared by all who ask for it at the same time. */
+/** One check for each backend that was started, shared by all simultaneous callers. */
 const checks = new WeakMap<object, Promise<SelfCheck>>();
 
 /**
@@ -75,8 +75,8 @@ const checks = new WeakMap<object, Promise<SelfCheck>>();
  * a call with another choice switches. Where a GPU would compute, its numbers are compared with the plain backend's
  * first; if they are off, the next best backend is taken, even if the GPU was asked for by name, with a `warning`.
  *
- * @throws BackendError `backend/unavailable` where an explicit choice is not to be had, `backend/unknown` for a name
- *   that is none of `BACKEND_CHOICES`. `auto` does not fail while WebAssembly works.
+ * @throws BackendError `backend/unavailable` where an explicit choice is not available, `backend/unknown` for a name
+ *   that is not one of `BACKEND_CHOICES`. `auto` does not fail while WebAssembly works.
  */
 export async function prepareBackend(
   choice: BackendChoice = 'auto',
@@ -101,7 +101,7 @@ export async function prepareBackend(
   }
 }
 
-/** A backend asked for by name is that one or an error; but wrong numbers help nobody, so then it is the next best, with a warning. */
+/** A backend asked for by name is that one or an error; but wrong numbers help nobody; then it is the next best, with a warning. */
 async function prepareNamed(choice: 'tensorflow' | 'webgpu', options: BackendOptions): Promise<BackendInfo> {
   try {
     return choice === 'tensorflow' ? await prepareNative(options, BY_NAME) : await prepareWebgpu(BY_NAME);
@@ -111,7 +111,7 @@ async function prepareNamed(choice: 'tensorflow' | 'webgpu', options: BackendOpt
   }
 }
 
-/** The first one that works; `failures` has what is known not to. */
+/** The first one that works; `failures` has those known not to. */
 async function prepareBest(
   options: BackendOptions,
   failures: { tensorflow?: BackendError; webgpu?: BackendError } = {},
@@ -122,18 +122,18 @@ async function prepareBest(
   if (!(native instanceof BackendError)) return withWarnings(native, [failures.webgpu]);
 
   // Only those who have installed its packages pay for looking. Native TensorFlow on a processor comes before it, because
-  // it is known to be fast, and nothing that a driver says tells a GPU that is faster from one that is not.
+  // it is known to be fast, and nothing that a driver reports tells a faster GPU from a slower one.
   const wanted = options.synchronousReads !== true && isWebgpuInstalled();
   const webgpu =
     failures.webgpu ??
     (wanted
-      ? await orFailure(prepareWebgpu('native TensorFlow is not to be had here, but a GPU is', native.message))
+      ? await orFailure(prepareWebgpu('native TensorFlow is not available here, but a GPU is', native.message))
       : undefined);
   if (webgpu !== undefined && !(webgpu instanceof BackendError)) return withWarnings(webgpu, [native]);
 
   const slow = await prepareWasm(
     options,
-    'native TensorFlow is not to be had here; WebAssembly is several times slower',
+    'native TensorFlow is not available here; WebAssembly is several times slower',
     native.message,
   );
   return withWarnings(slow, [native, webgpu]);
@@ -198,7 +198,7 @@ function cudaDevice(): string {
   return driver?.version == null ? gpu : `${gpu}, driver ${driver.version}`;
 }
 
-/** With `nativeFailure`, only where the adapter is hardware: nobody who has not asked for it is served by a GPU that a processor plays. */
+/** With `nativeFailure`, only where the adapter is hardware: an emulated GPU is used only where it was asked for. */
 async function prepareWebgpu(reason: string, nativeFailure: string | null = null): Promise<BackendInfo> {
   const adapter = await startWebgpuBackend({ hardwareOnly: nativeFailure !== null });
   const selfCheck = await checkedOnce('webgpu', adapter.name, 'Update its driver, and run `crane doctor` again.');
@@ -213,7 +213,7 @@ async function prepareWebgpu(reason: string, nativeFailure: string | null = null
     device: adapter.name,
     selfCheck,
     warning: adapter.software
-      ? `${adapter.name} is a processor that plays the GPU: its numbers are right, but every other backend is faster.`
+      ? `${adapter.name} is a processor that emulates a GPU: its numbers are right, but every other backend is faster.`
       : null,
     simd: null,
     kernels: null,
@@ -256,7 +256,7 @@ async function prepareWasm(
   };
 }
 
-/** The plain JavaScript backend: no vector instructions, one thread; for checking the others against. */
+/** The plain JavaScript backend: no vector instructions, one thread; to check the others against. */
 async function preparePlain(): Promise<BackendInfo> {
   silencePlain();
   await use('cpu');

@@ -10,7 +10,7 @@ export function formatBytes(bytes: number): string {
 }
 
 /**
- * The number of bytes that a person wrote, such as `20GB`, `1.5 gb` or `500MB`; units are decimal, without one they are bytes.
+ * The number of bytes that a person wrote, such as `20GB`, `1.5 gb` or `500MB`; units are decimal; a bare number means bytes.
  * @param name of the option, for the message
  * @throws UsageError `usage/bytes`
  */

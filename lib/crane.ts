@@ -30,6 +30,7 @@ import {
 import type { SpatialChoice, SpatialWeights } from './methods/crane/spatial';
 import { asPromptsWereTrained } from './methods/crane/trained-network';
 import type { OnProgress } from './progress';
+import { runUnobserved, type RunStage } from './stage';
 import { StreamMemory } from './stream-memory';
 import { allowsPrivateUrls } from './web/request';
 import { isOffline } from './weights/download';
@@ -69,6 +70,8 @@ export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
    * as in training, where the prompts say it, else false.
    */
   readonly referenceImages?: boolean;
+  /** Runs each stage of an image's way and returns what it returns, to time it. */
+  readonly runStage?: RunStage | undefined;
   /** Told of downloads. */
   readonly onProgress?: OnProgress;
   /** Ends loading, with the signal's reason. */
@@ -149,7 +152,7 @@ interface ScoredImage {
 const LARGEST_BATCH = 8;
 
 /**
- * Finds defects in images of things it has never seen.
+ * Finds defects in images of objects it has never seen.
  *
  * ```ts
  * const crane = await Crane.load();
@@ -169,6 +172,7 @@ export class Crane {
     private readonly text: tf.Tensor3D | undefined,
     private readonly batchSize: number,
     private readonly reach: { readonly offline: boolean; readonly allowPrivateUrls: boolean },
+    private readonly runStage: RunStage,
   ) {}
 
   /**
@@ -186,6 +190,7 @@ export class Crane {
       activation,
       heads,
       referenceImages,
+      runStage = runUnobserved,
     } = options;
     const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
     checkModelOptions(modelOptionsAmong(options));
@@ -206,7 +211,12 @@ export class Crane {
       const { backbone, warnings } = await asPromptsWereTrained(opened, prompts, { activation, referenceImages });
       spatial = await openSpatialFor(prompts, options.spatial, access);
       const trained = optionsOfPrompts(prompts, backbone.sizes, spatial?.family ?? 'none');
-      model = buildCraneModel(backbone, { prompts, spatial, options: { ...trained, ...modelOptionsAmong(options) } });
+      model = buildCraneModel(backbone, {
+        prompts,
+        spatial,
+        options: { ...trained, ...modelOptionsAmong(options) },
+        runStage,
+      });
       const description: ModelDescription = {
         method: 'crane',
         backbone: backbone.name,
@@ -229,7 +239,7 @@ export class Crane {
       const text = model.options.context ? undefined : model.encodePrompts();
       const usual =
         model.options.dattnMean === 'batch' && spatial ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
-      return new Crane(model, description, text, batchSize ?? usual, { offline, allowPrivateUrls });
+      return new Crane(model, description, text, batchSize ?? usual, { offline, allowPrivateUrls }, runStage);
     } catch (error) {
       model?.dispose();
       throw error;
@@ -294,7 +304,9 @@ export class Crane {
           if (waiting.length === 0) since = performance.now();
           waiting.push(
             memory
-              .reading((claim) => this.prepare(value, memory, { memory: claim, signal: end.signal }))
+              .reading((claim) =>
+                this.runStage('decode', () => this.prepare(value, memory, { memory: claim, signal: end.signal })),
+              )
               .catch((error: Error) => ({ input: value, error })),
           );
           next = handled(iterator.next());
@@ -336,7 +348,7 @@ export class Crane {
       // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
       const claim = await memory.forMap(width, height);
       try {
-        const outcome = this.detection(scored);
+        const outcome = this.runStage('heatmap', () => this.detection(scored));
         if ('error' in outcome) fail(outcome);
         else yield outcome;
       } finally {
@@ -362,7 +374,7 @@ export class Crane {
     return {
       input,
       source: describeInput(image),
-      pixels: preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule }),
+      pixels: this.runStage('resize', () => preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule })),
       width,
       height,
       pages,
@@ -449,6 +461,7 @@ function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
     offline,
     allowPrivateUrls,
     referenceImages,
+    runStage,
     onProgress,
     signal,
     ...model

@@ -12,10 +12,10 @@ export interface Detection {
   readonly width: number;
   readonly height: number;
   /**
-   * Time spent on this image, from its file to its map; in a batch, an equal share of the batch's. Decoding that went on
-   * beside the scoring of images before it is not counted again.
+   * Time spent on this image, from its file to its map; in a batch, an equal share of the batch's. Decoding that ran
+   * while earlier images were scored is not counted again.
    */
   readonly seconds: number;
-  /** How many pictures the file holds, where it is not one: pages of TIFF, frames of GIF and WebP. The first was scored. */
+  /** How many images the file holds, if more than one: pages of TIFF, frames of GIF and WebP. The first was scored. */
   readonly pages?: number;
 }

@@ -414,7 +414,6 @@ export type CommandErrorCode =
   | 'usage/same-file'
   | 'usage/save'
   | 'usage/scores'
-  | 'usage/seconds'
   | 'usage/space'
   | 'usage/strengths'
   | 'usage/suffix'

@@ -2,30 +2,30 @@
 export interface MemoryClaim {
   /** Asks for so many bytes more, and waits until they are granted. */
   grow(bytes: number): Promise<void>;
-  /** Gives back all that was granted. A second call does nothing. */
+  /** Returns everything that was granted. A second call does nothing. */
   release(): void;
 }
 
 interface Holder {
   held: number;
-  /** What is asked for and not granted yet. */
+  /** What is requested and not granted yet. */
   request: { readonly bytes: number; readonly grant: () => void } | undefined;
 }
 
-/** Pictures that are decoded at the same time take so much together, or one alone takes more. */
+/** Images that are decoded at the same time may take this much together; a single one may take more. */
 export const PICTURE_BYTES = 512 * 2 ** 20;
 
 /**
- * Bounds what tasks that run at the same time hold in memory, in bytes and not in number. Who asks for more than is free
- * waits; those who hold something go first, since they will give it back, the others in the order of asking. Where all wait, one
- * is served nevertheless, so that what is larger than the whole budget goes through alone, and no task waits for ever. In all, at
+ * Bounds what tasks that run at the same time hold in memory, in bytes and not in number. A request for more than is free
+ * waits; holders go first, since they will return it, the others in order of asking. Where all wait, one is
+ * served nevertheless, so that a request larger than the whole budget passes alone, and no task waits forever. In all, at
  * most the budget and one task's claim are held.
  */
 export class MemoryBudget {
   private used = 0;
   /** In the order in which they asked last. */
   private readonly holders = new Set<Holder>();
-  /** The one that was given more than there is. */
+  /** The one that was granted more than there is. */
   private over: Holder | undefined;
 
   constructor(private readonly bytes = PICTURE_BYTES) {}
@@ -51,7 +51,7 @@ export class MemoryBudget {
     };
   }
 
-  /** Runs a task; what it claims is given back when it ends. */
+  /** Runs a task; what it claims is returned when it ends. */
   async run<T>(task: (claim: MemoryClaim) => Promise<T>): Promise<T> {
     const claim = this.claim();
     try {
@@ -67,7 +67,7 @@ export class MemoryBudget {
     const holding = waiting.filter(({ held }) => held > 0);
     const others = waiting.filter(({ held }) => held === 0);
     holding.filter(fits).forEach((holder) => fits(holder) && this.grant(holder));
-    // Nobody overtakes one that waits for much, or it would wait for ever.
+    // Nobody overtakes a large request, or it would wait forever.
     while (others[0] !== undefined && fits(others[0])) this.grant(others.shift() as Holder);
     const stuck = waiting.filter(({ request }) => request !== undefined);
     if (stuck.length === 0 || stuck.length < this.holders.size) return;

@@ -1,4 +1,4 @@
-/** The known name that an unknown one is most like; undefined where none is near. */
+/** The known name most similar to an unknown one; undefined where none is close. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
   let least = Math.max(1, Math.floor(name.length / 3)) + 1;

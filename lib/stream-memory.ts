@@ -2,20 +2,20 @@ import { UsageError } from './errors';
 import { CHANNELS, type DecodedImage } from './image/decoded-image';
 import { MemoryBudget, PICTURE_BYTES, type MemoryClaim } from './memory-budget';
 
-/** Bytes a pixel of a map at the picture's own size, and of a map with all that is drawn from it. */
+/** Bytes per pixel of a map at the image's own size, and of a map with all that is drawn from it. */
 const MAP_BYTES = 4;
 const DRAWING_BYTES = 16;
 
-/** What the images of one stream hold in memory: pictures while they are read, maps while they are looked at. */
+/** What the images of one stream hold in memory: images while they are read, maps while they are in use. */
 export class StreamMemory {
   private readonly budget = new MemoryBudget();
   private kept = 0;
   private left = false;
 
-  /** @param keepsPictures whether pictures stay with their maps */
+  /** @param keepsPictures whether images are kept with their maps */
   constructor(private readonly keepsPictures: boolean) {}
 
-  /** Runs the reading of one image. It ends where it waited for memory and nobody reads the stream any more. */
+  /** Runs the reading of one image. It ends if it waits for memory and nobody reads the stream any more. */
   reading<T>(task: (memory: MemoryClaim) => Promise<T>): Promise<T> {
     return this.budget.run((claim) =>
       task({
@@ -35,7 +35,7 @@ export class StreamMemory {
     return claim;
   }
 
-  /** Counts a picture that is to stay with its map. @returns its bytes; 0 where it is not to stay, or too many do already */
+  /** Counts an image that is kept with its map. @returns its bytes; 0 where it is not kept, or too many are already */
   keep({ width, height, mode }: DecodedImage): number {
     const bytes = width * height * CHANNELS[mode];
     if (!this.keepsPictures || this.kept + bytes > PICTURE_BYTES) return 0;

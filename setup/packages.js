@@ -119,4 +119,4 @@ function seconds(started) {
   return `${Math.round((Date.now() - started) / 1000)} s`;
 }
 
-module.exports = { setUpPackages, writeWhole, hashOf, seconds };
+module.exports = { setUpPackages, writeWhole, seconds };

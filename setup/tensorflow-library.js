@@ -183,4 +183,4 @@ async function addCudaLibraries(context, python, wheel, work, unpacked) {
   }
 }
 
-module.exports = { provideLibrary, libraryFiles, isComplete, VERSION };
+module.exports = { provideLibrary, libraryFiles, VERSION };

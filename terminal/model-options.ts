@@ -126,7 +126,7 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .option('reference-images', {
       type: 'boolean',
       defaultDescription: 'as the prompts were trained, else false',
-      describe: 'read pictures as the reference does: EXIF ignored, 16 bits clipped',
+      describe: 'read images as the reference does: EXIF ignored, 16 bits clipped',
       group: 'Run:',
     })
     .config('config', 'YAML or JSON file with any of these options', readConfig)
@@ -178,37 +178,28 @@ const isListOfOne = (key: string, value: unknown): boolean =>
  * @throws UsageError for layers that are not numbers; what depends on the backbone is checked when it is loaded
  */
 export function modelOptionsFrom(args: ModelArguments): Omit<ModelOptionsInput, 'spatial'> {
-  const {
-    imageSize,
-    eattnBlocks,
-    attention,
-    fusion,
-    pooling,
-    context,
-    contextPosition,
-    sigma,
-    spatialOnly,
-    dattnBeta,
-    dattnGamma,
-    dattnMean,
-  } = args;
-  const given = {
-    imageSize,
-    eattnBlocks,
-    attention,
-    fusion,
-    pooling,
-    context,
-    contextPosition,
-    sigma,
-    layers: layersFrom(args.layers),
-    spatialOnly,
-    dattnBeta,
-    dattnGamma,
-    dattnMean,
-  };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as ModelOptionsInput;
+  const given = [
+    ...MODEL_OPTIONS.map((name) => [name, args[name]] as const),
+    ['layers', layersFrom(args.layers)] as const,
+  ];
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as ModelOptionsInput;
 }
+
+/** Those that are model options as they are given. */
+const MODEL_OPTIONS = [
+  'imageSize',
+  'eattnBlocks',
+  'attention',
+  'fusion',
+  'pooling',
+  'context',
+  'contextPosition',
+  'sigma',
+  'spatialOnly',
+  'dattnBeta',
+  'dattnGamma',
+  'dattnMean',
+] as const satisfies readonly (keyof ModelArguments & keyof ModelOptionsInput)[];
 
 function layersFrom(text: string | undefined): number[] | undefined {
   if (text === undefined) return undefined;
@@ -238,7 +229,7 @@ export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArgu
     if (spatialHeads === undefined) return undefined;
     throw new UsageError(
       'usage/spatial',
-      '--spatial-heads says something of the model that --spatial or --spatial-weights names; give one of them',
+      '--spatial-heads describes the model that --spatial or --spatial-weights names; give one of them',
       { spatialHeads },
     );
   }

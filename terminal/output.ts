@@ -25,7 +25,7 @@ function makeFolder(option: string, folder: string): void {
 }
 
 /**
- * Checks that a file can be written where an option names it; folders on the way are made.
+ * Checks that a file can be written where an option names it; missing folders are created.
  * @throws UsageError where it is a folder, or the folder around it cannot be had
  */
 export function prepareFile(option: string, file: string): void {

@@ -237,7 +237,7 @@ describeWithGoldens('Crane, from file to map', () => {
 
   test('an address is not downloaded when offline', async () => {
     const crane = await Crane.load({ ...tiny(), offline: true });
-    await expect(crane.detect('http://127.0.0.1:9/part.png')).rejects.toThrow(/network is not to be used/);
+    await expect(crane.detect('http://127.0.0.1:9/part.png')).rejects.toThrow(/downloads are disabled/);
     crane.dispose();
   });
 

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { golden, type GoldenTensor } from './goldens';
 import type { ParameterSource } from '../lib/layers/crane-layer';
+import { seededNormal } from '../lib/weights/seeded';
 
 /** A golden tensor as a tfjs tensor. */
 export function goldenTensor<R extends tf.Rank>(reference: string): tf.Tensor<R> {
@@ -27,6 +28,23 @@ export function goldenParameters(file: string): ParameterSource {
   };
 }
 
+/**
+ * Parameters for a network without a file: normal numbers of a given spread, each parameter from a stream of its own,
+ * so that values do not depend on the order in which layers are made. Gains (`ln_*.weight`, `norm*.weight`, `ls*.gamma`)
+ * are one, biases zero.
+ */
+export function seededParameters(seed: number | string, spread = 0.02): ParameterSource {
+  return (path, shape) => {
+    if (/\.bias$|_bias$/.test(path)) return tf.zeros(shape);
+    if (/(ln_\w+|norm\d?)\.weight$|\.gamma$/.test(path)) return tf.ones(shape);
+    const next = seededNormal(`${seed}/${path}`);
+    return tf.tensor(
+      Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, () => spread * next()),
+      shape,
+    );
+  };
+}
+
 /** Runs `body` and fails if it leaves tensors behind, also when it throws. */
 export async function expectNoLeak<T>(body: () => T | Promise<T>): Promise<T> {
   const before = tf.memory().numTensors;
@@ -35,8 +53,4 @@ export async function expectNoLeak<T>(body: () => T | Promise<T>): Promise<T> {
   } finally {
     expect(tf.memory().numTensors).toBe(before);
   }
-}
-
-export async function values(tensor: tf.Tensor): Promise<Float32Array> {
-  return (await tensor.data()) as Float32Array;
 }

@@ -11,7 +11,7 @@ import { golden, goldenTokenIds } from './goldens';
 import { goldenParameters } from './tensors';
 
 /** The goldens' network: everything that its weights decide. */
-export const tinySizes: ClipSizes = {
+const tinySizes: ClipSizes = {
   embedDimension: 64,
   vision: { width: 128, layers: 6, heads: 2, patchSize: 14, gridSize: 4 },
   text: { width: 64, layers: 4, heads: 1, contextLength: 77, vocabularySize: 49408 },

@@ -12,7 +12,7 @@ const TOOLS: Program = {
     },
     {
       name: 'stand-ins',
-      describe: 'Write small synthetic stand-ins of registered sets',
+      describe: 'Write small synthetic stand-ins for registered sets',
       load: async () => (await import('./stand-ins/command')).standInsCommand,
     },
   ],

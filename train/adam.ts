@@ -2,19 +2,19 @@ import * as tf from '@tensorflow/tfjs';
 import { TrainingError } from '../lib/errors';
 
 export interface AdamOptions {
-  /** Decay of the running mean of gradients; 0.9 unless told. */
+  /** Decay of the running mean of gradients; 0.9 by default. */
   readonly beta1?: number;
-  /** Decay of the running mean of squared gradients; 0.999 unless told. */
+  /** Decay of the running mean of squared gradients; 0.999 by default. */
   readonly beta2?: number;
-  /** Added to the root of the second moment; 1e-8 unless told. */
+  /** Added to the root of the second moment; 1e-8 by default. */
   readonly epsilon?: number;
-  /** Decoupled weight decay, as in AdamW; 0 unless told. */
+  /** Decoupled weight decay, as in AdamW; 0 by default. */
   readonly weightDecay?: number;
-  /** Which variables decay; all unless told. */
+  /** Which variables decay; all by default. */
   readonly decays?: (variable: tf.Variable, index: number) => boolean;
 }
 
-/** What an optimizer knows besides the parameters: enough to go on as if never stopped. */
+/** What an optimizer knows besides the parameters: enough to resume as if never stopped. */
 export interface AdamState {
   readonly step: number;
   /** First and second moment of all variables, one after the other in the order given to the constructor. */

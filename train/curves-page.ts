@@ -51,65 +51,27 @@ tr.chosen>*{font-weight:700}
 export function curvesPage({ run, steps }: CurvesContent): string {
   const { auxiliary, backbone, training, status, epochs } = run;
   const page = html`<!DOCTYPE html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>${auxiliary.name} - Crane training</title>
-        <link rel="icon" href="data:," />
-        <style>
-          ${trusted(STYLE + OWN_STYLE)}
-        </style>
-      </head>
-      <body>
-        <header>
-          <div class="intro">
-            <p class="kicker">Crane · training of prompts</p>
-            <h1>${auxiliary.name}</h1>
-            <p class="summary">
-              ${status === 'finished' ? 'Trained' : 'In training'} on <b>${auxiliary.images} images</b>,
-              ${auxiliary.anomalous} of them anomalous; backbone <b>${backbone.name}</b> at ${run.options.imageSize} px.
-              ${epochs.length} of ${training.epochs} epochs are done, seed ${training.seed}.${bestSentence(run)}
-            </p>
-          </div>
-        </header>
-        <main>
-          <section>
-            <h2>Losses</h2>
-            <p class="key">
-              <i></i>every step${steps.length > DRAWN_STEPS && `, ${Math.ceil(steps.length / DRAWN_STEPS)} together`}<i
-                class="mean"
-              ></i
-              >mean of each epoch
-            </p>
-            <div class="panels losses">${LOSSES.map((loss) => lossPanel(loss, steps, epochs))}</div>
-          </section>
-          ${validationSection(run)}
-          <section>
-            <h2>Epochs</h2>
-            ${epochTable(run)}
-          </section>
-          <section class="run">
-            <h2>Run</h2>
-            ${runDetails(run)}
-          </section>
-        </main>
-        <footer>
-          Written by crane-tfjs ${run.versions['crane']}. The same figures for programs: <code>losses.jsonl</code> and
-          <code>run.json</code>.
-        </footer>
-      </body>
-    </html> `;
+<html lang="en"><head><meta charset="utf-8"/><meta http-equiv="Content-Security-Policy" content="${POLICY}"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/><meta name="color-scheme" content="light dark"/>
+<title>${auxiliary.name} - Crane training</title><link rel="icon" href="data:,"/>
+<style>${trusted(STYLE + OWN_STYLE)}</style></head>
+<body><header><div class="intro"><p class="kicker">Crane · training of prompts</p><h1>${auxiliary.name}</h1>
+<p class="summary">${status === 'finished' ? 'Trained' : 'In training'} on <b>${auxiliary.images} images</b>, ${auxiliary.anomalous} of them anomalous; backbone <b>${backbone.name}</b> at ${run.options.imageSize} px.
+${epochs.length} of ${training.epochs} epochs are done, seed ${training.seed}.${bestSentence(run)}</p></div></header>
+<main><section><h2>Losses</h2><p class="key"><i></i>every step${steps.length > DRAWN_STEPS && `, ${Math.ceil(steps.length / DRAWN_STEPS)} together`}<i class="mean"></i>mean of each epoch</p>
+<div class="panels losses">${LOSSES.map((loss) => lossPanel(loss, steps, epochs))}</div></section>
+${validationSection(run)}
+<section><h2>Epochs</h2>${epochTable(run)}</section>
+<section class="run"><h2>Run</h2>${runDetails(run)}</section></main>
+<footer>Written by crane-tfjs ${run.versions['crane']}. The same figures for programs: <code>losses.jsonl</code> and <code>run.json</code>.</footer></body></html>
+`;
   return page.markup;
 }
 
 function bestSentence({ best, epochs }: RunFile): Html | null {
   if (best === null || epochs.length === 0) return null;
   return best.by === 'validation'
-    ? html` Best on the images held back: <b>epoch ${best.epoch}</b>, with a mean of image and pixel AUROC of
-        ${percent(best.value)}.`
+    ? html` Best on the images held back: <b>epoch ${best.epoch}</b>, with a mean of image and pixel AUROC of ${percent(best.value)}.`
     : html` Lowest loss: <b>epoch ${best.epoch}</b>; nothing was held back to choose by (validate).`;
 }
 
@@ -118,15 +80,8 @@ function lossPanel(
   steps: readonly StepLine[],
   epochs: readonly EpochRecord[],
 ): Html {
-  const heading = html`<figcaption>
-    <h3>${title}</h3>
-    <small>${note}</small>
-  </figcaption>`;
-  if (steps.length === 0)
-    return html`<figure class="panel">
-      ${heading}
-      <p class="empty">No step is done.</p>
-    </figure>`;
+  const heading = html`<figcaption><h3>${title}</h3><small>${note}</small></figcaption>`;
+  if (steps.length === 0) return html`<figure class="panel">${heading}<p class="empty">No step is done.</p></figure>`;
   const line = thinned(steps.map((step) => ({ x: step.step, y: step[name] })));
   const ends = epochs.map(({ epoch }) => lastStepOf(epoch, steps));
   const means = epochs.map((epoch, index) => ({
@@ -143,53 +98,32 @@ function lossPanel(
     yTitle: title.toLowerCase(),
   });
   const [bottom, top] = [frame.y(frame.options.yTicks[0] as number), frame.y(frame.options.yTicks.at(-1) as number)];
-  return html`<figure class="panel">
-    ${heading}${frame.draw(
-      `${title} over ${steps.length} steps, from ${figure(line[0]?.y)} to ${figure(line.at(-1)?.y)}`,
-      html`<path
-          class="ends"
-          d="${trusted(
-            ends
-              .slice(0, -1)
-              .map((end) => `M${round(frame.x(end + 0.5))} ${bottom}V${top}`)
-              .join(''),
-          )}"
-        />
-        <path class="steps" d="${trusted(pathOf(frame, line))}" /><path
-          class="epochs"
-          d="${trusted(pathOf(frame, means))}"
-        />${means.map(
-          ({ x, y }, index) =>
-            html`<circle class="mark" cx="${round(frame.x(x))}" cy="${round(frame.y(y))}" r="3.2"
-              ><title>epoch ${index + 1}: ${figure(y)}</title></circle
-            >`,
-        )}`,
-    )}
-  </figure>`;
+  return html`<figure class="panel">${heading}${frame.draw(
+    `${title} over ${steps.length} steps, from ${figure(line[0]?.y)} to ${figure(line.at(-1)?.y)}`,
+    html`<path class="ends" d="${trusted(
+      ends
+        .slice(0, -1)
+        .map((end) => `M${round(frame.x(end + 0.5))} ${bottom}V${top}`)
+        .join(''),
+    )}"/>
+<path class="steps" d="${trusted(pathOf(frame, line))}"/><path class="epochs" d="${trusted(pathOf(frame, means))}"/>${means.map(
+      ({ x, y }, index) =>
+        html`<circle class="mark" cx="${round(frame.x(x))}" cy="${round(frame.y(y))}" r="3.2"><title>epoch ${index + 1}: ${figure(y)}</title></circle>`,
+    )}`,
+  )}</figure>`;
 }
 
 function validationSection({ epochs, auxiliary, best }: RunFile): Html | null {
   if (auxiliary.validation === 0) return null;
   const measured = epochs.filter(({ validation }) => validation !== null);
-  if (measured.length === 0)
-    return html`<section>
-      <h2>Validation</h2>
-      <p>No epoch is done.</p>
-    </section>`;
+  if (measured.length === 0) return html`<section><h2>Validation</h2><p>No epoch is done.</p></section>`;
   const panels = METRICS.map(({ id, label }) => {
     const points = measured.flatMap(({ epoch, validation }) => {
       const value = validation?.[id];
       return typeof value === 'number' ? [{ x: epoch, y: 100 * value }] : [];
     });
-    const heading = html`<figcaption>
-      <h3>${label}</h3>
-      <small>${points.length > 0 ? `last ${points.at(-1)?.y.toFixed(1)} %` : 'not defined on these images'}</small>
-    </figcaption>`;
-    if (points.length === 0)
-      return html`<figure class="panel">
-        ${heading}
-        <p class="empty">Not defined.</p>
-      </figure>`;
+    const heading = html`<figcaption><h3>${label}</h3><small>${points.length > 0 ? `last ${points.at(-1)?.y.toFixed(1)} %` : 'not defined on these images'}</small></figcaption>`;
+    if (points.length === 0) return html`<figure class="panel">${heading}<p class="empty">Not defined.</p></figure>`;
     const [low, high] = [Math.min(...points.map(({ y }) => y)), Math.max(...points.map(({ y }) => y))];
     const frame = new ChartFrame({
       width: 320,
@@ -199,57 +133,27 @@ function validationSection({ epochs, auxiliary, best }: RunFile): Html | null {
       xTitle: 'epoch',
       yTitle: 'per cent',
     });
-    return html`<figure class="panel">
-      ${heading}${frame.draw(
-        `${label} by epoch: ${points.map(({ x, y }) => `epoch ${x} ${figure(y)} %`).join(', ')}`,
-        html`<path class="epochs" d="${trusted(pathOf(frame, points))}" />${points.map(
-            ({ x, y }) =>
-              html`<circle
-                class="${x === best?.epoch ? 'best' : 'mark'}"
-                cx="${round(frame.x(x))}"
-                cy="${round(frame.y(y))}"
-                r="${x === best?.epoch ? 4.6 : 3.2}"
-                ><title>epoch ${x}: ${figure(y)} %</title></circle
-              >`,
-          )}`,
-      )}
-    </figure>`;
+    return html`<figure class="panel">${heading}${frame.draw(
+      `${label} by epoch: ${points.map(({ x, y }) => `epoch ${x} ${figure(y)} %`).join(', ')}`,
+      html`<path class="epochs" d="${trusted(pathOf(frame, points))}"/>${points.map(
+        ({ x, y }) =>
+          html`<circle class="${x === best?.epoch ? 'best' : 'mark'}" cx="${round(frame.x(x))}" cy="${round(frame.y(y))}" r="${x === best?.epoch ? 4.6 : 3.2}"><title>epoch ${x}: ${figure(y)} %</title></circle>`,
+      )}`,
+    )}</figure>`;
   });
-  return html`<section>
-    <h2>Validation</h2>
-    <p>
-      Metrics on ${auxiliary.validation} images of the same set that were held back from training, as "crane eval"
-      computes them: means over categories. The larger dot marks the best epoch. These images are not another set, so
-      the figures are not zero-shot.
-    </p>
-    <div class="panels">${panels}</div>
-  </section>`;
+  return html`<section><h2>Validation</h2><p>Metrics on ${auxiliary.validation} images of the same set that were held back from training, as "crane eval" computes them: means over categories. The larger dot marks the best epoch. These images are not another set, so the figures are not zero-shot.</p><div class="panels">${panels}</div></section>`;
 }
 
 function epochTable({ epochs, best, auxiliary }: RunFile): Html {
   if (epochs.length === 0) return html`<p class="empty">No epoch is done.</p>`;
   const metrics = auxiliary.validation > 0 ? METRICS : [];
-  return html`<div class="scrolling">
-    <table>
-      <thead>
-        <tr>
-          ${['epoch', 'loss', 'focal', 'dice', 'image', ...metrics.map(({ label }) => label), 'prompts'].map((title) => html`<th scope="col">${title}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${epochs.map(
-          ({ epoch, total, focal, dice, image, validation, file }) =>
-            html`<tr class="${epoch === best?.epoch ? 'chosen' : ''}">
-              <th scope="row">${epoch}${epoch === best?.epoch && ' (best)'}</th>
-              ${[total, focal, dice, image].map((value) => html`<td>${value.toFixed(4)}</td>`)}${metrics.map(
-                ({ id }) => html`<td>${typeof validation?.[id] === 'number' ? percent(validation[id]) : 'n/a'}</td>`,
-              )}
-              <td>${file === null ? 'not kept' : html`<code>${file}</code>`}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div>`;
+  return html`<div class="scrolling"><table><thead><tr>${['epoch', 'loss', 'focal', 'dice', 'image', ...metrics.map(({ label }) => label), 'prompts'].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
+<tbody>${epochs.map(
+    ({ epoch, total, focal, dice, image, validation, file }) =>
+      html`<tr class="${epoch === best?.epoch ? 'chosen' : ''}"><th scope="row">${epoch}${epoch === best?.epoch && ' (best)'}</th>${[total, focal, dice, image].map((value) => html`<td>${value.toFixed(4)}</td>`)}${metrics.map(
+        ({ id }) => html`<td>${typeof validation?.[id] === 'number' ? percent(validation[id]) : 'n/a'}</td>`,
+      )}<td>${file === null ? 'not kept' : html`<code>${file}</code>`}</td></tr>`,
+  )}</tbody></table></div>`;
 }
 
 function runDetails({
@@ -267,61 +171,36 @@ function runDetails({
   start,
 }: RunFile): Html {
   const rows = (entries: readonly (readonly [string, Insertable])[]): Html =>
-    html`<dl>
-      ${entries.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>`;
-  return html`<p>To repeat it:</p>
-    <code class="command">${commandLine}</code>
-    <div class="manifest">
-      <div>
-        <h3>Data and weights</h3>
-        ${rows([
-          ['set', auxiliary.name],
-          ['categories', auxiliary.categories.join(', ')],
-          ['files, sha256', html`<code>${auxiliary.files}</code>`],
-          ['held back', `${auxiliary.validation} images`],
-          [
-            'left out',
-            skipped.length === 0 ? 'nothing' : `${skipped.length} images that cannot be read, listed in run.json`,
-          ],
-          ['backbone', html`${backbone.name} <code>${backbone.sha256}</code>`],
-          ...(spatial === null
-            ? []
-            : [['spatial model', html`${spatial.name} <code>${spatial.sha256}</code>`] as const]),
-          ['started from', start === null ? 'fresh prompts' : html`${start.name} <code>${start.sha256}</code>`],
-        ])}
-      </div>
-      <div>
-        <h3>Options</h3>
-        ${rows([
-          ...Object.entries(training).map(
-            ([name, value]) => [words(name), Array.isArray(value) ? value.join(', ') : String(value)] as const,
-          ),
-          ['features', precision],
-        ])}
-      </div>
-      <div>
-        <h3>Circumstances</h3>
-        ${rows([
-          ['started', started],
-          ['encoding', `${seconds.encode.toFixed(1)} s`],
-          ['training', `${seconds.train.toFixed(1)} s`],
-          ...Object.entries(versions),
-          [
-            'commit',
-            commit === null
-              ? 'in no repository'
-              : html`<code>${commit.commit}</code>${commit.changed && ', with changes'}`,
-          ],
-        ])}
-      </div>
-    </div>`;
+    html`<dl>${entries.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`<p>To repeat it:</p><code class="command">${commandLine}</code><div class="manifest"><div><h3>Data and weights</h3>${rows(
+    [
+      ['set', auxiliary.name],
+      ['categories', auxiliary.categories.join(', ')],
+      ['files, sha256', html`<code>${auxiliary.files}</code>`],
+      ['held back', `${auxiliary.validation} images`],
+      [
+        'left out',
+        skipped.length === 0 ? 'nothing' : `${skipped.length} images that cannot be read, listed in run.json`,
+      ],
+      ['backbone', html`${backbone.name} <code>${backbone.sha256}</code>`],
+      ...(spatial === null ? [] : [['spatial model', html`${spatial.name} <code>${spatial.sha256}</code>`] as const]),
+      ['started from', start === null ? 'fresh prompts' : html`${start.name} <code>${start.sha256}</code>`],
+    ],
+  )}</div><div><h3>Options</h3>${rows([
+    ...Object.entries(training).map(
+      ([name, value]) => [words(name), Array.isArray(value) ? value.join(', ') : String(value)] as const,
+    ),
+    ['features', precision],
+  ])}</div><div><h3>Circumstances</h3>${rows([
+    ['started', started],
+    ['encoding', `${seconds.encode.toFixed(1)} s`],
+    ['training', `${seconds.train.toFixed(1)} s`],
+    ...Object.entries(versions),
+    [
+      'commit',
+      commit === null ? 'in no repository' : html`<code>${commit.commit}</code>${commit.changed && ', with changes'}`,
+    ],
+  ])}</div></div>`;
 }
 
 interface Point {

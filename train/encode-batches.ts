@@ -106,7 +106,7 @@ function refuseNotFinite(path: string, features: readonly (Float32Array | Uint16
     return;
   throw new TrainingError(
     'training/features',
-    `${path}: its features are no finite numbers; check the backbone's weights`,
+    `${path}: its features are NaN or infinite; check the backbone's weights`,
     { path },
   );
 }

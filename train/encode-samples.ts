@@ -55,7 +55,7 @@ export interface EncodeOptions {
   /** Features that together take less than this many bytes are kept in memory, others read from the cache. Default 512 MiB. */
   readonly residentBytes?: number;
   /**
-   * Told of an image that cannot be read or decoded, which is left out then; what it throws ends the encoding. Without
+   * Called with an image that cannot be read or decoded, which is then left out; what it throws ends the encoding. Without
    * it such an image ends the encoding.
    */
   readonly onUnreadable?: (sample: Sample, error: ImageError) => void;

@@ -12,7 +12,7 @@ import type { StepReport } from './training-loop';
 /** What {@link train} trains on, with which model, and where the run is kept. Only `auxiliary` is needed, or `resume`. */
 export interface TrainOptions {
   /**
-   * The auxiliary set, or several: registered names or folders. A drawn set that is not there is drawn. Needed unless
+   * The auxiliary set, or several: registered names or folders. A synthetic set that is missing is written. Needed unless
    * `resume` names a run that says it.
    */
   readonly auxiliary?: string | readonly string[];
@@ -39,7 +39,7 @@ export interface TrainOptions {
   /** Folder for what is written. Default: `checkpoints/runs/<set>-<seed>-<hash>` in the working folder. */
   readonly out?: string;
   /**
-   * Folder of a run to go on with, to the same prompts as if it had never stopped. All options are the run's own; those
+   * Folder of a run to resume, to the same prompts as if it had never stopped. All options are the run's own; those
    * that are given must agree. Where no run was begun there, it begins.
    */
   readonly resume?: string;

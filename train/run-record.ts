@@ -54,17 +54,8 @@ export interface RunRecord {
 }
 
 /** What eight characters of a hash tell apart: runs whose prompts may differ. */
-export function runHash({
-  auxiliary,
-  backbone,
-  network,
-  spatial,
-  start,
-  options,
-  preprocessing,
-  precision,
-  training,
-}: RunRecord): string {
+export function runHash(record: RunRecord): string {
+  const { auxiliary, backbone, network, spatial, start, options, preprocessing, precision, training } = record;
   const parts = {
     files: auxiliary.files,
     backbone: backbone.sha256,
@@ -87,7 +78,7 @@ export function defaultRunFolder(record: RunRecord): string {
 }
 
 /**
- * What differs between a run that was begun and the same run as it would be begun now, a line for each thing; empty where
+ * What differs between a run that was begun and the same run as it would be begun now, a line for each difference; empty where
  * going on gives the same prompts. Versions of what computes are left to `changedVersions`.
  */
 export function differences(then: RunRecord, now: RunRecord): string[] {
@@ -134,22 +125,10 @@ export function changedVersions(then: RunRecord, now: RunRecord): string[] {
 
 /** A run as the metadata of its prompts. Holds no time and no place, so that equal runs write equal files. */
 export function promptMetadata(record: RunRecord, epoch: number): Record<string, string> {
-  const {
-    auxiliary,
-    backbone,
-    network,
-    spatial,
-    start,
-    options,
-    preprocessing,
-    precision,
-    training,
-    versions,
-    commandLine,
-  } = record;
+  const { auxiliary, backbone, network, spatial, start, training } = record;
   return {
-    [OPTIONS_KEY]: JSON.stringify(options),
-    [INPUT_KEY]: JSON.stringify(preprocessing),
+    [OPTIONS_KEY]: JSON.stringify(record.options),
+    [INPUT_KEY]: JSON.stringify(record.preprocessing),
     ...(network === undefined ? {} : { [NETWORK_KEY]: JSON.stringify(network) }),
     [AUXILIARY_KEY]: auxiliary.name,
     'crane.auxiliary.categories': auxiliary.categories.join(','),
@@ -158,13 +137,13 @@ export function promptMetadata(record: RunRecord, epoch: number): Record<string,
     [BACKBONE_KEY]: backbone.name,
     [BACKBONE_HASH_KEY]: backbone.sha256,
     ...(spatial === null ? {} : { [SPATIAL_KEY]: spatial.name, [SPATIAL_HASH_KEY]: spatial.sha256 }),
-    'crane.precision': precision,
+    'crane.precision': record.precision,
     'crane.training': JSON.stringify(training),
     'crane.seed': String(training.seed),
     'crane.epoch': String(epoch),
-    'crane.versions': JSON.stringify(versions),
+    'crane.versions': JSON.stringify(record.versions),
     ...(start === null ? {} : { 'crane.start': start.name, 'crane.start.sha256': start.sha256 }),
-    'crane.command': commandLine,
+    'crane.command': record.commandLine,
   };
 }
 

@@ -65,7 +65,7 @@ export function readRunState(file: string): RunState | undefined {
     if (source.metadata['crane.format'] !== FORMAT || text === undefined) {
       throw new TrainingError(
         'training/state',
-        `${file} is no state of a training run; move it away, or choose another folder with \`out\``,
+        `${file} is not the state of a training run; move it away, or choose another folder with \`out\``,
         { file },
       );
     }

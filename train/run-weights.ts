@@ -92,7 +92,7 @@ function refuseOtherSizes(start: PromptCheckpoint, training: TrainingOptions): v
     if (asked === size) continue;
     throw new UsageError(
       'training/prompt-sizes',
-      `the prompts to go on from have ${name} ${String(size)}, but ${String(asked)} is asked for; leave the option out, or start from fresh prompts`,
+      `the prompts to continue from have ${name} ${String(size)}, but ${String(asked)} was asked for; leave the option out, or start from fresh prompts`,
       { option: name, found: asked, expected: size },
     );
   }

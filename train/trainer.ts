@@ -253,7 +253,7 @@ export function lossPerPatch(
 }
 
 /** Masks of pixels as the share of anomalous ones in each patch, `[B, S, S]` to `[B, R, C]`; those of patches as they are. */
-export function patchShares(masks: tf.Tensor3D, [rows, columns]: readonly [number, number]): tf.Tensor3D {
+function patchShares(masks: tf.Tensor3D, [rows, columns]: readonly [number, number]): tf.Tensor3D {
   const [, height, width] = masks.shape;
   if (height === rows && width === columns) return masks;
   if (height % rows !== 0 || width % columns !== 0) {

@@ -207,7 +207,7 @@ export class TrainingLoop {
     if (isFinitePrompts(checkpoint)) return checkpoint;
     throw new TrainingError(
       'training/diverged',
-      `the prompts are no finite numbers after step ${this.step}; use a lower learning rate`,
+      `the prompts are NaN or infinite after step ${this.step}; use a lower learning rate`,
       { step: this.step },
     );
   }
@@ -227,7 +227,7 @@ export class TrainingLoop {
 }
 
 /** Trained values, by canonical name, as a checkpoint. */
-export function promptCheckpoint(values: PromptValues): PromptCheckpoint {
+function promptCheckpoint(values: PromptValues): PromptCheckpoint {
   const { ctx_pos: normal, ctx_neg: anomalous, ...rest } = values;
   if (normal === undefined || anomalous === undefined)
     throw new TrainingError('training/prompts', 'the prompts have no context vectors');

@@ -1,19 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import { ImageMetrics } from '../eval/metrics/image-metrics';
-import {
-  meanOverCategories,
-  PIXEL_METRIC_IDS,
-  type MetricValues,
-  type PixelMetricId,
-} from '../eval/metrics/metric-ids';
-import { PixelMetrics } from '../eval/metrics/pixel-metrics';
+import { Measures } from '../eval/metrics/measures';
+import { meanOverCategories, type MetricValues } from '../eval/metrics/metric-ids';
 import type { Sample } from '../datasets/dataset';
 import type { CraneModel } from '../lib/methods/crane/model';
 import { disposeBatch, type FeatureStore } from './feature-store';
 
 /** Images scored together. */
 const BATCH = 4;
-const NO_PIXEL_METRICS = Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, null])) as MetricValues<PixelMetricId>;
 
 /** What metrics are computed over: one category of one set. */
 export interface ValidationGroup {
@@ -33,7 +26,7 @@ export async function measureHeldBack(
   groupOf: (sample: Sample) => ValidationGroup,
 ): Promise<MetricValues> {
   const { imageSize } = model.options;
-  const groups = new Map<string, ValidationGroup & { readonly image: ImageMetrics; readonly pixel: PixelMetrics }>();
+  const groups = new Map<string, Measures>();
   const text = model.options.context ? undefined : model.encodePrompts();
   try {
     for (let from = 0; from < features.size; from += BATCH) {
@@ -51,18 +44,16 @@ export async function measureHeldBack(
         ];
         for (const [index, place] of places.entries()) {
           const sample = features.samples[place] as Sample;
-          const group = groupOf(sample);
-          const metrics = groups.get(group.name) ?? { ...group, image: new ImageMetrics(), pixel: new PixelMetrics() };
-          groups.set(group.name, metrics);
-          metrics.image.add(ofImages[index] as number, sample.anomalous);
+          const { name, hasMasks } = groupOf(sample);
+          const measures = groups.get(name) ?? new Measures();
+          groups.set(name, measures);
           const [begin, end] = [index * imageSize ** 2, (index + 1) * imageSize ** 2];
-          if (group.hasMasks)
-            metrics.pixel.add(
-              ofPixels.subarray(begin, end),
-              Uint8Array.from(masks.subarray(begin, end)),
-              imageSize,
-              imageSize,
-            );
+          measures.add({
+            anomalous: sample.anomalous,
+            score: ofImages[index] as number,
+            map: { data: ofPixels.subarray(begin, end), width: imageSize, height: imageSize },
+            mask: hasMasks ? Uint8Array.from(masks.subarray(begin, end)) : null,
+          });
         }
       } finally {
         disposeBatch(batch);
@@ -72,10 +63,5 @@ export async function measureHeldBack(
   } finally {
     text?.dispose();
   }
-  return meanOverCategories(
-    [...groups.values()].map(({ image, pixel, hasMasks }) => ({
-      ...image.value(),
-      ...(hasMasks ? pixel.value() : NO_PIXEL_METRICS),
-    })),
-  );
+  return meanOverCategories([...groups.values()].map((measures) => measures.values()));
 }

@@ -5,9 +5,8 @@ import { interruptible } from '../../terminal/interrupt';
 import { openJsonLines, print } from '../../terminal/output';
 import { withExamples } from '../../terminal/examples';
 import { createProgressReporter } from '../../terminal/progress-bar';
-import { formatTable } from '../../terminal/table';
 import { describeMachine, machineText } from './machine';
-import type { BenchPart, BenchReport } from './part';
+import type { BenchPart } from './part';
 
 /** What can be measured, by its flag. Each is loaded only when it is asked for. */
 const PARTS = {
@@ -74,7 +73,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
           type: 'string',
           group,
           defaultDescription: '1024x1024',
-          describe: 'a picture to score, or the size of drawn ones',
+          describe: 'an image to score, or the size of synthetic ones',
         })
         .option('seconds', {
           type: 'number',
@@ -95,7 +94,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
           default: false,
           describe: '--training: small shapes, to try it out in seconds',
         })
-        .option('runs', { type: 'number', default: 5, describe: 'how often each thing is measured; medians are shown' })
+        .option('runs', { type: 'number', default: 5, describe: 'how often each item is measured; medians are shown' })
         .option('json', {
           type: 'string',
           describe:
@@ -119,11 +118,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
 
 async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
   const chosen = PART_NAMES.filter((name) => args[name]);
-  requireWhole('runs', args.runs, 1);
-  requireWhole('maps', args.maps, 0);
   const seconds = args.seconds ?? (args.quick ? QUICK_SECONDS : USUAL_SECONDS);
-  if (!(seconds > 0))
-    throw new UsageError('usage/seconds', `--seconds ${seconds}: expected a number above 0`, { found: seconds });
   const choice = {
     backbones: listOf('backbone', args.backbone),
     imageSizes: wholeNumbersOf('image-size', args.imageSize),
@@ -143,8 +138,8 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
     const common = { runs: args.runs, onProgress: createProgressReporter(process.stderr), signal };
     for (const name of chosen) {
       const part = await PARTS[name].load();
-      const report = await part.run({ ...common, maps: args.maps, small: args.small });
-      say(`\n${reportText(report)}\n`);
+      const report = await part({ ...common, maps: args.maps, small: args.small });
+      say(`\n${report.text}\n`);
       figures[name] = report.figures;
     }
     if (chosen.length === 0) {
@@ -161,13 +156,6 @@ async function runJobOf(job: string): Promise<void> {
   await (await import('./measuring-process')).runJob(job);
 }
 
-function requireWhole(option: string, value: number, least: number): void {
-  if (Number.isInteger(value) && value >= least) return;
-  throw new UsageError('usage/number', `--${option} ${value}: expected a whole number of ${least} or more`, {
-    found: value,
-  });
-}
-
 /** What an option names, given once with commas or several times. */
 function listOf(option: string, given: readonly string[] | undefined): string[] | undefined {
   const items = given?.flatMap((text) => text.split(',')).map((item) => item.trim());
@@ -182,10 +170,9 @@ function listOf(option: string, given: readonly string[] | undefined): string[] 
 
 function wholeNumbersOf(option: string, given: readonly string[] | undefined): number[] | undefined {
   const numbers = listOf(option, given)?.map(Number);
-  numbers?.forEach((number) => requireWhole(option, number, 1));
+  for (const found of numbers ?? []) {
+    if (Number.isInteger(found) && found >= 1) continue;
+    throw new UsageError('usage/number', `--${option} ${found}: expected a whole number of 1 or more`, { found });
+  }
   return numbers;
-}
-
-function reportText({ title, columns, rows }: BenchReport): string {
-  return `${title}\n\n${formatTable(columns, rows)}`;
 }

@@ -1,23 +1,15 @@
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
+import { peakResidentBytes } from '../../eval/benchmark/peak-memory';
 import { prepareBackend, type BackendChoice } from '../../lib/backend';
 import { Crane } from '../../lib/crane';
 import type { Detection } from '../../lib/detection';
 import { decodeImage } from '../../lib/image/decode';
 import { preprocessImage } from '../../lib/image/preprocess';
-import { median } from './part';
+import { median, timed } from './part';
 import { measureProduct, productShapes, type MeasuredProduct } from './peak';
-import { peakResidentBytes } from './resident-memory';
-import { stageFlop, type StageFlop } from './stage-flop';
-import {
-  MODEL_STAGES,
-  StageClock,
-  timePrompts,
-  timeStages,
-  typicalStages,
-  type Lap,
-  type StageSeconds,
-} from './stages';
+import { stageFlop } from './stage-flop';
+import { MODEL_STAGES, perStage, StageClock, typicalStages, type Lap } from './stages';
 
 /** What one process is to measure. Plain data, since it goes from process to process. */
 export interface ForwardJob {
@@ -41,29 +33,6 @@ export interface ForwardJob {
   readonly products: boolean;
 }
 
-/** What it found. Seconds are medians; those of images are shares of their batch. */
-export interface ForwardFigures {
-  /** Weights from their file into tensors, and the text encoder once. */
-  readonly loadSeconds: number;
-  readonly peakRssBytes: number;
-  /** Runs behind each median. */
-  readonly runs: number;
-  /** The model alone: network input to map and score. */
-  readonly secondsPerImage: number;
-  /** A batch by itself, from its files to its saved heatmaps. */
-  readonly endToEndSecondsPerImage: number;
-  /** Many files in a row, as `crane detect FOLDER --out` scores them; null where that would take too long. */
-  readonly imagesPerSecondInARow: number | null;
-  /** Of `endToEndSecondsPerImage`; null on a backend that answers before it has computed. */
-  readonly stages: StageSeconds | null;
-  /** The text encoder, once for all images, when the model was loaded; null on a backend that answers before it has computed. */
-  readonly textSeconds: number | null;
-  /** From an image's arrival in an unending stream to its detection, one image at a time, in ascending order. */
-  readonly latencies: readonly number[];
-  readonly flop: StageFlop;
-  readonly products: readonly MeasuredProduct[];
-}
-
 export interface MeasureOptions {
   /** Called when the first heatmap has been saved. */
   readonly onFirstResult?: () => void;
@@ -71,23 +40,29 @@ export interface MeasureOptions {
   readonly asynchronous?: boolean;
 }
 
+/** Of the time for a case, so much goes to a product, by each way there is. */
+const PRODUCT_SHARE = 1 / 60;
+
+/** Seconds are medians; those of images are shares of their batch. */
+export type ForwardFigures = Awaited<ReturnType<typeof measureForward>>;
+
 /** Measures one case in this process, which should be a fresh one: memory is that of the whole process. */
-export async function measureForward(job: ForwardJob, options: MeasureOptions = {}): Promise<ForwardFigures> {
+export async function measureForward(job: ForwardJob, options: MeasureOptions = {}) {
   const info = await prepareBackend(job.backend);
   const { onFirstResult, asynchronous = info.gpu || info.name === 'webgpu' } = options;
-  const { backbone, imageSize, batch } = job;
+  const { backbone, imageSize, batch, backend, prompts } = job;
   const clock = new StageClock();
-  const untime = timePrompts(clock);
   const [crane, loadSeconds] = await timed(() =>
     Crane.load({
       backbone,
       imageSize,
       batchSize: batch,
-      backend: job.backend,
+      backend,
       offline: true,
-      ...(job.prompts === undefined ? {} : { prompts: job.prompts }),
+      ...(prompts === undefined ? {} : { prompts }),
+      ...(asynchronous ? {} : { runStage: clock.run }),
     }),
-  ).finally(untime);
+  );
   const textSeconds = asynchronous ? null : clock.lap().text;
   try {
     const { sizes } = crane.description;
@@ -95,7 +70,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     await save(first, job, 0);
     onFirstResult?.();
 
-    const feed = await measureFeed(crane, job, asynchronous);
+    const feed = await measureFeed(crane, job, clock);
     const alone = asynchronous ? await measureModelAlone(crane, job) : undefined;
     const imagesPerSecondInARow = await measureRow(crane, job, feed.endToEnd);
     const peakRssBytes = peakResidentBytes();
@@ -103,14 +78,22 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     for (const shape of job.products ? productShapes(sizes, crane.model.options) : [])
       products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
     return {
+      /** Weights from their file into tensors, and the text encoder once. */
       loadSeconds,
       peakRssBytes,
+      /** Runs behind each median. */
       runs: feed.runs,
+      /** The model alone: network input to map and score. */
       secondsPerImage: alone ?? feed.model,
+      /** A batch by itself, from its files to its saved heatmaps. */
       endToEndSecondsPerImage: feed.endToEnd,
+      /** Many files in a row, as `crane detect FOLDER --out` scores them; null where that would take too long. */
       imagesPerSecondInARow,
+      /** Of `endToEndSecondsPerImage`; null on a backend that answers before it has computed. */
       stages: asynchronous ? null : feed.stages,
+      /** The text encoder, once for all images, when the model was loaded; null as the stages. */
       textSeconds,
+      /** From an image's arrival in an unending stream to its detection, one image at a time, in ascending order. */
       latencies: feed.latencies,
       flop: stageFlop({ sizes, options: crane.model.options, featureSets: crane.model.copies.length }),
       products,
@@ -123,55 +106,38 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
 /** So many images tell a 95th percentile, if they take no more than this share of the time for a case. */
 const [LATENCIES, LATENCY_SHARE] = [100, 0.2];
 
-/** Of the time for a case, so much goes to a product, by each way there is. */
-const PRODUCT_SHARE = 1 / 60;
-
-interface FeedFigures {
-  readonly runs: number;
-  readonly model: number;
-  readonly endToEnd: number;
-  readonly stages: StageSeconds;
-  readonly latencies: readonly number[];
-}
-
 /**
  * Batches that come one after the other from an unending stream, each when the one before is done with, so that nothing
  * runs beside it and its stages add up.
  */
-async function measureFeed(crane: Crane, job: ForwardJob, asynchronous: boolean): Promise<FeedFigures> {
+async function measureFeed(crane: Crane, job: ForwardJob, clock: StageClock) {
   const { batch, runs, seconds } = job;
-  const clock = new StageClock();
-  const untime = asynchronous ? () => undefined : timeStages(clock);
   const feed = new Feed(job.pictures);
   const laps: Lap[] = []; // of an image's share of its batch
   const latencies: number[] = [];
-  try {
-    const stream = crane.stream(feed);
-    // A batch of one has been seen by the first result; of more, the first run is warm-up where runs are short.
-    let [warm, spent] = [batch === 1, 0];
-    while (laps.length < runs || (batch === 1 && laps.length < LATENCIES && spent < LATENCY_SHARE * seconds)) {
-      clock.lap();
-      const began = performance.now();
-      feed.give(batch);
-      for (let index = 0; index < batch; index++) {
-        const { value } = (await stream.next()) as { value: Detection };
-        if (batch === 1) latencies.push((performance.now() - began) / 1000);
-        await clock.run('heatmap', () => save(value, job, index));
-      }
-      const taken = (performance.now() - began) / 1000;
-      const stages = clock.lap();
-      if (!warm && taken < seconds / 4) {
-        warm = true;
-        continue;
-      }
-      laps.push({ stages: divided(stages, batch), whole: taken / batch });
-      spent += taken;
-      if (laps.length >= Math.min(2, runs) && spent + taken > seconds) break;
+  const stream = crane.stream(feed);
+  // A batch of one has been seen by the first result; of more, the first run is warm-up where runs are short.
+  let [warm, spent] = [batch === 1, 0];
+  while (laps.length < runs || (batch === 1 && laps.length < LATENCIES && spent < LATENCY_SHARE * seconds)) {
+    clock.lap();
+    const began = performance.now();
+    feed.give(batch);
+    for (let index = 0; index < batch; index++) {
+      const { value } = (await stream.next()) as { value: Detection };
+      if (batch === 1) latencies.push((performance.now() - began) / 1000);
+      await clock.run('heatmap', () => save(value, job, index));
     }
-    await stream.return();
-  } finally {
-    untime();
+    const taken = (performance.now() - began) / 1000;
+    const stages = clock.lap();
+    if (!warm && taken < seconds / 4) {
+      warm = true;
+      continue;
+    }
+    laps.push({ stages: perStage((stage) => stages[stage] / batch), whole: taken / batch });
+    spent += taken;
+    if (laps.length >= Math.min(2, runs) && spent + taken > seconds) break;
   }
+  await stream.return();
   return {
     runs: laps.length,
     model: median(laps.map((lap) => MODEL_STAGES.reduce((sum, stage) => sum + lap.stages[stage], 0))),
@@ -179,12 +145,6 @@ async function measureFeed(crane: Crane, job: ForwardJob, asynchronous: boolean)
     stages: typicalStages(laps),
     latencies: latencies.sort((a, b) => a - b),
   };
-}
-
-function divided(stages: StageSeconds, by: number): StageSeconds {
-  return Object.fromEntries(
-    Object.entries(stages).map(([stage, seconds]) => [stage, seconds / by]),
-  ) as unknown as StageSeconds;
 }
 
 /** A feed that never ends: it waits until it is given leave for so many images more. */
@@ -212,11 +172,8 @@ class Feed implements AsyncIterable<string> {
 async function measureModelAlone(crane: Crane, { batch, runs, seconds, pictures }: ForwardJob): Promise<number> {
   const { imageSize } = crane.model.options;
   const { reference, ...rule } = crane.description.preprocessing;
-  const pixels = preprocessImage(await decodeImage(pictures[0] as string, { reference }), {
-    width: imageSize,
-    height: imageSize,
-    ...rule,
-  });
+  const decoded = await decodeImage(pictures[0] as string, { reference });
+  const pixels = preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule });
   const images = tf.tidy(() => tf.tile(tf.tensor4d(pixels, [1, imageSize, imageSize, 3]), [batch, 1, 1, 1]));
   const text = crane.model.encodePrompts();
   const taken: number[] = [];
@@ -257,10 +214,4 @@ async function measureRow(crane: Crane, job: ForwardJob, endToEnd: number): Prom
 /** As `crane detect --out`: colours over the picture, as a PNG. */
 function save({ map }: Detection, { out }: ForwardJob, index: number): Promise<void> {
   return map.save(path.join(out, `${index}.png`));
-}
-
-async function timed<T>(run: () => Promise<T>): Promise<[result: T, seconds: number]> {
-  const began = performance.now();
-  const result = await run();
-  return [result, (performance.now() - began) / 1000];
 }

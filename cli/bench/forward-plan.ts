@@ -47,7 +47,7 @@ export interface ForwardPlan {
 /**
  * Which cases to measure: each backbone at each image size in batches of each size, the smallest network first. Nothing is
  * downloaded; of a registered network whose file is not here, its shapes serve.
- * @throws UsageError for a name that is not known, WeightsError for a file that is no CLIP
+ * @throws UsageError for an unknown name, WeightsError for a file that is not a CLIP
  */
 export async function planForward({
   backbones = USUAL_BACKBONES,
@@ -83,7 +83,7 @@ function fittingSize(asked: number, { name, sizes }: PlannedBackbone, notes: str
   const { patchSize } = sizes.vision;
   const side = Math.max(1, Math.floor(asked / patchSize)) * patchSize;
   if (side !== asked)
-    notes.push(`${name}: ${asked} px is no multiple of its patches of ${patchSize} px; measured at ${side} px.`);
+    notes.push(`${name}: ${asked} px is not a multiple of its patches of ${patchSize} px; measured at ${side} px.`);
   return side;
 }
 

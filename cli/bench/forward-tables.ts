@@ -1,5 +1,6 @@
-import { formatBytes, formatTable } from '../../terminal/table';
-import type { ForwardCase } from './forward';
+import { formatBytes } from '../../terminal/table';
+import type { ForwardCase } from './forward-case';
+import { tableOf } from './part';
 import type { MeasuredProduct } from './peak';
 import { STAGES, type Stage } from './stages';
 
@@ -17,8 +18,6 @@ const STAGE_NAMES: Readonly<Record<Stage, string>> = {
   heatmap: 'heatmap, saved',
   other: 'other',
 };
-
-const right = { align: 'right' as const };
 
 /** What one case found: the stages of an image, and, where they were measured, the products. */
 export function caseText(found: ForwardCase, products: readonly MeasuredProduct[]): string {
@@ -38,14 +37,8 @@ function stageTable({ stages, endToEndSecondsPerImage, secondsPerImage, gflopPer
     gflop > 0 && value !== null ? rate(gflop / value) : '-',
   ];
   const { text } = stages;
-  return formatTable(
-    [
-      { title: 'stage' },
-      { title: 's/image', ...right },
-      { title: 'of time', ...right },
-      { title: 'GFLOP', ...right },
-      { title: 'GFLOP/s', ...right },
-    ],
+  return tableOf(
+    ['stage', 's/image', 'of time', 'GFLOP', 'GFLOP/s'],
     [
       ...STAGES.filter((stage) => stage !== 'text').map((stage) =>
         row(STAGE_NAMES[stage], stages[stage].seconds, stages[stage].gflop),
@@ -70,15 +63,8 @@ function productTable(products: readonly MeasuredProduct[], floorSeconds: number
     seconds(count * once),
     rate(gflops),
   ]);
-  return formatTable(
-    [
-      { title: 'products alone' },
-      { title: 'times', ...right },
-      { title: 'shape', ...right },
-      { title: 'GFLOP', ...right },
-      { title: 's/image', ...right },
-      { title: 'GFLOP/s', ...right },
-    ],
+  return tableOf(
+    ['products alone', 'times', 'shape', 'GFLOP', 's/image', 'GFLOP/s'],
     [...rows, null, ['all', '', '', figure(total), seconds(floorSeconds), rate(total / floorSeconds)]],
   );
 }
@@ -86,8 +72,8 @@ function productTable(products: readonly MeasuredProduct[], floorSeconds: number
 /** All cases side by side. */
 export function summaryText(cases: readonly ForwardCase[], peakGflops: number): string {
   const table = (titles: readonly string[], cells: (found: ForwardCase) => string[]): string =>
-    formatTable(
-      [{ title: 'model' }, ...['px', 'batch', ...titles].map((title) => ({ title, ...right }))],
+    tableOf(
+      ['model', 'px', 'batch', ...titles],
       cases.map((found) => [
         found.seeded ? `${found.model} *` : found.model,
         String(found.imageSize),
@@ -128,7 +114,7 @@ export function summaryText(cases: readonly ForwardCase[], peakGflops: number): 
 }
 
 /** Three digits, as people write them. */
-export function seconds(value: number): string {
+function seconds(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 0.1 ? value.toPrecision(3) : value.toFixed(4);
 }
 

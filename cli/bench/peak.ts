@@ -43,34 +43,31 @@ export function productShapes(
   // The last block's original stream is needed for the class token only.
   const original = dual > 0 ? layers - 1 : layers;
   const joined = attention === '(q+k+v)^2';
-  const linear = (name: string, rows: number, inner: number, columns: number, count: number): ProductShape => ({
-    name,
-    rows,
-    inner,
-    columns,
-    count,
-    heads: 1,
-    transposed: false,
-  });
-  const perHead = (name: string, inner: number, columns: number, count: number, transposed: boolean): ProductShape => ({
-    name,
-    rows: tokens,
-    inner,
-    columns,
-    count,
-    heads,
-    transposed,
-  });
+  type Row = readonly [name: string, rows: number, inner: number, columns: number, count: number];
+  const shapesOf = (rows: readonly Row[], heads: number): ProductShape[] =>
+    rows.map(([name, rows, inner, columns, count]) => {
+      return { name, rows, inner, columns, heads, transposed: name.includes('correlations'), count };
+    });
   const shapes = [
-    linear('patch embedding', patches, 3 * patchSize ** 2, width, 1),
-    linear('queries, keys, values', tokens, width, 3 * width, layers),
-    linear('attention output', tokens, width, width, original + dual),
-    linear('MLP, first', tokens, width, 4 * width, original),
-    linear('MLP, second', tokens, 4 * width, width, original),
-    perHead('correlations', depth, tokens, original + (joined ? 0 : dual * CORRELATIONS[attention]), true),
-    perHead('joined correlations', 3 * depth, tokens, joined ? dual : 0, true),
-    perHead('weights with values', tokens, depth, original + dual, false),
-    linear('projection', patches, width, embedDimension, 1),
+    ...shapesOf(
+      [
+        ['patch embedding', patches, 3 * patchSize ** 2, width, 1],
+        ['queries, keys, values', tokens, width, 3 * width, layers],
+        ['attention output', tokens, width, width, original + dual],
+        ['MLP, first', tokens, width, 4 * width, original],
+        ['MLP, second', tokens, 4 * width, width, original],
+      ],
+      1,
+    ),
+    ...shapesOf(
+      [
+        ['correlations', tokens, depth, tokens, original + (joined ? 0 : dual * CORRELATIONS[attention])],
+        ['joined correlations', tokens, 3 * depth, tokens, joined ? dual : 0],
+        ['weights with values', tokens, tokens, depth, original + dual],
+      ],
+      heads,
+    ),
+    ...shapesOf([['projection', patches, width, embedDimension, 1]], 1),
   ];
   return shapes.filter(({ count }) => count > 0);
 }
@@ -97,63 +94,39 @@ export async function measureProduct(
 ): Promise<MeasuredProduct> {
   const { rows, inner, columns, heads, transposed } = shape;
   const right: [number, number] = transposed ? [columns, inner] : [inner, columns];
-  const factors = Array.from({ length: heads }, (_, head): Factors => ({
-    left: tf.randomUniform([rows, inner], -1, 1, 'float32', head),
-    right: tf.randomUniform(right, -1, 1, 'float32', heads + head),
-  }));
-  const together =
-    heads === 1
-      ? undefined
-      : { left: tf.stack(factors.map(({ left }) => left)), right: tf.stack(factors.map((factor) => factor.right)) };
+  const factors = Array.from({ length: heads }, (_, head): Factors => [
+    tf.randomUniform([rows, inner], -1, 1, 'float32', head),
+    tf.randomUniform(right, -1, 1, 'float32', heads + head),
+  ]);
+  const together = heads === 1 ? [] : [tf.stack(factors.map(([left]) => left)), tf.stack(factors.map((of) => of[1]))];
+  const matMul: Multiply = (left, right) => tf.matMul(left, right, false, transposed);
+  const plain = plainMatMul(transposed);
+  const oneByOne = heads > 1 ? ', one head at a time' : '';
+  const ways: [way: string, multiply: Multiply, factors: readonly Factors[]][] = [
+    [`matMul${oneByOne}`, matMul, factors],
+    ...(heads > 1
+      ? [['matMul, all heads', matMul, [together as unknown as Factors]] as [string, Multiply, Factors[]]]
+      : []),
+    ...(plain ? [[`MatMul op${oneByOne}`, plain, factors] as [string, Multiply, Factors[]]] : []),
+  ];
   try {
     const gflop = (heads * product(rows, inner, columns)) / 1e9;
     let best = { seconds: Infinity, way: '' };
     let least = Infinity;
-    for (const [way, run] of waysOf(factors, together, transposed)) {
-      const taken = await secondsOf(run, asynchronous, atLeast);
+    for (const [way, multiply, of] of ways) {
+      const taken = await secondsOfRuns(multiply, of, asynchronous, atLeast);
       least = Math.min(least, ...taken);
       const seconds = median(taken);
       if (seconds < best.seconds) best = { seconds, way };
     }
     return { ...shape, ...best, gflop, gflops: gflop / best.seconds, bestGflops: gflop / least };
   } finally {
-    [...factors, ...(together ? [together] : [])].forEach((factor) => tf.dispose([factor.left, factor.right]));
+    tf.dispose([factors, together]);
   }
 }
 
-interface Factors {
-  readonly left: tf.Tensor;
-  readonly right: tf.Tensor;
-}
-
-/** Computes all products of a shape and lets go of all results but the last. */
-type Run = () => tf.Tensor;
-
-function waysOf(
-  factors: readonly Factors[],
-  together: Factors | undefined,
-  transposed: boolean,
-): [way: string, run: Run][] {
-  const matMul = ({ left, right }: Factors): tf.Tensor => tf.matMul(left, right, false, transposed);
-  const plain = plainMatMul(transposed);
-  const oneByOne = factors.length > 1 ? ', one head at a time' : '';
-  return [
-    [`matMul${oneByOne}`, eachOf(factors, matMul)],
-    ...(together ? [['matMul, all heads', () => matMul(together)] as [string, Run]] : []),
-    ...(plain ? [[`MatMul op${oneByOne}`, eachOf(factors, plain)] as [string, Run]] : []),
-  ];
-}
-
-function eachOf(factors: readonly Factors[], multiply: (factors: Factors) => tf.Tensor): Run {
-  return () => {
-    let last: tf.Tensor | undefined;
-    for (const factor of factors) {
-      last?.dispose();
-      last = multiply(factor);
-    }
-    return last as tf.Tensor;
-  };
-}
+type Factors = [left: tf.Tensor, right: tf.Tensor];
+type Multiply = (left: tf.Tensor, right: tf.Tensor) => tf.Tensor;
 
 /** What is used of tfjs-node's backend object. */
 interface NativeBackend {
@@ -162,7 +135,7 @@ interface NativeBackend {
 }
 
 /** TensorFlow's product of two matrices; tfjs always calls that of batches, which is slower at some shapes. */
-function plainMatMul(transposed: boolean): ((factors: Factors) => tf.Tensor) | undefined {
+function plainMatMul(transposed: boolean): Multiply | undefined {
   if (tf.getBackend() !== 'tensorflow') return undefined;
   const backend = tf.backend() as unknown as NativeBackend;
   const { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT } = backend.binding;
@@ -171,19 +144,29 @@ function plainMatMul(transposed: boolean): ((factors: Factors) => tf.Tensor) | u
     { name: 'transpose_b', type: TF_ATTR_BOOL, value: transposed },
     { name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT },
   ];
-  return ({ left, right }) => backend.executeSingleOutput('MatMul', attributes, [left, right]);
+  return (left, right) => backend.executeSingleOutput('MatMul', attributes, [left, right]);
 }
 
-async function secondsOf(run: Run, asynchronous: boolean, atLeast: number): Promise<number[]> {
+/** Of runs through all factors, of whose results the last is kept until its time has been taken. */
+async function secondsOfRuns(
+  multiply: Multiply,
+  factors: readonly Factors[],
+  asynchronous: boolean,
+  atLeast: number,
+): Promise<number[]> {
   const taken: number[] = [];
   let spent = 0;
   // The first run is warm-up.
   for (let index = 0; index <= LEAST_RUNS || spent < atLeast; index++) {
     const began = performance.now();
-    const result = run();
-    if (asynchronous) await oneValueOf(result);
+    let result: tf.Tensor | undefined;
+    for (const [left, right] of factors) {
+      result?.dispose();
+      result = multiply(left, right);
+    }
+    if (asynchronous) await oneValueOf(result as tf.Tensor);
     const seconds = (performance.now() - began) / 1000;
-    result.dispose();
+    result?.dispose();
     if (index > 0) taken.push(seconds);
     spent += seconds;
     await setImmediate();

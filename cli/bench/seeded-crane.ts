@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import { completeModelOptions } from '../../lib/methods/crane/options';
 import type { ClipSizes } from '../../lib/encoders/clip-sizes';
-import { ClipTextEncoder } from '../../lib/encoders/clip-text';
-import { ClipVisionEncoder } from '../../lib/encoders/clip-vision';
+import type { ClipTextEncoder } from '../../lib/encoders/clip-text';
+import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import type { ParameterSource } from '../../lib/layers/crane-layer';
-import { ANOMALOUS_WORDS, NORMAL_WORDS, PROMPT_SIZES } from '../../lib/methods/crane/build';
+import type { Backbone } from '../../lib/methods/crane/backbone';
+import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from '../../lib/methods/crane/build';
 import { CraneModel } from '../../lib/methods/crane/model';
 import { LearnablePrompts } from '../../lib/prompts/learnable-prompts';
 import { ClipTokenizer } from '../../lib/prompts/tokenizer';
@@ -26,45 +26,41 @@ export interface SeededCraneOptions {
 /** A Crane of given shapes with seeded weights and trainable prompts: speed and memory do not ask what the numbers mean. */
 export function seededCrane({ sizes, imageSize, tokens = 'once' }: SeededCraneOptions): CraneModel {
   const tokenizer = ClipTokenizer.embedded();
-  const words = { normalWords: tokenizer.encode(NORMAL_WORDS), anomalousWords: tokenizer.encode(ANOMALOUS_WORDS) };
-  const { startToken, endToken } = tokenizer;
-  const tokenIds = [...new Set([0, startToken, endToken, ...words.normalWords, ...words.anomalousWords])].sort(
-    (a, b) => a - b,
-  );
-  const common = { embedDimension: sizes.embedDimension, activation: 'quick-gelu' as const, parameters: seededValues };
-  const options = completeModelOptions({ imageSize }, sizes);
-  const prompts = {
-    ...PROMPT_SIZES,
-    ...words,
-    width: sizes.text.width,
-    depth: Math.min(PROMPT_SIZES.depth, sizes.text.layers),
-    contextPosition: options.contextPosition,
-    startToken,
-    endToken,
-    trainable: true,
-    roundGradients: tokens !== 'once',
+  const words = [NORMAL_WORDS, ANOMALOUS_WORDS].flatMap((text) => tokenizer.encode(text));
+  const tokenIds = [...new Set([0, tokenizer.startToken, tokenizer.endToken, ...words])].sort((a, b) => a - b);
+  const backbone: Backbone = {
+    name: 'seeded',
+    path: '',
+    sizes,
+    activation: 'quick-gelu',
+    preprocessing: CLIP_PREPROCESSING,
+    saysInput: false,
+    tokenizer,
+    tokenIds,
     parameters: seededValues,
+    guesses: [],
+    finish: () => undefined,
+    sha256: async () => '',
+    close: () => undefined,
   };
-  return new CraneModel({
-    options,
-    vision: new ClipVisionEncoder({
-      ...common,
-      sizes: sizes.vision,
-      eattnBlocks: options.eattnBlocks,
-      attention: options.attention,
-    }),
-    text: new ClipTextEncoder({ ...common, sizes: sizes.text, tokenIds }),
-    prompts: tokens === 'all' ? new FullLengthPrompts(prompts) : new LearnablePrompts(prompts),
+  const model = buildCraneModel(backbone, {
+    prompts: { seed: 1 },
+    options: { imageSize },
+    trainablePrompts: true,
+    roundGradients: tokens !== 'once',
   });
+  if (tokens !== 'all') return model;
+  const prompts = new FullLengthPrompts(model.prompts.config);
+  model.prompts.dispose();
+  return new CraneModel({ vision: model.vision, text: model.text, options: model.options, prompts });
 }
 
 const seededValues: ParameterSource = (path, shape) => {
   if (/bias$/.test(path)) return tf.zeros(shape);
   if (/ln_\w+\.weight$/.test(path)) return tf.ones(shape);
   const uniform = seededUniform(path);
-  const count = shape.reduce((product, size) => product * size, 1);
-  const values = new Float32Array(count);
-  for (let index = 0; index < count; index++) values[index] = 2 * Math.sqrt(3) * SPREAD * (uniform() - 0.5);
+  const values = new Float32Array(tf.util.sizeFromShape(shape));
+  for (let index = 0; index < values.length; index++) values[index] = 2 * Math.sqrt(3) * SPREAD * (uniform() - 0.5);
   return tf.tensor(values, shape);
 };
 

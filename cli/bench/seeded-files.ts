@@ -118,7 +118,13 @@ export function writeSeededPrompts(file: string, { text }: ClipSizes): void {
 }
 
 /** Draws pictures with edges, gradients and some noise, so that they compress about as photographs of things do. */
-export async function drawPictures(folder: string, count: number, width: number, height: number): Promise<string[]> {
+export async function drawPictures(
+  folder: string,
+  count: number,
+  width: number,
+  height: number,
+  suffix: 'png' | 'jpg' = 'png',
+): Promise<string[]> {
   return Promise.all(
     Array.from({ length: count }, async (_, index) => {
       const uniform = seededUniform(`picture ${index}`);
@@ -135,10 +141,8 @@ export async function drawPictures(folder: string, count: number, width: number,
           for (const tint of [1, 0.9, 0.7]) data[at++] = Math.round(light * tint);
         }
       }
-      const file = path.join(folder, `picture-${index}.png`);
-      await sharp(data, { raw: { width, height, channels: 3 } })
-        .png()
-        .toFile(file);
+      const file = path.join(folder, `picture-${index}.${suffix}`);
+      await sharp(data, { raw: { width, height, channels: 3 } }).toFile(file);
       return file;
     }),
   );

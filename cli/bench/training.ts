@@ -1,24 +1,20 @@
 import * as fs from 'node:fs';
-import * as os from 'node:os';
 import * as path from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import * as v8 from 'node:v8';
 import * as vm from 'node:vm';
 import * as tf from '@tensorflow/tfjs';
-import sharp from 'sharp';
 import type { Sample } from '../../datasets/sample';
 import { prepareBackend } from '../../lib/backend';
 import { formatBytes } from '../../lib/bytes';
 import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { normalise } from '../../lib/scoring/similarity';
-import { seededUniform } from '../../lib/weights/seeded';
-import { disposeBatch, FeatureStore } from '../../train/feature-store';
 import type { EncodeOptions } from '../../train/encode-samples';
+import { disposeBatch, FeatureStore } from '../../train/feature-store';
 import { PromptTrainer, type TrainingBatch } from '../../train/trainer';
-import type { BenchOptions, BenchPart, BenchReport } from './part';
-import { median } from './part';
+import { median, steps, tableOf, timed, type BenchOptions, type BenchPart } from './part';
 import { seededCrane } from './seeded-crane';
+import { drawPictures, TemporaryFolder } from './seeded-files';
 
 interface Shapes {
   readonly name: string;
@@ -48,47 +44,78 @@ const IMAGES = 2;
 const MEMORY_WINDOW = 5;
 
 /** `crane bench --training`: what a step costs, what an epoch costs with the feature cache and without, and whether memory grows. */
-export const trainingBench: BenchPart = {
-  run: async (options) => {
-    const shapes = options.small ? SMALL : PAPER;
-    // First, since a process keeps much of what the large steps took.
-    const memory = await measureMemory(shapes, options);
-    const steps = await measureSteps(shapes, options);
-    const images = await measureImages(shapes, options);
-    return reportOf(shapes, steps, images, memory);
-  },
+export const trainingBench: BenchPart = async (options) => {
+  const shapes = options.small ? SMALL : PAPER;
+  // First, since a process keeps much of what the large steps took.
+  const memory = await measureMemory(shapes, options);
+  const step = await measureSteps(shapes, options);
+  const image = await measureImages(shapes, options);
+  // What an image costs in an epoch: its part of a step, and its features.
+  const [without, cached] = [image.encode, image.cached].map((features) => features + step.needed / BATCH_SIZE) as [
+    number,
+    number,
+  ];
+  const growth = (values: readonly number[]): number => (values[1] as number) / (values[0] as number) - 1;
+  const percent = (value: number): string => `${value >= 0 ? '+' : ''}${(100 * value).toFixed(2)} %`;
+  const row = (what: string, seconds: number, base?: number): string[] => [
+    what,
+    seconds.toPrecision(3),
+    base === undefined ? '1' : (seconds / base).toFixed(3),
+  ];
+  const [early, late] = shapes.memorySteps;
+  const rows = [
+    row('step, all 77 tokens', step.all),
+    row('step, needed tokens', step.needed, step.all),
+    row('step, needed tokens, what is common once (--no-round-gradients)', step.once, step.all),
+    null,
+    row('image, encoded', image.encode),
+    row(`image, from the cache (${formatBytes(image.bytes)})`, image.cached, image.encode),
+    null,
+    row('image in an epoch without the cache', without),
+    row('image in an epoch with it', cached, without),
+    null,
+    [`memory of the process at step ${early}`, formatBytes(memory.process[0] as number), ''],
+    [
+      `memory of the process at step ${late}`,
+      formatBytes(memory.process[1] as number),
+      percent(growth(memory.process)),
+    ],
+    [`memory of tensors at step ${late}`, formatBytes(memory.tensors[1] as number), percent(growth(memory.tensors))],
+  ];
+  const title = `Training at the shapes of ${shapes.name}, ${BATCH_SIZE} images a step, seeded weights; seconds`;
+  return {
+    text: `${title}\n\n${tableOf(['what', 'value', 'ratio'], rows)}`,
+    figures: {
+      shapes: shapes.name,
+      stepSeconds: { allTokens: step.all, neededTokens: step.needed, commonOnce: step.once },
+      stepRatio: { neededTokens: step.needed / step.all, commonOnce: step.once / step.all },
+      imageSeconds: { encoded: image.encode, fromCache: image.cached },
+      cachedBytesPerImage: image.bytes,
+      epochSecondsPerImage: { withoutCache: without, withCache: cached },
+      epochRatio: cached / without,
+      memoryBytes: { steps: shapes.memorySteps, ...memory },
+      memoryGrowth: { process: growth(memory.process), tensors: growth(memory.tensors) },
+    },
+  };
 };
 
 const TOKENS = ['all', 'needed', 'once'] as const;
-/** Seconds of a step, by the tokens that the text encoder computes; see `SeededCraneOptions`. */
-type StepSeconds = Readonly<Record<(typeof TOKENS)[number], number>>;
 
-/** Steps of each kind in turns, so that all see the same load. */
-async function measureSteps(
-  { sizes, imageSize }: Shapes,
-  { runs, onProgress, signal }: BenchOptions,
-): Promise<StepSeconds> {
+/** Seconds of a step, by the tokens that the text encoder computes, see `SeededCraneOptions`; in turns, so that all see the same load. */
+async function measureSteps({ sizes, imageSize }: Shapes, options: BenchOptions) {
   const models = TOKENS.map((tokens) => seededCrane({ sizes: withoutVision(sizes), imageSize, tokens }));
   const trainers = models.map((model) => new PromptTrainer(model, { batchSize: BATCH_SIZE }));
   const batch = randomBatch(imageSize / sizes.vision.patchSize, sizes.embedDimension);
   const seconds = TOKENS.map((): number[] => []);
-  const total = trainers.length * (runs + 1);
   try {
-    onProgress({ kind: 'start', task: 'steps', total, unit: 'steps' });
-    for (let run = 0; run <= runs; run++) {
-      for (const [index, trainer] of trainers.entries()) {
-        await setImmediate();
-        signal.throwIfAborted();
-        const taken = await secondsOf(() => trainer.step(batch));
-        // The first of each is warm-up.
-        if (run > 0) seconds[index]?.push(taken);
-        onProgress({ kind: 'advance', task: 'steps', done: run * trainers.length + index + 1, total });
-      }
+    for await (const index of steps('steps', trainers.length * (options.runs + 1), options)) {
+      const kind = index % trainers.length;
+      const [, taken] = await timed(() => (trainers[kind] as PromptTrainer).step(batch));
+      // The first of each is warm-up.
+      if (index >= trainers.length) seconds[kind]?.push(taken);
     }
-    onProgress({ kind: 'done', task: 'steps' });
-    return Object.fromEntries(
-      TOKENS.map((tokens, index) => [tokens, median(seconds[index] as number[])]),
-    ) as StepSeconds;
+    const [all, needed, once] = seconds.map(median) as [number, number, number];
+    return { all, needed, once };
   } finally {
     disposeBatch(batch);
     trainers.forEach((trainer) => trainer.dispose());
@@ -96,25 +123,23 @@ async function measureSteps(
   }
 }
 
-/** Seconds per image. */
-interface ImageSeconds {
-  /** Decoding and the whole encoder: what each epoch would pay without the cache. */
-  readonly encode: number;
-  /** Reading from the cache into a batch. */
-  readonly cached: number;
-  readonly bytes: number;
-}
-
-async function measureImages(
-  { sizes, imageSize }: Shapes,
-  { runs, onProgress, signal }: BenchOptions,
-): Promise<ImageSeconds> {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-bench-'));
+/** Per image: seconds of decoding and the whole encoder, as each epoch would pay without the cache; of reading from it into a batch; its bytes. */
+async function measureImages({ sizes, imageSize }: Shapes, { runs, onProgress, signal }: BenchOptions) {
+  const folder = new TemporaryFolder();
   const model = seededCrane({ sizes: withoutText(sizes), imageSize });
   try {
-    const samples = await drawSamples(folder, imageSize);
+    // Larger than the network's input by as much as VisA's.
+    const pictures = await drawPictures(folder.path, IMAGES, 3 * imageSize, 2 * imageSize, 'jpg');
+    const samples = pictures.map((imagePath): Sample => ({
+      imagePath,
+      maskPath: null,
+      hasMask: false,
+      category: 'drawn',
+      defect: 'good',
+      anomalous: false,
+    }));
     const backend = await prepareBackend('auto');
-    const cache = { backbone: 'seeded', spatial: null, backend, folder: path.join(folder, 'cache') };
+    const cache = { backbone: 'seeded', spatial: null, backend, folder: path.join(folder.path, 'cache') };
     const options: EncodeOptions = {
       preprocessing: CLIP_PREPROCESSING,
       interpolation: 'nearest',
@@ -124,54 +149,37 @@ async function measureImages(
     };
     // Fills the cache, and is the warm-up.
     const store = await FeatureStore.encode(model, samples, { ...options, cache });
-    const encode = (await secondsOf(() => FeatureStore.encode(model, samples, options))) / IMAGES;
-    const places = samples.map((_, place) => place);
+    const [, encode] = await timed(() => FeatureStore.encode(model, samples, options));
     const reads: number[] = [];
     for (let run = 0; run <= runs; run++) {
-      const taken = (await secondsOf(async () => disposeBatch(await store.batch(places)))) / IMAGES;
+      const [, taken] = await timed(async () => disposeBatch(await store.batch([...samples.keys()])));
       if (run > 0) reads.push(taken);
     }
     await store.close();
-    return { encode, cached: median(reads), bytes: sizeOf(cache.folder) / IMAGES };
+    return { encode: encode / IMAGES, cached: median(reads) / IMAGES, bytes: sizeOf(cache.folder) / IMAGES };
   } finally {
     model.dispose();
-    fs.rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 
-/** Bytes after each of the shapes' `memorySteps`. */
-interface MemoryUse {
-  /** Of the process. */
-  readonly resident: readonly number[];
-  /** In tensors. */
-  readonly tensors: readonly number[];
-}
-
-async function measureMemory(
-  { sizes, imageSize, memorySteps }: Shapes,
-  { onProgress, signal }: BenchOptions,
-): Promise<MemoryUse> {
+/** Bytes of the process and in tensors after each of the shapes' `memorySteps`. */
+async function measureMemory({ sizes, imageSize, memorySteps }: Shapes, options: BenchOptions) {
   const model = seededCrane({ sizes: withoutVision(sizes), imageSize });
   const trainer = new PromptTrainer(model, { batchSize: BATCH_SIZE });
-  const total = memorySteps[1];
-  const use = { resident: [] as number[], tensors: [] as number[] };
+  const use = { process: [] as number[], tensors: [] as number[] };
   try {
-    onProgress({ kind: 'start', task: 'memory', total, unit: 'steps' });
-    for (let step = 1; step <= total; step++) {
-      await setImmediate();
-      signal.throwIfAborted();
+    for await (const index of steps('memory', memorySteps[1], options)) {
+      const step = index + 1;
       const batch = randomBatch(imageSize / sizes.vision.patchSize, sizes.embedDimension);
       await trainer.step(batch);
       disposeBatch(batch);
       const measured = memorySteps.findIndex((end) => step > end - MEMORY_WINDOW && step <= end);
-      if (measured >= 0) {
-        collectGarbage();
-        use.resident[measured] = Math.min(use.resident[measured] ?? Infinity, process.memoryUsage.rss());
-        use.tensors[measured] = tf.memory().numBytes;
-      }
-      onProgress({ kind: 'advance', task: 'memory', done: step, total });
+      if (measured < 0) continue;
+      collectGarbage();
+      use.process[measured] = Math.min(use.process[measured] ?? Infinity, process.memoryUsage.rss());
+      use.tensors[measured] = tf.memory().numBytes;
     }
-    onProgress({ kind: 'done', task: 'memory' });
     return use;
   } finally {
     trainer.dispose();
@@ -179,25 +187,14 @@ async function measureMemory(
   }
 }
 
-const withoutVision = (sizes: ClipSizes): ClipSizes => ({
-  ...sizes,
-  vision: { ...sizes.vision, layers: 1, width: 64, heads: 1 },
-});
-const withoutText = (sizes: ClipSizes): ClipSizes => ({
-  ...sizes,
-  text: { ...sizes.text, layers: 1, width: 64, heads: 1 },
-});
+const LEAST = { layers: 1, width: 64, heads: 1 };
+const withoutVision = (sizes: ClipSizes): ClipSizes => ({ ...sizes, vision: { ...sizes.vision, ...LEAST } });
+const withoutText = (sizes: ClipSizes): ClipSizes => ({ ...sizes, text: { ...sizes.text, ...LEAST } });
 
 /** What nobody refers to any more is no memory in use. */
 function collectGarbage(): void {
   v8.setFlagsFromString('--expose-gc');
   (vm.runInNewContext('gc') as () => void)();
-}
-
-async function secondsOf(run: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await run();
-  return (performance.now() - began) / 1000;
 }
 
 /** Features of length one without meaning, half of them of anomalous images. */
@@ -214,85 +211,9 @@ function randomBatch(side: number, width: number): TrainingBatch {
   };
 }
 
-/** Noise as pictures that are larger than the network's input by as much as VisA's. */
-async function drawSamples(folder: string, imageSize: number): Promise<Sample[]> {
-  const [width, height] = [3 * imageSize, 2 * imageSize];
-  return Promise.all(
-    Array.from({ length: IMAGES }, async (_, index): Promise<Sample> => {
-      const uniform = seededUniform(index);
-      const imagePath = path.join(folder, `${index}.jpg`);
-      const data = Uint8Array.from({ length: 3 * width * height }, () => Math.floor(256 * uniform()));
-      await sharp(data, { raw: { width, height, channels: 3 } })
-        .jpeg()
-        .toFile(imagePath);
-      return { imagePath, maskPath: null, hasMask: false, category: 'noise', defect: 'good', anomalous: false };
-    }),
-  );
-}
-
 function sizeOf(folder: string): number {
   return fs
     .readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .reduce((sum, { parentPath, name }) => sum + fs.statSync(path.join(parentPath, name)).size, 0);
-}
-
-function reportOf(shapes: Shapes, steps: StepSeconds, images: ImageSeconds, memory: MemoryUse): BenchReport {
-  const right = { align: 'right' as const };
-  // What an image costs in an epoch: its part of a step, and its features.
-  const epoch = {
-    without: images.encode + steps.needed / BATCH_SIZE,
-    cached: images.cached + steps.needed / BATCH_SIZE,
-  };
-  const growth = (values: readonly number[]): number => (values[1] as number) / (values[0] as number) - 1;
-  const seconds = (value: number): string => value.toPrecision(3);
-  const ratio = (value: number): string => value.toFixed(3);
-  const percent = (value: number): string => `${value >= 0 ? '+' : ''}${(100 * value).toFixed(2)} %`;
-  const row = (what: string, value: string, compared = ''): string[] => [what, value, compared];
-  return {
-    title: `Training at the shapes of ${shapes.name}, ${BATCH_SIZE} images a step, seeded weights; seconds`,
-    columns: [{ title: 'what' }, { title: 'value', ...right }, { title: 'ratio', ...right }],
-    rows: [
-      row('step, all 77 tokens', seconds(steps.all), '1'),
-      row('step, needed tokens', seconds(steps.needed), ratio(steps.needed / steps.all)),
-      row(
-        'step, needed tokens, what is common once (--no-round-gradients)',
-        seconds(steps.once),
-        ratio(steps.once / steps.all),
-      ),
-      null,
-      row('image, encoded', seconds(images.encode), '1'),
-      row(
-        `image, from the cache (${formatBytes(images.bytes)})`,
-        seconds(images.cached),
-        ratio(images.cached / images.encode),
-      ),
-      null,
-      row('image in an epoch without the cache', seconds(epoch.without), '1'),
-      row('image in an epoch with it', seconds(epoch.cached), ratio(epoch.cached / epoch.without)),
-      null,
-      row(`memory of the process at step ${shapes.memorySteps[0]}`, formatBytes(memory.resident[0] as number)),
-      row(
-        `memory of the process at step ${shapes.memorySteps[1]}`,
-        formatBytes(memory.resident[1] as number),
-        percent(growth(memory.resident)),
-      ),
-      row(
-        `memory of tensors at step ${shapes.memorySteps[1]}`,
-        formatBytes(memory.tensors[1] as number),
-        percent(growth(memory.tensors)),
-      ),
-    ],
-    figures: {
-      shapes: shapes.name,
-      stepSeconds: { allTokens: steps.all, neededTokens: steps.needed, commonOnce: steps.once },
-      stepRatio: { neededTokens: steps.needed / steps.all, commonOnce: steps.once / steps.all },
-      imageSeconds: { encoded: images.encode, fromCache: images.cached },
-      cachedBytesPerImage: images.bytes,
-      epochSecondsPerImage: { withoutCache: epoch.without, withCache: epoch.cached },
-      epochRatio: epoch.cached / epoch.without,
-      memoryBytes: { steps: shapes.memorySteps, process: memory.resident, tensors: memory.tensors },
-      memoryGrowth: { process: growth(memory.resident), tensors: growth(memory.tensors) },
-    },
-  };
 }

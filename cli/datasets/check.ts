@@ -32,12 +32,12 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
         .option('dry-run', {
           type: 'boolean',
           default: false,
-          describe: 'Show what would be read as what, without opening a picture',
+          describe: 'Show how each file would be read, without opening an image',
         }) as never,
       [
         ['a set in the data folder', 'crane datasets check mvtec'],
         ['any folder in a known layout', 'crane datasets check sets/castings'],
-        ['what would be read as what', 'crane datasets check sets/castings --dry-run'],
+        ['how each file would be read', 'crane datasets check sets/castings --dry-run'],
         ['for programs', 'crane datasets check visa --json'],
       ],
     ) as never,
@@ -47,7 +47,7 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
     const how = { allowUnlabelled: true, ...setOptionsFrom(args) };
     const sets = set === undefined ? presentDatasets().map(({ name }) => name) : [set];
     if (sets.length === 0)
-      return print(`No set is in ${dataFolder()}. "crane datasets list" says what there is and how to get it.`);
+      return print(`There is no set in ${dataFolder()}. "crane datasets list" shows all sets and how to get them.`);
     if (dryRun) {
       const surveys = sets.map((name) => surveyDataset(name, how));
       if (json) printJson(set === undefined ? surveys.map(dryRunJson) : dryRunJson(surveys[0] as Survey), 2);
@@ -99,7 +99,7 @@ function printReport(report: DatasetReport): void {
   );
   if (report.expected !== null)
     print(
-      `\nThe whole set: ${expectedText(report.expected)} normal and anomalous images${report.expected.sure ? '' : ' (~ as commonly quoted)'}.`,
+      `\nThe complete set: ${expectedText(report.expected)} normal and anomalous images${report.expected.sure ? '' : ' (~ as commonly quoted)'}.`,
     );
   if (report.notes.length > 0) print(`\n${report.notes.join('\n')}`);
   printProblems(
@@ -113,7 +113,7 @@ function printReport(report: DatasetReport): void {
   print(report.problems.length === 0 ? '\nEvery file was opened and nothing is wrong.\n' : '');
 }
 
-/** Drawn sets have twenty kinds of defects, wider than any terminal. */
+/** Synthetic sets have twenty kinds of defects, wider than any terminal. */
 function shortList(names: readonly string[]): string {
   return names.length <= 6 ? names.join(', ') : `${names.length} kinds: ${names.slice(0, 4).join(', ')}, …`;
 }

@@ -8,11 +8,11 @@ import { print } from './print';
 /** Longer lists are for `--json`. */
 const shownFiles = 20;
 
-/** Shows what would be read as what, by names alone: layouts that fit, images by folder, and what is left out. */
+/** Shows how each file would be read, by names alone: layouts that fit, images by folder, and what is left out. */
 export function printDryRun(survey: Survey): void {
   const { name, root, layout, reading, candidates, leftOut, problems } = survey;
   print(`${name}: ${root}`);
-  print(`Read by the layout ${layout}; no picture was opened.\n`);
+  print(`Read by the layout ${layout}; no image was opened.\n`);
   print(
     formatTable(
       [
@@ -45,7 +45,7 @@ export function printDryRun(survey: Survey): void {
   const others = reading.others?.length ?? 0;
   if (others > 0)
     print(
-      `\nKnown, and not scored: ${others} ${others === 1 ? 'file' : 'files'}, such as ${pathInSet(root, reading.others?.[0] ?? '')}`,
+      `\nKnown, but not scored: ${others} ${others === 1 ? 'file' : 'files'}, such as ${pathInSet(root, reading.others?.[0] ?? '')}`,
     );
   print(`\nNot part of it: ${leftOut.length} ${leftOut.length === 1 ? 'file' : 'files'}`);
   leftOut.slice(0, shownFiles).forEach(({ path: file }) => print(`  ${path.relative(survey.folder, file)}`));

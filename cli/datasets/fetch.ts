@@ -27,7 +27,7 @@ export const fetchCommand: CommandModule<object, FetchArguments> = {
         .option('accept-license', {
           type: 'boolean',
           default: false,
-          describe: 'You have read the terms of the set and take them; without this they are shown',
+          describe: 'You have read the terms of the set and accept them; without this they are shown',
         })
         .option('keep-archives', {
           type: 'boolean',
@@ -36,7 +36,7 @@ export const fetchCommand: CommandModule<object, FetchArguments> = {
         }) as never,
       [
         ['the licence of a set', 'crane datasets fetch visa'],
-        ['the set; goes on where an earlier call stopped', 'crane datasets fetch visa --accept-license'],
+        ['the set; resumes where an earlier call stopped', 'crane datasets fetch visa --accept-license'],
       ],
     ) as never,
   handler: async ({ name, json, acceptLicense, keepArchives }) => {

@@ -21,7 +21,7 @@ interface Found {
 
 export const listCommand: CommandModule<object, JsonOption> = {
   command: 'list',
-  describe: 'All registered sets: counts expected and found, licence, address, how to get it',
+  describe: 'All registered sets: expected and found counts, licence, address, how to get it',
   builder: (yargs) =>
     withExamples(withJson(yargs), [
       ['what is known, and what is here', 'crane datasets list'],
@@ -67,7 +67,7 @@ export const listCommand: CommandModule<object, JsonOption> = {
       ),
     );
     print(
-      '\nexpected, found: normal / anomalous images of the test split;\n~ as commonly quoted, not counted; - not here; ? cannot be read\n',
+      '\nexpected, found: normal / anomalous images of the test split;\n~ as commonly quoted, not counted; - not present; ? cannot be read\n',
     );
     print(
       formatTable(
@@ -113,7 +113,7 @@ async function lookAt(entry: RegisteredDataset, data: string, onProgress: OnProg
   }
 }
 
-/** In a few words; the address itself stands elsewhere. */
+/** In a few words; the address itself is printed elsewhere. */
 export function howToGet({ name, kind, archives }: RegisteredDataset): string {
   if (kind === 'drawn') return 'crane datasets synthesize';
   return archives.length > 0 ? `crane datasets fetch ${name} --accept-license` : 'by hand';

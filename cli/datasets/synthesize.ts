@@ -16,7 +16,7 @@ interface SynthesizeArguments extends JsonOption {
 
 export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
   command: 'synthesize [names..]',
-  describe: `Draw the synthetic sets ${drawnSetNames.join(' and ')}`,
+  describe: `Write the synthetic sets ${drawnSetNames.join(' and ')}`,
   builder: (yargs) =>
     withExamples(
       withJson(yargs)
@@ -33,7 +33,7 @@ export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
         .option('seed', {
           type: 'number',
           default: 0,
-          describe: 'Another seed draws other images of the same kinds',
+          describe: 'Another seed gives other images of the same kinds',
         }) as never,
       [
         ['the two sets that npm start uses', 'crane datasets synthesize'],
@@ -61,7 +61,7 @@ function namesOf(names: readonly string[]): readonly DrawnSetName[] {
     throw new UsageError(
       'synthetic/name',
       `there is no synthetic set "${unknown.join(', ')}"; there are ${drawnSetNames.join(' and ')}. ` +
-        'Stand-ins of the registered sets, for trying commands, come with a checkout: npm run stand-ins -- --help',
+        'Stand-ins for the registered sets, for trying commands, come with a checkout: npm run stand-ins -- --help',
       { unknown },
     );
   }

@@ -42,8 +42,8 @@ function describeWhere(entry: RegisteredDataset, place: string, present: boolean
     `  from      ${entry.source}`,
     `  licence   ${entry.licence}`,
     `  get it    ${howToGet(entry)}`,
-    `  download  ${entry.downloadSize ?? 'size not known'}`,
-    `  test      ${expected ?? 'number of images not known'}; ${entry.hasMasks ? 'with masks' : 'labels per image only, no masks'}`,
+    `  download  ${entry.downloadSize ?? 'size unknown'}`,
+    `  test      ${expected ?? 'number of images unknown'}; ${entry.hasMasks ? 'with masks' : 'labels per image only, no masks'}`,
     `  forms     ${entry.layouts.join(', ')}; folder called ${entry.folders.join(' or ')}, or any, by its path`,
     `  ${present ? 'here     ' : 'goes to  '} ${place}`,
   ].join('\n');

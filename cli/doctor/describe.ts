@@ -1,7 +1,7 @@
 import { formatBytes } from '../../terminal/table';
 import type { Examination, WeightsPresence } from './examine';
 
-/** What to do about each thing that is missing; empty where nothing is. */
+/** What to do about each missing part; empty where nothing is missing. */
 export function adviceOn(examination: Examination): string[] {
   const { backend, backends, setup, nvidiaDriver, weights } = examination;
   const advice: string[] = [];
@@ -27,7 +27,7 @@ export function adviceOn(examination: Examination): string[] {
   return advice;
 }
 
-/** The report for people: one thing a line, then the weights, then what to do. */
+/** The report for people: one item per line, then the weights, then what to do. */
 export function describe(examination: Examination, advice: readonly string[]): string {
   const { backend, backends, setup, cpu, nvidiaDriver, memory, versions, platform, cache, weights } = examination;
   const rows: [title: string, text: string][] = [

@@ -62,7 +62,7 @@ const CPU_FEATURES = [
 /**
  * Looks at everything, and starts the backends for it: first all, then the chosen one, which stays the current one.
  *
- * @throws BackendError where the choice is an explicit one that is not to be had.
+ * @throws BackendError where the choice is an explicit one that is not available.
  */
 export async function examine(choice: BackendChoice, verbose: boolean): Promise<Examination> {
   const backends = await surveyBackends(verbose);

@@ -51,7 +51,7 @@ function detailOf({ name, tensorflowVersion, device, selfCheck, threads, simd, w
         ...check,
       ].join(', ');
     case 'webgpu':
-      return [`on ${device}`, ...(warning === null ? [] : ['a processor that plays the GPU, slow']), ...check].join(
+      return [`on ${device}`, ...(warning === null ? [] : ['a processor that emulates a GPU, slow']), ...check].join(
         ', ',
       );
     case 'wasm':

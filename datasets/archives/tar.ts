@@ -12,13 +12,13 @@ export interface TarEntry {
 }
 
 const BLOCK = 512;
-/** Longer names and attributes are no names. */
+/** Longer names and attributes are not plausible. */
 const LARGEST_HEADER = 1 << 20;
 
 /**
  * The entries of a tar archive, one after the other: POSIX ustar with its prefix, pax headers (path and size), and GNU's
  * long names. Source: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Interchange Format".
- * @throws DatasetError `dataset/archive` for a damaged or cut-off archive
+ * @throws DatasetError `dataset/archive` for a damaged or truncated archive
  */
 export function* tarEntries(file: RandomAccessFile): Generator<TarEntry> {
   let longName: string | undefined;

@@ -13,7 +13,7 @@ export interface UnpackOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One thing in an archive, of whichever format. */
+/** One entry of an archive, of whichever format. */
 interface Entry {
   readonly name: string;
   readonly kind: 'file' | 'folder' | 'link' | 'other';
@@ -23,16 +23,16 @@ interface Entry {
 }
 
 const PIECE = 4 << 20;
-/** No picture of any set is that large. */
+/** No image of any set is that large. */
 const LARGEST_FILE = 1 << 30;
 
 /**
  * Unpacks a zip or tar archive into a folder. Names that would lead out of it, links and devices are refused before
- * anything is written; nothing but plain files and folders is ever made, so no entry can be written through another.
- * Room is looked for first.
+ * anything is written; only plain files and folders are ever created, so no entry can be written through another.
+ * Free space is checked first.
  *
  * @returns how many files it had
- * @throws DatasetError `dataset/archive` (damaged, or no archive), `dataset/archive-unsafe`, `dataset/disk-full`,
+ * @throws DatasetError `dataset/archive` (damaged, or not an archive), `dataset/archive-unsafe`, `dataset/disk-full`,
  *   `dataset/unpack`; the signal's reason
  */
 export async function unpack(archive: string, folder: string, options: UnpackOptions = {}): Promise<number> {
@@ -76,7 +76,7 @@ function entriesOf(file: RandomAccessFile): Entry[] {
   }
   throw new DatasetError(
     'dataset/archive',
-    `${file.path} is neither a zip nor a tar archive: it begins with ${JSON.stringify(beginning.toString('latin1', 0, 16))}. The address may give a page instead of the file; look at it in a browser.`,
+    `${file.path} is neither a zip nor a tar archive: it begins with ${JSON.stringify(beginning.toString('latin1', 0, 16))}. The address may serve a page instead of the file; open it in a browser.`,
     { path: file.path },
   );
 }

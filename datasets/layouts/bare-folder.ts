@@ -4,10 +4,10 @@ import { realPath } from '../inventory';
 import { listFolders, listImages } from '../listing';
 import type { Layout } from './layout';
 
-/** Any folder that has pictures somewhere in it, without labels: it can be scored, not evaluated or trained on. */
+/** Any folder that has images somewhere in it, without labels: it can be scored, not evaluated or trained on. */
 export const bareFolderLayout: Layout = {
   name: 'bare-folder',
-  looksFor: 'pictures, in folders or not, without labels: they can be scored (crane detect), not evaluated',
+  looksFor: 'images, in folders or not, without labels: they can be scored (crane detect), not evaluated',
   fits: (root) => imagesUnder(root).length > 0,
   read(root) {
     const name = path.basename(root);

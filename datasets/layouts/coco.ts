@@ -35,8 +35,8 @@ const MOST_LISTS = 12;
 /**
  * Exports in the form of COCO: a JSON file with `images`, `annotations` and `categories`, whose segmentations are polygons
  * or runs, packed or not; in the folder itself, in `annotations/`, or beside the images of each split
- * (`test/_annotations.coco.json`). Of several the one called test is read. An image without annotations is normal. All
- * annotations of an image count together; those with a box alone give a label without a mask.
+ * (`test/_annotations.coco.json`). Of several, the one called test is read. An image without annotations is normal. All
+ * annotations of an image count together; those with only a box give a label without a mask.
  */
 export const cocoLayout: Layout = {
   name: 'coco',
@@ -51,14 +51,7 @@ export const cocoLayout: Layout = {
     );
     const images = test.flatMap((file) => readCoco(root, file, problems));
     const left = others.flatMap((file) => [file, ...imagesOf(root, file)]);
-    return readOutlined({
-      root,
-      category: hints.category ?? path.basename(root),
-      images,
-      problems,
-      others: left,
-      onProgress: hints.onProgress,
-    });
+    return readOutlined(root, hints, { images, problems, others: left });
   },
 };
 
@@ -107,7 +100,7 @@ function parseCoco(file: string): Coco {
   );
 }
 
-/** Of a list that is not read: those that are there. */
+/** For a list that is not read: those that exist. */
 function imagesOf(root: string, file: string): string[] {
   const parsed = cocoFile.safeParse(readJsonFile(file));
   return parsed.success ? parsed.data.images.flatMap((image) => resolveImage(root, file, image.file_name) ?? []) : [];
@@ -121,9 +114,7 @@ function readCoco(root: string, file: string, problems: DatasetProblem[]): Outli
     const known = byImage.get(annotation.image_id);
     if (known !== undefined) known.push(annotation);
     else
-      problems.push(
-        fault(file, annotation, `belongs to the image ${annotation.image_id}, which the list does not have`),
-      );
+      problems.push(fault(file, annotation, `belongs to the image ${annotation.image_id}, which is not in the list`));
   }
   if (byImage.size < images.length)
     problems.push({
@@ -139,7 +130,7 @@ function readCoco(root: string, file: string, problems: DatasetProblem[]): Outli
         kind: 'missing-image',
         severity: 'error',
         path: path.join(path.dirname(file), listed),
-        message: `${file} names ${listed}, and there is no such file in the set`,
+        message: `${file} names ${listed}, but there is no such file in the set`,
       });
       return [];
     }
@@ -162,7 +153,7 @@ function readCoco(root: string, file: string, problems: DatasetProblem[]): Outli
   });
 }
 
-/** None for a box alone. @returns what is wrong with it, where something is */
+/** None for a box. @returns what is wrong with it, where something is */
 function outlinesOf({ segmentation }: Annotation, size: OutlinedImage['size']): Outline[] | string {
   if (segmentation == null) return [];
   if (size === null) return 'has an outline in pixels of an image whose width and height the list does not say';

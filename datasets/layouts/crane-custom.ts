@@ -12,7 +12,7 @@ import { missingMask, type Layout, type LayoutHints } from './layout';
 export const craneCustomLayout: Layout = {
   name: 'crane-custom',
   looksFor:
-    "test/CATEGORY/good and test/CATEGORY/DEFECT with test/CATEGORY/masks/NAME_mask.png (the form that the Crane program asks of one's own data)",
+    'test/CATEGORY/good and test/CATEGORY/DEFECT with test/CATEGORY/masks/NAME_mask.png (the form that the Crane program expects for your own data)',
   fits: (root) => categoryFolders(root).length > 0,
   read(root, hints) {
     const problems: DatasetProblem[] = [];

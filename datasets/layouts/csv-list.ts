@@ -8,7 +8,7 @@ import { listFiles } from '../listing';
 import { isInside } from '../path-in-set';
 import { missingMask, type Layout, type LayoutReading } from './layout';
 
-/** Spellings of the columns, compared without blanks, dashes and underscores; the first that is there is taken. */
+/** Spellings of the columns, compared without blanks, dashes and underscores; the first that is present is taken. */
 export const columnNames = {
   image: [
     'path',
@@ -46,7 +46,7 @@ type Columns = ReadonlyMap<Column, string>;
 /**
  * A list of images: a CSV file with a column for the image and one for its label or its mask, and perhaps its category,
  * kind of defect and split (only rows of `test` are read then). Paths are relative to the list. Several masks of an
- * image stand in one cell with `;` or `|` between them, or in several rows.
+ * image are in one cell with `;` or `|` between them, or in several rows.
  */
 export const csvListLayout: Layout = {
   name: 'csv',
@@ -71,7 +71,7 @@ interface List {
   readonly columns: Columns;
 }
 
-/** One list, named by a person, whatever else lies beside it. */
+/** One list, named by a person, whatever else is beside it. */
 export function csvFileLayout(file: string): Layout {
   return {
     ...csvListLayout,
@@ -95,13 +95,13 @@ function listsIn(root: string): List[] {
   return [...files].sort((a, b) => rank(a) - rank(b) || compareText(a, b)).flatMap((file) => listOf(file) ?? []);
 }
 
-/** What a file's header says; undefined for one that is no list of images. */
+/** What a file's header says; undefined for one that is not a list of images. */
 function listOf(file: string): List | undefined {
   const columns = columnsOf(parseCsv(readHeader(file)).columns);
   return columns.has('image') && (columns.has('label') || columns.has('mask')) ? { file, columns } : undefined;
 }
 
-/** Empty for what is no file, such as a pipe: it is no list then. */
+/** Empty for anything but a file, such as a pipe: it is not a list then. */
 function readHeader(file: string): string {
   return statOf(file)?.isFile() === true ? (readListFile(file, 4096).split(/[\r\n]/, 1)[0] ?? '') : '';
 }
@@ -115,7 +115,7 @@ function columnsOf(header: readonly string[]): Columns {
   return new Map(found);
 }
 
-/** @param allowed which places a list may name: a list that comes with a set has no business elsewhere */
+/** @param allowed which places a list may name: a list that comes with a set may name nothing else */
 function readList(
   file: string,
   columns: Columns,
@@ -136,7 +136,7 @@ function readList(
     const listed = cell(row, 'image');
     const image = resolveListed(file, listed, allowed);
     if (listed === '' || image === undefined) {
-      const message = `${file} line ${row.line} ${listed === '' ? 'names no image' : `names ${listed}, and there is no such file beside the list${allowed(path.resolve(path.dirname(file), listed)) ? '' : '; what lies outside of the set is read where the list itself is named'}`}`;
+      const message = `${file} line ${row.line} ${listed === '' ? 'names no image' : `names ${listed}, but there is no such file beside the list${allowed(path.resolve(path.dirname(file), listed)) ? '' : '; files outside the set are read only where the list itself is named'}`}`;
       problems.push({ kind: listed === '' ? 'bad-row' : 'missing-image', severity: 'error', path: file, message });
       continue;
     }

@@ -8,7 +8,7 @@ import { missingMask, type Layout } from './layout';
 
 /**
  * DAGM 2007 (docs/method.md#industrial-sets): `ClassN/Test/0001.PNG`, and `ClassN/Test/Label/0001_label.PNG` for the
- * images that have a defect. `Label/Labels.txt`, where it is there, says which these are, so that a lost label is
+ * images that have a defect. `Label/Labels.txt`, if present, says which these are, so that a missing label is
  * noticed.
  */
 export const dagmLayout: Layout = {

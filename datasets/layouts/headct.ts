@@ -30,7 +30,7 @@ export const headctLayout: Layout = {
           kind: 'missing-image',
           severity: 'error',
           path: root,
-          message: `labels.csv names image ${id}, and no file in ${root} is called so`,
+          message: `labels.csv names image ${id}, but ${root} has no file of that name`,
         });
     }
     for (const [id, image] of images) {
@@ -51,7 +51,7 @@ export const headctLayout: Layout = {
   },
 };
 
-/** Other sets have a labels.csv as well: its column or the folder of images tells. */
+/** Other sets have a labels.csv as well: its column or the folder of images decides. */
 function speaksOfIt(root: string): boolean {
   const list = childFile(root, 'labels.csv');
   if (list === undefined || statOf(list)?.isFile() !== true) return false;

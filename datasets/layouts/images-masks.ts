@@ -44,7 +44,7 @@ export const imagesMasksLayout: Layout = {
   fits: (root) => pairsIn(root).test.length > 0,
   read(root, hints) {
     const all = pairsIn(root);
-    // A set of one category may lie there in two file formats (CVC-ClinicDB as PNG and as TIF): it is read once.
+    // A set of one category may be present in two file formats (CVC-ClinicDB as PNG and as TIF): it is read once.
     const pairs = hints.category === null ? all.test : all.test.slice(0, 1);
     const problems: DatasetProblem[] = [];
     const [only] = pairs;
@@ -52,7 +52,7 @@ export const imagesMasksLayout: Layout = {
     const nameOf = ({ folder }: FolderPair): string =>
       hints.category ??
       path.basename(pairs.length === 1 && folder === only?.folder && all.others.length > 0 ? root : folder);
-    // Folders of which one has no masks at all are conditions of one thing, not things.
+    // Folders of which one has no masks at all are conditions of one object, not objects.
     const conditions = pairs.some(({ folder, images, masks }) => folder === images && listMasks(masks).length === 0);
     const categories = joined(
       pairs.map((pair) =>
@@ -79,7 +79,7 @@ function pairsIn(root: string): Split<FolderPair> {
   return testSplitOf(found, ({ folder }) => path.basename(folder));
 }
 
-/** Pictures lie directly in the two folders, or in folders of one name in both, such as `images/test` and `masks/test`. */
+/** Images are directly in the two folders, or in folders of one name in both, such as `images/test` and `masks/test`. */
 function pairsOf(folder: string): FolderPair[] {
   for (const names of folderPairs) {
     const images = childFolder(folder, names.images);

@@ -38,14 +38,7 @@ export const labelMeLayout: Layout = {
       return listImages(folder).map((image) => readLabel(image, labels.get(keyOf(image)), problems));
     });
     const left = others.flatMap((folder) => [...listImages(folder), ...labelsIn(folder)]);
-    return readOutlined({
-      root,
-      category: hints.category ?? path.basename(root),
-      images,
-      problems,
-      others: left,
-      onProgress: hints.onProgress,
-    });
+    return readOutlined(root, hints, { images, problems, others: left });
   },
 };
 
@@ -53,7 +46,7 @@ function foldersIn(root: string): string[] {
   return [root, ...listFolders(root)].filter((folder) => listImages(folder).length > 0);
 }
 
-/** JSON files that are called as an image beside them. */
+/** JSON files that have the name of an image beside them. */
 function labelsIn(folder: string): string[] {
   const images = new Set(listImages(folder).map(keyOf));
   return listFiles(folder).filter(
@@ -62,7 +55,7 @@ function labelsIn(folder: string): string[] {
 }
 
 function looksRight(file: string): boolean {
-  // The picture itself may stand in it before the shapes do, so that a beginning is not enough.
+  // The image itself may come before the shapes in it, so that a beginning is not enough.
   return /"(shapes|imagePath|version|flags)"\s*:/.test(readListFile(file, 4096));
 }
 
@@ -105,7 +98,7 @@ function readLabel(image: string, label: string | undefined, problems: DatasetPr
       kind: 'bad-row',
       severity: 'error',
       path: label,
-      message: `${label} does not say the width and height of its image (imageWidth, imageHeight), which its points are in pixels of`,
+      message: `${label} does not say the width and height of its image (imageWidth, imageHeight), and its points are in pixels`,
     });
     return { ...empty, boxes: marking.length, classes: marking.map((shape) => shape.label) };
   }

@@ -1,7 +1,7 @@
 import type { OnProgress } from '../../lib/progress';
 import type { Category, DatasetProblem } from '../sample';
 
-/** What a reader may be told by the registry and by the caller; a bare folder tells nothing. */
+/** What the registry and the caller may tell a reader; a bare folder tells nothing. */
 export interface LayoutHints {
   /** Name for the only category of a layout without category folders; null: the name of the folder. */
   readonly category: string | null;
@@ -23,7 +23,7 @@ export interface LayoutReading {
   readonly hasMasks: boolean;
   /** Where only masks say which images are anomalous: one that marks nothing makes its image normal. */
   readonly labelledByMasks?: boolean;
-  /** Labels of single images that are no masks: each is explained, as images and masks are. */
+  /** Labels of single images that are not masks: each is explained, as images and masks are. */
   readonly labels?: readonly string[];
   /** Files that the layout knows and that are not of the test split: lists, images for training, second copies. */
   readonly others?: readonly string[];
@@ -46,7 +46,7 @@ export interface Layout {
   readonly looksFor: string;
   /** Whether the folder has this form. Looks at names and lists only. */
   fits(root: string): boolean;
-  /** Reads the test split of a folder that fits; opens lists, and no pictures. @throws DatasetError where a list in it cannot be read */
+  /** Reads the test split of a folder that fits; opens lists, and no images. @throws DatasetError where a list in it cannot be read */
   read(root: string, hints: LayoutHints): LayoutReading;
 }
 
@@ -56,6 +56,6 @@ export function missingMask(imagePath: string, wanted: string): DatasetProblem {
     kind: 'missing-mask',
     severity: 'error',
     path: imagePath,
-    message: `${imagePath} is anomalous and has no mask; looked for ${wanted}`,
+    message: `${imagePath} is anomalous but has no mask; looked for ${wanted}`,
   };
 }

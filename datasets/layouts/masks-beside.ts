@@ -8,9 +8,9 @@ import { missingMask, type Layout } from './layout';
 
 const normalFolder = /(^|[_\- ])(free|good|ok|normal|no)$/i;
 
-/** Pictures of a folder, told into images and masks. */
+/** Images of a folder, separated into images and masks. */
 interface Beside {
-  /** Kind of defect, or the name of the folder of normal images; null where one folder holds all pictures. */
+  /** Kind of defect, or the name of the folder of normal images; null where one folder holds all images. */
   readonly condition: string | null;
   readonly folder: string;
   readonly images: readonly string[];
@@ -21,8 +21,8 @@ interface Beside {
  * Each mask beside its image: `NAME_mask.png` beside `NAME.png` (or `_label`, `_GT`, …), or `a.png` beside `a.jpg`
  * (magnetic tiles), in one folder for each condition, such as `MT_Crack/Imgs` and `MT_Free/Imgs`, or all in one folder.
  * Folders called free, good, ok, normal or no hold normal images, others anomalous ones. In a single folder, the set's own or
- * its `test`, an image is normal that has no mask, or whose mask marks nothing (as in KolektorSDD2). Of these ways the one
- * that reads most pictures is taken.
+ * its `test`, an image without a mask, or whose mask marks nothing, is normal (as in KolektorSDD2). Of these ways the one
+ * that reads most images is taken.
  */
 export const masksBesideLayout: Layout = {
   name: 'masks-beside',
@@ -46,7 +46,7 @@ export const masksBesideLayout: Layout = {
   },
 };
 
-/** The set's own folder, its test split, or those in it that have a pair with folders of normal images beside them: whichever has most pictures. */
+/** The set's own folder, its test split, or those in it that have a pair with folders of normal images beside them: whichever has most images. */
 function foldersOf(root: string): Beside[] {
   const single = [[root], splitsOf(root).test].map((folders) => folders.map((folder) => tellApart(null, folder)));
   const below = listFolders(root)
@@ -83,7 +83,7 @@ function tellApart(condition: string | null, folder: string): Beside {
   const photographs = files.filter((file) => /\.jpe?g$/i.test(file));
   const photographed = new Set(photographs.map(stem));
   const drawn = files.filter((file) => /\.png$/i.test(file));
-  // A folder of pictures of all sorts may hold one twice, in two formats.
+  // A folder of images of all sorts may hold one twice, in two formats.
   const pairs = drawn.filter((file) => photographed.has(stem(file))).length;
   return pairs > 0 && 2 * pairs >= drawn.length
     ? { condition, folder, images: photographs, masks: drawn }

@@ -44,7 +44,7 @@ export const metaJsonLayout: Layout = {
           kind: 'missing-image',
           severity: 'error',
           path: wanted,
-          message: `meta.json names ${wanted}, which is not there`,
+          message: `meta.json names ${wanted}, which does not exist`,
         });
         continue;
       }
@@ -118,7 +118,7 @@ function resolveListed(root: string, listed: string): string | undefined {
   );
 }
 
-/** A list that comes with a set has no business with what lies elsewhere on this machine. */
+/** A list that comes with a set may not name files elsewhere on this machine. */
 function outside(root: string, file: string, items: Items['test']): DatasetProblem[] {
   const strangers = items
     .flatMap(({ img_path, mask_path }) => [img_path, mask_path ?? ''])
@@ -135,6 +135,6 @@ function outside(root: string, file: string, items: Items['test']): DatasetProbl
     kind: 'bad-row',
     severity: 'error',
     path: file,
-    message: `${file} names ${listed}, which lies outside of the set and is not read; move it into ${root}`,
+    message: `${file} names ${listed}, which is outside the set and is not read; move it into ${root}`,
   }));
 }

@@ -57,7 +57,7 @@ function isCategory(folder: string): boolean {
   return test !== undefined && listFolders(test).some((child) => listImages(child).length > 0);
 }
 
-/** Categories whose `test` folder is lost or empty; folders that are no category at all are none of our business. */
+/** Categories whose `test` folder is missing or empty; folders that are not a category at all do not matter. */
 function foldersWithoutTest(root: string): DatasetProblem[] {
   const lost = isCategory(root)
     ? []
@@ -106,7 +106,7 @@ function readCategory(folder: string, hints: LayoutHints, problems: DatasetProbl
   return makeCategory(name, samples);
 }
 
-/** Masks lie in a folder for each kind of defect, or, where there is but one kind, directly in the folder of masks. */
+/** Masks are in a folder for each kind of defect, or, where there is only one kind, directly in the folder of masks. */
 function maskFolderOf(truth: string, defect: string): string | undefined {
   return childFolder(truth, defect) ?? (listImages(truth).length > 0 ? truth : undefined);
 }

@@ -18,7 +18,7 @@ const columns = ['object', 'split', 'label', 'image', 'mask'] as const;
 export const visaLayout: Layout = {
   name: 'visa',
   looksFor: 'CATEGORY/Data/Images/Normal|Anomaly with split_csv/1cls.csv (VisA)',
-  // Without the list, a meta.json says better which images are the test split.
+  // Without the list, a meta.json knows better which images are the test split.
   fits: (root) =>
     imageFolders(root).length > 0 && (splitCsvOf(root) !== undefined || childFile(root, 'meta.json') === undefined),
   read(root) {
@@ -90,7 +90,7 @@ function readRow(root: string, csv: string, row: CsvRow, problems: DatasetProble
       kind: 'missing-image',
       severity: 'error',
       path: imagePath,
-      message: `${csv} line ${row.line} names ${imagePath}, which is not there, or not in the set`,
+      message: `${csv} line ${row.line} names ${imagePath}, which does not exist, or is not in the set`,
     });
     return undefined;
   }

@@ -88,7 +88,7 @@ function sizeOf({ normal, anomalous }: Pair): number {
   return normal.length + anomalous.length;
 }
 
-/** Pictures but for masks: `1_mask.png` beside `1.png` is no image. */
+/** Images without masks: `1_mask.png` beside `1.png` is not an image. */
 function imagesOf(folder: string): string[] {
   const files = listImages(folder);
   const names = new Set(files.map((file) => stem(file).toLowerCase()));

@@ -19,11 +19,11 @@ interface LabelledFolder {
 
 /** `class x y x y …`, fractions of the image's width and height; or a box, `class x y width height`. */
 const row = /^\d+(\s+[-+]?[\d.]+(e[-+]?\d+)?){4,}$/i;
-/** Files of labels' kind that are none. */
+/** Files of the same kind as labels that are none. */
 const listNames = new Set(['classes.txt', 'train.txt', 'val.txt', 'valid.txt', 'test.txt']);
 
 /**
- * Exports for YOLO: a text file for each image, with a line `class x1 y1 x2 y2 x3 y3 …` for each thing, in fractions of the
+ * Exports for YOLO: a text file for each image, with a line `class x1 y1 x2 y2 x3 y3 …` for each object, in fractions of the
  * image's sides. In `images/test` with `labels/test`, `test/images` with `test/labels`, without splits, or beside the
  * images. `data.yaml` or `classes.txt` name the classes. An empty file, or none, means that nothing is there. Lines of five
  * numbers are boxes.
@@ -45,13 +45,10 @@ export const yoloLayout: Layout = {
     const lists = [...listFiles(root), ...test.flatMap(({ labels }) => listFiles(labels))].filter((file) =>
       isList(path.basename(file)),
     );
-    return readOutlined({
-      root,
-      category: hints.category ?? path.basename(root),
+    return readOutlined(root, hints, {
       images,
       problems: [...problems, ...test.flatMap(strayLabels)],
       others: [...left, ...lists],
-      onProgress: hints.onProgress,
     });
   },
 };
@@ -76,7 +73,7 @@ function foldersIn(root: string): LabelledFolder[] {
       : [];
   });
   if (below.length > 0) return below;
-  // Beside the images: only where a text of a picture's name is there.
+  // Beside the images: only where there is a text file with an image's name.
   return [root, ...listFolders(root)]
     .map((folder) => ({ name: folder === root ? '' : path.basename(folder), images: folder, labels: folder }))
     .filter((folder) => labelledBy(folder).some(([, label]) => label !== undefined));
@@ -92,7 +89,7 @@ function textsIn(folder: string): string[] {
   );
 }
 
-/** Images with their labels, by name but for upper and lower case. */
+/** Images with their labels, by name, ignoring case. */
 function labelledBy({ images, labels }: LabelledFolder): (readonly [string, string | undefined])[] {
   const texts = new Map(textsIn(labels).map((file) => [keyOf(file), file]));
   return listImages(images).map((image) => [image, texts.get(keyOf(image))] as const);
@@ -141,7 +138,7 @@ function classNames(
         kind: 'bad-row',
         severity: 'error',
         path: yaml,
-        message: `${yaml} describes key points (kpt_shape), and outlines were expected`,
+        message: `${yaml} describes key points (kpt_shape), but outlines were expected`,
       });
     const names: unknown = 'names' in content ? content.names : undefined;
     if (typeof names === 'object' && names !== null)
@@ -165,7 +162,7 @@ function yamlOf(file: string, problems: DatasetProblem[]): object {
       kind: 'bad-row',
       severity: 'warning',
       path: file,
-      message: `${file} cannot be read, so that classes go by their numbers: ${error instanceof Error ? error.message : String(error)}`,
+      message: `${file} cannot be read, so classes go by their numbers: ${error instanceof Error ? error.message : String(error)}`,
     });
     return {};
   }
@@ -210,6 +207,6 @@ function faultOf(line: string, values: readonly number[]): string | undefined {
   if (values.length !== 4 && (values.length < 6 || values.length % 2 === 1))
     return `has ${values.length} numbers after the class: 4 for a box, or 6 and more in pairs for an outline, were expected`;
   if (values.some((value) => value < -BEYOND || value > 1 + BEYOND))
-    return 'has numbers outside of 0 to 1: fractions of the width and height of the image were expected, not pixels';
+    return 'has numbers outside 0 to 1: fractions of the width and height of the image were expected, not pixels';
   return undefined;
 }

@@ -1,6 +1,6 @@
 /*
  * Sine, cosine and arc tangent from sums and products alone: engines round their own differently in the last bit, and
- * a drawn set has to have the same bytes everywhere. Square roots are exact by IEEE 754 and are used directly.
+ * a synthetic set has to have the same bytes everywhere. Square roots are exact by IEEE 754 and are used directly.
  *
  * Math is taken apart once per file, here and in all of this folder: in the sandbox that tests run in, each look at a
  * global is so slow that drawing takes fifteen times as long.

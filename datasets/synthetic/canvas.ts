@@ -7,13 +7,13 @@ const { ceil, floor, max, min, round, sqrt } = Math;
 const EVERYWHERE: Box = [0, 0, 1, 1];
 
 export interface FillOptions {
-  /** 0 to 1; 1 unless told. */
+  /** 0 to 1; 1 by default. */
   readonly opacity?: number;
-  /** Width of a rounded rim lit from the side, in picture units; none unless told. */
+  /** Width of a rounded rim lit from the side, in image units; none by default. */
   readonly bevel?: number;
   /** How strongly the rim is lit, about 0.2 to 0.6. */
   readonly relief?: number;
-  /** Softness of the edge in picture units, on top of antialiasing. */
+  /** Softness of the edge in image units, on top of antialiasing. */
   readonly soft?: number;
 }
 
@@ -26,11 +26,11 @@ interface Field {
   readonly distances: Float32Array; // [height, width]
 }
 
-/** How far beyond a shape its distances are kept, for its shadow (picture units). */
+/** How far beyond a shape its distances are kept, for its shadow (image units). */
 const FIELD_MARGIN = 0.045;
 
 /**
- * A square picture in the making: float RGB, and coordinates from 0 to 1 (x right, y down), so that a drawing looks
+ * A square image in the making: float RGB, and coordinates from 0 to 1 (x right, y down), so that a drawing looks
  * the same at every size. Nothing here is random.
  */
 export class Canvas {
@@ -56,7 +56,7 @@ export class Canvas {
     return copy;
   }
 
-  /** Pixel rows and columns that a box touches, with a margin in picture units. */
+  /** Pixel rows and columns that a box touches, with a margin in image units. */
   private span([x0, y0, x1, y1]: Box, margin = 0): readonly [number, number, number, number] {
     const n = this.size;
     return [
@@ -83,7 +83,7 @@ export class Canvas {
     }
   }
 
-  /** Lays one colour over the picture with the opacity (0 to 1) found at each pixel. */
+  /** Lays one colour over the image with the opacity (0 to 1) found at each pixel. */
   cover(colour: Colour, opacityAt: (x: number, y: number) => number, box: Box = EVERYWHERE): void {
     const [left, top, right, bottom] = this.span(box);
     const n = this.size;
@@ -176,7 +176,7 @@ export class Canvas {
     }
   }
 
-  /** A soft shadow of a shape, thrown away from the light by `reach` (picture units, at most 0.02). */
+  /** A soft shadow of a shape, thrown away from the light by `reach` (image units, at most 0.02). */
   shadow(shape: Shape, reach: number, strength: number): void {
     const n = this.size;
     const { left, top, width, height, distances } = this.field(shape, FIELD_MARGIN);
@@ -215,12 +215,12 @@ export class Canvas {
   }
 
   /**
-   * Lights the picture as if it had the height found at each place (picture units), within the box: slopes towards
+   * Lights the image as if it had the height found at each place (image units), within the box: slopes towards
    * the light become brighter.
    */
   emboss(heightAt: (x: number, y: number) => number, strength: number, box: Box = EVERYWHERE): void {
     const n = this.size;
-    // Slopes over the same distance at every size, or a larger picture would have harder creases.
+    // Slopes over the same distance at every size, or a larger image would have harder creases.
     const reach = max(1, round(n / 112));
     const [left, top, right, bottom] = this.span(box);
     const width = right - left;
@@ -284,13 +284,5 @@ export class Canvas {
     const mean: Colour = [r / count, g / count, b / count];
     const level = 0.299 * mean[0] + 0.587 * mean[1] + 0.114 * mean[2];
     return { mean, spread: sqrt(max(0, squares / count - level * level)) };
-  }
-
-  /** The picture as bytes. */
-  bytes(): Uint8Array {
-    // [size, size, 3]
-    const bytes = new Uint8Array(this.pixels.length);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = floor(clamp(this.pixels[i]!) * 255 + 0.5);
-    return bytes;
   }
 }

@@ -2,9 +2,9 @@ import { defectKinds, defectNamed } from './defects';
 import { families } from './families';
 import type { Random } from './random';
 
-/** What a perfect thing is called. */
+/** What a perfect object is called. */
 export const normalStates: readonly string[] = ['perfect', 'flawless', 'good', 'clean', 'normal'];
-/** What a thing with a defect is called. */
+/** What an object with a defect is called. */
 export const damagedStates: readonly string[] = ['damaged', 'broken', 'defective', 'faulty', 'bad'];
 
 /** Stands for every family: the learned prompts end in it. */
@@ -14,7 +14,7 @@ const openings: readonly string[] = ['a photo of', 'a close up of'];
 const withArticle = (words: string): string => `${/^[aeiou]/.test(words) ? 'an' : 'a'} ${words}`;
 
 /**
- * Every caption that is true of a picture, in a fixed order; `defect` null for a perfect thing. Each also comes with
+ * Every caption that is true of an image, in a fixed order; `defect` null for a perfect object. Each also comes with
  * "object" in the place of the family's name.
  */
 export function captionsFor({ family, defect }: { family: string; defect: string | null }): string[] {
@@ -40,7 +40,7 @@ export function captionOf(picture: { family: string; defect: string | null }, ra
   return random.pick(random.chance(0.25) ? captions.slice(half) : captions.slice(0, half));
 }
 
-/** Every word that captions are made of, sorted, without the full stop. */
+/** Every word that captions use, sorted, without the full stop. */
 export function allCaptionWords(): string[] {
   const words = new Set<string>();
   for (const { name } of families) {

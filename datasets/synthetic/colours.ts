@@ -42,7 +42,7 @@ export function varied(colour: Colour, random: Random, amount = 0.05): Colour {
   ];
 }
 
-/** Any colour a thing may have, within the bounds given. */
+/** Any colour an object may have, within the bounds given. */
 export function anyColour(
   random: Random,
   saturation: readonly [number, number] = [0.1, 0.75],

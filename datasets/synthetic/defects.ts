@@ -53,14 +53,12 @@ export function isUnseen(name: string): boolean {
   return defectKinds.unseen.includes(name);
 }
 
-/** Throws a UsageError `synthetic/defect` that names the kinds there are. */
+/** Throws a UsageError `synthetic/defect` that lists the known kinds. */
 export function defectNamed(name: string): DefectKind {
   const found = byName.get(name);
   if (found === undefined)
-    throw new UsageError(
-      'synthetic/defect',
-      `no kind of defect "${name}"; there are: ${[...byName.keys()].join(', ')}`,
-      { name },
-    );
+    throw new UsageError('synthetic/defect', `no kind of defect "${name}"; known: ${[...byName.keys()].join(', ')}`, {
+      name,
+    });
   return found;
 }

@@ -16,7 +16,7 @@ export const GENERATOR_VERSION = 1;
 /** A pixel has changed when one of its channels moved by at least this much, of 255. */
 export const CHANGE_THRESHOLD = 8;
 
-/** Least and largest share of the picture that a defect may change. */
+/** Least and largest share of the image that a defect may change. */
 export const DEFECT_AREA: readonly [number, number] = [0.003, 0.15];
 
 /** Least mean change over the changed pixels (largest channel, of 255): what a person still sees. */
@@ -26,10 +26,10 @@ const ATTEMPTS = 16;
 export interface PictureRequest {
   /** A name of `families`. */
   readonly family: string;
-  /** A kind of defect; null or left out for a perfect thing. */
+  /** A kind of defect; null or left out for a perfect object. */
   readonly defect?: string | null;
   readonly seed: number | string;
-  /** Width and height in pixels. The same seed shows the same thing at every size. */
+  /** Width and height in pixels. The same seed shows the same object at every size. */
   readonly size: number;
 }
 
@@ -38,7 +38,7 @@ export interface DrawnPicture {
   readonly defect: string | null;
   readonly size: number;
   readonly pixels: Uint8Array; // [size, size, 3], 0 to 255
-  /** 1 where the picture differs from the perfect one; all 0 for a perfect one. */
+  /** 1 where the image differs from the perfect one; all 0 for a perfect one. */
   readonly mask: Uint8Array; // [size, size], 0 or 1
   readonly caption: string;
 }
@@ -48,13 +48,13 @@ export interface DrawnPair {
   readonly damaged: DrawnPicture;
 }
 
-/** One drawn picture. Equal arguments give equal bytes on every machine and in any order. Throws a UsageError for unknown names and sizes. */
+/** One synthetic image. Equal arguments give equal bytes on every machine and in any order. Throws a UsageError for unknown names and sizes. */
 export function drawPicture({ family, defect = null, seed, size }: PictureRequest): DrawnPicture {
   if (defect !== null) return drawPair({ family, defect, seed, size }).damaged;
   return perfect(begin(family, seed, size)).picture;
 }
 
-/** The perfect and the damaged picture of the very same thing: they are equal outside the mask. */
+/** The perfect and the damaged image of the very same object: they are equal outside the mask. */
 export function drawPair({ family, defect, seed, size }: PictureRequest & { readonly defect: string }): DrawnPair {
   const scene = begin(family, seed, size);
   const kind = defectNamed(defect);
@@ -70,7 +70,7 @@ interface Scene {
   readonly random: Random;
   readonly canvas: Canvas;
   readonly layout: Layout;
-  /** Light and sensor, the same for both pictures of a pair: gain and offset of every pixel. */
+  /** Light and sensor, the same for both images of a pair: gain and offset of every pixel. */
   readonly gain: Float32Array; // [size, size]
   readonly offset: Float32Array; // [size, size]
   readonly tint: readonly [number, number, number];
@@ -80,7 +80,7 @@ function begin(family: string, seed: number | string, size: number): Scene {
   if (!Number.isInteger(size) || size < 16 || size > 2048)
     throw new UsageError(
       'synthetic/size',
-      `the size of a drawn picture must be a whole number from 16 to 2048, not ${size}`,
+      `the size of a synthetic image must be a whole number from 16 to 2048, not ${size}`,
       { size },
     );
   const random = new Random(`${family}/${seed}`);
@@ -177,7 +177,7 @@ function damage(scene: Scene, clean: Uint8Array, kind: DefectKind): { pixels: Ui
   return { pixels, mask };
 }
 
-/** Where two pictures differ, small gaps closed; with its share of the picture and its mean change (of 255). */
+/** Where two images differ, small gaps closed; with its share of the image and its mean change (of 255). */
 export function changedRegion(
   clean: Uint8Array,
   damaged: Uint8Array,
@@ -203,12 +203,12 @@ export function changedRegion(
   return { mask, area: area / mask.length, change: count > 0 ? sum / count : 0 };
 }
 
-/** Half the width of the gaps that are closed in a mask, in pixels: about 1.2 % of the picture. */
+/** Half the width of the gaps that are closed in a mask, in pixels: about 1.2 % of the image. */
 export function closingRadius(size: number): number {
   return max(1, round(size * 0.012));
 }
 
-/** Morphological closing by a square: grown, then shrunk back; what lies outside the picture does not shrink it. */
+/** Morphological closing by a square: grown, then shrunk back; what lies outside the image does not shrink it. */
 function closed(mask: Uint8Array, size: number, radius: number): Uint8Array {
   return slide(slide(mask, size, radius, 1), size, radius, 0);
 }

@@ -17,7 +17,7 @@ export interface Family {
   /** As in captions: common words, singular. Folder names join them with an underscore. */
   readonly name: string;
   readonly group: FamilyGroup;
-  /** A texture fills the picture; an object lies on a background. */
+  /** A texture fills the image; an object lies on a background. */
   readonly texture: boolean;
   readonly draw: DrawFamily;
 }
@@ -87,11 +87,11 @@ export const families: readonly Family[] = [
 
 const byName = new Map(families.map((family) => [family.name, family]));
 
-/** Throws a UsageError `synthetic/family` that names the families there are. */
+/** Throws a UsageError `synthetic/family` that lists the known families. */
 export function familyNamed(name: string): Family {
   const family = byName.get(name);
   if (family === undefined)
-    throw new UsageError('synthetic/family', `no drawn family "${name}"; there are: ${[...byName.keys()].join(', ')}`, {
+    throw new UsageError('synthetic/family', `no synthetic family "${name}"; known: ${[...byName.keys()].join(', ')}`, {
       name,
     });
   return family;

@@ -3,21 +3,21 @@ import type { Colour } from './colours';
 import type { Random } from './random';
 import type { Box, Shape } from './shapes';
 
-/** One of the equal parts of a thing, such as a tooth, a pad or a dot: a circle that holds it, in picture units. */
+/** One of the equal parts of an object, such as a tooth, a pad or a dot: a circle that holds it, in image units. */
 export interface Part {
   readonly x: number;
   readonly y: number;
   readonly radius: number;
-  /** What shows where this part is missing; the layout's `beneath` unless told. */
+  /** What shows where this part is missing; the layout's `beneath` by default. */
   readonly reveals?: Colour;
 }
 
-/** What a defect has to know of the thing that it damages. */
+/** What a defect has to know about the object that it damages. */
 export interface Layout {
-  /** Coverage by the thing, 0 to 1: all 1 for a texture. */
+  /** Coverage by the object, 0 to 1: all 1 for a texture. */
   readonly object: Float32Array; // [size, size]
   readonly box: Box;
-  /** A texture fills the picture; an object lies on a background. */
+  /** A texture fills the image; an object lies on a background. */
   readonly texture: boolean;
   /** Repeated parts, if there are any. */
   readonly parts: readonly Part[];
@@ -25,7 +25,7 @@ export interface Layout {
   readonly beneath: Colour;
 }
 
-/** Draws a thing onto an empty canvas. The same random stream gives the same thing at every size. */
+/** Draws an object onto an empty canvas. The same random stream gives the same object at every size. */
 export type DrawFamily = (canvas: Canvas, random: Random) => Layout;
 
 /** The layout of a texture. `beneath` is what is behind it. */

@@ -7,7 +7,7 @@ export type Box = readonly [number, number, number, number];
 export type Point = readonly [number, number];
 
 /**
- * A shape by its signed distance: negative inside, about the true distance near the edge. `box` holds it. In picture
+ * A shape by its signed distance: negative inside, about the true distance near the edge. `box` holds it. In image
  * coordinates (0 to 1, y down), or in the unit coordinates of a frame before it is placed.
  */
 export interface Shape {
@@ -169,7 +169,7 @@ export function intersection(a: Shape, b: Shape): Shape {
   return { box: a.box, distance: (x, y) => max(a.distance(x, y), b.distance(x, y)) };
 }
 
-/** Where unit coordinates lie in the picture: centre, turn in radians, and the length of one unit. */
+/** Where unit coordinates lie in the image: centre, turn in radians, and the length of one unit. */
 export class Frame {
   private readonly c: number;
   private readonly s: number;
@@ -184,19 +184,19 @@ export class Frame {
     this.s = sin(angle);
   }
 
-  /** A point of the frame, in picture coordinates. */
+  /** A point of the frame, in image coordinates. */
   point(u: number, v: number): Point {
     return [this.x + this.unit * (u * this.c - v * this.s), this.y + this.unit * (u * this.s + v * this.c)];
   }
 
-  /** A point of the picture, in the frame's coordinates. */
+  /** A point of the image, in the frame's coordinates. */
   local(x: number, y: number): Point {
     const dx = (x - this.x) / this.unit;
     const dy = (y - this.y) / this.unit;
     return [dx * this.c + dy * this.s, dy * this.c - dx * this.s];
   }
 
-  /** A shape given in the frame's coordinates, put into the picture. */
+  /** A shape given in the frame's coordinates, put into the image. */
   place(shape: Shape): Shape {
     const [x0, y0, x1, y1] = shape.box;
     const { x: cx, y: cy, c, s, unit } = this;

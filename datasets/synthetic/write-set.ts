@@ -12,14 +12,14 @@ import { auxiliaryFamilies, targetFamilies, type Family } from './families';
 export type SyntheticSetName = 'synthetic-auxiliary' | 'synthetic-target';
 
 /** The sets that can be drawn. */
-export const syntheticSetNames: readonly SyntheticSetName[] = ['synthetic-auxiliary', 'synthetic-target'];
+const syntheticSetNames: readonly SyntheticSetName[] = ['synthetic-auxiliary', 'synthetic-target'];
 
 export interface PerCategory {
-  /** Perfect pictures in `train/good`. */
+  /** Perfect images in `train/good`. */
   readonly train: number;
-  /** Perfect pictures in `test/good`. */
+  /** Perfect images in `test/good`. */
   readonly good: number;
-  /** Pictures of every kind of defect. */
+  /** Images of every kind of defect. */
   readonly perKind: number;
 }
 
@@ -27,16 +27,16 @@ export interface SynthesizeOptions {
   readonly name: SyntheticSetName;
   /** The folder that the set's own folder, named after it, is put into. */
   readonly root: string;
-  /** 0 unless told. Equal seeds give equal files. */
+  /** 0 by default. Equal seeds give equal files. */
   readonly seed?: number;
-  /** Width and height in pixels; 224 unless told. */
+  /** Width and height in pixels; 224 by default. */
   readonly imageSize?: number;
   readonly perCategory?: PerCategory;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
-/** What `synthetic.json` says of a set. */
+/** What `synthetic.json` says about a set. */
 export interface SyntheticSetRecord {
   readonly name: SyntheticSetName;
   readonly generator: number;
@@ -47,7 +47,7 @@ export interface SyntheticSetRecord {
   /** Kinds of defects that training sees, and kinds that only the target set has. */
   readonly defects: { readonly seen: readonly string[]; readonly unseen: readonly string[] };
   readonly images: number;
-  /** Over every picture and mask in order: path, line feed, then the raw pixels. Independent of how PNG is written. */
+  /** Over every image and mask in order: path, line feed, then the raw pixels. Independent of how PNG is written. */
   readonly sha256: string;
 }
 
@@ -56,8 +56,8 @@ export function categoryOf(family: Family): string {
   return family.name.replaceAll(' ', '_');
 }
 
-/** How many pictures of each sort a category has unless told otherwise. */
-export const defaultPerCategory: Readonly<Record<SyntheticSetName, PerCategory>> = {
+/** How many images of each sort a category has by default. */
+const defaultPerCategory: Readonly<Record<SyntheticSetName, PerCategory>> = {
   'synthetic-auxiliary': { train: 10, good: 12, perKind: 2 },
   'synthetic-target': { train: 4, good: 14, perKind: 2 },
 };
@@ -72,7 +72,7 @@ interface Item {
 
 const number = (index: number): string => String(index).padStart(3, '0');
 
-/** Every picture of a set, in the order of writing; no two show the same thing. */
+/** Every image of a set, in the order of writing; no two show the same object. */
 function itemsOf(name: SyntheticSetName, seed: number, perCategory: PerCategory): Item[] {
   const families = name === 'synthetic-target' ? targetFamilies : auxiliaryFamilies;
   const kinds = name === 'synthetic-target' ? [...defectKinds.seen, ...defectKinds.unseen] : defectKinds.seen;
@@ -100,7 +100,7 @@ function itemsOf(name: SyntheticSetName, seed: number, perCategory: PerCategory)
 /**
  * Draws a set and writes it in the layout of MVTec AD: `category/train/good`, `category/test/good`,
  * `category/test/<defect>`, `category/ground_truth/<defect>/NNN_mask.png` (0 and 255), with `synthetic.json` beside.
- * It is written into a temporary folder and renamed at the end: a set that is there is whole, and one that was there
+ * It is written into a temporary folder and renamed at the end: an existing set is complete, and one that was there
  * before is replaced only then. Returns the set's folder and its record. Throws UsageError for sizes that cannot be
  * drawn, DatasetError when the folder cannot be written, and the signal's reason when aborted.
  */
@@ -116,18 +116,18 @@ export async function synthesizeSet({
   if (!syntheticSetNames.includes(name))
     throw new UsageError(
       'synthetic/name',
-      `there is no drawn set "${String(name)}"; there are: ${syntheticSetNames.join(', ')}`,
+      `there is no synthetic set "${String(name)}"; known: ${syntheticSetNames.join(', ')}`,
       { name },
     );
   if (!Number.isInteger(imageSize) || imageSize < 32 || imageSize > 1024)
-    throw new UsageError('synthetic/image-size', `drawn pictures can be 32 to 1024 px wide, not ${imageSize}`, {
+    throw new UsageError('synthetic/image-size', `synthetic images can be 32 to 1024 px wide, not ${imageSize}`, {
       imageSize,
     });
   const counts = Object.values(perCategory);
   if (counts.some((count) => !Number.isInteger(count) || count < 0 || count > 1000))
     throw new UsageError(
       'synthetic/per-category',
-      `numbers of pictures must be whole, from 0 to 1000, not ${counts.join(', ')}`,
+      `numbers of images must be whole, from 0 to 1000, not ${counts.join(', ')}`,
       { perCategory },
     );
   const folder = join(root, name);
@@ -181,12 +181,12 @@ export async function synthesizeSet({
     onProgress?.({ kind: 'done', task });
     return { folder, record };
   } catch (error) {
-    // The error that led here matters more than one of tidying up.
+    // The original error matters more than one from the clean-up.
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     if (signal?.aborted === true || error instanceof CraneError) throw error;
     throw new DatasetError(
       'synthetic/write',
-      `the drawn set could not be written to ${folder}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`,
+      `the synthetic set could not be written to ${folder}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`,
       { folder },
       { cause: error },
     );

@@ -378,7 +378,7 @@ function difference(of: MetricValues, from: MetricValues): MetricValues {
 }
 
 /** Means over the paper's sets that are there, by recipe and domain; the printed ones beside complete domains. */
-export function averagesOf(rows: readonly BenchmarkRow[]): DomainAverage[] {
+function averagesOf(rows: readonly BenchmarkRow[]): DomainAverage[] {
   const recipes = [...new Set(rows.map(({ recipe }) => recipe))];
   return recipes.flatMap((recipe) =>
     (['industrial', 'medical'] as const satisfies readonly PaperDomain[]).flatMap((domain) => {

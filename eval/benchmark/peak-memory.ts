@@ -1,6 +1,5 @@
 import * as fs from 'node:fs';
 
-const STATUS = '/proc/self/status';
 const CLEAR = '/proc/self/clear_refs';
 /** Written to `clear_refs`, sets the peak back to what is in use (man 5 proc). */
 const RESET_PEAK = '5';
@@ -19,15 +18,17 @@ export class PeakMemory {
   }
 
   get bytes(): number {
-    return peakOfStatus() ?? process.resourceUsage().maxRSS * 1024;
+    return peakResidentBytes();
   }
 }
 
-function peakOfStatus(): number | undefined {
+/** The most memory that this process has had resident so far, in bytes; on Linux as the kernel counts it, page by page. */
+export function peakResidentBytes(statusFile = '/proc/self/status'): number {
   try {
-    const found = /^VmHWM:\s+(\d+) kB$/m.exec(fs.readFileSync(STATUS, 'utf8'));
-    return found ? Number(found[1]) * 1024 : undefined;
+    const [, kibibytes] = /^VmHWM:\s*(\d+) kB$/m.exec(fs.readFileSync(statusFile, 'utf8')) ?? [];
+    if (kibibytes !== undefined) return Number(kibibytes) * 1024;
   } catch {
-    return undefined;
+    // Elsewhere there is no such file.
   }
+  return process.resourceUsage().maxRSS * 1024;
 }

@@ -140,7 +140,7 @@ export function corruptionTable(rows: readonly CorruptionRow[]): string {
 
 /** What the levels of the table above are. */
 export function corruptionLegend(): string {
-  return `Change in points against the pictures as they are. Levels: ${Object.entries(CORRUPTIONS)
+  return `Change in points against the original images. Levels: ${Object.entries(CORRUPTIONS)
     .map(([kind, { unit }]) => `${kind} = ${unit}`)
     .join('; ')}.`;
 }

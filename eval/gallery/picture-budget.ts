@@ -18,7 +18,7 @@ export interface FittedPictures {
 }
 
 /** What pictures may take of a page, in characters: base64 in UTF-8. */
-export const PICTURES_BUDGET = 10_000_000;
+const PICTURES_BUDGET = 10_000_000;
 /** Of a category and kind, where a page shows several sets. */
 const MOST_OF_A_KIND = 2;
 const SIDES = [224, 176, 144, 112, 88, 64] as const;

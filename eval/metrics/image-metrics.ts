@@ -1,7 +1,7 @@
 import { MetricError } from '../../lib/errors';
 import { auroc } from './auroc';
 import { averagePrecision } from './average-precision';
-import { precisionRecallCurve, rocCurve, type Curve } from './curves';
+import { rocCurve, type Curve } from './curves';
 import { bestF1, type BestF1 } from './f1-max';
 import { IMAGE_METRIC_IDS, type ImageMetricId, type MetricValues } from './metric-ids';
 import { rankScores, undefinedReason, type Ranking } from './ranking';
@@ -29,9 +29,11 @@ export class ImageMetrics {
     (isAnomalous ? this.anomalous : this.normal).push(score);
   }
 
-  /** Images so far. */
-  get count(): { readonly normal: number; readonly anomalous: number } {
-    return { normal: this.normal.length, anomalous: this.anomalous.length };
+  /** Counts all that another has collected as well. */
+  include(other: ImageMetrics): void {
+    this.ranked = undefined;
+    other.normal.forEach((score) => this.normal.push(score));
+    other.anomalous.forEach((score) => this.anomalous.push(score));
   }
 
   /** Fractions; all null with images of one class only. */
@@ -57,11 +59,6 @@ export class ImageMetrics {
   /** Null with images of one class only. */
   rocCurve(maxPoints?: number): Curve | null {
     return this.ifDefined((ranking) => rocCurve(ranking, maxPoints));
-  }
-
-  /** Null with images of one class only. */
-  precisionRecallCurve(maxPoints?: number): Curve | null {
-    return this.ifDefined((ranking) => precisionRecallCurve(ranking, maxPoints));
   }
 
   private ranking(): Ranking {

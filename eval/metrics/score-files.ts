@@ -52,7 +52,7 @@ export function openMaps(place: string): FileSet<StoredMap> {
 export function openMasks(place: string, ignoring: IgnoredValues = new Set()): FileSet<TruthMask> {
   const names = namesOf(place);
   const masks = names.filter((name) => isArray(name) || isImageName(path.basename(name)));
-  if (masks.length === 0) throw empty(place, 'mask', 'pictures, .npy and .npz');
+  if (masks.length === 0) throw empty(place, 'mask', 'images, .npy and .npz');
   const ofArray = (array: NpyArray, source: string): TruthMask => truthOfArray(array, source, ignoring);
   return openFiles(
     place,
@@ -101,7 +101,7 @@ class OpenArchive {
   at(file: string): NpzFile {
     if (this.archive?.path === file) return this.archive;
     this.close();
-    // Reading a pipe would wait for ever.
+    // Reading a pipe would wait forever.
     if (!isFile(file))
       throw new UsageError('usage/no-file', `${file}: not a regular file. Give archives that are files.`, {
         path: file,

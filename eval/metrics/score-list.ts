@@ -17,7 +17,7 @@ export interface ListedImage {
   readonly anomalous: boolean | undefined;
 }
 
-/** Spellings of the columns, compared without blanks, dashes and underscores; the first that is there is taken. */
+/** Spellings of the columns, compared without blanks, dashes and underscores; the first that is present is taken. */
 const COLUMNS = {
   name: ['name', ...columnNames.image],
   score: ['score', 'anomalyscore', 'imagescore', 'scores'],
@@ -63,7 +63,7 @@ export function readScoreList(file: string): ListedImage[] {
   if (rows.length === 0)
     throw new UsageError(
       'usage/scores',
-      `\`scores: '${file}'\`: has no line below its first, the names of its columns. Expected a line for each map.`,
+      `\`scores: '${file}'\`: has no line below its header. Expected a line for each map.`,
       { file },
     );
   return rows.map((row) => readRow(row, { name, score, label }, file));

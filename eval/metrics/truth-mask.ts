@@ -54,7 +54,7 @@ export async function truthOfPicture(file: string, ignoring: IgnoredValues): Pro
   if (![...ignoring].some((value) => Number.isInteger(value) && value >= 0)) return mask;
   const { mode, data, width, height, lossy } = await decodeImage(file);
   const unkept = lossy
-    ? 'is compressed with losses, so that its levels are not those that were drawn'
+    ? 'is compressed with losses, so its levels are not the original ones'
     : mode === 'P'
       ? 'has a palette, whose indices are not levels'
       : mode !== 'I;16' && (await isWide(file))
@@ -70,7 +70,7 @@ export async function truthOfPicture(file: string, ignoring: IgnoredValues): Pro
   if (width !== mask.width || height !== mask.height)
     throw new ImageError(
       'image/size-mismatch',
-      `${file}: its mask is ${mask.width} x ${mask.height}, its picture ${width} x ${height}`,
+      `${file}: its mask is ${mask.width} x ${mask.height}, its image ${width} x ${height}`,
       { file },
     );
   const channels = data.length / (width * height);

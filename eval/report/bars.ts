@@ -26,42 +26,18 @@ export function barChart(groups: readonly BarGroup[], series: readonly string[],
     const { value, printed } = group.bars[index] as BarGroup['bars'][number];
     const y = top + index * SIZE.bar;
     const title = `${group.name}, ${series[index]}: ${value === null ? 'n/a' : (100 * value).toFixed(1)}${printed === null ? '' : `, printed ${(100 * printed).toFixed(1)}`}`;
-    return html`<g class="s${index}"
-      ><title>${title}</title>${
-        value === null
-          ? html`<text class="none" x="${SIZE.left + 4}" y="${y + 9}">n/a</text>`
-          : html`<rect
-                x="${SIZE.left}"
-                y="${y + 1}"
-                width="${round(place(value) - SIZE.left)}"
-                height="${SIZE.bar - 2}"
-                rx="1.5"
-              /><text
-                class="value"
-                x="${round(Math.max(place(value), printed === null ? 0 : place(printed) + 1) + 4)}"
-                y="${y + 9}"
-                >${(100 * value).toFixed(1)}</text
-              >`
-      }${printed !== null && html`<path class="mark" d="M${place(printed)} ${y - 0.5}V${y + SIZE.bar + 0.5}" />`}</g
-    >`;
+    return html`<g class="s${index}"><title>${title}</title>${
+      value === null
+        ? html`<text class="none" x="${SIZE.left + 4}" y="${y + 9}">n/a</text>`
+        : html`<rect x="${SIZE.left}" y="${y + 1}" width="${round(place(value) - SIZE.left)}" height="${SIZE.bar - 2}" rx="1.5"/><text class="value" x="${round(Math.max(place(value), printed === null ? 0 : place(printed) + 1) + 4)}" y="${y + 9}">${(100 * value).toFixed(1)}</text>`
+    }${printed !== null && html`<path class="mark" d="M${place(printed)} ${y - 0.5}V${y + SIZE.bar + 0.5}"/>`}</g>`;
   };
-  return html`<svg
-    class="chart bars"
-    viewBox="0 0 ${SIZE.width} ${bottom + SIZE.bottom}"
-    role="img"
-    aria-label="${description}"
-  >
-    <path class="grid" d="${trusted(TICKS.map((tick) => `M${place(tick)} ${SIZE.top - 4}V${bottom}`).join(''))}" />
-    ${groups.map((group, index) => {
-      const top = SIZE.top + index * groupHeight;
-      return html`<text class="end name" x="${SIZE.left - 6}" y="${round(top + (series.length * SIZE.bar) / 2 + 4)}"
-          >${shortened(group.name)}</text
-        >${series.map((_, at) => bar(group, top, at))}`;
-    })}
-    <g class="ticks">
-      ${TICKS.map((tick) => html`<text class="middle" x="${place(tick)}" y="${bottom + 14}">${100 * tick}</text>`)}
-    </g>
-  </svg>`;
+  return html`<svg class="chart bars" viewBox="0 0 ${SIZE.width} ${bottom + SIZE.bottom}" role="img" aria-label="${description}"><path class="grid" d="${trusted(TICKS.map((tick) => `M${place(tick)} ${SIZE.top - 4}V${bottom}`).join(''))}"/>
+${groups.map((group, index) => {
+  const top = SIZE.top + index * groupHeight;
+  return html`<text class="end name" x="${SIZE.left - 6}" y="${round(top + (series.length * SIZE.bar) / 2 + 4)}">${shortened(group.name)}</text>${series.map((_, at) => bar(group, top, at))}`;
+})}
+<g class="ticks">${TICKS.map((tick) => html`<text class="middle" x="${place(tick)}" y="${bottom + 14}">${100 * tick}</text>`)}</g></svg>`;
 }
 
 function shortened(name: string): string {

@@ -17,28 +17,16 @@ export function benchmarkCharts(table: PaperTable): Html {
   const lines = table.groups.flatMap(({ sets }) => sets);
   const printed = lines.some(({ entries }) => entries.some((entry) => 'row' in entry && entry.row.published !== null));
   const radars = RADARS.map((id) => radarOf(id, lines, table.recipes));
-  return html`<ul class="keys">
-      ${table.recipes.map(({ name }, place) => html`<li class="s${place}"><i class="swatch"></i>${name}</li>`)}${
-        printed &&
-        html`${
-            radars.some((radar) => radar !== null) &&
-            html`<li>
-              <svg class="key" viewBox="0 0 34 12" width="34" height="12" aria-hidden="true">
-                <path class="grid printed" d="M1 6H33" /></svg
-              >printed, around the radar
-            </li>`
-          }
-          <li><i class="tick"></i>printed, across a bar</li>`
-      }
-    </ul>
-    <div class="radars">${radars}</div>
-    <div class="bar-panels">${PUBLISHED_METRIC_IDS.map((id) => barsOf(id, lines, table.recipes))}</div>`;
+  return html`<ul class="keys">${table.recipes.map(({ name }, place) => html`<li class="s${place}"><i class="swatch"></i>${name}</li>`)}${
+    printed &&
+    html`${radars.some((radar) => radar !== null) && html`<li><svg class="key" viewBox="0 0 34 12" width="34" height="12" aria-hidden="true"><path class="grid printed" d="M1 6H33"/></svg>printed, around the radar</li>`}<li><i class="tick"></i>printed, across a bar</li>`
+  }</ul>
+<div class="radars">${radars}</div>
+<div class="bar-panels">${PUBLISHED_METRIC_IDS.map((id) => barsOf(id, lines, table.recipes))}</div>`;
 }
 
 function heading(id: PublishedMetricId): Html {
-  return html`<figcaption>
-    <h3>${METRIC_TITLES[id]} <code>${breakable(id)}</code></h3>
-  </figcaption>`;
+  return html`<figcaption><h3>${METRIC_TITLES[id]} <code>${breakable(id)}</code></h3></figcaption>`;
 }
 
 /** Sets on which anything is measured. */
@@ -73,16 +61,14 @@ function radarOf(id: PublishedMetricId, all: readonly PaperLine[], recipes: Benc
     ];
   });
   const axes = lines.map(({ title }) => short(title));
-  return html`<figure class="panel">
-    ${heading(id)}${radarChart({
+  return html`<figure class="panel">${heading(id)}${radarChart({
+    axes,
+    series,
+    description: `${METRIC_TITLES[id]} by set: ${spoken(
       axes,
-      series,
-      description: `${METRIC_TITLES[id]} by set: ${spoken(
-        axes,
-        series.filter(({ printed }) => !printed),
-      )}`,
-    })}
-  </figure>`;
+      series.filter(({ printed }) => !printed),
+    )}`,
+  })}</figure>`;
 }
 
 /** What stands in brackets in a set's title has no room in a chart. */
@@ -114,11 +100,9 @@ function barsOf(id: PublishedMetricId, all: readonly PaperLine[], recipes: Bench
     lines.map(({ title }) => title),
     series.map(({ name, values }) => ({ name, values: values.map(({ value }) => value) })),
   );
-  return html`<figure class="panel">
-    ${heading(id)}${barChart(
-      groups,
-      recipes.map(({ name }) => name),
-      `${METRIC_TITLES[id]} by set: ${words}`,
-    )}
-  </figure>`;
+  return html`<figure class="panel">${heading(id)}${barChart(
+    groups,
+    recipes.map(({ name }) => name),
+    `${METRIC_TITLES[id]} by set: ${words}`,
+  )}</figure>`;
 }

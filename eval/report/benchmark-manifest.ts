@@ -12,34 +12,29 @@ export function benchmarkManifest({ datasets, run, schemaVersion }: BenchmarkRes
       ),
     ),
   ];
-  return html`<p>The same figures again:</p>
-    <pre class="command" tabindex="0"><code>${run.command}</code></pre>
-    <details open>
-      <summary>Run, machine, files and options</summary>
-      <div class="manifest">
-        ${facts('Run', [
-          ['date', html`<time datetime="${run.date}">${run.date}</time>`],
-          ['duration', `${run.seconds.toFixed(1)} s of scoring`],
-          ['crane-tfjs', run.version],
-          ['Node', run.node],
-          ['seed', run.seed],
-          ['backend', backends.join(', ') || 'none was needed'],
-          ['results', `schema ${schemaVersion}`],
-        ])}${facts(
-          'Machine',
-          Object.entries(run.machine).map(([name, value]) => [
-            name,
-            typeof value === 'string' ? value : (JSON.stringify(value) ?? ''),
-          ]),
-        )}${facts(
-          'Files, by SHA-256',
-          filesOf(datasets).map(({ name, role, sha256 }) => [
-            html`${name} <small>${role}</small>`,
-            html`<code>${sha256}</code>`,
-          ]),
-        )}${optionGroups(datasets).map(({ rows, options }, at, [first]) => facts(at === 0 ? `Options of ${rows}` : `What differs for ${rows}`, optionFacts(options, at === 0 ? undefined : first?.options)))}
-      </div>
-    </details>`;
+  return html`<p>The same figures again:</p><pre class="command" tabindex="0"><code>${run.command}</code></pre>
+<details open><summary>Run, machine, files and options</summary><div class="manifest">
+${facts('Run', [
+  ['date', html`<time datetime="${run.date}">${run.date}</time>`],
+  ['duration', `${run.seconds.toFixed(1)} s of scoring`],
+  ['crane-tfjs', run.version],
+  ['Node', run.node],
+  ['seed', run.seed],
+  ['backend', backends.join(', ') || 'none was needed'],
+  ['results', `schema ${schemaVersion}`],
+])}${facts(
+    'Machine',
+    Object.entries(run.machine).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : (JSON.stringify(value) ?? ''),
+    ]),
+  )}${facts(
+    'Files, by SHA-256',
+    filesOf(datasets).map(({ name, role, sha256 }) => [
+      html`${name} <small>${role}</small>`,
+      html`<code>${sha256}</code>`,
+    ]),
+  )}${optionGroups(datasets).map(({ rows, options }, at, [first]) => facts(at === 0 ? `Options of ${rows}` : `What differs for ${rows}`, optionFacts(options, at === 0 ? undefined : first?.options)))}</div></details>`;
 }
 
 type Options = BenchmarkRow['model']['options'];

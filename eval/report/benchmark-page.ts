@@ -43,17 +43,12 @@ export function benchmarkPage(content: BenchmarkPageContent): string {
           {
             id: 'cost',
             title: 'Cost',
-            body: html`<p>
-                Images a second are counted from file to map, without masks and metrics; memory is the most that the
-                process held; operations are those of the model's definition, a multiplication and an addition being
-                two.
-              </p>
-              ${costTable(datasets)}`,
+            body: html`<p>Images a second are counted from file to map, without masks and metrics; memory is the most that the process held; operations are those of the model's definition, a multiplication and an addition being two.</p>${costTable(datasets)}`,
           },
         ]
       : []),
     ...(corruptions && corruptions.length > 0
-      ? [{ id: 'degraded', title: 'Degraded pictures', body: corruptionCharts(corruptions) }]
+      ? [{ id: 'degraded', title: 'Degraded images', body: corruptionCharts(corruptions) }]
       : []),
     ...(matrix && matrix.cells.length > 0
       ? [{ id: 'matrix', title: 'Prompts trained on each set', body: matrixTables(matrix) }]
@@ -65,61 +60,27 @@ export function benchmarkPage(content: BenchmarkPageContent): string {
     { id: 'run', title: 'Run', body: benchmarkManifest(results) },
   ];
   const page = html`<!DOCTYPE html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>Crane benchmark</title>
-        <link rel="icon" href="data:," />
-        <style>
-          ${trusted(STYLE + BENCHMARK_STYLE + curveStyle(categories))}
-        </style>
-      </head>
-      <body>
-        <header>
-          <div class="intro">
-            <p class="kicker">Crane · zero-shot anomaly detection</p>
-            <h1>Benchmark</h1>
-            ${summary(results)}
-            <nav aria-label="Parts of this page">
-              ${parts.map(({ id, title }) => html`<a href="#${id}">${title}</a>`)}
-            </nav>
-          </div>
-          ${mosaic(rows)}
-        </header>
-        <main>
-          ${notices(results)}${parts.map(
-            ({ id, title, body }) =>
-              html` <section id="${id}">
-                <h2>${title}</h2>
-                ${body}
-              </section>`,
-          )}
-        </main>
-        <footer>
-          Written by crane-tfjs ${run.version} on <time datetime="${run.date}">${run.date.slice(0, 10)}</time>. The same
-          figures for programs: <code>results.json</code>, as a table of lines <code>report.csv</code>, as text
-          <code>report.md</code>.
-        </footer>
-        <script>
-          ${trusted(SORTING_SCRIPT + THRESHOLD_SCRIPT)};
-        </script>
-      </body>
-    </html> `;
+<html lang="en"><head><meta charset="utf-8"/><meta http-equiv="Content-Security-Policy" content="${POLICY}"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/><meta name="color-scheme" content="light dark"/>
+<title>Crane benchmark</title><link rel="icon" href="data:,"/>
+<style>${trusted(STYLE + BENCHMARK_STYLE + curveStyle(categories))}</style></head>
+<body><header><div class="intro"><p class="kicker">Crane · zero-shot anomaly detection</p><h1>Benchmark</h1>
+${summary(results)}
+<nav aria-label="Parts of this page">${parts.map(({ id, title }) => html`<a href="#${id}">${title}</a>`)}</nav></div>
+${mosaic(rows)}</header>
+<main>${notices(results)}${parts.map(
+    ({ id, title, body }) => html`
+<section id="${id}"><h2>${title}</h2>${body}</section>`,
+  )}</main>
+<footer>Written by crane-tfjs ${run.version} on <time datetime="${run.date}">${run.date.slice(0, 10)}</time>. The same figures for programs: <code>results.json</code>, as a table of lines <code>report.csv</code>, as text <code>report.md</code>.</footer>
+<script>${trusted(SORTING_SCRIPT + THRESHOLD_SCRIPT)}</script></body></html>
+`;
   return page.markup;
 
   function tableSection({ results: { datasets: all } }: BenchmarkPageContent): Html {
     return html`${accuracyTables(table, (name) => setAnchor(all, name))}
-      <details>
-        <summary>Every metric, also those that the paper does not print</summary>
-        ${wholeTable(all, reasonOf)}
-      </details>
-      <details>
-        <summary>The paper's whole table, and what is known to be wrong in it</summary>
-        ${publishedTables()}${doubtList()}
-      </details>`;
+<details><summary>Every metric, also those that the paper does not print</summary>${wholeTable(all, reasonOf)}</details>
+<details><summary>The paper's whole table, and what is known to be wrong in it</summary>${publishedTables()}${doubtList()}</details>`;
   }
 }
 
@@ -128,11 +89,7 @@ function summary({ datasets, recipes, run }: BenchmarkResults): Html {
   const images = sets.reduce((sum, name) => sum + (datasets.find((row) => row.name === name)?.images ?? 0), 0);
   if (datasets.length === 0) return html`<p class="summary">No set was scored; the notes below say why.</p>`;
   const backbones = [...new Set(datasets.map(({ model }) => `${model.backbone} at ${model.options.imageSize} px`))];
-  return html`<p class="summary">
-    Crane scored <b>${images} images</b> of <b>${count(sets.length, 'set')}</b> by ${count(recipes.length, 'recipe')},
-    ${recipes.map(({ name }, at) => html`${at > 0 && (at === recipes.length - 1 ? ' and ' : ', ')}<b>${name}</b>`)}, in
-    ${duration(run.seconds)}. Backbone <b>${backbones.join(', ')}</b>.
-  </p>`;
+  return html`<p class="summary">Crane scored <b>${images} images</b> of <b>${count(sets.length, 'set')}</b> by ${count(recipes.length, 'recipe')}, ${recipes.map(({ name }, at) => html`${at > 0 && (at === recipes.length - 1 ? ' and ' : ', ')}<b>${name}</b>`)}, in ${duration(run.seconds)}. Backbone <b>${backbones.join(', ')}</b>.</p>`;
 }
 
 function duration(seconds: number): string {
@@ -159,11 +116,7 @@ function notices({ datasets, run }: BenchmarkResults): Html | null {
   ];
   return lines.length === 0
     ? null
-    : html`<section class="notice" role="note">
-        <ul>
-          ${lines.map((line) => html`<li>${line}</li>`)}
-        </ul>
-      </section>`;
+    : html`<section class="notice" role="note"><ul>${lines.map((line) => html`<li>${line}</li>`)}</ul></section>`;
 }
 
 /** The clearest find of the first sets. */
@@ -183,58 +136,26 @@ function mosaic(rows: readonly ReportedRow[]): Html | null {
     return [];
   });
   if (tiles.length === 0) return null;
-  return html`<div class="mosaic">
-    ${tiles
-      .slice(0, MOSAIC)
-      .map(
-        ({ title, index, image, found }) =>
-          html`<a href="#set-${index}"
-            ><img
-              src="${found.overlay}"
-              width="144"
-              height="144"
-              alt="Anomaly map over ${title}, ${image.defect}"
-            /><span>${title}</span></a
-          >`,
-      )}
-  </div>`;
+  return html`<div class="mosaic">${tiles
+    .slice(0, MOSAIC)
+    .map(
+      ({ title, index, image, found }) =>
+        html`<a href="#set-${index}"><img src="${found.overlay}" width="144" height="144" alt="Anomaly map over ${title}, ${image.defect}"/><span>${title}</span></a>`,
+    )}</div>`;
 }
 
 function picturesNote({ fitted: { ofEachKind, side }, rows }: BenchmarkPageContent): Html | null {
   if (rows.every(({ pictures }) => pictures.thumbnails.size === 0)) return null;
-  return html`<p>
-    Of each category at most ${ofEachKind} of the anomalous images with the highest scores, of those with the lowest,
-    and of the normal ones with the highest, no image
-    twice${side === null ? '' : `; to keep this page small, pictures were scaled to ${side} px`}. Of sets with very many
-    categories, those with the lowest image AUROC.
-  </p>`;
+  return html`<p>Of each category at most ${ofEachKind} of the anomalous images with the highest scores, of those with the lowest, and of the normal ones with the highest, no image twice${
+    side === null ? '' : `; to keep this page small, pictures were scaled to ${side} px`
+  }. Of sets with very many categories, those with the lowest image AUROC.</p>`;
 }
 
 /** What has no figures and why, and images that could not be read. */
 function notes(results: BenchmarkResults): Html {
   const [leftOut, unread] = [leftOutNotes(results), unreadNotes(results)];
-  return html`<ul class="about">
-      ${results.recipes.map(({ name, method, about, variantOf }) => html`<li><b>${name}</b>: the paper's ${method}, ${about}${variantOf !== null && `; a variant of ${variantOf}`}</li>`)}
-    </ul>
-    ${
-      leftOut.length > 0 &&
-      html`<h3>Left out</h3>
-        <ul class="about">
-          ${leftOut.map(({ title, recipes, text }) => html`<li><b>${title}</b>${results.recipes.length > 1 && html` <small>${recipes.join(', ')}</small>`}: ${text}</li>`)}
-        </ul>`
-    }
-    ${unread.map(
-      ({ recipe, title, failures }) =>
-        html`<details>
-          <summary>
-            ${recipe}, ${title}: ${count(failures.length, 'image')} could not be read and
-            ${failures.length === 1 ? 'is' : 'are'} counted nowhere
-          </summary>
-          <ul class="about">
-            ${failures.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li>${!message.includes(path) && html`<code>${path}</code> `}${message}</li>`)}
-          </ul>
-          ${failures.length > FAILURES_SHOWN && html`<p>and ${failures.length - FAILURES_SHOWN} more, all in results.json</p>`}
-        </details>`,
-    )}
-    ${leftOut.length === 0 && unread.length === 0 && html`<p>Nothing was left out, and every image could be read.</p>`}`;
+  return html`<ul class="about">${results.recipes.map(({ name, method, about, variantOf }) => html`<li><b>${name}</b>: the paper's ${method}, ${about}${variantOf !== null && `; a variant of ${variantOf}`}</li>`)}</ul>
+${leftOut.length > 0 && html`<h3>Left out</h3><ul class="about">${leftOut.map(({ title, recipes, text }) => html`<li><b>${title}</b>${results.recipes.length > 1 && html` <small>${recipes.join(', ')}</small>`}: ${text}</li>`)}</ul>`}
+${unread.map(({ recipe, title, failures }) => html`<details><summary>${recipe}, ${title}: ${count(failures.length, 'image')} could not be read and ${failures.length === 1 ? 'is' : 'are'} counted nowhere</summary><ul class="about">${failures.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li>${!message.includes(path) && html`<code>${path}</code> `}${message}</li>`)}</ul>${failures.length > FAILURES_SHOWN && html`<p>and ${failures.length - FAILURES_SHOWN} more, all in results.json</p>`}</details>`)}
+${leftOut.length === 0 && unread.length === 0 && html`<p>Nothing was left out, and every image could be read.</p>`}`;
 }

@@ -54,17 +54,13 @@ export class ChartFrame {
       ...xTicks.map((tick) => `M${round(this.x(tick))} ${bottom}V${top}`),
       ...yTicks.map((tick) => `M${left} ${round(this.y(tick))}H${right}`),
     ];
-    return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${description}">
-      <path class="grid" d="${trusted(grid.join(''))}" />
-      <g class="ticks">
-        ${xTicks.map((tick) => html`<text class="middle" x="${round(this.x(tick))}" y="${bottom + 14}">${label(tick)}</text>`)}${yTicks.map(
-          (tick) => html`<text class="end" x="${left - 5}" y="${round(this.y(tick) + 3.5)}">${label(tick)}</text>`,
-        )}
-      </g>
-      <text class="middle axis" x="${round((left + right) / 2)}" y="${height - 5}">${xTitle}</text>
-      <text class="middle axis" transform="translate(11 ${round((top + bottom) / 2)}) rotate(-90)">${yTitle}</text>
-      ${content}
-    </svg>`;
+    return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${description}"><path class="grid" d="${trusted(grid.join(''))}"/>
+<g class="ticks">${xTicks.map((tick) => html`<text class="middle" x="${round(this.x(tick))}" y="${bottom + 14}">${label(tick)}</text>`)}${yTicks.map(
+      (tick) => html`<text class="end" x="${left - 5}" y="${round(this.y(tick) + 3.5)}">${label(tick)}</text>`,
+    )}</g>
+<text class="middle axis" x="${round((left + right) / 2)}" y="${height - 5}">${xTitle}</text>
+<text class="middle axis" transform="translate(11 ${round((top + bottom) / 2)}) rotate(-90)">${yTitle}</text>
+${content}</svg>`;
   }
 }
 

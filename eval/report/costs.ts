@@ -29,6 +29,6 @@ export function costRow({ recipe, title, images, model, cost }: BenchmarkRow): s
 }
 
 /** At least three figures, and all of a whole number. */
-export function threeFigures(value: number): string {
+function threeFigures(value: number): string {
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }

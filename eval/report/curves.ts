@@ -95,18 +95,16 @@ const PANELS: readonly Panel[] = [
 export function curveCharts(categories: readonly CategoryEvaluation[], scope = ''): Html {
   const panels = PANELS.map((panel) => ({ panel, lines: linesOf(panel, categories) }));
   const missing = panels.filter(({ lines }) => lines.length === 0);
-  return html`<div class="curves">
-    ${
-      categories.length > 1 &&
-      missing.length < panels.length &&
-      html`<fieldset class="picks">
-        <legend>Bring forward</legend>
-        ${[pick('all', 'lowest', scope), ...categories.map(({ name }, index) => pick(index, name, scope))]}
-      </fieldset>`
-    }
-    <div class="panels">${panels.map(({ panel, lines }) => lines.length > 0 && panelOf(panel, lines, scope))}</div>
-    ${missing.map(({ panel: { title, metric } }) => html`<p class="note">${title} <code>${metric}</code> is not defined: ${reasonOf(metric, categories)}.</p>`)}
-  </div>`;
+  return html`<div class="curves">${
+    categories.length > 1 &&
+    missing.length < panels.length &&
+    html`<fieldset class="picks"><legend>Bring forward</legend>${[
+      pick('all', 'lowest', scope),
+      ...categories.map(({ name }, index) => pick(index, name, scope)),
+    ]}</fieldset>`
+  }
+<div class="panels">${panels.map(({ panel, lines }) => lines.length > 0 && panelOf(panel, lines, scope))}</div>
+${missing.map(({ panel: { title, metric } }) => html`<p class="note">${title} <code>${metric}</code> is not defined: ${reasonOf(metric, categories)}.</p>`)}</div>`;
 }
 
 function reasonOf(metric: MetricId, categories: readonly CategoryEvaluation[]): string {
@@ -118,12 +116,7 @@ function reasonOf(metric: MetricId, categories: readonly CategoryEvaluation[]): 
 
 function pick(index: number | 'all', name: string, scope: string): Html {
   const id = `${scope}pick-${index}`;
-  return html`<span class="pick k${index}"
-    ><input type="radio" name="${scope}curve" id="${id}" ${trusted(index === 'all' ? ' checked' : '')} /><label
-      for="${id}"
-      >${name}</label
-    ></span
-  >`;
+  return html`<span class="pick k${index}"><input type="radio" name="${scope}curve" id="${id}"${trusted(index === 'all' ? ' checked' : '')}/><label for="${id}">${name}</label></span>`;
 }
 
 /** Style that brings the lines of the chosen category forward; it works without script. */
@@ -157,31 +150,19 @@ function panelOf(
   scope: string,
 ): Html {
   const id = `${scope}${panel}`;
-  const heading = html`<figcaption>
-    <h3>${title} <code>${breakable(metric)}</code></h3>
-  </figcaption>`;
+  const heading = html`<figcaption><h3>${title} <code>${breakable(metric)}</code></h3></figcaption>`;
   const frame = new ChartFrame({ width: 320, height: 300, xTicks, yTicks: WHOLE, xTitle, yTitle });
   const lowest = drawn.reduce((low, one) => ((one.value ?? 2) < (low.value ?? 2) ? one : low));
   const place = html` x="${frame.x(xTicks.at(-1) as number)}" y="${frame.strip}"`;
-  return html`<figure class="panel">
-    ${heading}${frame.draw(
-      `${title}: ${drawn.map(({ name, value }) => `${name} ${percent(value)}`).join(', ')}`,
-      html`${chance && html`<path class="chance" d="${frame.line([0, 1], [0, 1])}" />`}${drawn.map(
-          ({ name, index, points, value }) =>
-            html` <g class="curve c${index}${index === lowest.index ? ' lowest' : ''}"
-              ><title>${name}: ${percent(value)}</title
-              ><defs><path id="${id}-${index}" d="${frame.line(points.x, points.y)}" /></defs
-              ><use class="touch" href="#${id}-${index}" /><use class="line" href="#${id}-${index}"
-            /></g>`,
-        )}
-        <g class="values"
-          >${drawn.map(
-            ({ name, index, value }) =>
-              html`<text class="end v${index}${index === lowest.index ? ' lowest' : ''}" ${place}
-                >${name} ${percent(value)}</text
-              >`,
-          )}</g
-        >`,
+  return html`<figure class="panel">${heading}${frame.draw(
+    `${title}: ${drawn.map(({ name, value }) => `${name} ${percent(value)}`).join(', ')}`,
+    html`${chance && html`<path class="chance" d="${frame.line([0, 1], [0, 1])}"/>`}${drawn.map(
+      ({ name, index, points, value }) => html`
+<g class="curve c${index}${index === lowest.index ? ' lowest' : ''}"><title>${name}: ${percent(value)}</title><defs><path id="${id}-${index}" d="${frame.line(points.x, points.y)}"/></defs><use class="touch" href="#${id}-${index}"/><use class="line" href="#${id}-${index}"/></g>`,
     )}
-  </figure>`;
+<g class="values">${drawn.map(
+      ({ name, index, value }) =>
+        html`<text class="end v${index}${index === lowest.index ? ' lowest' : ''}"${place}>${name} ${percent(value)}</text>`,
+    )}</g>`,
+  )}</figure>`;
 }

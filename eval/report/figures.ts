@@ -42,15 +42,12 @@ const QUESTIONS: readonly { readonly question: string; readonly figures: readonl
 
 /** Means over categories as cards, with a dot for every category. */
 export function keyFigures(evaluation: Evaluation): Html {
-  return html`<section class="figures" aria-label="Key figures">
-    ${QUESTIONS.map(
-      ({ question, figures }) =>
-        html` <div class="question" style="--cards:${figures.length}">
-          <h2>${question}</h2>
-          <div class="cards">${figures.map((figure) => card(figure, evaluation))}</div>
-        </div>`,
-    )}
-  </section>`;
+  return html`<section class="figures" aria-label="Key figures">${QUESTIONS.map(
+    ({ question, figures }) => html`
+<div class="question" style="--cards:${figures.length}"><h2>${question}</h2>
+<div class="cards">${figures.map((figure) => card(figure, evaluation))}</div></div>`,
+  )}
+</section>`;
 }
 
 function card({ id, title, meaning }: KeyFigure, { categories, mean }: Evaluation): Html {
@@ -65,29 +62,18 @@ function card({ id, title, meaning }: KeyFigure, { categories, mean }: Evaluatio
     (low, one) => (low && low.value <= one.value ? low : one),
     undefined,
   );
-  return html` <div class="card">
-    <h3>${title} <code>${breakable(id)}</code></h3>
-    <p class="figure">
-      ${value === null ? html`<abbr title="${reason}">n/a</abbr>` : html`${percent(value)}<small>%</small>`}
-    </p>
-    ${dots(measured)}
-    <p class="note">
-      ${value === null ? reason : meaning}${lowest && measured.length > 1 ? html`. Lowest: <b>${lowest.name}</b> ${percent(lowest.value)}` : ''}
-    </p>
-  </div>`;
+  return html`
+<div class="card"><h3>${title} <code>${breakable(id)}</code></h3>
+<p class="figure">${value === null ? html`<abbr title="${reason}">n/a</abbr>` : html`${percent(value)}<small>%</small>`}</p>
+${dots(measured)}
+<p class="note">${value === null ? reason : meaning}${lowest && measured.length > 1 ? html`. Lowest: <b>${lowest.name}</b> ${percent(lowest.value)}` : ''}</p></div>`;
 }
 
 /** One dot a category, on a scale of 0 to 100 %. */
 function dots(measured: readonly { readonly name: string; readonly value: number }[]): Html {
   const place = (value: number): string => (4 + 192 * value).toFixed(1);
-  return html`<svg class="dots" viewBox="0 0 200 22" aria-hidden="true">
-    <path d="M4 6H196M4 2v8M100 2v8M196 2v8" />
-    <text x="4" y="20">0</text>
-    <text x="100" y="20">50</text>
-    <text x="196" y="20">100</text>
-    ${measured.map(
-      ({ name, value }) =>
-        html`<circle cx="${place(value)}" cy="6" r="3.2"><title>${name}: ${percent(value)}</title></circle>`,
-    )}
-  </svg>`;
+  return html`<svg class="dots" viewBox="0 0 200 22" aria-hidden="true"><path d="M4 6H196M4 2v8M100 2v8M196 2v8"/><text x="4" y="20">0</text><text x="100" y="20">50</text><text x="196" y="20">100</text>${measured.map(
+    ({ name, value }) =>
+      html`<circle cx="${place(value)}" cy="6" r="3.2"><title>${name}: ${percent(value)}</title></circle>`,
+  )}</svg>`;
 }

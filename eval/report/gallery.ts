@@ -36,18 +36,10 @@ export function categoryAnchor({ categories }: Selection, name: string, scope = 
 /** For each category what was found best, what was nearly or really missed, and what nearly or really was a false alarm. */
 export function gallery(content: GalleryContent): Html {
   const { selection, colourBar } = content;
-  return html`<div class="legend">
-      <span class="scale"
-        ><span>0</span
-        ><img src="${colourBar}" width="256" height="8" alt="Colours from dark blue over green to dark red" /><span
-          >1</span
-        ></span
-      >
-      <span>anomaly map over the image, the same scale on every picture</span
-      ><span><i class="contour"></i>true mask</span>
-    </div>
-    ${selection.leftOut > 0 && html`<p class="note">Shown are the ${selection.categories.length} categories with the lowest image AUROC; ${selection.leftOut} more have no pictures here.</p>`}
-    ${selection.categories.map((category, index) => categoryPictures(category, index, content))}`;
+  return html`<div class="legend"><span class="scale"><span>0</span><img src="${colourBar}" width="256" height="8" alt="Colours from dark blue over green to dark red"/><span>1</span></span>
+<span>anomaly map over the image, the same scale on every picture</span><span><i class="contour"></i>true mask</span></div>
+${selection.leftOut > 0 && html`<p class="note">Shown are the ${selection.categories.length} categories with the lowest image AUROC; ${selection.leftOut} more have no pictures here.</p>`}
+${selection.categories.map((category, index) => categoryPictures(category, index, content))}`;
 }
 
 /** One overlay of each of the first categories, for the head of the page. */
@@ -57,46 +49,28 @@ export function mosaic({ selection, thumbnails }: GalleryContent, count: number)
     return pictures ? [{ name: category.name, image: images.found[0] as ScoredImage, index, pictures }] : [];
   });
   if (best.length === 0) return html``;
-  return html`<div class="mosaic">
-    ${best
-      .slice(0, count)
-      .map(
-        ({ name, image, index, pictures: { overlay } }) =>
-          html`<a href="#pictures-${index}"
-            ><img src="${overlay}" width="144" height="144" alt="Anomaly map over ${name}, ${image.defect}" /><span
-              >${name}</span
-            ></a
-          >`,
-      )}
-  </div>`;
+  return html`<div class="mosaic">${best
+    .slice(0, count)
+    .map(
+      ({ name, image, index, pictures: { overlay } }) =>
+        html`<a href="#pictures-${index}"><img src="${overlay}" width="144" height="144" alt="Anomaly map over ${name}, ${image.defect}"/><span>${name}</span></a>`,
+    )}</div>`;
 }
 
 function categoryPictures(selected: CategorySelection, index: number, content: GalleryContent): Html {
   const { category, images } = selected;
   const threshold = imageThreshold(category);
   const { metrics } = category;
-  return html` <section class="category" id="${content.scope ?? ''}pictures-${index}">
-    <h3>
-      ${category.name}
-      <small
-        >image AUROC ${percent(metrics['image/auroc'])} · pixel AUROC ${percent(metrics['pixel/auroc'])} · AUPRO
-        ${percent(metrics['pixel/aupro/paper200@0.3'])}</small
-      >
-    </h3>
-    <div class="kinds">
-      ${PICTURE_KINDS.map(
-        (kind) =>
-          html` <div class="kind">
-            <h4>${TITLES[kind].title} <small>${TITLES[kind].meaning}</small></h4>
-            ${
-              images[kind].length === 0
-                ? html`<p class="empty">no such image</p>`
-                : images[kind].map((image) => picture(image, kind, category.name, threshold, content))
-            }
-          </div>`,
-      )}
-    </div>
-  </section>`;
+  return html`
+<section class="category" id="${content.scope ?? ''}pictures-${index}"><h3>${category.name} <small>image AUROC ${percent(metrics['image/auroc'])} · pixel AUROC ${percent(metrics['pixel/auroc'])} · AUPRO ${percent(metrics['pixel/aupro/paper200@0.3'])}</small></h3>
+<div class="kinds">${PICTURE_KINDS.map(
+    (kind) => html`
+<div class="kind"><h4>${TITLES[kind].title} <small>${TITLES[kind].meaning}</small></h4>${
+      images[kind].length === 0
+        ? html`<p class="empty">no such image</p>`
+        : images[kind].map((image) => picture(image, kind, category.name, threshold, content))
+    }</div>`,
+  )}</div></section>`;
 }
 
 function picture(
@@ -111,29 +85,12 @@ function picture(
   const small = thumbnails.get(image.path);
   const outline = image.maskPath === null ? '' : ', true mask outlined in white';
   const pictures = small
-    ? html`<div class="pair">
-        <img
-          src="${small.original}"
-          width="${small.width}"
-          height="${small.height}"
-          decoding="async"
-          alt="${category}, ${defect}: the image"
-        /><img
-          src="${small.overlay}"
-          width="${small.width}"
-          height="${small.height}"
-          decoding="async"
-          alt="${category}, ${defect}: anomaly map over the image${outline}"
-        />
-      </div>`
+    ? html`<div class="pair"><img src="${small.original}" width="${small.width}" height="${small.height}" decoding="async" alt="${category}, ${defect}: the image"/><img src="${
+        small.overlay
+      }" width="${small.width}" height="${small.height}" decoding="async" alt="${category}, ${defect}: anomaly map over the image${outline}"/></div>`
     : html`<p class="empty">The image could not be read again.</p>`;
-  return html` <figure class="picture">
-    ${pictures}
-    <figcaption>
-      <b>${defect}</b> ${mark(kind, score, threshold)}<span class="score">score ${score.toFixed(3)}</span
-      ><small>${breakable(file)}</small>
-    </figcaption>
-  </figure>`;
+  return html`
+<figure class="picture">${pictures}<figcaption><b>${defect}</b> ${mark(kind, score, threshold)}<span class="score">score ${score.toFixed(3)}</span><small>${breakable(file)}</small></figcaption></figure>`;
 }
 
 /** Whether the category's own best threshold gets this image wrong. */

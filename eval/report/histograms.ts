@@ -47,43 +47,24 @@ function histogram(category: CategoryEvaluation, ticks: readonly number[]): Html
       const length = round((count / highest) * SIZE.reach);
       const top = direction === 1 ? SIZE.middle - 1 - length : SIZE.middle + 1;
       return [
-        html`<rect
-          x="${place(from)}"
-          y="${round(top)}"
-          width="${round(place(to) - place(from) - 0.8)}"
-          height="${length}"
-          ><title>${from.toFixed(3)} to ${to.toFixed(3)}: ${count} ${what}</title></rect
-        >`,
+        html`<rect x="${place(from)}" y="${round(top)}" width="${round(place(to) - place(from) - 0.8)}" height="${length}"><title>${from.toFixed(3)} to ${to.toFixed(3)}: ${count} ${what}</title></rect>`,
       ];
     });
   const found = thresholdOf(category);
   const line = SIZE.width - SIZE.left - SIZE.right;
   const data =
     found &&
-    html` data-label="${name}" data-threshold="${found.threshold}" data-low="${low}" data-high="${high}"
-    data-width="${line}" data-normal="${found.normal}" data-anomalous="${found.anomalous}"`;
-  return html` <figure class="histogram" ${data}>
-    <figcaption>
-      <h3>${breakable(name)}</h3>
-      <span>AUROC ${percent(metrics['image/auroc'])}</span>
-    </figcaption>
-    <svg
-      class="chart"
-      viewBox="0 0 ${SIZE.width} ${SIZE.height}"
-      role="img"
-      aria-label="${`Scores of ${name}: ${verdict(category, found)}`}"
-    >
-      <path class="grid" d="${trusted(ticks.map((tick) => `M${place(tick)} 8V${SIZE.height - 22}`).join(''))}" />
-      <g class="normal">${bars(normal, 1, 'normal')}</g>
-      <g class="anomalous">${bars(anomalous, -1, 'anomalous')}</g>
-      <path class="base" d="M${place(low)} ${SIZE.middle}H${place(high)}" />
-      ${found && html`<path class="threshold" d="M${place(found.threshold)} 4V${SIZE.height - 20}" />`}
-      <g class="ticks">
-        ${ticks.map((tick) => html`<text class="middle" x="${place(tick)}" y="${SIZE.height - 6}">${tick}</text>`)}
-      </g>
-    </svg>
-    ${found ? confusionTable(found) : html`<p class="note">${verdict(category, null)}</p>`}
-  </figure>`;
+    html` data-label="${name}" data-threshold="${found.threshold}" data-low="${low}" data-high="${high}" data-width="${line}" data-normal="${found.normal}" data-anomalous="${found.anomalous}"`;
+  return html`
+<figure class="histogram"${data}><figcaption><h3>${breakable(name)}</h3> <span>AUROC ${percent(metrics['image/auroc'])}</span></figcaption>
+<svg class="chart" viewBox="0 0 ${SIZE.width} ${SIZE.height}" role="img" aria-label="${`Scores of ${name}: ${verdict(category, found)}`}">
+<path class="grid" d="${trusted(ticks.map((tick) => `M${place(tick)} 8V${SIZE.height - 22}`).join(''))}"/>
+<g class="normal">${bars(normal, 1, 'normal')}</g><g class="anomalous">${bars(anomalous, -1, 'anomalous')}</g>
+<path class="base" d="M${place(low)} ${SIZE.middle}H${place(high)}"/>${
+    found && html`<path class="threshold" d="M${place(found.threshold)} 4V${SIZE.height - 20}"/>`
+  }
+<g class="ticks">${ticks.map((tick) => html`<text class="middle" x="${place(tick)}" y="${SIZE.height - 6}">${tick}</text>`)}</g></svg>
+${found ? confusionTable(found) : html`<p class="note">${verdict(category, null)}</p>`}</figure>`;
 }
 
 interface FoundThreshold {
@@ -114,31 +95,11 @@ function confusionTable({ threshold, confusion }: FoundThreshold): Html {
     const text = field === 'precision' || field === 'recall' || field === 'f1' ? percent(value) : String(value);
     return html`<b data-show="${field}">${text}</b>`;
   };
-  return html`<p class="verdict note">
-      <span>anomalous from <b data-show="threshold">${threshold.toFixed(3)}</b> on</span>
-    </p>
-    <table class="confusion">
-      <thead>
-        <tr>
-          <td></td>
-          <th scope="col">called anomalous</th>
-          <th scope="col">called normal</th>
-        </tr>
-      </thead>
-      <tbody>
-        <tr>
-          <th scope="row"><span class="swatch anomalous"></span>anomalous</th>
-          <td>${show('found')}</td>
-          <td class="bad">${show('missed')}</td>
-        </tr>
-        <tr>
-          <th scope="row"><span class="swatch normal"></span>normal</th>
-          <td class="bad">${show('alarms')}</td>
-          <td>${show('passed')}</td>
-        </tr>
-      </tbody>
-    </table>
-    <p class="note">precision ${show('precision')} · recall ${show('recall')} · F1 ${show('f1')}</p>`;
+  return html`<p class="verdict note"><span>anomalous from <b data-show="threshold">${threshold.toFixed(3)}</b> on</span> </p>
+<table class="confusion"><thead><tr><td></td><th scope="col">called anomalous</th><th scope="col">called normal</th></tr></thead>
+<tbody><tr><th scope="row"><span class="swatch anomalous"></span>anomalous</th><td>${show('found')}</td><td class="bad">${show('missed')}</td></tr>
+<tr><th scope="row"><span class="swatch normal"></span>normal</th><td class="bad">${show('alarms')}</td><td>${show('passed')}</td></tr></tbody></table>
+<p class="note">precision ${show('precision')} · recall ${show('recall')} · F1 ${show('f1')}</p>`;
 }
 
 function binned(images: readonly ScoredImage[], low: number, high: number): number[] {

@@ -21,7 +21,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
  * Text for an element or a quoted attribute. Control characters, which no page may hold, become a visible mark, and so do
  * halves of surrogate pairs, which cannot be written as UTF-8.
  */
-export function escapeText(text: string): string {
+function escapeText(text: string): string {
   return text
     .replace(/[\p{Cc}\p{Cs}]/gu, (character) => (/[\t\n\r]/.test(character) ? character : '\ufffd'))
     .replace(/[&<>"']/g, (character) => ENTITIES[character] as string);

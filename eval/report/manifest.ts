@@ -11,57 +11,42 @@ export function runManifest(model: ModelDescription, run: RunManifest): Html {
     `${backend.threads} ${backend.threads === 1 ? 'thread' : 'threads'}`,
     backend.gpu ? 'GPU' : null,
   ].filter((note) => note !== null);
-  return html`<details>
-    <summary>Run and model: what made these figures</summary>
-    <div class="manifest">
-      ${facts('Run', [
-        ['command', html`<code>${run.command}</code>`],
-        ['date', html`<time datetime="${run.date}">${run.date}</time>`],
-        ['duration', `${run.seconds.toFixed(1)} s`],
-        ['crane-tfjs', run.version],
-        ['Node', run.node],
-        ['backend', `${backend.name} (${backendNotes.join(', ')})`],
-        ['why this backend', backend.reason],
-      ])}${facts('Model', [
-        ['method', model.method],
-        ['backbone', model.backbone],
-        ['prompts', model.prompts],
-        ['prompts trained on', model.auxiliary ?? 'not said by their file'],
-        [
-          'vision encoder',
-          `${vision.layers} blocks of width ${vision.width}, ${vision.heads} heads, patches of ${vision.patchSize} px`,
-        ],
-        ['text encoder', `${text.layers} blocks of width ${text.width}, ${text.heads} heads`],
-        ['shared space', `${embedDimension} dimensions`],
-        ['activation', model.activation],
-        [
-          'input',
-          `resized ${preprocessing.resize === 'bicubic' ? 'bicubically' : 'bilinearly'}, mean ${preprocessing.mean.join(', ')}, deviation ${preprocessing.std.join(', ')}`,
-        ],
-        [
-          'images read',
-          preprocessing.reference ? 'as the reference program reads them' : 'with EXIF orientation, 16 bits scaled',
-        ],
-      ])}${facts(
-        'Options',
-        Object.entries(options).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : String(value)]),
-      )}
-    </div>
-  </details>`;
+  return html`<details><summary>Run and model: what made these figures</summary><div class="manifest">
+${facts('Run', [
+  ['command', html`<code>${run.command}</code>`],
+  ['date', html`<time datetime="${run.date}">${run.date}</time>`],
+  ['duration', `${run.seconds.toFixed(1)} s`],
+  ['crane-tfjs', run.version],
+  ['Node', run.node],
+  ['backend', `${backend.name} (${backendNotes.join(', ')})`],
+  ['why this backend', backend.reason],
+])}${facts('Model', [
+    ['method', model.method],
+    ['backbone', model.backbone],
+    ['prompts', model.prompts],
+    ['prompts trained on', model.auxiliary ?? 'not said by their file'],
+    [
+      'vision encoder',
+      `${vision.layers} blocks of width ${vision.width}, ${vision.heads} heads, patches of ${vision.patchSize} px`,
+    ],
+    ['text encoder', `${text.layers} blocks of width ${text.width}, ${text.heads} heads`],
+    ['shared space', `${embedDimension} dimensions`],
+    ['activation', model.activation],
+    [
+      'input',
+      `resized ${preprocessing.resize === 'bicubic' ? 'bicubically' : 'bilinearly'}, mean ${preprocessing.mean.join(', ')}, deviation ${preprocessing.std.join(', ')}`,
+    ],
+    [
+      'images read',
+      preprocessing.reference ? 'as the reference program reads them' : 'with EXIF orientation, 16 bits scaled',
+    ],
+  ])}${facts(
+    'Options',
+    Object.entries(options).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : String(value)]),
+  )}</div></details>`;
 }
 
 /** Names and values under a heading. */
 export function facts(title: string, of: readonly (readonly [Insertable, Insertable])[]): Html {
-  return html`<div>
-    <h3>${title}</h3>
-    <dl>
-      ${of.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
-  </div>`;
+  return html`<div><h3>${title}</h3><dl>${of.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></div>`;
 }

@@ -54,7 +54,7 @@ export function benchmarkMarkdown(results: BenchmarkResults, table: PaperTable):
       : []),
     ...(corruptions
       ? [
-          '## Degraded pictures',
+          '## Degraded images',
           'Change in points against the pictures as they are, mean over the sets.',
           formatTable(
             [

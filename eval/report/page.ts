@@ -34,76 +34,25 @@ export function reportPage(content: PageContent): string {
   const { evaluation, model, run, selection, thumbnails, colourBar } = content;
   const pictures = { selection, thumbnails, colourBar, root: evaluation.root };
   const page = html`<!DOCTYPE html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>${evaluation.dataset} - Crane report</title>
-        <link rel="icon" href="data:," />
-        <style>
-          ${trusted(STYLE + curveStyle(evaluation.categories.length))}
-        </style>
-      </head>
-      <body>
-        <header>
-          <div class="intro">
-            <p class="kicker">
-              Crane ·
-              ${isAuxiliarySet(model.auxiliary, evaluation.dataset) ? 'anomaly detection' : 'zero-shot anomaly detection'}
-            </p>
-            <h1>${evaluation.dataset}</h1>
-            ${summary(evaluation, model)}
-            <nav aria-label="Parts of this page">
-              <a href="#categories">Categories</a><a href="#scores">Scores</a><a href="#curves">Curves</a
-              ><a href="#pictures">Pictures</a><a href="#run">Run</a>
-            </nav>
-          </div>
-          ${mosaic(pictures, 8)}
-        </header>
-        <main>
-          ${warnings(model)}${failures(evaluation)} ${keyFigures(evaluation)}
-          <section id="categories">
-            <h2>Categories</h2>
-            ${categoryTable(evaluation, (name) => categoryAnchor(selection, name))}
-          </section>
-          <section id="scores">
-            <h2>Scores</h2>
-            <p>
-              How anomalous each image is as a whole: <span class="swatch normal"></span>normal images upwards,
-              <span class="swatch anomalous"></span>anomalous images downwards, on one scale for all categories. The
-              dashed line is the threshold with the category's best F1. It was chosen with the labels, so it shows what
-              is possible, not what a line in use would get. Move it to see what other thresholds find and miss.
-            </p>
-            ${scoreHistograms(evaluation.categories)}
-          </section>
-          <section id="curves">
-            <h2>Curves</h2>
-            ${curveCharts(evaluation.categories)}
-          </section>
-          <section id="pictures">
-            <h2>Pictures</h2>
-            <p>
-              Of each category the clearest finds, and the images on which the model is weakest. Marked as missed or
-              false alarm where the threshold with the best F1 gets the image wrong.
-            </p>
-            ${gallery(pictures)}
-          </section>
-          <section id="run">
-            <h2>Run</h2>
-            ${runManifest(model, run)}
-          </section>
-        </main>
-        <footer>
-          Written by crane-tfjs ${run.version} on <time datetime="${run.date}">${run.date.slice(0, 10)}</time>. The same
-          figures for programs: <code>results.json</code>.
-        </footer>
-        <script>
-          ${trusted(SORTING_SCRIPT + THRESHOLD_SCRIPT)};
-        </script>
-      </body>
-    </html> `;
+<html lang="en"><head><meta charset="utf-8"/><meta http-equiv="Content-Security-Policy" content="${POLICY}"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/><meta name="color-scheme" content="light dark"/>
+<title>${evaluation.dataset} - Crane report</title><link rel="icon" href="data:,"/>
+<style>${trusted(STYLE + curveStyle(evaluation.categories.length))}</style></head>
+<body><header><div class="intro"><p class="kicker">Crane · ${isAuxiliarySet(model.auxiliary, evaluation.dataset) ? 'anomaly detection' : 'zero-shot anomaly detection'}</p><h1>${evaluation.dataset}</h1>
+${summary(evaluation, model)}
+<nav aria-label="Parts of this page"><a href="#categories">Categories</a><a href="#scores">Scores</a><a href="#curves">Curves</a><a href="#pictures">Pictures</a><a href="#run">Run</a></nav></div>
+${mosaic(pictures, 8)}</header>
+<main>${warnings(model)}${failures(evaluation)}
+${keyFigures(evaluation)}
+<section id="categories"><h2>Categories</h2>${categoryTable(evaluation, (name) => categoryAnchor(selection, name))}</section>
+<section id="scores"><h2>Scores</h2><p>How anomalous each image is as a whole: <span class="swatch normal"></span>normal images upwards, <span class="swatch anomalous"></span>anomalous images downwards, on one scale for all categories.
+The dashed line is the threshold with the category's best F1. It was chosen with the labels, so it shows what is possible, not what a line in use would get. Move it to see what other thresholds find and miss.</p>${scoreHistograms(evaluation.categories)}</section>
+<section id="curves"><h2>Curves</h2>${curveCharts(evaluation.categories)}</section>
+<section id="pictures"><h2>Pictures</h2><p>Of each category the clearest finds, and the images on which the model is weakest. Marked as missed or false alarm where the threshold with the best F1 gets the image wrong.</p>${gallery(pictures)}</section>
+<section id="run"><h2>Run</h2>${runManifest(model, run)}</section></main>
+<footer>Written by crane-tfjs ${run.version} on <time datetime="${run.date}">${run.date.slice(0, 10)}</time>. The same figures for programs: <code>results.json</code>.</footer>
+<script>${trusted(SORTING_SCRIPT + THRESHOLD_SCRIPT)}</script></body></html>
+`;
   return page.markup;
 }
 
@@ -117,11 +66,8 @@ function summary(evaluation: Evaluation, model: ModelDescription): Html {
     : model.auxiliary === null
       ? html`The file of its prompts does not say which set they were trained on.`
       : html`Its prompts were trained on <b>${model.auxiliary}</b> alone and have seen no image of ${dataset}.`;
-  return html`<p class="summary">
-    Crane scored <b>${count(images, 'image')}</b> in ${count(categories.length, 'category', 'categories')}, ${anomalous}
-    of them anomalous. ${seen} Backbone <b>${model.backbone}</b> at ${model.options.imageSize} px,
-    ${(seconds / Math.max(1, images)).toFixed(2)} s an image on ${model.backend.name}.
-  </p>`;
+  return html`<p class="summary">Crane scored <b>${count(images, 'image')}</b> in ${count(categories.length, 'category', 'categories')}, ${anomalous} of them anomalous.
+${seen} Backbone <b>${model.backbone}</b> at ${model.options.imageSize} px, ${(seconds / Math.max(1, images)).toFixed(2)} s an image on ${model.backend.name}.</p>`;
 }
 
 function count(number: number, one: string, several = `${one}s`): string {
@@ -131,24 +77,13 @@ function count(number: number, one: string, several = `${one}s`): string {
 /** What stands against trusting these figures. */
 function warnings({ warnings: given }: ModelDescription): Html | null {
   if (given.length === 0) return null;
-  return html`<section class="notice" role="note">
-    <ul>
-      ${given.map((warning) => html`<li>${warning}</li>`)}
-    </ul>
-  </section>`;
+  return html`<section class="notice" role="note"><ul>${given.map((warning) => html`<li>${warning}</li>`)}</ul></section>`;
 }
 
 function failures({ failures: failed }: Evaluation): Html | null {
   if (failed.length === 0) return null;
-  return html`<section class="notice">
-    <details>
-      <summary>
-        ${count(failed.length, 'image')} could not be read and ${failed.length === 1 ? 'is' : 'are'} counted nowhere
-      </summary>
-      <ul>
-        ${failed.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li>${message.includes(path) ? '' : html`<code>${path}</code> `}${message}</li>`)}
-      </ul>
-      ${failed.length > FAILURES_SHOWN && html`<p>and ${failed.length - FAILURES_SHOWN} more, all in results.json</p>`}
-    </details>
-  </section>`;
+  return html`<section class="notice"><details><summary>${count(failed.length, 'image')} could not be read and ${failed.length === 1 ? 'is' : 'are'} counted nowhere</summary>
+<ul>${failed.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li>${message.includes(path) ? '' : html`<code>${path}</code> `}${message}</li>`)}</ul>${
+    failed.length > FAILURES_SHOWN && html`<p>and ${failed.length - FAILURES_SHOWN} more, all in results.json</p>`
+  }</details></section>`;
 }

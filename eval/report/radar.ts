@@ -35,44 +35,25 @@ export function radarChart({ axes, series, description }: RadarOptions): Html {
   const ring = (level: number): string =>
     `${axes.map((_, axis) => `${axis === 0 ? 'M' : 'L'}${at(axis, shareOf(level))}`).join('')}Z`;
   const spokes = axes.map((_, axis) => `M${CENTRE.x} ${CENTRE.y}L${at(axis, 1)}`).join('');
-  return html`<svg
-    class="chart radar"
-    viewBox="0 0 ${SIZE.width} ${SIZE.height}"
-    role="img"
-    aria-label="${description}"
-  >
-    <path class="grid" d="${trusted(levels.map(ring).join('') + spokes)}" />
-    ${series.map(
-      ({ name, values: own, place, printed }) =>
-        html`<g class="s${place}${printed ? ' printed' : ''}"
-          ><title>${name}</title
-          ><path class="outline" d="${trusted(outline(own, (axis, value) => at(axis, shareOf(value))))}" />${
-            !printed &&
-            own.map((value, axis) => {
-              if (value === null) return null;
-              const [x, y] = at(axis, shareOf(value)).split(' ') as [string, string];
-              return html`<circle cx="${x}" cy="${y}" r="3"
-                ><title>${name}, ${axes[axis]}: ${(100 * value).toFixed(1)}</title></circle
-              >`;
-            })
-          }</g
-        >`,
-    )}
-    <g class="ticks">
-      ${levels.map((level) => html`<text class="ring" x="${CENTRE.x + 4}" y="${round(CENTRE.y - shareOf(level) * SIZE.radius + 11)}">${Math.round(100 * level)}</text>`)}${axes.map(
-        (name, axis) => {
-          const [x, y] = at(axis, 1.07).split(' ').map(Number) as [number, number];
-          const side = Math.abs(x - CENTRE.x) < 12 ? 'middle' : x > CENTRE.x ? 'start' : 'end';
-          return html`<text
-            class="${side}"
-            x="${x}"
-            y="${round(y + (y < CENTRE.y - SIZE.radius * 0.9 ? -2 : y > CENTRE.y + SIZE.radius * 0.9 ? 11 : 4))}"
-            >${name}</text
-          >`;
-        },
-      )}
-    </g>
-  </svg>`;
+  return html`<svg class="chart radar" viewBox="0 0 ${SIZE.width} ${SIZE.height}" role="img" aria-label="${description}"><path class="grid" d="${trusted(levels.map(ring).join('') + spokes)}"/>
+${series.map(
+  ({ name, values: own, place, printed }) =>
+    html`<g class="s${place}${printed ? ' printed' : ''}"><title>${name}</title><path class="outline" d="${trusted(outline(own, (axis, value) => at(axis, shareOf(value))))}"/>${
+      !printed &&
+      own.map((value, axis) => {
+        if (value === null) return null;
+        const [x, y] = at(axis, shareOf(value)).split(' ') as [string, string];
+        return html`<circle cx="${x}" cy="${y}" r="3"><title>${name}, ${axes[axis]}: ${(100 * value).toFixed(1)}</title></circle>`;
+      })
+    }</g>`,
+)}
+<g class="ticks">${levels.map((level) => html`<text class="ring" x="${CENTRE.x + 4}" y="${round(CENTRE.y - shareOf(level) * SIZE.radius + 11)}">${Math.round(100 * level)}</text>`)}${axes.map(
+    (name, axis) => {
+      const [x, y] = at(axis, 1.07).split(' ').map(Number) as [number, number];
+      const side = Math.abs(x - CENTRE.x) < 12 ? 'middle' : x > CENTRE.x ? 'start' : 'end';
+      return html`<text class="${side}" x="${x}" y="${round(y + (y < CENTRE.y - SIZE.radius * 0.9 ? -2 : y > CENTRE.y + SIZE.radius * 0.9 ? 11 : 4))}">${name}</text>`;
+    },
+  )}</g></svg>`;
 }
 
 /** Where the rings begin and how far they are apart, so that there are three to five. */

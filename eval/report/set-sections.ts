@@ -31,21 +31,12 @@ export function setSections(reported: readonly ReportedRow[], colourBar: string)
   return html`${names.map((name, index) => {
     const own = reported.filter(({ row }) => row.name === name);
     const [{ row: first }] = own as [ReportedRow];
-    return html` <details class="set" id="set-${index}" ${names.length === 1 && trusted(' open')}>
-      <summary>
-        <h3>${first.title}</h3>
-        <small
-          >${own.map(
-            ({ row: { recipe, mean } }) =>
-              html`<span
-                >${recipe}: I-AUROC <b>${percent(mean['image/auroc'])}</b> P-AUROC
-                <b>${percent(mean['pixel/auroc'])}</b> AUPRO <b>${percent(mean['pixel/aupro/paper200@0.3'])}</b></span
-              >`,
-          )}</small
-        >
-      </summary>
-      ${own.map((one, at) => recipePart(one, `set${index}-${at}-`, colourBar))}
-    </details>`;
+    return html`
+<details class="set" id="set-${index}"${names.length === 1 && trusted(' open')}><summary><h3>${first.title}</h3> <small>${own.map(
+      ({ row: { recipe, mean } }) =>
+        html`<span>${recipe}: I-AUROC <b>${percent(mean['image/auroc'])}</b> P-AUROC <b>${percent(mean['pixel/auroc'])}</b> AUPRO <b>${percent(mean['pixel/aupro/paper200@0.3'])}</b></span>`,
+    )}</small></summary>
+${own.map((one, at) => recipePart(one, `set${index}-${at}-`, colourBar))}</details>`;
   })}`;
 }
 
@@ -55,28 +46,14 @@ function recipePart({ row, details, pictures }: ReportedRow, scope: string, colo
     model.auxiliary === null
       ? 'prompts that do not say what they were trained on'
       : `prompts trained on ${model.auxiliary}`;
-  const intro = html`<h4>${recipe}</h4>
-    <p class="note">
-      ${images} images, ${anomalous} of them anomalous, in ${categories.length}
-      ${categories.length === 1 ? 'category' : 'categories'}; ${seen}; backbone ${model.backbone} at
-      ${model.options.imageSize} px${model.spatial !== null && html`, guided by ${model.spatial}`}.
-    </p>`;
+  const intro = html`<h4>${recipe}</h4><p class="note">${images} images, ${anomalous} of them anomalous, in ${categories.length} ${categories.length === 1 ? 'category' : 'categories'}; ${seen}; backbone ${model.backbone} at ${model.options.imageSize} px${model.spatial !== null && html`, guided by ${model.spatial}`}.</p>`;
   if (details === null)
-    return html`<section class="recipe">
-      ${intro}
-      <p class="empty">
-        Its details (<code>${row.details}</code>) cannot be read, so categories, scores, curves and pictures are missing
-        here.
-      </p>
-    </section>`;
+    return html`<section class="recipe">${intro}<p class="empty">Its details (<code>${row.details}</code>) cannot be read, so categories, scores, curves and pictures are missing here.</p></section>`;
   const { evaluation } = details;
   const { selection, thumbnails } = pictures;
   const parts = html`${categoryTable(evaluation, (name) => categoryAnchor(selection, name, scope))}
-    <h3>Scores</h3>
-    ${scoreHistograms(evaluation.categories)}
-    <h3>Curves</h3>
-    ${curveCharts(evaluation.categories, scope)}
-    <h3>Pictures</h3>
-    ${details.thumbnails === null ? html`<p class="note">None were made in this run.</p>` : selection.categories.length === 0 ? html`<p class="note">There is no room left for the pictures of this set.</p>` : gallery({ selection, thumbnails, colourBar, root: evaluation.root, scope })}`;
+<h3>Scores</h3>${scoreHistograms(evaluation.categories)}
+<h3>Curves</h3>${curveCharts(evaluation.categories, scope)}
+<h3>Pictures</h3>${details.thumbnails === null ? html`<p class="note">None were made in this run.</p>` : selection.categories.length === 0 ? html`<p class="note">There is no room left for the pictures of this set.</p>` : gallery({ selection, thumbnails, colourBar, root: evaluation.root, scope })}`;
   return html`<section class="recipe">${intro}${demoted(parts, 2)}</section>`;
 }

@@ -41,8 +41,6 @@ export interface MeanChange {
   readonly recipe: string;
   readonly kind: CorruptionKind;
   readonly strength: Strength;
-  /** In the unit of the kind. */
-  readonly level: number;
   /** How many sets were scored so. */
   readonly sets: number;
   /** Mean over the sets where it is defined, fractions; null where it is on none. Negative is worse. */
@@ -57,7 +55,7 @@ export function changeTable(rows: readonly CorruptionRow[]): MeanChange[] {
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   return [...groups.values()].map((of) => {
-    const { recipe, kind, strength, level } = of[0] as CorruptionRow;
+    const { recipe, kind, strength } = of[0] as CorruptionRow;
     const mean = (id: StudiedMetricId): number | null => {
       const values = of.map(({ change }) => change[id]).filter((value) => value !== null);
       return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -66,7 +64,6 @@ export function changeTable(rows: readonly CorruptionRow[]): MeanChange[] {
       recipe,
       kind,
       strength,
-      level,
       sets: of.length,
       change: Object.fromEntries(STUDIED_METRIC_IDS.map((id) => [id, mean(id)])) as Record<
         StudiedMetricId,

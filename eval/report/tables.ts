@@ -38,44 +38,26 @@ export function categoryTable(
   ];
   return html`${scrolling(
     'Metrics by category',
-    html`<table data-sortable>
-      <caption>
-        <span>Per cent; the mean gives every category equal weight. Longer bars are better.</span>
-      </caption>
-      ${head()}
-      <tbody>
-        ${rows.map(tableRow)}
-      </tbody>
-      <tfoot>
-        ${totals.map(({ name, of, metrics }) => tableRow({ name, ...counts(of), metrics, reason: () => NO_CATEGORY }))}
-      </tfoot>
-    </table>`,
+    html`<table data-sortable><caption><span>Per cent; the mean gives every category equal weight. Longer bars are better.</span></caption>
+${head()}
+<tbody>${rows.map(tableRow)}</tbody>
+<tfoot>${totals.map(({ name, of, metrics }) => tableRow({ name, ...counts(of), metrics, reason: () => NO_CATEGORY }))}</tfoot></table>`,
   )}
-  ${undefinedList(categories)}${groups.length === 0 ? '' : groupTables(groups)}`;
+${undefinedList(categories)}${groups.length === 0 ? '' : groupTables(groups)}`;
 }
 
 /** The same for each group of defects, folded away. */
 function groupTables(groups: readonly GroupEvaluation[]): Html {
-  return html`<details>
-    <summary>By category for ${groups.map(({ name }) => name).join(' and ')}</summary>
-    ${groups.map((group) =>
+  return html`<details><summary>By category for ${groups.map(({ name }) => name).join(' and ')}</summary>${groups.map(
+    (group) =>
       scrolling(
         group.name,
-        html`<table data-sortable>
-          <caption>
-            <span>${group.name}: all normal images, and the anomalous ones of these kinds. Per cent.</span>
-          </caption>
-          ${head()}
-          <tbody>
-            ${group.categories.map((category) => tableRow({ ...category, reason: () => NOT_IN_GROUP }))}
-          </tbody>
-          <tfoot>
-            ${tableRow({ name: 'mean', ...counts(group.categories), metrics: group.mean, reason: () => NO_CATEGORY })}
-          </tfoot>
-        </table>`,
+        html`<table data-sortable><caption><span>${group.name}: all normal images, and the anomalous ones of these kinds. Per cent.</span></caption>
+${head()}
+<tbody>${group.categories.map((category) => tableRow({ ...category, reason: () => NOT_IN_GROUP }))}</tbody>
+<tfoot>${tableRow({ name: 'mean', ...counts(group.categories), metrics: group.mean, reason: () => NO_CATEGORY })}</tfoot></table>`,
       ),
-    )}
-  </details>`;
+  )}</details>`;
 }
 
 function scrolling(label: string, table: Html): Html {
@@ -83,26 +65,20 @@ function scrolling(label: string, table: Html): Html {
 }
 
 function head(): Html {
-  return html`<thead>
-    <tr>
-      ${['category', 'images', 'anomalous'].map((title) => html`<th scope="col"><span>${title}</span></th>`)}${METRIC_IDS.map(
-        (id) => html`<th scope="col"><span>${METRIC_TITLES[id]}</span> <code>${breakable(id)}</code></th>`,
-      )}
-    </tr>
-  </thead>`;
+  return html`<thead><tr>${['category', 'images', 'anomalous'].map((title) => html`<th scope="col"><span>${title}</span></th>`)}${METRIC_IDS.map(
+    (id) => html`<th scope="col"><span>${METRIC_TITLES[id]}</span> <code>${breakable(id)}</code></th>`,
+  )}</tr></thead>`;
 }
 
 function tableRow({ name, images, anomalous, metrics, reason, link }: Row): Html {
-  return html` <tr>
-    <th scope="row">${link === undefined ? name : html`<a href="${link}">${name}</a>`}</th>
-    <td>${images}</td>
-    <td>${anomalous}</td>
-    ${METRIC_IDS.map((id) => {
+  return html`
+<tr><th scope="row">${link === undefined ? name : html`<a href="${link}">${name}</a>`}</th><td>${images}</td><td>${anomalous}</td>${METRIC_IDS.map(
+    (id) => {
       const value = metrics[id];
       if (value === null) return html`<td class="none" data-value=""><abbr title="${reason(id)}">n/a</abbr></td>`;
       return html`<td class="metric" data-value="${value}" style="--v:${value.toFixed(3)}">${percent(value)}</td>`;
-    })}
-  </tr>`;
+    },
+  )}</tr>`;
 }
 
 function counts(of: readonly { readonly images: number; readonly anomalous: number }[]): {
@@ -129,10 +105,8 @@ function undefinedList(categories: readonly CategoryEvaluation[]): Html {
     }
   }
   if (reasons.size === 0) return html``;
-  return html`<ul class="reasons">
-    ${[...reasons].map(
-      ([reason, { ids, names }]) =>
-        html`<li>n/a in ${names.join(', ')}: ${reason} <small>(${[...ids].join(', ')})</small></li>`,
-    )}
-  </ul>`;
+  return html`<ul class="reasons">${[...reasons].map(
+    ([reason, { ids, names }]) =>
+      html`<li>n/a in ${names.join(', ')}: ${reason} <small>(${[...ids].join(', ')})</small></li>`,
+  )}</ul>`;
 }

@@ -1,6 +1,5 @@
 import * as path from 'node:path';
 import { writeFileAtomically } from '../../lib/files/atomic-file';
-import { CraneError } from '../../lib/errors';
 import {
   readRowDetails,
   type BenchmarkResults,
@@ -8,6 +7,7 @@ import {
   type RowDetails,
 } from '../benchmark/benchmark-results';
 import type { MetricId } from '../metrics/metric-ids';
+import { unwritable } from '../results';
 import { benchmarkPage } from './benchmark-page';
 import { benchmarkCsv } from './comma-separated';
 import { benchmarkMarkdown } from './markdown';
@@ -47,17 +47,9 @@ export async function writeBenchmarkReport(folder: string, results: BenchmarkRes
 }
 
 async function write(file: string, content: string): Promise<void> {
-  try {
-    await writeFileAtomically(file, content);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new CraneError(
-      'results/unwritable',
-      `${file}: the report cannot be written (${code}). Check the folder, its rights and the space left.`,
-      { file, code },
-      { cause: error },
-    );
-  }
+  await writeFileAtomically(file, content).catch((error: unknown) => {
+    throw unwritable('report', file, error);
+  });
 }
 
 function detailsOf(folder: string, row: BenchmarkRow): RowDetails | null {

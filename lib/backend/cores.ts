@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 
 /**
  * How many cores this process may use: its CPU affinity, and the CPU quota of its container where one is set (which
- * TensorFlow does not look at, so that it would start 64 threads in a container that is given two cores).
+ * TensorFlow does not look at, so that it would start 64 threads in a container with two cores).
  */
 export function usableCores(quotaFile = '/sys/fs/cgroup/cpu.max'): number {
   return Math.max(1, Math.min(availableParallelism(), quotaInCores(quotaFile)));

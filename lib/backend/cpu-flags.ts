@@ -25,7 +25,7 @@ const VECTOR_FLAGS = [
 ];
 
 /**
- * What decides the last bits of native TensorFlow's results, besides its version: the processor's vector instructions, what
+ * What determines the last bits of native TensorFlow's results, besides its version: the processor's vector instructions, what
  * limits them, and the number of threads. Equal inputs give equal bytes where this is equal.
  * @param threads that one operation may use
  */

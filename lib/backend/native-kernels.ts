@@ -1,5 +1,5 @@
 /**
- * Better operations of the native library than the ones tfjs calls, put in the place of these kernels. Whatever they take
+ * Better operations of the native library than the ones tfjs calls, in place of these kernels. Whatever they take
  * is left to the kernel that was there, which is also what they are tested against.
  */
 import * as tf from '@tensorflow/tfjs';

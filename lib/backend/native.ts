@@ -5,7 +5,7 @@ import { registerPlainMatMul } from './native-kernels';
 import { nativeSetupProblem } from './setup-state';
 
 export interface NativeBackend {
-  /** Version of the TensorFlow library that is loaded. */
+  /** Version of the loaded TensorFlow library. */
   readonly version: string;
   /** Threads that one operation may use. */
   readonly threads: number;
@@ -29,7 +29,7 @@ export const NATIVE_PACKAGE: string = '@tensorflow/tfjs-node-gpu';
 
 /**
  * Loads the native binding and registers the backend `tensorflow` on the one instance of `@tensorflow/tfjs`.
- * A second call finds it loaded and only reads what it is.
+ * A second call finds it loaded and only reads its description.
  *
  * @throws BackendError `backend/unavailable`, with the reason and what to do, where it cannot be loaded.
  */
@@ -54,7 +54,7 @@ export async function loadNativeBackend(options: NativeLoadOptions): Promise<Nat
 }
 
 async function load(options: NativeLoadOptions): Promise<void> {
-  // TensorFlow and CUDA read them from the environment when their libraries are loaded; what the user has set stands.
+  // TensorFlow and CUDA read them from the environment when their libraries are loaded; what the user has set is kept.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= options.verbose ? '0' : '2';
   process.env['TF_NUM_INTRAOP_THREADS'] ??= String(options.threads);
   // On a GPU: float32 that is float32, not 10 bits of it, and memory as it is needed, not all of it at once.
@@ -69,7 +69,7 @@ async function load(options: NativeLoadOptions): Promise<void> {
   }
 }
 
-/** tfjs-node 4.22 calls two functions that Node 22 warns of and Node 23 removed; the fix was merged upstream but never released. */
+/** tfjs-node 4.22 calls two functions that Node 22 warns about and Node 23 removed; the fix was merged upstream but never released. */
 function replaceOldUtilities(): void {
   const target: { isNullOrUndefined?: (value: unknown) => boolean; isArray?: (value: unknown) => boolean } = util;
   target.isNullOrUndefined = (value) => value === null || value === undefined;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 export interface NvidiaDriver {
   /** Such as `550.54.15`; null where the driver words it in another way. */
   readonly version: string | null;
-  /** Models, one entry a GPU. */
+  /** Models, one entry per GPU. */
   readonly gpus: readonly string[];
 }
 

@@ -8,7 +8,7 @@ export interface SelfCheck {
   readonly passed: boolean;
   /** Over all operations that gave numbers. */
   readonly largestDifference: number;
-  /** What is wrong, one entry an operation; empty where all is right. */
+  /** What is wrong, one entry per operation; empty where all is right. */
   readonly failures: readonly string[];
 }
 
@@ -102,7 +102,7 @@ async function computeOn(backend: string, { compute }: Operation): Promise<Float
   }
 }
 
-/** NaN where any number is none; infinite for another count of numbers. */
+/** NaN where any value is NaN; infinite where the counts differ. */
 function largestBetween(found: Float32Array, expected: Float32Array): number {
   if (found.length !== expected.length) return Infinity;
   let largest = 0;

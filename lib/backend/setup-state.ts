@@ -3,13 +3,13 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 
 /** Written by setup/setup.js beside the native package's binding. */
-export const SETUP_STATE_FILE = 'crane-native.json';
+const SETUP_STATE_FILE = 'crane-native.json';
 
 const setupState = z.object({
   backend: z.enum(['tensorflow', 'wasm']),
-  /** How the native library came here, such as `wheel` or `download`; null without one. */
+  /** How the native library was installed, such as `wheel` or `download`; null without one. */
   source: z.string().nullable(),
-  /** One entry for each thing tried, in order. */
+  /** One entry for each attempt, in order. */
   steps: z.array(z.object({ step: z.string(), ok: z.boolean(), detail: z.string() })),
   /** What to do so that the native backend can be set up; null where it is. */
   advice: z.string().nullable(),

@@ -1,6 +1,6 @@
 /**
  * The vision transformer's own operations (setup/native/kernels.cc), as kernels of the native backend. Layers ask for them
- * through lib/layers/fast-kernel.ts and compute by themselves where they are not there.
+ * through lib/layers/fast-kernel.ts and compute without them where they are missing.
  */
 import * as tf from '@tensorflow/tfjs';
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
@@ -20,7 +20,7 @@ const OPERATIONS = {
   { inputs: readonly string[]; whole: readonly string[]; fractions: readonly string[] }
 >;
 
-/** What the operations say of a processor that they cannot use. */
+/** What the operations say about a processor that they cannot use. */
 const NO_VECTORS = 'no vector instructions';
 
 /** Whether the native backend has these operations: with which vector instructions, or why not, with what to do about it. */
@@ -34,7 +34,7 @@ export type VisionKernels =
 export function registerVisionKernels(backend: NativeOperations, threads: number): VisionKernels {
   const reason = isSet(process.env['CRANE_PLAIN_KERNELS']) ? 'disabled by CRANE_PLAIN_KERNELS' : whyNotThere(backend);
   if (reason !== undefined) {
-    // What is said of them holds for what computes, also where they were there before.
+    // The answer describes what computes, even if they were registered before.
     for (const name of Object.keys(OPERATIONS))
       if (tf.getKernel(name, 'tensorflow') !== undefined) tf.unregisterKernel(name, 'tensorflow');
     return { own: false, reason };
@@ -86,7 +86,7 @@ function whyNotThere(backend: NativeOperations): string | undefined {
   });
 }
 
-/** What set-up could not compile it has written down. */
+/** Set-up has recorded what it could not compile. */
 function notCompiled(): string {
   const details =
     readSetupState(NATIVE_PACKAGE)?.steps.map(({ detail }) => /own kernels are left out: ([^;]+)/.exec(detail)?.[1]) ??
@@ -95,7 +95,7 @@ function notCompiled(): string {
   return `not compiled into this binding${cause === undefined ? '' : ` (${cause})`}: run \`node setup/setup.js\``;
 }
 
-/** As setup/native/kernels.cc chooses them, which does not tell. */
+/** As setup/native/kernels.cc chooses them, which does not report it. */
 function vectorInstructions(): string {
   if (process.arch === 'arm64') return 'NEON';
   const flags = cpuFlags();

@@ -1,6 +1,6 @@
 /**
  * The threaded build of `@tensorflow/tfjs-backend-wasm`: the package has it but starts it in browsers only. How it is
- * started here depends on what its files say, so only files that are known are used.
+ * started here depends on what its files say, so only known files are used.
  */
 import type { WasmFactoryConfig } from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd';
 import { createHash } from 'node:crypto';
@@ -49,7 +49,7 @@ const { WebAssembly } = globalThis as unknown as {
 };
 export const instantiate = WebAssembly.instantiate;
 
-/** What the script finds in place of Node's own things. */
+/** What the script finds in place of Node's own objects. */
 export interface WasmSurroundings {
   readonly Worker: new (file: string) => object;
   /** As many cores as the script is to believe in. */
@@ -63,7 +63,7 @@ export function wasmFolder(): string {
 
 /**
  * Reads the build's files.
- * @throws Error where one is missing or is none that is known; the message says which.
+ * @throws Error where one is missing or unknown; the message says which.
  */
 export function readThreadedBuild(folder = wasmFolder()): WasmBuild {
   const files = new Map<string, Buffer>();
@@ -94,7 +94,7 @@ function threadProgramIn(file: string): string {
 }
 
 /**
- * Runs the script as `require` would, but in surroundings of its own: by itself it sets a global `Worker`, and listeners
+ * Runs the script as `require` would, but in its own scope: otherwise it sets a global `Worker`, and listeners
  * of the process that end it on any promise that is rejected unseen.
  */
 export function moduleFactoryOf(build: WasmBuild, { Worker, cores }: WasmSurroundings): WasmModuleFactory {

@@ -1,5 +1,5 @@
 /**
- * Kernels of the WebAssembly backend that are missing, slow or wrong as the package comes, in the form that a
+ * Kernels of the WebAssembly backend that are missing, slow or wrong in the package, in the form that a
  * transformer with gradients needs. They are registered before the backend starts.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -232,7 +232,7 @@ export function wasmKernel(name: string): KernelConfig {
   return tf.getKernel(name, 'wasm');
 }
 
-/** Puts another form of a kernel of the backend, which must not have started yet, in its place. */
+/** Replaces a kernel of the backend, which must not have started yet. */
 export function replace(original: KernelConfig, changes: Partial<KernelConfig>): void {
   tf.unregisterKernel(original.kernelName, 'wasm');
   tf.registerKernel({ ...original, ...changes });

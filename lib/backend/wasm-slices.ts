@@ -3,7 +3,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { replace, wasmKernel } from './wasm-kernels';
 
-/** Slices, which the package takes from a copy of the whole tensor, and without a look at where that ends. */
+/** Slices, which the package takes from a copy of the whole tensor, and without checking where that ends. */
 export function registerSlices(): void {
   const slice = wasmKernel('Slice');
   replace(slice, {

@@ -22,7 +22,7 @@ export class WasmThread {
 
   constructor(private readonly options: WasmThreadOptions) {}
 
-  /** Only messages: how a thread ends is told to `onEnd`. */
+  /** Only messages: the end of a thread is reported to `onEnd`. */
   on(event: string, listener: Listener): this {
     if (event === 'message') this.listeners.push(listener);
     return this;
@@ -42,7 +42,7 @@ export class WasmThread {
       execArgv: [],
     });
     worker.on('error', (error) => {
-      // Once it takes part in operations, those would wait for it for ever.
+      // Once it takes part in operations, those would wait for it forever.
       if (this.loaded) throw error;
       onEnd(error);
     });

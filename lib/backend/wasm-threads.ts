@@ -21,7 +21,7 @@ const LOADING_TIME = 30_000;
  * and end when the backend is disposed (`tf.removeBackend('wasm')`).
  *
  * @param threads 2 to `MOST_THREADS`, the main thread among them.
- * @throws Error where the build is not the one that is known, or its threads do not start.
+ * @throws Error where the build is not the known one, or its threads do not start.
  */
 export async function startThreadedBackend(
   threads: number,

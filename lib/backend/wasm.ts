@@ -30,7 +30,7 @@ type StartedBackend = BackendWasm & { readonly threadFailure?: string | null };
 
 /**
  * Starts the WebAssembly backend of `@tensorflow/tfjs`, with the kernels it lacks or does slowly put in place, and on
- * several threads where that can be had.
+ * several threads where that is possible.
  *
  * @param wanted threads that one operation may use; counts at the first start in a process. Default: the environment
  *   variable CRANE_WASM_THREADS, else every core that this process may run on, up to 8.
@@ -65,7 +65,7 @@ function register(threads: number): void {
   tf.registerBackend('wasm', () => open(threads, original.factory), original.priority);
 }
 
-/** On several threads where they are wanted and can be had, else as the package itself does it. */
+/** On several threads where they are wanted and available, else as the package itself does it. */
 async function open(
   threads: number,
   onOneThread: () => tf.KernelBackend | Promise<tf.KernelBackend>,

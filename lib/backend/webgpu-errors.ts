@@ -13,9 +13,9 @@ export interface GpuDevice {
 }
 
 /**
- * Makes errors of the GPU errors of the program. By itself WebGPU goes on after one and hands out wrong numbers: a tensor
- * over the limit reads as zeros. Here such a tensor is refused when it is made; any other error, such as memory that is
- * used up, fails the next read and all later ones, since nothing says which tensors are still right.
+ * Turns errors of the GPU into errors of the program. Left alone, WebGPU continues after one and returns wrong numbers: a tensor
+ * over the limit reads as zeros. Here such a tensor is refused when it is made; any other error, such as running out of
+ * memory, fails the next read and all later ones, since nothing says which tensors are still valid.
  *
  * Reads then throw BackendError `backend/device`, and tensors that are too large `backend/tensor-too-large`.
  */
@@ -62,7 +62,7 @@ function deviceError(found: string, cause?: unknown): BackendError {
 function tooLarge(found: number, limit: number): BackendError {
   return new BackendError(
     'backend/tensor-too-large',
-    `A tensor of ${megabytes(found)} is larger than this GPU takes (${megabytes(limit)}). Use a smaller \`batchSize\` or \`imageSize\`, or another \`backend\`.`,
+    `A tensor of ${megabytes(found)} is larger than this GPU allows (${megabytes(limit)}). Use a smaller \`batchSize\` or \`imageSize\`, or another \`backend\`.`,
     { backend: 'webgpu', found, expected: limit },
   );
 }

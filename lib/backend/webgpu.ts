@@ -16,7 +16,7 @@ export const WEBGPU_PACKAGES = 'webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@4.2
 export interface GpuAdapter {
   /** As its driver calls it, such as `NVIDIA GeForce RTX 4070 (ada), driver 550.54`. */
   readonly name: string;
-  /** True where a processor plays the GPU (SwiftShader, llvmpipe): right numbers, slowly. */
+  /** True where a processor emulates the GPU (SwiftShader, llvmpipe): right numbers, slowly. */
   readonly software: boolean;
   /** The largest tensor that it takes, in bytes. */
   readonly largestTensor: number;
@@ -54,7 +54,7 @@ const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
 ] as const;
 
-/** Whether both optional packages are installed; costs no more than a look at the disk. */
+/** Whether both optional packages are installed; costs no more than a disk access. */
 export function isWebgpuInstalled(): boolean {
   try {
     require.resolve(`${DAWN_PACKAGE}/package.json`);
@@ -70,7 +70,7 @@ export function isWebgpuInstalled(): boolean {
  * tensor that it allows. Values can only be read with `await tensor.data()`: `dataSync` does not work there.
  * A second call finds it started.
  *
- * @param options.hardwareOnly refuse an adapter in which a processor plays the GPU
+ * @param options.hardwareOnly refuse an adapter that emulates a GPU on the processor
  * @throws BackendError `backend/unavailable` where the packages are not installed, no driver offers a GPU, or it does not start.
  */
 export async function startWebgpuBackend({ hardwareOnly }: { readonly hardwareOnly: boolean }): Promise<GpuAdapter> {
@@ -84,7 +84,7 @@ export async function startWebgpuBackend({ hardwareOnly }: { readonly hardwareOn
     const { description, start } = await dawn;
     if (description.software && hardwareOnly) {
       throw unavailable(
-        `the only adapter is ${description.name}, in which a processor plays the GPU`,
+        `the only adapter is ${description.name}, which emulates a GPU on the processor`,
         "It computes when asked for by name, `backend: 'webgpu'`, slowly",
       );
     }
@@ -139,7 +139,7 @@ async function load<T>(name: string): Promise<T> {
 
 /**
  * The package looks for `navigator.gpu` when a backend is made, and would start one of its own with smaller limits if it
- * saw one while it is loaded. Taken away again, because other packages tell a browser by it.
+ * saw one while it is loaded. Taken away again, because other packages recognise a browser by it.
  */
 function withNavigatorGpu<T>(gpu: object, action: () => T): T {
   const scope = globalThis as unknown as { navigator?: object };

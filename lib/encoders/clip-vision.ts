@@ -123,18 +123,21 @@ export class ClipVisionEncoder extends CraneLayer {
       tf.dispose(used.filter((tensor) => !kept.has(tensor)));
     };
 
-    let original = tf.tidy(() => this.preNorm.apply(this.embedding.apply(images)) as tf.Tensor3D); // [B, 1+N, D]
+    let original = tf.tidy(() => {
+      const embedded = this.runStage('patchEmbedding', () => this.embedding.apply(images));
+      return this.preNorm.apply(embedded) as tf.Tensor3D; // [B, 1+N, D]
+    });
     let spatial = original;
     this.blocks.forEach((block, index) => {
       const [lastOriginal, lastSpatial] = [original, spatial];
       if (block instanceof DualPathBlock) {
-        const outputs = block.apply([original, spatial]) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D?];
-        [original, spatial] = outputs;
-        const values = outputs[2];
+        const outputs = this.runStage('attention', () => block.apply([lastOriginal, lastSpatial]));
+        [original, spatial] = outputs as [tf.Tensor3D, tf.Tensor3D];
+        const values = (outputs as tf.Tensor3D[])[2];
         if (values && guide) guided.set(index + 1, this.guidedTokens(block, values, grid, guide));
         if (values) release(values);
       } else {
-        original = block.apply(original) as tf.Tensor3D;
+        original = this.runStage('attention', () => block.apply(lastOriginal)) as tf.Tensor3D;
         spatial = original;
       }
       release(...new Set([lastOriginal, lastSpatial]));
@@ -168,12 +171,13 @@ export class ClipVisionEncoder extends CraneLayer {
 
   /** `ln_post` and the projection into the shared space, for any tokens of the last width. `[…, D]` to `[…, E]`. */
   project(tokens: tf.Tensor): tf.Tensor {
-    return tf.tidy(() => {
+    const project = (): tf.Tensor => {
       const normed = this.postNorm.apply(tokens) as tf.Tensor;
       const rows = tf.reshape(normed, [-1, this.config.sizes.width]) as tf.Tensor2D;
       const product = tf.matMul(rows, this.projection.read() as tf.Tensor2D);
       return tf.reshape(product, [...tokens.shape.slice(0, -1), this.config.embedDimension]);
-    });
+    };
+    return this.runStage('projection', () => tf.tidy(project));
   }
 
   /**

@@ -5,15 +5,15 @@ import * as path from 'node:path';
 import { isAlive } from './living-process';
 import { makeFolderSync } from './make-folder';
 
-/** Bytes of a name to which what makes it temporary can be added, where names have 255 bytes at most. */
+/** Bytes of a name that leave room for the suffix of a temporary file, where names have at most 255 bytes. */
 const LONGEST_BEGINNING = 220;
 
 /** Appends bytes to the file that is being written. */
 export type Append = (bytes: Uint8Array) => void;
 
 /**
- * Writes a file whole or not at all, piece by piece: beside its place, brought to the disk, then moved there, so that no
- * reader and no crash ever leaves half a file under its name. Folders on the way are made; on failure nothing stays.
+ * Writes a file completely or not at all, piece by piece: beside its place, flushed to the disk, then moved there, so that no
+ * reader and no crash ever leaves half a file under its name. Missing folders are created; on failure nothing remains.
  *
  * @param body appends the content; what it throws passes through
  * @throws the system's error where the file cannot be written, for the caller to name
@@ -68,7 +68,7 @@ export function removeLeftovers(folder: string, name?: string): void {
   }
 }
 
-/** Of a folder that is not there, or may not be looked into, none: nobody's writing depends on it. */
+/** None in a folder that is missing or unreadable: no writing depends on it. */
 function entriesOf(folder: string): fs.Dirent[] {
   try {
     return fs.readdirSync(folder, { withFileTypes: true });
@@ -77,7 +77,7 @@ function entriesOf(folder: string): fs.Dirent[] {
   }
 }
 
-/** Beside the file, since a move between disks is no single step; of its own for every call, and no longer than a disk takes. */
+/** Beside the file, since a move between disks is not a single step; different in every call, and no longer than a disk allows. */
 function temporaryFor(file: string): string {
   return path.resolve(
     path.dirname(file),

@@ -7,7 +7,7 @@ export interface ByteSection {
   readonly size: number;
   /** CRC-32 of all bytes, where it is known and should be checked when all of them are read. */
   readonly checksum?: number;
-  /** Fills `target` with the bytes from `offset` on. @throws WeightsError where they are not all there */
+  /** Fills `target` with the bytes from `offset` on. @throws WeightsError where some are missing */
   readInto(offset: number, target: Uint8Array): void;
 }
 
@@ -18,7 +18,7 @@ export function readBytes(section: ByteSection, offset: number, length: number):
   return bytes;
 }
 
-/** A file read through its descriptor, so that only what is asked for ever stands in memory. */
+/** A file read through its descriptor, so that only the requested parts are ever in memory. */
 export class RandomAccessFile implements ByteSection {
   readonly size: number;
   private descriptor: number | undefined;
@@ -26,7 +26,7 @@ export class RandomAccessFile implements ByteSection {
   /** @throws WeightsError where the file cannot be opened */
   constructor(readonly path: string) {
     try {
-      // Asked before opening, because opening a pipe waits for its other end.
+      // Checked before opening, because opening a pipe waits for its other end.
       if (!fs.statSync(path).isFile()) throw new Error('it is not a regular file');
       this.descriptor = fs.openSync(path, 'r');
       this.size = fs.fstatSync(this.descriptor).size;

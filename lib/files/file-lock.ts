@@ -17,7 +17,7 @@ export interface LockOptions {
   readonly signal?: AbortSignal;
   /** Called once when another process holds the lock. */
   readonly onWait?: (holder: LockHolder | null) => void;
-  /** Milliseconds between two looks. Default 200. */
+  /** Milliseconds between two checks. Default 200. */
   readonly interval?: number;
 }
 
@@ -118,7 +118,7 @@ function takeAway(file: string, dead: LockHolder | null): void {
   }
 }
 
-/** Where nothing could be written nothing is left, and that is said already. */
+/** Where nothing could be written nothing remains, and that was already reported. */
 function removeQuietly(file: string): void {
   try {
     fs.rmSync(file, { force: true });

@@ -42,7 +42,7 @@ const RANGE = {
   bfloat16: { largest: 2 ** 128 - 2 ** 120, tooLarge: 2 ** 128 - 2 ** 119 },
 } as const;
 
-/** A finite value that a narrower type has no place for. */
+/** A finite value that a narrower type cannot hold. */
 export interface Overflow {
   readonly index: number;
   readonly value: number;
@@ -57,7 +57,7 @@ export function overflowOf(values: Float32Array, dtype: 'float16' | 'bfloat16'):
   return index < 0 ? undefined : { index, value: values[index] as number, largest };
 }
 
-/** Bit patterns of the nearest halves; see `overflowOf` for what lies beyond them. Beyond 65519 the result is infinite. */
+/** Bit patterns of the nearest halves; see `overflowOf` for values beyond them. Beyond 65519 the result is infinite. */
 export function narrowToHalf(values: Float32Array): Uint16Array {
   const bits = bitsOf(values);
   const halves = new Uint16Array(values.length);

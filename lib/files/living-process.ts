@@ -1,4 +1,4 @@
-/** Whether a process of this machine lives; another user's counts, and so does one that got the number of one that died. */
+/** Whether a process of this machine lives; another user's counts, and so does a new one with the number of one that died. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

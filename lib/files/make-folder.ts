@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 
 /**
- * Makes a folder and those on the way to it, unless it is there. Node's own way of doing so never returns below folders
+ * Creates a folder and its parents, unless it exists. Node's own way of doing so never returns below folders
  * of the system such as `/proc`, which say that what cannot be made in them is missing.
  * @throws the system's error where it cannot be made, or where a file is in its place
  */

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 
 /**
- * The folder of this package, where the embedded backbone lies, from a source file and from a compiled one alike.
+ * The folder of this package, where the embedded backbone is, from a source file and from a compiled one alike.
  */
 export function packageFolder(): string {
   let folder = __dirname;

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 
-/** Neither a queue without a writer nor a terminal keeps the one who opens it waiting. Windows has no such flag. */
+/** Opening a queue without a writer, or a terminal, does not block. Windows has no such flag. */
 const WITHOUT_WAITING = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0);
 const CHUNK = 2 ** 16;
 
@@ -9,7 +9,7 @@ export class FileRefusal extends Error {
   /** How many there were at least, where there were too many. */
   readonly bytes: number;
 
-  /** @param reason `ENOENT` and the like, `kind` for what is no file, `size` for more than was to be read */
+  /** @param reason `ENOENT` and the like, `kind` for anything but a file, `size` for more than was allowed */
   constructor(
     readonly reason: string,
     readonly found: string,
@@ -22,9 +22,9 @@ export class FileRefusal extends Error {
 
 /**
  * Reads a file of a folder that may hold anything: queues, sockets, devices and folders are refused before they are read, since
- * they may never end, and no more is read than is allowed, however long the file gets meanwhile.
+ * they may never end, and no more is read than is allowed, however long the file grows meanwhile.
  *
- * @throws FileRefusal, which the caller names
+ * @throws FileRefusal, which the caller reports
  */
 export async function readRegularFile(path: string, most: number): Promise<Buffer> {
   let handle: fs.promises.FileHandle | undefined;
@@ -95,16 +95,16 @@ function refusalOf(error: unknown, path: string): FileRefusal {
   return new FileRefusal(code, whyUnreadable(code, path), { cause: error });
 }
 
-/** What the system's code says of a file that was not read, in words. */
+/** What the system's code says about a file that was not read, in words. */
 export function whyUnreadable(code: string, path: string): string {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return isLink(path) ? 'a link to a file that is not there' : 'no such file';
+      return isLink(path) ? 'a link to a file that does not exist' : 'no such file';
     case 'ELOOP':
       return 'a link that leads back to itself';
     case 'ENAMETOOLONG':
-      return 'its name is longer than the file system takes';
+      return 'its name is longer than the file system allows';
     default:
       return `cannot be read (${code})`;
   }

@@ -145,7 +145,7 @@ export class ZipArchive {
       directoryEnd = recordStart;
     }
     if (disk !== 0) throw this.invalid('it is one part of several');
-    if (directoryStart + directorySize > directoryEnd) throw this.invalid('its directory lies outside of the file');
+    if (directoryStart + directorySize > directoryEnd) throw this.invalid('its directory is outside the file');
     if (count > MOST_ENTRIES || directorySize > LARGEST_DIRECTORY) {
       throw this.invalid(`its directory claims ${count} entries in ${directorySize} bytes`, 'weights/limit');
     }
@@ -224,7 +224,7 @@ export class ZipArchive {
 
   private dataStart(headerStart: number, rawName: Buffer, directoryStart: number): number {
     if (headerStart + 30 + rawName.length > directoryStart)
-      throw this.invalid(`${shownName(rawName.toString('utf8'))} lies outside of the file`);
+      throw this.invalid(`${shownName(rawName.toString('utf8'))} is outside the file`);
     const header = Buffer.from(readBytes(this.file, headerStart, 30 + rawName.length).buffer);
     const sameName = header.readUInt16LE(26) === rawName.length && header.subarray(30).equals(rawName);
     if (header.readUInt32LE(0) !== LOCAL_HEADER || !sameName) {

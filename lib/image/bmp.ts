@@ -1,13 +1,13 @@
 import { ImageError } from '../errors';
 import type { PixelMode } from './decoded-image';
 
-/** A BMP picture before it gets its source and reading mode. */
+/** A BMP image before it gets its source and reading mode. */
 export interface BmpImage {
   readonly mode: Extract<PixelMode, '1' | 'L' | 'P' | 'RGB' | 'RGBA'>;
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
-  /** Of a palette picture: which colour each pixel has, [height, width]. */
+  /** Of a palette image: which colour each pixel has, [height, width]. */
   readonly indices?: Uint8Array;
 }
 
@@ -30,7 +30,7 @@ export interface BmpHeader {
  * comes as BMP. Modes as Pillow gives them: a grey palette makes L (bilevel: 1), another one P; 32 bits are RGB
  * unless an alpha mask is declared.
  *
- * @param maxPixels refuses larger pictures before their pixels are allocated
+ * @param maxPixels refuses larger images before their pixels are allocated
  * @throws ImageError `image/corrupt`, `image/unsupported` (run-length compression), `image/too-many-pixels`
  */
 export function decodeBmp(bytes: Uint8Array, source: string, maxPixels: number): BmpImage {
@@ -74,7 +74,7 @@ export function readBmpHeader(bytes: Uint8Array, source: string): BmpHeader {
   if (compression !== RAW && !(fields && (bits === 16 || bits === 32))) {
     throw new ImageError(
       'image/unsupported',
-      `${source}: a compressed BMP (kind ${compression}); uncompressed ones are read. Convert it to PNG.`,
+      `${source}: a compressed BMP (kind ${compression}); only uncompressed BMP is read. Convert it to PNG.`,
       { source, compression },
     );
   }

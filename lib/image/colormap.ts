@@ -42,7 +42,7 @@ export interface Scale {
   readonly high: number;
 }
 
-/** The level 0..255 of a value; what lies outside the scale takes the colour of its end, NaN that of the low end. */
+/** The level 0..255 of a value; values outside the scale take the colour of its end, NaN that of the low end. */
 export function level(value: number, scale: Scale): number {
   const place = (value - scale.low) / (scale.high - scale.low);
   return place >= 1 ? 255 : place > 0 ? (place * 255 + 0.5) | 0 : 0;

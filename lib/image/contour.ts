@@ -1,16 +1,16 @@
 import { ImageError } from '../errors';
 
-/** A closed line in picture coordinates: x and y by turns, pixel (0, 0) reaching from 0 to 1. */
+/** A closed line in image coordinates: x and y alternating, pixel (0, 0) reaching from 0 to 1. */
 export type Contour = readonly number[];
 
 /**
  * The lines along which a field crosses a level (marching squares with linear interpolation between pixel centres). Every
- * line is closed: the field counts as lower than the level outside the picture, and lines run along its border there.
+ * line is closed: the field counts as lower than the level outside the image, and lines run along its border there.
  * Where four pixels form a saddle, their mean decides which of them join.
  *
  * @param field values [height, width]: an anomaly map, or a mask of 0 and 1 with the level 0.5
  * @returns contours in no particular order; pixels at or above the level lie inside
- * @throws ImageError `map/shape` where the field has not `width * height` values
+ * @throws ImageError `map/shape` where the field does not have `width * height` values
  */
 export function findContours(field: ArrayLike<number>, width: number, height: number, level: number): Contour[] {
   if (field.length !== width * height) {
@@ -153,7 +153,7 @@ class Segments {
     return !this.outside(column, row) && this.value(column, row) >= this.level;
   }
 
-  /** Only asked where two corners of the four are inside; corners over the border count as far below the level. */
+  /** Only called where two of the four corners are inside; corners over the border count as far below the level. */
   private middleInside(column: number, row: number): boolean {
     let sum = 0;
     for (const [x, y] of [
@@ -172,7 +172,7 @@ class Segments {
     return ((row + 1) * this.ring + column + 1) * 2 + direction;
   }
 
-  /** Where the field crosses the level on an edge: between two centres, or on the border of the picture. */
+  /** Where the field crosses the level on an edge: between two centres, or on the border of the image. */
   private pushCrossing(edge: number, contour: number[]): void {
     const direction = edge % 2;
     const place = (edge - direction) / 2;
@@ -184,7 +184,7 @@ class Segments {
     if (!this.outside(column, row) && !this.outside(nextColumn, nextRow)) {
       const here = this.value(column, row);
       const between = (this.level - here) / (this.value(nextColumn, nextRow) - here);
-      // Infinities and NaN give no place between the two.
+      // Infinite values and NaN give no place between the two.
       if (between >= 0 && between <= 1) fraction = between;
     }
     if (direction === 0) contour.push(column + 0.5 + fraction, row + 0.5);

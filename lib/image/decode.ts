@@ -18,15 +18,15 @@ import {
 export { DEFAULT_MAX_PIXELS, type DecodeOptions } from './picture-file';
 
 /**
- * Decodes a picture into its own mode, as Pillow would: grey stays grey, palettes stay palettes, inks stay inks, 16-bit grey
+ * Decodes an image into its own mode, as Pillow would: grey stays grey, palettes stay palettes, inks stay inks, 16-bit grey
  * stays 16 bit. PNG, JPEG, WebP, TIFF, AVIF, uncompressed BMP, GIF; of several pages or frames the first; JPEG at full size,
  * without shrink-on-load. Embedded colour profiles are ignored, as in the reference.
  *
  * @returns samples [height, width, channels], with EXIF orientation applied unless `reference`
- * @throws ImageError naming the picture: `image/not-found`, `image/unreadable`, `image/empty`, `image/too-large`,
+ * @throws ImageError naming the image: `image/not-found`, `image/unreadable`, `image/empty`, `image/too-large`,
  *   `image/download`, `image/url`, `image/unknown-format`, `image/unsupported`, `image/corrupt`, `image/too-many-pixels`,
  *   `image/size-mismatch` (raw pixels)
- * @throws UsageError `image/input` for something that is no picture at all
+ * @throws UsageError `image/input` for something that is not an image at all
  */
 export async function decodeImage(input: ImageInput, options: DecodeOptions = {}): Promise<DecodedImage> {
   const source = describeInput(input);
@@ -35,7 +35,7 @@ export async function decodeImage(input: ImageInput, options: DecodeOptions = {}
   if (typeof input !== 'string' && !(input instanceof URL) && !isBytes(input)) {
     throw new UsageError(
       'image/input',
-      `a picture was expected (path, URL, bytes, sharp instance or raw pixels), found ${source}`,
+      `an image was expected (path, URL, bytes, sharp instance or raw pixels), found ${source}`,
       { found: source },
     );
   }
@@ -47,7 +47,7 @@ export async function decodeImage(input: ImageInput, options: DecodeOptions = {}
 }
 
 /**
- * How a picture file is shown, from its header alone.
+ * How an image file is shown, from its header alone.
  * @throws ImageError as {@link decodeImage}
  */
 export async function readFrame(input: string | URL | Uint8Array, options: DecodeOptions = {}): Promise<ImageFrame> {
@@ -92,12 +92,12 @@ async function decodePicture(
   if (metadata.depth !== 'uchar' && metadata.depth !== 'ushort') {
     throw new ImageError(
       'image/unsupported',
-      `${source}: its samples are of the type "${metadata.depth ?? 'unknown'}"; pictures of 8 or 16 bits are read. Convert it to one of these, so that it is clear which value is white.`,
+      `${source}: its samples are of the type "${metadata.depth ?? 'unknown'}"; images of 8 or 16 bits are read. Convert it to one of these, so that it is clear which value is white.`,
       { source, depth: metadata.depth },
     );
   }
   const pipeline = pipelineOf(bytes);
-  // Pillow turns a TIFF by its orientation tag while loading; other formats it leaves lying.
+  // Pillow turns a TIFF by its orientation tag while loading; other formats it leaves as they are.
   const turned = !reference || kind === 'tiff';
   if (turned) pipeline.autoOrient();
   const wide = mode === 'I;16' || (mode === 'CMYK' && metadata.depth === 'ushort');
@@ -153,7 +153,7 @@ function pickChannels<Samples extends Uint8Array | Uint16Array>(
 
 async function decodeSharp(input: Sharp, source: string, options: DecodeOptions): Promise<DecodedImage> {
   try {
-    // A clone, so that the caller's instance can go on to write its own file.
+    // A clone, so that the caller's instance can still write its own file.
     const { data, info } = await input.clone().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     return wrapRaw(
       { data, width: info.width, height: info.height, channels: info.channels as RawPixels['channels'] },
@@ -184,7 +184,7 @@ function wrapRaw(input: RawPixels, source: string, options: DecodeOptions): Deco
   if (data.BYTES_PER_ELEMENT !== 1 || data.length !== width * height * channels) {
     throw new ImageError(
       'image/size-mismatch',
-      `${source}: ${width} x ${height} x ${channels} takes ${width * height * channels} bytes of 0..255, found ${data.length} values of ${data.BYTES_PER_ELEMENT} bytes. Check the sizes and the type of the array.`,
+      `${source}: ${width} x ${height} x ${channels} needs ${width * height * channels} bytes of 0..255, found ${data.length} values of ${data.BYTES_PER_ELEMENT} bytes. Check the sizes and the type of the array.`,
       { source, width, height, channels, found: data.length },
     );
   }

@@ -2,13 +2,13 @@ import { ImageError } from '../errors';
 import { multiply255 } from './premultiply';
 
 /**
- * How a picture keeps its samples, under Pillow's names: bilevel, grey, grey with alpha, palette, colour, colour with
- * alpha, inks (255 is full ink), 16-bit grey. The mode decides how a picture is resampled, see
+ * How an image keeps its samples, under Pillow's names: bilevel, grey, grey with alpha, palette, colour, colour with
+ * alpha, inks (255 is full ink), 16-bit grey. The mode decides how an image is resampled, see
  * docs/method.md#preprocessing.
  */
 export type PixelMode = '1' | 'L' | 'LA' | 'P' | 'RGB' | 'RGBA' | 'CMYK' | 'I;16';
 
-/** How many samples a pixel has. Palette pictures are kept expanded to their colours. */
+/** How many samples a pixel has. Palette images are kept expanded to their colours. */
 export const CHANNELS: Readonly<Record<PixelMode, number>> = {
   '1': 1,
   L: 1,
@@ -20,7 +20,7 @@ export const CHANNELS: Readonly<Record<PixelMode, number>> = {
   'I;16': 1,
 };
 
-/** How a picture file is shown. */
+/** How an image file is shown. */
 export interface ImageFrame {
   /** As shown: turned as the orientation says. */
   readonly width: number;
@@ -29,22 +29,22 @@ export interface ImageFrame {
   readonly orientation: number;
 }
 
-/** A picture in memory: rows from the top, samples interleaved, [height, width, channels of the mode]. */
+/** An image in memory: rows from the top, samples interleaved, [height, width, channels of the mode]. */
 export interface DecodedImage extends ImageFrame {
   readonly mode: PixelMode;
   /** 0..255 (bilevel: 0 or 255); 0..65535 in a Uint16Array for 'I;16'. */
   readonly data: Uint8Array | Uint16Array;
   /** Read as the reference program reads: 16-bit samples above 255 count as white instead of being scaled. */
   readonly reference: boolean;
-  /** Whether the file keeps samples that are near what was drawn and not equal to it, as JPEG does. */
+  /** Whether the file keeps samples that are near the original values but not equal to them, as JPEG does. */
   readonly lossy?: boolean;
-  /** How many pictures the file holds, where it is not one: pages of TIFF, frames of GIF and WebP. This is the first. */
+  /** How many images the file holds, if more than one: pages of TIFF, frames of GIF and WebP. This is the first. */
   readonly pages?: number;
   /** Where it came from, for messages: a path, a URL, "a buffer of 12 bytes", "raw pixels". */
   readonly source: string;
 }
 
-/** A colour picture at its own size, as the overlays want it: uint8 [height, width, 3]. */
+/** A colour image at its own size, as the overlays want it: uint8 [height, width, 3]. */
 export interface RgbImage {
   readonly width: number;
   readonly height: number;
@@ -53,10 +53,10 @@ export interface RgbImage {
 
 /**
  * Samples of any mode to colour, without a change of size: alpha is dropped, not blended; 16-bit samples are scaled, or
- * clipped where the picture was read as the reference reads.
+ * clipped where the image was read as the reference reads.
  *
  * @param image its samples [height, width, channels]
- * @returns uint8 [height, width, 3]; for RGB and P the picture's own array
+ * @returns uint8 [height, width, 3]; for RGB and P the image's own array
  */
 export function toRgb(
   image: Pick<DecodedImage, 'mode' | 'data' | 'reference' | 'width' | 'height' | 'source'>,

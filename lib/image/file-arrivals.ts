@@ -9,12 +9,12 @@ interface Arrival {
   /** When the file was first and last seen like this. */
   readonly since: number;
   seen: number;
-  /** How long it must be seen like this until it counts as whole. */
+  /** How long it must be seen like this until it counts as complete. */
   readonly quiet: number;
 }
 
 /**
- * Which files of a folder have been written completely, told from what they look like each time: a file is whole once it has
+ * Which files of a folder have been written completely, judged by what they look like each time: a file is complete once it has
  * kept size and time for a while. Files in the order in which they came or changed last; each is taken once, and again when
  * it has changed. All times in milliseconds of one clock that never goes back.
  */
@@ -23,8 +23,8 @@ export class FileArrivals {
   private readonly taken = new Map<string, Arrival>();
 
   /**
-   * @param settle how long a file must keep size and time to count as whole
-   * @param patience how long one that could not be read must, before it is given up
+   * @param settle how long a file must keep size and time to count as complete
+   * @param patience the same for a file that could not be read, before it is given up
    */
   constructor(
     private readonly settle: number,
@@ -47,12 +47,12 @@ export class FileArrivals {
     this.arrive(file, { stamp, since: now, seen: now, quiet: this.settle });
   }
 
-  /** Notes that a file is as it is and not to be taken until it changes. */
+  /** Notes the present state of a file, which is not to be taken until it changes. */
   pass(file: string, stamp: FileStamp, now: number): void {
     this.taken.set(file, { stamp, since: now, seen: now, quiet: this.settle });
   }
 
-  /** A file that went before it was taken is nothing to wait for. One that was taken is remembered a while, see {@link forget}. */
+  /** A file that disappeared before it was taken is not waited for. One that was taken is remembered for a while, see {@link forget}. */
   miss(file: string): void {
     this.arriving.delete(file);
   }
@@ -64,7 +64,7 @@ export class FileArrivals {
     }
   }
 
-  /** The first file that is whole; undefined where there is none. */
+  /** The first complete file; undefined where there is none. */
   take(): string | undefined {
     for (const [file, arrival] of this.arriving) {
       if (arrival.seen - arrival.since < arrival.quiet) continue;
@@ -80,7 +80,7 @@ export class FileArrivals {
     return this.taken.get(file)?.since;
   }
 
-  /** Files whose time has come to be looked at once more. */
+  /** Files that are due to be checked once more. */
   due(now: number): string[] {
     return [...this.arriving].filter(([, { since, quiet }]) => now - since >= quiet).map(([file]) => file);
   }
@@ -91,7 +91,7 @@ export class FileArrivals {
   }
 
   /**
-   * For a file that was taken and could not be read: whether it may have been half-written still. It is then taken again later.
+   * For a file that was taken and could not be read: whether it may still have been half-written. It is then taken again later.
    * @param stamp what it looks like now
    * @returns false where it has not changed for as long as patience lasts
    */

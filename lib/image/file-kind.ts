@@ -1,11 +1,11 @@
 import { readTiffHeader } from './tiff-header';
 
-/** What a picture file is, told from its first bytes; "av1" is AVIF, other codecs in HEIF files are not read. */
+/** What an image file is, judged by its first bytes; "av1" is AVIF, other codecs in HEIF files are not read. */
 export type FileKind = 'png' | 'jpeg' | 'webp' | 'tiff' | 'gif' | 'heif' | 'bmp';
 
 /**
- * The kind of a picture file by its signature, so that no decoder is tried on anything else: libvips would take text for
- * SVG, and follow what is in it.
+ * The kind of an image file by its signature, so that no decoder is tried on anything else: libvips would take text for
+ * SVG, and follow its references.
  *
  * @returns undefined for everything else
  */
@@ -25,8 +25,8 @@ export function kindOf(bytes: Uint8Array): FileKind | undefined {
 const LOSSY_TIFF = [6, 7, 33003, 33004, 33005, 34712, 34887, 34892, 50001, 50002, 52546];
 
 /**
- * Whether a file's samples are near what was drawn and not equal to it: JPEG, AVIF (which may be lossless, and does not say
- * so where it can be found), WebP but for its lossless form, and TIFF packed as one of these.
+ * Whether a file's samples are near the original values but not equal to them: JPEG, AVIF (which may be lossless, and does not say
+ * so where it can be found), WebP but for its lossless form, and TIFF compressed as one of these.
  */
 export function isLossy(kind: FileKind, bytes: Uint8Array): boolean {
   if (kind === 'jpeg' || kind === 'heif') return true;

@@ -13,11 +13,11 @@ export interface HeatmapOptions {
   /** Default 'turbo'. */
   readonly colormap?: ColormapName;
   /**
-   * Values between which the colours run. 'fixed' (default) is 0 to 1, so that colours mean the same on every picture. 'image'
-   * is the smallest to the largest value of this map: it makes normal pictures glow too, and is marked on the picture.
+   * Values between which the colours run. 'fixed' (default) is 0 to 1, so that colours mean the same on every image. 'image'
+   * is the smallest to the largest value of this map: it makes normal images glow too, and is marked on the image.
    */
   readonly scale?: 'fixed' | 'image' | Scale;
-  /** Adds a margin on the right with the colour bar and a legend. Default true; without it the result has the picture's size. */
+  /** Adds a margin on the right with the colour bar and a legend. Default true; without it the result has the image's size. */
   readonly colorBar?: boolean;
   /** Outlined in white: the true mask. Of another size than the map it is stretched. */
   readonly mask?: Mask;
@@ -31,7 +31,7 @@ export interface HeatmapOptions {
 
 /** How an overlay looks. */
 export interface OverlayOptions extends HeatmapOptions {
-  /** How much of the picture the strongest colours hide, 0..1. Default 0.65. Low values hide less. */
+  /** How much of the image the strongest colours hide, 0..1. Default 0.65. Low values hide less. */
   readonly opacity?: number;
 }
 
@@ -43,8 +43,8 @@ const PREDICTED = [255, 43, 214] as const;
  * The map in colours.
  *
  * @param map float32 [height, width]
- * @returns a picture file of the map's size, plus the margin
- * @throws UsageError `map/scale` for a scale that does not rise; ImageError where sizes and data do not fit
+ * @returns an image file of the map's size, plus the margin
+ * @throws UsageError `map/scale` for a scale that is not ascending; ImageError where sizes and data do not fit
  */
 export async function renderHeatmap(map: ScoreMap, options: HeatmapOptions = {}): Promise<Buffer> {
   const { width, height } = checked(map);
@@ -61,12 +61,12 @@ export async function renderHeatmap(map: ScoreMap, options: HeatmapOptions = {})
 }
 
 /**
- * The map in colours over the picture. The colours grow denser with the value: what is normal stays visible as it is, and
+ * The map in colours over the image. The colours grow denser with the value: what is normal stays visible as it is, and
  * the colour bar shows the same mixture, over grey.
  *
- * @param map float32 [height, width]; of another size than the picture it is resized bilinearly
+ * @param map float32 [height, width]; of another size than the image it is resized bilinearly
  * @param image uint8 [height, width, 3]
- * @returns a picture file of the picture's own size, plus the margin
+ * @returns an image file of the image's own size, plus the margin
  * @throws as {@link renderHeatmap}
  */
 export async function renderOverlay(map: ScoreMap, image: RgbImage, options: OverlayOptions = {}): Promise<Buffer> {
@@ -102,7 +102,7 @@ export async function renderOverlay(map: ScoreMap, image: RgbImage, options: Ove
   return finish({ width, height, data: pixels }, fitted, overGrey, scale, options);
 }
 
-/** Rounded by hand: stored bytes are cut. */
+/** Rounded by hand: storing a byte truncates. */
 function mixed(under: number, colour: number, share: number): number {
   return (under + (colour - under) * share + 0.5) | 0;
 }
@@ -121,7 +121,7 @@ export async function renderMask(map: ScoreMap, threshold: number): Promise<Buff
     .toBuffer();
 }
 
-/** How much of the picture each level hides: rising smoothly from nothing, full from the middle of the scale on. */
+/** How much of the image each level hides: rising smoothly from nothing, full from the middle of the scale on. */
 function coverage(opacity: number): Float64Array {
   return Float64Array.from({ length: 256 }, (_, place) => {
     const rise = Math.min(1, place / 128);
@@ -144,7 +144,7 @@ function scaleOf(map: ScoreMap, wanted: HeatmapOptions['scale']): Scale {
   if (wanted === undefined || wanted === 'fixed') return FIXED;
   if (wanted !== 'image') {
     if (wanted.low < wanted.high) return wanted;
-    throw new UsageError('map/scale', `a scale that rises expected, found ${wanted.low} to ${wanted.high}`, {
+    throw new UsageError('map/scale', `an ascending scale expected, found ${wanted.low} to ${wanted.high}`, {
       ...wanted,
     });
   }
@@ -205,7 +205,7 @@ async function finish(
   }
 }
 
-/** The picture with its margin. Only the margin is drawn: to draw on all of it would take longer than all the rest. */
+/** The image with its margin. Only the margin is drawn: drawing on all of it would take longer than everything else. */
 async function withMargin(picture: RgbImage, { canvasWidth, canvasHeight, svg }: Legend): Promise<RgbImage> {
   const { width, height } = picture;
   const margin = canvasWidth - width;
@@ -223,7 +223,7 @@ async function withMargin(picture: RgbImage, { canvasWidth, canvasHeight, svg }:
   return { width: canvasWidth, height: canvasHeight, data };
 }
 
-/** A file of what is drawn from `left` on. */
+/** A file of the drawing from `left` on. */
 function svgOf(drawing: string, left: number, width: number, height: number): Buffer {
   return Buffer.from(
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${left} 0 ${width} ${height}">${drawing}</svg>`,

@@ -2,24 +2,14 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { UsageError } from '../errors';
 
-/** Suffixes that count as pictures, in lower case. */
-export const imageSuffixes: readonly string[] = [
-  '.png',
-  '.jpg',
-  '.jpeg',
-  '.bmp',
-  '.tif',
-  '.tiff',
-  '.webp',
-  '.gif',
-  '.avif',
-];
+/** Suffixes that count as images, in lower case. */
+const imageSuffixes: readonly string[] = ['.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.gif', '.avif'];
 
 export function isImageName(name: string): boolean {
   return !isHidden(name) && imageSuffixes.includes(path.extname(name).toLowerCase());
 }
 
-/** Pictures directly in a folder, sorted; hidden files skipped, links followed. Empty where the folder is not there. */
+/** Images directly in a folder, sorted; hidden files skipped, links followed. Empty where the folder is missing. */
 export function listImages(folder: string): string[] {
   return listEntries(folder, (entry) => isImageName(entry.name) && !leadsToFolder(folder, entry));
 }
@@ -34,15 +24,15 @@ export function listFiles(folder: string): string[] {
   return listEntries(folder, (entry) => !leadsToFolder(folder, entry));
 }
 
-/** Files below a folder, and the folders that could not be looked into. */
+/** Files below a folder, and the folders that could not be read. */
 export interface Walk {
   readonly files: readonly string[];
   readonly unreadable: readonly { readonly folder: string; readonly code: string }[];
 }
 
 /**
- * Pictures in a folder and the folders below it, in a fixed order.
- * @throws UsageError where it is no folder, or holds no picture, or one that is below it cannot be read
+ * Images in a folder and the folders below it, in a fixed order.
+ * @throws UsageError where it is not a folder, contains no image, or a folder below it cannot be read
  */
 export function imagesBelow(folder: string): string[] {
   const found = filesBelow(folder, isImageName);
@@ -50,7 +40,7 @@ export function imagesBelow(folder: string): string[] {
   throw noImages(folder);
 }
 
-/** As {@link imagesBelow}, but naming folders that cannot be read beside the pictures of the others. @throws UsageError where it is no folder */
+/** As {@link imagesBelow}, but naming folders that cannot be read beside the images of the others. @throws UsageError where it is not a folder */
 export function walkImages(folder: string): {
   readonly images: readonly string[];
   readonly unreadable: Walk['unreadable'];
@@ -70,7 +60,7 @@ export function noImages(folder: string): UsageError {
 
 /**
  * Files in a folder and the folders below it whose names are wanted, in a fixed order; hidden ones skipped, links followed.
- * @throws UsageError where it is no folder, or one that is below it cannot be read
+ * @throws UsageError where it is not a folder, or a folder below it cannot be read
  */
 export function filesBelow(folder: string, wanted: (name: string) => boolean): string[] {
   const { files, unreadable } = walk(folder, wanted);
@@ -88,7 +78,7 @@ function walk(folder: string, wanted: (name: string) => boolean): Walk {
   if (!isFolder(folder)) {
     throw new UsageError(
       'usage/no-folder',
-      `${folder}: a folder of images was expected; one image alone is scored with detect`,
+      `${folder}: a folder of images was expected; score a single image with detect`,
       { folder },
     );
   }
@@ -97,7 +87,7 @@ function walk(folder: string, wanted: (name: string) => boolean): Walk {
   const unreadable: { folder: string; code: string }[] = [];
   const visit = (below: string): void => {
     try {
-      // A link may lead back to where it stands.
+      // A link may lead back to its own folder.
       const real = fs.realpathSync(below);
       if (visited.has(real)) return;
       visited.add(real);

@@ -16,7 +16,7 @@ export interface RawPixels {
 }
 
 /**
- * Whatever a picture may come as: a path; a URL (`file:`, `http:`, `https:`), also as a string; the bytes of a picture
+ * Every form in which an image may be given: a path; a URL (`file:`, `http:`, `https:`), also as a string; the bytes of an image
  * file; a sharp instance, whose own operations are applied and which stays usable; raw pixels.
  */
 export type ImageInput = string | URL | Uint8Array | Sharp | RawPixels;
@@ -29,7 +29,7 @@ export interface ReadLimits {
   readonly timeout?: number;
   /** Refuse downloads. Default false. */
   readonly offline?: boolean;
-  /** Asked for what a file takes before it is read, and for what its pixels take before they are decoded. */
+  /** Asked for the memory of a file before it is read, and of its pixels before they are decoded. */
   readonly memory?: MemoryClaim;
   /** Download from hosts of private networks too. Default: see `WebRequest`. */
   readonly allowPrivateUrls?: boolean;
@@ -78,10 +78,10 @@ export function describeInput(input: unknown): string {
 }
 
 /**
- * The bytes of a picture file.
+ * The bytes of an image file.
  *
  * @throws ImageError `image/not-found`, `image/unreadable`, `image/empty`, `image/too-large`, `image/download`, `image/offline`,
- *   `image/url` for an address that is not asked
+ *   `image/url` for an address that is not contacted
  */
 export async function readBytes(input: string | URL | Uint8Array, limits: ReadLimits = {}): Promise<Uint8Array> {
   const bytes = isBytes(input) ? input : await readFrom(input, limits);
@@ -89,7 +89,7 @@ export async function readBytes(input: string | URL | Uint8Array, limits: ReadLi
     const source = describeInput(input);
     throw new ImageError(
       'image/empty',
-      `${source}: empty, 0 bytes. A picture was expected; copy or download it again.`,
+      `${source}: empty, 0 bytes. An image was expected; copy or download it again.`,
       { source },
     );
   }
@@ -121,7 +121,7 @@ function asUrl(input: string | URL): URL | undefined {
 }
 
 async function readFile(path: string, { maxBytes = FILE_LIMIT, memory }: ReadLimits): Promise<Uint8Array> {
-  // How large it is decides what to wait for; what it is, and whether it is there, is told below.
+  // Its size decides what to wait for; what it is, and whether it exists, is reported below.
   await memory?.grow((await fs.stat(path).catch(() => undefined))?.size ?? 0);
   try {
     return await readRegularFile(path, maxBytes);
@@ -132,7 +132,7 @@ async function readFile(path: string, { maxBytes = FILE_LIMIT, memory }: ReadLim
     if (reason === 'kind') {
       const advice =
         found === 'a folder' ? 'Name the files in it one by one.' : 'It is not opened, since it may never end.';
-      throw new ImageError('image/unreadable', `${path}: is ${found}, a picture file was expected. ${advice}`, {
+      throw new ImageError('image/unreadable', `${path}: this is ${found}; an image file was expected. ${advice}`, {
         source: path,
       });
     }
@@ -160,7 +160,7 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
   if (limits.offline) {
     throw new ImageError(
       'image/offline',
-      `${source}: not downloaded, because the network is not to be used. Give a file, or leave out \`offline\`.`,
+      `${source}: not downloaded, because downloads are disabled. Give a file, or leave out \`offline\`.`,
       { source },
     );
   }
@@ -172,7 +172,7 @@ async function download(url: URL, limits: ReadLimits): Promise<Uint8Array> {
     if (error instanceof RefusedUrl) {
       throw new ImageError(
         'image/url',
-        `${source}: not downloaded: ${error.message}. Or give a file.`,
+        `${source}: not downloaded: ${error.message}; or give a file.`,
         { source, reason: error.reason },
         { cause: error },
       );
@@ -192,7 +192,7 @@ async function downloadOnce(
 ): Promise<Buffer> {
   const source = url.href;
   const { status, statusText, headers, body } = await requestWeb(url, {
-    // A packed answer could unpack to any length.
+    // A compressed answer could expand to any length.
     headers: { 'accept-encoding': 'identity' },
     signal,
     ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
@@ -208,7 +208,7 @@ async function downloadOnce(
     if (encoding !== 'identity')
       throw new ImageError(
         'image/download',
-        `${source}: the server packed the picture (${encoding}), although it was asked not to. Download it by other means and give the file.`,
+        `${source}: the server compressed the image (${encoding}), although it was asked not to. Download it by other means and give the file.`,
         { source, encoding },
       );
     const announced = Number(headers['content-length'] ?? 0);
@@ -235,7 +235,7 @@ function reasonOf(error: unknown): string {
 function tooLarge(source: string, found: number, maxBytes: number): ImageError {
   return new ImageError(
     'image/too-large',
-    `${source}: ${found} bytes or more, the limit is ${maxBytes}. Give a smaller picture or raise maxBytes.`,
+    `${source}: ${found} bytes or more, the limit is ${maxBytes}. Give a smaller image or raise maxBytes.`,
     { source, found, maxBytes },
   );
 }

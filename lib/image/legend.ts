@@ -9,7 +9,7 @@ interface Size {
 export interface LegendContent {
   readonly colours: Colormap;
   readonly scale: Scale;
-  /** The scale is that of this picture alone; said in the margin. */
+  /** The scale is that of this image alone; the margin says so. */
   readonly ownScale: boolean;
   readonly score?: number;
   /** Colour of the outline of the true mask. */
@@ -17,7 +17,7 @@ export interface LegendContent {
   readonly predicted?: { readonly colour: string; readonly threshold: number };
 }
 
-/** The margin to the right of a picture, and the size of the whole. */
+/** The margin to the right of an image, and the size of the whole. */
 export interface Legend {
   readonly canvasWidth: number;
   readonly canvasHeight: number;
@@ -27,14 +27,14 @@ export interface Legend {
 const INK = '#22262e';
 const WARNING = '#b34700';
 
-/** Height of the digits for a picture: readable on small pictures, in proportion on large ones. */
+/** Height of the digits for an image: readable on small images, in proportion on large ones. */
 function textSize({ width, height }: Size): number {
   return Math.min(48, Math.max(8, Math.round(Math.min(width, height) / 48)));
 }
 
 /**
  * Lays out the margin from top to bottom: score, the note about the scale, the colour bar with its values, the outlines.
- * Pictures too low for it get a white strip below.
+ * Images too low for it get a white strip below.
  */
 export function legendFor(picture: Size, content: LegendContent): Legend {
   const size = textSize(picture);
@@ -97,7 +97,7 @@ function tickLabels({ low, high }: Scale): { text: string; place: number }[] {
   }));
 }
 
-/** Stops every eighth level; what lies between is as good as straight. */
+/** Stops every eighth level; in between, the colours are nearly linear. */
 function colorBar(x: number, y: number, width: number, height: number, colours: Colormap): string {
   const stops = Array.from({ length: 33 }, (_, stop) => {
     const at = Math.min(255, stop * 8) * 3;
@@ -109,7 +109,7 @@ function colorBar(x: number, y: number, width: number, height: number, colours: 
   );
 }
 
-/** The mark of a scale of its own for pictures without a margin: a label in the lower left corner. */
+/** The mark of a scale of its own for images without a margin: a label in the lower left corner. */
 export function ownScaleBadge(picture: Size, scale: Scale): string {
   const text = `own scale ${scale.low.toFixed(2)} - ${scale.high.toFixed(2)}`;
   const wanted = textSize(picture);

@@ -36,24 +36,19 @@ export async function encodeMapPng(map: Float32Array, width: number, height: num
     .toBuffer();
 }
 
-/** Writes {@link encodeMapPng} to a file. */
-export async function writeMapPng(file: string, map: Float32Array, width: number, height: number): Promise<void> {
-  await fs.writeFile(file, await encodeMapPng(map, width, height));
-}
-
 /**
  * Reads a map of anomaly scores: `.npy` of any number type, [height, width] (axes of length 1 before or after are
  * dropped); PNG and integer TIFF of one channel, 8 or 16 bits, scaled to 0..1; TIFF of float32, values as they are. No
  * score is rounded, or the file is refused.
  *
  * @throws ImageError as {@link readNpy}, {@link mapOfArray} and {@link decodeImage}; `map/shape` where it is not one map;
- *   `map/precision` for samples that cannot be read as they are; `map/special` for a pipe, a device or a folder
+ *   `map/precision` for samples that cannot be read without rounding; `map/special` for a pipe, a device or a folder
  */
 export async function readMap(file: string): Promise<StoredMap> {
-  // Reading a pipe would wait for ever.
+  // Reading a pipe would wait forever.
   const stat = await fs.stat(file).catch(() => undefined);
   if (stat?.isFile() === false)
-    throw new ImageError('map/special', `${file}: not a regular file. Save the map to a file of its own.`, { file });
+    throw new ImageError('map/special', `${file}: not a regular file. Save the map to a regular file.`, { file });
   if (path.extname(file).toLowerCase() === '.npy') return mapOfArray(await readNpy(file), file);
   const float = await readFloatTiff(file);
   if (float) return float;
@@ -61,7 +56,7 @@ export async function readMap(file: string): Promise<StoredMap> {
   if (mode !== 'L' && mode !== 'I;16' && mode !== '1') {
     throw new ImageError(
       'map/shape',
-      `${file}: a map of one channel expected, found a picture of mode ${mode}. Heatmaps in colour cannot be turned back into scores; save .npy or 16-bit PNG.`,
+      `${file}: a map of one channel expected, found an image of mode ${mode}. Heatmaps in colour cannot be turned back into scores; save .npy or 16-bit PNG.`,
       { file, mode },
     );
   }
@@ -97,7 +92,7 @@ export function mapSize(shape: readonly number[], source: string): { readonly wi
   return { width, height };
 }
 
-/** As float32 where that is each score exactly, else as float64. */
+/** As float32 where that holds every score exactly, else as float64. */
 function exactScores(data: NpyData, source: string): Float32Array | Float64Array {
   if (data instanceof Float32Array) return data;
   const scores =
@@ -174,7 +169,7 @@ async function readFloatTiff(file: string): Promise<StoredMap | undefined> {
   } catch (error) {
     throw new ImageError(
       'image/corrupt',
-      `${file}: damaged or cut off (${(error as Error).message}). Copy or save it again.`,
+      `${file}: damaged or truncated (${(error as Error).message}). Copy or save it again.`,
       { file },
       { cause: error },
     );

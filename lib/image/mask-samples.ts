@@ -18,14 +18,14 @@ import { PHOTOMETRIC, TIFF_TAGS } from './tiff-header';
 
 type Samples = Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array;
 
-/** The pixels of a mask's file as they lie in it, in the file's own precision. */
+/** The pixels of a mask's file as stored, in the file's own precision. */
 export interface MaskSamples {
   readonly width: number;
   readonly height: number;
   /** [height, width, channels] */
   readonly data: Samples;
   readonly channels: number;
-  /** How many of the channels are colours; those behind them are alpha, or what the file does not name. */
+  /** How many of the channels are colours; those after them are alpha, or what the file does not name. */
   readonly colours: number;
   /** Of a palette: which of its colours each pixel has, [height, width], 0 for the first and more for any other. */
   readonly indices?: () => Promise<ArrayLike<number>>;
@@ -37,8 +37,8 @@ export interface MaskSamples {
 
 /**
  * Reads a mask without rounding its samples, whichever type they have.
- * @throws ImageError as `decodeImage`; `image/pages` for a file of several pictures, `image/mask-values` for samples below 0 and
- *   those that are no number
+ * @throws ImageError as `decodeImage`; `image/pages` for a file of several images, `image/mask-values` for samples below 0 and
+ *   NaN
  */
 export async function readMaskSamples(input: ImageInput, options: DecodeOptions): Promise<MaskSamples> {
   const source = describeInput(input);
@@ -135,7 +135,7 @@ async function readSamples({ bytes, metadata, tiff, source }: PictureFile): Prom
   }
   throw new ImageError(
     'image/unsupported',
-    `${source}: a mask whose samples are of the type "${depth}", ${channels} to a pixel. Save it as PNG of 8 or 16 bits.`,
+    `${source}: a mask whose samples are of the type "${depth}", ${channels} per pixel. Save it as PNG of 8 or 16 bits.`,
     { source, depth, channels },
   );
 }
@@ -174,10 +174,10 @@ function checked(read: Read, isMask: (value: number) => boolean, source: string)
   if (wrong < 0) return read;
   const value = read.data[wrong] as number;
   const place = `column ${wrong % read.width}, row ${Math.floor(wrong / read.width)}`;
-  const found = Number.isNaN(value) ? 'no number (NaN)' : 'below 0';
+  const found = Number.isNaN(value) ? 'NaN' : 'below 0';
   throw new ImageError(
     'image/mask-values',
-    `${source}: the value at ${place} is ${found}; in a mask 0 is normal and anything above it anomalous. Say which of the two such values are, and save it so.`,
+    `${source}: the value at ${place} is ${found}; in a mask 0 is normal and anything above it anomalous. Decide which of the two such values are, and save it that way.`,
     { source },
   );
 }
@@ -192,7 +192,7 @@ function refuseSeveral({ pages, source }: PictureFile): void {
   if (pages <= 1) return;
   throw new ImageError(
     'image/pages',
-    `${source}: holds ${pages} pictures; a mask is one. Save each in a file of its own, or all of them as one.`,
+    `${source}: contains ${pages} images; a mask is a single one. Save each in its own file, or merge them into one.`,
     { source, pages },
   );
 }

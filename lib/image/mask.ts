@@ -9,12 +9,12 @@ import { resizeBilinear } from './resample';
 export interface MaskOptions extends DecodeOptions {
   /**
    * Levels (of 255; of 65535 for 16 bits; values as they are for wider ones) above which a pixel counts as anomalous. Default
-   * 0: anything at all. Masks packed with loss (JPEG, AVIF, lossy WebP) are noisy around 0 and are cut at 127.
+   * 0: anything at all. Masks with lossy compression (JPEG, AVIF, lossy WebP) are noisy around 0 and are cut at 127.
    */
   readonly above?: number;
   /**
-   * The picture that the mask belongs to. Where its EXIF orientation turns the picture, the mask is turned with it, since masks
-   * are drawn on the pixels of the file; unless the mask's size or a tag of its own says that it is upright already.
+   * The image that the mask belongs to. Where its EXIF orientation turns the image, the mask is turned with it, since masks
+   * are drawn on the pixels of the file; unless the mask's size or its own tag says that it is upright already.
    */
   readonly image?: ImageFrame | undefined;
 }
@@ -24,14 +24,14 @@ const LOSSY_CUT = 127;
 
 /**
  * A mask at the size of its file: 1 where any colour is above `above`, compared at the file's own precision. Where the colours
- * tell no pixels apart, since all or none are above, alpha decides; and where there is none or it does not either, the
+ * do not tell pixels apart, since all or none are above, alpha decides; and where there is none or it does not either, the
  * indices of a palette: the first colour is normal.
  *
- * With `reference`, as the reference reads: the luminance of 8-bit colours above 0, noise of JPEG included, alpha not looked
- * at; and neither turned nor compared with its picture.
+ * With `reference`, as the reference reads: the luminance of 8-bit colours above 0, noise of JPEG included, alpha ignored;
+ * and neither turned nor compared with its image.
  *
  * @throws ImageError as `decodeImage`; `image/pages`, `image/mask-values`; with `image`, `image/mask-shape` for a mask whose
- *   shape fits its picture neither as it lies nor turned
+ *   shape fits its image neither as stored nor turned
  */
 export async function loadMaskAtOwnSize(input: ImageInput, options: MaskOptions = {}): Promise<Mask> {
   if (options.reference === true) return referenceMask(input, options);
@@ -72,9 +72,9 @@ async function marksOf(
 /** Shapes are alike up to this share of a side, or a pixel: sizes are rounded when masks are made smaller. */
 const SHAPE_TOLERANCE = 0.01;
 
-/** The mask as its picture is shown: the first way that gives it the picture's size, else the first that gives it its shape. */
+/** The mask as its image is shown: the first way that gives it the image's size, else the first that gives it its shape. */
 function placed(mask: Mask, own: number, image: ImageFrame, source: string): Mask {
-  // A tag of 1 is written by habit, and says nothing.
+  // A tag of 1 is written by habit, and means nothing.
   const ways = [...new Set([...(own > 1 ? [own] : []), image.orientation, 1])];
   const sizeBy = (way: number): { width: number; height: number } =>
     way > 4 ? { width: mask.height, height: mask.width } : mask;
@@ -89,7 +89,7 @@ function placed(mask: Mask, own: number, image: ImageFrame, source: string): Mas
   const turned = image.orientation > 1 ? `, turned by its EXIF orientation ${image.orientation}` : '';
   throw new ImageError(
     'image/mask-shape',
-    `${source}: a mask of ${mask.width}x${mask.height}, whose picture is ${image.width}x${image.height}${turned}: it fits neither as it lies nor turned, and is not stretched. Check whether it belongs to that picture, or save it at the picture's size.`,
+    `${source}: a mask of ${mask.width}x${mask.height} for an image of ${image.width}x${image.height}${turned}: it fits neither as stored nor turned, and is not stretched. Check whether it belongs to that image, or save it at the image's size.`,
     { source, width: mask.width, height: mask.height, image },
   );
 }
@@ -126,7 +126,7 @@ function luminance(red: number, green: number, blue: number): number {
  * A mask at the network's size, as the reference makes it: binarised at its own size, resized bilinearly with antialias as
  * 0 and 255, and cut at one half; see docs/method.md#masks
  *
- * @param input `undefined` for a picture without a mask: nothing in it is anomalous
+ * @param input `undefined` for an image without a mask: nothing in it is anomalous
  * @returns uint8 [height, width] of 0 and 1
  * @throws ImageError as {@link loadMaskAtOwnSize}
  */

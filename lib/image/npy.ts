@@ -90,11 +90,6 @@ export function encodeNpy(data: NpyData, shape: readonly number[], dtype: NpyTyp
   ]);
 }
 
-/** Writes {@link encodeNpy} to a file. */
-export async function writeNpy(path: string, data: NpyData, shape: readonly number[], dtype?: NpyType): Promise<void> {
-  await fs.writeFile(path, encodeNpy(data, shape, dtype));
-}
-
 /**
  * Reads an NPY file of version 1, 2 or 3: numbers and booleans, either byte order, C or Fortran order (returned in C
  * order). Arrays of Python objects are refused: they are pickles, which could run code.
@@ -176,7 +171,7 @@ function parseHeader(header: string, source: string): { descr: string; fortran: 
     });
   }
   if (descr?.[1] === undefined || fortran === undefined || tuple === undefined) {
-    throw corrupt(source, `its header reads ${JSON.stringify(header.slice(0, 80))}`);
+    throw corrupt(source, `its header is ${JSON.stringify(header.slice(0, 80))}`);
   }
   const shape = tuple
     .split(',')
@@ -209,7 +204,7 @@ function widened(halves: Uint16Array): Float32Array {
   return values;
 }
 
-/** By name, since under jest arrays from native code belong to another realm. Subclasses say their base's name. */
+/** By name, since under jest arrays from native code belong to another realm. Subclasses report the name of their base. */
 function typeOf(data: NpyData): NpyType {
   const base = Object.getOwnPropertyDescriptor(
     Object.getPrototypeOf(Uint8Array.prototype),

@@ -13,7 +13,7 @@ export class NpzFile {
   private readonly file: RandomAccessFile;
   private readonly archive: ZipArchive;
 
-  /** @throws WeightsError where the file cannot be opened or is no zip archive; ImageError `npy/unsupported` where it holds no array */
+  /** @throws WeightsError where the file cannot be opened or is not a zip archive; ImageError `npy/unsupported` where it holds no array */
   constructor(readonly path: string) {
     this.file = new RandomAccessFile(path);
     try {
@@ -22,7 +22,7 @@ export class NpzFile {
         .filter((name) => name.endsWith('.npy'))
         .map((name) => name.slice(0, -'.npy'.length));
       if (this.names.length === 0)
-        throw new ImageError('npy/unsupported', `${path}: holds no NPY array. Save it with numpy.savez.`, { path });
+        throw new ImageError('npy/unsupported', `${path}: contains no NPY array. Save it with numpy.savez.`, { path });
     } catch (error) {
       this.close();
       throw error;

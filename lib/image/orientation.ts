@@ -6,7 +6,7 @@ export interface Mask {
 }
 
 /**
- * Turns a mask as a picture with an EXIF orientation is turned: 2 mirrored, 3 upside down, 4 both, 5 to 8 with rows and columns
+ * Turns a mask as an image with an EXIF orientation is turned: 2 mirrored, 3 upside down, 4 both, 5 to 8 with rows and columns
  * exchanged, 6 a quarter turn clockwise, 8 one back. Source: EXIF 2.32, tag 274.
  *
  * @param orientation 1 to 8
@@ -17,7 +17,7 @@ export function turn(mask: Mask, orientation: number): Mask {
   const { width, height, data } = mask;
   const exchanged = orientation > 4;
   const [toWidth, toHeight] = exchanged ? [height, width] : [width, height];
-  // Which way the file's columns and rows run; where they are exchanged, of the file and not of what is shown.
+  // Which way the file's columns and rows run; where they are exchanged, of the file and not of the shown image.
   const fromRight = [2, 3, 7, 8].includes(orientation);
   const fromBelow = [3, 4, 6, 7].includes(orientation);
   const out = new Uint8Array(data.length);

@@ -9,11 +9,11 @@ export interface Stroke {
 }
 
 /**
- * Draws closed lines onto a picture, in place, with smooth edges. By hand and not by SVG, whose renderer takes minutes over
+ * Draws closed lines onto an image, in place, with smooth edges. By hand and not by SVG, whose renderer takes minutes over
  * the outline of a noisy map.
  *
  * @param image uint8 [height, width, 3], changed
- * @param contours in picture coordinates
+ * @param contours in image coordinates
  * @param strokes drawn one over the other along the same lines, the widest first
  */
 export function drawOutline(image: RgbImage, contours: readonly Contour[], strokes: readonly Stroke[]): void {

@@ -18,10 +18,10 @@ export interface DecodeOptions extends ReadLimits {
 
 export const DEFAULT_MAX_PIXELS = 16383 ** 2;
 const FORMAT_NAMES = 'PNG, JPEG, WebP, TIFF, GIF, AVIF or BMP';
-/** What TIFF files can hold besides, by `photometric`: colours that need a profile, and what a sensor saw. */
+/** What TIFF files can hold besides, by `photometric`: colours that need a profile, and raw sensor data. */
 const READ_PHOTOMETRIC = [0, 1, 2, 3, 5, 6];
 
-/** A picture file other than BMP whose header has been read and not its pixels. */
+/** An image file other than BMP whose header has been read and not its pixels. */
 export interface PictureFile {
   readonly bytes: Uint8Array;
   readonly source: string;
@@ -32,9 +32,9 @@ export interface PictureFile {
   readonly mode: PixelMode;
   /** Place of the alpha among the samples of a pixel; -1 where there is none. */
   readonly alphaAt: number;
-  /** Pictures in the file, of which the first is read. */
+  /** Images in the file, of which the first is read. */
   readonly pages: number;
-  /** The EXIF tag, 1 to 8: how the picture is to be turned. */
+  /** The EXIF tag, 1 to 8: how the image is to be turned. */
   readonly orientation: number;
 }
 
@@ -45,7 +45,7 @@ export function pipelineOf(bytes: Uint8Array): Sharp {
 }
 
 /**
- * Reads the header of a picture file other than BMP.
+ * Reads the header of an image file other than BMP.
  * @throws ImageError as `decodeImage`
  */
 export async function openPicture(
@@ -96,12 +96,12 @@ export function coloursOf({ space, channels = 3 }: Metadata): number {
 function alphaIndex(metadata: Metadata, tiff: TiffHeader | undefined, reference: boolean): number {
   if (metadata.hasAlpha !== true || metadata.space === 'cmyk') return -1;
   if (tiff === undefined) return 0;
-  // Where the file says nothing of a fourth sample, Pillow takes it for alpha.
+  // Where the file does not describe a fourth sample, Pillow takes it for alpha.
   if (tiff.extraSamples.length === 0) return reference && coloursOf(metadata) === 3 ? 0 : -1;
   return tiff.extraSamples.findIndex((meaning) => meaning === 1 || meaning === 2);
 }
 
-/** The mode that Pillow would open the picture in. */
+/** The mode that Pillow would open the image in. */
 function modeOf(metadata: Metadata, bytes: Uint8Array, tiff: TiffHeader | undefined, alpha: boolean): PixelMode {
   const header = readPngHeader(bytes);
   if (header) {
@@ -134,14 +134,14 @@ function checkHeader(metadata: Metadata, source: string, maxPixels: number): voi
   if (format === 'heif' && compression !== 'av1') {
     throw new ImageError(
       'image/unsupported',
-      `${source}: a HEIC picture (${compression ?? 'unknown'} compression), whose codec is not free; ${FORMAT_NAMES} is read. Convert it to JPEG or PNG.`,
+      `${source}: a HEIC image (${compression ?? 'unknown'} compression), whose codec is not free; ${FORMAT_NAMES} is read. Convert it to JPEG or PNG.`,
       { source, format, compression },
     );
   }
   if (space === 'cmyk' && channels < 4) {
     throw new ImageError(
       'image/unsupported',
-      `${source}: a picture of ${channels} inks; of inks, cyan, magenta, yellow and black together are read. Convert it to RGB.`,
+      `${source}: an image of ${channels} inks; only cyan, magenta, yellow and black together are read. Convert it to RGB.`,
       { source, channels },
     );
   }
@@ -182,7 +182,7 @@ function notAPicture(source: string, bytes: Uint8Array): ImageError {
   }
   return new ImageError(
     'image/unknown-format',
-    `${source}: not a picture that can be read, it ${beginning(bytes)}. ${FORMAT_NAMES} was expected.`,
+    `${source}: not an image that can be read: it ${beginning(bytes)}. ${FORMAT_NAMES} was expected.`,
     { source },
   );
 }
@@ -192,7 +192,7 @@ export function corrupt(source: string, error: unknown): ImageError {
   const reason = reasonOf(error);
   return new ImageError(
     'image/corrupt',
-    `${source}: damaged or cut off (${reason}). Copy or export it again.`,
+    `${source}: damaged or truncated (${reason}). Copy or export it again.`,
     { source, reason },
     { cause: error },
   );

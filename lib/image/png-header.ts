@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 
-/** What a PNG file says of itself in its first chunk. */
+/** What a PNG file says about itself in its first chunk. */
 export interface PngHeader {
   readonly width: number;
   readonly height: number;
@@ -19,7 +19,7 @@ const COLOURS: Readonly<Record<number, PngHeader['colour']>> = {
 };
 
 /**
- * Reads the header, because a decoder that expands palettes and bilevel pictures no longer tells what they were, and
+ * Reads the header, because a decoder that expands palettes and bilevel images no longer tells what they were, and
  * the mode decides how they are resampled.
  *
  * @returns undefined when the bytes are not those of a PNG file

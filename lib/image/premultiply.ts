@@ -1,5 +1,5 @@
 /**
- * Alpha premultiplied and taken out again with Pillow's integer rounding. Pictures with alpha are resized premultiplied,
+ * Alpha premultiplied and taken out again with Pillow's integer rounding. Images with alpha are resized premultiplied,
  * so that the colour of a fully transparent pixel does not bleed into its neighbours.
  */
 

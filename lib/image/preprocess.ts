@@ -6,9 +6,9 @@ import { resize16, resizeBicubic, resizeBilinear, resizeNearest } from './resamp
 export { loadMaskAtOwnSize, preprocessMask, resizeMask, type MaskOptions } from './mask';
 export type { Mask } from './orientation';
 
-/** How pictures are made ready for the network. Part of a model's options and stored with its weights as one record. */
+/** How images are prepared for the network. Part of a model's options and stored with its weights as one record. */
 export interface Preprocessing extends InputRule {
-  /** Whether pictures are decoded as the reference does, see `DecodeOptions.reference`. */
+  /** Whether images are decoded as the reference does, see `DecodeOptions.reference`. */
   readonly reference: boolean;
 }
 
@@ -20,11 +20,11 @@ export const CLIP_PREPROCESSING: Preprocessing = {
 };
 
 /**
- * Resizes straight to a size (the aspect is not kept) in the picture's own mode, and converts to colour afterwards: bicubic
- * unless the weights say otherwise; alpha premultiplied meanwhile; palette and bilevel pictures by nearest neighbour.
+ * Resizes straight to a size (the aspect is not kept) in the image's own mode, and converts to colour afterwards: bicubic
+ * unless the weights say otherwise; alpha premultiplied meanwhile; palette and bilevel images by nearest neighbour.
  * See docs/method.md#preprocessing.
  *
- * @param resize filter for all but palette and bilevel pictures
+ * @param resize filter for all but palette and bilevel images
  * @returns uint8 [height, width, 3]
  */
 export function resizeToRgb(
@@ -70,9 +70,9 @@ function resizeInMode(
 }
 
 /**
- * The network's input for one picture.
+ * The network's input for one image.
  *
- * @param target size in pixels, and what the weights say of their input; what is left out is CLIP's
+ * @param target size in pixels, and what the weights say about their input; CLIP's by default
  * @returns float32 [height, width, 3]: (value / 255 - mean) / std, in float32 steps as PyTorch takes them
  */
 export function preprocessImage(

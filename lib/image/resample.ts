@@ -2,10 +2,10 @@ import type { ResizeFilter } from './normalisation';
 import { ImageError, UsageError } from '../errors';
 
 /**
- * Resampling of 8 and 16 bit pictures, equal to Pillow's to the last bit: antialiased by widening the filter when
- * shrinking, horizontal pass first, then vertical, with the picture rounded to its own integers in between. Weights are
+ * Resampling of 8 and 16 bit images, equal to Pillow's to the last bit: antialiased by widening the filter when
+ * shrinking, horizontal pass first, then vertical, with the image rounded to its own integers in between. Weights are
  * fixed-point numbers of 22 bits for 8-bit samples and float64 for 16-bit samples. Pillow's filter is what the published
- * prompts were trained behind; the kernels of sharp and of TensorFlow give other values.
+ * prompts were trained with; the kernels of sharp and of TensorFlow give other values.
  *
  * Layout everywhere: rows from the top, channels interleaved, `[height, width, channels]`.
  */
@@ -176,7 +176,7 @@ function resample8(
  *
  * @param data uint8 samples [height, width, channels]
  * @returns a new array [toHeight, toWidth, channels]
- * @throws UsageError `image/size` for a size that is no positive integer; ImageError `image/size-mismatch` where it does not fit the data
+ * @throws UsageError `image/size` for a size that is not a positive integer; ImageError `image/size-mismatch` where it does not fit the data
  */
 export function resizeBicubic(
   data: Uint8Array,
@@ -265,7 +265,7 @@ function clip16(sum: number): number {
 }
 
 /**
- * Nearest-neighbour resize as Pillow's, which steps through the picture by adding up the scale.
+ * Nearest-neighbour resize as Pillow's, which steps through the image by adding up the scale.
  *
  * @param data samples [height, width, channels] of any typed array
  * @returns a new array of the same type [toHeight, toWidth, channels]

@@ -6,7 +6,7 @@ import { ImageError, UsageError } from '../errors';
  *
  * @param map values [height, width], any range
  * @returns a new array [toHeight, toWidth] of the map's own precision; its values stay within the range of the input's
- * @throws UsageError `map/size` for a size that is no positive integer; ImageError `map/shape` where size and map do not fit
+ * @throws UsageError `map/size` for a size that is not a positive integer; ImageError `map/shape` where size and map do not fit
  */
 export function resizeMap(
   map: Float32Array,

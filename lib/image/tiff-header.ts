@@ -1,4 +1,4 @@
-/** What a TIFF file says of its first picture. Source: TIFF 6.0, sections 2, 8, 18 to 22; BigTIFF. */
+/** What a TIFF file says about its first image. Source: TIFF 6.0, sections 2, 8, 18 to 22; BigTIFF. */
 export interface TiffHeader {
   readonly compression: number;
   /** What samples mean: 0 and 1 grey, 2 RGB, 3 palette, 5 inks, 6 YCbCr. */
@@ -8,9 +8,9 @@ export interface TiffHeader {
   readonly sampleFormat: number;
   /** What samples beyond the colours mean: 0 nothing in particular, 1 and 2 alpha. Empty where the file does not say. */
   readonly extraSamples: readonly number[];
-  /** Pictures in the file that are neither reductions nor masks of another. */
+  /** Images in the file that are neither reductions nor masks of another. */
   readonly pages: number;
-  /** The same file, except that a tag of its first picture, one number, has another value; undefined where it has no such tag. */
+  /** The same file, except that a tag of its first image, one number, has another value; undefined where it has no such tag. */
   with(tag: number, value: number): Uint8Array | undefined;
 }
 
@@ -74,7 +74,7 @@ class TiffFile {
     this.isTiff = version === 42 || version === 43;
   }
 
-  /** A place in the file; beyond its end where it is not there. */
+  /** A place in the file; beyond its end where it is missing. */
   offset(at: number): number {
     if (at + (this.big ? 8 : 4) > this.bytes.length) return Infinity;
     return this.big ? Number(this.view.getBigUint64(at, this.little)) : this.view.getUint32(at, this.little);
@@ -101,7 +101,7 @@ class TiffFile {
     return { entries, next: this.offset(end) };
   }
 
-  /** Whole numbers of an entry, at most as many as a picture has samples; none where it is missing, of another type, or cut off. */
+  /** Whole numbers of an entry, at most as many as an image has samples; none where it is missing, of another type, or cut off. */
   numbers(entry: Entry | undefined): readonly number[] {
     const size = entry && SIZES[entry.type];
     if (
@@ -128,7 +128,7 @@ class TiffFile {
     // A directory may lead back to an earlier one.
     const seen = new Set<number>();
     while (directory !== undefined) {
-      // Bit 0 a reduction, bit 2 a mask of another picture.
+      // Bit 0 a reduction, bit 2 a mask of another image.
       const kind = this.numbers(directory.entries.get(TIFF_TAGS.subfile))[0] ?? 0;
       if ((kind & 5) === 0) pages++;
       const next: number = directory.next;

@@ -6,17 +6,17 @@ import { isFolder, isHidden, isImageName } from './image-files';
 
 /** What is watched for, and how patiently. */
 export interface WatchOptions {
-  /** Leaves out the images that are there already, until they change. Default false. */
+  /** Leaves out the images that are already there, until they change. Default false. */
   readonly newOnly?: boolean;
-  /** Folders below the watched one whose images are not taken, such as the one that results go to. */
+  /** Folders below the watched one whose images are not taken, such as the output folder. */
   readonly except?: readonly string[];
   /** How long a file must keep size and time to count as written completely, in milliseconds. Default 200. */
   readonly settle?: number;
-  /** How long one that cannot be read must do so before it counts as broken, in milliseconds. Default 3000. */
+  /** The same for a file that cannot be read, before it counts as broken, in milliseconds. Default 3000. */
   readonly patience?: number;
   /**
-   * How often the whole folder is looked through, in milliseconds, for file systems that report no changes, such as network
-   * folders. Where a look takes long, more rarely. Default 1000.
+   * How often the whole folder is scanned, in milliseconds, for file systems that report no changes, such as network
+   * folders. Less often where a scan takes long. Default 1000.
    */
   readonly interval?: number;
 }
@@ -28,37 +28,37 @@ export type Fate = 'gone' | 'changing' | 'broken';
 const FORGET_AFTER = 60_000;
 /** Milliseconds: a file that is being written reports every piece. */
 const BETWEEN_LOOKS = 20;
-/** A look through the folder may take this share of the time. */
+/** A scan of the folder may take this share of the time. */
 const LARGEST_SHARE = 0.1;
 const STATS_AT_ONCE = 16;
 
 /**
  * The images that arrive in a folder and the folders below it, as they arrive: first those that are there, oldest first.
  * A file is given once it has been written completely, or moved into place; when it changes it is given again. Nothing is
- * lost when images arrive faster than they are taken, and no memory used but for names: the folder is the queue.
+ * lost when images arrive faster than they are taken, and no memory is used except for names: the folder is the queue.
  *
  * ```ts
  * const watched = new WatchedFolder('line-3');
  * for await (const { source, score } of crane.stream(watched)) console.log(source, score);
  * ```
  *
- * It can be gone through once, and ends with {@link stop} or when its reader leaves.
+ * It can be iterated once, and ends with {@link stop} or when its reader leaves.
  */
 export class WatchedFolder implements AsyncIterable<string> {
   private readonly arrivals: FileArrivals;
   private readonly except: ReadonlySet<string>;
   private readonly interval: number;
   private readonly watchers = new Map<string, fs.FSWatcher>();
-  /** Files that events were about, and folders that are to be looked through. */
+  /** Files that events were about, and folders to be scanned. */
   private readonly touched = new Set<string>();
   private nextScan = 0;
   private lastLook = 0;
-  /** When the first look through the folder ended: what was seen until then was there. */
+  /** When the first scan of the folder ended: what was seen until then was already there. */
   private startedAt = Infinity;
   private stopped = false;
   private wake: () => void = () => undefined;
 
-  /** @throws UsageError `usage/no-folder` where it is no folder */
+  /** @throws UsageError `usage/no-folder` where it is not a folder */
   constructor(
     readonly folder: string,
     private readonly options: WatchOptions = {},
@@ -66,7 +66,7 @@ export class WatchedFolder implements AsyncIterable<string> {
     if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
       throw new UsageError(
         'usage/no-folder',
-        `${folder}: a folder to watch was expected, and there is none of that name. Make it first.`,
+        `${folder}: a folder to watch was expected, but there is none of that name. Create it first.`,
         { folder },
       );
     }
@@ -86,7 +86,7 @@ export class WatchedFolder implements AsyncIterable<string> {
     let turn: Promise<unknown> = Promise.resolve();
     return {
       next: async () => {
-        // Who asks twice at once is answered one after the other.
+        // Simultaneous requests are answered one after the other.
         const answer = turn.then(() => this.next());
         turn = answer;
         const file = await answer;
@@ -99,7 +99,7 @@ export class WatchedFolder implements AsyncIterable<string> {
     };
   }
 
-  /** Ends the watching: whoever waits for the next image is told that there is none. */
+  /** Ends the watching: whoever waits for the next image learns that there is none. */
   stop(): void {
     this.stopped = true;
     this.watchers.forEach((watcher) => watcher.close());
@@ -117,7 +117,7 @@ export class WatchedFolder implements AsyncIterable<string> {
   }
 
   /**
-   * What to make of a file that was taken and could not be read: it has gone; it was half-written still, or is written again,
+   * What to make of a file that was taken and could not be read: it is gone; it was still half-written, or is being rewritten,
    * and will be given once more; or it is broken.
    */
   afterFailure(file: string): Fate {
@@ -165,7 +165,7 @@ export class WatchedFolder implements AsyncIterable<string> {
       this.lastLook = performance.now();
       return;
     }
-    // A folder that is found meanwhile asks for another look.
+    // A folder that is found meanwhile requires another scan.
     this.nextScan = Infinity;
     const all = await this.imagesBelow();
     if (all !== undefined) await this.seeAll(all);
@@ -184,7 +184,7 @@ export class WatchedFolder implements AsyncIterable<string> {
     const folders = new Set<string>();
     const visit = async (below: string): Promise<void> => {
       const real = realPath(below);
-      // A link may lead back to where it stands.
+      // A link may lead back to its own folder.
       if (folders.has(real) || this.except.has(real)) return;
       // First, so that nothing comes between.
       this.listen(below, real);
@@ -192,7 +192,7 @@ export class WatchedFolder implements AsyncIterable<string> {
       try {
         entries = await fs.promises.readdir(below, { withFileTypes: true });
       } catch {
-        return; // Gone meanwhile, or not to be read: it may come with a later look.
+        return; // Gone meanwhile, or unreadable: a later scan may find it.
       }
       folders.add(real);
       for (const entry of entries) {
@@ -212,7 +212,7 @@ export class WatchedFolder implements AsyncIterable<string> {
     return files;
   }
 
-  /** Notes what files look like now, the oldest first. A folder among them is looked through. */
+  /** Notes what files look like now, the oldest first. A folder among them is scanned. */
   private async seeAll(files: readonly string[]): Promise<void> {
     const found: { file: string; stamp: FileStamp }[] = [];
     for (let at = 0; at < files.length; at += STATS_AT_ONCE) {
@@ -233,13 +233,13 @@ export class WatchedFolder implements AsyncIterable<string> {
     }
   }
 
-  /** A folder that is new is looked through at once. */
+  /** A new folder is scanned at once. */
   private noteFolder(folder: string): void {
     const real = realPath(folder);
     if (!this.watchers.has(real) && !this.except.has(real)) this.nextScan = 0;
   }
 
-  /** Events make it quick; where there are none, or too many folders for the system, looking through the folder does. */
+  /** Events make it fast; where there are none, or too many folders for the system, scanning does the work. */
   private listen(folder: string, real: string): void {
     if (this.watchers.has(real) || this.stopped) return;
     try {

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { runUnobserved, type RunStage } from '../stage';
 import { refuseOtherShapes, type Axes } from './input-shapes';
 
 /**
@@ -25,6 +26,8 @@ export interface CraneLayerConfig extends LayerOptions {
   readonly parameters?: ParameterSource;
   /** Called with every parameter as it is created, so that all can be released if a later one is missing. */
   readonly onParameter?: (parameter: tf.LayerVariable) => void;
+  /** Runs the stages of this layer and of those inside it, to time them. */
+  readonly runStage?: RunStage;
 }
 
 class FromSource extends tf.serialization.Serializable {
@@ -53,6 +56,7 @@ type Applied = Parameters<tf.layers.Layer['apply']>;
  */
 export abstract class CraneLayer extends tf.layers.Layer {
   protected readonly path: string;
+  protected readonly runStage: RunStage;
   private readonly source: ParameterSource | undefined;
   private readonly onParameter: CraneLayerConfig['onParameter'];
   private readonly children: CraneLayer[] = [];
@@ -64,6 +68,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
     this.path = config.path ?? '';
     this.source = config.parameters;
     this.onParameter = config.onParameter;
+    this.runStage = config.runStage ?? runUnobserved;
     // Parameters are made in constructors, where shapes are known; only weights that were given are left to be set.
     this.built = config.weights === undefined;
   }
@@ -140,6 +145,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
       trainable: this.trainable,
       ...(this.source === undefined ? {} : { parameters: this.source }),
       ...(this.onParameter === undefined ? {} : { onParameter: this.onParameter }),
+      runStage: this.runStage,
     };
   }
 

@@ -77,7 +77,7 @@ export class Mlp extends CraneLayer {
 tf.serialization.registerClass(Mlp, 'crane');
 
 /** QuickGELU is what OpenAI's weights were trained with; the exact GELU is open_clip's (docs/method.md#activation). */
-export function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
+function activate(x: tf.Tensor, activation: Activation): tf.Tensor {
   return tf.tidy(() => {
     switch (activation) {
       case 'quick-gelu':

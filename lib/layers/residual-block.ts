@@ -51,7 +51,8 @@ export class ResidualBlock extends CraneLayer {
 
   /** The block's second half, `x + mlp(ln_2(x))`. */
   protected feedForward(x: tf.Tensor): tf.Tensor {
-    return tf.tidy(() => this.mlp.addTo(x, this.secondNorm.apply(x) as tf.Tensor)); // [B, N, D]
+    const run = (): tf.Tensor => tf.tidy(() => this.mlp.addTo(x, this.secondNorm.apply(x) as tf.Tensor)); // [B, N, D]
+    return this.runStage('mlp', run);
   }
 
   protected override takes(): readonly Axes[] {

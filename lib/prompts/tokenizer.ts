@@ -29,7 +29,7 @@ export interface TokenizeOptions {
   readonly truncate?: boolean;
 }
 
-/** CLIP's byte-pair tokenizer. Equal to OpenAI's, token by token, after the text repair in `text-cleaning.ts`. */
+/** CLIP's byte-pair tokenizer. Equal to OpenAI's, token by token, for text that `text-cleaning.ts` cleans as OpenAI's does. */
 export class ClipTokenizer {
   private static embeddedTokenizer: ClipTokenizer | undefined;
 

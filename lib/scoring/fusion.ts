@@ -12,7 +12,7 @@ export type Fusion = (typeof FUSIONS)[number];
 
 export interface MapFusionConfig extends CraneLayerConfig {
   fusion: Fusion;
-  /** Height and width of the map that comes out, in pixels. */
+  /** Height and width of the resulting map, in pixels. */
   size: readonly [number, number];
   /** Patch grid of the logits, rows and columns. */
   grid: readonly [number, number];

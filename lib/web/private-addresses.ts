@@ -13,7 +13,7 @@ export class PrivateAddress extends Error {
   }
 }
 
-/** IPv4 addresses that are no public host's (RFC 6890): this network, private, shared, loopback, link-local, tests, multicast, reserved. */
+/** IPv4 addresses that are not those of a public host (RFC 6890): this network, private, shared, loopback, link-local, tests, multicast, reserved. */
 const IPV4 = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -40,7 +40,7 @@ const IPV6_NOT_PUBLIC = [
   ['3fff::', 20],
 ] as const;
 
-/** IPv6 prefixes of 96 bits that an IPv4 address stands behind: mapped (RFC 4291), and translated on the way (RFC 6052). */
+/** IPv6 prefixes of 96 bits that an IPv4 address follows: mapped (RFC 4291), and translated on the way (RFC 6052). */
 const CARRIERS = [
   ['::ffff:0:0', 96],
   ['64:ff9b::', 96],
@@ -92,8 +92,8 @@ export function addressOf({ hostname }: URL): string | undefined {
 }
 
 /**
- * Looks a name up for a connection, as `dns.lookup` does, and refuses it where one of its addresses is private. What it
- * gives is what is connected to, so an answer that changes from one look to the next gets nowhere.
+ * Looks a name up for a connection, as `dns.lookup` does, and refuses it where one of its addresses is private. The
+ * connection goes to the returned address, so an answer that changes between lookups gains nothing.
  */
 export const lookupPublic: LookupFunction = (host, options, callback) => {
   dns.lookup(host, options, (error, found: string | dns.LookupAddress[], family) => {

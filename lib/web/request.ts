@@ -3,7 +3,7 @@ import https from 'node:https';
 import { Readable } from 'node:stream';
 import { addressOf, isPublicAddress, lookupPublic, PrivateAddress } from './private-addresses';
 
-/** A URL that is not asked for, whatever it would answer. */
+/** A URL that is never requested, whatever it would answer. */
 export class RefusedUrl extends Error {
   constructor(
     readonly reason: 'scheme' | 'private' | 'downgrade' | 'credentials' | 'redirects',
@@ -18,7 +18,7 @@ export interface WebRequest {
   readonly method?: 'GET' | 'HEAD';
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** Ask hosts of private networks too. Default: whether `CRANE_ALLOW_PRIVATE_URLS` is set to something other than 0. */
+  /** Contact hosts of private networks too. Default: whether `CRANE_ALLOW_PRIVATE_URLS` is set to something other than 0. */
   readonly allowPrivateUrls?: boolean;
 }
 
@@ -35,7 +35,7 @@ export interface WebAnswer {
 
 const MOST_REDIRECTS = 10;
 
-/** Whether hosts of private networks may be asked, by the environment. */
+/** Whether the environment allows hosts of private networks. */
 export function allowsPrivateUrls(): boolean {
   const value = process.env['CRANE_ALLOW_PRIVATE_URLS'];
   return value !== undefined && value !== '' && value !== '0' && value !== 'false';
@@ -43,7 +43,7 @@ export function allowsPrivateUrls(): boolean {
 
 /**
  * Asks for a URL and follows redirects. Only `http:` and `https:`, never from the latter to the former; only public
- * hosts, unless private ones are allowed, of which the connection itself is the judge: neither a redirect nor a name whose
+ * hosts, unless private ones are allowed, which is checked at the connection itself: neither a redirect nor a name whose
  * address changes leads elsewhere. No credentials are sent, and nothing is unpacked.
  *
  * @throws RefusedUrl; the system's error where there is no connection; the signal's reason
@@ -67,7 +67,7 @@ function redirectOf({ url, status, headers }: WebAnswer): URL | undefined {
   const { location } = headers;
   if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return undefined;
   if (!URL.canParse(location, url.href))
-    throw new RefusedUrl('redirects', `it redirects to "${location}", which is no URL`);
+    throw new RefusedUrl('redirects', `it redirects to "${location}", which is not a URL`);
   return new URL(location, url);
 }
 
@@ -78,7 +78,7 @@ async function requestOnce(url: URL, request: WebRequest): Promise<WebAnswer> {
   const options: https.RequestOptions = {
     method,
     headers,
-    // A connection of its own, since one that another request has opened was judged by that one's rules.
+    // A separate connection, since one opened by another request was checked by the rules of that one.
     agent: false,
     ...(signal ? { signal } : {}),
     ...(allowPrivateUrls ? {} : { lookup: lookupPublic }),
@@ -98,7 +98,7 @@ async function requestOnce(url: URL, request: WebRequest): Promise<WebAnswer> {
 
 function checkUrl(url: URL, allowPrivateUrls: boolean): void {
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw new RefusedUrl('scheme', `${url.href}: "${url.protocol}" is not asked; http: or https: was expected`);
+    throw new RefusedUrl('scheme', `${url.href}: "${url.protocol}" is not requested; http: or https: was expected`);
   if (url.username !== '' || url.password !== '')
     throw new RefusedUrl('credentials', 'it names a user or a password, which are not sent');
   const address = addressOf(url);
@@ -109,7 +109,7 @@ function checkUrl(url: URL, allowPrivateUrls: boolean): void {
 function refusedAsPrivate(cause: PrivateAddress): RefusedUrl {
   return new RefusedUrl(
     'private',
-    `${cause.message}; machines of a private network are asked only with \`allowPrivateUrls: true\``,
+    `${cause.message}; machines of a private network are contacted only with \`allowPrivateUrls: true\``,
     { cause },
   );
 }

@@ -28,7 +28,7 @@ class Flattener {
   private readonly tensors = new Map<string, TorchTensor>();
   private readonly plain = new Map<string, PickleValue>();
   private readonly leftOut = new Map<string, LeftOut>();
-  /** Containers that were found to hold plain values only; they are looked into once, however often they are referred to. */
+  /** Containers that were found to hold plain values only; each is inspected once, however often it is referred to. */
   private readonly plainContainers = new Set<PickleValue>();
   private visited = 0;
   private characters = 0;
@@ -39,7 +39,7 @@ class Flattener {
     return { tensors: this.tensors, plain: this.plain, leftOut: this.leftOut };
   }
 
-  /** Files what a value holds, if it is not plain throughout. */
+  /** Sorts in what a value holds, unless it is plain throughout. */
   private visit(value: PickleValue, name: string, depth: number): void {
     if (this.isPlain(value)) return;
     this.count(depth);
@@ -62,7 +62,7 @@ class Flattener {
     else for (const [key, member] of membersOf(value)) this.keep(member, below(name, key), depth);
   }
 
-  /** Files a plain value that has no plain container around it. */
+  /** Sorts in a plain value that has no plain container around it. */
   private keep(value: PickleValue, name: string, depth: number): void {
     if (!this.isPlain(value)) return;
     this.count(depth);

@@ -7,14 +7,14 @@ import { ConfigurationFields, folderOf, isObject, readJsonObject } from './confi
 import { HUGGINGFACE_NEUTRAL } from './huggingface-fields';
 import { huggingFaceInput, openClipInput } from './input-rule';
 
-/** What the tensors tell of a tower. */
+/** What the tensors say about a tower. */
 export interface TowerShapes {
   readonly width: number;
   readonly layers: number;
   readonly hidden: number;
 }
 
-/** What the tensors tell of a CLIP: all but heads, activation and epsilon. */
+/** What the tensors say about a CLIP: all but heads, activation and epsilon. */
 export interface ClipShapes {
   readonly embedDimension: number;
   readonly vision: TowerShapes & { readonly patchSize: number; readonly gridSize: number };
@@ -32,7 +32,7 @@ interface TowerChoice {
 export interface ClipConfiguration {
   readonly vision: TowerChoice;
   readonly text: TowerChoice;
-  /** Asked for only where nothing overrules it. @throws WeightsError where it is none that is known */
+  /** Read only where nothing overrules it. @throws WeightsError where it is unknown */
   readonly activation: () => Activation;
   readonly input: InputRule | undefined;
 }
@@ -85,7 +85,7 @@ export function openClipConfiguration(source: string, shapes: ClipShapes): ClipC
 }
 
 function openClipVision(fields: ConfigurationFields, shapes: ClipShapes['vision']): TowerChoice {
-  // A timm model is another network, of which width and heads here say nothing.
+  // A timm model is another network, which width and heads here do not describe.
   fields.unset('timm_model_name');
   fields.ignore(/^timm_/);
   sameSide(fields, 'patch_size', shapes.patchSize);
@@ -116,7 +116,7 @@ function openClipText(fields: ConfigurationFields, shapes: ClipShapes['text']): 
   fields.only('proj_type', 'linear');
   fields.only('proj_bias', false);
   fields.only('ln_post_emb', false);
-  // Padding lies behind the end token, where the causal mask hides it; of other text models than CLIP's nothing is left.
+  // Padding follows the end token, where the causal mask hides it; of other text models than CLIP's nothing is left.
   fields.ignore([
     'vocab_size',
     'pad_id',
@@ -168,7 +168,7 @@ function sameSide(fields: ConfigurationFields, name: string, side: number): void
   fields.same(name, Array.isArray(value) ? [side, side] : side);
 }
 
-/** What `CLIPVisionConfig` and `CLIPTextConfig` take where nothing is said. */
+/** What `CLIPVisionConfig` and `CLIPTextConfig` take by default. */
 const HUGGINGFACE_USUAL = { hidden_act: 'quick_gelu', layer_norm_eps: CLIP_EPSILON } as const;
 
 /**
@@ -195,7 +195,7 @@ export function huggingFaceConfiguration(source: string, shapes: ClipShapes): Cl
   text.only('model_type', 'clip_text_model', 'clip', '');
   text.same('max_position_embeddings', shapes.text.contextLength);
   text.ignore(['vocab_size']);
-  // A text's feature is taken where its largest id stands: CLIP's end token, or a vocabulary's last. 2 says the same in older files.
+  // A text's feature is taken at the place of its largest id: CLIP's end token, or a vocabulary's last. 2 says the same in older files.
   text.only('eos_token_id', ...new Set([49407, 2, shapes.tokenRows - 1]));
   const activations = [vision, text].map((tower) => tower.text('hidden_act') ?? HUGGINGFACE_USUAL.hidden_act) as [
     string,
@@ -248,7 +248,7 @@ function oneActivation(file: string, [vision, text]: readonly [string, string]):
   if (vision === 'gelu') return 'gelu';
   throw new WeightsError(
     'weights/config',
-    `${file}: hidden_act: activation ${vision} is not known; quick_gelu and gelu are`,
+    `${file}: hidden_act: activation ${vision} is unknown; quick_gelu and gelu are supported`,
     { path: file, field: 'hidden_act', found: vision },
   );
 }

@@ -15,7 +15,7 @@ const KNOWN_HEADS: Readonly<Record<Tower, Readonly<Record<number, number>>>> = {
 };
 
 /**
- * Attention heads of a CLIP tower, which no tensor tells.
+ * Attention heads of a CLIP tower, which no tensor determines.
  * @param said what the caller, the metadata or a configuration says; without it the published networks' table
  * @param otherwise for a width that is not in the table
  * @throws WeightsError `weights/heads` for a number that does not divide the width, and for a width of no known network
@@ -31,7 +31,7 @@ export function clipHeads(
   if (count === undefined) {
     throw new WeightsError(
       'weights/heads',
-      `${file}: its ${tower} tower is ${width} channels wide, as that of no published CLIP, and nothing says into how many heads they are divided; ` +
+      `${file}: its ${tower} tower is ${width} channels wide, unlike that of any published CLIP, and nothing says how many heads it has; ` +
         'set `heads`, or put the configuration that belongs to the weights beside them',
       { path: file, tower, width },
     );
@@ -39,7 +39,7 @@ export function clipHeads(
   if (Number.isInteger(count) && count > 0 && width % count === 0) return count;
   throw new WeightsError(
     'weights/heads',
-    `${file}: the ${tower} tower has ${width} channels, which ${count} heads do not divide; set \`heads\` to what the weights were trained with`,
+    `${file}: the ${tower} tower has ${width} channels, which is not divisible by ${count} heads; set \`heads\` to what the weights were trained with`,
     { path: file, tower, width, heads: count },
   );
 }

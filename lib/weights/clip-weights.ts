@@ -34,14 +34,14 @@ export interface ClipWeights {
   readonly sizes: ClipSizes;
   readonly activation: Activation;
   readonly layout: ClipLayout;
-  /** How pictures become the network's input. */
+  /** How images become the network's input. */
   readonly input: InputRule;
-  /** Whether the file, or what lies beside it, says so; else it is CLIP's usual one. */
+  /** Whether the file, or a file beside it, says so; else it is CLIP's usual one. */
   readonly saysInput: boolean;
   /** Vocabulary ids of the token table's rows, ascending, where it is not the whole vocabulary. */
   readonly tokenIds?: Int32Array;
   readonly metadata: Readonly<Record<string, string>>;
-  /** What nothing in or beside the file says and was taken for granted, a sentence each. */
+  /** Assumptions about what nothing in or beside the file says, a sentence each. */
   readonly guesses: readonly string[];
   close(): void;
 }
@@ -77,13 +77,13 @@ export function clipMetadata(
 
 /**
  * Opens CLIP weights from OpenAI (TorchScript archive or state dict), HuggingFace (`CLIPModel` folder or file),
- * open_clip, or our own, and reads the network's sizes off them (docs/method.md#backbone). What no tensor tells, such
+ * open_clip, or our own, and reads the network's sizes off them (docs/method.md#backbone). What no tensor determines, such
  * as heads, activation, epsilon and the input's mean and deviation, is what the options say, else the metadata inside,
  * else the configuration beside the weights, else as in published networks of that width. Close the result when the
  * network is built.
  * @throws WeightsError where this is not a CLIP vision transformer with its text tower; `weights/config` naming a field
- *   of the configuration that cannot be honoured; `weights/heads` where their number cannot be told. UsageError for an
- *   activation that is none
+ *   of the configuration that cannot be honoured; `weights/heads` where their number is unknown. UsageError for an
+ *   unknown activation
  */
 export async function openClipWeights(source: string, options: OpenClipOptions = {}): Promise<ClipWeights> {
   refuseUnknownActivation(options.activation);
@@ -102,7 +102,7 @@ export async function openClipWeights(source: string, options: OpenClipOptions =
       activation: storedActivation(source, tensors.metadata),
       input: storedInput(tensors.path, tensors.metadata),
     };
-    // A file of our own says all of it, and a configuration that happens to lie beside it is another's.
+    // Our own files say all of it; a configuration that happens to be beside one belongs to something else.
     const isComplete = own !== undefined && stored.activation !== undefined && stored.input !== undefined;
     const config = isComplete ? undefined : readConfiguration(source, found.layout, shapes);
     const input = config?.input ?? (isComplete ? undefined : inputBeside(source, found.layout));
@@ -139,7 +139,7 @@ export function refuseIncompleteClip({ reader, sizes }: Pick<ClipWeights, 'reade
     if (!OF_TRAINING.test(name)) reader.locate(name, shape);
 }
 
-/** Checks that everything was used but what only training needs. @throws WeightsError `weights/surplus` */
+/** Checks that everything was used except what only training needs. @throws WeightsError `weights/surplus` */
 export function finishClip(reader: WeightReader): void {
   reader.finish([OF_TRAINING]);
 }
@@ -164,7 +164,7 @@ function inputBeside(source: string, layout: ClipLayout): InputRule | undefined 
   return layout === 'huggingface' || fs.statSync(source).isDirectory() ? huggingFaceInput(source) : undefined;
 }
 
-/** OpenAI's own archives, of whose activation there is no doubt. */
+/** OpenAI's own archives, whose activation is certain. */
 function isOfOpenAi({ format, entries }: TensorSource): boolean {
   return (
     format === 'torchscript' || ['input_resolution', 'context_length', 'vocab_size'].every((name) => entries.has(name))
@@ -173,7 +173,7 @@ function isOfOpenAi({ format, entries }: TensorSource): boolean {
 
 function guessOf(source: string, activation: Activation): string {
   const other = activation === 'gelu' ? 'quick-gelu' : 'gelu';
-  return `Nothing in or beside ${path.basename(source)} says which activation it was trained with; ${activation} is taken; if it was ${other}, set \`activation\` to that.`;
+  return `Nothing in or beside ${path.basename(source)} says which activation it was trained with, so ${activation} is assumed; if it was ${other}, set \`activation\` to that.`;
 }
 
 function sizesOf(
@@ -214,9 +214,9 @@ function sizesOf(
 
 interface FoundLayout {
   readonly layout: ClipLayout;
-  /** What stands before all names, such as `state_dict.module.` in training checkpoints. */
+  /** The prefix of all names, such as `state_dict.module.` in training checkpoints. */
   readonly prefix: string;
-  /** What stands before the text tower's names only. */
+  /** The prefix of the text tower's names only. */
   readonly textPrefix: '' | 'text.';
 }
 
@@ -245,7 +245,7 @@ function findLayout(tensors: TensorSource): FoundLayout {
   return { layout: isOpenClip ? 'open_clip' : 'openai', prefix, textPrefix };
 }
 
-/** Such as a model and the running mean of its weights: which of them is meant, nothing tells. */
+/** Such as a model and the running mean of its weights: nothing says which of them is meant. */
 function refuseSeveral(file: string, prefixes: readonly string[]): void {
   if (prefixes.length < 2) return;
   const places = prefixes
@@ -254,7 +254,7 @@ function refuseSeveral(file: string, prefixes: readonly string[]): void {
     .join(', ');
   throw new WeightsError(
     'weights/several',
-    `${file} holds ${prefixes.length} CLIPs (at ${places}); save the one that is meant alone`,
+    `${file} holds ${prefixes.length} CLIPs (at ${places}); save the intended one by itself`,
     { path: file, prefixes },
   );
 }
@@ -271,7 +271,7 @@ function notClip(tensors: TensorSource, names: readonly string[]): WeightsError 
           : heldInstead(names);
   return new WeightsError(
     'weights/not-clip',
-    `${tensors.path} is no CLIP vision transformer: visual.conv1.weight and visual.class_embedding (OpenAI, open_clip) or vision_model.… (HuggingFace) were expected, but ${why}`,
+    `${tensors.path} is not a CLIP vision transformer: visual.conv1.weight and visual.class_embedding (OpenAI, open_clip) or vision_model.… (HuggingFace) were expected, but ${why}`,
     { path: tensors.path },
   );
 }
@@ -284,7 +284,7 @@ function readTokenIds(tensors: TensorSource): Int32Array | undefined {
   if (ids.length !== rows || !ascending) {
     throw new WeightsError(
       'weights/shape',
-      `${tensors.path}: ${TOKEN_IDS} must name each of the token table's ${rows ?? 0} rows by an ascending id; found are ${ids.length} ids`,
+      `${tensors.path}: ${TOKEN_IDS} must name each of the token table's ${rows ?? 0} rows by an ascending id; found ${ids.length} ids`,
       { path: tensors.path, found: ids.length, expected: rows },
     );
   }
@@ -363,7 +363,7 @@ function ownSizes(file: string, metadata: TensorSource['metadata']): ClipSizes |
 
 /**
  * Where nothing says: OpenAI trained with QuickGELU, open_clip by default with the exact GELU; HuggingFace's default is
- * QuickGELU. What wraps a state dict, such as `module.`, tells of the program that saved it, not of the activation.
+ * QuickGELU. What wraps a state dict, such as `module.`, identifies the program that saved it, not the activation.
  */
 function usualActivation(source: string, layout: ClipLayout): Activation {
   return layout === 'open_clip' && !/quick-?gelu/i.test(path.basename(source)) ? 'gelu' : 'quick-gelu';
@@ -376,7 +376,7 @@ function storedActivation(source: string, metadata: TensorSource['metadata']): A
   if (said === 'gelu') return 'gelu';
   throw new WeightsError(
     'weights/config',
-    `${source}: its metadata ${METADATA.activation} says ${said}, which is not known; quick-gelu and gelu are`,
+    `${source}: its metadata ${METADATA.activation} says ${said}, which is unknown; quick-gelu and gelu are supported`,
     { found: said },
   );
 }

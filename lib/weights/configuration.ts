@@ -8,7 +8,7 @@ export type Json = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The folder that a weights file lies in, or the folder given. */
+/** The folder of a weights file, or the folder given. */
 export const folderOf = (source: string): string => (fs.statSync(source).isDirectory() ? source : path.dirname(source));
 
 /**
@@ -22,7 +22,7 @@ export function readJsonObject(file: string): Json | undefined {
   throw notAnObject(file);
 }
 
-/** Whatever else hinders reading, such as a link to nothing, is for the reader to name. */
+/** Other obstacles, such as a dangling link, are left to the reader to report. */
 function isAbsent(file: string): boolean {
   try {
     return fs.lstatSync(file, { throwIfNoEntry: false }) === undefined;
@@ -49,15 +49,15 @@ const isOff = (value: unknown): boolean =>
   (typeof value === 'object' && Object.keys(value as object).length === 0);
 
 /**
- * One object of a configuration, whose fields are asked for one by one. What cannot be honoured is refused by name, and
- * so is, at the end, what nobody asked for: a field that is not known might change what the network computes.
+ * One object of a configuration, whose fields are read one by one. What cannot be honoured is refused by name, and so, at
+ * the end, is any field that was not read: an unknown field might change what the network computes.
  */
 export class ConfigurationFields {
   private readonly known = new Set<string>();
 
   /**
    * @param file for messages
-   * @param section where the object stands in the file, such as `model_cfg.vision_cfg`; empty for the whole file
+   * @param section where the object is in the file, such as `model_cfg.vision_cfg`; empty for the whole file
    */
   constructor(
     readonly file: string,
@@ -65,7 +65,7 @@ export class ConfigurationFields {
     private readonly fields: Json,
   ) {}
 
-  /** The value as it stands; undefined where it is left out or null. */
+  /** The value as it is; undefined where it is left out or null. */
   value(name: string): unknown {
     this.known.add(name);
     return Object.hasOwn(this.fields, name) ? (this.fields[name] ?? undefined) : undefined;
@@ -78,28 +78,28 @@ export class ConfigurationFields {
     return new ConfigurationFields(this.file, this.spell(name), value);
   }
 
-  /** @throws WeightsError `weights/config` for what is no text */
+  /** @throws WeightsError `weights/config` for anything but text */
   text(name: string): string | undefined {
     const value = this.value(name);
     if (value === undefined || typeof value === 'string') return value;
     throw this.refusal(name, 'a text');
   }
 
-  /** @throws WeightsError `weights/config` for what is neither true nor false */
+  /** @throws WeightsError `weights/config` for anything but true or false */
   flag(name: string): boolean | undefined {
     const value = this.value(name);
     if (value === undefined || typeof value === 'boolean') return value;
     throw this.refusal(name, 'true or false');
   }
 
-  /** @throws WeightsError `weights/config` for what is no finite number above 0 */
+  /** @throws WeightsError `weights/config` for anything but a finite number above 0 */
   positive(name: string): number | undefined {
     const value = this.value(name);
     if (value === undefined || (typeof value === 'number' && Number.isFinite(value) && value > 0)) return value;
     throw this.refusal(name, 'a number above 0');
   }
 
-  /** @throws WeightsError `weights/config` for what is no whole number of 1 or more */
+  /** @throws WeightsError `weights/config` for anything but a whole number of 1 or more */
   count(name: string): number | undefined {
     const value = this.value(name);
     if (value === undefined || (typeof value === 'number' && Number.isSafeInteger(value) && value > 0)) return value;
@@ -137,14 +137,14 @@ export class ConfigurationFields {
     matching.forEach((name) => this.known.add(name));
   }
 
-  /** Refuses what was not asked for and is set. @throws WeightsError `weights/config` */
+  /** Refuses fields that were not read and are set. @throws WeightsError `weights/config` */
   finish(): void {
     const unknown = Object.entries(this.fields).find(([name, value]) => !this.known.has(name) && !isOff(value));
     if (unknown === undefined) return;
     const [name, value] = unknown;
     throw new WeightsError(
       'weights/config',
-      `${this.file}: ${this.spell(name)} is ${shown(value)}; the field is not known here and might change what the network computes. ` +
+      `${this.file}: ${this.spell(name)} is ${shown(value)}; the field is unknown and might change what the network computes. ` +
         'If it does not, take it out of the file.',
       { path: this.file, field: this.spell(name), found: value },
     );

@@ -1,9 +1,8 @@
-import type { DinoSizes } from '../encoders/dino-transformer';
 import type { NameMapping, StoredParts } from './weight-reader';
 
 /**
  * Names of the parameters of DINO and DINOv2. Canonical are those of the official state dicts; this file says where
- * HuggingFace's ports keep the same tensors, and which tensors of a file are no parameters of an encoder.
+ * HuggingFace's ports keep the same tensors, and which tensors of a file are not parameters of an encoder.
  */
 export type DinoLayout = 'official' | 'huggingface';
 
@@ -16,7 +15,7 @@ export const DINO_IGNORABLE: readonly RegExp[] = [
 
 /**
  * Official names below a prefix, such as `teacher.backbone.` in whole training checkpoints.
- * @param placeOf where a block lies, such as `2.13` for block 13 of a file whose blocks are cut into chunks
+ * @param placeOf where a block is, such as `2.13` for block 13 of a file whose blocks are cut into chunks
  */
 export function officialNames(prefix: string, placeOf: (block: number) => string): NameMapping {
   return (path) => ({
@@ -62,46 +61,4 @@ function huggingFaceParts(path: string, isVit: boolean): StoredParts {
     return { from: ['query', 'key', 'value'].map((name) => `${place}.attention.attention.${name}.${kind}`) };
   if (kind === 'gamma') return { from: [`${place}.${part.replace('ls', 'layer_scale')}.lambda1`] };
   return { from: [`${place}.${HUGGINGFACE_BLOCK_PARTS[part]?.[isVit ? 1 : 0] ?? part}.${kind}`] };
-}
-
-/** Every parameter by canonical name with its shape in the file: what a complete file holds, and what to draw for a network that is to be trained. */
-export function dinoParameterShapes(sizes: DinoSizes): Map<string, readonly number[]> {
-  const { width, layers, patchSize, gridSize, registers } = sizes;
-  return new Map<string, readonly number[]>([
-    ['cls_token', [1, 1, width]],
-    ['pos_embed', [1, 1 + gridSize ** 2, width]],
-    ...(registers > 0 ? [['register_tokens', [1, registers, width]] as const] : []),
-    ['patch_embed.proj.weight', [width, 3, patchSize, patchSize]],
-    ['patch_embed.proj.bias', [width]],
-    ...Array.from({ length: layers }, (_, index) => blockShapes(`blocks.${index}`, sizes)).flat(),
-    ['norm.weight', [width]],
-    ['norm.bias', [width]],
-  ]);
-}
-
-type NamedShape = readonly [string, readonly number[]];
-
-function blockShapes(block: string, { width, hidden, feedForward, layerScale }: DinoSizes): NamedShape[] {
-  const norm = (name: string): NamedShape[] => [
-    [`${block}.${name}.weight`, [width]],
-    [`${block}.${name}.bias`, [width]],
-  ];
-  const linear = (name: string, outputs: number, inputs: number): NamedShape[] => [
-    [`${block}.${name}.weight`, [outputs, inputs]],
-    [`${block}.${name}.bias`, [outputs]],
-  ];
-  const scale = (name: string): NamedShape[] => (layerScale ? [[`${block}.${name}.gamma`, [width]]] : []);
-  const feed =
-    feedForward === 'mlp'
-      ? [...linear('mlp.fc1', hidden, width), ...linear('mlp.fc2', width, hidden)]
-      : [...linear('mlp.w12', 2 * hidden, width), ...linear('mlp.w3', width, hidden)];
-  return [
-    ...norm('norm1'),
-    ...linear('attn.qkv', 3 * width, width),
-    ...linear('attn.proj', width, width),
-    ...scale('ls1'),
-    ...norm('norm2'),
-    ...feed,
-    ...scale('ls2'),
-  ];
 }

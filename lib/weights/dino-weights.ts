@@ -16,7 +16,7 @@ import { WeightReader } from './weight-reader';
 
 export type DinoFamily = 'dinov2' | 'dino';
 
-/** An open DINO or DINOv2 file: its encoder's tensors under the official names, and the sizes that they tell. */
+/** An open DINO or DINOv2 file: its encoder's tensors under the official names, and the sizes that follow from them. */
 export interface DinoWeights {
   readonly family: DinoFamily;
   readonly layout: DinoLayout;
@@ -32,9 +32,9 @@ export interface DinoWeights {
 }
 
 export interface OpenDinoOptions {
-  /** Number of attention heads, which no tensor tells; a configuration or metadata beside the weights, else width / 64. */
+  /** Number of attention heads, which no tensor determines; a configuration or metadata beside the weights, else width / 64. */
   readonly heads?: number;
-  /** What the file is, where that is told wrongly. */
+  /** What the file is, where that is misstated. */
   readonly family?: DinoFamily;
 }
 
@@ -59,7 +59,7 @@ export function dinoMetadata(
  *
  * Which of the two it is: what the options say, else the metadata, else `model_type` in a config.json beside the
  * weights, else the tensors: LayerScale, registers, mask token, gated feed-forward or patches of 14 make it DINOv2.
- * @throws WeightsError where this is no such encoder, or not a whole one
+ * @throws WeightsError where this is not such an encoder, or an incomplete one
  */
 export async function openDinoWeights(source: string, options: OpenDinoOptions = {}): Promise<DinoWeights> {
   const tensors = await openTensors(source);
@@ -105,9 +105,9 @@ export async function openDinoWeights(source: string, options: OpenDinoOptions =
 
 interface FoundLayout {
   readonly layout: DinoLayout;
-  /** What stands before all names, such as `teacher.backbone.`. */
+  /** The prefix of all names, such as `teacher.backbone.`. */
   readonly prefix: string;
-  /** Where each block lies below `blocks.`: its number, or chunk and number. */
+  /** Where each block is below `blocks.`: its number, or chunk and number. */
   readonly places: ReadonlyMap<number, string>;
   readonly layers: number;
   /** Of HuggingFace's two sets of names the one that DINO was ported to. */
@@ -147,7 +147,7 @@ function findLayout(tensors: TensorSource): FoundLayout {
         return place === undefined ? [] : [[Number(index), place] as const];
       }),
     );
-    // By the highest number, so that a block that is missing in between is missed by name.
+    // By the highest number, so that a block missing in between is reported by name.
     return {
       layout,
       prefix,
@@ -176,7 +176,7 @@ function notDino(tensors: TensorSource, names: readonly string[]): WeightsError 
               : heldInstead(names);
   return new WeightsError(
     'weights/not-dino',
-    `${tensors.path} is no DINO or DINOv2 encoder: cls_token and patch_embed.proj.weight (official) or embeddings.cls_token and embeddings.patch_embeddings.projection.weight (HuggingFace) were expected, but ${why}`,
+    `${tensors.path} is not a DINO or DINOv2 encoder: cls_token and patch_embed.proj.weight (official) or embeddings.cls_token and embeddings.patch_embeddings.projection.weight (HuggingFace) were expected, but ${why}`,
     { path: tensors.path },
   );
 }
@@ -186,7 +186,7 @@ function readHeads({ metadata, path: file }: TensorSource): number | undefined {
   if (text === undefined || /^[1-9]\d*$/.test(text)) return text === undefined ? undefined : Number(text);
   throw new WeightsError(
     'weights/config',
-    `${file}: its metadata ${SPATIAL_METADATA.heads} is ${JSON.stringify(text)}, which is no number of heads`,
+    `${file}: its metadata ${SPATIAL_METADATA.heads} is ${JSON.stringify(text)}, which is not a number of heads`,
     { path: file },
   );
 }
@@ -251,7 +251,7 @@ function checkedHeads(file: string, width: number, said: number | undefined): nu
   if (Number.isInteger(heads) && heads >= 1 && width % heads === 0) return heads;
   throw new WeightsError(
     'weights/heads',
-    `${file}: its ${width} channels are not divided by ${heads} heads; give their number (official models have one per 64 channels)`,
+    `${file}: its ${width} channels are not divisible by ${heads} heads; give the number of heads (official models have one per 64 channels)`,
     { path: file, width, heads },
   );
 }

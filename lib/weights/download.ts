@@ -14,7 +14,7 @@ export interface DownloadOptions {
   readonly size?: number | null;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
-  /** Refuse instead of asking the network. Default: whether `CRANE_OFFLINE` is set to something other than 0. */
+  /** Refuse instead of using the network. Default: whether `CRANE_OFFLINE` is set to something other than 0. */
   readonly offline?: boolean;
   /** How often in a row an attempt may fail without gaining a byte. Default 4. */
   readonly retries?: number;
@@ -22,11 +22,11 @@ export interface DownloadOptions {
   readonly backoff?: number;
   /** Milliseconds without an answer or a byte after which an attempt counts as failed. Default 10 000. */
   readonly idleTimeout?: number;
-  /** Bytes a second that must come, over `speedWindow`. Default 1000. */
+  /** Bytes per second that must arrive, over `speedWindow`. Default 1000. */
   readonly leastSpeed?: number;
   /** Milliseconds over which the speed is taken. Default 60 000. */
   readonly speedWindow?: number;
-  /** Most bytes of a file whose length is not known. Default 64 GiB. */
+  /** Most bytes of a file of unknown length. Default 64 GiB. */
   readonly maxBytes?: number;
   /** See `WebRequest`. */
   readonly allowPrivateUrls?: boolean;
@@ -38,7 +38,7 @@ export interface Downloaded {
   readonly sha256: string;
 }
 
-/** A failure that another attempt may cure. */
+/** A failure that another attempt may fix. */
 class TransientFailure extends Error {}
 
 const LARGEST_FILE = 2 ** 36;
@@ -50,19 +50,19 @@ interface PartialState {
   readonly validator: string | null;
 }
 
-/** Whether the network must not be asked, by the environment. */
+/** Whether the environment forbids network access. */
 export function isOffline(): boolean {
   const value = process.env['CRANE_OFFLINE'];
   return value !== undefined && value !== '' && value !== '0' && value !== 'false';
 }
 
 /**
- * Downloads one file. Broken downloads are kept as `FILE.partial` and go on where they stopped, in this call or a later
+ * Downloads one file. Broken downloads are kept as `FILE.partial` and resume where they stopped, in this call or a later
  * one, provided that the server still has the same file. The name `file` appears only when length and sha256 are right.
  * However the server behaves, it ends: at the known length, after so many attempts without a new byte, or below the
  * least speed.
  *
- * @throws WeightsError `weights/offline`, `download/refused` (4xx, with the status; an address that is not asked),
+ * @throws WeightsError `weights/offline`, `download/refused` (4xx, with the status; an address that is not contacted),
  *   `download/length`, `download/sha256` (the bytes are removed), `download/disk-full`, `download/write`,
  *   `download/slow` and `download/failed` (after the last retry; the bytes are kept), `download/aborted`
  */
@@ -93,9 +93,9 @@ class Transfer {
   private readonly task: string;
   private readonly pace: Pace;
   private announced = false;
-  /** The most bytes that were ever there in this call. */
+  /** The most bytes that were ever on disk in this call. */
   private most = 0;
-  /** How often in this call what was there was of no use. */
+  /** How often in this call the bytes on disk were useless. */
   private restarts = 0;
 
   constructor(
@@ -130,7 +130,7 @@ class Transfer {
         if (failures > retries || this.restarts > retries) {
           throw new WeightsError(
             'download/failed',
-            `${this.url} could not be downloaded: ${error.message} (${failures > retries ? `${failures} attempts without a new byte` : `begun anew ${this.restarts} times`}). Check the network and call again; the ${this.partialLength()} bytes that came are kept.`,
+            `${this.url} could not be downloaded: ${error.message} (${failures > retries ? `${failures} attempts without a new byte` : `restarted ${this.restarts} times`}). Check the network and call again; the ${this.partialLength()} bytes received are kept.`,
             { url: this.url, file: this.file, received: this.partialLength() },
             { cause: error },
           );
@@ -188,7 +188,7 @@ class Transfer {
     if (answer.status < 200 || answer.status > 299) this.refuse(answer);
     const encoding = answer.headers['content-encoding'] ?? 'identity';
     if (encoding !== 'identity')
-      throw new TransientFailure(`the server packed the file (${encoding}), although it was asked not to`);
+      throw new TransientFailure(`the server compressed the file (${encoding}), although it was asked not to`);
     const start = answer.status === 206 ? rangeStart(answer) : 0;
     if (start !== 0 && start !== offset) {
       this.beginAnew();
@@ -219,7 +219,7 @@ class Transfer {
       if (!(error instanceof RefusedUrl)) throw new TransientFailure(describeNetworkError(error), { cause: error });
       throw new WeightsError(
         'download/refused',
-        `${this.url} was not asked for ${path.basename(this.file)}: ${error.message}; or fetch the file elsewhere and put it at ${this.file}.`,
+        `${this.url} was not contacted for ${path.basename(this.file)}: ${error.message}; or fetch the file elsewhere and put it at ${this.file}.`,
         { url: this.url, file: this.file, reason: error.reason },
         { cause: error },
       );
@@ -256,7 +256,7 @@ class Transfer {
     } finally {
       if (file !== undefined) fs.closeSync(file);
     }
-    if (total !== null && received < total) throw new TransientFailure(`only ${received} of ${total} bytes came`);
+    if (total !== null && received < total) throw new TransientFailure(`only ${received} of ${total} bytes arrived`);
   }
 
   private open(start: number, validator: string | null): number {
@@ -297,13 +297,13 @@ class Transfer {
     );
   }
 
-  /** @throws WeightsError where too little has come for a while */
+  /** @throws WeightsError where too little has arrived for a while */
   private checkPace(): void {
     const slow = this.pace.tooSlow();
     if (slow === undefined) return;
     throw new WeightsError(
       'download/slow',
-      `${this.url} comes too slowly: ${slow.bytes} bytes in ${Math.round(slow.seconds)} s, expected ${slow.expected} or more. Call again, or fetch the file elsewhere and put it at ${this.file}; the ${this.partialLength()} bytes that came are kept.`,
+      `${this.url} arrives too slowly: ${slow.bytes} bytes in ${Math.round(slow.seconds)} s, expected ${slow.expected} or more. Call again, or fetch the file elsewhere and put it at ${this.file}; the ${this.partialLength()} bytes received are kept.`,
       { url: this.url, file: this.file, received: this.partialLength(), ...slow },
     );
   }
@@ -322,7 +322,7 @@ class Transfer {
     this.discard();
     return new WeightsError(
       'download/length',
-      `${this.url}: more than the ${most} bytes that were expected were sent. Nothing of it was kept; fetch the file elsewhere and put it at ${this.file}.`,
+      `${this.url}: more than the expected ${most} bytes were sent. Nothing was kept; fetch the file elsewhere and put it at ${this.file}.`,
       { url: this.url, expected: most },
     );
   }
@@ -333,7 +333,7 @@ class Transfer {
     this.discard();
     throw new WeightsError(
       'download/length',
-      `${this.url}: a file of ${bytes} bytes ${verb}, expected ${size}. Nothing of it was kept; the address may give another file now.`,
+      `${this.url}: a file of ${bytes} bytes ${verb}, expected ${size}. Nothing was kept; the address may serve another file now.`,
       { url: this.url, found: bytes, expected: size },
     );
   }
@@ -360,7 +360,7 @@ class Transfer {
   private aborted(): WeightsError {
     return new WeightsError(
       'download/aborted',
-      `the download of ${this.url} was stopped; the ${this.partialLength()} bytes that came are kept.`,
+      `the download of ${this.url} was stopped; the ${this.partialLength()} bytes received are kept.`,
       { url: this.url },
     );
   }
@@ -369,7 +369,7 @@ class Transfer {
     return fs.statSync(this.partial, { throwIfNoEntry: false })?.size ?? 0;
   }
 
-  /** A partial file may be continued when it belongs to this address, and a mixture of two files would be noticed. */
+  /** A partial file may be resumed when it belongs to this address, and a mixture of two files would be noticed. */
   private readState(): PartialState | null {
     try {
       const state = JSON.parse(fs.readFileSync(this.stateFile, 'utf8')) as PartialState;

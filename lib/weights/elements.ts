@@ -106,7 +106,7 @@ function refuseOverflow(elements: Float64Array, target: Numbers, at: number, nam
   if (index < 0) return;
   throw new WeightsError(
     'weights/range',
-    `${name}: ${elements[index]} at element ${at + index} lies beyond the largest float32, 3.4e38, which is what is computed in`,
+    `${name}: ${elements[index]} at element ${at + index} is outside the range of float32 (largest 3.4e38), in which everything is computed`,
     { tensor: name, element: at + index, value: elements[index] },
   );
 }
@@ -125,7 +125,7 @@ function refuseRounded(
     if (Math.abs(held) < exact || BigInt(held) === BigInt(elements[index] as number | bigint)) continue;
     throw new WeightsError(
       'weights/range',
-      `${name}: the integer ${elements[index]} at element ${at + index} is none that ${type} can hold`,
+      `${name}: the integer ${elements[index]} at element ${at + index} cannot be represented as ${type}`,
       { tensor: name, element: at + index, value: String(elements[index]) },
     );
   }

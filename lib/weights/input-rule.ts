@@ -12,11 +12,11 @@ import {
 import { ConfigurationFields, folderOf, isObject, type Json, parseJsonObject, readJsonObject } from './configuration';
 import type { TensorSource } from './tensor-source';
 
-/** CLIP's own, for weights that say nothing of their input. */
+/** CLIP's own, for weights that do not describe their input. */
 export const CLIP_INPUT: InputRule = { resize: 'bicubic', mean: CLIP_MEAN, std: CLIP_STD };
 export const IMAGENET_INPUT: Normalisation = { mean: IMAGENET_MEAN, std: IMAGENET_STD };
 
-/** Metadata key of what weights and prompts say of a network's input, as JSON. */
+/** Metadata key of what weights and prompts say about a network's input, as JSON. */
 export const INPUT_KEY = 'crane.preprocessing';
 
 type Triple = Normalisation['mean'];
@@ -42,8 +42,8 @@ function normalisationIn(
   usual: Normalisation,
 ): Normalisation {
   return {
-    mean: triple(fields, meanName, () => true, 'three finite numbers, one a colour') ?? usual.mean,
-    std: triple(fields, stdName, (value) => value > 0, 'three numbers above 0, one a colour') ?? usual.std,
+    mean: triple(fields, meanName, () => true, 'three finite numbers, one per colour') ?? usual.mean,
+    std: triple(fields, stdName, (value) => value > 0, 'three numbers above 0, one per colour') ?? usual.std,
   };
 }
 
@@ -73,7 +73,7 @@ const FILTER_OF_NUMBER: Readonly<Record<string, ResizeFilter>> = {
 };
 
 const OF_PROCESSORS = [
-  // The size is the method's, and the whole picture is seen, as with every other backbone (docs/method.md#preprocessing).
+  // The size is the method's, and the whole image is seen, as with every other backbone (docs/method.md#preprocessing).
   'size',
   'crop_size',
   'do_center_crop',
@@ -103,7 +103,7 @@ export function huggingFaceInput(source: string): InputRule | undefined {
   fields.only('do_pad', false);
   const size = fields.value('size');
   if (isObject(size) && size['longest_edge'] !== undefined && size['shortest_edge'] === undefined) {
-    throw fields.refusal('size', 'the shortest edge, or height and width: pictures are not padded here');
+    throw fields.refusal('size', 'the shortest edge, or height and width: images are not padded here');
   }
   const resample = fields.value('resample') ?? 3;
   const resize = FILTER_OF_NUMBER[String(resample)];
@@ -115,7 +115,7 @@ export function huggingFaceInput(source: string): InputRule | undefined {
 }
 
 /**
- * What such a file says of a second vision model's input. How that is resized belongs to the method
+ * What such a file says about a second vision model's input. How that is resized belongs to the method
  * (docs/method.md#second-models); mean and deviation do not.
  * @throws WeightsError `weights/config` naming what cannot be honoured
  */
@@ -164,20 +164,20 @@ function scaledNormalisation(fields: ConfigurationFields, usual: Normalisation):
   return { mean: scaled(mean), std: scaled(std) };
 }
 
-/** What is stored: of prompts also whether pictures were read as the reference reads them. */
+/** What is stored; for prompts, also whether images were read as the reference reads them. */
 export type StoredInput = Partial<InputRule> & { readonly reference?: boolean };
 
 /**
- * The input that our own files say their network was used with; undefined where they say nothing.
- * @throws WeightsError `weights/config` for a record that describes no input
+ * The input that our own files say their network was used with; undefined where they do not say.
+ * @throws WeightsError `weights/config` for a record that does not describe an input
  */
 export function storedInput(file: string, metadata: Readonly<Record<string, string>>): StoredInput | undefined {
   const text = metadata[INPUT_KEY];
   if (text === undefined) return undefined;
   const record: Json = parseJsonObject(text, `${file}: its metadata ${INPUT_KEY}`);
   const fields = new ConfigurationFields(file, INPUT_KEY, record);
-  const mean = triple(fields, 'mean', () => true, 'three finite numbers, one a colour');
-  const std = triple(fields, 'std', (value) => value > 0, 'three numbers above 0, one a colour');
+  const mean = triple(fields, 'mean', () => true, 'three finite numbers, one per colour');
+  const std = triple(fields, 'std', (value) => value > 0, 'three numbers above 0, one per colour');
   const resize = fields.value('resize');
   const reference = fields.flag('reference');
   fields.only('resize', ...RESIZE_FILTERS);

@@ -11,7 +11,7 @@ const DEEPEST = 64;
 
 /**
  * Reads a file of JSON, such as an index of shards or a configuration: a regular file of no more than `LARGEST_JSON` bytes.
- * @throws WeightsError `weights/unreadable` for what is no regular file, `weights/limit`, `weights/format`
+ * @throws WeightsError `weights/unreadable` for anything but a regular file, `weights/limit`, `weights/format`
  */
 export function readJsonFile(path: string): unknown {
   const file = new RandomAccessFile(path);
@@ -19,7 +19,7 @@ export function readJsonFile(path: string): unknown {
     if (file.size > LARGEST_JSON) {
       throw new WeightsError(
         'weights/limit',
-        `${path} has ${file.size} bytes; of JSON beside weights at most ${LARGEST_JSON} are read`,
+        `${path} has ${file.size} bytes; at most ${LARGEST_JSON} are read of JSON beside weights`,
         { path, size: file.size },
       );
     }
@@ -50,12 +50,12 @@ export function parseJson(bytes: Uint8Array, invalid: (reason: string) => Weight
   } catch {
     throw invalid('is not JSON');
   }
-  // JSON.parse keeps the last of equal keys and says nothing; other readers keep the first.
+  // JSON.parse silently keeps the last of equal keys; other readers keep the first.
   if (countKeys(value) !== written) throw invalid(`gives the same key twice in one object${repeatedKey(text)}`);
   return value;
 }
 
-/** How many keys are written, before anything is made of the text. */
+/** How many keys are written, before the text is parsed. */
 function survey(text: string, invalid: (reason: string) => WeightsError): number {
   let [keys, containers, depth] = [0, 0, 0];
   for (const { sign } of signsIn(text)) {

@@ -6,7 +6,7 @@ import { ReusedBytes } from './reused-bytes';
 import { shownName } from '../files/shown-name';
 import { describeLeftOut, type ElementType, type LeftOut, type TensorEntry, type TensorSource } from './tensor-source';
 
-/** A tensor and where its elements lie: a view over a storage, with strides and offset counted in elements. */
+/** A tensor and the place of its elements: a view over a storage, with strides and offset counted in elements. */
 export interface LocatedTensor extends TensorEntry {
   readonly storage: ByteSection;
   readonly offset: number;
@@ -43,7 +43,7 @@ const LARGEST_EXPANDED_VIEW = 1 << 24;
 const LARGEST_TENSOR = 2 ** 29;
 
 /**
- * The part that all formats share: each tensor has a place in a storage, and is converted when it is asked for.
+ * The part that all formats share: each tensor has a place in a storage, and is converted on request.
  */
 export class LocatedTensorSource implements TensorSource {
   readonly entries: ReadonlyMap<string, TensorEntry>;
@@ -66,7 +66,7 @@ export class LocatedTensorSource implements TensorSource {
       `${path} holds no tensor that can be read, but ${describeLeftOut(leftOut)}` +
         (object
           ? '; making objects as Python does could run code. Save a plain state dict, such as model.state_dict(), or convert it to safetensors'
-          : '; read are plain tensors of floating point numbers and integers'),
+          : '; only plain tensors of floating point numbers and integers are read'),
       { path, leftOut: found, ...(object && { global: object.kind }) },
     );
   }
@@ -101,7 +101,7 @@ export class LocatedTensorSource implements TensorSource {
         storage.readInto(offset * width + row * length, stored.subarray(at * length, (at + 1) * length)),
       );
     } else {
-      // All pass by for the checksum; of each piece what belongs to the rows is kept.
+      // All bytes are read for the checksum; of each piece, what belongs to the rows is kept.
       const piece = (_: number, bytes: number): Uint8Array => this.chunk.take(bytes);
       this.readChecked(name, offset * width, count * length, piece, (bytes, start) => {
         rows.forEach((row, at) => {
@@ -173,7 +173,7 @@ export class LocatedTensorSource implements TensorSource {
     const { shape, strides } = this.find(name);
     return new WeightsError(
       'weights/limit',
-      `${this.place(name)} of shape [${shape.join(', ')}] takes up more than ${LARGEST_TENSOR} values, as no network's tensor here does`,
+      `${this.place(name)} of shape [${shape.join(', ')}] has more than ${LARGEST_TENSOR} values, more than any network here needs`,
       { tensor: name, shape, strides },
     );
   }
@@ -222,7 +222,7 @@ export class LocatedTensorSource implements TensorSource {
   }
 
   /**
-   * Reads bytes of a tensor's storage piece by piece, and verifies the checksum where all of the storage passes by.
+   * Reads bytes of a tensor's storage piece by piece, and verifies the checksum where the whole storage is read.
    * @param memory where to put the piece of `length` bytes that begins `start` bytes after the first
    * @param use called with each piece as soon as it is there
    */

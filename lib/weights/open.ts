@@ -111,7 +111,7 @@ function openShards(folder: string, index: string): TensorSource {
   for (const [name, file] of Object.entries(map)) {
     if (typeof file !== 'string' || /[\\/\0]|^\.*$/.test(file)) {
       throw invalid(
-        `tensor ${shownName(name)} lies in ${shownName(JSON.stringify(file))}, which is not a file of this folder`,
+        `tensor ${shownName(name)} is said to be in ${shownName(JSON.stringify(file))}, which is not a file of this folder`,
       );
     }
     shardOf.set(name, file);

@@ -49,7 +49,7 @@ function nativeTensor(
   { path, shape, turned }: Wanted,
 ): tf.Tensor | undefined {
   const { from, transposed = false } = reader.locate(path, shape);
-  // What is stored transposed and wanted so is taken as it is.
+  // A matrix that is stored as it is wanted is taken as it is.
   const turn = turned !== transposed;
   const made = tf.tidy(() => {
     const parts: tf.Tensor[] = [];

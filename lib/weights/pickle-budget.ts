@@ -50,7 +50,7 @@ export class PickleBudget {
     if (this.left >= 0) return;
     throw new WeightsError(
       'weights/limit',
-      `the checkpoint's pickle makes values of more than ${this.bytesInAll >> 20} MB beside its tensors, which no weights need; save the state dict alone`,
+      `the checkpoint's pickle creates more than ${this.bytesInAll >> 20} MB of values beside its tensors, which no weights need; save the state dict alone`,
       { limit: this.bytesInAll },
     );
   }

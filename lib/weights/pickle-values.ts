@@ -1,4 +1,4 @@
-/** What a pickle is made of once it is read: plain values, containers, and what stands for everything that is not read. */
+/** What a pickle becomes once it is read: plain values, containers, and what stands for everything that is not read. */
 export type PickleValue =
   | null
   | boolean
@@ -35,7 +35,7 @@ export class PickleInstance {
 /** Base of values that a caller makes from persistent ids and calls, such as tensors. */
 export abstract class PickleForeign {}
 
-/** A value of which only is known what it is: it is neither made nor looked into, and what is put into it is dropped. */
+/** A value of which only the kind is known: it is neither created nor inspected, and what is put into it is dropped. */
 export class PickleOpaque extends PickleForeign {
   /**
    * @param what in words, such as "pathlib.PurePosixPath" or "sparse tensor"

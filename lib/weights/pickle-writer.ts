@@ -15,7 +15,7 @@ export interface PickledTensor {
 }
 
 export interface StateDictToPickle {
-  /** The key under which the state dict stands, `{ [key]: OrderedDict(…) }`. */
+  /** The key of the state dict, `{ [key]: OrderedDict(…) }`. */
   readonly key: string;
   readonly tensors: readonly PickledTensor[];
   /** Modules that the state dict's `_metadata` lists, each at version 1; the empty name is the module itself. Without any, there is none. */

@@ -27,7 +27,7 @@ const LONGEST_INTEGER = 255;
  * @param start where it begins
  * @param budget what its values may take; pickles of one file share one
  * @returns its value and where it ended
- * @throws WeightsError naming the entry in which the fault lies, where that can be told
+ * @throws WeightsError naming the faulty entry, where that is known
  */
 export function readPickle(
   bytes: Uint8Array,
@@ -44,7 +44,7 @@ class PickleReader {
   /** Stacks that were set aside by MARK. */
   private readonly marks: PickleValue[][] = [];
   private readonly memo = new Map<number, PickleValue>();
-  /** How many values stand on the stacks set aside. */
+  /** How many values are on the stacks set aside. */
   private parked = 0;
 
   constructor(
@@ -215,7 +215,7 @@ class PickleReader {
         this.fill(this.top(), pairs);
         return;
       } // SETITEMS
-      // No tensor stands in a set, since tensors are compared by identity.
+      // No tensor is in a set, since tensors are compared by identity.
       case 0x8f:
         this.push(this.opaque('set'));
         return; // EMPTY_SET
@@ -470,7 +470,7 @@ class PickleReader {
     return start;
   }
 
-  /** The keys of the dictionaries that stand open, joined with dots: in which entry the reader is, as far as the stack tells. */
+  /** The keys of the open dictionaries, joined with dots: the entry that is being read, as far as the stack tells. */
   private entry(): string {
     const levels = [...this.marks, this.stack];
     const keys = levels.flatMap((level, index) => {

@@ -24,7 +24,7 @@ export interface PromptCheckpoint {
   readonly deepTokens: number;
   /** Text blocks that see learned tokens, the first one included. */
   readonly depth: number;
-  /** What was stored along: model options, auxiliary set, seed, hash of the backbone. Empty for the reference's files. */
+  /** What was stored with them: model options, auxiliary set, seed, hash of the backbone. Empty for the reference's files. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -62,7 +62,7 @@ function readFrom(source: TensorSource): PromptCheckpoint {
   if (shape.length < 2 || count === 0 || count !== contextTokens * width) {
     throw new WeightsError(
       'weights/shape',
-      `${source.path}: ${normal} has shape [${shape.join(', ')}]; [tokens, width], perhaps behind axes of one, was expected`,
+      `${source.path}: ${normal} has shape [${shape.join(', ')}]; [tokens, width], perhaps after axes of length one, was expected`,
       { path: source.path, tensor: normal, found: shape },
     );
   }
@@ -111,7 +111,7 @@ function namesIn(source: TensorSource): {
       `${source.path} holds ${others.length + 1} sets of prompts (${[found, ...others]
         .slice(0, 8)
         .map((name) => shownName(name ?? ''))
-        .join(', ')}); save the one that is meant alone`,
+        .join(', ')}); save the intended one by itself`,
       { path: source.path },
     );
   }

@@ -68,13 +68,13 @@ export function openSafetensors(file: RandomAccessFile): TensorSource {
     const type = entry['dtype'];
     if (typeof type !== 'string')
       throw wrong(
-        `has the type ${shownName(JSON.stringify(type) ?? 'undefined')}; read are ${[...ELEMENT_TYPES.keys()].join(', ')}`,
+        `has the type ${shownName(JSON.stringify(type) ?? 'undefined')}; supported are ${[...ELEMENT_TYPES.keys()].join(', ')}`,
       );
     const shape = entry['shape'];
-    if (!Array.isArray(shape) || !isShape(shape)) throw wrong('has a shape that cannot be', { shape });
+    if (!Array.isArray(shape) || !isShape(shape)) throw wrong('has an impossible shape', { shape });
     const offsets = entry['data_offsets'];
     const [begin, end] = (Array.isArray(offsets) && offsets.length === 2 ? offsets : []) as readonly unknown[];
-    if (!isOffset(begin) || !isOffset(end)) throw wrong('has byte offsets that cannot be');
+    if (!isOffset(begin) || !isOffset(end)) throw wrong('has impossible byte offsets');
     const dtype = ELEMENT_TYPES.get(type);
     const needed = dtype === undefined ? end - begin : elementCount(shape) * BYTES_PER_ELEMENT[dtype];
     if (end - begin !== needed || needed < 0)
@@ -216,7 +216,7 @@ function encode(name: string, tensor: TensorToWrite): Uint8Array {
     if (overflow) {
       throw new WeightsError(
         'weights/range',
-        `${shownName(name)}: the value ${overflow.value} at element ${overflow.index} lies beyond the largest ${tensor.dtype}, ${overflow.largest}, and would become infinite; ` +
+        `${shownName(name)}: the value ${overflow.value} at element ${overflow.index} is outside the range of ${tensor.dtype} (largest ${overflow.largest}) and would become infinite; ` +
           `store it as float32${tensor.dtype === 'float16' ? ' or bfloat16' : ''}`,
         { tensor: name, element: overflow.index, value: overflow.value, dtype: tensor.dtype },
       );
@@ -232,7 +232,7 @@ function encode(name: string, tensor: TensorToWrite): Uint8Array {
 }
 
 /**
- * Writes a file of weights whole or not at all, see `writeFileAtomicallySync`.
+ * Writes a file of weights completely or not at all, see `writeFileAtomicallySync`.
  * @throws WeightsError `weights/not-written`
  */
 export function writeWeightsFile(target: string, body: (append: Append) => void): void {

@@ -15,7 +15,7 @@ import { type NameMapping, WeightReader } from './weight-reader';
 
 export type SamLayout = 'official' | 'huggingface';
 
-/** An open SAM file: its image encoder's tensors under the official names, and the sizes that they tell. */
+/** An open SAM file: its image encoder's tensors under the official names, and the sizes that follow from them. */
 export interface SamWeights {
   readonly family: 'sam';
   readonly layout: SamLayout;
@@ -44,10 +44,10 @@ export function samMetadata(
 
 /**
  * Opens the image encoder of a Segment Anything checkpoint and reads its sizes off the tensors: the official
- * `sam_vit_{b,l,h}_….pth` (or such a file with other things around it, or with the image encoder alone), and
- * HuggingFace's `SamModel`. Prompt encoder and mask decoder are left where they are. Close the result when the network
+ * `sam_vit_{b,l,h}_….pth` (or such a file with other content around it, or with the image encoder alone), and
+ * HuggingFace's `SamModel`. Prompt encoder and mask decoder are not read. Close the result when the network
  * is built.
- * @throws WeightsError where this is not SAM's image encoder, or not a whole one
+ * @throws WeightsError where this is not SAM's image encoder, or an incomplete one
  */
 export async function openSamWeights(path: string): Promise<SamWeights> {
   const tensors = await openTensors(path);
@@ -80,7 +80,7 @@ export async function openSamWeights(path: string): Promise<SamWeights> {
 
 interface FoundLayout {
   readonly layout: SamLayout;
-  /** What stands before all names of the image encoder, such as `image_encoder.` or `vision_encoder.`. */
+  /** The prefix of all names of the image encoder, such as `image_encoder.` or `vision_encoder.`. */
   readonly prefix: string;
 }
 
@@ -154,7 +154,7 @@ function ignorableBeside(prefix: string): RegExp[] {
   ];
 }
 
-/** By the highest number, so that a block that is missing in between is missed by name. */
+/** By the highest number, so that a block missing in between is reported by name. */
 function countBlocks(tensors: TensorSource, layout: SamLayout, prefix: string): number {
   const before = `${prefix}${layout === 'official' ? 'blocks' : 'layers'}.`;
   const names = [...tensors.entries.keys()].filter((name) => name.startsWith(before));

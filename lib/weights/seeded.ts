@@ -1,6 +1,3 @@
-import * as tf from '@tensorflow/tfjs';
-import type { ParameterSource } from '../layers/crane-layer';
-
 /**
  * A repeatable stream of numbers from the standard normal distribution, equal on every machine and backend
  * (`Math.random` and tfjs' own generators are neither).
@@ -38,21 +35,4 @@ function hash(text: string): number {
   let value = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
   return value >>> 0;
-}
-
-/**
- * Parameters for a network without a file: normal numbers of a given spread, each parameter from a stream of its own,
- * so that values do not depend on the order in which layers are made. Gains (`ln_*.weight`, `norm*.weight`, `ls*.gamma`)
- * are one, biases zero.
- */
-export function seededParameters(seed: number | string, spread = 0.02): ParameterSource {
-  return (path, shape) => {
-    if (/\.bias$|_bias$/.test(path)) return tf.zeros(shape);
-    if (/(ln_\w+|norm\d?)\.weight$|\.gamma$/.test(path)) return tf.ones(shape);
-    const next = seededNormal(`${seed}/${path}`);
-    return tf.tensor(
-      Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, () => spread * next()),
-      shape,
-    );
-  };
 }

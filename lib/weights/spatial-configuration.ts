@@ -6,7 +6,7 @@ import { SAM_EPSILON } from '../layers/sam-block';
 import { ConfigurationFields, folderOf, isObject, readJsonObject } from './configuration';
 import { HUGGINGFACE_NEUTRAL } from './huggingface-fields';
 
-/** What HuggingFace's `config.json` of a vision model decides that its tensors do not tell. */
+/** What HuggingFace's `config.json` of a vision model determines beyond its tensors. */
 export interface DinoConfiguration {
   readonly modelType: string | undefined;
   readonly heads: number | undefined;

@@ -21,7 +21,7 @@ interface OfficialFile {
   readonly path: string;
   readonly about: string;
   readonly licence: string;
-  /** The host publishes no sha256 and DINO's are not known. Each of those here stands, the same, in several projects that check it. */
+  /** The host publishes no sha256 and DINO's are unknown. Each of those here is the same in several projects that check it. */
   readonly sha256?: string;
   readonly bytes?: number;
 }

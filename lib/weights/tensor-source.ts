@@ -28,7 +28,7 @@ export interface LeftOut {
   readonly name: string;
   /** What it is, in words: "sparse tensor", "pathlib.PurePosixPath". */
   readonly kind: string;
-  /** Whether it is a tensor, so that a network that wants no more than it knows cannot pass over it. */
+  /** Whether it is a tensor, so that a network that refuses surplus tensors does not overlook it. */
   readonly isTensor: boolean;
 }
 
@@ -44,7 +44,7 @@ export function describeLeftOut(leftOut: ReadonlyMap<string, LeftOut>): string {
 
 /**
  * An open weights file, whatever its format: names, shapes, and one tensor at a time by random access, so that a file
- * of 900 MB never stands in memory as a whole.
+ * of 900 MB is never in memory as a whole.
  */
 export interface TensorSource {
   /** The file or folder it was opened from, for messages. */

@@ -135,7 +135,7 @@ export function openTorchLegacy(file: RandomAccessFile): TorchCheckpointSource {
     if (magic !== LEGACY_MAGIC || protocol !== 1001) {
       throw new WeightsError(
         'weights/format',
-        `a magic number or protocol ${typeof protocol === 'number' ? protocol : `of type ${typeof protocol}`} that is not known; 1001 is read`,
+        `an unknown magic number or protocol ${typeof protocol === 'number' ? protocol : `of type ${typeof protocol}`}; 1001 is read`,
       );
     }
     if (!(machine instanceof PickleDict) || machine.get('little_endian') !== true) {
@@ -166,7 +166,7 @@ function legacyStorages(
     if (size === undefined)
       throw new WeightsError(
         'weights/format',
-        `a storage of type ${shownName(storage.type)}, of unknown size, lies before others; save it again with a current PyTorch`,
+        `a storage of type ${shownName(storage.type)}, of unknown size, precedes others; save it again with a current PyTorch`,
       );
     const count = Number(Buffer.from(readBytes(file, at, 8)).readBigInt64LE(0));
     if (count !== storage.count) {

@@ -20,7 +20,7 @@ const STORAGE_TYPES: ReadonlyMap<string, ElementType> = new Map([
   ['BoolStorage', 'bool'],
 ]);
 
-/** Storages whose tensors are not read: what they hold, and bytes an element, since before PyTorch 1.6 others lie behind them. */
+/** Storages whose tensors are not read: what they hold, and bytes per element, since before PyTorch 1.6 others follow them. */
 const OTHER_STORAGES: ReadonlyMap<string, { readonly dtype: string; readonly width: number }> = new Map([
   ['ComplexDoubleStorage', { dtype: 'complex128', width: 16 }],
   ['ComplexFloatStorage', { dtype: 'complex64', width: 8 }],
@@ -43,7 +43,7 @@ const DTYPES: ReadonlyMap<string, ElementType> = new Map(
 export class TorchStorage extends PickleForeign {
   /** Undefined where tensors over it are not read, or their type stands with them. */
   readonly dtype: ElementType | undefined;
-  /** How many bytes it takes; undefined for a type that is not known. */
+  /** How many bytes it takes; undefined for an unknown type. */
   readonly bytes: number | undefined;
 
   constructor(
@@ -88,7 +88,7 @@ export class TorchTensor extends PickleForeign {
 }
 
 export function invalid(reason: string): WeightsError {
-  return new WeightsError('weights/format', `the checkpoint holds a tensor that cannot be: ${reason}`);
+  return new WeightsError('weights/format', `the checkpoint contains an impossible tensor: ${reason}`);
 }
 
 /** What stands for a tensor that is known and not read. */

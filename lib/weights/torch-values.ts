@@ -12,7 +12,7 @@ import {
 
 /**
  * What the pickles inside PyTorch checkpoints name: tensors, their storages, and the containers around them are made.
- * Everything else is known by its name alone and never made, so that what stands beside weights does not stop them; only
+ * Everything else is known by its name alone and never made, so that other content does not stop the weights; only
  * names that serve to run programs end the reading.
  * Source: torch/_utils.py, torch/serialization.py, torch/_weights_only_unpickler.py.
  */

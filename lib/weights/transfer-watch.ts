@@ -1,4 +1,4 @@
-/** Aborts when nothing was heard for a while, or when the caller aborts. */
+/** Aborts when nothing arrives for a while, or when the caller aborts. */
 export class IdleWatch {
   private readonly controller = new AbortController();
   private readonly forward = (): void => this.controller.abort(this.outer?.reason);
@@ -29,7 +29,7 @@ export class IdleWatch {
 
   private arm(): NodeJS.Timeout {
     return setTimeout(
-      () => this.controller.abort(new Error(`nothing was heard for ${this.milliseconds / 1000} s`)),
+      () => this.controller.abort(new Error(`nothing arrived for ${this.milliseconds / 1000} s`)),
       this.milliseconds,
     );
   }

@@ -12,7 +12,7 @@ export interface WeightCacheOptions extends Omit<DownloadOptions, 'sha256' | 'si
   readonly folder?: string;
 }
 
-/** Where a registered file lies, or would lie, in the cache. */
+/** Where a registered file is, or would be, in the cache. */
 export function cachedWeightsPath(entry: RegisteredWeights, folder: string = weightsFolder()): string {
   return path.join(folder, entry.file);
 }
@@ -22,7 +22,7 @@ export function weightsFolder(): string {
   return path.join(cacheFolder(), 'weights');
 }
 
-/** Whether a registered file is in the cache with the right length; its sha256 is looked at when it is used. */
+/** Whether a registered file is in the cache with the right length; its sha256 is checked when it is used. */
 export function isCached(entry: RegisteredWeights, folder?: string): boolean {
   const stat = fs.statSync(cachedWeightsPath(entry, folder), { throwIfNoEntry: false });
   return stat?.isFile() === true && (entry.bytes === null || stat.size === entry.bytes);
@@ -30,7 +30,7 @@ export function isCached(entry: RegisteredWeights, folder?: string): boolean {
 
 /**
  * The file or folder that `nameOrPath` means: an existing path is passed through; a registered name gives the cached
- * file, which is downloaded first where it is not there.
+ * file, downloaded first where it is missing.
  *
  * @throws UsageError `usage/no-weights` where it is neither; WeightsError of `fetchWeights`
  */
@@ -46,7 +46,7 @@ export async function resolveWeights(
   if (looksLikePath(nameOrPath)) {
     throw new UsageError(
       'usage/no-weights',
-      `there is no ${kind} file or folder ${path.resolve(nameOrPath)}. Give an existing path, or a name of "crane weights list".`,
+      `there is no ${kind} file or folder ${path.resolve(nameOrPath)}. Give an existing path, or a name from "crane weights list".`,
       { path: nameOrPath, kind },
     );
   }
@@ -57,12 +57,12 @@ export async function resolveWeights(
  * Puts one registered file into the cache, or finds it there. A second process that wants the same file waits for the
  * first. A file that a person put there by hand is verified once.
  *
- * @throws WeightsError `weights/cached-sha256` where a file found in the cache is another one, and those of `download`
+ * @throws WeightsError `weights/cached-sha256` where the cached file is a different one, and those of `download`
  */
 export async function fetchWeights(entry: RegisteredWeights, options: WeightCacheOptions = {}): Promise<string> {
   const { folder, onWait, ...downloadOptions } = options;
   const file = cachedWeightsPath(entry, folder);
-  // Without the lock: a file under its own name is complete, and the cache may be one that cannot be written.
+  // Without the lock: a file under its own name is complete, and the cache may be read-only.
   if (isVerified(entry, file) || (fs.existsSync(file) && (await verify(entry, file)))) return file;
   return withFileLock(
     `${file}.lock`,

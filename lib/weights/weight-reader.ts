@@ -15,7 +15,7 @@ export type NameMapping = (path: string) => StoredParts;
 
 export interface WeightReaderOptions {
   readonly mapping?: NameMapping;
-  /** Stored tensors that no network asks for and that are no mistake, such as `position_ids`. */
+  /** Stored tensors that no network needs and that are not a mistake, such as `position_ids`. */
   readonly ignorable?: readonly RegExp[];
 }
 
@@ -105,7 +105,7 @@ export class WeightReader {
 
   /**
    * Checks that everything in the file was used.
-   * @param ignorable further names that may be left
+   * @param ignorable further names that may remain
    * @throws WeightsError listing what was left, with shapes
    */
   finish(ignorable: readonly RegExp[] = []): void {
@@ -122,7 +122,7 @@ export class WeightReader {
       .join(', ');
     throw new WeightsError(
       'weights/surplus',
-      `${this.source.path} holds ${left.length === 1 ? 'a tensor' : `${left.length} tensors`} that this network has no place for: ${shown}${left.length > 8 ? ', …' : ''}`,
+      `${this.source.path} holds ${left.length === 1 ? 'a tensor' : `${left.length} tensors`} that this network does not use: ${shown}${left.length > 8 ? ', …' : ''}`,
       { path: this.source.path, tensors: left.map(({ name }) => name) },
     );
   }

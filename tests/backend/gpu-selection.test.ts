@@ -100,7 +100,7 @@ describe('a GPU by name', () => {
     expect(await prepareBackend('webgpu')).toMatchObject({
       name: 'webgpu',
       gpu: false,
-      warning: expect.stringContaining('SwiftShader is a processor that plays the GPU') as string,
+      warning: expect.stringContaining('SwiftShader is a processor that emulates a GPU') as string,
     });
   });
 

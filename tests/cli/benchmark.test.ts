@@ -38,7 +38,7 @@ test('without a choice, the sets of the paper that are here; where to get the ot
     fs.readFileSync(sets.path('out/report.md'), 'utf8').replaceAll('\\', ''),
     fs.readFileSync(sets.path('out/report.html'), 'utf8'),
   ]) {
-    expect(told).toMatch(/btad is a drawn stand-in of .*: its figures say nothing about the real set/);
+    expect(told).toMatch(/btad is a synthetic stand-in for .*: its figures say nothing about the real set/);
   }
 });
 
@@ -52,7 +52,7 @@ test('a set that was named and is not here counts as failed, and so does nothing
   );
   expect(results.run.machine).toMatchObject({ cpu: expect.any(String), memoryBytes: expect.any(Number) });
   const nothing = await benchmark('--datasets', 'visa', '--json', sets.path('copy.json'));
-  expect([nothing.code, nothing.out]).toEqual([1, expect.stringMatching(/No set is here, so nothing was scored/)]);
+  expect([nothing.code, nothing.out]).toEqual([1, expect.stringMatching(/No set was found, so nothing was scored/)]);
   expect((JSON.parse(fs.readFileSync(sets.path('copy.json'), 'utf8')) as BenchmarkResults).model).toBeNull();
 });
 

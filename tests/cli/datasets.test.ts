@@ -105,7 +105,7 @@ describe('crane datasets check', () => {
   });
 
   test('without a name: every set in the data folder; with none, what to do', async () => {
-    expect((await runCrane('datasets', 'check')).out).toContain(`No set is in ${data}`);
+    expect((await runCrane('datasets', 'check')).out).toContain(`There is no set in ${data}`);
     const image = await png(8, 8, 3);
     await write('tn3k/test-image/1.jpg', image);
     await write('tn3k/test-mask/1.jpg', await png(8, 8, 0, 255));
@@ -161,7 +161,7 @@ describe('crane datasets where and fetch', () => {
     const licence = await runCrane('datasets', 'fetch', 'visa');
     expect([licence.code, licence.out]).toEqual([2, '']);
     expect(licence.err).toMatch(
-      /VisA is not ours to give: it comes from .*\n {2}Licence: CC BY 4\.0\n.*--accept-license/,
+      /VisA is not ours to distribute: it comes from .*\n {2}Licence: CC BY 4\.0\n.*--accept-license/,
     );
     const byHand = await runCrane('datasets', 'fetch', 'dagm', '--accept-license');
     expect(byHand.code).toBe(2);
@@ -192,17 +192,17 @@ describe('npm run stand-ins', () => {
     expect(fs.readdirSync(path.join(out, 'tn3k')).sort()).toEqual(['fake.json', 'test-image', 'test-mask']);
     process.env['CRANE_DATA'] = out;
     const checked = await runCrane('datasets', 'check', 'tn3k');
-    expect(checked.out).toContain('is a drawn stand-in of tn3k: its figures say nothing about the real set');
+    expect(checked.out).toContain('is a synthetic stand-in for tn3k: its figures say nothing about the real set');
     expect(checked.code).toBe(0);
   });
 
   test('never among the real sets, and only what there is', async () => {
     const refused = await runNpmTool('stand-ins', 'mvtec', '--out', data);
     expect(refused.code).toBe(2);
-    expect(refused.err).toContain('the real sets are there; name another folder for stand-ins of mvtec');
+    expect(refused.err).toContain('the real sets are there; choose another folder for the stand-ins for mvtec');
     const unknown = await runNpmTool('stand-ins', 'cats', '--out', path.join(data, 'x'));
     expect(unknown.code).toBe(2);
-    expect(unknown.err).toContain('no stand-in of "cats"');
+    expect(unknown.err).toContain('no stand-in for "cats"');
     expect(fs.readdirSync(data)).toEqual([]);
   });
 });

@@ -144,7 +144,7 @@ describeWithGoldens('crane detect', () => {
     expect(failed.map(({ error }) => (error as string).slice((error as string).indexOf(': ') + 2))).toEqual([
       expect.stringMatching(/^empty/),
       expect.stringMatching(/text "hello"/),
-      expect.stringMatching(/^damaged or cut off/),
+      expect.stringMatching(/^damaged or truncated/),
       expect.stringMatching(/^no such file/),
       expect.stringMatching(/^no images in this folder/),
     ]);
@@ -216,7 +216,7 @@ describeWithGoldens('crane detect', () => {
     const urls = ['ok.png?size=1/2', 'page.png', 'gone.png'].map((name) => `http://127.0.0.1:${port}/${name}`);
     try {
       const refused = await runCrane('detect', urls[0] as string, ...tiny());
-      expect(refused.err).toContain('asked only with --allow-private-urls');
+      expect(refused.err).toContain('contacted only with --allow-private-urls');
       const { code, out } = await runCrane(
         'detect',
         ...urls,
@@ -234,7 +234,7 @@ describeWithGoldens('crane detect', () => {
       expect(code).toBe(1);
       expect(rows[0]).toMatchObject({ path: urls[0], width: 93, files: [inFolder('urls', 'ok-heatmap.png')] });
       expect(rows.slice(1).map(({ error }) => error)).toEqual([
-        expect.stringMatching(/not a picture/),
+        expect.stringMatching(/not an image/),
         expect.stringMatching(/404/),
         expect.stringMatching(/"ftp:"/),
       ]);

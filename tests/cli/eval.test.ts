@@ -114,12 +114,12 @@ describeWithGoldens('crane eval', () => {
   test('a missing mask is named, and so is an image that cannot be read', async () => {
     const set = copyOfSet('holes', /003_mask/);
     const refused = await evaluate(set);
-    expect(refused.err).toMatch(/weave\/test\/fault\/003\.png is anomalous and has no mask/);
+    expect(refused.err).toMatch(/weave\/test\/fault\/003\.png is anomalous but has no mask/);
     expect(refused.code).toBe(1);
     fs.writeFileSync(path.join(set, 'weave/test/good/000.png'), 'x');
     const { code, out, err } = await evaluate(set, { options: ['--allow-incomplete'] });
     expect(code).toBe(1);
-    expect(err).toMatch(/weave\/test\/good\/000\.png: not a picture/);
+    expect(err).toMatch(/weave\/test\/good\/000\.png: not an image/);
     expect(out).toMatch(/^weave +5 +3 /m);
   });
 
@@ -160,7 +160,7 @@ describeWithGoldens('crane eval', () => {
     ['001', '003'].forEach((name) => copy(`ground_truth/fault/${name}_mask.png`, `masks/${name}.png`));
     const refused = await evaluate(set);
     expect(refused.code).toBe(1);
-    expect(refused.err).toMatch(/000\.png is anomalous and has no mask[^]*--normal-without-mask/);
+    expect(refused.err).toMatch(/000\.png is anomalous but has no mask[^]*--normal-without-mask/);
     const { code, out, err } = await evaluate(set, { options: ['--normal-without-mask'] });
     expect(code).toBe(0);
     expect(err).toMatch(/^images-masks layout: 4 images, 2 with masks$/m);

@@ -42,8 +42,8 @@ onUnix(
     const failed = (name: string, found: string): unknown[] => [name, expect.stringContaining(found)];
     expect(rows).toEqual([
       ['a.png', 20],
-      failed('cut.png', 'damaged or cut off'),
-      failed('dangling.png', 'a link to a file that is not there'),
+      failed('cut.png', 'damaged or truncated'),
+      failed('dangling.png', 'a link to a file that does not exist'),
       failed('empty.png', 'empty, 0 bytes'),
       failed('loop.png', 'a link that leads back to itself'),
       [longest, 20],
@@ -81,7 +81,7 @@ onUnix(
       place('rows.json'),
     );
     expect(code).toBe(1);
-    expect(err).toMatch(/\/dev\/zero: is a device[^]*its name is longer than the file system takes/);
+    expect(err).toMatch(/\/dev\/zero: this is a device[^]*its name is longer than the file system allows/);
   },
   120_000,
 );

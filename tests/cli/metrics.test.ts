@@ -5,8 +5,8 @@ import sharp, { type Sharp } from 'sharp';
 import { PixelMetrics } from '../../eval/metrics/pixel-metrics';
 import { openMaps } from '../../eval/metrics/score-files';
 import type { DatasetResult } from '../../eval/results';
-import { writeMapPng } from '../../lib/image/map-file';
-import { encodeNpy, writeNpy } from '../../lib/image/npy';
+import { encodeMapPng } from '../../lib/image/map-file';
+import { encodeNpy, type NpyData } from '../../lib/image/npy';
 import { resizeMap } from '../../lib/image/resize-map';
 import { runCrane } from './run-crane';
 import { floatTiff } from '../image/float-tiff';
@@ -14,6 +14,8 @@ import { zip } from '../weights/archives';
 import { seeded } from '../eval/metrics/random-cases';
 
 const [width, height] = [12, 10];
+const writeNpy = async (file: string, data: NpyData, shape: readonly number[]): Promise<void> =>
+  fs.writeFileSync(file, encodeNpy(data, shape));
 let folder: string;
 beforeAll(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-metrics-'));
@@ -68,7 +70,10 @@ const grey = (mask: Uint8Array, w = width, h = height): Sharp =>
 async function writeSet(set: string, kind: 'npy' | 'png' | 'tiff'): Promise<[maps: string, masks: string]> {
   for (const { name, map, mask } of drawn) {
     if (kind === 'npy') await place(`${set}/maps`, `${name}.npy`, (file) => writeNpy(file, map, [1, height, width]));
-    if (kind === 'png') await place(`${set}/maps`, `${name}.png`, (file) => writeMapPng(file, map, width, height));
+    if (kind === 'png')
+      await place(`${set}/maps`, `${name}.png`, async (file) =>
+        fs.promises.writeFile(file, await encodeMapPng(map, width, height)),
+      );
     if (kind === 'tiff')
       await place(`${set}/maps`, `${name}_anomaly_map.tiff`, (file) =>
         fs.promises.writeFile(file, floatTiff(width, height, map)),
@@ -325,7 +330,7 @@ describe('what cannot be counted', () => {
     );
     const { code, err } = await runCrane('metrics', maps, masks, '--scores', scores);
     expect(code).toBe(1);
-    expect(err).toMatch(/nut\/good\/0\.npy: .* is labelled anomalous in line 4, and there is no mask of that name/);
+    expect(err).toMatch(/nut\/good\/0\.npy: .* is labelled anomalous in line 4, but there is no mask of that name/);
     expect(err).toMatch(/gone: no map belongs to line 8 of the list of scores/);
   });
 });
@@ -458,8 +463,8 @@ describe('what masks leave open', () => {
   });
 
   test.each([
-    ['x', /"x" is no number/],
-    ['1,', /"" is no number/],
+    ['x', /"x" is not a number/],
+    ['1,', /"" is not a number/],
   ])('a value that is no number is refused: %s', async (value, message) => {
     const { code, err } = await run('--ignore-value', value);
     expect([code, message.test(err)]).toEqual([2, true]);
@@ -611,7 +616,7 @@ test('what is not read is said', async () => {
   );
   expect(out).toMatch(/^Not read in .*masks: 1 file, of other kinds: .*0\.json\.$/m);
   expect(out).toMatch(
-    /^Not read in .*masks: 1 file, taken for pictures of the images, since there are masks beside them: .*0\.png\.$/m,
+    /^Not read in .*masks: 1 file, taken for renderings of the images, since there are masks beside them: .*0\.png\.$/m,
   );
   const json = await runCrane('metrics', maps, masks, '--normal-without-mask', '--json', '-');
   expect(json.err).toMatch(/^Not read in /m);

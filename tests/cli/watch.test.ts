@@ -138,11 +138,11 @@ describeWithGoldens('crane detect --watch', () => {
     expect(rows.filter(({ score }) => score === null)).toEqual([
       expect.objectContaining({
         path: inFolder('in', 'broken.png'),
-        error: expect.stringMatching(/damaged or cut off/),
+        error: expect.stringMatching(/damaged or truncated/),
         latency: null,
       }),
     ]);
-    expect(err).toMatch(/broken\.png: damaged or cut off/);
+    expect(err).toMatch(/broken\.png: damaged or truncated/);
     expect(err).toMatch(/^Stopped after 2 images; 1 failed; from arrival/m);
   });
 

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { dinoParameterShapes } from '../../lib/weights/dino-keys';
+import { dinoParameterShapes } from '../weights/dino-parameter-shapes';
 import { dinoMetadata } from '../../lib/weights/dino-weights';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
 import { scratchFolder } from '../weights/archives';

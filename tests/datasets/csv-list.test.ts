@@ -82,11 +82,11 @@ test('what is wrong is named with its line; the rest is read', async () => {
   const text =
     'path,label,mask\np/1.png,0,\ngone.png,1,m/2.png\n,1,m/2.png\np/2 ü.PNG,perhaps,m/2.png\np/3.png,1,m/gone.png\np/3.png,1,\n';
   await expect(open(text)).rejects.toThrow(
-    /line 3 names gone\.png[\s\S]*line 4 names no image[\s\S]*line 5: label "perhaps"; expected normal or anomaly, 0 or 1[\s\S]*p\/3\.png is anomalous and has no mask; looked for m\/gone\.png, which line 6/,
+    /line 3 names gone\.png[\s\S]*line 4 names no image[\s\S]*line 5: label "perhaps"; expected normal or anomaly, 0 or 1[\s\S]*p\/3\.png is anomalous but has no mask; looked for m\/gone\.png, which line 6/,
   );
   expect(lines(await open(text, { allowIncomplete: true }))).toEqual(['set - p/1.png', 'set anomaly p/3.png']);
   await expect(open('path,label,mask\np/1.png,1,\np/3.png,1,m/3.png\n')).rejects.toThrow(
-    /p\/1\.png is anomalous and has no mask; looked for a mask in line 2/,
+    /p\/1\.png is anomalous but has no mask; looked for a mask in line 2/,
   );
 });
 

@@ -110,7 +110,7 @@ describe('opening', () => {
         void (progress.kind === 'start' && starts.push(progress.task)),
     };
     await expect(openDataset('synthetic-target', { dataFolder: data })).rejects.toThrow(
-      /drawn, not downloaded: crane datasets synthesize/,
+      /synthetic, not downloaded: crane datasets synthesize/,
     );
     const folders = await Promise.all([
       ensureSynthetic('synthetic-target', options),

@@ -204,7 +204,7 @@ test('room is looked for before the first byte comes', async () => {
     options(),
   );
   await expect(failed).rejects.toMatchObject({ code: 'dataset/disk-full', data: { needed: Math.ceil(2.2 * 2 ** 52) } });
-  await expect(failed).rejects.toThrow(/9908 TB are needed for the archive and what is in it/);
+  await expect(failed).rejects.toThrow(/9908 TB are needed for the archive and its content/);
   expect(methods).toEqual(['HEAD']);
 });
 

@@ -121,10 +121,10 @@ describe('what is no file', () => {
     expect(paths(dataset)).toEqual(['images/1.png', 'images/2.png']);
     expect(dataset.categories[0]?.samples.map(({ hasMask }) => hasMask)).toEqual([true, false]);
     expect(described(dataset, root).filter((problem) => problem.startsWith('unreadable'))).toEqual([
-      'unreadable: images/gone.png is a link that leads nowhere and is left out; a picture was expected',
-      'unreadable: images/loop.png is a link that leads nowhere and is left out; a picture was expected',
-      'unreadable: images/pipe.png is a named pipe and is left out; a picture was expected',
-      'unreadable: masks/2.png is a named pipe and is left out; a picture was expected',
+      'unreadable: images/gone.png is a link that leads nowhere and is left out; an image was expected',
+      'unreadable: images/loop.png is a link that leads nowhere and is left out; an image was expected',
+      'unreadable: images/pipe.png is a named pipe and is left out; an image was expected',
+      'unreadable: masks/2.png is a named pipe and is left out; an image was expected',
     ]);
     await expect(openDataset(root)).rejects.toThrow(/images\/pipe\.png is a named pipe/);
   });
@@ -149,7 +149,7 @@ describe('lists that lead out of the set', () => {
     write('a.png', '../private.png', path.join(root, 'private.png'));
     const inner = path.join(root, 'inner');
     await expect(openDataset(inner)).rejects.toThrow(
-      /names \.\.\/private\.png, which lies outside of the set and is not read; move it into/,
+      /names \.\.\/private\.png, which is outside the set and is not read; move it into/,
     );
     expect(paths(await openDataset(inner, { allowIncomplete: true }))).toEqual(['a.png']);
     // A way out and in again is inside.
@@ -161,7 +161,7 @@ describe('lists that lead out of the set', () => {
     const image = await png(4, 4, 9);
     const root = makeTree({ 'lists/list.csv': 'path,label\n../p/1.png,0\n', 'p/1.png': image });
     await expect(openDataset(path.join(root, 'lists'))).rejects.toThrow(
-      /there is no such file beside the list; what lies outside of the set is read where the list itself is named/,
+      /there is no such file beside the list; files outside the set are read only where the list itself is named/,
     );
     expect(paths(await openDataset(path.join(root, 'lists/list.csv')))).toEqual(['../p/1.png']);
   });
@@ -171,7 +171,7 @@ describe('lists that lead out of the set', () => {
     const dataset = await openDataset(root);
     expect(dataset.layout).toBe('mvtec');
     expect(described(dataset, root)).toEqual([
-      expect.stringMatching(/^unreadable: meta\.json cannot be read: it is no JSON/),
+      expect.stringMatching(/^unreadable: meta\.json cannot be read: it is not JSON/),
       expect.stringMatching(/^left-out: 1 file is not part of it/),
     ]);
   });
@@ -239,7 +239,7 @@ describe('crane datasets check', () => {
       const { code, out } = await runCrane(...words.filter((word) => word !== ''), '--layout', 'list');
       expect(code).toBe(0);
       expect(out).toMatch(/^images-masks +images\/ and masks\//m);
-      expect(out).toMatch(/^bare-folder +pictures/m);
+      expect(out).toMatch(/^bare-folder +images/m);
     },
   );
 

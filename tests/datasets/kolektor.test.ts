@@ -135,7 +135,7 @@ test('lost labels, unreadable files and labels of another size are named, at eve
   });
   for (let call = 0; call < 2; call++) {
     await expect(openDataset(root)).rejects.toThrow(
-      /Part0\.jpg has no label Part0_label\.bmp and is left out[\s\S]*Part1_label\.bmp: not a picture/,
+      /Part0\.jpg has no label Part0_label\.bmp and is left out[\s\S]*Part1_label\.bmp: not an image/,
     );
     const dataset = await openDataset(root, { allowIncomplete: true });
     expect(dataset.problems.map(({ kind, path: file }) => `${kind} ${path.basename(file)}`)).toEqual([

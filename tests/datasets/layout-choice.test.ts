@@ -526,7 +526,7 @@ test('layouts that explain as many files and read them otherwise: the first is t
       kind: 'ambiguous',
       severity: 'warning',
       path: root,
-      message: `${root} fits the layouts csv and images-masks equally well (2 files each), and they read it differently. csv is taken; \`layout: 'images-masks'\` reads it the other way`,
+      message: `${root} fits the layouts csv and images-masks equally well (2 files each), but they read it differently. csv is used; \`layout: 'images-masks'\` reads it the other way`,
     },
   ]);
   expect(describeChoice(await openDataset(root, { layout: 'images-masks' }))).toEqual(['images-masks', 1, 1, 1]);
@@ -658,7 +658,7 @@ test('a layout by name: any that fits, none that does not', async () => {
     `${root} does not have the layout visa: it has a.jpg, a.png, images, masks. Looked for:\n  visa: CATEGORY/Data`,
   );
   await expect(openDataset(root, { layout: 'mvtek' })).rejects.toThrow(
-    /there is no layout "mvtek"; there are: meta-json, visa, .*bare-folder/,
+    /there is no layout "mvtek"; known: meta-json, visa, .*bare-folder/,
   );
   expect(describeChoice(await openDataset(root, { layout: 'bare-folder', allowUnlabelled: true })).slice(0, 2)).toEqual(
     ['bare-folder', 4],
@@ -677,7 +677,7 @@ describe('masks only for the defects', () => {
   test('an image without a mask is refused, or normal where that is said', async () => {
     const root = await tree(files);
     await expect(openDataset(root)).rejects.toThrow(
-      /images\/2\.png is anomalous and has no mask[\s\S]*`normalWithoutMask: true`/,
+      /images\/2\.png is anomalous but has no mask[\s\S]*`normalWithoutMask: true`/,
     );
     const dataset = await openDataset(root, { normalWithoutMask: true });
     expect(dataset.problems).toEqual([]);
@@ -701,7 +701,7 @@ describe('masks only for the defects', () => {
     ).toEqual([
       [
         'warning',
-        '1 image without a mask counts as anomalous, its mask as lost; where such images are normal, say so (`normalWithoutMask: true`)',
+        '1 image without a mask counts as anomalous, its mask as missing; where such images are normal, say so (`normalWithoutMask: true`)',
       ],
     ]);
     expect(categories[0]?.samples.map(({ anomalous }) => anomalous)).toEqual([true, true, false]);
@@ -725,7 +725,7 @@ describe('masks only for the defects', () => {
       'nut/ground_truth/bent/1.png': 'mask',
     });
     await expect(openDataset(root, { normalWithoutMask: true })).rejects.toThrow(
-      /bent\/2\.png is anomalous and has no mask/,
+      /bent\/2\.png is anomalous but has no mask/,
     );
     const { problems, categories } = await openDataset(await tree(brainMri), { normalWithoutMask: true });
     expect(categories[0]?.samples.filter(({ anomalous }) => anomalous)).toHaveLength(8);

@@ -74,7 +74,7 @@ describe('mvtec', () => {
   test('one mask lost: the others keep their images, and the loss is named', async () => {
     const root = makeTree(whole.filter((file) => file !== 'nut/ground_truth/bent/000_mask.png'));
     await expect(openDataset(root)).rejects.toThrow(
-      /not complete:\n.*test\/bent\/000\.PNG is anomalous and has no mask/,
+      /not complete:\n.*test\/bent\/000\.PNG is anomalous but has no mask/,
     );
     const dataset = await openDataset(root, { allowIncomplete: true });
     expect(lines(dataset)).toContain('nut bent nut/test/bent/001.png < nut/ground_truth/bent/001_mask.png');
@@ -141,7 +141,7 @@ describe('visa', () => {
     ).rejects.toThrow(/line 2: object "pcb1", label "strange"/);
     await expect(
       openDataset(makeTree({ ...files, 'split_csv/1cls.csv': `${header}${rows}pcb1,test,normal,gone.JPG,\n` })),
-    ).rejects.toThrow(/line 5 names .*gone\.JPG, which is not there/);
+    ).rejects.toThrow(/line 5 names .*gone\.JPG, which does not exist/);
     await expect(
       openDataset(
         makeTree({ ...files, 'split_csv/1cls.csv': `${header}pcb1,test,anomaly,pcb1/Data/Images/Anomaly/0.JPG,\n` }),

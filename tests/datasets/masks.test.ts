@@ -85,7 +85,7 @@ describe('several masks of an image', () => {
     });
     for (let call = 0; call < 2; call++) {
       await expect(openDataset(root)).rejects.toThrow(
-        /the masks of .*1\.png differ in size.*1_mask1\.png is 4x2, .*1_mask2\.png 2x2\n.*2_mask2\.png: not a picture/,
+        /the masks of .*1\.png differ in size.*1_mask1\.png is 4x2, .*1_mask2\.png 2x2\n.*2_mask2\.png: not an image/,
       );
       const dataset = await openDataset(root, { allowIncomplete: true });
       expect(dataset.problems.map(({ kind }) => kind)).toEqual(['mask-size', 'unreadable']);

@@ -92,7 +92,7 @@ describe('yolo', () => {
   });
 
   test.each([
-    ['pixels', '0 1 1 3 1 3 3\n', /line 1 has numbers outside of 0 to 1: fractions/],
+    ['pixels', '0 1 1 3 1 3 3\n', /line 1 has numbers outside 0 to 1: fractions/],
     ['an odd number', '0 0 0 0.5 0 0.5 0.5 1\n', /line 1 has 7 numbers after the class/],
     ['a box with its score', '\n0 0.5 0.5 0.2 0.2 0.9\n', /line 2 has 5 numbers/],
     ['no numbers', '0 0 0 1 0 1 1\ncrack here\n', /line 2 is not a class and numbers/],
@@ -130,7 +130,7 @@ describe('yolo', () => {
 
   test('a picture that is to be turned is refused, since nothing says whether it was when it was drawn on', async () => {
     const root = makeTree({ 'images/a.jpg': await picture(6), 'labels/a.txt': '0 0 0 1 0 1 1\n' });
-    await expect(openDataset(root)).rejects.toThrow(/EXIF orientation 6.*save the picture turned/);
+    await expect(openDataset(root)).rejects.toThrow(/EXIF orientation 6.*save the image turned/);
   });
 });
 
@@ -206,19 +206,19 @@ describe('coco', () => {
       'a lost image',
       [image(1, 'a.jpg'), image(2, 'gone.jpg')],
       [],
-      /names gone\.jpg, and there is no such file in the set/,
+      /names gone\.jpg, but there is no such file in the set/,
     ],
     [
       'an image outside of the set',
       [image(1, '../cache/x.jpg')],
       [],
-      /names \.\.\/cache\/x\.jpg, and there is no such file in the set/,
+      /names \.\.\/cache\/x\.jpg, but there is no such file in the set/,
     ],
     [
       'an annotation of no image',
       [image(1, 'a.jpg')],
       [marks(9, 1, [])],
-      /annotation 109 belongs to the image 9, which the list does not have/,
+      /annotation 109 belongs to the image 9, which is not in the list/,
     ],
     ['one id twice', [image(1, 'a.jpg'), image(1, 'b.jpg')], [], /gives several images one id/],
     [
@@ -255,13 +255,13 @@ describe('coco', () => {
       'another size than the file',
       [image(1, 'a.jpg', { width: 12, height: 8 })],
       [marks(1, 1, [[0, 0, 1, 0, 1, 1]])],
-      /describes .*a\.jpg as 12x8, and it is 6x4/,
+      /describes .*a\.jpg as 12x8, but it is 6x4/,
     ],
     [
       'a size beyond all bounds',
       [image(1, 'a.jpg', { width: 1e9, height: 1e9 })],
       [marks(1, 1, [[0, 0, 1, 0, 1, 1]])],
-      /as 1000000000x1000000000, and it is 6x4/,
+      /as 1000000000x1000000000, but it is 6x4/,
     ],
     [
       'turned, in a way that the size does not tell',

@@ -92,7 +92,7 @@ describe('as distributed, with what else lies there', () => {
         kind: 'left-out',
         severity: 'warning',
         path: root,
-        message: expect.stringContaining('3 files are not part of it (2 pictures and 1 list or label)') as string,
+        message: expect.stringContaining('3 files are not part of it (2 images and 1 list or label)') as string,
       },
     ]);
   });
@@ -131,7 +131,7 @@ describe('as distributed, with what else lies there', () => {
       'dagm',
     );
     await expect(openDataset(root)).rejects.toThrow(
-      /0003\.PNG is anomalous and has no mask; looked for a label in .*Label, since Labels\.txt calls it defective/,
+      /0003\.PNG is anomalous but has no mask; looked for a label in .*Label, since Labels\.txt calls it defective/,
     );
     const dataset = await openDataset(root, { allowIncomplete: true });
     expect(lines(dataset)).toEqual([

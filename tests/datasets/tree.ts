@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import sharp from 'sharp';
 
 /** Real samples beside the checkout; never part of it. */
-export const samplesFolder: string | undefined = [
+const samplesFolder: string | undefined = [
   process.env['CRANE_SAMPLES'],
   path.resolve(__dirname, '../../../shared/data'),
 ].find((folder): folder is string => folder !== undefined && fs.existsSync(path.join(folder, 'headct')));

@@ -76,9 +76,9 @@ test('the check says that masks are turned with their images, and names one whos
   expect(problems.map(({ kind, severity, path: file }) => [kind, severity, path.basename(file)])).toEqual([
     ['mask-size', 'error', '2.png'],
   ]);
-  expect(problems[0]?.message).toContain('a mask of 3x3, whose picture is 2x4, turned by its EXIF orientation 6');
+  expect(problems[0]?.message).toContain('a mask of 3x3 for an image of 2x4, turned by its EXIF orientation 6');
   expect(notes).toContainEqual(
-    expect.stringMatching(/^2 images turned by EXIF orientation, with a mask: masks lie as the pixels/),
+    expect.stringMatching(/^2 images turned by EXIF orientation, with a mask: masks follow the pixels/),
   );
 });
 

@@ -8,9 +8,8 @@ import { SamBlock } from '../../lib/layers/sam-block';
 import { SamEncoder, type SamSizes } from '../../lib/encoders/sam';
 import type { SpatialEncoder } from '../../lib/encoders/spatial-encoder';
 import { applyToAxes, axisWeights } from '../../lib/layers/interpolation';
-import { seededParameters } from '../../lib/weights/seeded';
 import { expectClose, goldenCases, testWithGoldens } from '../goldens';
-import { expectNoLeak, goldenImages, goldenParameters, goldenTensor } from '../tensors';
+import { expectNoLeak, goldenImages, goldenParameters, goldenTensor, seededParameters } from '../tensors';
 
 const tiny: SamSizes = {
   width: 32,

@@ -219,7 +219,7 @@ describeWithGoldens('sets that are not as they should be', () => {
     }
     const dataset = await openDataset(root, { allowIncomplete: true });
     await expect(evaluate(crane, dataset)).rejects.toThrow(
-      /none of the 2 images of unreadable could be read; the first: .*000\.png: not a picture/,
+      /none of the 2 images of unreadable could be read; the first: .*000\.png: not an image/,
     );
   });
 

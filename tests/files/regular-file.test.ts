@@ -57,9 +57,9 @@ test('queues, sockets, devices, folders, links that lead nowhere and names too l
   expect(await refusal(path.join(folder, 'socket'))).toBe('kind: a socket');
   expect(await refusal('/dev/zero')).toBe('kind: a device');
   expect(await refusal(path.join(folder, 'loop'))).toBe('ELOOP: a link that leads back to itself');
-  expect(await refusal(path.join(folder, 'dangling'))).toBe('ENOENT: a link to a file that is not there');
+  expect(await refusal(path.join(folder, 'dangling'))).toBe('ENOENT: a link to a file that does not exist');
   expect(await refusal(path.join(folder, 'x'.repeat(256)))).toBe(
-    'ENAMETOOLONG: its name is longer than the file system takes',
+    'ENAMETOOLONG: its name is longer than the file system allows',
   );
 });
 

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { peakResidentBytes } from '../../cli/bench/resident-memory';
+import { peakResidentBytes } from '../../eval/benchmark/peak-memory';
 import { CraneError } from '../../lib/errors';
 import { Breach, type Files, type Target } from './target';
 import type { Workspace } from './workspace';

@@ -11,7 +11,8 @@ registerTypeScript(path.resolve(__dirname, '..', '..'));
 
 const [first, scratch, ...targets] = process.argv.slice(2);
 if (first === 'serve') {
-  require('./child').serve(scratch, targets);
+  const { serve } = require('./child');
+  serve(scratch, targets);
 } else {
   require('./command')
     .main(process.argv.slice(2))

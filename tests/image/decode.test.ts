@@ -180,7 +180,7 @@ describe('inputs', () => {
 
   test('raw pixels must fit their sizes', async () => {
     expect((await failure({ data: new Uint8Array(5), width: 2, height: 2, channels: 1 })).message).toContain(
-      'takes 4 bytes of 0..255, found 5 values',
+      'needs 4 bytes of 0..255, found 5 values',
     );
     expect((await failure({ data: new Float32Array(4), width: 2, height: 2, channels: 1 })).code).toBe(
       'image/size-mismatch',
@@ -404,7 +404,7 @@ describe('downloads', () => {
     const error = await failure(`${base}/ok.png`);
     expect([error.code, error.message]).toEqual([
       'image/url',
-      `${base}/ok.png: not downloaded: 127.0.0.1 is not a public address; machines of a private network are asked only with \`allowPrivateUrls: true\`. Or give a file.`,
+      `${base}/ok.png: not downloaded: 127.0.0.1 is not a public address; machines of a private network are contacted only with \`allowPrivateUrls: true\`; or give a file.`,
     ]);
   });
 
@@ -419,7 +419,7 @@ describe('downloads', () => {
     expect((await failure(`${base}/drip.png`, { ...here, timeout: 100 })).message).toContain(
       'no complete answer within 0.1 s',
     );
-    expect((await failure(`${base}/packed.png`, here)).message).toContain('packed the picture (gzip)');
+    expect((await failure(`${base}/packed.png`, here)).message).toContain('compressed the image (gzip)');
     expect((await failure('http://127.0.0.1:1/x.png', here)).code).toBe('image/download');
     expect((await failure('ftp://host/x.png')).code).toBe('image/url');
   });

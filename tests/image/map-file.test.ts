@@ -173,7 +173,7 @@ test.each([
   ],
 ])('a PNG of %s is no map of scores', async (_, content, mode) => {
   await expect(readMap(scratch.file('x.png', await content()))).rejects.toThrow(
-    `a map of one channel expected, found a picture of mode ${mode}.`,
+    `a map of one channel expected, found an image of mode ${mode}.`,
   );
 });
 

@@ -62,7 +62,7 @@ describe('any trace of a colour marks', () => {
       [Int8Array.of(0, -1, 1), 2, 'column 1, row 0 is below 0'],
       [Int16Array.of(0, -1, 1), 2, 'column 1, row 0 is below 0'],
       [Float32Array.of(0, 1, -0.5), 3, 'column 2, row 0 is below 0'],
-      [Float32Array.of(Number.NaN, 1, 1), 3, 'column 0, row 0 is no number'],
+      [Float32Array.of(Number.NaN, 1, 1), 3, 'column 0, row 0 is NaN'],
     ] as const)
       expect(await failure(tiff({ width: 3, height: 1, data, format }))).toMatchObject({
         code: 'image/mask-values',
@@ -270,7 +270,7 @@ describe('a mask lies as the pixels of its image file do', () => {
     expect(await failure(square, { image: frame })).toMatchObject({
       code: 'image/mask-shape',
       message: expect.stringContaining(
-        'a mask of 4x4, whose picture is 30x50, turned by its EXIF orientation 6',
+        'a mask of 4x4 for an image of 30x50, turned by its EXIF orientation 6',
       ) as string,
     });
     expect(await loadMaskAtOwnSize(square, { image: frame, reference: true })).toMatchObject({ width: 4, height: 4 });

@@ -4,8 +4,8 @@ import * as path from 'node:path';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { ImageError } from '../../lib/errors';
-import { encodeMapPng, readMap, writeMapPng } from '../../lib/image/map-file';
-import { decodeNpy, encodeNpy, readNpy, writeNpy, type NpyData } from '../../lib/image/npy';
+import { encodeMapPng, readMap } from '../../lib/image/map-file';
+import { decodeNpy, encodeNpy, readNpy, type NpyData } from '../../lib/image/npy';
 import { floatTiff } from './float-tiff';
 
 /** A file as numpy.save lays it out, from a header text. */
@@ -124,7 +124,7 @@ describe('NPY', () => {
     expect(
       fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999, 99999999, 9), }", FLOATS)),
     ).toContain('its shape is');
-    expect(fail(numpyFile('nonsense', FLOATS))).toContain('its header reads');
+    expect(fail(numpyFile('nonsense', FLOATS))).toContain('its header is');
     expect(
       fail(numpyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }", FLOATS).subarray(0, 40)),
     ).toContain('its header claims');
@@ -144,28 +144,27 @@ describe('map files', () => {
 
   test('NPY of any number type, with or without axes of one', async () => {
     const want = { width: 3, height: 2, data: Float32Array.of(1, 2, 3, 4, 5, 6) };
-    await writeNpy(at('a.npy'), want.data, [2, 3]);
+    fs.writeFileSync(at('a.npy'), encodeNpy(want.data, [2, 3]));
     expect(await readMap(at('a.npy'))).toEqual(want);
     expect((await readNpy(at('a.npy'))).shape).toEqual([2, 3]);
-    await writeNpy(at('b.npy'), BigInt64Array.of(1n, 2n, 3n, 4n, 5n, 6n), [1, 2, 3, 1]);
+    fs.writeFileSync(at('b.npy'), encodeNpy(BigInt64Array.of(1n, 2n, 3n, 4n, 5n, 6n), [1, 2, 3, 1]));
     expect(await readMap(at('b.npy'))).toEqual(want);
-    await writeNpy(at('line.npy'), want.data, [1, 6]);
+    fs.writeFileSync(at('line.npy'), encodeNpy(want.data, [1, 6]));
     expect(await readMap(at('line.npy'))).toMatchObject({ width: 6, height: 1 });
-    await writeNpy(at('c.npy'), new Float32Array(8), [2, 2, 2]);
+    fs.writeFileSync(at('c.npy'), encodeNpy(new Float32Array(8), [2, 2, 2]));
     await expect(readMap(at('c.npy'))).rejects.toThrow('a map [height, width] expected, found [2, 2, 2]');
     await expect(readMap(at('none.npy'))).rejects.toThrow('no such file');
   });
 
   test('16-bit PNG is within half a step of 1/65535, values outside are clipped', async () => {
     const data = Float32Array.of(0, 1, 0.5, 0.123456, -3, 7, NaN, 1 / 65535, 0.25);
-    await writeMapPng(at('m.png'), data, 3, 3);
+    fs.writeFileSync(at('m.png'), await encodeMapPng(data, 3, 3));
     expect(await sharp(at('m.png')).metadata()).toMatchObject({ depth: 'ushort', channels: 1, width: 3, height: 3 });
     const got = await readMap(at('m.png'));
     const want = [0, 1, 0.5, 0.123456, 0, 1, 0, 1 / 65535, 0.25];
     want.forEach((value, index) =>
       expect(Math.abs((got.data[index] as number) - value)).toBeLessThanOrEqual(0.5001 / 65535),
     );
-    expect((await encodeMapPng(data, 3, 3)).equals(fs.readFileSync(at('m.png')))).toBe(true);
   });
 
   test('8-bit grey is scaled to 0..1; colours cannot be read back', async () => {
@@ -177,7 +176,7 @@ describe('map files', () => {
     await sharp({ create: { width: 2, height: 2, channels: 3, background: '#f00' } })
       .png()
       .toFile(at('c.png'));
-    await expect(readMap(at('c.png'))).rejects.toThrow('a map of one channel expected, found a picture of mode RGB');
+    await expect(readMap(at('c.png'))).rejects.toThrow('a map of one channel expected, found an image of mode RGB');
   });
 
   test('TIFF of floats, as MVTec distributes maps, keeps its values', async () => {

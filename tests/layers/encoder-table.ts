@@ -1,6 +1,6 @@
 import * as door from '../../layers';
-import { seededParameters } from '../../lib/weights/seeded';
 import type { LayerCase } from './layer-table';
+import { seededParameters } from '../tensors';
 
 const parameters = seededParameters('encoders', 0.3);
 const [width, heads] = [8, 2];

@@ -1,5 +1,5 @@
 import * as door from '../../layers';
-import { seededParameters } from '../../lib/weights/seeded';
+import { seededParameters } from '../tensors';
 
 type Shape = readonly number[];
 type Options = door.LayerOptions;

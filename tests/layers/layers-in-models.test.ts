@@ -15,9 +15,8 @@ import {
   type CraneLayer,
 } from '../../layers';
 import { prepareBackend } from '../../lib/backend';
-import { seededParameters } from '../../lib/weights/seeded';
 import { expectClose } from '../goldens';
-import { expectNoLeak } from '../tensors';
+import { expectNoLeak, seededParameters } from '../tensors';
 
 beforeAll(async () => {
   await prepareBackend('auto');

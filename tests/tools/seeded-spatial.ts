@@ -6,7 +6,7 @@
  */
 import * as path from 'node:path';
 import type { DinoSizes } from '../../lib/encoders/dino-transformer';
-import { dinoParameterShapes } from '../../lib/weights/dino-keys';
+import { dinoParameterShapes } from '../weights/dino-parameter-shapes';
 import { narrowToHalf } from '../../lib/files/half';
 import { rowMajorStrides } from '../../lib/weights/located-tensors';
 import { pickleStateDict } from '../../lib/weights/pickle-writer';

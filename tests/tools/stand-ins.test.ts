@@ -157,7 +157,9 @@ test('equal seeds give equal sets, others do not; only fakes are replaced', asyn
   await expect(writeStandIn('mpdd', path.join(parent, 'real'), small)).rejects.toMatchObject({
     code: 'synthetic/occupied',
   });
-  await expect(writeStandIn('cats', parent, small)).rejects.toThrow(/no fake of "cats"; there are: mvtec, visa/);
+  await expect(writeStandIn('cats', parent, small)).rejects.toThrow(
+    /no synthetic stand-in for "cats"; known: mvtec, visa/,
+  );
   await expect(writeStandIn('mpdd', parent, { imagesPerCategory: 1 })).rejects.toMatchObject({
     code: 'synthetic/options',
   });

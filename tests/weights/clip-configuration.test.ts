@@ -55,7 +55,7 @@ test('a configuration that is a link to nothing, or to itself, is not taken for 
   fs.rmSync(path.join(dangling, 'config.json'));
   fs.symlinkSync('nowhere', path.join(dangling, 'config.json'));
   expect((await weightsError(() => openClipWeights(dangling))).message).toMatch(
-    /cannot open .*config\.json: a link to a file that is not there$/,
+    /cannot open .*config\.json: a link to a file that does not exist$/,
   );
   fs.rmSync(path.join(dangling, 'config.json'));
   fs.symlinkSync('config.json', path.join(dangling, 'config.json'));
@@ -139,10 +139,10 @@ describe('open_clip_config.json', () => {
     [withVision({ norm_kwargs: { eps: 0 } }), /vision_cfg\.norm_kwargs\.eps is 0; expected a number above 0/],
     [
       withVision({ norm_kwargs: { elementwise_affine: true } }),
-      /norm_kwargs\.elementwise_affine is true; the field is not known/,
+      /norm_kwargs\.elementwise_affine is true; the field is unknown/,
     ],
     [withVision({ timm_model_name: 'vit_base' }), /timm_model_name/],
-    [withVision({ some_new_trick: 3 }), /vision_cfg\.some_new_trick is 3; the field is not known here/],
+    [withVision({ some_new_trick: 3 }), /vision_cfg\.some_new_trick is 3; the field is unknown/],
     [withModel({ multimodal_cfg: { width: 512 } }), /multimodal_cfg/],
     [withModel({ embed_dim: 512 }), /embed_dim is 512; expected 128/],
     [withModel({ quick_gelu: 'yes' }), /quick_gelu is "yes"; expected true or false/],
@@ -380,7 +380,7 @@ describe("HuggingFace's folder", () => {
     [withVision({ layer_norm_eps: -1 }), undefined, /vision_config\.layer_norm_eps is -1/],
     [withVision({ intermediate_size: 256 }), undefined, /intermediate_size is 256; expected 512/],
     [withVision({ pruned_heads: { 0: [1] } }), undefined, /pruned_heads/],
-    [withVision({ use_rope: true }), undefined, /vision_config\.use_rope is true; the field is not known/],
+    [withVision({ use_rope: true }), undefined, /vision_config\.use_rope is true; the field is unknown/],
     [{ ...nanoHuggingFace, model_type: 'siglip' }, undefined, /model_type is "siglip"/],
     [{ ...nanoHuggingFace, projection_dim: 512 }, undefined, /projection_dim is 512/],
     [nanoHuggingFace, { image_std: [0, 1, 1] }, /preprocessor_config\.json: image_std is \[0,1,1\]/],
@@ -390,7 +390,7 @@ describe("HuggingFace's folder", () => {
     [nanoHuggingFace, { size: { longest_edge: 112 } }, /size is \{"longest_edge":112\}/],
     [nanoHuggingFace, { rescale_factor: 0 }, /rescale_factor is 0/],
     [nanoHuggingFace, { do_flip_channel_order: true }, /do_flip_channel_order/],
-    [nanoHuggingFace, { do_equalise: true }, /do_equalise is true; the field is not known/],
+    [nanoHuggingFace, { do_equalise: true }, /do_equalise is true; the field is unknown/],
   ])('%j with %j is refused by name', async (config, beside, message) => {
     expect((await weightsError(() => openClipWeights(ofHuggingFace(config, beside)))).message).toMatch(message);
   });
@@ -445,12 +445,12 @@ describe('what no file says', () => {
     const file = write(small(1152, 512));
     const error = await weightsError(() => openClipWeights(file));
     expect(error.code).toBe('weights/heads');
-    expect(error.message).toMatch(/vision tower is 1152 channels wide, as that of no published CLIP.*set `heads`/);
+    expect(error.message).toMatch(/vision tower is 1152 channels wide, unlike that of any published CLIP.*set `heads`/);
     expect(await headsOf(file, 16)).toEqual([16, 8]);
     expect(await headsOf(file, { vision: 18, text: 4 })).toEqual([18, 4]);
     expect((await weightsError(() => openClipWeights(file, { heads: { text: 4 } }))).code).toBe('weights/heads');
     expect((await weightsError(() => openClipWeights(file, { heads: 7 }))).message).toMatch(
-      /1152 channels, which 7 heads do not divide/,
+      /1152 channels, which is not divisible by 7 heads/,
     );
     // One number is for both where neither is known.
     expect(await headsOf(write(small(1152, 576)), 12)).toEqual([12, 12]);
@@ -470,7 +470,9 @@ describe('what no file says', () => {
       const file = write(small(64, 64), 'bare.pt', (name) => `${prefix}${name}`);
       await opened(file, (weights) => {
         expect(weights.activation).toBe('quick-gelu');
-        expect(weights.guesses).toEqual([expect.stringMatching(/bare\.pt says which activation.*quick-gelu is taken/)]);
+        expect(weights.guesses).toEqual([
+          expect.stringMatching(/bare\.pt says which activation.*quick-gelu is assumed/),
+        ]);
       });
       await opened(file, (weights) => expect(weights).toMatchObject({ activation: 'gelu', guesses: [] }), {
         activation: 'gelu',
@@ -480,7 +482,7 @@ describe('what no file says', () => {
 
   test("open_clip's name for a file is a guess too, and its name for a network", async () => {
     await opened(write(small(64, 64), 'open_clip_pytorch_model.bin'), (weights) =>
-      expect(weights).toMatchObject({ activation: 'gelu', guesses: [expect.stringContaining('gelu is taken')] }),
+      expect(weights).toMatchObject({ activation: 'gelu', guesses: [expect.stringContaining('gelu is assumed')] }),
     );
     await opened(write(small(64, 64), 'open_clip_ViT-B-32-quickgelu.bin'), ({ activation }) =>
       expect(activation).toBe('quick-gelu'),
@@ -525,7 +527,7 @@ describe('our own files', () => {
     ['{"mean":[0,0]}', /crane\.preprocessing\.mean is \[0,0\]/],
     ['{"std":0}', /crane\.preprocessing\.std is 0/],
     ['{"resize":"lanczos"}', /crane\.preprocessing\.resize is "lanczos"/],
-    ['{"sharpen":2}', /crane\.preprocessing\.sharpen is 2; the field is not known/],
+    ['{"sharpen":2}', /crane\.preprocessing\.sharpen is 2; the field is unknown/],
     ['[]', /crane\.preprocessing is not a JSON object/],
   ])('with an input that makes no sense, %s', async (text, message) => {
     const error = await weightsError(() =>

@@ -111,12 +111,12 @@ describeWithGoldens('the same network in four files', () => {
         (config) => Object.assign(config['vision_config'] ?? {}, { hidden_act: 'gelu' }),
       ],
       [
-        /activation relu is not known/,
+        /activation relu is unknown/,
         (config) =>
           ['vision_config', 'text_config'].forEach((key) => Object.assign(config[key] ?? {}, { hidden_act: 'relu' })),
       ],
       [
-        /128 channels, which 3 heads do not divide/,
+        /128 channels, which is not divisible by 3 heads/,
         (config) => Object.assign(config['vision_config'] ?? {}, { num_attention_heads: 3 }),
       ],
     ];
@@ -276,7 +276,7 @@ describe('open_clip', () => {
   test('its configuration decides heads and activation; the caller decides last', async () => {
     const file = write(drawn(small), {}, 'open_clip_model.safetensors');
     expect((await weightsError(() => openClipWeights(file))).message).toContain(
-      'its vision tower is 16 channels wide, as that of no published CLIP',
+      'its vision tower is 16 channels wide, unlike that of any published CLIP',
     );
     const config = {
       model_cfg: { quick_gelu: true, vision_cfg: { width: 16, head_width: 4 }, text_cfg: { heads: 3 } },

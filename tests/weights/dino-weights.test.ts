@@ -6,11 +6,11 @@ import { DinoEncoder } from '../../lib/encoders/dino';
 import type { DinoSizes } from '../../lib/encoders/dino-transformer';
 import { Dinov2Encoder } from '../../lib/encoders/dinov2';
 import { RandomAccessFile } from '../../lib/files/byte-section';
-import { dinoParameterShapes } from '../../lib/weights/dino-keys';
 import { dinoMetadata, openDinoWeights, type DinoFamily } from '../../lib/weights/dino-weights';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
 import { describeWithGoldens, expectClose, golden, goldenPath, testEachGolden } from '../goldens';
 import { expectNoLeak, goldenImages } from '../tensors';
+import { dinoParameterShapes } from './dino-parameter-shapes';
 import { op, pickle, scratchFolder, tensor, torchZip, weightsError } from './archives';
 
 const scratch = scratchFolder();
@@ -294,7 +294,7 @@ describe('HuggingFace', () => {
       { image_size: 518 },
       /config\.json: image_size is 518; expected a size for the weights' grid of 2 patches of 14/,
     ],
-    ['heads that do not divide', { num_attention_heads: 5 }, /12 channels are not divided by 5 heads/],
+    ['heads that do not divide', { num_attention_heads: 5 }, /12 channels are not divisible by 5 heads/],
   ])('%s in the configuration', async (_, change, message) => {
     const error = await weightsError(() =>
       openDinoWeights(write(huggingFace(reg, false), {}, { num_attention_heads: 3, ...change })),
@@ -344,7 +344,9 @@ describe('which of the two it is', () => {
     expect(told).toMatchObject({ family: 'dino', sizes: { heads: 2 } });
     told.close();
     const wrong = write(renamed(bare), { ...dinoMetadata('dinov2', bare), 'crane.spatial.heads': '3.5' });
-    expect((await weightsError(() => openDinoWeights(wrong))).message).toContain('"3.5", which is no number of heads');
+    expect((await weightsError(() => openDinoWeights(wrong))).message).toContain(
+      '"3.5", which is not a number of heads',
+    );
   });
 });
 
@@ -407,7 +409,7 @@ describe('what cannot be used', () => {
 
   test('heads that do not divide, which one per 64 channels would be', async () => {
     expect((await weightsError(() => openDinoWeights(write(renamed(reg))))).message).toMatch(
-      /12 channels are not divided by 0\.1875 heads; give their number/,
+      /12 channels are not divisible by 0\.1875 heads; give the number/,
     );
   });
 

@@ -171,8 +171,8 @@ test('a server that hangs is given up on', async () => {
   server = await serve(() => undefined);
   const error = await failure(download(server.url, file, { ...quick, idleTimeout: 60, retries: 1 }));
   expect(error.code).toBe('download/failed');
-  expect(error.message).toContain('nothing was heard for 0.06 s');
-  expect(server.ranges).toHaveLength(2);
+  // The server may be too busy to see a request before it is given up.
+  expect(error.message).toContain('nothing arrived for 0.06 s (2 attempts without a new byte)');
 });
 
 test('a server that stops in the middle is continued', async () => {
@@ -272,7 +272,7 @@ describe('servers that never end', () => {
   test('one byte more, and then nothing', async () => {
     server = await serve((_, response) => response.writeHead(200).write(Buffer.concat([content, Buffer.of(1)])));
     const error = await failure(download(server.url, file, { ...quick, idleTimeout: 60_000 }));
-    expect(error.message).toContain(`more than the ${content.length} bytes`);
+    expect(error.message).toContain(`more than the expected ${content.length} bytes`);
   });
 
   test('a good beginning does not make up for what follows', async () => {
@@ -296,7 +296,7 @@ describe('servers that never end', () => {
       return response.end(content.subarray(7));
     });
     const error = await failure(download(server.url, file, quick));
-    expect([error.code, error.message]).toEqual(['download/failed', expect.stringContaining('begun anew 3 times')]);
+    expect([error.code, error.message]).toEqual(['download/failed', expect.stringContaining('restarted 3 times')]);
     // Two requests for each time that it begins anew; the last finds nothing to resume.
     expect(server.ranges.length).toBe(6);
   });
@@ -364,7 +364,7 @@ test('an answer that is packed is not taken for the file', async () => {
     response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': content.length }).end(content),
   );
   const error = await failure(download(server.url, file, { ...quick, sha256: null, retries: 0 }));
-  expect(error.message).toContain('packed the file (gzip)');
+  expect(error.message).toContain('compressed the file (gzip)');
 });
 
 test('a folder that cannot be made or written is named in a sentence', async () => {

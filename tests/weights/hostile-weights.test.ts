@@ -287,7 +287,7 @@ describe('inspect and convert end with one sentence and 1', () => {
     [
       'a bomb',
       () => packed(op.code(']'), million('}a', 300_000)),
-      /^.*bomb-\d+\.pt: .*makes values of more than 64 MB[^\n]*\n$/,
+      /^.*bomb-\d+\.pt: .*creates more than 64 MB[^\n]*\n$/,
     ],
   ])(
     'for %s',

@@ -6,13 +6,14 @@ import { prepareBackend } from '../../lib/backend';
 import { CLIP_MEAN, CLIP_STD } from '../../lib/image/normalisation';
 import { spatialInput } from '../../lib/encoders/spatial-input';
 import { openSpatial } from '../../lib/methods/crane/spatial';
-import { dinoParameterShapes, huggingFaceDinoNames } from '../../lib/weights/dino-keys';
+import { huggingFaceDinoNames } from '../../lib/weights/dino-keys';
 import { openDinoWeights } from '../../lib/weights/dino-weights';
 import { openSamWeights } from '../../lib/weights/sam-weights';
 import { type TensorToWrite, writeSafetensors } from '../../lib/weights/safetensors';
 import { seededNormal } from '../../lib/weights/seeded';
 import { expectClose } from '../goldens';
 import { scratchFolder, weightsError } from './archives';
+import { dinoParameterShapes } from './dino-parameter-shapes';
 
 const scratch = scratchFolder();
 afterAll(() => scratch.remove());
@@ -187,7 +188,7 @@ describe("DINOv2's and DINO's configurations", () => {
     [{ mlp_ratio: 2 }, {}, /mlp_ratio is 2; expected 4/],
     [{ interpolate_antialias: false }, {}, /interpolate_antialias is false/],
     [{ model_type: 'vit_mae' }, {}, /model_type is "vit_mae"/],
-    [{ use_rope: true }, {}, /use_rope is true; the field is not known/],
+    [{ use_rope: true }, {}, /use_rope is true; the field is unknown/],
     [{}, { image_std: [0, 1, 1] }, /image_std is \[0,1,1\]/],
     [{}, { image_mean: [0.5] }, /image_mean is \[0\.5\]/],
   ])('%j with %j is refused by name', async (change, beside, message) => {

@@ -59,7 +59,7 @@ test('what is left over is an error, unless it may be', async () => {
   weights.take('block.bias', [2]);
   const error = await weightsError(() => weights.finish());
   expect(error.code).toBe('weights/surplus');
-  expect(error.message).toMatch(/holds a tensor that this network has no place for: other\.weight \[2, 3\]$/);
+  expect(error.message).toMatch(/holds a tensor that this network does not use: other\.weight \[2, 3\]$/);
   expect(() => weights.finish([/^other/])).not.toThrow();
 });
 

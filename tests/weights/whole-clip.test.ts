@@ -42,7 +42,7 @@ test.each<[string, Tensors, RegExp]>([
   [
     'a model and its running mean',
     { ...below('model.', network), ...below('model_ema.', network) },
-    /holds 2 CLIPs \(at model\., model_ema\.\); save the one that is meant alone$/,
+    /holds 2 CLIPs \(at model\., model_ema\.\); save the intended one by itself$/,
   ],
   [
     'one at the top and one below',
@@ -96,9 +96,7 @@ test.each<[string, Tensors, RegExp]>([
 
 test('inspecting tells of tensors that the network has no place for, as using it does', async () => {
   expect(await describeClip(fileOf({ ...network, 'visual.extra': zeros(2) }), {})).toEqual({
-    problem: expect.stringMatching(
-      /holds a tensor that this network has no place for: visual\.extra \[2\]$/,
-    ) as unknown,
+    problem: expect.stringMatching(/holds a tensor that this network does not use: visual\.extra \[2\]$/) as unknown,
   });
   expect(await describeClip(fileOf({ ...network, logit_scale: zeros(1), logit_bias: zeros(1) }), {})).toMatchObject({
     sizes: { embedDimension: 8 },

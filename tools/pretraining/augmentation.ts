@@ -2,9 +2,9 @@ import type { Random } from '../../datasets/synthetic/random';
 import { CLIP_MEAN, CLIP_STD } from '../../lib/image/normalisation';
 import type { Phase } from './recipe';
 
-/** A square part of a drawn picture, turned and mirrored, at a number of pixels. */
+/** A square part of a drawn image, turned and mirrored, at a number of pixels. */
 export interface View {
-  /** Upper left corner and side in pixels of the drawn picture. */
+  /** Upper left corner and side in pixels of the drawn image. */
   readonly left: number;
   readonly top: number;
   readonly side: number;
@@ -22,7 +22,7 @@ export function placeView(
   near: boolean,
   random: Random,
 ): View {
-  // Crops show the thing at the scale that it has in a whole picture, a quarter larger or smaller.
+  // Crops show the thing at the scale that it has in a whole image, a quarter larger or smaller.
   const side = whole
     ? drawnSize * random.range(0.82, 1)
     : Math.min(drawnSize, (drawnSize / 2) * random.range(0.75, 1.15));
@@ -49,7 +49,7 @@ function somePixelOf(mask: Uint8Array, random: Random): number {
   return -1;
 }
 
-/** What light, camera and file format do to a view; the same for both pictures of a pair. */
+/** What light, camera and file format do to a view; the same for both images of a pair. */
 export interface Looks {
   /** Mixes the channels, row by row, then adds. */
   readonly matrix: readonly number[]; // [3, 3]
@@ -114,7 +114,7 @@ export function drawLooks(random: Random): Looks {
   };
 }
 
-/** Where pixel (column, row) of a view lies in the drawn picture, as the weights of an affine map. */
+/** Where pixel (column, row) of a view lies in the drawn image, as the weights of an affine map. */
 function affine({ left, top, side, size, turn }: View): readonly [number, number, number, number, number, number] {
   const scale = side / size;
   const flipX = (turn & 1) !== 0;
@@ -181,7 +181,7 @@ export function renderView(picture: Uint8Array, drawnSize: number, view: View, l
   }
 }
 
-/** A 3 by 3 mean mixed with the picture: half of it to blur, the opposite to sharpen. */
+/** A 3 by 3 mean mixed with the image: half of it to blur, the opposite to sharpen. */
 function soften(pixels: Float32Array, size: number, passes: number): Float32Array {
   const amount = passes < 0 ? -0.5 : 0.7;
   let from = pixels;

@@ -6,7 +6,7 @@ import { Random } from '../../datasets/synthetic/random';
 import { AS_DRAWN, coverageOfPatches, drawLooks, placeView, renderView, sampleMask, type View } from './augmentation';
 import { phaseAt, poolWindow, stageAt, type Phase, type Recipe } from './recipe';
 
-/** A perfect picture, the same thing with a defect, and where it is. */
+/** A perfect image, the same thing with a defect, and where it is. */
 export interface PicturePair {
   readonly family: string;
   readonly defect: string;
@@ -52,7 +52,7 @@ export interface BatchImages {
 function planBatch(recipe: Recipe, step: number, { batch }: Phase): readonly PlannedImage[] {
   const random = new Random(`${recipe.seed}/batch/${step}`);
   const [from, to] = poolWindow(recipe, step);
-  // Pictures that have just been drawn are used more: each is sure to be seen while it is there.
+  // Images that have just been drawn are used more: each is sure to be seen while it is there.
   const anyPair = (): number =>
     random.chance(0.3)
       ? random.integer(Math.max(from, to - 4 * recipe.pairsPerBatch), to - 1)

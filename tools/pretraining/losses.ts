@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 
 /** CLIP's scoring temperature for patches and images (docs/method.md#similarity). */
-export const TEMPERATURE = 0.07;
+const TEMPERATURE = 0.07;
 
 /** Rows scaled to length one. `[…, E]` in and out. */
 export function unit<T extends tf.Tensor>(features: T): T {

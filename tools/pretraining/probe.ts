@@ -19,7 +19,7 @@ export interface ProbeFigures {
   readonly unseenPixel: number;
 }
 
-/** Pictures of the target families to measure a run by: a third perfect, a third with seen kinds, a third with unseen. */
+/** Images of the target families to measure a run by: a third perfect, a third with seen kinds, a third with unseen. */
 export interface ProbePictures {
   readonly images: Float32Array; // [count, size, size, 3], normalised
   readonly masks: Uint8Array; // [count, side, side], every second pixel
@@ -31,7 +31,7 @@ const SIZE = NANO_SIZES.vision.patchSize * NANO_SIZES.vision.gridSize;
 const SIDE = SIZE / 2;
 const BATCH = 32;
 
-/** Draws the probe. Every picture is drawn at twice the size and averaged down, as a photograph would be. */
+/** Draws the probe. Every image is drawn at twice the size and averaged down, as a photograph would be. */
 export function drawProbe(perGroup: number): ProbePictures {
   const count = 3 * perGroup;
   const images = new Float32Array(count * SIZE * SIZE * 3);

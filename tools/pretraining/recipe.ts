@@ -20,9 +20,9 @@ export interface Recipe {
   readonly cropBatch: number;
   readonly wholeSize: number;
   readonly wholeBatch: number;
-  /** Side that pictures are drawn at. */
+  /** Side that images are drawn at. */
   readonly drawnSize: number;
-  /** Pairs of pictures drawn before the first batch, new ones per batch, and how many stay in use. */
+  /** Pairs of images drawn before the first batch, new ones per batch, and how many stay in use. */
   readonly firstPairs: number;
   readonly pairsPerBatch: number;
   readonly keptPairs: number;
@@ -40,14 +40,14 @@ export interface Cycle {
   readonly from: number;
   /** Step at which the learning rate begins to fall. */
   readonly decayFrom: number;
-  /** Step from which whole pictures at the native size replace crops. */
+  /** Step from which whole images at the native size replace crops. */
   readonly wholeFrom: number;
 }
 
 export interface Stage {
   readonly from: number;
   readonly weights: LossWeights;
-  /** One batch in so many is of whole pictures; 0 for none. */
+  /** One batch in so many is of whole images; 0 for none. */
   readonly wholeEvery: number;
   /** Times the recipe's learning rate. */
   readonly pace: number;
@@ -85,7 +85,7 @@ export const DEFAULT_RECIPE: Recipe = {
     // Families are told apart by now, and the fainter defects come into reach.
     { from: 1110, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 3, pace: 1, asDrawn: 0.6 },
     { from: 1340, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 6, pace: 2, asDrawn: 0.6 },
-    // The second cycle is about whole pictures of things with parts of their own, which still look odd as such.
+    // The second cycle is about whole images of things with parts of their own, which still look odd as such.
     { from: 2750, weights: { contrastive: 0.1, dense: 1.5, state: 1.5 }, wholeEvery: 2, pace: 1.2, asDrawn: 0.6 },
   ],
   cycles: [
@@ -106,7 +106,7 @@ export function stageAt({ stages }: Recipe, step: number): Stage {
   return stages.filter(({ from }) => from <= step).at(-1) ?? (stages[0] as Stage);
 }
 
-/** Crops near defects first, then some batches of whole pictures, in the last part of a cycle nothing else. Steps count from 0. */
+/** Crops near defects first, then some batches of whole images, in the last part of a cycle nothing else. Steps count from 0. */
 export function phaseAt(recipe: Recipe, step: number): Phase {
   const { wholeEvery } = stageAt(recipe, step);
   const sometimes = wholeEvery > 0 && step % wholeEvery === 0;
@@ -117,7 +117,7 @@ export function phaseAt(recipe: Recipe, step: number): Phase {
 }
 
 /** The cycle that a step belongs to, and where it ends. */
-export function cycleAt({ cycles, steps }: Recipe, step: number): Cycle & { readonly to: number } {
+function cycleAt({ cycles, steps }: Recipe, step: number): Cycle & { readonly to: number } {
   const index = cycles.filter(({ from }) => from <= step).length - 1;
   return { ...(cycles[index] as Cycle), to: cycles[index + 1]?.from ?? steps };
 }
@@ -133,7 +133,7 @@ export function learningRateAt(recipe: Recipe, step: number): number {
   return learningRate * (0.01 + 0.99 * 0.5 * (1 + Math.cos(Math.PI * progress)));
 }
 
-/** The pairs of pictures that batch `step` draws from: `[from, to)`. */
+/** The pairs of images that batch `step` draws from: `[from, to)`. */
 export function poolWindow(recipe: Recipe, step: number): readonly [number, number] {
   const to = recipe.firstPairs + recipe.pairsPerBatch * step;
   return [Math.max(0, to - recipe.keptPairs), to];

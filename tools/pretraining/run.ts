@@ -28,7 +28,7 @@ export interface PretrainingOptions {
   readonly saveEvery: number;
   /** Steps between measurements on unseen families; 0 measures never. */
   readonly probeEvery: number;
-  /** Pictures in each of the probe's three groups. */
+  /** Images in each of the probe's three groups. */
   readonly probeSize: number;
   readonly onStep?: (report: StepReport) => void;
   readonly onProbe?: (step: number, figures: ProbeFigures) => void;
@@ -50,7 +50,7 @@ export interface StepReport {
 const STATE_FILE = 'state.safetensors';
 
 /**
- * Pretrains the embedded backbone on drawn pictures. What it computes follows from the recipe alone: pictures, batches
+ * Pretrains the embedded backbone on drawn images. What it computes follows from the recipe alone: images, batches
  * and prompts are named by seed and step, so a run that was stopped and resumed equals one that was not.
  * @returns whether all steps are done, and the network, which the caller disposes
  * @throws TrainingError where the saved state belongs to another recipe, or training diverges

@@ -95,7 +95,7 @@ const FURTHER_WORDS = [
 ];
 
 /** Fills a template; "a" before a vowel becomes "an". */
-export function fill(template: string, words: string): string {
+function fill(template: string, words: string): string {
   return template.replace('{}', words).replace(/\ba (?=[aeiou])/g, 'an ');
 }
 

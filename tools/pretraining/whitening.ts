@@ -86,7 +86,7 @@ export function whitenedKernel(
     }
   }
   const { values, vectors } = symmetricEigen(products, n);
-  // Components below the pictures' noise are not blown up to the size of the others.
+  // Components below the images' noise are not blown up to the size of the others.
   const floor = 1e-3;
   const kernel = new Float32Array(units * n);
   for (let unit = 0; unit < units; unit++) {

@@ -21,7 +21,7 @@ interface StandInArguments {
 /** `npm run stand-ins`: small synthetic sets in the layouts of the real ones, to try commands on. */
 export const standInsCommand: CommandModule<object, StandInArguments> = {
   command: 'stand-ins [names..]',
-  describe: 'Write small synthetic stand-ins of registered sets, each in its own layout',
+  describe: 'Write small synthetic stand-ins for registered sets, each in its own layout',
   builder: (yargs) =>
     withExamples(
       yargs
@@ -35,7 +35,7 @@ export const standInsCommand: CommandModule<object, StandInArguments> = {
           demandOption: true,
           describe: 'Folder to write them into, not the data folder, where the real sets are',
         })
-        .option('seed', { type: 'number', default: 0, describe: 'Another seed draws other images of the same kinds' })
+        .option('seed', { type: 'number', default: 0, describe: 'Another seed gives other images of the same kinds' })
         .option('form', {
           type: 'string',
           choices: standInForms,
@@ -60,7 +60,7 @@ export const standInsCommand: CommandModule<object, StandInArguments> = {
     if (folder === dataFolder()) {
       throw new UsageError(
         'usage/out',
-        `--out ${out}: the real sets are there; name another folder for stand-ins of ${wanted.join(', ')}`,
+        `--out ${out}: the real sets are there; choose another folder for the stand-ins for ${wanted.join(', ')}`,
         { names: wanted },
       );
     }
@@ -87,7 +87,7 @@ function namesOf(names: readonly string[]): readonly string[] {
   if (unknown.length > 0) {
     throw new UsageError(
       'synthetic/name',
-      `there is no stand-in of "${unknown.join(', ')}"; there are: ${standInNames.join(', ')}`,
+      `there is no stand-in for "${unknown.join(', ')}"; known: ${standInNames.join(', ')}`,
       { unknown },
     );
   }

@@ -1,13 +1,13 @@
 import type { PictureRequest } from '../../datasets/synthetic/draw';
 
 /**
- * In which layout a fake set is written: `native` as the real set is distributed; `meta-json` the same with the list
+ * In which layout a stand-in is written: `native` as the real set is distributed; `meta-json` the same with the list
  * beside it that the reference program's scripts write; `packed` as in AdaCLIP's re-packed archives (docs/method.md#data-sets).
  */
 export type StandInForm = 'native' | 'meta-json' | 'packed';
 export const standInForms: readonly StandInForm[] = ['native', 'meta-json', 'packed'];
 
-/** One image of a fake set. */
+/** One image of a stand-in. */
 export interface StandInImage {
   readonly category: string;
   /** Kind of defect as the reader gives it, `good` for normal images. */
@@ -19,15 +19,15 @@ export interface StandInImage {
   readonly image: string;
   /** Null where the image has no mask. */
   readonly mask: string | null;
-  /** Which third of the file, from the top, where three pictures share one (KolektorSDD). */
+  /** Which third of the file, from the top, where three images share one (KolektorSDD). */
   readonly third?: number;
 }
 
-/** Everything that is written of a fake set. */
+/** Everything that is written of a stand-in. */
 export interface StandInPlan {
   /** The test split. */
   readonly images: readonly StandInImage[];
-  /** Images that lie in the set and are not of its test split. */
+  /** Images that are in the set but not in its test split. */
   readonly others: readonly StandInImage[];
   /** Lists: file, relative to the set, and content. */
   readonly lists: Readonly<Record<string, string>>;

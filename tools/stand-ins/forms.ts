@@ -4,7 +4,7 @@ import type { RegisteredDataset } from '../../datasets/registry';
 import type { PictureRequest } from '../../datasets/synthetic/draw';
 import type { StandInForm, StandInImage, StandInPlan } from './form';
 
-/** One category's pictures: those of its test split, and any number of others, which are normal. */
+/** One category's images: those of its test split, and any number of others, which are normal. */
 export interface Layer {
   readonly category: string;
   readonly index: number;
@@ -16,7 +16,7 @@ export interface Layer {
 /** A native form with this layout. */
 type Form<L extends NativeForm['layout']> = Extract<NativeForm, { layout: L }>;
 
-/** Says in which file each picture lies. */
+/** Says in which file each image lies. */
 export function placeImages(entry: RegisteredDataset, form: StandInForm, layers: readonly Layer[]): StandInPlan {
   if (form === 'packed') return packed(entry, layers);
   if (form === 'native') return native(entry, entry.native as NativeForm, layers);
@@ -152,7 +152,7 @@ function visa(layers: readonly Layer[]): StandInPlan {
   return { images, others, lists: { 'split_csv/1cls.csv': `${rows.join('\n')}\n` } };
 }
 
-/** Ten parts a board, three pictures a part; the rule of the tiles decides which normal ones are the test split. */
+/** Ten parts a board, three images a part; the rule of the tiles decides which normal ones are the test split. */
 function kolektor(layers: readonly Layer[]): StandInPlan {
   return joined(
     layers.map(({ category, normal, anomalous, other }) => {

@@ -11,7 +11,7 @@ export interface Picture {
   readonly channels: 1 | 3;
 }
 
-/** Writes a picture in the format that the file's suffix names, as the real sets keep them. */
+/** Writes an image in the format that the file's suffix names, as the real sets keep them. */
 export async function writePicture(file: string, { data, width, height, channels }: Picture): Promise<void> {
   const suffix = path.extname(file).toLowerCase();
   if (suffix === '.bmp') return writeFile(file, bmp({ data, width, height, channels }));
@@ -32,7 +32,7 @@ export async function writePicture(file: string, { data, width, height, channels
     default:
       throw new DatasetError(
         'dataset/no-format',
-        `no picture is written as ${suffix}; there are .png, .jpg, .jpeg, .tif and .bmp`,
+        `no image can be written as ${suffix}; known are .png, .jpg, .jpeg, .tif and .bmp`,
         { file },
       );
   }

@@ -22,16 +22,18 @@ export interface StandInOptions {
 /** What a fake of a registered set consists of, from the registry's description of the real one. */
 export function planStandIn(entry: RegisteredDataset, options: StandInOptions = {}): StandInPlan {
   if (entry.native === null)
-    throw new DatasetError('dataset/no-fake', `${entry.title} is drawn itself; "crane datasets synthesize" draws it`, {
-      name: entry.name,
-    });
+    throw new DatasetError(
+      'dataset/no-fake',
+      `${entry.title} is synthetic itself; "crane datasets synthesize" writes it`,
+      { name: entry.name },
+    );
   const layers = entry.categories
     .slice(0, options.categories ?? entry.categories.length)
     .map((category, index) => layerOf(entry, category, index, options));
   return placeImages(entry, options.form ?? 'native', layers);
 }
 
-/** What one category shows, before it is said where it lies. */
+/** What one category shows, before its files are chosen. */
 function layerOf(
   { name, expected }: RegisteredDataset,
   category: string,
@@ -40,7 +42,7 @@ function layerOf(
 ): Layer {
   const { seed = 0, imagesPerCategory = 6, imageSize: size = 96 } = options;
   const anomalous = expected?.normal === 0 ? imagesPerCategory : Math.ceil(imagesPerCategory / 2);
-  // Neighbouring categories show unlike things, and no two sets begin with the same one.
+  // Neighbouring categories show dissimilar objects, and no two sets begin with the same one.
   const offset = [...name].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
   const family = (families[(offset + 7 * index) % families.length] as { name: string }).name;
   const picture = (role: string, at: number, kind: string | null): PictureRequest => ({

@@ -21,26 +21,28 @@ export interface StandIn extends StandInPlan {
   readonly root: string;
 }
 
-/** Names of the sets that fakes can be drawn of: the fourteen of the paper. */
+/** Names of the sets that have fakes: the fourteen of the paper. */
 export const standInNames: readonly string[] = registeredDatasets
   .filter(({ native }) => native !== null)
   .map(({ name }) => name);
 
 /**
- * Writes a small drawn stand-in of a registered set, in the layout of the real one, into `folder/NAME`: for tests, and
- * to try a benchmark before the real sets are there. Equal arguments give equal pictures. `fake.json` marks it as drawn.
+ * Writes a small synthetic stand-in for a registered set, in the layout of the real one, into `folder/NAME`: for tests, and
+ * to try a benchmark before the real sets are there. Equal arguments give equal images. `fake.json` marks it as synthetic.
  *
  * @param name a name of {@link standInNames}
- * @returns where it lies, and every image that it has
- * @throws UsageError `synthetic/name`, `synthetic/options`; DatasetError `synthetic/occupied` where something else lies there,
+ * @returns its folder, and every image that it has
+ * @throws UsageError `synthetic/name`, `synthetic/options`; DatasetError `synthetic/occupied` where something else is there,
  *   `synthetic/write`; the signal's reason
  */
 export async function writeStandIn(name: string, folder: string, options: WriteStandInOptions = {}): Promise<StandIn> {
   const entry = findRegisteredDataset(name);
   if (entry === undefined || entry.native === null)
-    throw new UsageError('synthetic/name', `there is no fake of "${name}"; there are: ${standInNames.join(', ')}`, {
-      name,
-    });
+    throw new UsageError(
+      'synthetic/name',
+      `there is no synthetic stand-in for "${name}"; known: ${standInNames.join(', ')}`,
+      { name },
+    );
   checkOptions(options);
   const { onProgress, signal } = options;
   const plan = planStandIn(entry, options);
@@ -48,7 +50,7 @@ export async function writeStandIn(name: string, folder: string, options: WriteS
   refuseOccupied(root);
   const draft = path.join(path.dirname(root), `.${path.basename(root)}.${randomUUID().slice(0, 8)}`);
   const files = pictureFiles(plan);
-  const task = `draw a fake ${entry.name}`;
+  const task = `write a synthetic ${entry.name}`;
   onProgress?.({ kind: 'start', task, total: files.size, unit: 'images' });
   try {
     let done = 0;
@@ -66,7 +68,7 @@ export async function writeStandIn(name: string, folder: string, options: WriteS
     if (signal?.aborted === true || error instanceof CraneError) throw error;
     throw new DatasetError(
       'synthetic/write',
-      `the fake set could not be written to ${root}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`,
+      `the synthetic set could not be written to ${root}: ${error instanceof Error ? error.message : String(error)}. Free some space or choose another folder.`,
       { folder: root },
       { cause: error },
     );
@@ -87,7 +89,7 @@ function checkOptions({ seed = 0, imagesPerCategory = 6, imageSize = 96, form = 
     return;
   throw new UsageError(
     'synthetic/options',
-    `a fake set takes a seed from 0, 2 to 1000 images per category, 16 to 1024 pixels and the form ${standInForms.join(', ')}; found ${seed}, ${imagesPerCategory}, ${imageSize}, ${form}`,
+    `a synthetic stand-in takes a seed from 0, 2 to 1000 images per category, 16 to 1024 pixels and the form ${standInForms.join(', ')}; found ${seed}, ${imagesPerCategory}, ${imageSize}, ${form}`,
     { seed, imagesPerCategory, imageSize, form },
   );
 }
@@ -96,12 +98,14 @@ function checkOptions({ seed = 0, imagesPerCategory = 6, imageSize = 96, form = 
 function refuseOccupied(root: string): void {
   const there = fs.existsSync(root) ? fs.readdirSync(root) : [];
   if (there.length === 0 || there.includes(standInRecordFile)) return;
-  throw new DatasetError('synthetic/occupied', `${root} is no fake set, and is left alone. Choose another folder.`, {
-    folder: root,
-  });
+  throw new DatasetError(
+    'synthetic/occupied',
+    `${root} is not a synthetic stand-in, and is left alone. Choose another folder.`,
+    { folder: root },
+  );
 }
 
-/** Pictures by file: one, or three on top of each other. */
+/** Images by file: one, or three on top of each other. */
 function pictureFiles({ images, others }: StandInPlan): Map<string, StandInImage[]> {
   const files = new Map<string, StandInImage[]>();
   for (const image of [...images, ...others]) files.set(image.image, [...(files.get(image.image) ?? []), image]);

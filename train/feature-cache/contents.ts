@@ -38,7 +38,7 @@ export interface SpaceContents {
   readonly bytes: number;
   /** When a run last used one of them, in milliseconds. */
   readonly used: number;
-  /** What went into their keys; null where that is not known. */
+  /** What went into their keys; null where that is unknown. */
   readonly description: Readonly<Record<string, unknown>> | null;
 }
 

@@ -11,7 +11,7 @@ import { RECORD_OVERHEAD, scanShard, SHARD_SUFFIX, ShardReader, ShardWriter, typ
 import type { FeatureSpace } from './space';
 
 /** Unless told otherwise, features of all trainings together take at most this much, in bytes. */
-export const DEFAULT_CACHE_SIZE = 20e9;
+const DEFAULT_CACHE_SIZE = 20e9;
 
 /** Shards are as large as this, so that what is removed as least recently used is not much at a time. */
 const SHARD_BYTES = 256 * 2 ** 20;

@@ -61,7 +61,7 @@ export const stain: DrawDefect = (canvas, layout, random, vigour) => {
   );
 };
 
-/** A hole through the thing. */
+/** A hole through the object. */
 export const hole: DrawDefect = (canvas, layout, random, vigour) => {
   const at = spotOn(canvas, layout, random);
   const on = onThing(canvas, layout);
@@ -108,7 +108,7 @@ export const dent: DrawDefect = (canvas, layout, random, vigour) => {
       [cx - radius, cy - radius, cx + radius, cy + radius],
     );
   }
-  // Damage stays on the thing.
+  // Damage stays on the object.
   const n = canvas.size;
   for (let i = 0; i < n * n; i++) {
     if (on(((i % n) + 0.5) / n, (floor(i / n) + 0.5) / n) > 0.5) continue;
@@ -140,7 +140,7 @@ export const crack: DrawDefect = (canvas, layout, random, vigour) => {
     canvas.cover(tone, (x, y) => clamp(0.5 - branch.distance(x, y) * canvas.size) * on(x, y), branch.box);
 };
 
-/** One of the repeated parts is not there; a thing without such parts lost a piece of its surface. */
+/** One of the repeated parts is not there; an object without such parts lost a piece of its surface. */
 export const missingPart: DrawDefect = (canvas, layout, random, vigour) => {
   const noise = new Noise(random);
   if (layout.parts.length > 0) {
@@ -184,7 +184,7 @@ export const colourSpot: DrawDefect = (canvas, layout, random, vigour) => {
   }
 };
 
-/** A hair or fibre that lies on the thing. */
+/** A hair or fibre that lies on the object. */
 export const fibre: DrawDefect = (canvas, layout, random, vigour) => {
   const at = spotOn(canvas, layout, random);
   const tone = inkAt(canvas, at, random, vigour, { saturation: [0, 0.6], contrast: [0.35, 0.65] });
@@ -194,7 +194,7 @@ export const fibre: DrawDefect = (canvas, layout, random, vigour) => {
   canvas.fill(hair, tone);
 };
 
-/** A piece broken off at the edge; of a texture, off the border of the picture. */
+/** A piece broken off at the edge; of a texture, off the border of the image. */
 export const brokenEdge: DrawDefect = (canvas, layout, random, vigour) => {
   const on = onThing(canvas, layout);
   let [x, y] = [0.5, 0];
@@ -204,7 +204,7 @@ export const brokenEdge: DrawDefect = (canvas, layout, random, vigour) => {
     const side = random.integer(0, 3);
     [x, y] = side === 0 ? [along, 0] : side === 1 ? [1, along] : side === 2 ? [along, 1] : [0, along];
   } else {
-    // From a place on the thing straight outwards until it ends.
+    // From a place on the object straight outwards until it ends.
     [x, y] = spotOn(canvas, layout, random);
     for (let i = 0; i < 120 && on(x, y) > 0.5; i++) {
       x += cos(inward) * 0.008;

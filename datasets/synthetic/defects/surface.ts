@@ -17,7 +17,7 @@ export interface Vigour {
 /** Paints damage over a clean drawing. The mask is found afterwards, from what really changed. */
 export type DrawDefect = (canvas: Canvas, layout: Layout, random: Random, vigour: Vigour) => void;
 
-/** Coverage by the thing at a place, 0 to 1; 0 outside the picture. */
+/** Coverage by the object at a place, 0 to 1; 0 outside the image. */
 export function onThing(canvas: Canvas, layout: Layout): (x: number, y: number) => number {
   const n = canvas.size;
   return (x, y) => {
@@ -27,7 +27,7 @@ export function onThing(canvas: Canvas, layout: Layout): (x: number, y: number) 
   };
 }
 
-/** A place on the thing, not at its very edge and not at the border of the picture. */
+/** A place on the object, not at its very edge and not at the border of the image. */
 export function spotOn(canvas: Canvas, layout: Layout, random: Random, margin = 0.02): Point {
   const on = onThing(canvas, layout);
   const [x0, y0, x1, y1] = layout.box;
@@ -93,7 +93,7 @@ export function blob([x, y]: Point, radius: number, rough: number, random: Rando
   });
 }
 
-/** A path of a length (picture units) that starts in a direction and turns by chance, `wander` radians per step. */
+/** A path of a length (image units) that starts in a direction and turns by chance, `wander` radians per step. */
 export function path(
   [x, y]: Point,
   direction: number,

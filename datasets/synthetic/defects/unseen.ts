@@ -123,7 +123,7 @@ export const droplet: DrawDefect = (canvas, layout, random, vigour) => {
   }, shape.box);
 };
 
-/** A sharp crease across the thing, one side lit and the other in shade. */
+/** A sharp crease across the object, one side lit and the other in shade. */
 export const fold: DrawDefect = (canvas, layout, random, vigour) => {
   const [cx, cy] = spotOn(canvas, layout, random, 0.04);
   const on = onThing(canvas, layout);

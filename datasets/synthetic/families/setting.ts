@@ -13,7 +13,7 @@ export interface Setting {
   readonly frame: Frame;
 }
 
-/** Draws what an object lies on, and says where the object goes. `reach` is half its length in picture units. */
+/** Draws what an object lies on, and says where the object goes. `reach` is half its length in image units. */
 export function lay(
   canvas: Canvas,
   random: Random,

@@ -29,7 +29,7 @@ export interface Backbone {
   readonly tokenIds?: readonly number[];
   /** Reads parameters by canonical name. */
   readonly parameters: ParameterSource;
-  /** What nothing in or beside the file says and was taken for granted, a sentence each. */
+  /** Assumptions about what nothing in or beside the file says, a sentence each. */
   readonly guesses: readonly string[];
   /** Checks that nothing in the file was left over. @throws WeightsError */
   finish(): void;

@@ -7,6 +7,7 @@ import { UsageError, WeightsError } from '../../errors';
 import type { ParameterSource } from '../../layers/crane-layer';
 import { LearnablePrompts } from '../../prompts/learnable-prompts';
 import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
+import type { RunStage } from '../../stage';
 import { seededNormal } from '../../weights/seeded';
 import type { Backbone } from './backbone';
 import { refuseBeyondMemory } from './memory-need';
@@ -41,6 +42,8 @@ export interface BuildOptions {
   readonly trainablePrompts?: boolean;
   /** See `LearnablePromptsConfig`; on by default, as in the reference. */
   readonly roundGradients?: boolean;
+  /** Runs each stage of an image's way, to time it. */
+  readonly runStage?: RunStage | undefined;
 }
 
 /**
@@ -51,7 +54,7 @@ export interface BuildOptions {
  */
 export function buildCraneModel(
   backbone: Backbone,
-  { prompts, spatial, options: input = {}, trainablePrompts = false, roundGradients = true }: BuildOptions,
+  { prompts, spatial, options: input = {}, trainablePrompts = false, roundGradients = true, runStage }: BuildOptions,
 ): CraneModel {
   const { sizes, activation, tokenizer, tokenIds, parameters } = backbone;
   const options = completeModelOptions({ ...input, spatial: spatial?.family ?? 'none' }, sizes);
@@ -86,8 +89,10 @@ export function buildCraneModel(
   const onParameter = (parameter: tf.LayerVariable): void => void made.push(parameter);
   try {
     const common = { embedDimension: sizes.embedDimension, activation, parameters, onParameter };
+    const observed = runStage === undefined ? {} : { runStage };
     const vision = new ClipVisionEncoder({
       ...common,
+      ...observed,
       sizes: sizes.vision,
       eattnBlocks: options.eattnBlocks,
       attention: options.attention,
@@ -120,6 +125,7 @@ export function buildCraneModel(
       options,
       spatial: guide,
       normalisation: backbone.preprocessing,
+      ...observed,
     });
   } catch (error) {
     made.forEach((parameter) => parameter.dispose());

@@ -12,6 +12,7 @@ import { MapFusion, mean } from '../../scoring/fusion';
 import { GaussianFilter } from '../../scoring/gaussian';
 import { ScorePooling } from '../../scoring/score-pooling';
 import { Similarity, anomalousProbability, normalise } from '../../scoring/similarity';
+import { runUnobserved, type RunStage } from '../../stage';
 
 /** A batch's score matrices, of one head, stay below this many elements. */
 const SCORES_PER_BATCH = 2 ** 21;
@@ -40,6 +41,8 @@ export interface CraneParts {
   /** The second vision model, which guides D-Attn, and what CLIP's input was normalised with; Crane has none, Crane+ has. */
   readonly spatial?: SpatialEncoder | undefined;
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  /** Runs each stage, to time it; the vision encoder has its own. */
+  readonly runStage?: RunStage;
 }
 
 /**
@@ -54,6 +57,7 @@ export class CraneModel {
   readonly prompts: LearnablePrompts;
   readonly spatial: SpatialEncoder | undefined;
   private readonly normalisation: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  private readonly runStage: RunStage;
   private readonly similarity: Similarity;
   private readonly pooling = new ScorePooling({});
   private readonly gaussian: GaussianFilter;
@@ -66,6 +70,7 @@ export class CraneModel {
     options,
     spatial,
     normalisation = { mean: CLIP_MEAN, std: CLIP_STD },
+    runStage = runUnobserved,
   }: CraneParts) {
     this.vision = vision;
     this.text = text;
@@ -73,6 +78,7 @@ export class CraneModel {
     this.options = options;
     this.spatial = spatial;
     this.normalisation = normalisation;
+    this.runStage = runStage;
     this.similarity = new Similarity({ temperature: options.temperature });
     this.gaussian = new GaussianFilter({ sigma: options.sigma });
   }
@@ -164,7 +170,7 @@ export class CraneModel {
       );
     }
     if (this.fixedText) return tf.clone(this.fixedText);
-    return tf.tidy(() => normalise(this.prompts.encode(this.text, global)));
+    return this.runStage('text', () => tf.tidy(() => normalise(this.prompts.encode(this.text, global))));
   }
 
   /**
@@ -179,7 +185,7 @@ export class CraneModel {
 
   /** Image scores and anomaly maps before smoothing, at the size of the network input (docs/method.md#scores). */
   score({ global, patches }: ImageFeatures, text: tf.Tensor3D): ImageScores {
-    return tf.tidy(() => {
+    const run = (): ImageScores => {
       const logits = patches.map((set) => this.similarity.apply([set, text]) as tf.Tensor3D); // [B, N, 2] each
       const { fusion, imageSize, pooling } = this.options;
       const { copies } = this;
@@ -192,12 +198,13 @@ export class CraneModel {
         scores: tf.squeeze(anomalousProbability(imageLogits), [1]) as tf.Tensor1D,
         maps: fuse.apply(logits) as tf.Tensor3D,
       };
-    });
+    };
+    return this.runStage('scoring', () => tf.tidy(run));
   }
 
   /** The Gaussian over anomaly maps, `[B, H, W]` in and out. */
   smooth(maps: tf.Tensor3D): tf.Tensor3D {
-    return this.gaussian.apply(maps) as tf.Tensor3D;
+    return this.runStage('gaussian', () => this.gaussian.apply(maps)) as tf.Tensor3D;
   }
 
   /**
@@ -207,12 +214,13 @@ export class CraneModel {
    *   prompts are conditioned on the image
    */
   forward(images: tf.Tensor4D, text?: tf.Tensor3D): ImageScores {
-    return tf.tidy(() => {
+    const run = (): ImageScores => {
       const features = this.encodeImages(images);
       const vectors = this.options.context ? this.encodePrompts(features.global) : (text ?? this.encodePrompts());
       const { scores, maps } = this.score(features, vectors);
       return { scores, maps: this.smooth(maps) };
-    });
+    };
+    return this.runStage('modelOther', () => tf.tidy(run));
   }
 
   dispose(): void {

@@ -58,7 +58,7 @@ export type ModelOptions = z.output<typeof modelOptionsSchema>;
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
 
 /**
- * Checks model options as far as no backbone is needed for it, before anything is loaded.
+ * Checks model options as far as possible without a backbone, before anything is loaded.
  * @throws UsageError naming the option, what was found and what is legal
  */
 export function checkModelOptions(input: ModelOptionsInput): void {
@@ -108,14 +108,14 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
   if (outside.length > 0) {
     throw new UsageError(
       'usage/layers',
-      `layers ${outside.join(', ')} asked for, but this backbone has blocks 1 to ${layers}`,
+      `layers ${outside.join(', ')} were asked for, but this backbone has blocks 1 to ${layers}`,
       { found: options.layers, blocks: layers },
     );
   }
   if (options.eattnBlocks > layers) {
     throw new UsageError(
       'usage/eattn-blocks',
-      `${options.eattnBlocks} E-Attn blocks asked for, but this backbone has ${layers} blocks`,
+      `${options.eattnBlocks} E-Attn blocks were asked for, but this backbone has ${layers} blocks`,
       { found: options.eattnBlocks, blocks: layers },
     );
   }

@@ -15,7 +15,7 @@ import { resolveWeights } from '../../weights/weight-cache';
 import { EMBEDDED_BACKBONE, embeddedFile, type Backbone } from './backbone';
 
 /** The prompts that come with the package, for the embedded backbone. */
-export const EMBEDDED_PROMPTS = 'nano-prompts';
+const EMBEDDED_PROMPTS = 'nano-prompts';
 /** Used with the paper's backbone where no others are named. */
 const PUBLISHED_PROMPTS = 'crane-visa';
 

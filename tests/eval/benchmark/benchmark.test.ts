@@ -224,7 +224,7 @@ test('what concerns one row is named, and the others go on', async () => {
   });
   const lenient = await run('mixed', { datasets: [hole], allowIncomplete: true });
   expect(rowOf(lenient.results, 'hole').failures).toEqual([
-    { path: expect.stringMatching(/bad\/0\.png$/), message: expect.stringMatching(/not a picture/) },
+    { path: expect.stringMatching(/bad\/0\.png$/), message: expect.stringMatching(/not an image/) },
   ]);
   expect(rowOf(lenient.results, 'hole')).toMatchObject({ domain: null, published: null, title: 'hole' });
 });

@@ -62,7 +62,7 @@ test('names and columns of built-in properties are like any others', () => {
 test.each([
   ['no column of scores', 'name,value\na,1\n', /no column score; its first line has "name, value"/],
   ['nothing', '', /no column name and score/],
-  ['a header alone', 'name,score\n', /has no line below its first/],
+  ['a header alone', 'name,score\n', /has no line below its header/],
   ['a score that is none', 'name,score\na,1\nb,high\n', /line 3: score "high"; expected a finite number/],
   ['no score', 'name,score\na,\n', /line 2: score ""/],
   ['NaN', 'name,score\na,NaN\n', /line 2: score "NaN"/],

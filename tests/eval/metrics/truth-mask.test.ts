@@ -89,7 +89,7 @@ describe('masks as pictures', () => {
 
   test('a TIFF of several pages is refused', async () => {
     await expect(read(plainTiff(2, 1, Uint8Array.of(0, 255), 1, 2), 'f.tif')).rejects.toThrow(
-      /f\.tif: holds 2 pictures; a mask is one/,
+      /f\.tif: contains 2 images; a mask is a single one/,
     );
   });
 });

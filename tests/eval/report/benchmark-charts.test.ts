@@ -98,12 +98,7 @@ describe('bar pictures', () => {
 });
 
 test('headings move down, and text that looks like one stays', () => {
-  expect(
-    demoted(
-      html`<h3 class="x">${'<h3>'}</h3>
-        <h5>a</h5>
-        <hr1></hr1>`,
-      2,
-    ).markup,
-  ).toBe('<h5 class="x">&lt;h3&gt;</h5><h6>a</h6><hr1>');
+  expect(demoted(html`<h3 class="x">${'<h3>'}</h3><h5>a</h5><hr1>`, 2).markup).toBe(
+    '<h5 class="x">&lt;h3&gt;</h5><h6>a</h6><hr1>',
+  );
 });

@@ -116,7 +116,7 @@ test('the page holds the table, charts, costs, studies, sets, notes and the mani
     'Table',
     'Charts',
     'Cost',
-    'Degraded pictures',
+    'Degraded images',
     'Prompts trained on each set',
     'Set by set',
     'Notes',

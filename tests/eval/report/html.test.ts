@@ -50,8 +50,9 @@ test('any text is text again, in an element and in an attribute', () => {
 });
 
 test('lists and names that may break are escaped piece by piece', () => {
-  const page = html`<p>${['<a>', ['<b>', 7], null, undefined, false, html`<i>${'<c>'}</i>`]}</p>
-    <p>${breakable('<x>/<y>_z')}</p>`.markup;
+  const page =
+    html`<p>${['<a>', ['<b>', 7], null, undefined, false, html`<i>${'<c>'}</i>`]}</p><p>${breakable('<x>/<y>_z')}</p>`
+      .markup;
   const { elements, text } = readMarkup(page);
   expect(elements.filter((element) => element !== 'wbr')).toEqual(['p', 'i', 'p']);
   expect(text).toBe('<a><b>7<c><x>/<y>_z');

@@ -28,7 +28,7 @@ export function paperMetrics(
   });
 }
 
-export const RECIPE_INFOS: BenchmarkResults['recipes'] = [
+const RECIPE_INFOS: BenchmarkResults['recipes'] = [
   { name: 'crane', method: 'Crane', about: 'E-Attn alone', variantOf: null },
   { name: 'crane-plus', method: 'Crane+', about: 'with D-Attn', variantOf: null },
 ];
