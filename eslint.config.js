@@ -44,6 +44,7 @@ module.exports = tseslint.config(
       '.native/',
       '.cache/',
       'results/',
+      'release/',
       'datasets/data/',
       'checkpoints/runs/',
     ],

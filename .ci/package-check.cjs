@@ -9,6 +9,7 @@ async function main() {
   const picture = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#808080' } })
     .png()
     .toBuffer();
+  require('node:fs').writeFileSync('image.png', picture);
   const crane = await Crane.load();
   const { score, map } = await crane.detect(picture);
   crane.dispose();

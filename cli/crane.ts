@@ -7,6 +7,7 @@ import { CraneError, UsageError } from '../lib/errors';
 import { nearestName } from '../lib/nearest-name';
 import { packageVersion } from '../lib/files/version';
 import { checkArguments, joinDashes, unknownOption, type DeclaredOptions } from './arguments';
+import { askForSetup } from './setup-question';
 import { INTERRUPTED } from '../terminal/interrupt';
 import { say } from '../terminal/output';
 import { shownInLine, withNamesInLine } from '../terminal/terminal-text';
@@ -72,6 +73,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import('./cache')).cacheCommand,
   },
   {
+    name: 'setup',
+    describe: 'Set up native TensorFlow, with which computing is 5 to 10 times faster',
+    load: async () => (await import('./setup')).setupCommand,
+  },
+  {
     name: 'doctor',
     describe: 'Show which backend computes and why, and what is missing',
     load: async () => (await import('./doctor')).doctorCommand,
@@ -111,6 +117,7 @@ const WRONG_USE = new Set([
 export async function main(argv: readonly string[], program: Program = CRANE): Promise<number> {
   process.exitCode = undefined;
   try {
+    if (program === CRANE && (await askForSetup(argv))) await (await import('./setup')).runSetup({});
     await (await parserFor(joinDashes(argv), program)).parseAsync();
     return Number(process.exitCode ?? 0);
   } catch (error) {

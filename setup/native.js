@@ -5,6 +5,7 @@ const { BINDING, currentKey, provideBinding } = require('./binding');
 const { findProgram } = require('./command');
 const { findCompiler } = require('./compile');
 const { ownDownload } = require('./own-download');
+const { provideNativePackage } = require('./native-package');
 const { writeWhole } = require('./packages');
 const { provideLibrary, VERSION } = require('./tensorflow-library');
 
@@ -12,20 +13,32 @@ const { provideLibrary, VERSION } = require('./tensorflow-library');
 const FORMAT = 1;
 const STATE = 'crane-native.json';
 const RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
-const RETRY = 'node setup/setup.js --retry';
+const RETRY = 'npx crane setup';
 
 /**
  * Sets up the native TensorFlow backend, or records why there is none; the record is what `crane doctor` shows.
  * Never fails: without it the library computes on WebAssembly.
  *
  * @param {import('./context').SetupContext} context
- * @returns {Promise<{ backend: 'tensorflow' | 'wasm', reason: string | null }>} `reason` says why it is not native
+ * @returns {Promise<{ backend: 'tensorflow' | 'wasm', reason: string | null, advice: string | null }>} `reason` says why it is
+ *   not native, `advice` what to do
  */
 async function setUpNative(context) {
-  if (isSet(context.environment.CRANE_NO_NATIVE)) return { backend: 'wasm', reason: 'CRANE_NO_NATIVE is set' };
-  const packageFolder = findNativePackage(context.root);
+  if (isSet(context.environment.CRANE_NO_NATIVE)) return withoutNative('CRANE_NO_NATIVE is set', null);
+  let packageFolder;
+  try {
+    packageFolder = await provideNativePackage(context);
+  } catch (error) {
+    return withoutNative(
+      `npm could not install @tensorflow/tfjs-node-gpu: ${error.message}`,
+      `Check the network and the npm registry (npm config get registry), then run \`${RETRY}\`.`,
+    );
+  }
   if (packageFolder === null)
-    return { backend: 'wasm', reason: 'the npm package @tensorflow/tfjs-node-gpu is not installed' };
+    return withoutNative(
+      'the npm package @tensorflow/tfjs-node-gpu is not installed',
+      `Run \`npm ci\`, then \`${RETRY}\`.`,
+    );
 
   const earlier = readState(packageFolder);
   if (earlier !== null && stillHolds(earlier, context)) return summary(earlier);
@@ -164,7 +177,12 @@ function readState(packageFolder) {
 
 function summary(state) {
   const failed = state.steps.filter((step) => !step.ok);
-  return { backend: state.backend, reason: state.backend === 'wasm' ? (failed[0]?.detail ?? 'not set up') : null };
+  if (state.backend === 'wasm') return withoutNative(failed[0]?.detail ?? 'not set up', state.advice);
+  return { backend: state.backend, reason: null, advice: null };
+}
+
+function withoutNative(reason, advice) {
+  return { backend: 'wasm', reason, advice };
 }
 
 function adviceFor(steps, context) {
@@ -188,14 +206,6 @@ function adviceFor(steps, context) {
 /** Only a driver that is loaded counts; the CUDA wheels are large. */
 function hasNvidiaDriver() {
   return fs.existsSync('/proc/driver/nvidia/version');
-}
-
-function findNativePackage(root) {
-  for (let folder = root; ; folder = path.dirname(folder)) {
-    const candidate = path.join(folder, 'node_modules', '@tensorflow', 'tfjs-node-gpu');
-    if (fs.existsSync(path.join(candidate, 'package.json'))) return fs.realpathSync(candidate);
-    if (folder === path.dirname(folder)) return null;
-  }
 }
 
 function sizeOf(file) {

@@ -92,12 +92,14 @@ function npmCommand(environment) {
     : ['npm'];
 }
 
+/** Why npm failed, and what it said of it, a line each. */
+function npmFailure({ reason, output }) {
+  const said = output.split('\n').filter((line) => /^npm (error|ERR!)/.test(line) && !line.includes('A complete log'));
+  return [reason, ...said.slice(0, 5)];
+}
+
 function failure(result, context) {
-  const said = result.output
-    .split('\n')
-    .filter((line) => /^npm (error|ERR!)/.test(line) && !line.includes('A complete log'))
-    .slice(0, 5)
-    .join('\n');
+  const said = npmFailure(result).slice(1).join('\n');
   const advice = context.offline
     ? 'Offline, npm can only use what is in its own cache: run this once with a network.'
     : 'Check the network and the npm registry (npm config get registry), then run the same command again.';
@@ -119,4 +121,4 @@ function seconds(started) {
   return `${Math.round((Date.now() - started) / 1000)} s`;
 }
 
-module.exports = { setUpPackages, writeWhole, seconds };
+module.exports = { setUpPackages, npmCommand, npmFailure, writeWhole, seconds };

@@ -45,10 +45,10 @@ async function setUp(options = {}) {
   try {
     return await context.locked(context.checkoutLock, async () => {
       await setUpPackages(context);
-      const { backend, reason } = await setUpNative(context);
+      const { backend, reason, advice } = await setUpNative(context);
       if (backend === 'wasm') {
         context.log(
-          `Native TensorFlow is not set up (${reason}): computing on WebAssembly, 5 to 10 times slower. \`npx crane doctor\` says more.`,
+          `Native TensorFlow is not set up (${reason}): computing on WebAssembly, 5 to 10 times slower.${advice === null ? '' : ` ${advice}`}`,
         );
       }
       return backend;

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as tf from '@tensorflow/tfjs';
-import { Crane } from '..';
+import { Crane } from '../index';
 import { prepareBackend } from '../lib/backend';
 import { orAborted, withTimeout } from '../lib/cancellation';
 import { describeWithGoldens, goldenPath, tinyBackbone } from './goldens';

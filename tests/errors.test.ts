@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { CraneError, ImageError } from '..';
+import { CraneError, ImageError } from '../index';
 
 const root = path.resolve(__dirname, '..');
 const LIST = 'lib/error-codes.ts';

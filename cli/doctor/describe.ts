@@ -10,7 +10,7 @@ export function adviceOn(examination: Examination): string[] {
   const native = backends.find(({ name }) => name === 'tensorflow');
   if (nvidiaDriver !== null && native?.gpu !== true && native?.state !== 'wrong numbers') {
     advice.push(
-      'GPU: an NVIDIA driver is loaded, but TensorFlow does not use it. Run `node setup/setup.js --retry` to set up its CUDA build.',
+      'GPU: an NVIDIA driver is loaded, but TensorFlow does not use it. Run `npx crane setup --retry` to set up its CUDA build.',
     );
   }
   if (!backend.gpu && backends.some(({ name, state, gpu }) => name === 'webgpu' && state === 'ready' && gpu)) {

@@ -96,7 +96,7 @@ function unavailable(found: string, cause: unknown): BackendError {
     'backend/unavailable',
     `Native TensorFlow cannot be loaded: ${setup?.reason ?? found}. ` +
       (setup?.advice ??
-        'Run `node setup/setup.js` in the checkout of crane-tfjs (npm start and npm test do it too) to set it up.'),
+        'Run `npx crane setup` to set it up.'),
     { backend: 'tensorflow', found, setup },
     { cause },
   );

@@ -92,7 +92,7 @@ function notCompiled(): string {
     readSetupState(NATIVE_PACKAGE)?.steps.map(({ detail }) => /own kernels are left out: ([^;]+)/.exec(detail)?.[1]) ??
     [];
   const cause = details.find((detail) => detail !== undefined);
-  return `not compiled into this binding${cause === undefined ? '' : ` (${cause})`}: run \`node setup/setup.js\``;
+  return `not compiled into this binding${cause === undefined ? '' : ` (${cause})`}: run \`npx crane setup\``;
 }
 
 /** As setup/native/kernels.cc chooses them, which does not report it. */

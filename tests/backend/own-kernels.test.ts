@@ -57,7 +57,7 @@ test('where the operations compute, all are registered; and they go when they ar
 });
 
 test.each<[string, NativeOperations, string]>([
-  ['a binding without them', unknown, 'not compiled into this binding: run `node setup/setup.js`'],
+  ['a binding without them', unknown, 'not compiled into this binding: run `npx crane setup`'],
   [
     'a processor without vector instructions',
     failing('no vector instructions for CraneAddResidual'),
@@ -80,7 +80,7 @@ test('why set-up left them out is told', () => {
   jest.mocked(readSetupState).mockReturnValue({ steps: [{ ...step, detail: 'found' }, step] } as unknown as SetupState);
   expect(registerVisionKernels(unknown, 1)).toEqual({
     own: false,
-    reason: 'not compiled into this binding (vector_kernels.inc:7: error): run `node setup/setup.js`',
+    reason: 'not compiled into this binding (vector_kernels.inc:7: error): run `npx crane setup`',
   });
 });
 

@@ -111,7 +111,7 @@ describe('the advice of the doctor', () => {
   });
 
   test('is to set up CUDA where an NVIDIA driver is loaded and TensorFlow does not use it', () => {
-    expect(advice({ nvidiaDriver: driver })).toEqual([expect.stringMatching(/setup\.js --retry/)]);
+    expect(advice({ nvidiaDriver: driver })).toEqual([expect.stringMatching(/npx crane setup --retry/)]);
     expect(
       advice({
         nvidiaDriver: driver,
