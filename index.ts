@@ -26,7 +26,16 @@ export { CONTEXT_POSITIONS, type ContextPosition } from './lib/prompts/learnable
 export { DATTN_MEANS, type DAttnMean } from './lib/layers/d-attn';
 export { FUSIONS, type Fusion } from './lib/scoring/fusion';
 export { SPATIAL_FAMILIES, type SpatialFamily } from './lib/encoders/spatial-encoder';
-export { METHOD_NAMES, type MethodName } from './lib/methods/registry';
+export {
+  METHOD_NAMES,
+  type LearningOptions,
+  type LearningOptionsInput,
+  type MethodName,
+  type MethodOptions,
+  type MethodOptionsInput,
+} from './lib/methods/registry';
+export type { CommonOptions } from './lib/methods/method';
+export type { DescribedModel, ModelChoice } from './lib/methods/open-model';
 export type { ModelOptions, ModelOptionsInput } from './lib/methods/crane/options';
 export type { NetworkRecord } from './lib/methods/trained-network';
 export type { SpatialChoice, SpatialSource } from './lib/methods/spatial';

@@ -5,6 +5,7 @@
 export { openBackbone, type Backbone, type OpenBackboneOptions } from './lib/methods/backbone';
 export { openPrompts } from './lib/methods/crane/checkpoint';
 export type { PromptCheckpoint } from './lib/weights/prompt-checkpoint';
+export type { WeightAccess } from './lib/weights/weight-cache';
 export { openSpatial, type SpatialSource, type SpatialWeights } from './lib/methods/spatial';
 export { ClipTokenizer, type TokenizeOptions } from './lib/prompts/tokenizer';
 export type { Vocabulary } from './lib/prompts/vocabulary';

@@ -16,6 +16,7 @@ export const STAGES = [
   'modelOther',
   'heatmap',
 ] as const;
+/** A part of the work that is reported on. */
 export type Stage = (typeof STAGES)[number];
 
 /**

@@ -43,6 +43,7 @@ const images = z.object({
 });
 
 type OwnOptions = z.output<typeof optimiser> & z.output<typeof images>;
+/** How a method is trained: what every training has, and the method's own. */
 export type TrainingOptions = OwnOptions & LearningOptions;
 /** What a caller may leave out. */
 export type TrainingOptionsInput = Partial<z.input<typeof optimiser> & z.input<typeof images>> & LearningOptionsInput;

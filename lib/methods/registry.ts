@@ -33,6 +33,7 @@ type TrainingSchemaOf<Name extends MethodName> = (typeof METHODS)[Name] extends 
 
 /** The options that trainings of all methods have of their own, as methods complete them, and as callers give them. */
 export type LearningOptions = Together<{ readonly [Name in MethodName]: z.output<TrainingSchemaOf<Name>> }[MethodName]>;
+/** The same as callers give them. */
 export type LearningOptionsInput = Together<
   { readonly [Name in MethodName]: Partial<z.input<TrainingSchemaOf<Name>>> }[MethodName]
 >;
