@@ -175,7 +175,7 @@ function notRead(
   args: MetricsArguments,
   maps: FileSet<unknown>,
   masks: FileSet<unknown>,
-  { pictures }: Pairs,
+  { imageFiles }: Pairs,
 ): string[] {
   const told = (place: string, files: readonly string[], why: string): string[] =>
     files.length === 0
@@ -189,7 +189,7 @@ function notRead(
     ...told(args.masks, masks.unread, 'of other kinds'),
     ...told(
       args.masks,
-      pictures.map(({ path: file }) => file),
+      imageFiles.map(({ path: file }) => file),
       'taken for renderings of the images, since there are masks beside them',
     ),
   ];

@@ -4,11 +4,11 @@ import { SamEncoder, type SamSizes } from '../../lib/encoders/sam';
 import type { SpatialEncoder } from '../../lib/encoders/spatial-encoder';
 import { flopPerImage, type FlopCount, type SpatialNetwork } from './flop';
 
-/** What a model takes before it has seen an image. */
+/** The cost of a model, regardless of how many images it scores. */
 export interface ModelCost {
   /** Numbers in all networks, learned prompts included. */
   readonly parameters: number;
-  /** The same as they lie in memory, float32. */
+  /** Their size in memory, as float32. */
   readonly bytes: number;
   /** Floating-point operations for one image, see `flopPerImage`. */
   readonly flop: FlopCount;

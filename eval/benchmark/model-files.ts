@@ -13,7 +13,7 @@ import { openSpatial, spatialSourceOf, type SpatialChoice, type SpatialSource } 
 import type { PromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
 import { canonicalJson } from './canonical-json';
 
-/** The weights that a model is made of: names for people, and hashes for the question whether they are still the same. */
+/** A model's weight files: names for people to read, and hashes to tell whether they have changed. */
 export interface ModelFiles {
   readonly backbone: { readonly name: string; readonly sha256: string };
   readonly prompts: { readonly name: string; readonly sha256: string; readonly auxiliary: string | null };
@@ -22,18 +22,18 @@ export interface ModelFiles {
 
 export interface InspectedModel {
   readonly files: ModelFiles;
-  /** What configurations beside the weights, or options, decide of the numbers, and no hash of a file shows. */
+  /** What affects the numbers but is in no hash of a file: options, and configurations beside the weights. */
   readonly network: { readonly backbone: object; readonly spatial: object | null };
 }
 
-/** What is known of a backbone without its weights in memory. */
+/** What is known about a backbone without loading its weights. */
 export interface BackboneFile {
   readonly name: string;
   readonly sha256: string;
   readonly blocks: number;
   readonly network: object;
   readonly takesPublishedPrompts: boolean;
-  /** Name of the prompts used where none are named. @throws UsageError where there are none */
+  /** Name of the default prompts. @throws UsageError where there are none */
   readonly defaultPrompts: () => string;
 }
 
@@ -46,12 +46,12 @@ interface SpatialFile {
 type Access = Pick<CraneOptions, 'offline' | 'onProgress' | 'signal'>;
 type Network = Pick<CraneOptions, 'activation' | 'heads'>;
 
-/** What was asked for of a backbone's network. */
+/** The options given for a backbone's network. */
 export function networkOf({ activation, heads }: { readonly [K in keyof Network]?: Network[K] | undefined }): Network {
   return { ...(activation === undefined ? {} : { activation }), ...(heads === undefined ? {} : { heads }) };
 }
 
-/** Says what `Crane.load` would load, without loading it. Each file is read once. */
+/** Describes what `Crane.load` would load, without loading it. Each file is read once. */
 export class ModelInspector {
   private readonly access: { offline?: boolean; onProgress?: NonNullable<Access['onProgress']>; signal?: AbortSignal };
   private readonly backbones = new Map<string, Promise<BackboneFile>>();
@@ -139,7 +139,7 @@ function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promis
   return found;
 }
 
-/** Of values and of what is said about them: both decide how the prompts are used. */
+/** Hash of values and metadata: both determine how the prompts are used. */
 function hashOfPrompts({ contextNormal, contextAnomalous, deep, metadata }: PromptCheckpoint): string {
   const hash = createHash('sha256');
   for (const { buffer, byteOffset, byteLength } of [contextNormal, contextAnomalous, ...deep])

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import sharp from 'sharp';
-import { resizeTruth, truthOfArray, truthOfPicture, unionOf, type TruthMask } from '../../../eval/metrics/truth-mask';
+import { resizeTruth, truthOfArray, truthOfImage, unionOf, type TruthMask } from '../../../eval/metrics/truth-mask';
 import { MetricError } from '../../../lib/errors';
 import { decodeNpy, encodeNpy, type NpyArray, type NpyData } from '../../../lib/image/npy';
 import { resizeMask } from '../../../lib/image/preprocess';
@@ -53,7 +53,7 @@ describe('masks as pictures', () => {
       .png()
       .toBuffer();
   const read = (content: Buffer, name: string, ...ignoring: number[]): Promise<TruthMask> =>
-    truthOfPicture(scratch.file(name, content), new Set(ignoring));
+    truthOfImage(scratch.file(name, content), new Set(ignoring));
 
   test('a level of grey is left open where it is said to be', async () => {
     const picture = await grey(0, 1, 128, 255);
