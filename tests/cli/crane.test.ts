@@ -23,7 +23,7 @@ describe('command lines', () => {
     [['detect', 'x.png', '--qqqqqq'], /Unknown option: --qqqqqq\.\n/],
     [['detect', 'x.png', '--backend', 'gpu'], /backend[^]*"gpu"[^]*"wasm"/],
     [['detect', '-'], /standard input is not read/],
-    [['detect', ''], /empty text/],
+    [['detect', ''], /empty string/],
     [['weights', 'foo'], /Unknown argument: foo/],
     [['eval'], /Missing required argument: dataset/],
     [['eval', '--dataset', 'a', '--dataset', 'b'], /--dataset is given 2 times \(a, b\)/],
@@ -106,7 +106,7 @@ test('a cache folder that cannot be had is named in a sentence', async () => {
     expect(code).toBe(1);
     // Node 20 stumbles over it earlier than Node 22.
     expect(err).toMatch(
-      /^(\S+crane-visa-epoch-5\.pth: a file is in the place of a folder|nothing can be written to \S+weights) \(ENOTDIR\)\. (Check the place|Choose another folder: CRANE_CACHE)/,
+      /^(\S+crane-visa-epoch-5\.pth: there is a file where a folder is needed|nothing can be written to \S+weights) \(ENOTDIR\)\. (Check the path|Choose another folder: CRANE_CACHE)/,
     );
   } finally {
     if (before === undefined) delete process.env['CRANE_CACHE'];

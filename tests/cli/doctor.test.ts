@@ -77,7 +77,7 @@ describe('the report of the doctor', () => {
     [
       'one that a processor plays',
       { backend: { ...computing, name: 'webgpu', device: 'SwiftShader' } },
-      /none in use; SwiftShader is a processor that plays one/,
+      /none in use; SwiftShader is a processor that emulates one/,
     ],
   ])('GPU: %s', (_, changes, expected) => {
     expect(gpuLine(changes)).toMatch(expected);

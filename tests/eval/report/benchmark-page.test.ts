@@ -239,7 +239,7 @@ test('a benchmark without a row, one that is not complete, a row without its det
   expect(empty.text).toContain('No set was scored');
   expect(empty.text).toContain('visa is not here');
   expect(readMarkup(pageOf(benchmarkOf(datasets, { run: { ...results.run, complete: false } }))).text).toContain(
-    'Not complete',
+    'Incomplete',
   );
   const torn = readMarkup(
     pageOf(benchmarkOf([datasets[0] as BenchmarkRow]), [reported(datasets[0] as BenchmarkRow, { details: false })]),
