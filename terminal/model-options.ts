@@ -43,7 +43,7 @@ export interface ModelArguments {
   referenceImages?: boolean | undefined;
 }
 
-/** Options that name the model: the same for every command that loads one. */
+/** Options that define the model: the same for every command that loads one. */
 export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
   return argv
     .option('backbone', {
@@ -54,24 +54,24 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .option('prompts', { type: 'string', describe: 'a registered name such as crane-visa, or a file', group: 'Model:' })
     .option('activation', {
       choices: ACTIVATIONS,
-      describe: "the backbone's, whatever its file says or leaves open",
+      describe: "the backbone's activation, overriding its file",
       group: 'Model:',
     })
     .option('heads', {
       type: 'string',
       describe:
-        "the backbone's attention heads where its file does not say: of the vision tower, or of both as in 16,12",
+        "the backbone's attention heads, where its file does not say: for the vision tower, or for both as in 16,12",
       group: 'Model:',
     })
     .option('image-size', { type: 'number', describe: 'side of the network input in pixels', group: 'Model:' })
     .option('layers', {
       type: 'string',
-      describe: 'blocks that give anomaly maps, such as 6,12,18,24',
+      describe: 'blocks to take anomaly maps from, such as 6,12,18,24',
       group: 'Model:',
     })
     .option('eattn-blocks', {
       type: 'number',
-      describe: 'how many of the last blocks have the refined path',
+      describe: 'how many of the last blocks use the refined path',
       group: 'Model:',
     })
     .option('attention', { choices: ATTENTION_TYPES, describe: 'what E-Attn correlates', group: 'Model:' })
@@ -85,7 +85,7 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     })
     .option('sigma', {
       type: 'number',
-      describe: 'Gaussian over the map, in pixels of the network input',
+      describe: 'width of the Gaussian over the map, in pixels of the network input',
       group: 'Model:',
     })
     .option('spatial', {
@@ -103,7 +103,7 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
       describe: 'its attention heads, where they are not 64 channels wide',
       group: 'Model:',
     })
-    .option('spatial-only', { type: 'boolean', describe: "leave E-Attn's features out", group: 'Model:' })
+    .option('spatial-only', { type: 'boolean', describe: "leave out E-Attn's features", group: 'Model:' })
     .option('dattn-beta', {
       type: 'number',
       describe: 'D-Attn cuts below this multiple of the mean similarity',
@@ -112,20 +112,20 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .option('dattn-gamma', { type: 'number', describe: 'how sharply D-Attn prefers similar patches', group: 'Model:' })
     .option('dattn-mean', {
       choices: DATTN_MEANS,
-      describe: 'mean over each image, or over the batch as in the reference',
+      describe: 'mean over each image, or over the batch, as in the reference',
       group: 'Model:',
     })
     .option('backend', {
       choices: BACKEND_CHOICES,
       default: 'auto' as BackendChoice,
-      describe: 'what computes',
+      describe: 'backend to compute with',
       group: 'Run:',
     })
-    .option('batch-size', { type: 'number', describe: 'images at a time', group: 'Run:' })
-    .option('seed', { type: 'number', default: 111, describe: 'start of every random stream', group: 'Run:' })
+    .option('batch-size', { type: 'number', describe: 'images per batch', group: 'Run:' })
+    .option('seed', { type: 'number', default: 111, describe: 'seed of all random numbers', group: 'Run:' })
     .option('reference-images', {
       type: 'boolean',
-      defaultDescription: 'as the prompts were trained, else false',
+      defaultDescription: 'as in training of the prompts, otherwise false',
       describe: 'read images as the reference does: EXIF ignored, 16 bits clipped',
       group: 'Run:',
     })
@@ -133,7 +133,7 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .group('config', 'Run:') as unknown as Argv<T & ModelArguments>;
 }
 
-/** Bytes of an options file. */
+/** Largest options file, in bytes. */
 const LARGEST_CONFIG = 2 ** 20;
 
 /** Reads an options file. Keys are option names, with or without dashes. */
@@ -146,9 +146,9 @@ function readConfig(file: string): Record<string, unknown> {
     const { reason: why, found } = error;
     const reason =
       why === 'kind'
-        ? `is ${found}, a YAML or JSON file was expected`
+        ? `is ${found}; expected a YAML or JSON file`
         : why === 'size'
-          ? `has ${found}; options take ${LARGEST_CONFIG} at most`
+          ? `has ${found}; at most ${LARGEST_CONFIG} are allowed`
           : found;
     throw new UsageError('usage/config', `--config ${file}: ${reason}`, { file });
   }
@@ -169,12 +169,12 @@ function readConfig(file: string): Record<string, unknown> {
   );
 }
 
-/** Options that take several numbers, of which a file may write one without quotes. */
+/** Options that take several numbers; a file may give a single one without quotes. */
 const isListOfOne = (key: string, value: unknown): boolean =>
   typeof value === 'number' && ['layers', 'heads'].includes(key);
 
 /**
- * The model options among a command's arguments; what was not given is left out.
+ * The model options among a command's arguments, without those that were not given.
  * @throws UsageError for layers that are not numbers; what depends on the backbone is checked when it is loaded
  */
 export function modelOptionsFrom(args: ModelArguments): Omit<ModelOptionsInput, 'spatial'> {
@@ -185,7 +185,7 @@ export function modelOptionsFrom(args: ModelArguments): Omit<ModelOptionsInput, 
   return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as ModelOptionsInput;
 }
 
-/** Those that are model options as they are given. */
+/** Arguments that are model options unchanged. */
 const MODEL_OPTIONS = [
   'imageSize',
   'eattnBlocks',
@@ -213,14 +213,14 @@ function layersFrom(text: string | undefined): number[] | undefined {
 }
 
 /**
- * The second vision model among a command's arguments; undefined where the prompts are to say.
- * @throws UsageError for weights of no model
+ * The second vision model among a command's arguments; undefined where the prompts determine it.
+ * @throws UsageError for weights without a model
  */
 export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArguments): SpatialChoice | undefined {
   if (spatial === 'none' && (spatialWeights !== undefined || spatialHeads !== undefined)) {
     throw new UsageError(
       'usage/spatial',
-      '--spatial none takes no --spatial-weights and no --spatial-heads; leave one of them out',
+      '--spatial none cannot be combined with --spatial-weights or --spatial-heads; leave one of them out',
       { spatialWeights, spatialHeads },
     );
   }
@@ -248,7 +248,7 @@ export function headsFrom({ heads }: Pick<ModelArguments, 'heads'>): HeadsChoice
   if (parts.length > 2 || parts.every((part) => part === '') || !parts.every((part) => /^([1-9]\d*)?$/.test(part))) {
     throw new UsageError(
       'usage/heads',
-      `--heads ${heads}: expected attention heads of the vision tower, such as 16, or of vision and text tower, such as 16,12`,
+      `--heads ${heads}: expected attention heads for the vision tower, such as 16, or for both towers, such as 16,12`,
       { found: heads },
     );
   }

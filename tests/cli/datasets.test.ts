@@ -177,7 +177,9 @@ describe('crane datasets where and fetch', () => {
 test('crane datasets synthesize draws synthetic sets only', async () => {
   const { code, err } = await runCrane('datasets', 'synthesize', 'mvtec', '--out', path.join(data, 'x'));
   expect(code).toBe(2);
-  expect(err).toContain('there is no synthetic set "mvtec"; there are synthetic-auxiliary and synthetic-target');
+  expect(err).toContain(
+    'there is no synthetic set "mvtec"; the known ones are synthetic-auxiliary and synthetic-target',
+  );
   expect(fs.readdirSync(data)).toEqual([]);
 });
 

@@ -324,8 +324,8 @@ describeWithGoldens('crane detect', () => {
 
   test.each([
     [['--threshold', '7'], /--threshold 7: .*0 to 1/],
-    [['--threshold', 'abc'], /--threshold abc: a number/],
-    [['--threshold'], /--threshold: a number/],
+    [['--threshold', 'abc'], /--threshold abc: expected a number/],
+    [['--threshold'], /--threshold: expected a number/],
     [['--layers', '0'], /--layers 0: expected block numbers/],
     [['--layers', 'a,b'], /--layers a,b: expected block numbers/],
     [['--layers', '2,,4'], /expected block numbers/],
@@ -353,9 +353,9 @@ describeWithGoldens('crane detect', () => {
   test('places that cannot be written are refused before the model is loaded', async () => {
     const image = picture('place.png');
     for (const [options, message] of [
-      [['--out', image], /--out .*: a file is in its place/],
-      [['--out', path.join(image, 'x')], /--out .*: a file is in its place/],
-      [['--json', path.join(image, 'x.jsonl')], /--json .*: a file is in its place/],
+      [['--out', image], /--out .*: there is a file of that name/],
+      [['--out', path.join(image, 'x')], /--out .*: there is a file of that name/],
+      [['--json', path.join(image, 'x.jsonl')], /--json .*: there is a file of that name/],
       [['--json', folder], /is a folder/],
       [['--out', path.dirname(image)], /would replace an image/],
     ] as [string[], RegExp][]) {

@@ -57,7 +57,7 @@ describe('the report of the doctor', () => {
   test('has a line for each backend, aligned, with the one that auto takes marked', () => {
     const at = lines().indexOf('Backends:');
     expect(lines().slice(at + 1, at + 3)).toEqual([
-      '* tensorflow  ready          TensorFlow 2.21.0, on the processor, 2 threads (auto takes this one)',
+      '* tensorflow  ready          TensorFlow 2.21.0, on the processor, 2 threads (chosen by auto)',
       '  webgpu      not available  WebGPU cannot compute here: its packages are not installed.',
     ]);
   });

@@ -246,7 +246,7 @@ describe('a set with everything', () => {
     expect((await runCrane('metrics', path.join(folder, 'none'), set[1])).err).toMatch(
       /none: expected a folder or an .npz file, found nothing/,
     );
-    expect((await runCrane('metrics', scores, set[1])).err).toMatch(/expected, found a file/);
+    expect((await runCrane('metrics', scores, set[1])).err).toMatch(/found a file/);
     fs.mkdirSync(path.join(folder, 'empty'));
     expect((await runCrane('metrics', set[0], path.join(folder, 'empty'))).err).toMatch(
       /no mask in this folder or below it/,

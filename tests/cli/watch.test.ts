@@ -203,7 +203,7 @@ describeWithGoldens('crane detect --watch', () => {
   test.each([
     [['--watch', 'nowhere'], /nowhere: a folder to watch was expected/],
     [['--watch'], /--watch needs a value/],
-    [['--watch', '.', 'part.png'], /--watch \. .*leave out part\.png/],
+    [['--watch', '.', 'part.png'], /--watch \. .*leave out either part\.png or --watch/],
     [['--new-only', 'part.png'], /--new-only needs --watch/],
     [[], /No input: .*--watch DIR/],
     [['--watch', '.', '--out', '.'], /--out \.: the watched folder is the same/],

@@ -39,7 +39,7 @@ test('a vision model is described after its tensors, with how to use it', async 
   expect(code).toBe(0);
   expect(out).toContain('blocks.1.mlp.w12.weight');
   expect(out.trimEnd().split('\n').at(-1)).toBe(
-    `DINOv2: 2 blocks of 64 channels in 1 head, patches of 14 px, made for 3 x 3 of them (42 px), 4 registers, gated feed-forward. Use: --spatial dinov2 --spatial-weights ${file}`,
+    `DINOv2: 2 blocks of 64 channels in 1 head, patches of 14 px, native grid 3 x 3 (42 px), 4 registers, gated feed-forward. Use: --spatial dinov2 --spatial-weights ${file}`,
   );
 });
 
