@@ -62,7 +62,7 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
           })
           .option('recipe', {
             choices: RECIPE_NAMES,
-            describe: "the paper's options and prompts for the set; those given by hand stay",
+            describe: "use the paper's options and prompts for the set; explicit options override them",
             group: 'Evaluation:',
           })
           .option('out', {
@@ -95,19 +95,19 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
           .option('reference-means', {
             type: 'boolean',
             default: false,
-            describe: 'count a metric that is not defined as 0 in the mean, as the reference does',
+            describe: 'count undefined metrics as 0 in the mean, as the reference does',
             group: 'Evaluation:',
           })
           .option('allow-auxiliary', {
             type: 'boolean',
             default: false,
-            describe: 'evaluate on the set that the prompts were trained on: not zero-shot',
+            describe: 'allow the set that the prompts were trained on: not zero-shot',
             group: 'Evaluation:',
           })
           .option('allow-incomplete', {
             type: 'boolean',
             default: false,
-            describe: 'continue although masks or images are missing',
+            describe: 'continue even if masks or images are missing',
             group: 'Evaluation:',
           }),
       ),
@@ -138,7 +138,7 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
   await ensureSynthetic(args.dataset, { onProgress, signal });
   const dataset = await openDataset(args.dataset, {
     allowIncomplete: args.allowIncomplete,
-    // So that a plain folder of images is told from no set at all.
+    // So that a plain folder of images is distinguished from a missing set.
     allowUnlabelled: true,
     onProgress,
     ...setOptionsFrom(args),
@@ -187,7 +187,7 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
 }
 
 /**
- * Prompts that were trained on a set have seen its answers.
+ * Refuses to score the set that the prompts were trained on, since they have seen its labels.
  * @throws UsageError where the set is the one that the prompts were trained on
  */
 export function refuseAuxiliarySet(crane: Crane, dataset: Dataset): void {
@@ -196,7 +196,7 @@ export function refuseAuxiliarySet(crane: Crane, dataset: Dataset): void {
   throw new UsageError(
     'eval/auxiliary',
     `the prompts ${prompts} were trained on ${auxiliary} itself, so its figures would not be zero-shot. ` +
-      'Take prompts that were trained on another set, or say --allow-auxiliary.',
+      'Use prompts that were trained on another set, or pass --allow-auxiliary.',
     { auxiliary, dataset: dataset.name },
   );
 }
@@ -212,7 +212,7 @@ export interface EvaluateToFolderOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Evaluates a set and writes `results.json`, and `report.html` where it is wanted. */
+/** Evaluates a set, and writes `results.json` and, unless turned off, `report.html`. */
 export async function evaluateToFolder(
   crane: Crane,
   dataset: Dataset,
@@ -225,7 +225,7 @@ export async function evaluateToFolder(
     ...(onProgress ? { onProgress } : {}),
     referenceMeans,
     ...(mapFiles ? { onDetection: (sample, { map }) => map.saveNative(mapFiles.get(sample) as string) } : {}),
-    // Only drawn sets say which kinds of defects training has seen.
+    // Only for synthetic sets is it known which kinds of defects training has seen.
     ...(dataset.name === 'synthetic-target'
       ? { groupOf: (defect: string) => (isUnseen(defect) ? 'kinds never seen' : 'kinds seen') }
       : {}),
@@ -242,7 +242,7 @@ export async function evaluateToFolder(
   return evaluation;
 }
 
-/** What a terminal shows of a set's results. */
+/** A set's results, for the terminal. */
 export function tableText(result: DatasetResult): string {
   return `\n${result.name}\n\n${metricsTable(result)}\n\n${metricsLegend()}`;
 }

@@ -30,7 +30,7 @@ export interface ModelArguments {
   referenceImages?: boolean | undefined;
 }
 
-/** Options that name the model: the same for every command that loads one. */
+/** Options that define the model: the same for every command that loads one. */
 export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
   const named = argv
     .option('method', {
@@ -57,13 +57,13 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     })
     .option('activation', {
       choices: ACTIVATIONS,
-      describe: "the backbone's, whatever its file says or leaves open",
+      describe: "the backbone's activation, overriding its file",
       group: 'Model:',
     })
     .option('heads', {
       type: 'string',
       describe:
-        "the backbone's attention heads where its file does not say: of the vision tower, or of both as in 16,12",
+        "the backbone's attention heads, where its file does not say: for the vision tower, or for both as in 16,12",
       group: 'Model:',
     });
   return methodFlags(named)
@@ -85,14 +85,14 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .option('backend', {
       choices: BACKEND_CHOICES,
       default: 'auto' as BackendChoice,
-      describe: 'what computes',
+      describe: 'backend to compute with',
       group: 'Run:',
     })
-    .option('batch-size', { type: 'number', describe: 'images at a time', group: 'Run:' })
-    .option('seed', { type: 'number', default: 111, describe: 'start of every random stream', group: 'Run:' })
+    .option('batch-size', { type: 'number', describe: 'images per batch', group: 'Run:' })
+    .option('seed', { type: 'number', default: 111, describe: 'seed of all random numbers', group: 'Run:' })
     .option('reference-images', {
       type: 'boolean',
-      defaultDescription: 'as the prompts were trained, else false',
+      defaultDescription: 'as in training of the prompts, otherwise false',
       describe: 'read images as the reference does: EXIF ignored, 16 bits clipped',
       group: 'Run:',
     })
@@ -100,7 +100,7 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .group('config', 'Run:') as unknown as Argv<T & ModelArguments>;
 }
 
-/** Bytes of an options file. */
+/** Largest options file, in bytes. */
 const LARGEST_CONFIG = 2 ** 20;
 
 /** Reads an options file. Keys are option names, with or without dashes. */
@@ -113,9 +113,9 @@ function readConfig(file: string): Record<string, unknown> {
     const { reason: why, found } = error;
     const reason =
       why === 'kind'
-        ? `is ${found}, a YAML or JSON file was expected`
+        ? `is ${found}; expected a YAML or JSON file`
         : why === 'size'
-          ? `has ${found}; options take ${LARGEST_CONFIG} at most`
+          ? `has ${found}; at most ${LARGEST_CONFIG} are allowed`
           : found;
     throw new UsageError('usage/config', `--config ${file}: ${reason}`, { file });
   }
@@ -136,19 +136,19 @@ function readConfig(file: string): Record<string, unknown> {
   );
 }
 
-/** Options that take several numbers, of which a file may write one without quotes. */
+/** Options that take several numbers; a file may give a single one without quotes. */
 const isListOfOne = (key: string, value: unknown): boolean =>
   typeof value === 'number' && (key === 'heads' || isListOption(key));
 
 /**
- * The second vision model among a command's arguments; undefined where the prompts are to say.
- * @throws UsageError for weights of no model
+ * The second vision model among a command's arguments; undefined where the prompts determine it.
+ * @throws UsageError for weights without a model
  */
 export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArguments): SpatialChoice | undefined {
   if (spatial === 'none' && (spatialWeights !== undefined || spatialHeads !== undefined)) {
     throw new UsageError(
       'usage/spatial',
-      '--spatial none takes no --spatial-weights and no --spatial-heads; leave one of them out',
+      '--spatial none cannot be combined with --spatial-weights or --spatial-heads; leave one of them out',
       { spatialWeights, spatialHeads },
     );
   }
@@ -176,7 +176,7 @@ export function headsFrom({ heads }: Pick<ModelArguments, 'heads'>): HeadsChoice
   if (parts.length > 2 || parts.every((part) => part === '') || !parts.every((part) => /^([1-9]\d*)?$/.test(part))) {
     throw new UsageError(
       'usage/heads',
-      `--heads ${heads}: expected attention heads of the vision tower, such as 16, or of vision and text tower, such as 16,12`,
+      `--heads ${heads}: expected attention heads for the vision tower, such as 16, or for both towers, such as 16,12`,
       { found: heads },
     );
   }

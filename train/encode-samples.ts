@@ -27,7 +27,7 @@ import { decodeSample, readSample, type NetworkInput, type SampleIdentity } from
 export type EncodingModel = Pick<AnomalyModel, 'options' | 'imagesAtOnce' | 'dependsOnBatch' | 'features'>;
 
 /** @throws TrainingError `training/features` for a method that is not trained on features of a frozen encoder */
-export function featuresOf({ features }: EncodingModel): FeatureEncoder {
+function featuresOf({ features }: EncodingModel): FeatureEncoder {
   if (features !== undefined) return features;
   throw new TrainingError('training/features', 'this method is not trained on features of a frozen encoder');
 }

@@ -1,10 +1,10 @@
 import type { AnomalyModel, FlopCount } from '../../lib/methods/method';
 
-/** What a model takes before it has seen an image. */
+/** The cost of a model, regardless of how many images it scores. */
 export interface ModelCost {
   /** Numbers in all networks, learned prompts included. */
   readonly parameters: number;
-  /** The same as they lie in memory, float32. */
+  /** Their size in memory, as float32. */
   readonly bytes: number;
   /** Floating-point operations for one image, as the method's definition asks for them. */
   readonly flop: FlopCount;

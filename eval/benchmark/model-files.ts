@@ -8,7 +8,7 @@ import { networkRecord } from '../../lib/methods/trained-network';
 import { weightAccess, type WeightAccess } from '../../lib/weights/weight-cache';
 import { canonicalJson } from './canonical-json';
 
-/** The weights that a model is made of: names for people, and hashes for the question whether they are still the same. */
+/** A model's weight files: names for people to read, and hashes to tell whether they have changed. */
 export interface ModelFiles {
   readonly backbone: { readonly name: string; readonly sha256: string };
   /** Null for methods that learn nothing. */
@@ -18,11 +18,11 @@ export interface ModelFiles {
 
 export interface InspectedModel {
   readonly files: ModelFiles;
-  /** What configurations beside the weights, or options, decide of the numbers, and no hash of a file shows. */
+  /** What affects the numbers but is in no hash of a file: options, and configurations beside the weights. */
   readonly network: { readonly backbone: object; readonly spatial: object | null };
 }
 
-/** What is known of a backbone without its weights in memory. */
+/** What is known about a backbone without loading its weights. */
 export interface BackboneFile {
   readonly name: string;
   readonly sha256: string;
@@ -39,12 +39,12 @@ interface SpatialFile {
 
 type Network = Pick<CraneOptions, 'activation' | 'heads'>;
 
-/** What was asked for of a backbone's network. */
+/** The options given for a backbone's network. */
 export function networkOf({ activation, heads }: { readonly [K in keyof Network]?: Network[K] | undefined }): Network {
   return { ...(activation === undefined ? {} : { activation }), ...(heads === undefined ? {} : { heads }) };
 }
 
-/** Says what `Crane.load` would load, without loading it. Each file is hashed once. */
+/** Describes what `Crane.load` would load, without loading it. Each file is read once. */
 export class ModelInspector {
   private readonly access: WeightAccess;
   private readonly hashes = new Map<string, Promise<string>>();
@@ -113,7 +113,7 @@ export class ModelInspector {
   }
 }
 
-/** Of values and of what is said about them: both decide how they are used. */
+/** Hash of values and metadata: both determine how they are used. */
 function learnedFile({ method, checkpoint }: OpenWeights): ModelFiles['prompts'] {
   if (method.checkpoint === undefined || checkpoint === undefined) return null;
   const { name, learned } = checkpoint;

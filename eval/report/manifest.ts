@@ -2,7 +2,7 @@ import type { ModelDescription } from '../../lib/crane';
 import type { RunManifest } from '../results';
 import { html, type Html, type Insertable } from './html';
 
-/** Everything needed to make the same figures again, folded away. */
+/** Everything needed to reproduce the figures, collapsed. */
 export function runManifest(model: ModelDescription, run: RunManifest): Html {
   const { vision, text, embedDimension } = model.sizes;
   const { backend, options, preprocessing } = model;
@@ -12,7 +12,7 @@ export function runManifest(model: ModelDescription, run: RunManifest): Html {
     `${backend.threads} ${backend.threads === 1 ? 'thread' : 'threads'}`,
     backend.gpu ? 'GPU' : null,
   ].filter((note) => note !== null);
-  return html`<details><summary>Run and model: what made these figures</summary><div class="manifest">
+  return html`<details><summary>Run and model: how these figures were made</summary><div class="manifest">
 ${facts('Run', [
   ['command', html`<code>${run.command}</code>`],
   ['date', html`<time datetime="${run.date}">${run.date}</time>`],
@@ -28,7 +28,7 @@ ${facts('Run', [
       ? []
       : ([
           [learned.called, learned.name],
-          [`${learned.called} trained on`, model.auxiliary ?? 'not said by their file'],
+          [`${learned.called} trained on`, model.auxiliary ?? 'not recorded in their file'],
         ] as const)),
     [
       'vision encoder',

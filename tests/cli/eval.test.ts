@@ -246,7 +246,7 @@ describeWithGoldens('crane eval', () => {
       ['--json', folder],
     ]) {
       const { code, err } = await evaluate(goldenPath('e2e/dataset'), { options });
-      expect(err).toMatch(/--json .*(a file is in its place|is a folder)/);
+      expect(err).toMatch(/--json .*(there is a file of that name|is a folder)/);
       expect(code).toBe(2);
     }
   });

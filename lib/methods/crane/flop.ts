@@ -6,12 +6,12 @@ import { DinoTransformer, type DinoSizes } from '../../encoders/dino-transformer
 import { SamEncoder, type SamSizes } from '../../encoders/sam';
 import type { SpatialEncoder } from '../../encoders/spatial-encoder';
 
-/** The second vision model of Crane+, as far as its products go. */
+/** The second vision model of Crane+: what its number of operations depends on. */
 export type SpatialNetwork =
   | { readonly family: 'dino' | 'dinov2'; readonly sizes: DinoSizes }
   | { readonly family: 'sam'; readonly sizes: SamSizes };
 
-/** What decides how much a model computes for an image. */
+/** What determines how much a model computes for an image. */
 export interface CountedModel {
   readonly sizes: ClipSizes;
   readonly options: Pick<ModelOptions, 'imageSize' | 'eattnBlocks' | 'attention' | 'context' | 'spatialOnly'>;
@@ -22,7 +22,7 @@ export interface CountedModel {
 
 /** `FlopCount` by the parts of Crane. A type and not an interface, which would have no index. */
 export type CraneFlop = {
-  /** CLIP's vision encoder as it was published: every block on every token. */
+  /** CLIP's vision encoder as published: every block on every token. */
   readonly vision: number;
   /** What E-Attn's path adds to its blocks (docs/method.md#e-attn). */
   readonly eattn: number;
@@ -30,12 +30,12 @@ export type CraneFlop = {
   readonly dattn: number;
   /** The second vision model. */
   readonly spatial: number;
-  /** The text encoder, where prompts are conditioned on the image; else it runs once for all images. */
+  /** The text encoder where prompts are conditioned on the image; otherwise it runs once for all images. */
   readonly text: number;
   readonly total: number;
 };
 
-/** Correlations of a token with all others, in units of the one that plain attention takes. */
+/** Correlations of a token with all others; plain attention computes one. */
 export const CORRELATIONS: Readonly<Record<AttentionType, number>> = {
   'qq+kk+vv': 3,
   'qq+kk': 2,
@@ -44,13 +44,13 @@ export const CORRELATIONS: Readonly<Record<AttentionType, number>> = {
   vv: 1,
   '(q+k+v)^2': 3,
 };
-/** Learned context, start, words and end, up to which the text encoder has to run; the longer of the two prompts. */
+/** Tokens that the text encoder must process: start, learned context, words and end of the longer prompt. */
 const PROMPT_TOKENS = 18;
 
 /**
- * Counts the matrix products that a model's definition asks for on one image: convolutions, projections, correlations and
- * what is gathered by them. Norms, softmax, enlargement and the Gaussian are left out, below one per cent together.
- * Shortcuts with equal results (docs/deviations.md) are not subtracted, so that figures compare with those of other programs.
+ * Counts the matrix products in a model's definition for one image: convolutions, projections, correlations and the
+ * weighted sums. Norms, softmax, upsampling and the Gaussian are left out; together they are below one per cent.
+ * Shortcuts with equal results (docs/deviations.md) are not subtracted, so figures compare with other programs'.
  */
 export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TOKENS }: CountedModel): CraneFlop {
   const { vision, text, embedDimension } = sizes;
@@ -74,7 +74,7 @@ export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TO
   return { ...count, total: Object.values(count).reduce((sum, part) => sum + part, 0) };
 }
 
-/** Similarities and what they gather on the second model's grid, and CLIP's values before and its projections after. */
+/** Similarities and weighted sums on the second model's grid, with CLIP's values before and its projections after. */
 function dattn(
   patches: number,
   { vision: { width }, embedDimension }: ClipSizes,
@@ -107,7 +107,7 @@ function dino({ width, layers, patchSize, registers, feedForward, hidden }: Dino
 
 function sam({ width, layers, patchSize, gridSize, windowSize, globalBlocks, channels }: SamSizes): number {
   const tokens = gridSize ** 2;
-  // Windows at the border are padded, and their padding is computed with.
+  // Windows at the border are padded, and the padding is computed too.
   const windows = Math.ceil(gridSize / windowSize) ** 2;
   const block = (count: number, side: number): number =>
     // Queries also meet the tables of row and column distances.
