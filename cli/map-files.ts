@@ -15,7 +15,7 @@ export interface MapFile {
 }
 
 /**
- * Names the files of each source after the image. Images with the same name are distinguished by the folders before it,
+ * Names the files of each source after the image. Images with the same name are distinguished by their folders,
  * or numbered. Names that are too long for a disk are cut. The same image given twice has the same files.
  * @param sources paths or URLs
  * @returns for each source, its files in `folder`, which must exist

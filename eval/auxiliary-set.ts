@@ -1,6 +1,6 @@
 /**
  * Whether prompts were trained on a set, alone or among others, so that its figures would not be zero-shot.
- * @param auxiliary names that the prompts say they were trained on, with commas between; null where they do not say
+ * @param auxiliary names of the sets that the prompts were trained on, separated by commas; null where unknown
  */
 export function isAuxiliarySet(auxiliary: string | null, set: string): boolean {
   if (auxiliary === null) return false;

@@ -53,7 +53,7 @@ export interface Evaluation {
   readonly groups: readonly GroupEvaluation[];
   /** Whether the means count metrics that are not defined as 0. */
   readonly referenceMeans?: boolean;
-  /** Images that could not be read; they are counted nowhere. */
+  /** Images that could not be read; they are excluded from all figures. */
   readonly failures: readonly { readonly path: string; readonly message: string }[];
   readonly seconds: number;
 }

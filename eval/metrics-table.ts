@@ -2,7 +2,7 @@ import { formatTable, type TableStyle } from '../terminal/table';
 import type { CategoryResult, DatasetResult } from './results';
 import { METRIC_IDS, type MetricValues } from './metrics/metric-ids';
 
-/** Short heads of the columns; the ids that they stand for are printed below the table. */
+/** Short column headers; their metric ids are printed below the table. */
 export const METRIC_TITLES: Readonly<Record<(typeof METRIC_IDS)[number], string>> = {
   'image/auroc': 'I-AUROC',
   'image/ap': 'I-AP',
@@ -19,7 +19,7 @@ export function percent(value: number | null): string {
   return value === null ? 'n/a' : (100 * value).toFixed(1);
 }
 
-/** The table of one set: a row a category, then the mean, in per cent. */
+/** The table of one set: a row per category, then the mean, in per cent. */
 export function metricsTable(
   { categories, mean, referenceMeans = false, groups = [] }: DatasetResult,
   style: TableStyle = 'plain',

@@ -33,7 +33,7 @@ function row(image: Three | null, pixel: Three | null): PublishedRow {
 }
 
 /**
- * Table 1 of Crane (arXiv 2504.11055, version 2) by registered name of the set, in the table's order, read off the
+ * Table 1 of Crane (arXiv 2504.11055, version 2) by registered name of the set, in the table's order, read from the
  * image in the reference repository.
  */
 export const PUBLISHED_RESULTS = {
@@ -166,7 +166,10 @@ export const PUBLISHED_RESULTS = {
 } as const satisfies Readonly<Record<string, Readonly<Record<PublishedMethod, PublishedRow>>>>;
 export type PublishedSetName = keyof typeof PUBLISHED_RESULTS;
 
-/** The fourteen sets of the paper, in the order of its table: industrial, then medical with image labels, then medical with masks. */
+/**
+ * The fourteen sets of the paper, in the order of its table: industrial, then medical with image labels, then medical
+ * with masks.
+ */
 export const PAPER_SETS = Object.keys(PUBLISHED_RESULTS) as readonly PublishedSetName[];
 
 export type PaperDomain = 'industrial' | 'medical';

@@ -4,8 +4,8 @@ import { weightAccess } from '../lib/weights/weight-cache';
 import { RECIPE_BACKBONE, recipeOptions, type Recipe, type RecipeBackbone } from './recipes';
 
 /**
- * Completes what was given by hand with what a recipe has for a set. Opens the backbone, since its depth decides which
- * layers are meant and its kind whether the published prompts fit.
+ * Completes the given options with a recipe's for a set. Opens the backbone, since its depth determines which
+ * layers are meant, and its kind whether the published prompts fit.
  * @throws as opening the backbone does
  */
 export async function completeByRecipe(recipe: Recipe, set: string, given: CraneOptions): Promise<CraneOptions> {
@@ -25,8 +25,8 @@ export async function completeByRecipe(recipe: Recipe, set: string, given: Crane
 }
 
 /**
- * What a recipe has for a set, and over it what was given by hand. Weights of a second vision model that are given without
- * its kind are for the recipes that have one.
+ * A recipe's options for a set, overridden by the given ones. Weights of a second vision model that are given without
+ * its kind apply to recipes that use one.
  */
 export function byRecipe(recipe: Recipe, set: string, network: RecipeBackbone, given: CraneOptions): CraneOptions {
   const { spatial, ...rest } = given;

@@ -13,14 +13,14 @@ type PaperRecipeName = (typeof RECIPE_NAMES)[number];
 export type RecipeName = PaperRecipeName | MethodName;
 
 /**
- * How one set is scored: what the authors' scripts give their test program (docs/method.md#protocol,
+ * How one set is scored: the arguments in the authors' scripts (docs/method.md#protocol,
  * docs/method.md#two-scripts).
  */
 export interface RecipeRow {
   /** The auxiliary set of the prompts; never the set that is scored. */
   readonly auxiliary: 'mvtec' | 'visa';
   /**
-   * Of the published checkpoint; those of Crane+ are named after the run that they were saved in otherwise
+   * Epoch in the name of the published checkpoint; those of Crane+ were saved in other epochs
    * (docs/method.md#renamed-checkpoints).
    */
   readonly epoch: number;
@@ -33,10 +33,10 @@ export interface RecipeRow {
 /** How sets are scored: as the method is by default. */
 export interface Recipe {
   readonly name: RecipeName;
-  /** The column of the paper's table that it repeats. */
+  /** The column of the paper's table that it reproduces. */
   readonly method: PublishedMethod;
   readonly about: string;
-  /** The recipe that it is a variant of, for a column that two scripts of the authors give differently. */
+  /** The recipe of which it is a variant, for a column that two of the authors' scripts compute differently. */
   readonly variantOf: RecipeName | null;
 }
 
@@ -47,13 +47,13 @@ export interface PaperRecipe extends Recipe {
   readonly otherwise: RecipeRow;
 }
 
-/** The options that a recipe decides, in the form that `Crane.load` takes. */
+/** The options that a recipe sets, in the form that `Crane.load` takes. */
 export interface RecipeOptions extends Pick<MethodOptionsInput, 'layers' | 'fusion'> {
   readonly prompts?: string;
   readonly spatial?: SpatialFamily | 'none';
 }
 
-/** What a recipe must know of the backbone that it is used with. */
+/** What a recipe must know about the backbone it is used with. */
 export interface RecipeBackbone {
   readonly blocks: number;
   /** Whether the published prompts are for this network. */
@@ -68,7 +68,7 @@ const PLUS_MEDICAL: RecipeRow = { ...PLUS_SOFT, epoch: 1 };
 /** Trained on MVTec-AD for every set but MVTec-AD itself (paper section 4; docs/method.md#protocol). */
 const onVisa = (row: RecipeRow): RecipeRow => ({ ...row, auxiliary: 'visa' });
 
-/** One row for each set; what differs from `usual` by name. */
+/** One row for each set: `usual`, except for the sets listed by name. */
 function rows(usual: RecipeRow, differing: Partial<Record<PublishedSetName, RecipeRow>>): PaperRecipe['rows'] {
   return Object.fromEntries(PAPER_SETS.map((set) => [set, differing[set] ?? usual])) as Record<
     PublishedSetName,
@@ -92,7 +92,7 @@ const medical = (row: RecipeRow): Partial<Record<PublishedSetName, RecipeRow>> =
  * probabilities (`soft`) everywhere and scores DAGM with the VisA-trained prompts, which is `crane-plus-reproduce`
  * (docs/method.md#two-scripts).
  *
- * D-Attn's mean is taken per image, as everywhere here; `dattnMean: 'batch'` with batches of 8 is what the authors' runs had
+ * D-Attn's mean is taken per image, as is the default; the authors' runs used `dattnMean: 'batch'` with batches of 8
  * (docs/method.md#batch-mean).
  */
 export const RECIPES: Readonly<Record<PaperRecipeName, PaperRecipe>> = {
@@ -107,7 +107,7 @@ export const RECIPES: Readonly<Record<PaperRecipeName, PaperRecipe>> = {
   'crane-plus': {
     name: 'crane-plus',
     method: 'Crane+',
-    about: 'with D-Attn guided by DINOv2, as test.sh of the authors has it',
+    about: "with D-Attn guided by DINOv2, as in the authors' test.sh",
     variantOf: null,
     rows: rows(PLUS, { mvtec: onVisa(PLUS), dagm: PLUS_SOFT, ...medical(PLUS_MEDICAL) }),
     otherwise: PLUS,
@@ -115,7 +115,7 @@ export const RECIPES: Readonly<Record<PaperRecipeName, PaperRecipe>> = {
   'crane-plus-reproduce': {
     name: 'crane-plus-reproduce',
     method: 'Crane+',
-    about: 'with D-Attn guided by DINOv2, as reproduce.sh of the authors has it',
+    about: "with D-Attn guided by DINOv2, as in the authors' reproduce.sh",
     variantOf: 'crane-plus',
     rows: rows(PLUS_SOFT, { mvtec: onVisa(PLUS_SOFT), dagm: onVisa(PLUS_SOFT), ...medical(PLUS_MEDICAL) }),
     otherwise: PLUS_SOFT,
@@ -133,12 +133,12 @@ export function isPaperRecipe(recipe: Recipe): recipe is PaperRecipe {
   return 'rows' in recipe;
 }
 
-/** The backbone of every recipe; another can be named by hand. */
+/** The backbone of every recipe; an option can override it. */
 export const RECIPE_BACKBONE = publishedPromptsBackbone;
 
 /**
  * A recipe by name.
- * @throws UsageError that lists what there is
+ * @throws UsageError that lists the known recipes
  */
 export function recipeNamed(name: string): PaperRecipe {
   const wanted = RECIPE_NAMES.find((candidate) => candidate === name.trim().toLowerCase());
@@ -162,14 +162,14 @@ export function publishedPromptsOf(recipe: PaperRecipe, row: RecipeRow): string 
   return `${family}-${row.auxiliary}@${row.epoch}`;
 }
 
-/** Blocks of the paper's backbone, that rows name layers of. */
+/** Number of blocks in the paper's backbone, to which the layers in rows refer. */
 const PAPER_BLOCKS = (CLIP_VARIANTS[publishedPromptsBackbone] as { readonly vision: { readonly layers: number } })
   .vision.layers;
 
 /**
- * The model options that a recipe has for a set. With a backbone that the published prompts do not fit, what remains of it
- * is how maps are fused, and from which part of the depth they are taken: the prompts are then the backbone's own, and a
- * second vision model the one that they were trained with.
+ * A recipe's model options for a set. With a backbone that the published prompts do not fit, all that remains
+ * is how maps are fused, and from what depth they are taken: the prompts are then the backbone's own, and the
+ * second vision model is the one that they were trained with.
  */
 export function recipeOptions(
   recipe: Recipe,

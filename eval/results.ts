@@ -20,9 +20,9 @@ export interface DatasetResult {
   readonly name: string;
   readonly categories: readonly CategoryResult[];
   readonly mean: MetricValues;
-  /** Whether the means count metrics that are not defined as 0. */
+  /** Whether the means count undefined metrics as 0. */
   readonly referenceMeans?: boolean;
-  /** The same over parts of the defects, such as kinds seen and not seen in training. */
+  /** The same over groups of defects, such as kinds seen and not seen in training. */
   readonly groups?: readonly {
     readonly name: string;
     readonly categories: readonly CategoryResult[];
@@ -82,9 +82,9 @@ export function writeResults(file: string, results: object, indent = 2): void {
   }
 }
 
-/** What failed to be written, such as `report`. */
+/** What could not be written, such as `report`. */
 export function unwritable(what: string, file: string, cause: unknown): CraneError {
   const code = (cause as NodeJS.ErrnoException).code;
-  const message = `${file}: the ${what} cannot be written (${code}). Check the folder, its rights and the space left.`;
+  const message = `${file}: the ${what} cannot be written (${code}). Check the folder, its permissions and the free space.`;
   return new CraneError('results/unwritable', message, { file, code }, { cause });
 }

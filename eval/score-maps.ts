@@ -10,25 +10,25 @@ import type { PairedMap } from './metrics/pairing';
 import { resizeTruth, unionOf, type TruthMask } from './metrics/truth-mask';
 
 export interface ScoreMapsOptions {
-  /** Images without a mask and without a label are normal. Default false: they are refused. */
+  /** Treat images without a mask and a label as normal. Default false: they are refused. */
   readonly normalWithoutMask?: boolean;
-  /** What is resized where a map and its mask differ: masks as the reference does, or maps bilinearly. Default `masks`. */
+  /** What to resize where sizes of map and mask differ: masks, as the reference does, or maps. Default `masks`. */
   readonly resize?: 'masks' | 'maps';
-  /** Also the metrics of all categories' images and pixels together. Default false. */
+  /** Also compute metrics over the images and pixels of all categories together. Default false. */
   readonly wholeSet?: boolean;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
-/** What the images of a category, or of the whole set, give. */
+/** The results for the images of a category, or of the whole set. */
 export interface ScoredCategory extends CategoryResult {
   /** Why metrics are null. */
   readonly reasons: Readonly<Partial<Record<MetricId, string>>>;
   /** The thresholds with the best F1; null where F1 is not defined. */
   readonly bestF1: { readonly image: BestF1 | null; readonly pixel: BestF1 | null };
-  /** Images left out because they could not be read or fit nothing. */
+  /** Images left out because they could not be read or matched. */
   readonly notCounted: number;
-  /** Pixels, at the size that was scored, that their masks leave open; they are in no metric. */
+  /** Pixels, at the scored size, that masks exclude from all metrics. */
   readonly ignoredPixels: number;
 }
 
@@ -45,7 +45,7 @@ const NO_SCORES = 'no image scores were given (`scores`)';
  * Scores maps that any program made, category by category, reading each map once. Memory is bounded by one category's
  * pixels, at 2 to 6 bytes each, or 8 to 12 where maps are float64; with `wholeSet` by those of all.
  *
- * @throws UsageError `usage/no-mask` where images have neither a mask nor a label, and nobody said that they are normal
+ * @throws UsageError `usage/no-mask` where images have neither a mask nor a label, without `normalWithoutMask`
  */
 export async function scoreMaps(pairs: readonly PairedMap[], options: ScoreMapsOptions = {}): Promise<ScoredMaps> {
   const { wholeSet = false, onProgress, signal } = options;
@@ -66,7 +66,7 @@ export async function scoreMaps(pairs: readonly PairedMap[], options: ScoreMapsO
       signal?.throwIfAborted();
       const content = ahead as Promise<ImageContent | Error>;
       const next = images[index + 1];
-      // The next is read while this one is counted.
+      // The next one is read while this one is counted.
       ahead = next && readImage(next, options);
       const failure = collected.add(image, await content);
       if (failure) failures.push({ path: image.map.path, message: failure.message });
@@ -124,7 +124,7 @@ function fit(
   return { map: { width, height, data: resizeMap(map.data, map.width, map.height, width, height) }, mask };
 }
 
-/** What the images of a category, or of the whole set, add up to. */
+/** Accumulates the images of a category, or of the whole set. */
 class CollectedMetrics {
   private readonly measures: Measures;
   private notCounted = 0;
@@ -137,7 +137,7 @@ class CollectedMetrics {
     this.measures = new Measures(withScores ? {} : { image: NO_SCORES });
   }
 
-  /** @returns why the image is not counted, if so */
+  /** @returns why the image is not counted; undefined where it is */
   add({ map, listed }: PairedMap, content: ImageContent | Error): CraneError | undefined {
     if (content instanceof Error && !(content instanceof CraneError)) throw content;
     const failure = content instanceof CraneError ? content : this.count(map.path, listed?.score, content);
@@ -168,7 +168,7 @@ class CollectedMetrics {
     return undefined;
   }
 
-  /** Counts another category's images as well. */
+  /** Adds another category's images. */
   include(other: CollectedMetrics): void {
     this.measures.include(other.measures);
     this.notCounted += other.notCounted;

@@ -10,16 +10,16 @@ const BINDING = path.join('lib', 'napi-v8', 'tfjs_binding.node');
 const RECORD = 'compiled.json';
 
 /**
- * Compiles the npm package's C++ binding against a TensorFlow library, once for each pair of them, and puts it in place.
+ * Compiles the npm package's C++ binding against a TensorFlow library, once for each pair, and installs it.
  * The result is kept beside the library in the cache folder, since npm throws node_modules away.
  *
  * @param {import('./context').SetupContext} context
- * @param {string} packageFolder of @tensorflow/tfjs-node-gpu
- * @param {{ folder: string }} library as `provideLibrary` gives it
- * @param {boolean} withKernels whether the checkout's own kernels are to be in it
- * @returns {Promise<{ files: string[], kernels: boolean, detail: string }>} every file that the backend needs from now
- *   on, and whether the kernels are among them
- * @throws {Error} one line that says why it could not be compiled
+ * @param {string} packageFolder folder of @tensorflow/tfjs-node-gpu
+ * @param {{ folder: string }} library the result of `provideLibrary`
+ * @param {boolean} withKernels whether to include the checkout's own kernels
+ * @returns {Promise<{ files: string[], kernels: boolean, detail: string }>} every file that the backend now
+ *   needs, and whether the kernels are among them
+ * @throws {Error} one line saying why it could not be compiled
  */
 async function provideBinding(context, packageFolder, library, withKernels) {
   const key = keyOf([...bindingSources(packageFolder), ...ownSources()]);
@@ -27,7 +27,7 @@ async function provideBinding(context, packageFolder, library, withKernels) {
   const { kernels, detail } = await context.locked(path.join(library.folder, 'binding.lock'), async () => {
     const earlier = readRecord(built);
     if (earlier !== null && !(context.retry && earlier.lacks.length > 0)) {
-      return { kernels: earlier.kernels, detail: ['the binding was compiled before', ...earlier.lacks].join('; ') };
+      return { kernels: earlier.kernels, detail: ['the binding was compiled earlier', ...earlier.lacks].join('; ') };
     }
     const started = Date.now();
     context.log('Compiling the TensorFlow binding …');
@@ -46,14 +46,14 @@ async function provideBinding(context, packageFolder, library, withKernels) {
   };
 }
 
-/** Changes when a binding compiled by another version of this checkout has to be compiled again. */
+/** Changes when a binding compiled by another version of this checkout must be compiled again. */
 function currentKey() {
   return `${VERSION}-${keyOf(ownSources())}`;
 }
 
-/** Compiles in a folder beside the final one, which is there whole or not at all. */
+/** Compiles in a temporary folder and renames it, so that the final folder is always complete. */
 async function compile(context, packageFolder, libraryFolder, built, withKernels) {
-  // The lock is held, so nobody is at work in what an earlier one has left behind.
+  // The lock is held, so nobody is using what an earlier run has left behind.
   for (const name of fs.readdirSync(libraryFolder)) {
     if (/^binding-.*\.tmp$/.test(name)) fs.rmSync(path.join(libraryFolder, name), { recursive: true, force: true });
   }
@@ -72,7 +72,7 @@ async function compile(context, packageFolder, libraryFolder, built, withKernels
   }
 }
 
-/** What is in an earlier result; null where there is none, or not all of it any more. */
+/** The record of an earlier result; null where there is none, or it is incomplete. */
 function readRecord(built) {
   try {
     const record = JSON.parse(fs.readFileSync(path.join(built, RECORD), 'utf8'));
@@ -85,7 +85,7 @@ function readRecord(built) {
   }
 }
 
-/** Copies the binding to where the package looks for it and makes the links that its own build would make. */
+/** Copies the binding to where the package looks for it, and makes the links that the package's build would make. */
 function install(packageFolder, libraryFolder, built) {
   const target = path.join(packageFolder, BINDING);
   fs.mkdirSync(path.dirname(target), { recursive: true });

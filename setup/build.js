@@ -1,7 +1,7 @@
 'use strict';
 /**
- * Builds the package into dist/: CommonJS with declarations by the TypeScript compiler, and beside each of its doors one
- * for `import` that names the same exports, so that both kinds of module share one instance.
+ * Builds the package into dist/: CommonJS with declarations by the TypeScript compiler, and next to each entry point
+ * one for `import` with the same exports, so that both module systems share one instance.
  *
  * usage: node setup/build.js
  */
@@ -11,7 +11,7 @@ const { spawnSync } = require('node:child_process');
 
 const ROOT = path.resolve(__dirname, '..');
 const DIST = path.join(ROOT, 'dist');
-/** The doors of package.json's `exports`, as they lie in dist/. */
+/** The entry points in package.json's `exports`, as named in dist/. */
 const DOORS = ['index', 'layers'];
 
 function build() {

@@ -5,12 +5,12 @@ const { spawn } = require('node:child_process');
 const { endGroup, processFacts } = require('./processes');
 
 const CHECK_EVERY_MS = 500;
-/** Clock ticks of processor time between two checks that count as work and not as idling. */
+/** Clock ticks of processor time between two checks that count as work rather than idling. */
 const BUSY_TICKS = 2;
 
 /**
- * Runs a command and gives it up when it neither says anything, nor works, nor makes the watched folder grow for
- * `quietSeconds`: a network that swallows packets must not hang the set-up.
+ * Runs a command, and stops it when for `quietSeconds` it prints nothing, uses no processor time and does not make the
+ * watched folder grow: a network that drops packets must not hang the set-up.
  *
  * @param {string} command
  * @param {readonly string[]} args
@@ -19,7 +19,7 @@ const BUSY_TICKS = 2;
  * @param {NodeJS.ProcessEnv} [options.env]
  * @param {number} options.quietSeconds
  * @param {string} [options.watchFolder]
- * @param {(pid: number) => void} [options.onStart] told the process id
+ * @param {(pid: number) => void} [options.onStart] called with the process id
  * @param {(pid: number) => void} [options.onEnd]
  * @returns {Promise<{ ok: boolean, reason: string, output: string }>} `reason` is empty on success
  */
@@ -79,7 +79,7 @@ function runCommand(command, args, options) {
   });
 }
 
-/** Bytes in all files below a folder; those that vanish meanwhile do not count. */
+/** Bytes in all files below a folder, without those that vanish meanwhile. */
 function folderSize(folder) {
   let total = 0;
   let entries;
@@ -93,13 +93,13 @@ function folderSize(folder) {
     try {
       total += fs.statSync(path.join(entry.parentPath ?? entry.path, entry.name)).size;
     } catch {
-      // Moved away between the listing and the look.
+      // Moved between listing the folder and reading the size.
     }
   }
   return total;
 }
 
-/** Where a program is found on PATH, or null. */
+/** The path of a program on PATH, or null. */
 function findProgram(name, environment) {
   for (const folder of (environment.PATH ?? '').split(path.delimiter)) {
     const file = path.join(folder, name);

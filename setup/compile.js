@@ -8,17 +8,17 @@ const QUIET = { source: path.join(NATIVE, 'quiet.cc'), object: 'libcrane_quiet.s
 const KERNELS = { source: path.join(NATIVE, 'kernels.cc'), object: 'libcrane_kernels.so' };
 const LIBRARIES = ['-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'];
 /**
- * The kernels choose their instruction sets themselves, when they run, so that the object fits every processor.
+ * The kernels choose their instruction sets at run time, so that the object fits every processor.
  * IS_SLIM_BUILD leaves one function out of tensorflow/c/kernels.h, whose header is not in the wheel.
  */
 const KERNEL_FLAGS = ['-O3', '-fno-math-errno', '-ffp-contract=fast', '-pthread', '-DIS_SLIM_BUILD', '-Wno-psabi'];
 
-/** Whether a compiler is there at all; asked before 274 MB are downloaded for it. */
+/** The C++ compiler, if any; checked before downloading 274 MB to compile against. */
 function findCompiler(context) {
   return context.environment.CXX || findProgram('g++', context.environment) || findProgram('c++', context.environment);
 }
 
-/** Everything of this folder that a compiled binding depends on. */
+/** Everything in this folder that a compiled binding depends on. */
 function ownSources() {
   const names = fs
     .readdirSync(NATIVE)
@@ -28,17 +28,17 @@ function ownSources() {
 }
 
 /**
- * Compiles the npm package's C++ binding and the objects that it loads with it. What it can do without may fail.
+ * Compiles the npm package's C++ binding and the objects that it loads. Optional parts may fail.
  *
  * @param {import('./context').SetupContext} context
  * @param {object} options
- * @param {string} options.packageFolder of @tensorflow/tfjs-node-gpu
+ * @param {string} options.packageFolder folder of @tensorflow/tfjs-node-gpu
  * @param {string} options.libraryFolder holds `tensorflow/`
- * @param {string} options.work folder that everything is written to
- * @param {string} options.built where that folder will lie in the end
+ * @param {string} options.work folder to write everything to
+ * @param {string} options.built final location of that folder
  * @param {boolean} options.withKernels
- * @returns {Promise<{ kernels: boolean, lacks: string[] }>} `lacks` says what is missing in the result, and why
- * @throws {Error} one line that says why the binding could not be compiled
+ * @returns {Promise<{ kernels: boolean, lacks: string[] }>} `lacks` lists what is missing from the result, and why
+ * @throws {Error} one line saying why the binding could not be compiled
  */
 async function compileBinding(context, { packageFolder, libraryFolder, work, built, withKernels }) {
   const compiler = findCompiler(context);
@@ -46,7 +46,7 @@ async function compileBinding(context, { packageFolder, libraryFolder, work, bui
   const headers = nodeApiHeaders(context.root);
   const common = ['-fPIC', '-std=c++17', '-O2', `-I${path.join(libraries, 'include')}`];
   const run = (...args) => context.run(compiler, [...common, ...args.flat(2)], { quietSeconds: 120 });
-  // TensorFlow exports 446,000 symbols: 5 s for the usual linker, 1.5 s for gold, which is not everywhere.
+  // TensorFlow exports 446,000 symbols: 5 s for the usual linker, 1.5 s for gold, which is not always installed.
   const link = async (...args) => {
     const quick = await run('-shared', '-fuse-ld=gold', ...args);
     return quick.ok ? quick : await run('-shared', ...args);
@@ -58,7 +58,7 @@ async function compileBinding(context, { packageFolder, libraryFolder, work, bui
   const compileKernels = async () => {
     const compiled = await run('-c', KERNEL_FLAGS, KERNELS.source, output(objectOf(KERNELS.source)));
     if (!compiled.ok) return compiled;
-    // With -z defs, a function that this TensorFlow lacks is found here and not when the binding is loaded.
+    // With -z defs, a function missing from this TensorFlow is an error at link time, not when the binding is loaded.
     const flags = ['-pthread', '-Wl,-z,defs', '-Wl,--no-as-needed', ...runPath(libraries), `-L${libraries}`];
     return await link(path.join(work, objectOf(KERNELS.source)), output(KERNELS.object), flags, LIBRARIES);
   };
@@ -86,7 +86,7 @@ async function compileBinding(context, { packageFolder, libraryFolder, work, bui
       sources.map((source) => path.join(work, objectOf(source))),
       output('tfjs_binding.node'),
       [runPath(libraries), runPath(built)],
-      // Nothing in the binding calls into these, so the linker would leave them out.
+      // The binding does not call these, so the linker would leave them out.
       own.length > 0 ? [`-L${work}`, '-Wl,--no-as-needed', ...own] : [],
       [`-L${libraries}`, ...LIBRARIES],
     ));
@@ -114,18 +114,20 @@ function objectOf(source) {
   return `${path.basename(source)}.o`;
 }
 
-/** The npm package carries them everywhere; Node's own are not there on some Linux distributions. */
+/** The npm package always has them; some Linux distributions leave out Node's own. */
 function nodeApiHeaders(root) {
   const own = path.resolve(path.dirname(process.execPath), '..', 'include', 'node');
   const places = [...modulePaths(root).map((folder) => path.join(folder, 'node-api-headers', 'include')), own];
   const found = places.find((folder) => fs.existsSync(path.join(folder, 'node_api.h')));
   if (found === undefined) {
-    throw new Error(`Node-API's headers (node_api.h) are neither in the npm package node-api-headers nor in ${own}`);
+    throw new Error(
+      `Node-API's headers (node_api.h) are missing from both the npm package node-api-headers and ${own}`,
+    );
   }
   return found;
 }
 
-/** The node_modules folders from here to the root of the disk. */
+/** The node_modules folders from here up to the root of the disk. */
 function modulePaths(root) {
   const folders = [];
   for (let folder = root; ; folder = path.dirname(folder)) {

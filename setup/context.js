@@ -6,7 +6,7 @@ const { endGroup } = require('./processes');
 const { Lock } = require('./lock');
 
 /**
- * What every step of the set-up is given: where, with which environment, how to run commands and say things.
+ * What every step of the set-up receives: folders, environment, and how to run commands and print messages.
  */
 class SetupContext {
   /** @type {Set<Lock>} */
@@ -18,9 +18,9 @@ class SetupContext {
    * @param {object} options
    * @param {string} options.root folder of package.json
    * @param {NodeJS.ProcessEnv} options.environment
-   * @param {boolean} options.offline use no network at all
-   * @param {boolean} options.retry try native steps again that have failed before
-   * @param {number} options.quietSeconds how long a command may give no sign of life
+   * @param {boolean} options.offline do not use the network
+   * @param {boolean} options.retry repeat native steps that failed before
+   * @param {number} options.quietSeconds how long a command may show no activity
    * @param {(line: string) => void} options.log
    */
   constructor({ root, environment, offline, retry, quietSeconds, log }) {
@@ -34,8 +34,8 @@ class SetupContext {
   }
 
   /**
-   * Runs a command as `runCommand` does, noted in the locks held, so that whoever takes them over can end it. Several may
-   * run at the same time.
+   * Runs a command as `runCommand` does, and records it in the held locks, so that a process that takes them over can
+   * end it. Several may run at the same time.
    */
   async run(command, args, options = {}) {
     return await runCommand(command, args, {
@@ -53,7 +53,7 @@ class SetupContext {
     });
   }
 
-  /** Does something that only one process at a time may do. */
+  /** Runs a task that only one process at a time may run. */
   async locked(file, action) {
     const lock = await Lock.take(file, (pid) => {
       this.log(`Another set-up is running (process ${pid}); waiting for it …`);
@@ -67,13 +67,13 @@ class SetupContext {
     }
   }
 
-  /** Ends the running commands and gives the locks back; for a set-up that is interrupted. */
+  /** Ends the running commands and releases the locks; for an interrupted set-up. */
   abandon() {
     for (const pid of this.#children) endGroup(pid);
     for (const lock of this.#locks) lock.release();
   }
 
-  /** The lock of this checkout. It cannot lie in node_modules, which npm removes. */
+  /** The lock of this checkout. It cannot be in node_modules, which npm removes. */
   get checkoutLock() {
     return path.join(this.root, '.cache', 'setup.lock');
   }

@@ -5,8 +5,8 @@ const { setTimeout: pause } = require('node:timers/promises');
 const { endGroup, identify, isAlive } = require('./processes');
 
 /**
- * A file that says who is setting up. One left behind by a process that was killed is taken over, and the commands
- * that it had running are ended first, so that two of them never write to the same folder.
+ * A file naming the process that is setting up. A lock left behind by a killed process is taken over, and the commands
+ * that it was running are ended first, so that no two commands write to the same folder.
  */
 class Lock {
   #file;
@@ -20,7 +20,7 @@ class Lock {
   /**
    * Waits for the lock and takes it.
    * @param {string} file
-   * @param {(pid: number) => void} onWait called once if somebody else holds it
+   * @param {(pid: number) => void} onWait called once if another process holds it
    * @returns {Promise<Lock>}
    */
   static async take(file, onWait) {
@@ -41,7 +41,7 @@ class Lock {
     return new Lock(file, record);
   }
 
-  /** Notes the commands that run under the lock. */
+  /** Records the commands that run under the lock. */
   noteChildren(pids) {
     this.#record.children = pids.map(identify);
     const temporary = `${this.#file}.${process.pid}.tmp`;
@@ -54,7 +54,7 @@ class Lock {
   }
 }
 
-/** Creates the file with its content in one step, so that nobody ever reads half a record. */
+/** Creates the file with its content in one step, so that nobody reads an incomplete record. */
 function writeNew(file, record) {
   const temporary = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
   fs.writeFileSync(temporary, JSON.stringify(record));
@@ -77,7 +77,9 @@ function read(file) {
   }
 }
 
-/** Removes a lock whose holder is gone; of two that try, one moves the file away and the other finds it gone. */
+/**
+ * Removes a lock whose holder is gone. If two processes try, one moves the file away and the other finds it missing.
+ */
 function takeAway(file, expected) {
   const aside = `${file}.${process.pid}.stale`;
   try {
@@ -88,11 +90,11 @@ function takeAway(file, expected) {
   }
   const moved = read(aside);
   if (moved !== null && isAlive(moved.holder)) {
-    // Somebody took the lock between the look and the move: give it back.
+    // Another process took the lock between the check and the move: give it back.
     try {
       fs.linkSync(aside, file);
     } catch {
-      // A third one was quicker; the two wait for each other's end at the next look.
+      // A third process was quicker; the two wait for each other at the next check.
     }
   } else {
     for (const child of (moved ?? expected)?.children ?? []) if (isAlive(child)) endGroup(child.pid);

@@ -9,14 +9,14 @@ const { provideNativePackage } = require('./native-package');
 const { writeWhole } = require('./packages');
 const { provideLibrary, VERSION } = require('./tensorflow-library');
 
-/** Raised when a record of an earlier set-up is no longer to be trusted. */
+/** Raised when records of earlier set-ups can no longer be trusted. */
 const FORMAT = 1;
 const STATE = 'crane-native.json';
 const RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
 const RETRY = 'npx crane setup';
 
 /**
- * Sets up the native TensorFlow backend, or records why there is none; the record is what `crane doctor` shows.
+ * Sets up the native TensorFlow backend, or records why it is unavailable; `crane doctor` shows the record.
  * Never fails: without it the library computes on WebAssembly.
  *
  * @param {import('./context').SetupContext} context
@@ -61,7 +61,7 @@ async function setUpNative(context) {
   return summary(state);
 }
 
-/** Tries one way after the other; each entry of `steps` says how it went. Returns the files needed, or null. */
+/** Tries one way after the other; each entry of `steps` records the outcome. Returns the files needed, or null. */
 async function provide(context, packageFolder, steps) {
   const attempt = async (step, source, action) => {
     try {
@@ -76,7 +76,7 @@ async function provide(context, packageFolder, steps) {
   const works = async (source, files, step = 'load the native backend') =>
     (await attempt(step, source, () => verify(context, packageFolder))) === null ? null : files;
 
-  // A binding that somebody compiled by hand; ours is known by its record, which is written last.
+  // A binding compiled by hand; ours is recognised by its record, which is written last.
   const binding = path.join(packageFolder, BINDING);
   if (fs.existsSync(binding) && readState(packageFolder) === null && !context.retry) {
     const found = await works('found', [binding, ...linkedLibraries(packageFolder)]);
@@ -94,7 +94,7 @@ async function provide(context, packageFolder, steps) {
       (gpu && (await attempt('get the TensorFlow library for CUDA', 'wheel', () => provideLibrary(context, true)))) ||
       (await attempt(`get the TensorFlow ${VERSION} library`, 'wheel', () => provideLibrary(context, false)));
     for (const withKernels of library ? [true, false] : []) {
-      const step = withKernels ? 'compile the binding' : 'compile the binding without kernels of its own';
+      const step = withKernels ? 'compile the binding' : 'compile the binding without our own kernels';
       const built = await attempt(step, 'wheel', () => provideBinding(context, packageFolder, library, withKernels));
       const ready = built && (await works('wheel', built.files));
       if (ready) return ready;
@@ -102,7 +102,7 @@ async function provide(context, packageFolder, steps) {
     }
   }
 
-  // Where it cannot be compiled again, a binding that worked before this checkout changed is better than none.
+  // If recompiling fails, a binding that worked before this checkout changed is better than none.
   const before = readState(packageFolder);
   if (before?.backend === 'tensorflow' && filesHold(before)) {
     const kept = await works(
@@ -122,7 +122,7 @@ async function provide(context, packageFolder, steps) {
   return null;
 }
 
-/** The shared objects that the package's own build links; none where it was linked in another way. */
+/** The shared objects that the package's own build links; none where it was linked differently. */
 function linkedLibraries(packageFolder) {
   const folder = path.join(packageFolder, 'deps', 'lib');
   if (!fs.existsSync(folder)) return [];
@@ -145,8 +145,8 @@ async function verify(context, packageFolder) {
 }
 
 /**
- * Whether an earlier result can be taken as it is: the files it names are there, unchanged, and a binding of ours was
- * compiled from the sources that are here now; or, where it failed, what it failed for may still be so.
+ * Whether an earlier result is still valid: the files it names exist unchanged, and a binding of ours was
+ * compiled from the current sources; or, where it failed, the cause may still be present.
  */
 function stillHolds(state, context) {
   if (state.format !== FORMAT || context.retry) return false;
@@ -197,13 +197,13 @@ function adviceFor(steps, context) {
   if (/index|network|answer/.test(said)) {
     const folder = path.join(context.cache, 'native');
     parts.push(
-      `Give pip a package index that it can reach, or put the wheel tensorflow_cpu-${VERSION}-….whl into ${folder}.`,
+      `Configure pip with a reachable package index, or put the wheel tensorflow_cpu-${VERSION}-….whl into ${folder}.`,
     );
   }
   return [...parts, `Then run \`${RETRY}\`.`].join(' ');
 }
 
-/** Only a driver that is loaded counts; the CUDA wheels are large. */
+/** Only a loaded driver counts, since the CUDA wheels are large. */
 function hasNvidiaDriver() {
   return fs.existsSync('/proc/driver/nvidia/version');
 }

@@ -7,8 +7,8 @@ const HOST = 'storage.googleapis.com';
 const ANSWER_MS = 10_000;
 
 /**
- * Lets the npm package fetch its own libtensorflow (2.9.1, of 2022) and its compiled binding. Its script waits for ever
- * on a network that does not answer, so the host is asked first.
+ * Lets the npm package fetch its own libtensorflow (2.9.1, from 2022) and compiled binding. Its script waits forever
+ * on a network that does not answer, so the host is contacted first.
  *
  * @param {import('./context').SetupContext} context
  * @param {string} packageFolder
@@ -16,7 +16,7 @@ const ANSWER_MS = 10_000;
  * @returns {Promise<{ detail: string }>}
  */
 async function ownDownload(context, packageFolder, gpu) {
-  if (context.offline) throw new Error('the network is not to be used');
+  if (context.offline) throw new Error('network access is turned off');
   if (!behindProxy(context.environment)) await ask(HOST);
   context.log(`Downloading libtensorflow from ${HOST} …`);
   const bin = path.resolve(packageFolder, '..', '..', '.bin');
@@ -39,7 +39,7 @@ function behindProxy(environment) {
   return Boolean(environment.HTTPS_PROXY || environment.https_proxy);
 }
 
-/** Resolves when the host answers anything at all. */
+/** Resolves when the host gives any answer. */
 function ask(host) {
   return new Promise((resolve, reject) => {
     const request = https.request({ host, method: 'HEAD', path: '/', agent: false }, (response) => {

@@ -6,9 +6,9 @@ const path = require('node:path');
 const STAMP = '.crane-packages.json';
 
 /**
- * Installs the npm packages of the checkout unless node_modules matches package-lock.json already.
+ * Installs the npm packages of the checkout unless node_modules already matches package-lock.json.
  * @param {import('./context').SetupContext} context
- * @throws {Error} with what to do, where npm cannot install them
+ * @throws {Error} saying what to do, where npm cannot install them
  */
 async function setUpPackages(context) {
   const lockFile = path.join(context.root, 'package-lock.json');
@@ -43,7 +43,7 @@ async function setUpPackages(context) {
   writeWhole(stampFile, JSON.stringify(stamp));
 }
 
-/** npm links the commands of dependencies only; with this, `npx crane` finds the checkout's own without asking. */
+/** npm only links the commands of dependencies; with this, `npx crane` finds the checkout's own without a prompt. */
 function linkCommand(root, modules) {
   if (process.platform === 'win32') return;
   const file = path.join(modules, '.bin', 'crane');
@@ -62,8 +62,8 @@ function isStamped(file, stamp) {
 }
 
 /**
- * Whether npm's own record of what it has installed, which it writes last of all, has every version of the lock file;
- * so packages that somebody installed by hand are taken as they are.
+ * Whether npm's own record of installed packages, which it writes last, has every version of the lock file;
+ * packages that were installed by hand are thus accepted.
  */
 function matchesLock(lockFile, recordFile) {
   let wanted;
@@ -79,12 +79,12 @@ function matchesLock(lockFile, recordFile) {
   return Object.entries(wanted).every(([name, entry]) => {
     if (name === '') return true;
     if (installed[name] !== undefined) return installed[name].version === entry.version;
-    // Builds of a package for other systems are left out.
+    // Builds of a package for other systems are not installed.
     return entry.optional === true && !asked.has(name.replace(/^node_modules\//, ''));
   });
 }
 
-/** The npm that called us, else the one on PATH. */
+/** The npm that called this script, otherwise the one on PATH. */
 function npmCommand(environment) {
   const caller = environment.npm_execpath;
   return caller && path.basename(caller) === 'npm-cli.js' && fs.existsSync(caller)
@@ -101,7 +101,7 @@ function npmFailure({ reason, output }) {
 function failure(result, context) {
   const said = npmFailure(result).slice(1).join('\n');
   const advice = context.offline
-    ? 'Offline, npm can only use what is in its own cache: run this once with a network.'
+    ? 'Offline, npm can only use its own cache: run this once with network access.'
     : 'Check the network and the npm registry (npm config get registry), then run the same command again.';
   return `The npm packages could not be installed: ${result.reason}.\n${said}${said === '' ? '' : '\n'}${advice}`;
 }
@@ -110,7 +110,7 @@ function hashOf(file) {
   return crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex');
 }
 
-/** Writes a file so that it is there whole or not at all. */
+/** Writes a file atomically. */
 function writeWhole(file, text) {
   const temporary = `${file}.${process.pid}.tmp`;
   fs.writeFileSync(temporary, text);

@@ -2,7 +2,7 @@
 const fs = require('node:fs');
 
 /**
- * What /proc says of a process: when it was started, in clock ticks since boot, and the processor time it has used, in
+ * What /proc says about a process: its start time, in clock ticks since boot, and the processor time it has used, in
  * clock ticks. Null where the process is gone or the system has no /proc.
  * @param {number} pid
  * @returns {{ startTime: number, cpuTime: number } | null}
@@ -10,7 +10,7 @@ const fs = require('node:fs');
 function processFacts(pid) {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the command in parentheses, which may hold blanks and parentheses itself.
+    // The second field is the command in parentheses, which may itself contain blanks and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z'
       ? null
@@ -20,7 +20,7 @@ function processFacts(pid) {
   }
 }
 
-/** A number for a process that outlives its reuse: the process id with the time of its start. */
+/** Identifies a process even if its id is reused: the process id with its start time. */
 function identify(pid) {
   return { pid, startTime: processFacts(pid)?.startTime ?? null };
 }
@@ -37,12 +37,12 @@ function isAlive(identity) {
   }
 }
 
-/** Ends a child that was started as the leader of its own process group, with all that it has started. */
+/** Ends a child that was started as a process group leader, with all its descendants. */
 function endGroup(pid) {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // It has ended by itself.
+    // It has already ended.
   }
 }
 

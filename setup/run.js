@@ -1,6 +1,6 @@
 'use strict';
 /**
- * Sets up what is missing, then runs a tool of the checkout in this same process:
+ * Sets up what is missing, then runs a tool of the checkout in the same process:
  *
  * usage: node setup/run.js crane ARGUMENTS… | jest ARGUMENTS… | fuzz ARGUMENTS… | tool NAME ARGUMENTS…
  *

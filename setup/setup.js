@@ -1,12 +1,12 @@
 'use strict';
 /**
  * Sets up everything that the commands of this checkout need: npm packages and the native TensorFlow library. Plain
- * JavaScript without dependencies, because it runs before any package is there. What is done already is not done again,
- * and what was interrupted is repaired.
+ * JavaScript without dependencies, because it runs before any package is installed. Completed steps are not repeated,
+ * and interrupted ones are repaired.
  *
  * usage: node setup/setup.js [--offline] [--retry]
- *   --offline  use no network (or CRANE_OFFLINE=1)
- *   --retry    try again to set up native TensorFlow after it has failed
+ *   --offline  do not use the network (or CRANE_OFFLINE=1)
+ *   --retry    try to set up native TensorFlow again after it has failed
  */
 const os = require('node:os');
 const path = require('node:path');
@@ -22,7 +22,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @param {NodeJS.ProcessEnv} [options.environment]
  * @param {boolean} [options.offline]
  * @param {boolean} [options.retry]
- * @param {number} [options.quietSeconds] how long a command may give no sign of life before it is given up; default 10
+ * @param {number} [options.quietSeconds] how long a command may show no activity before it is stopped; default 10
  * @param {(line: string) => void} [options.log]
  * @returns {Promise<'tensorflow' | 'wasm'>} the backend that is set up
  * @throws {Error} where the npm packages cannot be installed; its message says what to do
@@ -61,7 +61,7 @@ async function setUp(options = {}) {
 async function main(args) {
   const unknown = args.filter((arg) => !['--offline', '--retry'].includes(arg));
   if (unknown.length > 0) {
-    process.stderr.write(`Unknown: ${unknown.join(' ')}. usage: node setup/setup.js [--offline] [--retry]\n`);
+    process.stderr.write(`Unknown option: ${unknown.join(' ')}. usage: node setup/setup.js [--offline] [--retry]\n`);
     return 2;
   }
   const environment = args.includes('--offline') ? { ...process.env, CRANE_OFFLINE: '1' } : process.env;

@@ -5,21 +5,21 @@ const { findProgram } = require('./command');
 const { seconds, writeWhole } = require('./packages');
 
 const VERSION = '2.21.0';
-/** Any Python can fetch a wheel for this one: only the shared objects and headers in it are used. */
+/** Any Python can fetch the wheel for this version: only its shared objects and headers are used. */
 const WHEEL_PYTHON = { version: '3.12', abi: 'cp312' };
 const GLIBC_PLATFORM = { x64: 'manylinux_2_27_x86_64', arm64: 'manylinux_2_27_aarch64' };
-/** Words of pip and of the system for a network that does not answer. */
+/** Messages of pip and the system for a network that does not answer. */
 const NETWORK_TROUBLE =
   /timed out|ConnectTimeout|NewConnectionError|NameResolution|Temporary failure|Network is unreachable|Connection refused|ConnectionError|ProxyError/;
 
 /**
- * The TensorFlow library and its headers, from the wheel that pip downloads, in the cache folder; downloaded once for
+ * The TensorFlow library and its headers, from a wheel downloaded by pip, in the cache folder; downloaded once for
  * all checkouts.
  *
  * @param {import('./context').SetupContext} context
  * @param {boolean} gpu whether an NVIDIA driver answers
  * @returns {Promise<{ folder: string, flavour: string, detail: string }>} `folder` holds `tensorflow/`
- * @throws {Error} one line that says why it is not to be had
+ * @throws {Error} one line saying why it is unavailable
  */
 async function provideLibrary(context, gpu) {
   if (process.platform !== 'linux' || GLIBC_PLATFORM[process.arch] === undefined) {
@@ -59,7 +59,7 @@ function libraryFiles(folder) {
   return ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'].map((name) => path.join(folder, 'tensorflow', name));
 }
 
-/** The record is written last and the folder renamed after it, so this only finds what somebody damaged later. */
+/** The record is written last, and the folder renamed after that, so this only detects later damage. */
 function isComplete(folder) {
   try {
     const record = JSON.parse(fs.readFileSync(path.join(folder, 'complete.json'), 'utf8'));
@@ -73,7 +73,7 @@ function sizesOf(folder) {
   return Object.fromEntries(libraryFiles(folder).map((file) => [path.basename(file), fs.statSync(file).size]));
 }
 
-/** Work folders of set-ups that were killed; the lock is held, so nobody is at work in them. */
+/** Removes work folders of killed set-ups; the lock is held, so nobody is using them. */
 function removeRemains(native) {
   fs.mkdirSync(native, { recursive: true });
   for (const name of fs.readdirSync(native)) {
@@ -81,7 +81,7 @@ function removeRemains(native) {
   }
 }
 
-/** A wheel that somebody carried here by hand. */
+/** A wheel that was copied here by hand. */
 function findLocalWheel(native, flavour) {
   const prefix = `${flavour.replace('-', '_')}-${VERSION}-`;
   const name = fs.readdirSync(native).find((entry) => entry.startsWith(prefix) && entry.endsWith('.whl'));
@@ -95,11 +95,11 @@ function requireProgram(name, context) {
 }
 
 /**
- * Downloads one wheel with pip: first the one for this Python, then the one for a Python that is known to have one.
+ * Downloads one wheel with pip: first for this Python version, then for one that is known to have a wheel.
  * @returns {Promise<string>} the wheel's path
  */
 async function download(context, python, requirement, work, size) {
-  if (context.offline) throw new Error(`${requirement} is not in the cache folder, and the network is not to be used`);
+  if (context.offline) throw new Error(`${requirement} is not in the cache folder, and network access is turned off`);
   await requirePip(context, python);
   const folder = path.join(work, 'wheels', requirement.replace(/[^\w.-]+/g, '_'));
   const temporary = path.join(work, 'pip');
@@ -170,8 +170,8 @@ async function unpack(context, python, wheel, folder) {
 }
 
 /**
- * The CUDA libraries that `tensorflow[and-cuda]` names, laid beside the TensorFlow folder, where its libraries look for
- * them. Without a GPU this was seen to download, compile and load, up to the first call of NVIDIA's driver.
+ * The CUDA libraries that `tensorflow[and-cuda]` requires, put beside the TensorFlow folder, where its libraries look
+ * for them. Tested without a GPU: they download, compile and load, up to the first call to NVIDIA's driver.
  */
 async function addCudaLibraries(context, python, wheel, work, unpacked) {
   const listing = await context.run(python, [path.join(__dirname, 'native', 'list_cuda_wheels.py'), wheel]);

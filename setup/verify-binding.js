@@ -1,11 +1,11 @@
 'use strict';
 /**
- * Loads the native package and multiplies, in a process of its own: a binding that does not fit ends the process.
+ * Loads the native package and multiplies, in a separate process: an incompatible binding crashes the process.
  * usage: verify-binding.js PACKAGE_FOLDER
  */
 const util = require('node:util');
 
-// tfjs-node 4.22 uses two functions that Node 23 took away.
+// tfjs-node 4.22 uses two functions that Node 23 removed.
 util.isNullOrUndefined ??= (value) => value === null || value === undefined;
 util.isArray ??= Array.isArray;
 

@@ -17,9 +17,8 @@ export interface ClipTextConfig extends CraneLayerConfig {
 
 /**
  * CLIP's text transformer (docs/method.md#text-tower). Its causal mask makes everything after the end token irrelevant,
- * so sequences are
- * as short as the longest prompt: 17 to 20 tokens instead of 77, with equal results.
- * Parameters are those of OpenAI's state dict outside `visual.`.
+ * so sequences are as short as the longest prompt: 17 to 20 tokens instead of 77, with equal results. Parameters are
+ * those of OpenAI's state dict outside `visual.`.
  *
  * As a layer: token ids, int32 `[B, L]`, or embedded prompts `[B, L, D]` and the positions of their end tokens, int32
  * `[B]` or `[B, 1]`, to text features `[B, E]`, not normalised.

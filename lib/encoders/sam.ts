@@ -31,10 +31,9 @@ export interface SamConfig extends SpatialEncoderConfig {
 
 /**
  * The image encoder of Segment Anything (Kirillov et al., 2023, appendix A; docs/method.md#second-models): a plain
- * vision transformer with
- * windowed attention and a convolutional neck, whose output is the features. Parameters are those of the official
- * state dict below `image_encoder.`. `[B, T, T, 3]` in, normalised, with T = `inputSide()`; `[B, G, G, C]` out, not
- * normalised. Images of another size are rejected with `usage/image-size`.
+ * vision transformer with windowed attention and a convolutional neck, whose output is the features. Parameters are
+ * those of the official state dict below `image_encoder.`. `[B, T, T, 3]` in, normalised, with T = `inputSide()`;
+ * `[B, G, G, C]` out, not normalised. Images of another size are rejected with `usage/image-size`.
  */
 export class SamEncoder extends SpatialEncoder {
   static readonly className = 'SamEncoder';

@@ -18,8 +18,7 @@ export interface SpatialEncoderConfig extends CraneLayerConfig {
 
 /**
  * A second, self-supervised vision model: its patch similarities guide D-Attn (paper section 3.2;
- * docs/method.md#second-models). It is only
- * asked for patch features, never for a class.
+ * docs/method.md#second-models). It is only asked for patch features, never for a class.
  */
 export abstract class SpatialEncoder extends CraneLayer {
   abstract readonly family: SpatialFamily;

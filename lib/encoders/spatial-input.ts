@@ -4,11 +4,11 @@ import { resizeGrid } from '../layers/interpolation';
 
 /**
  * Converts a CLIP input to the input of a second vision model (docs/method.md#second-models): undoes CLIP's
- * normalisation, cut to 0..1 (bicubic
- * resizing overshoots), the second model's normalisation, and, for a model with a size of its own, a bilinear resize.
+ * normalisation, clips colours to 0..1 (bicubic resizing overshoots), applies the second model's normalisation and, for
+ * a model with a fixed input size, resizes bilinearly.
  * @param images `[B, S, S, 3]`
  * @param normalisation mean and standard deviation that `images` were normalised with, per colour
- * @param side of the square wanted, in pixels
+ * @param side of the target square, in pixels
  * @param wanted mean and standard deviation of the second model; ImageNet's by default
  * @returns `[B, side, side, 3]`
  */

@@ -28,9 +28,8 @@ const SIMILARITIES_AT_ONCE = 2 ** 22;
 const TIE = 1e-4;
 
 /**
- * D-Attn, attention guided by a second vision model (paper section 3.2; docs/method.md#d-attn): each patch gathers
- * the values of the
- * patches that the second model finds similar to it,
+ * D-Attn, attention guided by a second vision model (paper section 3.2; docs/method.md#d-attn): each patch gathers the
+ * values of the patches that the second model finds similar to it,
  *
  *     S  = cosine similarity of its patch features
  *     S' = gamma · (S − beta · mean S),  below zero cut off

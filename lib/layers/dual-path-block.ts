@@ -16,8 +16,7 @@ export interface DualPathBlockConfig extends ResidualBlockConfig {
 
 /**
  * A CLIP block with Crane's second path (docs/method.md#dual-path). Two streams pass through: the original one,
- * unchanged CLIP, and
- * the spatial one, which takes the block's heads through E-Attn and skips the MLP:
+ * unchanged CLIP, and the spatial one, which takes the block's heads through E-Attn and skips the MLP:
  *
  *     original' = block(original)
  *     spatial'  = spatial + projection(E-Attn(ln_1(original)))
@@ -27,11 +26,9 @@ export interface DualPathBlockConfig extends ResidualBlockConfig {
  * `[B, 1, D]`.
  *
  * A `guided` block has a third output, the values that D-Attn weighs (docs/method.md#d-attn): those of the patch tokens
- * after the
- * block's own attention, `values(ln_1(original + attention(original)))`, `[B, N, D]`. The published prompts were
- * trained with this input, not with the block's (docs/method.md#d-attn-input). Where the dual path begins, the
- * reference's two streams share
- * memory, and `spatial'` is read instead.
+ * after the block's own attention, `values(ln_1(original + attention(original)))`, `[B, N, D]`. The published prompts
+ * were trained with this input, not with the block's (docs/method.md#d-attn-input). Where the dual path begins, the
+ * reference's two streams share memory, and `spatial'` is read instead.
  */
 export class DualPathBlock extends ResidualBlock {
   static override readonly className: string = 'DualPathBlock';

@@ -16,8 +16,7 @@ export interface EAttnConfig extends CraneLayerConfig {
 
 /**
  * E-Attn, Crane's self-correlation attention (paper section 3.2; docs/method.md#e-attn): instead of comparing queries
- * with keys, each
- * token gathers the values of the tokens that resemble it,
+ * with keys, each token gathers the values of the tokens that resemble it,
  *
  *     (softmax(q qᵀ/√d) + softmax(k kᵀ/√d) + softmax(v vᵀ/√d)) v        per head.
  *

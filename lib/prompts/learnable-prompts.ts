@@ -46,9 +46,8 @@ export interface AssembledPrompts {
 
 /**
  * Crane's learnable prompts (paper section 3.3; docs/method.md#prompts): one "normal" and one "anomalous" prompt, each
- * learned
- * context vectors before fixed words, `[start][V_1 … V_12] object. [end]`, and deep tokens shared by both. The image's
- * global feature may join them as one more token, which makes the prompts specific to the image.
+ * learned context vectors before fixed words, `[start][V_1 … V_12] object. [end]`, and deep tokens shared by both. The
+ * image's global feature may join them as one more token, which makes the prompts specific to the image.
  *
  * As a layer: image features `[B, D]`, normalised, to deep tokens `[B, depth - 1, T, D]` and contexts `[B, 2, C, D]`.
  */

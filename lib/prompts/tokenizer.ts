@@ -13,7 +13,7 @@ import {
 /**
  * How a text is split before byte-pair encoding: the two special tokens, English contractions, runs of letters, single
  * digits, runs of anything else. No flag `i`, because it would change the character classes too; text is already lower
- * case, `ſ` is the one other character that folds to a letter used here.
+ * case, and `ſ` is the only other character that folds to a letter used here.
  */
 const PIECES =
   /<\|[sſ]tartoftext\|>|<\|endoftext\|>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu;

@@ -1,9 +1,9 @@
-// Operations of a vision transformer's forward pass that TensorFlow has only as chains of others: attention without its
-// score matrices ever leaving the cache, and the passes around the linear layers, each in one go.
+// Operations of a vision transformer's forward pass that TensorFlow has only as chains of others: attention whose
+// score matrices never leave the cache, and the passes around the linear layers, each fused into one.
 //
-// They are registered with TensorFlow when this object is loaded, through its C interface. Where they are not there, or
-// a shape is not theirs, lib/layers computes the same with plain operations, which is also what they are tested against.
-// Each is compiled for several instruction sets (vector_kernels.inc) and the best that the processor has is taken.
+// They are registered with TensorFlow through its C interface when this object is loaded. Where they are missing, or
+// do not support a shape, lib/layers computes the same with plain operations, against which they are also tested.
+// Each is compiled for several instruction sets (vector_kernels.inc), and the best one that the processor has is used.
 
 #include <algorithm>
 #include <atomic>
@@ -32,8 +32,8 @@ namespace {
 
 // ---------------------------------------------------------------------------------------------------- threads
 
-// Very small numbers count as zero while this lives, on every thread alike: whether they do otherwise is a matter of each
-// thread, and results must not depend on who computes what. They would also be slow.
+// While this object lives, denormal numbers count as zero on every thread: otherwise that would depend on each
+// thread, and results must not depend on which thread computes what. Denormals would also be slow.
 class FlushSmall {
  public:
 #if defined(__x86_64__)
@@ -57,11 +57,11 @@ class FlushSmall {
 #endif
 };
 
-// Helpers that wait for work and are never ended: they outlive whatever unloads at the end of the process.
+// Helper threads that wait for work and are never ended: they outlive anything unloaded at the end of the process.
 class Workers {
  public:
   // Runs body(0) to body(count - 1), on at most `threads` threads with the calling one, and waits for all.
-  // Returns false where memory ran out, and not all of them were run.
+  // Returns false if memory ran out and not all of them were run.
   bool Run(int64_t count, int threads, const std::function<void(int64_t)>& body) {
     std::lock_guard<std::mutex> one_at_a_time(run_);
     {
@@ -83,7 +83,7 @@ class Workers {
   }
 
  private:
-  // How many helpers there are of those wanted: fewer where the system gives no more threads.
+  // How many of the requested helpers there are: fewer if the system provides no more threads.
   int Started(int wanted) {
     while (started_ < wanted) {
       try {
@@ -140,7 +140,7 @@ Workers& workers() {
 
 // ---------------------------------------------------------------------------------------------------- arithmetic
 
-// What attention is computed from and into. Tokens of `joined` are [queries | keys | values], heads side by side in each.
+// Inputs and output of attention. Tokens of `joined` are [queries | keys | values], heads side by side in each.
 struct Attention {
   const float* joined;  // [B, N, 3D]
   const float* bias;    // [3D]
@@ -152,10 +152,10 @@ struct Attention {
 // Bits of `correlations`: which matrices' softmaxes are added before they weigh the values.
 constexpr int kQueriesKeys = 1, kQueriesQueries = 2, kKeysKeys = 4, kValuesValues = 8;
 
-// Rows of scores that are worked on at once, and tokens of a panel of the right factor.
+// Rows of scores computed at once, and tokens in a panel of the right factor.
 constexpr int kBlock = 24, kPanel = 32;
 
-// Memory that starts where a cache line does.
+// Memory aligned to a cache line.
 class Buffer {
  public:
   explicit Buffer(size_t floats) : data_(static_cast<float*>(std::aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64))) {
@@ -199,7 +199,7 @@ constexpr int kChannels = 16;
 #undef CRANE_VALUE_ROWS
 #undef CRANE_VALUE_VECTORS
 
-// Twelve sums, two columns and one number of the left side, in sixteen registers.
+// Twelve sums, two columns and one number of the left side fit in sixteen registers.
 #define CRANE_VECTORS avx2
 #define CRANE_WIDE 8
 #define CRANE_SCORE_ROWS 6
@@ -259,7 +259,7 @@ bool supported() { return true; }
 
 // ---------------------------------------------------------------------------------------------------- operations
 
-// A status that is handed to TensorFlow when something went wrong.
+// A status passed to TensorFlow on errors.
 class Call {
  public:
   explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {}
@@ -316,10 +316,10 @@ std::vector<int64_t> ShapeOf(TF_Tensor* tensor) {
   return shape;
 }
 
-// More would only wait for each other.
+// More threads would only wait for each other.
 constexpr int kMostThreads = 256;
 
-// Attributes, all of them whole numbers but epsilon; an operation has some of them.
+// Attributes, all of them integers except epsilon; each operation has some of them.
 struct Attributes {
   int heads = 1, correlations = 1, rows = 0, threads = 1;
   float epsilon = 0;
@@ -370,7 +370,7 @@ void ComputeAttention(void* kernel, TF_OpKernelContext* context) {
   float* out = call.Output(0, {shape[0], attributes.rows, shape[2] / 3});
   if (out == nullptr) return;
   const Attention attention{Floats(joined), Floats(bias), out, shape[0], shape[1], shape[2] / 3, heads, attributes.rows, attributes.correlations};
-  // A head is cut into chunks of rows where there are fewer heads than keep all threads busy to the end.
+  // A head is cut into chunks of rows where there are too few heads to keep all threads busy to the end.
   const int64_t whole = attention.batch * heads;
   const int64_t wanted = attributes.threads > 1 ? (4 * attributes.threads + whole - 1) / std::max<int64_t>(whole, 1) : 1;
   const int64_t chunks = std::max<int64_t>(1, std::min<int64_t>(wanted, attention.rows / 96));

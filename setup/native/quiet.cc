@@ -1,5 +1,5 @@
-// TensorFlow logs "oneDNN custom operations are on" while its library is being loaded, before any setting of its own
-// is looked at. This object is linked with -z initfirst, so that it runs before, and lowers the log level of the
+// TensorFlow logs "oneDNN custom operations are on" while its library is being loaded, before it reads any of its
+// settings. This object is linked with -z initfirst, so that it runs first and lowers the log level of the
 // library's logger to what TF_CPP_MIN_LOG_LEVEL asks for.
 #include <cstdlib>
 

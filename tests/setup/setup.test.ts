@@ -183,7 +183,7 @@ onLinux("the checkout's own kernels", () => {
     rmSync(join(checkout.nativePackage, 'lib'), { recursive: true });
     await checkout.setUp();
     expect(checkout.takeCalls()).toEqual([]);
-    expect(compiling()).toMatch(/^the binding was compiled before; .*unknown target attribute$/);
+    expect(compiling()).toMatch(/^the binding was compiled earlier; .*unknown target attribute$/);
 
     // With a newer compiler, for example.
     await checkout.setUp({ retry: true });
@@ -212,7 +212,7 @@ onLinux("the checkout's own kernels", () => {
     expect(await checkout.setUp(behaving('breaks-kernels'))).toBe('tensorflow');
     expect(checkout.record()).toMatchObject({ backend: 'tensorflow', source: 'wheel' });
     expect(checkout.record().steps.find((step) => !step.ok)?.detail).toMatch(/the binding is damaged/);
-    expect(checkout.record().steps.map(({ step }) => step)).toContain('compile the binding without kernels of its own');
+    expect(checkout.record().steps.map(({ step }) => step)).toContain('compile the binding without our own kernels');
     checkout.takeCalls();
     expect(await checkout.setUp()).toBe('tensorflow');
     expect(checkout.takeCalls()).toEqual([]);

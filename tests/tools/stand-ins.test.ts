@@ -130,7 +130,7 @@ test.each(standInNames)('pixels and masks of %s are those that were drawn', asyn
   let exact = 0;
   for (const { imagePath, maskPath, anomalous } of samples) {
     const image = byFile.get(cut ? path.basename(imagePath) : path.relative(set.root, imagePath)) as StandInImage;
-    const picture = drawPicture(image.picture);
+    const picture = drawPicture(image.request);
     const pixels = toRgb(await decodeImage(imagePath));
     const apart =
       pixels.reduce((sum, value, at) => sum + Math.abs(value - (picture.pixels[at] as number)), 0) / pixels.length;

@@ -127,7 +127,7 @@ function affine({ left, top, side, size, turn }: View): readonly [number, number
 }
 
 /** Writes the pixels of a view, normalised for the network, into `into` `[size, size, 3]`. */
-export function renderView(picture: Uint8Array, drawnSize: number, view: View, looks: Looks, into: Float32Array): void {
+export function renderView(source: Uint8Array, drawnSize: number, view: View, looks: Looks, into: Float32Array): void {
   const { size } = view;
   const [x0, xColumn, xRow, y0, yColumn, yRow] = affine(view);
   const last = drawnSize - 1;
@@ -148,10 +148,10 @@ export function renderView(picture: Uint8Array, drawnSize: number, view: View, l
       const wd = u * v;
       for (let channel = 0; channel < 3; channel++) {
         scratch[at + channel] =
-          (picture[a + channel]! * wa +
-            picture[b + channel]! * wb +
-            picture[a + below + channel]! * wc +
-            picture[b + below + channel]! * wd) /
+          (source[a + channel]! * wa +
+            source[b + channel]! * wb +
+            source[a + below + channel]! * wc +
+            source[b + below + channel]! * wd) /
           255;
       }
     }

@@ -2,21 +2,21 @@
  * The generating thread: makes batches in order, in slots of shared memory that the training thread reads and frees.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { drawPoolPair, makeBatch, type PicturePair } from './batches';
+import { drawPoolPair, makeBatch, type ImagePair } from './batches';
 import { SLOTS, slotViews, type WorkerTask } from './batch-feed';
 import { poolWindow } from './recipe';
 
 const { recipe, firstStep, patchSize, memory, progress } = workerData as WorkerTask;
 const [MADE, TAKEN] = [0, 1];
 const state = new Int32Array(progress);
-const pool = new Map<number, PicturePair>();
+const pool = new Map<number, ImagePair>();
 
 try {
   for (let step = firstStep; step < recipe.steps; step++) {
     const [from, to] = poolWindow(recipe, step);
     for (const index of pool.keys()) if (index < from) pool.delete(index);
     for (let index = from; index < to; index++) if (!pool.has(index)) pool.set(index, drawPoolPair(recipe, index));
-    const batch = makeBatch(recipe, step, patchSize, (index) => pool.get(index) as PicturePair);
+    const batch = makeBatch(recipe, step, patchSize, (index) => pool.get(index) as ImagePair);
 
     // Wait until the slot's last batch has been taken.
     for (;;) {

@@ -7,7 +7,7 @@ import { AS_DRAWN, coverageOfPatches, drawLooks, placeView, renderView, sampleMa
 import { phaseAt, poolWindow, stageAt, type Phase, type Recipe } from './recipe';
 
 /** An image without a defect, the same object with one, and its mask. */
-export interface PicturePair {
+export interface ImagePair {
   readonly family: string;
   readonly defect: string;
   readonly clean: Uint8Array; // [size, size, 3]
@@ -16,7 +16,7 @@ export interface PicturePair {
 }
 
 /** Generates pair number `index` of a run, always with the same bytes. Only seen kinds, no target families. */
-export function drawPoolPair(recipe: Recipe, index: number): PicturePair {
+export function drawPoolPair(recipe: Recipe, index: number): ImagePair {
   const random = new Random(`${recipe.seed}/pair/${index}`);
   const family = random.pick(pretrainingFamilies).name;
   const defect = random.pick(defectKinds.seen);
@@ -77,7 +77,7 @@ export function makeBatch(
   recipe: Recipe,
   step: number,
   patchSize: number,
-  pairAt: (index: number) => PicturePair,
+  pairAt: (index: number) => ImagePair,
 ): BatchImages {
   const phase = phaseAt(recipe, step);
   const { size, batch } = phase;

@@ -20,7 +20,7 @@ export interface ProbeFigures {
 }
 
 /** Images of the target families for measuring a run: a third perfect, a third with seen kinds, a third with unseen. */
-export interface ProbePictures {
+export interface ProbeImages {
   readonly images: Float32Array; // [count, size, size, 3], normalised
   readonly masks: Uint8Array; // [count, side, side], every second pixel
   /** 0 perfect, 1 a seen kind of defect, 2 an unseen one. */
@@ -32,7 +32,7 @@ const SIDE = SIZE / 2;
 const BATCH = 32;
 
 /** Generates the probe. Every image is rendered at twice the size and averaged down, as a photograph would be. */
-export function drawProbe(perGroup: number): ProbePictures {
+export function drawProbe(perGroup: number): ProbeImages {
   const count = 3 * perGroup;
   const images = new Float32Array(count * SIZE * SIZE * 3);
   const masks = new Uint8Array(count * SIDE * SIDE);
@@ -69,7 +69,7 @@ export function drawProbe(perGroup: number): ProbePictures {
 export function runProbe(
   network: NanoNetwork,
   tokenizer: ClipTokenizer,
-  probe: ProbePictures,
+  probe: ProbeImages,
   prompts: readonly PromptPair[] = PLAIN_PROMPTS,
 ): ProbeFigures {
   const count = probe.groups.length;
@@ -115,7 +115,7 @@ export function runProbe(
 }
 
 function figuresOf(
-  { groups, masks }: ProbePictures,
+  { groups, masks }: ProbeImages,
   scores: Float32Array,
   maps: Float32Array,
   group: 1 | 2,

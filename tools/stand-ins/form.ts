@@ -15,7 +15,7 @@ export interface StandInImage {
   readonly defect: string;
   readonly anomalous: boolean;
   /** What to render; `drawPicture` reproduces the pixels and the mask. */
-  readonly picture: PictureRequest;
+  readonly request: PictureRequest;
   /** File, relative to the set, with forward slashes. */
   readonly image: string;
   /** Null where the image has no mask. */

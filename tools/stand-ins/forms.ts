@@ -48,21 +48,21 @@ function native(entry: RegisteredDataset, form: NativeForm, layers: readonly Lay
 const three = (at: number): string => String(at).padStart(3, '0');
 const four = (at: number): string => String(at).padStart(4, '0');
 
-const normalImage = (category: string, picture: PictureRequest, image: string): StandInImage => ({
+const normalImage = (category: string, request: PictureRequest, image: string): StandInImage => ({
   category,
   defect: 'good',
   anomalous: false,
-  picture,
+  request,
   image,
   mask: null,
 });
 const anomalousImage = (
   category: string,
   defect: string,
-  picture: PictureRequest,
+  request: PictureRequest,
   image: string,
   mask: string | null,
-): StandInImage => ({ category, defect, anomalous: true, picture, image, mask });
+): StandInImage => ({ category, defect, anomalous: true, request, image, mask });
 
 function joined(plans: readonly StandInPlan[]): StandInPlan {
   return {
@@ -80,12 +80,12 @@ function mvtec(
     layers.map(({ category, index, normal, anomalous, other }) => {
       const imageSuffix = image[index % image.length] as string;
       const maskSuffix = mask[index % mask.length] as string;
-      const bad = anomalous.map((picture, at) => {
+      const bad = anomalous.map((request, at) => {
         const [defect, name] = [defects[at % defects.length] as string, three(Math.floor(at / defects.length))];
         return anomalousImage(
           category,
           defect,
-          picture,
+          request,
           `${category}/test/${defect}/${name}${imageSuffix}`,
           `${category}/ground_truth/${defect}/${name}${maskEnding}${maskSuffix}`,
         );
@@ -93,8 +93,8 @@ function mvtec(
       return {
         images: [
           ...bad,
-          ...normal.map((picture, at) =>
-            normalImage(category, picture, `${category}/test/${good}/${three(at)}${imageSuffix}`),
+          ...normal.map((request, at) =>
+            normalImage(category, request, `${category}/test/${good}/${three(at)}${imageSuffix}`),
           ),
         ],
         others: [0, 1].map((at) =>
@@ -130,16 +130,16 @@ function packed({ native: form, packedCategory, hasMasks }: RegisteredDataset, l
 function visa(layers: readonly Layer[]): StandInPlan {
   const plans = layers.map(({ category, normal, anomalous, other }): StandInPlan => ({
     images: [
-      ...anomalous.map((picture, at) =>
+      ...anomalous.map((request, at) =>
         anomalousImage(
           category,
           'anomaly',
-          picture,
+          request,
           `${category}/Data/Images/Anomaly/${three(at)}.JPG`,
           `${category}/Data/Masks/Anomaly/${three(at)}.png`,
         ),
       ),
-      ...normal.map((picture, at) => normalImage(category, picture, `${category}/Data/Images/Normal/${four(at)}.JPG`)),
+      ...normal.map((request, at) => normalImage(category, request, `${category}/Data/Images/Normal/${four(at)}.JPG`)),
     ],
     others: [0, 1].map((at) =>
       normalImage(category, other(at), `${category}/Data/Images/Normal/${four(normal.length + at)}.JPG`),
@@ -184,13 +184,13 @@ function dagm(layers: readonly Layer[]): StandInPlan {
   return joined(
     layers.map(({ category, normal, anomalous, other }) => {
       const images = [
-        ...normal.map((picture) => ({ picture, bad: false })),
-        ...anomalous.map((picture) => ({ picture, bad: true })),
-      ].map(({ picture, bad }, at) => {
+        ...normal.map((request) => ({ request, bad: false })),
+        ...anomalous.map((request) => ({ request, bad: true })),
+      ].map(({ request, bad }, at) => {
         const image = `${category}/Test/${four(at + 1)}.PNG`;
         return bad
-          ? anomalousImage(category, 'defect', picture, image, `${category}/Test/Label/${four(at + 1)}_label.PNG`)
-          : normalImage(category, picture, image);
+          ? anomalousImage(category, 'defect', request, image, `${category}/Test/Label/${four(at + 1)}_label.PNG`)
+          : normalImage(category, request, image);
       });
       const rows = images.map(({ anomalous: bad }, at) =>
         [at + 1, bad ? 1 : 0, `${four(at + 1)}.PNG`, 0, bad ? `${four(at + 1)}_label.PNG` : 0].join('\t'),
@@ -210,11 +210,11 @@ function imagesMasks(
 ): StandInPlan {
   return joined(
     layers.map(({ category, anomalous }) => ({
-      images: anomalous.map((picture, at) =>
+      images: anomalous.map((request, at) =>
         anomalousImage(
           category,
           'anomaly',
-          picture,
+          request,
           `${images}/${stem}${at + 1}${image}`,
           `${masks}/${stem}${at + 1}${maskEnding}${mask}`,
         ),
@@ -228,11 +228,11 @@ function imagesMasks(
 function headct(layers: readonly Layer[]): StandInPlan {
   const { images } = joined(
     layers.map(({ category, normal, anomalous }) => ({
-      images: [...anomalous, ...normal].map((picture, at) => {
+      images: [...anomalous, ...normal].map((request, at) => {
         const image = `head_ct/head_ct/${three(at)}.png`;
         return at < anomalous.length
-          ? anomalousImage(category, 'hemorrhage', picture, image, null)
-          : normalImage(category, picture, image);
+          ? anomalousImage(category, 'hemorrhage', request, image, null)
+          : normalImage(category, request, image);
       }),
       others: [],
       lists: {},
@@ -252,10 +252,10 @@ function yesNo({ image, nested, unlabelled }: Form<'yes-no'>, layers: readonly L
     layers.map(({ category, normal, anomalous, other }) => {
       const suffix = (at: number): string => image[at % image.length] as string;
       const images = [
-        ...anomalous.map((picture, at) =>
-          anomalousImage(category, 'tumour', picture, `yes/Y${at + 1}${suffix(at)}`, null),
+        ...anomalous.map((request, at) =>
+          anomalousImage(category, 'tumour', request, `yes/Y${at + 1}${suffix(at)}`, null),
         ),
-        ...normal.map((picture, at) => normalImage(category, picture, `no/${at + 1} no${suffix(at)}`)),
+        ...normal.map((request, at) => normalImage(category, request, `no/${at + 1} no${suffix(at)}`)),
       ];
       const copies =
         nested === undefined ? [] : images.map((original) => ({ ...original, image: `${nested}/${original.image}` }));

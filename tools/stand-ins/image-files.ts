@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { DatasetError } from '../../lib/errors';
 
 /** Pixels to write: uint8 [height, width, channels]. */
-export interface Picture {
+export interface Pixels {
   readonly data: Uint8Array;
   readonly width: number;
   readonly height: number;
@@ -12,7 +12,7 @@ export interface Picture {
 }
 
 /** Writes an image in the format of the file's suffix, as in the real sets. */
-export async function writePicture(file: string, { data, width, height, channels }: Picture): Promise<void> {
+export async function writeImageFile(file: string, { data, width, height, channels }: Pixels): Promise<void> {
   const suffix = path.extname(file).toLowerCase();
   if (suffix === '.bmp') return writeFile(file, bmp({ data, width, height, channels }));
   const raw = sharp(Buffer.from(data.buffer, data.byteOffset, data.byteLength), {
@@ -41,7 +41,7 @@ export async function writePicture(file: string, { data, width, height, channels
 /**
  * An uncompressed BMP: 24-bit colour, or 8 bits with a grey palette. Rows start at the bottom, padded to four bytes.
  */
-function bmp({ data, width, height, channels }: Picture): Buffer {
+function bmp({ data, width, height, channels }: Pixels): Buffer {
   const row = Math.ceil((width * channels) / 4) * 4;
   const palette = channels === 1 ? 256 * 4 : 0;
   const start = 54 + palette;

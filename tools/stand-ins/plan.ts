@@ -45,7 +45,7 @@ function layerOf(
   // Neighbouring categories show dissimilar objects, and no two sets begin with the same one.
   const offset = [...name].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
   const family = (families[(offset + 7 * index) % families.length] as { name: string }).name;
-  const picture = (role: string, at: number, kind: string | null): PictureRequest => ({
+  const request = (role: string, at: number, kind: string | null): PictureRequest => ({
     family,
     defect: kind,
     seed: `fake/${name}/${seed}/${category}/${role}/${at}`,
@@ -54,10 +54,10 @@ function layerOf(
   return {
     category,
     index,
-    normal: Array.from({ length: imagesPerCategory - anomalous }, (_, at) => picture('good', at, null)),
+    normal: Array.from({ length: imagesPerCategory - anomalous }, (_, at) => request('good', at, null)),
     anomalous: Array.from({ length: anomalous }, (_, at) =>
-      picture('bad', at, defectKinds.seen[(index + at) % defectKinds.seen.length] as string),
+      request('bad', at, defectKinds.seen[(index + at) % defectKinds.seen.length] as string),
     ),
-    other: (at) => picture('other', at, null),
+    other: (at) => request('other', at, null),
   };
 }

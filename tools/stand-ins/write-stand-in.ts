@@ -6,7 +6,7 @@ import type { OnProgress } from '../../lib/progress';
 import { findRegisteredDataset, registeredDatasets, type RegisteredDataset } from '../../datasets/registry';
 import { drawPicture, GENERATOR_VERSION } from '../../datasets/synthetic/draw';
 import { standInRecordFile, type StandInRecord } from '../../datasets/stand-in-record';
-import { writePicture, type Picture } from './image-files';
+import { writeImageFile, type Pixels } from './image-files';
 import { standInForms, type StandInImage, type StandInPlan } from './form';
 import { planStandIn, type StandInOptions } from './plan';
 
@@ -50,7 +50,7 @@ export async function writeStandIn(name: string, folder: string, options: WriteS
   const root = path.join(path.resolve(folder), entry.folders[0] ?? entry.name);
   refuseOccupied(root);
   const draft = path.join(path.dirname(root), `.${path.basename(root)}.${randomUUID().slice(0, 8)}`);
-  const files = pictureFiles(plan);
+  const files = imagesByFile(plan);
   const task = `write a synthetic ${entry.name}`;
   onProgress?.({ kind: 'start', task, total: files.size, unit: 'images' });
   try {
@@ -107,7 +107,7 @@ function refuseOccupied(root: string): void {
 }
 
 /** Images by file: one, or three stacked vertically. */
-function pictureFiles({ images, others }: StandInPlan): Map<string, StandInImage[]> {
+function imagesByFile({ images, others }: StandInPlan): Map<string, StandInImage[]> {
   const files = new Map<string, StandInImage[]>();
   for (const image of [...images, ...others]) files.set(image.image, [...(files.get(image.image) ?? []), image]);
   for (const stacked of files.values()) stacked.sort((a, b) => (a.third ?? 0) - (b.third ?? 0));
@@ -115,7 +115,7 @@ function pictureFiles({ images, others }: StandInPlan): Map<string, StandInImage
 }
 
 async function writeImages(root: string, file: string, images: readonly StandInImage[]): Promise<void> {
-  const drawn = images.map(({ picture }) => drawPicture(picture));
+  const drawn = images.map(({ request }) => drawPicture(request));
   const [{ size }, { mask }] = [drawn[0], images[0]] as [{ size: number }, StandInImage];
   const height = size * drawn.length;
   await writeAt(root, file, {
@@ -125,14 +125,14 @@ async function writeImages(root: string, file: string, images: readonly StandInI
     channels: 3,
   });
   if (mask === null) return;
-  const marks = Buffer.concat(drawn.map((picture) => picture.mask)).map((value) => 255 * value);
+  const marks = Buffer.concat(drawn.map(({ mask }) => mask)).map((value) => 255 * value);
   await writeAt(root, mask, { data: marks, width: size, height, channels: 1 });
 }
 
-async function writeAt(root: string, file: string, picture: Picture): Promise<void> {
+async function writeAt(root: string, file: string, pixels: Pixels): Promise<void> {
   const place = path.join(root, file);
   fs.mkdirSync(path.dirname(place), { recursive: true });
-  await writePicture(place, picture);
+  await writeImageFile(place, pixels);
 }
 
 function writeText(file: string, content: string): void {

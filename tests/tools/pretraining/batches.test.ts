@@ -16,7 +16,7 @@ import {
   conditionsOf,
   drawPoolPair,
   makeBatch,
-  type PicturePair,
+  type ImagePair,
 } from '../../../tools/pretraining/batches';
 import { DEFAULT_RECIPE, learningRateAt, phaseAt, poolWindow, type Recipe } from '../../../tools/pretraining/recipe';
 import { expectClose } from '../../goldens';
@@ -31,8 +31,8 @@ const recipe: Recipe = {
   keptPairs: 12,
   captionedImages: 8,
 };
-const pairs = new Map<number, PicturePair>();
-const pairAt = (index: number): PicturePair => {
+const pairs = new Map<number, ImagePair>();
+const pairAt = (index: number): ImagePair => {
   const pair = pairs.get(index) ?? drawPoolPair(recipe, index);
   pairs.set(index, pair);
   return pair;
