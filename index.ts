@@ -5,13 +5,12 @@
 export {
   Crane,
   type CraneOptions,
-  type DetectInput,
   type DetectOptions,
   type Failure,
   type ModelDescription,
   type StreamOptions,
 } from './lib/crane';
-export type { Detection } from './lib/detection';
+export type { DetectInput, Detection } from './lib/detection';
 export { AnomalyMap, type AnomalyMapParts, type MapForm, type SaveMapOptions } from './lib/anomaly-map';
 export type { ColormapName, Scale } from './lib/image/colormap';
 export type { RgbImage } from './lib/image/decoded-image';
@@ -27,9 +26,11 @@ export { CONTEXT_POSITIONS, type ContextPosition } from './lib/prompts/learnable
 export { DATTN_MEANS, type DAttnMean } from './lib/layers/d-attn';
 export { FUSIONS, type Fusion } from './lib/scoring/fusion';
 export { SPATIAL_FAMILIES, type SpatialFamily } from './lib/encoders/spatial-encoder';
+export { METHOD_NAMES, type MethodName } from './lib/methods/registry';
+export type { AnomalyModel, ImageScores, Scorer } from './lib/methods/method';
 export type { ModelOptions, ModelOptionsInput } from './lib/methods/crane/options';
-export type { NetworkRecord } from './lib/methods/crane/trained-network';
-export type { SpatialChoice, SpatialSource } from './lib/methods/crane/spatial';
+export type { NetworkRecord } from './lib/methods/trained-network';
+export type { SpatialChoice, SpatialSource } from './lib/methods/spatial';
 export type { ClipSizes, HeadsChoice, TextSizes, TransformerSizes, VisionSizes } from './lib/encoders/clip-sizes';
 export type { Preprocessing } from './lib/image/preprocess';
 

@@ -2,15 +2,10 @@
  * The door `crane-tfjs/layers`: every layer of Crane as a layer of TensorFlow.js, to build networks of one's own with
  * (docs/layers.md), and the weights that fill them. The other door, `crane-tfjs`, has the whole method.
  */
-export { openBackbone, type Backbone, type OpenBackboneOptions } from './lib/methods/crane/backbone';
-export { openPrompts, type OpenPromptsOptions } from './lib/methods/crane/prompts';
+export { openBackbone, type Backbone, type OpenBackboneOptions } from './lib/methods/backbone';
+export { openPrompts } from './lib/methods/crane/checkpoint';
 export type { PromptCheckpoint } from './lib/weights/prompt-checkpoint';
-export {
-  openSpatial,
-  type OpenSpatialOptions,
-  type SpatialSource,
-  type SpatialWeights,
-} from './lib/methods/crane/spatial';
+export { openSpatial, type SpatialSource, type SpatialWeights } from './lib/methods/spatial';
 export { ClipTokenizer, type TokenizeOptions } from './lib/prompts/tokenizer';
 export type { Vocabulary } from './lib/prompts/vocabulary';
 

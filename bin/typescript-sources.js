@@ -1,6 +1,6 @@
 'use strict';
 /**
- * Runs a checkout's TypeScript by `require`. What ts-node makes of a file is kept until the file changes, since translating
+ * Runs a checkout's TypeScript through `require`. Compiled files are cached until their source changes, since compiling
  * takes longer than anything else at the start of a command: 1.4 of 2.7 seconds of `crane detect`.
  */
 const { createHash, randomUUID } = require('node:crypto');
@@ -8,7 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 /**
- * @param {string} root the folder of the checkout, whose tsconfig.json holds
+ * @param {string} root the folder of the checkout, whose tsconfig.json applies
  * @throws MODULE_NOT_FOUND where the npm packages are not installed
  */
 exports.registerTypeScript = function registerTypeScript(root) {
@@ -35,7 +35,7 @@ function versionOf(name, root) {
   return JSON.parse(fs.readFileSync(require.resolve(`${name}/package.json`, { paths: [root] }), 'utf8')).version;
 }
 
-/** The first line says what the rest was made of. */
+/** The first line is a key for the source of the rest. */
 function read(kept, key) {
   try {
     const content = fs.readFileSync(kept, 'utf8');
@@ -52,7 +52,7 @@ function write(kept, key, code) {
     fs.writeFileSync(temporary, `//${key}\n${code}`);
     fs.renameSync(temporary, kept);
   } catch {
-    // A checkout that cannot be written works as well, only slower.
+    // A read-only checkout works too, only more slowly.
     fs.rm(temporary, { force: true }, () => undefined);
   }
   return code;

@@ -2,7 +2,7 @@ import { UsageError } from '../lib/errors';
 import { nearestName } from '../lib/nearest-name';
 import { checkRange } from './number-ranges';
 
-/** What a parser knows of the options of the command that runs. */
+/** What a parser knows about the options of the running command. */
 export interface DeclaredOptions {
   readonly key: Readonly<Record<string, unknown>>;
   readonly array: readonly string[];
@@ -11,9 +11,9 @@ export interface DeclaredOptions {
 }
 
 /**
- * `--json -` as `--json=-`, since the parser takes a lone dash for a thing of its own, or drops it; and names after `--` so
- * that they begin with no dash, since it gives those to no command.
- * @throws UsageError for a dash that belongs to no option: no command reads standard input
+ * Rewrites `--json -` as `--json=-`, since the parser treats a lone dash as an argument or drops it; and names after
+ * `--` so that they do not begin with a dash, since the parser passes those to no command.
+ * @throws UsageError for a dash that follows no option: no command reads standard input
  */
 export function joinDashes(argv: readonly string[]): string[] {
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
@@ -33,8 +33,8 @@ export function joinDashes(argv: readonly string[]): string[] {
 }
 
 /**
- * Rejects what the parser lets through: a value given twice, a number that is none, a text left out.
- * @param argv as typed, for the messages
+ * Rejects what the parser lets through: a repeated value, an invalid number, a missing text.
+ * @param argv the arguments as typed, for messages
  * @throws UsageError naming the option, what was found and what was expected
  */
 export function checkArguments(
@@ -48,12 +48,12 @@ export function checkArguments(
     if (Array.isArray(value)) {
       throw new UsageError(
         'usage/repeated',
-        `--${name} is given ${value.length} times (${value.join(', ')}). Give it once; a list is written with commas.`,
+        `--${name} is given ${value.length} times (${value.join(', ')}). Give it once; write a list with commas.`,
         { option: name, found: value },
       );
     }
     if (declared.number.includes(name) && (typeof value !== 'number' || Number.isNaN(value))) {
-      throw new UsageError('usage/number', `--${name}${typed(name, argv)}: a number was expected.`, {
+      throw new UsageError('usage/number', `--${name}${typed(name, argv)}: expected a number.`, {
         option: name,
         found: value,
       });
@@ -68,7 +68,7 @@ export function checkArguments(
   }
 }
 
-/** The value as typed after an option, with a space before it; empty where it came from elsewhere. */
+/** The value as typed after an option, preceded by a space; empty where it came from elsewhere. */
 function typed(name: string, argv: readonly string[]): string {
   const joined = argv.find((word) => word.startsWith(`--${name}=`));
   if (joined !== undefined) return ` ${joined.slice(name.length + 3)}`;
@@ -78,7 +78,7 @@ function typed(name: string, argv: readonly string[]): string {
 
 export { nearestName };
 
-/** Explains an option that does not exist: what it may have been meant to be, and where it stands if not on the line. */
+/** Explains an option that does not exist: what may have been meant, and where it is if not on the command line. */
 export function unknownOption(message: string, declared: DeclaredOptions, argv: readonly string[]): string {
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ');
   if (unknown === undefined) return message;

@@ -9,15 +9,18 @@ import { prepareFile, prepareFolder, print, printJson, say } from '../terminal/o
 import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../terminal/set-options';
 import { findRegisteredDataset, registeredDatasets } from '../datasets/registry';
 import { prepareBackend } from '../lib/backend';
+import { requestOf } from '../lib/crane';
 import { CraneError, UsageError } from '../lib/errors';
 import { withFileLock } from '../lib/files/file-lock';
+import { DEFAULT_METHOD } from '../lib/methods/registry';
 import { nearestName } from '../lib/nearest-name';
+import { weightAccess } from '../lib/weights/weight-cache';
 import { runTraining } from '../train/run';
 import { readRunFile } from '../train/run-file';
 import { RunFolder } from '../train/run-folder';
 import { metricsLegend } from '../eval/metrics-table';
 import { PAPER_SETS, PUBLISHED_METRIC_IDS } from '../eval/published';
-import { recipeNamed, type Recipe } from '../eval/recipes';
+import { methodRecipe, recipeNamed, RECIPES, type Recipe } from '../eval/recipes';
 import { problemNotes } from '../eval/report/notes';
 import { REPORT_FILES, writeBenchmarkReport } from '../eval/report/write-benchmark-report';
 import { writeResults } from '../eval/results';
@@ -30,7 +33,7 @@ import { accuracyTables, corruptionLegend, corruptionTable, costTable, matrixTab
 
 interface BenchmarkArguments extends ModelArguments, SetArguments {
   datasets: string[];
-  recipes: string[];
+  recipes?: string[] | undefined;
   out: string;
   json?: string | undefined;
   matrix: boolean;
@@ -47,7 +50,7 @@ const group = 'Benchmark:';
 /** `crane benchmark` */
 export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
   command: 'benchmark',
-  describe: "Score many sets by the paper's recipes, with what it costs",
+  describe: "Score many sets by the paper's recipes, with time and memory",
   builder: (argv) =>
     withExamples(
       modelOptions(
@@ -56,7 +59,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
             type: 'string',
             array: true,
             default: ['all'],
-            describe: 'registered names or folders, with commas; all means the fourteen of the paper',
+            describe: 'registered names or folders, separated by commas; all means the fourteen of the paper',
             group,
           }),
           group,
@@ -64,7 +67,7 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
           .option('recipes', {
             type: 'string',
             array: true,
-            default: ['crane', 'crane-plus'],
+            defaultDescription: 'crane, crane-plus; of other methods their defaults',
             describe: 'crane, crane-plus, crane-plus-reproduce',
             group,
           })
@@ -78,13 +81,13 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
           .option('matrix', {
             type: 'boolean',
             default: false,
-            describe: 'also train prompts on each set, and score each other set with them',
+            describe: 'also train prompts on each set, and score every other set with them',
             group,
           })
           .option('epochs', {
             type: 'number',
             default: 5,
-            describe: 'with --matrix: passes over the set that is trained on',
+            describe: 'with --matrix: passes over the training set',
             group,
           })
           .option('corruptions', {
@@ -114,19 +117,22 @@ export const benchmarkCommand: CommandModule<object, BenchmarkArguments> = {
           .option('allow-incomplete', {
             type: 'boolean',
             default: false,
-            describe: 'score sets although masks or images are missing',
+            describe: 'score sets even if masks or images are missing',
             group,
           }),
       ),
       [
-        ["the paper's table, as far as its sets are here", 'crane benchmark'],
+        ["the paper's table, for the sets that are present", 'crane benchmark'],
         ['one recipe on two sets', 'crane benchmark --datasets mvtec,visa --recipes crane'],
         ['offline, with the embedded model', 'crane benchmark --datasets synthetic-target --backbone nano'],
         [
-          'how figures fall on noisy, blurred, bright and compressed images',
+          'how metrics fall on noisy, blurred, bright and compressed images',
           'crane benchmark --datasets btad --corruptions',
         ],
-        ['what prompts learn from which set', 'crane benchmark --datasets mvtec,visa,btad --recipes crane --matrix'],
+        [
+          'how results depend on the training set',
+          'crane benchmark --datasets mvtec,visa,btad --recipes crane --matrix',
+        ],
       ],
     ) as never,
   handler: async (args) => {
@@ -139,7 +145,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   const { out, json } = args;
   const given = { ...craneOptionsFrom(args), signal };
   const datasets = datasetsFrom(args.datasets);
-  const recipes = recipesFrom(args.recipes);
+  const recipes = recipesFrom(args);
   const studies = studiesFrom(args);
   prepareFolder('--out', out);
   if (json !== undefined && json !== '-') prepareFile('--json', json);
@@ -165,7 +171,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
     onNotice: live.onNotice,
     signal,
   };
-  const onWait = (): void => say(`Another benchmark is at work in ${out}; waiting for it.`);
+  const onWait = (): void => say(`Another benchmark is running in ${out}; waiting for it.`);
   let results: BenchmarkResults;
   try {
     const run = async (): Promise<BenchmarkResults> => {
@@ -177,7 +183,7 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   } catch (error) {
     live.close();
     if (error instanceof CraneError && error.code === INTERRUPTED)
-      say(`What is finished is kept in ${out}; the same command resumes from there.`);
+      say(`Finished results are kept in ${out}; the same command resumes from there.`);
     throw error;
   }
   live.close();
@@ -190,16 +196,19 @@ async function benchmark(args: ArgumentsCamelCase<BenchmarkArguments>, signal: A
   return exitCode(results, datasets.all);
 }
 
-/** Names the sets in the table's order. @throws UsageError for a set named twice, or known by no name and in no place */
+/**
+ * Names the sets in the table's order. @throws UsageError for a set that is named twice, or neither registered nor a
+ * folder
+ */
 function datasetsFrom(given: readonly string[]): { readonly names: readonly string[]; readonly all: boolean } {
   const names = split(given);
   if (names.length === 1 && names[0]?.toLowerCase() === 'all') return { names: PAPER_SETS, all: true };
   const twice = names.find((name, place) => names.indexOf(name) !== place);
   if (names.length === 0 || twice !== undefined || names.some((name) => name.toLowerCase() === 'all')) {
-    const found = names.length === 0 ? 'no set' : twice === undefined ? 'all beside others' : `${twice} twice`;
+    const found = names.length === 0 ? 'no set' : twice === undefined ? '"all" among other names' : `${twice} twice`;
     throw new UsageError(
       'usage/datasets',
-      `--datasets: found ${found}; expected "all", or registered names and folders, each once, with commas between`,
+      `--datasets: found ${found}; expected "all", or registered names and folders, each once, separated by commas`,
       { found: given },
     );
   }
@@ -217,7 +226,17 @@ function datasetsFrom(given: readonly string[]): { readonly names: readonly stri
   return { names, all: false };
 }
 
-function recipesFrom(given: readonly string[]): Recipe[] {
+/** @throws UsageError for recipes that are not known, and for those of Crane with another method */
+function recipesFrom({ recipes: given, method = DEFAULT_METHOD }: BenchmarkArguments): Recipe[] {
+  if (method !== DEFAULT_METHOD) {
+    if (given === undefined) return [methodRecipe(method)];
+    throw new UsageError(
+      'usage/recipe',
+      `--recipes ${given.join(',')} are of the method ${DEFAULT_METHOD}; leave them out with --method ${method}`,
+      { method, recipes: given },
+    );
+  }
+  if (given === undefined) return [RECIPES.crane, RECIPES['crane-plus']];
   return [...new Set(split(given).map(recipeNamed))];
 }
 
@@ -235,12 +254,13 @@ function studiesFrom({
   corruptions,
   strengths,
   prompts,
+  checkpoint,
 }: BenchmarkArguments): Pick<BenchmarkOptions, 'matrix' | 'corruptions'> {
-  if (matrix && prompts !== undefined) {
+  if (matrix && (prompts ?? checkpoint) !== undefined) {
     throw new UsageError(
       'usage/matrix',
-      '--matrix trains prompts itself, so it takes no --prompts; leave one of the two out',
-      { prompts },
+      `--matrix trains prompts itself, so it takes no --${prompts === undefined ? 'checkpoint' : 'prompts'}; leave one of the two out`,
+      { prompts, checkpoint },
     );
   }
   const levels = split([strengths]).map((text) => STRENGTHS.find((strength) => String(strength) === text));
@@ -260,7 +280,7 @@ function studiesFrom({
   };
 }
 
-/** Trains the prompts of a matrix, or finds those of a run that is finished. */
+/** Trains the prompts of a matrix, or finds those of a finished run. */
 export const trainPrompts: TrainPrompts = async ({
   auxiliary,
   layout,
@@ -273,41 +293,21 @@ export const trainPrompts: TrainPrompts = async ({
   onProgress,
   signal,
 }) => {
-  const {
-    prompts: _,
-    batchSize,
-    onProgress: __,
-    signal: ___,
-    backbone,
-    spatial,
-    activation,
-    heads,
-    backend,
-    offline,
-    allowPrivateUrls,
-    referenceImages,
-    ...model
-  } = given;
+  const { backend } = given;
+  const { prompts: _, checkpoint: __, ...choice } = requestOf(given).choice;
   const run = new RunFolder(folder);
   if (readRunFile(run.record)?.status === 'finished') return run.prompts;
   const { prompts } = await runTraining({
     auxiliary,
     layout,
-    model,
+    model: requestOf(given).options,
     ...(normalWithoutMask === undefined ? {} : { normalWithoutMask }),
     training: { seed, epochs },
     resume: folder,
     cache: { folder: features },
-    ...(backbone === undefined ? {} : { backbone }),
-    ...(spatial === undefined ? {} : { spatial }),
-    ...(activation === undefined ? {} : { activation }),
-    ...(heads === undefined ? {} : { heads }),
+    ...choice,
     ...(backend === undefined ? {} : { backend }),
-    ...(offline === undefined ? {} : { offline }),
-    ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
-    ...(referenceImages === undefined ? {} : { referenceImages }),
-    ...(onProgress ? { onProgress } : {}),
-    ...(signal ? { signal } : {}),
+    ...weightAccess({ ...given, onProgress, signal }),
   });
   return prompts;
 };
@@ -318,12 +318,12 @@ export function summary(results: BenchmarkResults): string {
   const parts: string[] = [];
   if (datasets.length > 0) {
     const compared = datasets.some(({ comparable }) => comparable)
-      ? ' Behind a figure: its difference to the paper.'
+      ? ' After each figure: its difference from the paper.'
       : '';
     parts.push(
       accuracyTables(results),
       `${metricsLegend(PUBLISHED_METRIC_IDS)}${compared}`,
-      `What it costs\n\n${costTable(datasets)}`,
+      `Cost\n\n${costTable(datasets)}`,
     );
   }
   if (corruptions && corruptions.length > 0)
@@ -335,7 +335,7 @@ export function summary(results: BenchmarkResults): string {
   return `\n${parts.join('\n\n')}`;
 }
 
-/** What has no figures and why, each set once. */
+/** Sets without figures, and why, each once. */
 function notes({ datasets, leftOut, matrix }: BenchmarkResults): string[] {
   const absent = new Map(leftOut.flatMap(({ name, get }) => (get ? [[name, get] as const] : [])));
   const others = new Map<string, string[]>();
@@ -349,7 +349,7 @@ function notes({ datasets, leftOut, matrix }: BenchmarkResults): string[] {
   const unread = datasets.flatMap(({ recipe, name, failures = [] }) =>
     failures.length === 0
       ? []
-      : [`${recipe} ${name}: ${failures.length} images could not be read, the first: ${failures[0]?.message}`],
+      : [`${recipe} ${name}: ${failures.length} images could not be read; the first: ${failures[0]?.message}`],
   );
   const lines = [...[...others].map(([text, recipes]) => `${recipes.join(', ')} on ${text}`), ...trained, ...unread];
   return [
@@ -358,16 +358,16 @@ function notes({ datasets, leftOut, matrix }: BenchmarkResults): string[] {
   ];
 }
 
-/** Where to get the sets that are not here; "crane datasets list" says all about them. */
+/** Where to get the missing sets; "crane datasets list" has the details. */
 function absentSets(sets: ReadonlyMap<string, NonNullable<LeftOut['get']>>): string {
   const folder = path.dirname([...sets.values()][0]?.place ?? '');
   const lines = [...sets].map(
     ([name, { source, licence, place }]) => `  ${name} as ${path.basename(place)}/ (${licence})\n      ${source}`,
   );
-  return `Not here: ${sets.size} sets. Unpack them in ${folder}, or in the folder that CRANE_DATA names:\n\n${lines.join('\n')}`;
+  return `Missing: ${sets.size} ${sets.size === 1 ? 'set' : 'sets'}. Unpack into ${folder}, or into the folder that CRANE_DATA names:\n\n${lines.join('\n')}`;
 }
 
-/** 1 where something went wrong, a set that was named is not there, or nothing was scored. */
+/** 1 where something failed, a named set is missing, or nothing was scored. */
 function exitCode({ datasets, leftOut, matrix }: BenchmarkResults, all: boolean): number {
   const wrong = leftOut.some(({ reason }) => reason === 'failed' || (reason === 'absent' && !all));
   const unread = datasets.some(({ failures = [] }) => failures.length > 0);

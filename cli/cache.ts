@@ -16,7 +16,7 @@ const json = {
 
 const showCommand: CommandModule<object, CacheArguments> = {
   command: ['show', '$0'],
-  describe: 'Where the features of trainings are kept, and how much they take',
+  describe: 'Where training keeps image features, and how much space they take',
   builder: { json },
   handler: (args) => {
     const folder = featureFolder();
@@ -26,7 +26,7 @@ const showCommand: CommandModule<object, CacheArguments> = {
     }));
     const bytes = spaces.reduce((sum, space) => sum + space.bytes, 0);
     if (args.json) return printJson({ folder, bytes, spaces });
-    print(`${folder}: ${formatBytes(bytes)} of features of images, kept for the next training on them`);
+    print(`${folder}: ${formatBytes(bytes)} of image features, kept for the next training run`);
     if (spaces.length === 0) return;
     const rows = spaces.map((space) => [
       path.basename(space.folder).slice(0, 8),
@@ -41,27 +41,29 @@ const showCommand: CommandModule<object, CacheArguments> = {
         rows,
       )}`,
     );
-    print('\nWhat is not used for longest goes first where --cache-size is reached; `crane cache clear` removes all.');
+    print(
+      '\nWhen --cache-size is reached, the least recently used features are removed first; `crane cache clear` removes all.',
+    );
   },
 };
 
 const clearCommand: CommandModule<object, CacheArguments> = {
   command: 'clear',
-  describe: 'Remove them; those that a running training uses stay',
+  describe: 'Remove them, except those in use by a running training',
   builder: { json },
   handler: async (args) => {
     const { removed, kept } = await clearFeatureCache();
     if (args.json) return printJson({ removed, kept });
     print(
-      `${formatBytes(removed)} removed${kept > 0 ? `; ${formatBytes(kept)} stay, since a training uses them` : ''}`,
+      `${formatBytes(removed)} removed${kept > 0 ? `; ${formatBytes(kept)} kept, since a training run uses them` : ''}`,
     );
   },
 };
 
-/** `crane cache show|clear`: features of images that were kept by trainings. */
+/** `crane cache show|clear`: image features kept by training runs. */
 export const cacheCommand: CommandModule = {
   command: 'cache',
-  describe: 'Show or clear the features of images that trainings keep',
+  describe: 'Show or clear the image features that training keeps',
   builder: (yargs) => yargs.command(showCommand).command(clearCommand),
   handler: () => undefined,
 };

@@ -4,9 +4,9 @@ import { removeLeftovers } from '../lib/files/atomic-file';
 import type { OnProgress } from '../lib/progress';
 import { UsageError, WeightsError } from '../lib/errors';
 import { ClipTokenizer } from '../lib/prompts/tokenizer';
-import { hasVocabulary } from '../lib/methods/crane/backbone';
-import { ANOMALOUS_WORDS, NORMAL_WORDS } from '../lib/methods/crane/build';
-import { NETWORK_KEY } from '../lib/methods/crane/trained-network';
+import { hasVocabulary } from '../lib/methods/backbone';
+import { methods } from '../lib/methods/registry';
+import { NETWORK_KEY } from '../lib/methods/trained-network';
 import { clipMetadata, openClipWeights, type OpenClipOptions, refuseIncompleteClip } from '../lib/weights/clip-weights';
 import { dinoMetadata, openDinoWeights } from '../lib/weights/dino-weights';
 import { elementCount, isInteger } from '../lib/weights/elements';
@@ -30,50 +30,51 @@ export const storedTypes = ['keep', 'float32', 'float16', 'bfloat16'] as const;
 export type StoredType = (typeof storedTypes)[number];
 
 export interface ConvertOptions {
-  /** Type of floating point values in safetensors of a backbone. Default `keep`. */
+  /** Floating-point type in the safetensors file of a backbone. Default `keep`. */
   readonly dtype?: StoredType;
-  /** Replace a file that is there. Default false. */
+  /** Replace an existing file. Default false. */
   readonly force?: boolean;
-  /** Name or file of the backbone that prompts were trained on; wanted for `.pth` from our own safetensors. */
+  /** Name or file of the backbone that prompts were trained on; needed for `.pth` from our own safetensors. */
   readonly backbone?: string;
-  /** What a backbone is said to be, instead of what its file says or leaves open; stored with it. */
+  /** Overrides what a backbone's file says or leaves open; stored with it. */
   readonly network?: OpenClipOptions;
   readonly onProgress?: OnProgress;
 }
 
-/** What was written, and what of the source was not. */
+/** What was written, and what was left out. */
 export interface Converted {
   readonly tensors: number;
-  /** Length of the file written. */
+  /** Length of the written file. */
   readonly bytes: number;
-  /** What a person should know of it, a sentence each. */
+  /** What the user should know about it, one sentence each. */
   readonly notes: readonly string[];
-  /** Tensors of kinds that are not read, and objects of other programs; see `TensorSource.leftOut`. */
+  /** Unsupported kinds of tensors, and other programs' objects; see `TensorSource.leftOut`. */
   readonly leftOut: readonly LeftOut[];
-  /** How many whole values that are no tensors were not written, such as an epoch. */
+  /** How many values that are not tensors, such as an epoch, were not written. */
   readonly values: number;
 }
 
 /**
- * Writes weights in another format; the suffix of `to` decides which. Prompts go to our `.safetensors` or the reference
- * program's `.pth` (docs/method.md#checkpoints); anything else to `.safetensors`, tensor by tensor, under the names
- * that it has.
+ * Writes weights in another format, chosen by the suffix of `to`. Prompts go to our `.safetensors` or the reference
+ * program's `.pth` (docs/method.md#checkpoints); anything else to `.safetensors`, tensor by tensor, under its
+ * original names.
  *
- * The file appears whole or not at all.
+ * The file is written atomically.
  *
- * @throws UsageError for another suffix, a file that is there, a backbone as `.pth`, or a missing `backbone`;
- *   for another type than float32 for prompts; WeightsError where a file cannot be read, a CLIP is incomplete, or a value does not fit the type that it is to be stored in
+ * @throws UsageError for another suffix, an existing file, a backbone as `.pth`, or a missing `backbone`;
+ *   for prompts in a type other than float32; WeightsError where a file cannot be read, a CLIP is incomplete, or a
+ *   value does not fit its target type
  */
 export async function convertWeights(from: string, to: string, options: ConvertOptions = {}): Promise<Converted> {
   const suffix = /\.(safetensors|pth)$/i.exec(to)?.[1]?.toLowerCase();
   if (suffix === undefined)
     throw new UsageError(
       'usage/suffix',
-      `${to} has no suffix that can be written: expected .safetensors, or .pth for prompts`,
+      `${to}: this suffix cannot be written; expected .safetensors, or .pth for prompts`,
       { to },
     );
   if (fs.existsSync(to) && !options.force)
-    throw new UsageError('usage/exists', `${to} is there already. Give another name, or --force to replace it.`, {
+    throw new UsageError('usage/exists', `${to} already exists. Choose another name, or pass --force to replace it.`, {
       to,
     });
   removeLeftovers(path.dirname(path.resolve(to)), path.basename(to));
@@ -90,7 +91,7 @@ export async function convertWeights(from: string, to: string, options: ConvertO
     } else if (suffix === 'pth') {
       throw new UsageError(
         'usage/suffix',
-        `${from} holds no prompts, and only prompts are written as .pth: give a name that ends in .safetensors`,
+        `${from} holds no prompts, and only prompts can be written as .pth: choose a name that ends in .safetensors`,
         { from, to },
       );
     } else {
@@ -108,7 +109,7 @@ export async function convertWeights(from: string, to: string, options: ConvertO
     bytes: fs.statSync(to).size,
     notes,
     leftOut: [...source.leftOut.values()],
-    // Archives of TorchScript hold flags of every module, which no one put there.
+    // TorchScript archives hold flags of every module, which nobody stored on purpose.
     values: source instanceof TorchCheckpointSource && source.format !== 'torchscript' ? source.plain.size : 0,
   };
 }
@@ -124,7 +125,7 @@ function holdsPrompts(source: TensorSource): boolean {
   return source.entries.has('context.normal') || [...source.entries.keys()].some((name) => /(^|\.)ctx_pos$/.test(name));
 }
 
-/** Parts of a `.pth` that follow from the backbone: taken from the file where it has them, else from the backbone. */
+/** Parts of a `.pth` that depend on the backbone: taken from the file if it has them, otherwise from the backbone. */
 async function buffersFor(
   source: TensorSource,
   checkpoint: PromptCheckpoint,
@@ -144,7 +145,7 @@ async function buffersFor(
   if (backbone === undefined) {
     throw new UsageError(
       'usage/backbone',
-      `a .pth file also stores the backbone's embeddings of the fixed words, and ${source.path} has only the prompts: name the backbone with --backbone`,
+      `a .pth file also stores the backbone's embeddings of the fixed words, but ${source.path} has only the prompts: name the backbone with --backbone`,
       { path: source.path },
     );
   }
@@ -174,7 +175,7 @@ function embeddingRows(
   if (found !== width) {
     throw new WeightsError(
       'weights/shape',
-      `the prompts are ${width} wide and ${backbone} embeds words in ${found}: it is not the backbone that they were trained on`,
+      `the prompts are ${width} wide, but ${backbone} embeds words in ${found}: it is not the backbone they were trained on`,
       { expected: width, found },
     );
   }
@@ -197,7 +198,7 @@ interface StoredMetadata {
 }
 
 /**
- * What is computed with the tensors stands beside them, in names or configurations, and must come along: heads,
+ * How the tensors are used is recorded beside them, in names or configurations, and must be kept: heads,
  * activation, epsilon and preprocessing.
  */
 async function metadataOf(from: string, source: TensorSource, network: OpenClipOptions = {}): Promise<StoredMetadata> {
@@ -226,7 +227,7 @@ async function metadataOf(from: string, source: TensorSource, network: OpenClipO
   return { metadata: { ...source.metadata, ...(sam && samMetadata(sam.sizes, sam.normalisation)) }, guesses: [] };
 }
 
-/** Undefined where the file holds something else, or the heads of a second vision model cannot be told. */
+/** Undefined where the file holds something else, or a second vision model's heads are unknown. */
 async function unlessOther<T>(open: () => Promise<T>, ...codes: readonly string[]): Promise<T | undefined> {
   try {
     return await open();
@@ -236,7 +237,7 @@ async function unlessOther<T>(open: () => Promise<T>, ...codes: readonly string[
   }
 }
 
-/** A file carries no vocabulary, and is read with CLIP's own. */
+/** A single file has no vocabulary, and is read with CLIP's own. */
 async function refuseOtherVocabulary(from: string): Promise<void> {
   if (!hasVocabulary(from)) return;
   const [theirs, ours] = [await ClipTokenizer.fromFolder(from), ClipTokenizer.embedded()];
@@ -244,23 +245,23 @@ async function refuseOtherVocabulary(from: string): Promise<void> {
     JSON.stringify([
       tokenizer.startToken,
       tokenizer.endToken,
-      ...[NORMAL_WORDS, ANOMALOUS_WORDS].map((words) => [...tokenizer.encode(words)]),
+      ...methods.flatMap((method) => method.words({}, []) ?? []).map((words) => [...tokenizer.encode(words)]),
     ]);
   if (tokens(theirs) === tokens(ours)) return;
   throw new WeightsError(
     'weights/vocabulary',
-    `${from} has its own vocabulary, which a single file cannot carry; use the folder as it is`,
+    `${from} has its own vocabulary, which a single file cannot hold; use the folder itself`,
     { path: from },
   );
 }
 
-/** The reference's files have no place for what prompts say of themselves. */
+/** The reference's files have no room for the options stored with prompts. */
 function lostWithMetadata({ metadata }: PromptCheckpoint): string[] {
   const kept = [INPUT_KEY, NETWORK_KEY, 'crane.options'].filter((key) => key in metadata);
   return kept.length === 0
     ? []
     : [
-        `The .pth file cannot keep what the prompts say of themselves (${kept.join(', ')}): give the same options where it is used.`,
+        `The .pth file cannot hold the options stored with the prompts (${kept.join(', ')}): pass the same options when using it.`,
       ];
 }
 
@@ -282,7 +283,7 @@ function writeAll(
       return data;
     };
   refuseSpread(source);
-  // Without a prototype, so that any name is only a name.
+  // Without a prototype, so that no name has a special meaning.
   const tensors = Object.create(null) as Record<string, TensorToWrite>;
   for (const entry of source.entries.values()) {
     const { name, shape } = entry;
@@ -296,7 +297,9 @@ function writeAll(
   options.onProgress?.({ kind: 'done', task });
 }
 
-/** How often the values of a file may repeat in what is written: weights that are shared do, a single value spread over a huge shape must not. */
+/**
+ * How often a file's values may repeat in the output: shared weights do, but a single value must not fill a huge shape.
+ */
 const MOST_REPEATED = 8;
 const ALWAYS_WRITTEN = 2 ** 30;
 
@@ -306,12 +309,12 @@ function refuseSpread(source: TensorSource): void {
   if (4 * values <= Math.max(4 * MOST_REPEATED * stored, ALWAYS_WRITTEN)) return;
   throw new WeightsError(
     'weights/limit',
-    `${source.path} has ${stored} bytes, but the shapes of its tensors take ${values} values: it spreads a few over many, and is not written out`,
+    `${source.path} has ${stored} bytes, but the shapes of its tensors take ${values} values: a few values are repeated over many, so it is not written out`,
     { path: source.path, values, stored },
   );
 }
 
-/** Length of a file, or of all in a folder. */
+/** Length of a file, or of all files in a folder. */
 function storedBytes(place: string): number {
   const stat = fs.statSync(place);
   if (!stat.isDirectory()) return stat.size;
@@ -320,7 +323,7 @@ function storedBytes(place: string): number {
     .reduce((sum, name) => sum + (fs.statSync(path.join(place, name), { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
-/** Integers stay integers, whatever type is asked for the numbers. */
+/** Integers stay integers, whatever type is requested. */
 function storedType(entry: TensorEntry, wanted: StoredType): TensorToWrite['dtype'] {
   if (isInteger(entry.dtype)) return 'int32';
   if (wanted !== 'keep') return wanted;

@@ -1,5 +1,5 @@
 /**
- * The command `crane`. Each subcommand is a yargs module in its own file, loaded only when it is the one asked for, so
+ * The command `crane`. Each subcommand is a yargs module in its own file, loaded only when it is called, so
  * that `crane --help` does not wait for TensorFlow.
  */
 import yargs, { type Argv, type CommandModule } from 'yargs';
@@ -12,11 +12,11 @@ import { INTERRUPTED } from '../terminal/interrupt';
 import { say } from '../terminal/output';
 import { shownInLine, withNamesInLine } from '../terminal/terminal-text';
 
-/** A command of a program, by which `main` finds its module. */
+/** A command of a program, with the module that implements it. */
 export interface Subcommand {
   readonly name: string;
   readonly describe: string;
-  /** Its module, whose `command` says what follows the name. */
+  /** Its module, whose `command` defines the positional arguments. */
   readonly load: () => Promise<unknown>;
 }
 
@@ -24,7 +24,7 @@ export interface Subcommand {
 const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: 'start',
-    describe: 'Train on one set, find defects in another, write a report: all on embedded data',
+    describe: 'Train on one set, find defects in another, and write a report, all on embedded data',
     load: async () => (await import('./start')).startCommand,
   },
   {
@@ -49,7 +49,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'benchmark',
-    describe: "Score many sets by the paper's recipes, with what it costs",
+    describe: "Score many sets by the paper's recipes, with time and memory",
     load: async () => (await import('./benchmark')).benchmarkCommand,
   },
   {
@@ -69,7 +69,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'cache',
-    describe: 'Show or clear the features of images that trainings keep',
+    describe: 'Show or clear the image features that training keeps',
     load: async () => (await import('./cache')).cacheCommand,
   },
   {
@@ -79,14 +79,14 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'doctor',
-    describe: 'Show which backend computes and why, and what is missing',
+    describe: 'Show which backend is used and why, and what is missing',
     load: async () => (await import('./doctor')).doctorCommand,
   },
 ];
 
 /** A program whose command lines {@link main} runs. */
 export interface Program {
-  /** As it is called. */
+  /** Its name on the command line. */
   readonly name: string;
   readonly about: string;
   readonly subcommands: readonly Subcommand[];
@@ -98,7 +98,7 @@ const CRANE: Program = {
   subcommands: SUBCOMMANDS,
 };
 
-/** Errors that say that the command line names something that is not there or not of the kind. */
+/** Errors about a command line that names something missing or of the wrong kind. */
 const WRONG_USE = new Set([
   'dataset/folder-missing',
   'dataset/absent',
@@ -112,7 +112,7 @@ const WRONG_USE = new Set([
  *
  * @param argv the arguments after the program's name.
  * @param program default: `crane`.
- * @returns the exit code: 0 success, 1 some inputs failed, 2 wrong use, 130 stopped by Ctrl-C.
+ * @returns the exit code: 0 success, 1 some inputs failed, 2 usage error, 130 stopped by Ctrl-C.
  */
 export async function main(argv: readonly string[], program: Program = CRANE): Promise<number> {
   process.exitCode = undefined;
@@ -148,12 +148,12 @@ async function parserFor(argv: readonly string[], program: Program): Promise<Arg
       global: true,
       describe: 'TensorFlow log lines, and stack traces of errors',
     })
-    .option('offline', { type: 'boolean', default: false, global: true, describe: 'Use no network' })
+    .option('offline', { type: 'boolean', default: false, global: true, describe: 'Do not use the network' })
     .option('allow-private-urls', {
       type: 'boolean',
       default: false,
       global: true,
-      describe: 'Download from machines of private networks too',
+      describe: 'Allow downloads from private networks',
     })
     .middleware((args) => {
       if (args.offline) process.env['CRANE_OFFLINE'] = '1';
@@ -190,7 +190,7 @@ function unknownCommand(asked: string, subcommands: readonly Subcommand[]): Usag
 
 function wrongArguments(found: string | null, parser: Argv, argv: readonly string[], scriptName: string): UsageError {
   let message = unknownOption(found ?? 'Wrong arguments.', declaredBy(parser), argv);
-  if (/^Not enough non-option arguments/.test(message)) message = 'Something is missing after the command.';
+  if (/^Not enough non-option arguments/.test(message)) message = 'An argument is missing after the command.';
   if (/^Invalid JSON config file/.test(message)) message = '--config needs the name of one YAML or JSON file after it.';
   const command = argv.slice(0, 1).filter((word) => !word.startsWith('-'));
   return new UsageError(
@@ -199,12 +199,12 @@ function wrongArguments(found: string | null, parser: Argv, argv: readonly strin
   );
 }
 
-/** yargs has this, but its types do not tell. */
+/** yargs has this, but its types lack it. */
 function declaredBy(parser: Argv): DeclaredOptions {
   return (parser as unknown as { getOptions(): DeclaredOptions }).getOptions();
 }
 
-/** A command's options differ from command to command; yargs checks them itself. */
+/** Options differ between commands; yargs checks them itself. */
 function asModule(loaded: unknown): CommandModule {
   return loaded as CommandModule;
 }
@@ -216,30 +216,30 @@ function describeError(error: unknown, verbose: boolean): string {
   return systemSentence(error) ?? `${message}\nThis is an unexpected error; --verbose shows where it happened.`;
 }
 
-/** What the system says of a file, for a person; undefined for errors of other kinds. */
+/** A readable message for a system error about a file; undefined for other errors. */
 function systemSentence(error: unknown): string | undefined {
   const { code, syscall, path: file } = error as NodeJS.ErrnoException;
   if (code === undefined || syscall === undefined || file === undefined) return undefined;
   const reason = SYSTEM_REASONS[code];
   return reason === undefined
     ? undefined
-    : `${shownInLine(file)}: ${reason} (${code}). Check the place, its rights and the space left; CRANE_CACHE names another cache folder, CRANE_DATA another folder for sets.`;
+    : `${shownInLine(file)}: ${reason} (${code}). Check the path, its permissions and the free space. CRANE_CACHE sets another cache folder, CRANE_DATA another folder for sets.`;
 }
 
 const SYSTEM_REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'the system does not allow it',
-  EROFS: 'the disk cannot be written',
+  EROFS: 'the disk is read-only',
   ENOSPC: 'the disk is full',
-  EDQUOT: 'the share of the disk is used up',
-  EIO: 'the disk failed',
+  EDQUOT: 'the disk quota is used up',
+  EIO: 'input/output error',
   ENAMETOOLONG: 'the name is too long',
   ENOENT: 'there is no such file or folder',
-  ENOTDIR: 'a file is in the place of a folder',
-  EEXIST: 'something else is in its place',
-  EISDIR: 'a folder is in its place',
+  ENOTDIR: 'there is a file where a folder is needed',
+  EEXIST: 'it already exists',
+  EISDIR: 'it is a folder',
   EMFILE: 'too many files are open',
-  ELOOP: 'its links lead back to themselves',
+  ELOOP: 'its symbolic links form a loop',
 };
 
 function withCauses(error: Error): string {

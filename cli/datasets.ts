@@ -8,7 +8,7 @@ import { whereCommand } from './datasets/where';
 /** `crane datasets list|check|where|fetch|synthesize`. */
 export const datasetsCommand: CommandModule = {
   command: 'datasets',
-  describe: 'Known sets of images: which are present, whether they are complete, how to get them',
+  describe: 'Known data sets: which are present, whether they are complete, and how to get them',
   builder: (yargs) =>
     yargs
       .command(listCommand)

@@ -4,18 +4,18 @@ import type { InputRule } from '../lib/image/normalisation';
 import { WeightsError } from '../lib/errors';
 import { finishClip, openClipWeights, type OpenClipOptions, refuseIncompleteClip } from '../lib/weights/clip-weights';
 
-/** What a file holds for `--backbone`, in words and for programs. */
+/** What a file offers for `--backbone`, in words and for programs. */
 export interface ClipDescription {
   readonly sizes: ClipSizes;
   readonly activation: Activation;
   readonly input: InputRule;
-  /** What nothing says and is taken for granted. */
+  /** Assumptions, made where the file says nothing. */
   readonly guesses: readonly string[];
   readonly text: string;
 }
 
 /**
- * Says which CLIP a file or folder holds and how it is used; undefined for files of anything else. A file that looks like
+ * Describes which CLIP a file or folder holds and how it is used; undefined for other files. A file that looks like
  * one but cannot be used gives the reason instead.
  */
 export async function describeClip(
@@ -45,7 +45,7 @@ function inWords(
 ): string {
   const side = vision.patchSize * vision.gridSize;
   return [
-    `CLIP: vision tower ${towerInWords(vision)}, patches of ${vision.patchSize} px, made for ${vision.gridSize} x ${vision.gridSize} of them (${side} px)`,
+    `CLIP: vision tower ${towerInWords(vision)}, patches of ${vision.patchSize} px, native grid ${vision.gridSize} x ${vision.gridSize} (${side} px)`,
     `text tower ${towerInWords(text)}, ${text.contextLength} tokens`,
     `shared space of ${embedDimension}`,
     `activation ${activation}`,

@@ -4,19 +4,19 @@ import type { SpatialFamily } from '../lib/encoders/spatial-encoder';
 import { openDinoWeights, type DinoWeights } from '../lib/weights/dino-weights';
 import { openSamWeights, type SamWeights } from '../lib/weights/sam-weights';
 
-/** What a file holds for `--spatial-weights`, in words and for programs. */
+/** What a file offers for `--spatial-weights`, in words and for programs. */
 export interface SpatialDescription {
   readonly family: SpatialFamily;
   /** Without `heads` where the file does not say how many. */
   readonly sizes: object;
-  /** What its images are normalised with. */
+  /** Mean and deviation that its images are normalised with. */
   readonly normalisation: Normalisation;
   readonly text: string;
 }
 
 /**
- * Says which vision model a file or folder holds and of which sizes; undefined for files of anything else. A file that
- * looks like one but is not whole gives the reason instead.
+ * Describes which vision model a file or folder holds, and its sizes; undefined for other files. A file that
+ * looks like one but is incomplete gives the reason instead.
  */
 export async function describeSpatial(
   file: string,
@@ -46,7 +46,7 @@ export async function describeSpatial(
   return undefined;
 }
 
-/** What is not as in the official models. */
+/** Differences from the official models. */
 function unusual({ sizes: { epsilon }, normalisation: { mean, std } }: DinoWeights | SamWeights): string {
   const isImageNets = JSON.stringify([mean, std]) === JSON.stringify([IMAGENET_MEAN, IMAGENET_STD]);
   return `${epsilon === undefined ? '' : `, epsilon ${epsilon}`}${isImageNets ? '' : `, images of mean ${mean.join(', ')} and deviation ${std.join(', ')}`}`;
@@ -54,13 +54,11 @@ function unusual({ sizes: { epsilon }, normalisation: { mean, std } }: DinoWeigh
 
 function inWords(weights: DinoWeights | SamWeights, headsAreKnown: boolean): string {
   const { width, layers, heads, patchSize, gridSize } = weights.sizes;
-  const inHeads = headsAreKnown
-    ? `${heads} head${heads === 1 ? '' : 's'}`
-    : 'a number of heads that the file does not say';
-  const common = `${layers} blocks of ${width} channels in ${inHeads}, patches of ${patchSize} px, made for ${gridSize} x ${gridSize} of them (${gridSize * patchSize} px)${unusual(weights)}`;
+  const inHeads = headsAreKnown ? `${heads} head${heads === 1 ? '' : 's'}` : 'an unknown number of heads';
+  const common = `${layers} blocks of ${width} channels in ${inHeads}, patches of ${patchSize} px, native grid ${gridSize} x ${gridSize} (${gridSize * patchSize} px)${unusual(weights)}`;
   if (weights.family === 'sam') {
     const { windowSize, globalBlocks, channels } = weights.sizes;
-    return `Image encoder of Segment Anything: ${common}; windows of ${windowSize}, the whole grid in blocks ${globalBlocks.map((block) => block + 1).join(', ')}; features of ${channels} channels`;
+    return `Image encoder of Segment Anything: ${common}; windows of ${windowSize}, global attention in blocks ${globalBlocks.map((block) => block + 1).join(', ')}; features of ${channels} channels`;
   }
   const { registers, feedForward } = weights.sizes;
   const name = weights.family === 'dinov2' ? 'DINOv2' : 'DINO';

@@ -25,7 +25,7 @@ interface DetectArguments extends ModelArguments, SavingArguments {
   json?: string | undefined;
 }
 
-/** An image to score, or what stands in the place of images that are not there. */
+/** An image to score, or the error for images that are missing. */
 interface Input {
   readonly source: string;
   readonly error?: string;
@@ -48,30 +48,30 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
           })
           .option('watch', {
             type: 'string',
-            describe: 'folder whose images are scored as they arrive, until Ctrl-C',
+            describe: 'folder to watch: images are scored as they arrive, until Ctrl-C',
             group: 'Detection:',
           })
           .option('new-only', {
             type: 'boolean',
-            describe: 'with --watch: leave out the images that are there already',
+            describe: 'with --watch: skip images that are already there',
             group: 'Detection:',
           })
           .option('out', { type: 'string', describe: 'folder for maps and overlays', group: 'Detection:' })
           .option('save', {
             type: 'string',
             defaultDescription: 'overlay',
-            describe: `what to write to --out: any of ${MAP_FORMS.join(',')}`,
+            describe: `what to write to --out: one or more of ${MAP_FORMS.join(',')}`,
             group: 'Detection:',
           })
           .option('threshold', {
             type: 'number',
-            describe: 'anomaly threshold, 0 to 1: for masks and contours',
+            describe: 'anomaly threshold for masks and contours, 0 to 1',
             group: 'Detection:',
           })
           .option('per-image-scale', {
             type: 'boolean',
             default: false,
-            describe: "colours from each map's own least to greatest",
+            describe: "scale colours to each map's own minimum and maximum",
             group: 'Detection:',
           })
           .option('json', {
@@ -81,15 +81,12 @@ export const detectCommand: CommandModule<object, DetectArguments> = {
           }),
       ),
       [
-        ['score one image and write an overlay', 'crane detect part.png --out results'],
+        ['score one image, and write an overlay', 'crane detect part.png --out results'],
         [
           'a whole folder, with maps and scores for programs',
           'crane detect line-3/ --out results --save overlay,npy --json scores.jsonl',
         ],
-        [
-          'a folder that a camera writes to, the model kept warm',
-          'crane detect --watch incoming/ --out results --json -',
-        ],
+        ['watch a folder that a camera writes to', 'crane detect --watch incoming/ --out results --json -'],
       ],
     ) as never,
   handler: async (args) => {
@@ -115,7 +112,12 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
     );
   }
   return interruptible(async (signal) => {
-    const crane = await Crane.load({ ...options, onProgress: createProgressReporter(process.stderr), signal });
+    const crane = await Crane.load({
+      ...options,
+      classNames: [],
+      onProgress: createProgressReporter(process.stderr),
+      signal,
+    });
     const lines = args.json === undefined ? undefined : openJsonLines('--json', args.json);
     try {
       crane.description.warnings.forEach((warning) => say(warning));
@@ -132,21 +134,21 @@ async function detect(args: ArgumentsCamelCase<DetectArguments>): Promise<number
   });
 }
 
-/** @throws UsageError where nothing is named to be scored, or too much */
+/** @throws UsageError where nothing is to be scored, or inputs conflict */
 function watches(args: DetectArguments): args is DetectArguments & { watch: string } {
   if (args.watch !== undefined) {
     if (args.images.length === 0) return true;
     throw new UsageError(
       'usage/watch',
-      `--watch ${args.watch} scores what arrives in that folder; leave out ${args.images.join(', ')}, or the option.`,
+      `--watch ${args.watch} only scores images in that folder; leave out either ${args.images.join(', ')} or --watch.`,
       { watch: args.watch, images: args.images },
     );
   }
-  if (args.newOnly === true) throw new UsageError('usage/watch', '--new-only belongs to --watch DIR.', {});
+  if (args.newOnly === true) throw new UsageError('usage/watch', '--new-only needs --watch DIR.', {});
   if (args.images.length > 0) return false;
   throw new UsageError(
     'usage/arguments',
-    'Something is missing after the command: images, folders or URLs, or --watch DIR.\nSee `crane detect --help`.',
+    'No input: give images, folders or URLs, or --watch DIR.\nSee `crane detect --help`.',
     {},
   );
 }
@@ -158,7 +160,7 @@ interface Scoring {
   readonly signal: AbortSignal;
 }
 
-/** Scores all inputs; one that fails is named and the rest go on. Ends early where the signal says so. */
+/** Scores all inputs. Failures are reported, and the rest continues. Stops early when the signal aborts. */
 async function scoreAll(
   crane: Crane,
   inputs: readonly Input[],
@@ -167,12 +169,8 @@ async function scoreAll(
 ): Promise<void> {
   const report = createProgressReporter(process.stderr);
   const total = inputs.length;
-  // The same image may be given twice, so a source has a queue of places.
-  const places = new Map<string, number[]>();
-  inputs.forEach(({ source, error }, place) => {
-    if (error === undefined) places.set(source, [...(places.get(source) ?? []), place]);
-  });
-  const placeOf = (source: string): number => places.get(source)?.shift() as number;
+  const given = inputs.flatMap(({ source, error }, place) => (error === undefined ? [{ source, place }] : []));
+  const placeOf = (index: number): number => given[index]?.place as number;
   const settle = (place: number, row: Row): void => {
     rows.put(place, row);
     if (row.error !== undefined) say(withNamesInLine(row.error, [row.path]));
@@ -187,14 +185,14 @@ async function scoreAll(
       if (error !== undefined) settle(place, failedRow(source, error));
     });
     const stream = crane.stream(
-      inputs.flatMap(({ source, error }) => (error === undefined ? [source] : [])),
+      given.map(({ source }) => source),
       {
         keepPictures: files !== undefined,
-        onFailure: ({ input, error }) => settle(placeOf(input as string), failedRow(input as string, error.message)),
+        onFailure: ({ input, index, error }) => settle(placeOf(index), failedRow(input as string, error.message)),
       },
     );
     for await (const detection of stream) {
-      const place = placeOf(detection.source);
+      const place = placeOf(detection.index);
       if (detection.pages !== undefined) ofPages++;
       await saves.start(
         detection.source,
@@ -214,12 +212,12 @@ async function scoreAll(
           : `${ofPages} images have several pages or frames; the first of each is scored`,
       );
   } finally {
-    // What follows starts on a line of its own.
+    // Start the following output on a new line.
     if (!finished) say('', '');
   }
 }
 
-/** Rows as they come, passed on in the order of the inputs. */
+/** Collects rows as they arrive, and passes them on in input order. */
 class RowsInOrder {
   readonly emitted: Row[] = [];
   private readonly waiting = new Map<number, Row>();
@@ -244,12 +242,12 @@ class RowsInOrder {
   }
 }
 
-/** A folder stands for the images below it, a pattern for what it matches; anything else for itself. */
+/** Expands a folder to the images below it, and a pattern to its matches; anything else is kept. */
 function expand(given: string): Input[] {
   if (given === '')
     throw new UsageError(
       'usage/empty-path',
-      'one of the images is an empty text; a path, a folder or a URL was expected',
+      'one of the images is an empty string; expected a path, a folder or a URL',
       {},
     );
   if (isUrl(given)) return [{ source: given }];
@@ -259,7 +257,7 @@ function expand(given: string): Input[] {
       return [
         {
           source: given,
-          error: `${given}: no file has this name, and as a pattern it matches none. Check the path; it is taken relative to ${process.cwd()}.`,
+          error: `${given}: no file has this name or matches it as a pattern. Check the path; it is relative to ${process.cwd()}.`,
         },
       ];
     return found.flatMap(expand);
@@ -268,7 +266,7 @@ function expand(given: string): Input[] {
   const { images, unreadable } = walkImages(given);
   const failed = unreadable.map(({ folder, code }) => ({
     source: folder,
-    error: `${folder}: cannot be read (${code}). Check the rights on the folder.`,
+    error: `${folder}: cannot be read (${code}). Check the permissions of the folder.`,
   }));
   if (images.length + failed.length > 0) return [...images.map((source) => ({ source })), ...failed];
   return [{ source: given, error: noImages(given).message }];
@@ -293,7 +291,7 @@ function printTable(rows: readonly Row[], { out }: DetectArguments): void {
   if (out !== undefined) print(`\nWritten to ${out}`);
 }
 
-/** The last words, and the exit code. */
+/** The closing message, and the exit code. */
 function conclude(rows: readonly Row[], total: number, signal: AbortSignal): number {
   const failed = rows.filter((row) => row.error !== undefined).length;
   if (failed > 0) say(`${failed} of ${rows.length} images failed`);

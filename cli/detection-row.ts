@@ -3,7 +3,7 @@ import { ImageError, UsageError } from '../lib/errors';
 import { MAP_FORMS, saveMapFiles, type MapFile, type SavedForm } from './map-files';
 import { asFlags } from '../terminal/option-flags';
 
-/** What `crane detect` writes about images, and how. */
+/** Options for what `crane detect` writes, and how. */
 export interface SavingArguments {
   out?: string | undefined;
   save?: string | undefined;
@@ -11,10 +11,10 @@ export interface SavingArguments {
   perImageScale: boolean;
 }
 
-/** Codes of the system that concern every file. */
+/** System errors that would affect every file. */
 const NOTHING_CAN_BE_WRITTEN = new Set<unknown>(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
 
-/** One line of `--json`. Where an image failed, `error` says why and what is not known is null. */
+/** One line of `--json`. Where an image failed, `error` says why, and unknown values are null. */
 export interface Row {
   readonly path: string;
   readonly score: number | null;
@@ -29,12 +29,12 @@ export function failedRow(source: string, error: string): Row {
   return { path: source, score: null, width: null, height: null, seconds: null, files: [], error: asFlags(error) };
 }
 
-/** What saving an image's maps holds in memory: the map itself, the picture, and what is drawn. */
+/** Memory needed to save an image's maps: the map, the image, and what is rendered. */
 export function savingBytes({ width, height }: Detection): number {
   return 16 * width * height;
 }
 
-/** Saves the maps of one image and says what there is to say about it. @throws where nothing can be written any more */
+/** Saves the maps of one image, and returns its row. @throws where nothing can be written any more */
 export async function savedRow(
   { source, score, width, height, seconds, map }: Detection,
   files: readonly MapFile[],
@@ -48,13 +48,13 @@ export async function savedRow(
     });
     return { ...row, files: written };
   } catch (error) {
-    // A picture that has gone meanwhile, or a name that a disk does not take, is its own failure; a full disk is everybody's.
+    // An image that has vanished, or a name that the disk refuses, fails alone; a full disk fails every image.
     if (!(error instanceof ImageError) || NOTHING_CAN_BE_WRITTEN.has(error.data['code'])) throw error;
     return { ...row, files: [], error: asFlags(error.message) };
   }
 }
 
-/** @throws UsageError for forms that are not known, and where threshold or folder do not fit them */
+/** @throws UsageError for unknown forms, and where the threshold or folder they need is missing */
 export function formsFrom(args: SavingArguments): SavedForm[] {
   const { save = 'overlay', threshold, out } = args;
   const forms = [...new Set(save.split(',').map((part) => part.trim()))];
@@ -62,7 +62,7 @@ export function formsFrom(args: SavingArguments): SavedForm[] {
   if (unknown.length > 0) {
     throw new UsageError(
       'usage/save',
-      `--save ${save}: "${unknown.join('", "')}" is not known; choose among ${MAP_FORMS.join(', ')}`,
+      `--save ${save}: "${unknown.join('", "')}" is not known; choose from ${MAP_FORMS.join(', ')}`,
       { unknown },
     );
   }
@@ -72,14 +72,14 @@ export function formsFrom(args: SavingArguments): SavedForm[] {
   if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
     throw new UsageError(
       'usage/threshold',
-      `--threshold ${threshold}: expected a number from 0 to 1, as anomaly maps hold`,
+      `--threshold ${threshold}: expected a number from 0 to 1, the range of anomaly maps`,
       { found: threshold },
     );
   }
   if (forms.includes('mask') && threshold === undefined) {
     throw new UsageError(
       'usage/threshold',
-      '--save mask needs --threshold T, between 0 and 1: pixels at or above it are white',
+      '--save mask needs --threshold T, from 0 to 1: pixels at or above it are white',
       {},
     );
   }

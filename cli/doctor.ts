@@ -10,12 +10,12 @@ interface DoctorArguments {
   readonly verbose?: boolean;
 }
 
-/** `crane doctor`: what computes here and why, what is present, and what to do about what is missing. */
+/** `crane doctor`: which backend is used and why, what is present, and what to do about what is missing. */
 export const doctorCommand: CommandModule<object, DoctorArguments> = {
   command: 'doctor',
-  describe: 'Show which backend computes and why, and what is missing',
+  describe: 'Show which backend is used and why, and what is missing',
   builder: {
-    backend: { choices: BACKEND_CHOICES, default: 'auto', describe: 'The backend to look at' },
+    backend: { choices: BACKEND_CHOICES, default: 'auto', describe: 'The backend to examine' },
     json: { type: 'boolean', default: false, describe: 'Print one JSON object' },
   },
   handler: async ({ backend, json, verbose }) => {

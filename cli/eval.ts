@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { mapFilesOf, writeScores } from './scored-files';
 import { withExamples } from '../terminal/examples';
 import { imageSizeCost } from './image-size-cost';
 import { interruptible } from '../terminal/interrupt';
@@ -8,7 +9,7 @@ import { prepareFile, prepareFolder, print, printJson, say } from '../terminal/o
 import { setOptions, setOptionsFrom, showedLayouts, type SetArguments } from '../terminal/set-options';
 import { createProgressReporter } from '../terminal/progress-bar';
 import { shownInLine } from '../terminal/terminal-text';
-import { describeReading, openDataset, type Dataset } from '../datasets/dataset';
+import { describeReading, openDataset, type Dataset, type Sample } from '../datasets/dataset';
 import { ensureSynthetic } from '../datasets/ensure-synthetic';
 import { isUnseen } from '../datasets/synthetic/defects';
 import { removeLeftovers } from '../lib/files/atomic-file';
@@ -20,16 +21,18 @@ import type { Evaluation } from '../eval/evaluation';
 import { evaluate } from '../eval/evaluator';
 import { metricsLegend, metricsTable } from '../eval/metrics-table';
 import { completeByRecipe } from '../eval/recipe-options';
-import { RECIPE_NAMES, RECIPES, type RecipeName } from '../eval/recipes';
+import { RECIPE_NAMES, RECIPES } from '../eval/recipes';
 import { writeReport } from '../eval/report/write-report';
 import { resultsOf, writeResults, type DatasetResult } from '../eval/results';
 
 interface EvalArguments extends ModelArguments, SetArguments {
   dataset?: string | undefined;
   categories?: string[] | undefined;
-  recipe?: RecipeName | undefined;
+  recipe?: keyof typeof RECIPES | undefined;
   out?: string | undefined;
   json?: string | undefined;
+  scores?: string | undefined;
+  maps?: string | undefined;
   report: boolean;
   referenceMeans: boolean;
   allowAuxiliary: boolean;
@@ -59,7 +62,7 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
           })
           .option('recipe', {
             choices: RECIPE_NAMES,
-            describe: "the paper's options and prompts for the set; those given by hand stay",
+            describe: "use the paper's options and prompts for the set; explicit options override them",
             group: 'Evaluation:',
           })
           .option('out', {
@@ -73,6 +76,16 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
             describe: 'copy results.json to a file, - for standard output',
             group: 'Evaluation:',
           })
+          .option('scores', {
+            type: 'string',
+            describe: 'CSV file of path,category,defect,anomalous,score',
+            group: 'Evaluation:',
+          })
+          .option('maps', {
+            type: 'string',
+            describe: 'folder for CATEGORY/DEFECT/IMAGE.npy, smoothed maps of the network input',
+            group: 'Evaluation:',
+          })
           .option('report', {
             type: 'boolean',
             default: true,
@@ -82,19 +95,19 @@ export const evalCommand: CommandModule<object, EvalArguments> = {
           .option('reference-means', {
             type: 'boolean',
             default: false,
-            describe: 'count a metric that is not defined as 0 in the mean, as the reference does',
+            describe: 'count undefined metrics as 0 in the mean, as the reference does',
             group: 'Evaluation:',
           })
           .option('allow-auxiliary', {
             type: 'boolean',
             default: false,
-            describe: 'evaluate on the set that the prompts were trained on: not zero-shot',
+            describe: 'allow the set that the prompts were trained on: not zero-shot',
             group: 'Evaluation:',
           })
           .option('allow-incomplete', {
             type: 'boolean',
             default: false,
-            describe: 'continue although masks or images are missing',
+            describe: 'continue even if masks or images are missing',
             group: 'Evaluation:',
           }),
       ),
@@ -120,10 +133,12 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
   const options = craneOptionsFrom(args);
   if (args.out !== undefined) prepareFolder('--out', args.out);
   if (args.json !== undefined && args.json !== '-') prepareFile('--json', args.json);
+  if (args.scores !== undefined) prepareFile('--scores', args.scores);
+  if (args.maps !== undefined) prepareFolder('--maps', args.maps);
   await ensureSynthetic(args.dataset, { onProgress, signal });
   const dataset = await openDataset(args.dataset, {
     allowIncomplete: args.allowIncomplete,
-    // So that a plain folder of images is told from no set at all.
+    // So that a plain folder of images is distinguished from a missing set.
     allowUnlabelled: true,
     onProgress,
     ...setOptionsFrom(args),
@@ -131,7 +146,9 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
   });
   say(shownInLine(describeReading(dataset)));
   dataset.problems.forEach(({ message }) => say(shownInLine(message)));
-  const given = { ...options, onProgress, signal };
+  const mapFiles = args.maps === undefined ? undefined : mapFilesOf(args.maps, dataset);
+  const classNames = options.className === undefined ? dataset.categories.map(({ name }) => name) : [];
+  const given = { ...options, classNames, onProgress, signal };
   const crane = await Crane.load(
     args.recipe === undefined ? given : await completeByRecipe(RECIPES[args.recipe], dataset.name, given),
   );
@@ -147,9 +164,11 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
       command,
       report: args.report,
       referenceMeans: args.referenceMeans,
+      ...(mapFiles ? { mapFiles } : {}),
       onProgress,
       signal,
     });
+    if (args.scores !== undefined) writeScores(args.scores, evaluation);
     const results = resultsOf([evaluation], crane.description, command);
     if (args.json === '-') {
       printJson(results);
@@ -168,7 +187,7 @@ async function runEvaluation(args: ArgumentsCamelCase<EvalArguments>, signal: Ab
 }
 
 /**
- * Prompts that were trained on a set have seen its answers.
+ * Refuses to score the set that the prompts were trained on, since they have seen its labels.
  * @throws UsageError where the set is the one that the prompts were trained on
  */
 export function refuseAuxiliarySet(crane: Crane, dataset: Dataset): void {
@@ -177,7 +196,7 @@ export function refuseAuxiliarySet(crane: Crane, dataset: Dataset): void {
   throw new UsageError(
     'eval/auxiliary',
     `the prompts ${prompts} were trained on ${auxiliary} itself, so its figures would not be zero-shot. ` +
-      'Take prompts that were trained on another set, or say --allow-auxiliary.',
+      'Use prompts that were trained on another set, or pass --allow-auxiliary.',
     { auxiliary, dataset: dataset.name },
   );
 }
@@ -187,23 +206,26 @@ export interface EvaluateToFolderOptions {
   readonly command: string;
   readonly report: boolean;
   readonly referenceMeans?: boolean;
+  /** Where the map of each image is written, at the size of the network input. */
+  readonly mapFiles?: ReadonlyMap<Sample, string>;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
-/** Evaluates a set and writes `results.json`, and `report.html` where it is wanted. */
+/** Evaluates a set, and writes `results.json` and, unless turned off, `report.html`. */
 export async function evaluateToFolder(
   crane: Crane,
   dataset: Dataset,
   options: EvaluateToFolderOptions,
 ): Promise<Evaluation> {
-  const { out, command, report, referenceMeans = false, onProgress, signal } = options;
+  const { out, command, report, referenceMeans = false, mapFiles, onProgress, signal } = options;
   removeLeftovers(out);
   const evaluation = await evaluate(crane, dataset, {
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress } : {}),
     referenceMeans,
-    // Only drawn sets say which kinds of defects training has seen.
+    ...(mapFiles ? { onDetection: (sample, { map }) => map.saveNative(mapFiles.get(sample) as string) } : {}),
+    // Only for synthetic sets is it known which kinds of defects training has seen.
     ...(dataset.name === 'synthetic-target'
       ? { groupOf: (defect: string) => (isUnseen(defect) ? 'kinds never seen' : 'kinds seen') }
       : {}),
@@ -220,7 +242,7 @@ export async function evaluateToFolder(
   return evaluation;
 }
 
-/** What a terminal shows of a set's results. */
+/** A set's results, for the terminal. */
 export function tableText(result: DatasetResult): string {
   return `\n${result.name}\n\n${metricsTable(result)}\n\n${metricsLegend()}`;
 }

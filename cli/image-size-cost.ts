@@ -1,43 +1,44 @@
 import * as tf from '@tensorflow/tfjs';
-import { flopPerImage } from '../eval/benchmark/flop';
 import { formatBytes } from '../lib/bytes';
-import { completeModelOptions } from '../lib/methods/crane/options';
 import type { ModelDescription } from '../lib/crane';
-import { forwardBytes } from '../lib/methods/crane/memory-need';
+import { forwardBytes } from '../lib/methods/memory-need';
+import { methodNamed } from '../lib/methods/registry';
 import { duration } from '../terminal/progress-bar';
 
-/** Costs are told from this multiple of the usual time on. */
+/** Costs are reported from this multiple of the usual time. */
 const WORTH_TELLING = 2;
-/** Share of the speed of one matrix product that the whole network reaches, about. */
+/** Roughly what share of the speed of a single matrix product the whole network reaches. */
 const SHARE_OF_PRODUCT = 0.7;
 const PRODUCT_SIDE = 1024;
 
 /**
- * What a large image size costs, in a sentence for people before the run; undefined for usual sizes. The estimates leave the
- * second vision model out.
+ * The cost of a large image size, as a sentence to show before the run; undefined for usual sizes. The estimates leave
+ * the second vision model out.
  */
 export async function imageSizeCost({
+  method: name,
   sizes,
   options,
   backend,
-}: Pick<ModelDescription, 'sizes' | 'options' | 'backend'>): Promise<string | undefined> {
-  const usual = completeModelOptions({}, sizes).imageSize;
-  const flop = (imageSize: number): number => flopPerImage({ sizes, options: { ...options, imageSize } }).total;
+}: Pick<ModelDescription, 'method' | 'sizes' | 'options' | 'backend'>): Promise<string | undefined> {
+  const method = methodNamed(name);
+  const usual = method.complete({}, sizes).imageSize;
+  const flop = (imageSize: number): number => method.flop({ ...options, imageSize }, sizes).total;
   const ratio = flop(options.imageSize) / flop(usual);
   if (ratio < WORTH_TELLING) return undefined;
   const memory = forwardBytes(sizes, options.imageSize);
-  // In plain JavaScript even the measurement would take long.
+  // In plain JavaScript, even the measurement would be slow.
   const seconds =
     backend.name === 'cpu'
       ? ''
       : `about ${duration((1000 * flop(options.imageSize)) / (SHARE_OF_PRODUCT * (await flopPerSecond())))} and `;
   return (
-    `Image size ${options.imageSize}: ${seconds}${formatBytes(memory)} of memory for each image, ${shortNumber(ratio)} times the time ` +
+    `Image size ${options.imageSize}: ${seconds}${formatBytes(memory)} of memory per image, ${shortNumber(ratio)} times the time ` +
     `and ${shortNumber(memory / forwardBytes(sizes, usual))} times the memory of the usual ${usual}.`
   );
 }
 
-/** Of a matrix product on the backend in use, measured. */
+/** Measured on a matrix product with the current backend. */
 async function flopPerSecond(): Promise<number> {
   const run = async (): Promise<number> => {
     const began = performance.now();

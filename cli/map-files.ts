@@ -5,7 +5,7 @@ import type { AnomalyMap, SaveMapOptions } from '../lib/anomaly-map';
 import { stemOf } from '../lib/crane';
 import { UsageError } from '../lib/errors';
 
-/** What `--save` can write for each image; `npy` is the map at the network's size. */
+/** What `--save` can write for each image; `npy` is the map at the size of the network's input. */
 export const MAP_FORMS = ['overlay', 'heatmap', 'mask', 'npy'] as const;
 export type SavedForm = (typeof MAP_FORMS)[number];
 
@@ -15,10 +15,10 @@ export interface MapFile {
 }
 
 /**
- * Names the files of each source: after the image, and where several images are called alike, with the folders in front
- * that tell them apart, else numbered. What a disk would find too long is cut. The same image given twice has the same files.
+ * Names the files of each source after the image. Images with the same name are distinguished by the folders before it,
+ * or numbered. Names that are too long for a disk are cut. The same image given twice has the same files.
  * @param sources paths or URLs
- * @returns for each source its files in `folder`, which must be there
+ * @returns for each source, its files in `folder`, which must exist
  * @throws UsageError `usage/overwrite` where a file would replace one of the images
  */
 export function planMapFiles(sources: readonly string[], folder: string, forms: readonly SavedForm[]): MapFile[][] {
@@ -30,7 +30,7 @@ export function planMapFiles(sources: readonly string[], folder: string, forms: 
   distinct.forEach(([identity], index) => {
     const name = proposed[index] as string;
     let files = filesNamed(name, folder, forms);
-    // Upper and lower case are one name on many disks.
+    // Many disks ignore case.
     for (let twin = 2; files.some(({ file }) => taken.has(file.toLowerCase())); twin++)
       files = filesNamed(`${name}-${twin}`, folder, forms);
     files.forEach(({ file }) => taken.add(file.toLowerCase()));
@@ -40,17 +40,17 @@ export function planMapFiles(sources: readonly string[], folder: string, forms: 
   return identities.map((identity) => planned.get(identity) as MapFile[]);
 }
 
-/** So many names are remembered, so that a command that runs for months does not grow. */
+/** How many names are remembered, so that memory stays bounded even after months. */
 const NAMES_REMEMBERED = 100_000;
 
 /**
- * Names the files of images that arrive one by one below a folder: in the same folders below another, after the image. Where a
- * name is another image's already, numbered; an image that comes again has the files that it had.
+ * Names the files of images that arrive one by one below a folder: after the image, in the same subfolders of another.
+ * A name taken by another image gets a number; an image that comes again keeps its files.
  */
 export class MirroredMapFiles {
   private readonly owners = new Map<string, string>();
 
-  /** @throws UsageError `usage/overwrite` where files could replace images, or be taken for images */
+  /** @throws UsageError `usage/overwrite` where files could replace images, or be mistaken for images */
   constructor(
     private readonly folder: string,
     private readonly out: string,
@@ -60,7 +60,7 @@ export class MirroredMapFiles {
     if (place === '' || (!place.startsWith('..') && !path.isAbsolute(place))) {
       throw new UsageError(
         'usage/overwrite',
-        `--out ${out}: the watched folder is ${place === '' ? 'the same' : 'inside it'}, so results would lie among the images. Name another folder.`,
+        `--out ${out}: the watched folder is ${place === '' ? 'the same' : 'inside it'}, so results would be written among the images. Choose another folder.`,
         { folder, out },
       );
     }
@@ -100,17 +100,17 @@ export async function saveMapFiles(
   return files.map(({ file }) => file);
 }
 
-/** Names of files have no more bytes on most disks. */
+/** Most disks allow no more bytes in a file name. */
 const LONGEST_NAME = 255;
 
-/** With several forms, each but the overlay says what it is. */
+/** With several forms, the name of each but the overlay says what it is. */
 function filesNamed(name: string, folder: string, forms: readonly SavedForm[]): MapFile[] {
   const endings = forms.map((form) => (form === 'npy' ? '.npy' : form === 'overlay' ? '.png' : `-${form}.png`));
   const fitting = cut(name, LONGEST_NAME - Math.max(...endings.map((ending) => ending.length)));
   return forms.map((form, index) => ({ form, file: path.join(folder, `${fitting}${endings[index]}`) }));
 }
 
-/** A name of so many bytes at most: its beginning, and where something was cut off, what tells it from others cut alike. */
+/** A name of at most so many bytes: its beginning and, if it was cut, a hash that keeps it distinct. */
 function cut(name: string, bytes: number): string {
   if (Buffer.byteLength(name) <= bytes) return name;
   const end = `-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
@@ -130,14 +130,14 @@ function refuseOverwriting(files: readonly MapFile[], identities: ReadonlySet<st
   if (lost === undefined) return;
   throw new UsageError(
     'usage/overwrite',
-    `--out ${folder}: the ${lost.form} ${lost.file} would replace an image of that name. Name another folder.`,
+    `--out ${folder}: the ${lost.form} ${lost.file} would replace an image of that name. Choose another folder.`,
     { file: lost.file },
   );
 }
 
 /**
- * Stems, and for those that several share, as many folders in front as tell them apart. Images of one stem in one folder
- * no folder tells apart; they have the same name here.
+ * Stems; shared ones are preceded by as many folders as distinguish them. Images with the same stem in one folder
+ * cannot be distinguished this way and get the same name.
  */
 function namesApart(sources: readonly string[]): string[] {
   const places = sources.map((source) => partsOf(source).join('\0'));
@@ -157,7 +157,7 @@ function nameOf(place: string, depth: number): string {
   return place.split('\0').slice(-depth).join('-');
 }
 
-/** The folders and the stem of a source, fit to be names of files. */
+/** The folders and the stem of a source, made safe for file names. */
 function partsOf(source: string): string[] {
   const file = isUrl(source) ? pathOfUrl(source) : source;
   const folders = path
@@ -180,7 +180,7 @@ export function isUrl(source: string): boolean {
   return /^\w{2,}:\/\//.test(source) && URL.canParse(source);
 }
 
-/** What is the same for the same image, however its path is spelt. */
+/** A key that is the same for the same image, however its path is spelt. */
 function identityOf(source: string): string {
   if (isUrl(source)) return source;
   try {

@@ -38,7 +38,7 @@ export const metricsCommand: CommandModule<object, MetricsArguments> = {
         .positional('maps', {
           type: 'string',
           demandOption: true,
-          describe: 'folder of maps: .npy, .npz, 16-bit PNG, TIFF (also of float32); larger is more anomalous',
+          describe: 'folder of maps: .npy, .npz, 16-bit PNG, TIFF (float32 too); larger is more anomalous',
         })
         .positional('masks', {
           type: 'string',
@@ -60,7 +60,7 @@ export const metricsCommand: CommandModule<object, MetricsArguments> = {
           type: 'string',
           nargs: 1,
           describe:
-            'value of masks whose pixels are left out of all pixel metrics and of the regions of AUPRO: -1, nan, 255; several with commas',
+            "mask value whose pixels are left out of all pixel metrics and AUPRO's regions: -1, nan, 255; several with commas",
         })
         .option('resize', {
           choices: ['masks', 'maps'] as const,
@@ -71,12 +71,12 @@ export const metricsCommand: CommandModule<object, MetricsArguments> = {
         .option('whole-set', {
           type: 'boolean',
           default: false,
-          describe: 'also a row for the pixels of all categories together',
+          describe: 'add a row for the pixels of all categories together',
         })
         .option('reference-means', {
           type: 'boolean',
           default: false,
-          describe: 'count a metric that is not defined as 0 in the mean, as the reference does',
+          describe: 'count undefined metrics as 0 in the mean, as the reference does',
         })
         .option('json', {
           type: 'string',
@@ -88,7 +88,7 @@ export const metricsCommand: CommandModule<object, MetricsArguments> = {
           'crane metrics maps/bottle mvtec/bottle/ground_truth --normal-without-mask',
         ],
         ['a folder of categories, with image scores', 'crane metrics maps masks --scores scores.csv'],
-        ['masks in which 255 means "not known"', 'crane metrics maps masks --ignore-value 255'],
+        ['masks in which 255 means "unknown"', 'crane metrics maps masks --ignore-value 255'],
         ['for programs', 'crane metrics maps.npz masks.npz --json -'],
       ],
     ) as never,
@@ -117,7 +117,8 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
       onProgress: createProgressReporter(process.stderr),
     });
     const failures = [...scored.failures, ...leftOver(pairs)];
-    // Without scores image metrics are not undefined but unknown, which the reference would not count as 0 either.
+    // Without scores, image metrics are unknown rather than undefined, and even the reference would not count them as
+    // 0.
     const measured = list.length > 0 ? METRIC_IDS : PIXEL_METRIC_IDS;
     const mean = meanOverCategories(
       scored.categories.map(({ metrics }) => Object.fromEntries(measured.map((id) => [id, metrics[id]]))),
@@ -135,7 +136,7 @@ async function runMetrics(args: ArgumentsCamelCase<MetricsArguments>, signal: Ab
     if (args.json !== '-') print(`${tableText(result, scored)}${notes.map((note) => `\n${note}`).join('')}`);
     else notes.forEach((note) => say(shownInLine(note)));
     for (const { message } of failures) say(shownInLine(message));
-    // Beside the figures, wherever these go: they look like those of the whole set.
+    // Shown wherever the figures go, since they look like those of the whole set.
     if (failures.length > 0) (args.json === '-' ? say : print)(incomplete(scored.categories, failures.length));
     return failures.length > 0 ? 1 : 0;
   } finally {
@@ -161,7 +162,7 @@ function ignoredValues(text: string | undefined): ReadonlySet<number> {
       if (Number.isNaN(value) && word !== 'nan') {
         throw new UsageError(
           'usage/ignore-value',
-          `--ignore-value ${text}: "${part.trim()}" is not a number. Expected a value of masks, such as -1, nan or 255, or several with commas.`,
+          `--ignore-value ${text}: "${part.trim()}" is not a number. Expected a mask value, such as -1, nan or 255, or several with commas.`,
           { found: part },
         );
       }
@@ -170,27 +171,27 @@ function ignoredValues(text: string | undefined): ReadonlySet<number> {
   );
 }
 
-/** What lies in the folders and is not read, so that nobody takes it for scored. */
+/** Files in the folders that are not read, so that nobody thinks they were scored. */
 function notRead(
   args: MetricsArguments,
   maps: FileSet<unknown>,
   masks: FileSet<unknown>,
-  { pictures }: Pairs,
+  { imageFiles }: Pairs,
 ): string[] {
   const told = (place: string, files: readonly string[], why: string): string[] =>
     files.length === 0
       ? []
       : [
-          `Not read in ${place}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${why}: ${files[0]}${files.length === 1 ? '' : ', for instance'}.`,
+          `Not read in ${place}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${why}: ${files.length === 1 ? '' : 'for example '}${files[0]}.`,
         ];
   const arrays = maps.files.some(({ path: file }) => /\.np[yz](#.*)?$/i.test(file));
   return [
-    ...told(args.maps, maps.unread, arrays ? 'since maps are read from the arrays beside them' : 'of other kinds'),
+    ...told(args.maps, maps.unread, arrays ? 'since maps are read from the arrays next to them' : 'of other kinds'),
     ...told(args.masks, masks.unread, 'of other kinds'),
     ...told(
       args.masks,
-      pictures.map(({ path: file }) => file),
-      'taken for renderings of the images, since there are masks beside them',
+      imageFiles.map(({ path: file }) => file),
+      'assumed to be the images, since there are masks next to them',
     ),
   ];
 }
@@ -204,17 +205,17 @@ function ignoredLines({ categories }: ScoredMaps, ignoring: ReadonlySet<number>)
   return [
     found.length > 0
       ? `Pixels left out, since their masks hold ${values}: ${found.join(', ')}.`
-      : `No mask that was counted holds ${values}: --ignore-value left out nothing.`,
+      : `No mask that was counted holds ${values}, so --ignore-value had no effect.`,
   ];
 }
 
-/** @throws UsageError since nothing can be scored */
+/** @throws UsageError always, since nothing can be scored */
 function refuseStrangers({ maps, masks }: MetricsArguments, pairs: Pairs): never {
   const mask = pairs.masksLeftOver[0]?.path;
   throw new UsageError(
     'usage/pairing',
-    `no map in ${maps} and mask in ${masks} have the same name: ${pairs.maps[0]?.map.path} and ${mask}, for instance. ` +
-      'Expected the same path in both folders, but for suffix and endings such as _mask.',
+    `no map in ${maps} has the same name as a mask in ${masks}: found ${pairs.maps[0]?.map.path} and ${mask}, for example. ` +
+      'Expected the same path in both folders, apart from suffixes and endings such as _mask.',
     { maps, masks },
   );
 }
@@ -236,7 +237,7 @@ function categoryResult({ name, images, anomalous, metrics }: ScoredCategory): D
   return { name, images, anomalous, metrics };
 }
 
-/** The schema of `results.json`, without a model, and with what only this command knows. */
+/** The schema of `results.json`, without a model, plus what only this command knows. */
 function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, seconds: number): unknown {
   const detailed = (category: ScoredCategory): unknown => {
     const { name, images, anomalous, metrics, reasons, bestF1, notCounted, ignoredPixels } = category;
@@ -265,7 +266,7 @@ function asJson(result: DatasetResult, { categories, wholeSet }: ScoredMaps, sec
   };
 }
 
-/** What a terminal shows. */
+/** The text for the terminal. */
 function tableText(result: DatasetResult, { categories, wholeSet }: ScoredMaps): string {
   const rows = wholeSet ? [wholeSet] : [];
   const groups = rows.map((category) => ({
@@ -277,7 +278,7 @@ function tableText(result: DatasetResult, { categories, wholeSet }: ScoredMaps):
   return `\n${result.name}\n\n${metricsTable(groups.length > 0 ? { ...result, groups } : result)}\n\n${notes.join('\n')}`;
 }
 
-/** Why something is not defined, each reason once. */
+/** Why metrics are not defined, each reason once. */
 function reasonLines(categories: readonly ScoredCategory[]): string[] {
   const byReason = new Map<string, { titles: Set<string>; names: Set<string> }>();
   for (const { name, reasons } of categories) {
@@ -298,10 +299,10 @@ function thresholdLine(categories: readonly ScoredCategory[]): string {
   const thresholds = categories.map(
     ({ name, bestF1 }) => `${name} ${bestF1.pixel ? shortest(bestF1.pixel.threshold) : 'n/a'}`,
   );
-  return `Pixel threshold with the best F1 (score at or above it): ${thresholds.join(', ')}.`;
+  return `Pixel threshold with the best F1 (scores at or above it are anomalous): ${thresholds.join(', ')}.`;
 }
 
-/** As few digits as name this score and no other: of float32 where it is one. */
+/** The fewest digits that identify this score, as float32 where it is one. */
 function shortest(score: number): number {
   const isFloat32 = Math.fround(score) === score;
   for (let digits = 5; digits < 17; digits++) {
@@ -315,6 +316,6 @@ function incomplete(categories: readonly ScoredCategory[], failures: number): st
   const parts = categories
     .filter(({ notCounted }) => notCounted > 0)
     .map(({ name, notCounted, images }) => `${notCounted} of the ${images + notCounted} images of ${name}`);
-  const what = parts.length > 0 ? `${parts.join(', ')} are not counted` : 'masks or rows of scores are left over';
-  return `INCOMPLETE, ${failures} ${failures === 1 ? 'problem' : 'problems'}: ${what}. The figures are of the rest, not of the whole set.`;
+  const what = parts.length > 0 ? `${parts.join(', ')} are not counted` : 'some masks or rows of scores were not used';
+  return `INCOMPLETE, ${failures} ${failures === 1 ? 'problem' : 'problems'}: ${what}. The figures cover the rest, not the whole set.`;
 }

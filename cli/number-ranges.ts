@@ -1,13 +1,13 @@
 import { UsageError } from '../lib/errors';
 import { MOST_EPOCHS } from '../train/most-epochs';
 
-/** What a number of an option may be, in words and as a test. */
+/** The allowed values of a numeric option, in words and as a test. */
 interface Range {
   readonly expected: string;
   readonly holds: (value: number) => boolean;
 }
 
-/** Network inputs beyond this cannot be computed: attention grows with the fourth power of the side. */
+/** Larger network inputs cannot be computed: attention grows with the fourth power of the side. */
 const LARGEST_IMAGE_SIZE = 8192;
 
 const whole = (least: number, greatest = Number.MAX_SAFE_INTEGER, expected = `${least} or more`): Range => ({
@@ -22,7 +22,7 @@ const positive = number('a number above 0', (value) => value > 0);
 const weight = number('a number, 0 or more', (value) => value >= 0);
 const share = number('a number from 0 to 1', (value) => value >= 0 && value <= 1);
 
-/** By option; those of one name mean the same in all commands. */
+/** By option; an option means the same in all commands. */
 const RANGES: Readonly<Record<string, Range>> = {
   'image-size': whole(
     1,
@@ -34,11 +34,12 @@ const RANGES: Readonly<Record<string, Range>> = {
   'spatial-heads': whole(1),
   'dattn-beta': number('0 or more, such as 1.2', (value) => value >= 0),
   'dattn-gamma': number('more than 0, such as 3', (value) => value > 0),
+  temperature: number('more than 0, such as 0.07', (value) => value > 0),
   'batch-size': whole(1),
   seed: whole(0),
-  threshold: number('a number from 0 to 1, as anomaly maps hold', (value) => value >= 0 && value <= 1),
+  threshold: number('a number from 0 to 1, the range of anomaly maps', (value) => value >= 0 && value <= 1),
   epochs: whole(1, MOST_EPOCHS, `1 to ${MOST_EPOCHS}`),
-  portion: number('a share above 0, 1 at most', (value) => value > 0 && value <= 1),
+  portion: number('a share above 0 and at most 1', (value) => value > 0 && value <= 1),
   'k-shot': number(
     'a whole number, 2 or more, or 0 for all',
     (value) => Number.isInteger(value) && value >= 0 && value !== 1,
@@ -66,7 +67,7 @@ const RANGES: Readonly<Record<string, Range>> = {
 };
 
 /**
- * Checks a number before anything is loaded for it; options without a range take any.
+ * Checks a number before anything is loaded; options without a range accept any number.
  * @throws UsageError naming the option, what was found and what was expected
  */
 export function checkRange(option: string, value: number): void {

@@ -1,6 +1,6 @@
 /**
- * Runs tasks beside the main work, a few at once. Tasks of one key, such as the file that they write, run one after the
- * other in the order in which they were started.
+ * Runs tasks alongside the main work, a few at once. Tasks with the same key, such as the file they write, run one
+ * after the other in the order in which they were started.
  */
 export class SideTasks {
   private readonly running = new Map<string, Promise<void>>();
@@ -9,7 +9,7 @@ export class SideTasks {
 
   /**
    * @param most how many tasks run at once
-   * @param mostBytes what they hold in memory together; one that holds more runs alone
+   * @param mostBytes how much memory they use together; a task that uses more runs alone
    */
   constructor(
     private readonly most: number,
@@ -17,8 +17,8 @@ export class SideTasks {
   ) {}
 
   /**
-   * Starts a task, once there is room for it. One that holds more than all may together is waited for.
-   * @param bytes what it holds in memory
+   * Starts a task once there is room for it. A task that exceeds the memory limit by itself is awaited.
+   * @param bytes memory that it uses
    * @throws what an earlier task threw
    */
   async start(key: string, task: () => Promise<void>, bytes = 0): Promise<void> {

@@ -25,12 +25,12 @@ interface StartArguments {
 const OVERLAYS_PER_CATEGORY = 2;
 
 /**
- * `crane start`: the whole method on data that the package draws itself. Trains prompts on one set, then finds defects in
+ * `crane start`: the whole method on synthetic data from the package. Trains prompts on one set, then finds defects in
  * another whose objects, and some of whose kinds of defects, it has never seen.
  */
 export const startCommand: CommandModule<object, StartArguments> = {
   command: 'start',
-  describe: 'Train on one set, find defects in another, write a report: all on embedded data',
+  describe: 'Train on one set, find defects in another, and write a report, all on embedded data',
   builder: (argv) =>
     argv
       .option('out', {
@@ -38,9 +38,13 @@ export const startCommand: CommandModule<object, StartArguments> = {
         default: path.join('results', 'start'),
         describe: 'folder for prompts, heatmaps and report',
       })
-      .option('seed', { type: 'number', default: 111, describe: 'start of every random stream' })
+      .option('seed', { type: 'number', default: 111, describe: 'seed of all random numbers' })
       .option('epochs', { type: 'number', default: 5, describe: 'passes over the auxiliary set' })
-      .option('backend', { choices: BACKEND_CHOICES, default: 'auto' as BackendChoice, describe: 'what computes' }),
+      .option('backend', {
+        choices: BACKEND_CHOICES,
+        default: 'auto' as BackendChoice,
+        describe: 'backend to compute with',
+      }),
   handler: async (args) => {
     process.exitCode = await interruptible((signal) => start(args, signal));
   },
@@ -53,7 +57,7 @@ async function start({ out, seed, epochs, backend }: StartArguments, signal: Abo
   say(`Computing on ${name}: ${reason}`);
   if (warning !== null) say(warning);
 
-  say('\n1. Write two synthetic sets of images: one to learn from, and one of objects that it has never seen.');
+  say('\n1. Write two synthetic sets of images: one to learn from, and one of objects that the model has never seen.');
   await ensureSynthetic(auxiliarySetName, { onProgress, signal });
   await ensureSynthetic(targetSetName, { onProgress, signal });
   const auxiliary = await openDataset(auxiliarySetName);
@@ -67,7 +71,7 @@ async function start({ out, seed, epochs, backend }: StartArguments, signal: Abo
     training: { seed, epochs },
     out: path.join(out, 'prompts'),
     backend,
-    // The next start is a new one, also after one that was stopped.
+    // Each start begins anew, even after an interrupted one.
     overwrite: true,
     commandLine: `crane start --seed ${seed} --epochs ${epochs}`,
     onProgress,
@@ -85,7 +89,7 @@ async function start({ out, seed, epochs, backend }: StartArguments, signal: Abo
     say(`\nReport:    ${path.resolve(out, 'report.html')}`);
     say(`Heatmaps:  ${path.resolve(out, 'heatmaps')}`);
     say(`Prompts:   ${path.resolve(trained.prompts)}`);
-    say(`\nNext, on images of your own:  npx crane detect photo.png --out results`);
+    say(`\nNext, on your own images:  npx crane detect photo.png --out results`);
     return evaluation.failures.length > 0 ? 1 : 0;
   } finally {
     crane.dispose();
@@ -98,14 +102,16 @@ function contents({ categories }: Dataset): string {
   return `${categories.length} categories, ${samples.length} images, ${anomalous} of them anomalous`;
 }
 
-/** Overlays of a few anomalous images of each category, with the true mask's outline, named after category and defect. */
+/**
+ * Overlays of a few anomalous images of each category, with the true mask's outline, named after category and defect.
+ */
 async function writeOverlays(crane: Crane, { categories }: Dataset, folder: string): Promise<void> {
   const chosen = new Map<string, Sample>();
   categories.forEach(({ samples }, place) => {
     const anomalous = samples.filter((sample) => sample.anomalous);
     const step = Math.max(1, Math.floor(anomalous.length / OVERLAYS_PER_CATEGORY));
     for (let index = 0; index < OVERLAYS_PER_CATEGORY; index++) {
-      // Other kinds of defects for each category, so that a look at the folder shows most of them.
+      // Different kinds of defects for each category, so that the folder shows most of them.
       const sample = anomalous[(index * step + 3 * place) % anomalous.length];
       if (sample) chosen.set(sample.imagePath, sample);
     }

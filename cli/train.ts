@@ -2,7 +2,8 @@ import * as path from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { withExamples } from '../terminal/examples';
 import { INTERRUPTED, interruptible } from '../terminal/interrupt';
-import { headsFrom, modelOptions, modelOptionsFrom, spatialFrom, type ModelArguments } from '../terminal/model-options';
+import { methodOptionsFrom } from '../terminal/method-flags';
+import { headsFrom, modelOptions, spatialFrom, type ModelArguments } from '../terminal/model-options';
 import { asFlags } from '../terminal/option-flags';
 import { print, printJson, say } from '../terminal/output';
 import { createProgressReporter } from '../terminal/progress-bar';
@@ -12,7 +13,7 @@ import { jsonText, shownInLine } from '../terminal/terminal-text';
 import type { BackendChoice } from '../lib/backend';
 import { parseBytes } from '../lib/bytes';
 import { CraneError, UsageError } from '../lib/errors';
-import { spatialSourceOf, type SpatialChoice } from '../lib/methods/crane/spatial';
+import { spatialSourceOf, type SpatialChoice } from '../lib/methods/spatial';
 import { configOf } from '../train/config';
 import { runTraining, type TrainingResult } from '../train/run';
 import type { TrainOptions } from '../train/run-options';
@@ -20,6 +21,7 @@ import { shellWord } from '../terminal/shell-word';
 
 interface TrainArguments
   extends Omit<ModelArguments, 'backend' | 'seed' | 'offline' | 'referenceImages'>, SetArguments {
+  context?: boolean | undefined;
   aux?: string | undefined;
   categories?: string[] | undefined;
   epochs?: number | undefined;
@@ -74,29 +76,34 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           }),
           IMAGES,
         )
-          .option('categories', { type: 'string', array: true, describe: 'only these categories of it', group: IMAGES })
+          .option('categories', {
+            type: 'string',
+            array: true,
+            describe: 'only these categories of the set',
+            group: IMAGES,
+          })
           .option('portion', {
             type: 'number',
             defaultDescription: '1',
-            describe: 'share of each category, normal and anomalous alike',
+            describe: 'share of each category to use, of normal and anomalous images alike',
             group: IMAGES,
           })
           .option('k-shot', {
             type: 'number',
             defaultDescription: '0, all',
-            describe: 'images of each category, half of them anomalous',
+            describe: 'images per category, half of them anomalous',
             group: IMAGES,
           })
           .option('mosaic-rate', {
             type: 'number',
             defaultDescription: '0',
-            describe: 'chance of four images of a category in the place of one',
+            describe: 'probability of replacing an image by four of its category in a grid',
             group: IMAGES,
           })
           .option('validate', {
             type: 'number',
             defaultDescription: '0',
-            describe: 'share held back to choose the best epoch by',
+            describe: 'share held out to choose the best epoch',
             group: IMAGES,
           })
           .option('epochs', {
@@ -120,7 +127,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           .option('context-probability', {
             type: 'number',
             defaultDescription: '1',
-            describe: 'share of batches whose prompts see their images',
+            describe: 'share of batches whose prompts are conditioned on the images',
             group: TRAINING,
           })
           .option('context-tokens', {
@@ -145,7 +152,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
             type: 'boolean',
             defaultDescription: 'true',
             describe:
-              'those of deep tokens to 16 bits, as the reference does; --no-round-gradients takes half of the time',
+              'round gradients of deep tokens to 16 bits, as the reference does; --no-round-gradients takes half the time',
             group: TRAINING,
           })
           .option('pixel-weight', {
@@ -188,7 +195,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           .option('overwrite', {
             type: 'boolean',
             default: false,
-            describe: 'throw away the run that is in the folder',
+            describe: 'discard the run in the folder',
             group: KEEPING,
           })
           .option('save-every', {
@@ -212,7 +219,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           .option('cache-size', {
             type: 'string',
             defaultDescription: '20GB',
-            describe: 'most that all kept features take',
+            describe: 'limit for all kept features together',
             group: KEEPING,
           })
           .option('precision', {
@@ -224,7 +231,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           .option('print-config', {
             type: 'boolean',
             default: false,
-            describe: 'write all options as YAML for --config, and end',
+            describe: 'print all options as YAML for --config, and exit',
             group: 'Run:',
           })
           .option('json', {
@@ -234,22 +241,22 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
             group: 'Run:',
           }),
       )
-        // A run that is resumed has these already.
+        // A resumed run already has these.
         .option('seed', { default: undefined, defaultDescription: '111' })
         .option('backend', { default: undefined, defaultDescription: 'auto' })
         .option('batch-size', { defaultDescription: '8' })
         .option('reference-images', { default: undefined })
         .option('prompts', { describe: 'prompts to continue from, instead of fresh ones' })
-        .option('context', { describe: 'let prompts see their images while training: probability 1 or 0' }),
+        .option('context', { describe: 'condition prompts on the images in training: probability 1 or 0' }),
       [
         ['a synthetic set, written where it is missing', 'crane train --aux synthetic-auxiliary'],
         ["the paper's own training", 'crane train --aux visa --backbone ViT-L/14@336px'],
         [
-          'an industrial and a medical set, best epoch by a tenth held back',
+          'an industrial and a medical set, holding out a tenth to choose the best epoch',
           'crane train --aux visa,cvc-colondb --validate 0.1 --out both',
         ],
         ['resume after Ctrl-C, a crash or a full disk', 'crane train --resume both'],
-        ['every option with its value, to be edited', 'crane train --aux visa --print-config > visa.yaml'],
+        ['every option with its value, for editing', 'crane train --aux visa --print-config > visa.yaml'],
       ],
     ) as never,
   handler: async (args) => {
@@ -267,7 +274,7 @@ async function runCommand(args: ArgumentsCamelCase<TrainArguments>, signal: Abor
       onProgress: createProgressReporter(process.stderr, { json: args.json }),
       onStart: ({ folder, step }) => {
         at = { folder, step };
-        if (step > 0 && !args.json) say(`Going on after step ${step}.`);
+        if (step > 0 && !args.json) say(`Resuming after step ${step}.`);
       },
       onStep: ({ step, steps }) => {
         if (at) at = { ...at, step, steps };
@@ -292,16 +299,16 @@ function stopped(
   const done =
     step === 0
       ? 'before the first step'
-      : `after step ${step}${steps === undefined ? '' : ` of ${steps}`}; all of it is saved`;
+      : `after step ${step}${steps === undefined ? '' : ` of ${steps}`}; everything is saved`;
   return new CraneError(
     INTERRUPTED,
-    `Stopped ${done}. Go on with:  crane train --resume ${shellWord(shown(folder))}`,
+    `Stopped ${done}. Resume with:  crane train --resume ${shellWord(shown(folder))}`,
     { folder, step },
     { cause },
   );
 }
 
-/** What was given; what was not is left to the run that is resumed, or to the defaults. @throws UsageError */
+/** The options given; the others come from the resumed run, or from the defaults. @throws UsageError */
 function trainOptionsFrom(args: ArgumentsCamelCase<TrainArguments>): TrainOptions {
   if (args.aux === undefined && args.resume === undefined) {
     throw new UsageError(
@@ -309,11 +316,20 @@ function trainOptionsFrom(args: ArgumentsCamelCase<TrainArguments>): TrainOption
       'Say what to train on: --aux with a registered name or a folder, or --resume with the folder of a run. See `crane train --help`.',
     );
   }
-  // Whether prompts see the image when scoring is for the commands that score to say.
-  const { context, ...model } = modelOptionsFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments);
+  // How images are scored is up to the commands that score.
+  const { context, temperature, ...model } = methodOptionsFrom(args);
+  if (temperature !== undefined) {
+    throw new UsageError(
+      'usage/temperature',
+      `--temperature ${temperature} is for scoring; training has --image-temperature and --pixel-temperature.`,
+      { found: temperature },
+    );
+  }
   const {
+    method,
     backbone,
     prompts,
+    checkpoint,
     activation,
     out,
     resume,
@@ -330,8 +346,10 @@ function trainOptionsFrom(args: ArgumentsCamelCase<TrainArguments>): TrainOption
     categories: args.categories?.flatMap((names) => names.split(',')),
     layout: setOptionsFrom(args).layout,
     normalWithoutMask: args.normalWithoutMask,
+    method,
     backbone,
     prompts,
+    checkpoint,
     activation,
     heads: headsFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments),
     spatial: spatialFrom(args as ArgumentsCamelCase<TrainArguments> & ModelArguments),
@@ -366,7 +384,7 @@ function trainingOptionsFrom(args: TrainArguments): NonNullable<TrainOptions['tr
   });
 }
 
-/** Those that are training options as they are given. */
+/** Arguments that are training options unchanged. */
 const TRAINING_OPTIONS = [
   'epochs',
   'batchSize',
@@ -398,7 +416,7 @@ function betasFrom(text: string | undefined): [number, number] | undefined {
   return [first as number, second as number];
 }
 
-/** Without the entries that are undefined. */
+/** Without undefined entries. */
 function defined<T extends object>(options: { readonly [K in keyof T]: T[K] | undefined }): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
@@ -441,7 +459,7 @@ function summaryOf({ folder, epochs, best, prompts, record, request, seconds, sk
     '',
     table,
     '',
-    `Best:      epoch ${best.epoch}, ${best.by === 'validation' ? `by ${auxiliary.validation} images held back` : 'by its loss; --validate 0.1 holds images back to choose by'}`,
+    `Best:      epoch ${best.epoch}, ${best.by === 'validation' ? `by ${auxiliary.validation} images held out` : 'by its loss; --validate 0.1 holds out images to choose it by'}`,
     `Prompts:   ${shown(prompts)}`,
     `Curves:    ${shown(path.join(folder, 'curves.html'))}`,
     `Evaluate:  crane eval --dataset ${evaluated}${model} --prompts ${file}`,
@@ -450,7 +468,7 @@ function summaryOf({ folder, epochs, best, prompts, record, request, seconds, sk
   ].join('\n');
 }
 
-/** The second vision model, which prompts name but do not hold. */
+/** The second vision model, which prompts name but do not contain. */
 function spatialWords(choice: SpatialChoice | undefined): string {
   const source = spatialSourceOf(choice);
   if (source === undefined) return '';
@@ -464,7 +482,7 @@ function spatialWords(choice: SpatialChoice | undefined): string {
     .join('');
 }
 
-/** A place as people type it: from the working folder, where it lies below that. */
+/** A path as people type it: relative to the working folder, if it is inside. */
 function shown(file: string): string {
   if (!path.isAbsolute(file)) return file;
   const relative = path.relative(process.cwd(), file);

@@ -16,15 +16,15 @@ export interface WatchArguments extends SavingArguments {
   json?: string | undefined;
 }
 
-/** A row of `--json`, with what only a watched folder has. */
+/** A row of `--json`, with what only watched folders have. */
 interface WatchedRow extends Row {
-  /** From the moment when the file was seen as it is to its saved result; null for images that were there at the start. */
+  /** Time from first seeing the complete file to saving the result; null for images that were there at the start. */
   readonly latency: number | null;
 }
 
-/** Latencies are kept of so many images, so that a command that runs for months does not grow. */
+/** How many latencies are kept, so that memory stays bounded even after months. */
 const LATENCIES_KEPT = 10_000;
-/** Results that are drawn and written while the next images are scored. */
+/** Results that are rendered and written while the next images are scored. */
 export const SAVES_AT_ONCE = 8;
 
 /**
@@ -41,7 +41,12 @@ export async function watch(args: WatchArguments, options: CraneOptions): Promis
   return interruptible(
     async (signal) => {
       signal.addEventListener('abort', () => watched.stop());
-      const crane = await Crane.load({ ...options, onProgress: createProgressReporter(process.stderr), signal });
+      const crane = await Crane.load({
+        ...options,
+        classNames: [],
+        onProgress: createProgressReporter(process.stderr),
+        signal,
+      });
       const lines = json === undefined ? undefined : openJsonLines('--json', json);
       const account = new Account((row) => {
         lines?.write(row);
@@ -84,7 +89,7 @@ async function scoreArrivals(
     keepPictures: names !== undefined,
     onFailure: ({ input, error }) => {
       const file = input as string;
-      // What has gone or is being written is no failure; the latter comes again.
+      // Files that vanished or are still being written are not failures; the latter come again.
       if (watched.afterFailure(file) === 'broken') account.add({ ...failedRow(file, error.message), latency: null });
     },
   });
@@ -105,7 +110,7 @@ async function scoreArrivals(
   await saves.finish();
 }
 
-/** What was done so far. */
+/** A summary of the work so far. */
 class Account {
   failed = 0;
   private scored = 0;
@@ -134,7 +139,7 @@ class Account {
   }
 }
 
-/** The least value that a share of the values does not exceed. */
+/** The smallest value that the given share of values does not exceed. */
 function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] as number;
@@ -142,7 +147,7 @@ function quantile(values: readonly number[], share: number): number {
 
 function lineOf({ path: source, score, width, height, seconds, latency }: WatchedRow): string {
   if (score === null) return `failed  ${shownInLine(source)}`;
-  const arrival = latency === null ? '' : `, ${milliseconds(latency)} after it came`;
+  const arrival = latency === null ? '' : `, ${milliseconds(latency)} after arrival`;
   return `${score.toFixed(4)}  ${shownInLine(source)}  ${width}x${height}, ${milliseconds(seconds ?? 0)}${arrival}`;
 }
 

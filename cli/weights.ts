@@ -26,7 +26,7 @@ const withJson = <T>(yargs: Argv<T>): Argv<T & JsonOption> =>
 
 const listCommand: CommandModule<object, JsonOption> = {
   command: 'list',
-  describe: 'Files that can be fetched by name, and which are here',
+  describe: 'Files that can be fetched by name, and which are present',
   builder: (yargs) => withJson(yargs),
   handler: ({ json }) => {
     const entries = registeredWeights.map((entry) => ({
@@ -57,20 +57,20 @@ const listCommand: CommandModule<object, JsonOption> = {
       ),
     );
     print(
-      '\nFiles whose sha256 is not known are verified by length of the answer only.\ndinov2, dino and sam alone mean dinov2_vitb14_reg4, dino_vitb8 and sam_vit_b, as in the paper.',
+      '\nFiles whose sha256 is not known are verified by their length only.\ndinov2, dino and sam alone mean dinov2_vitb14_reg4, dino_vitb8 and sam_vit_b, as in the paper.',
     );
   },
 };
 
 const fetchCommand: CommandModule<object, JsonOption & { names: string[] }> = {
   command: 'fetch <names..>',
-  describe: 'Download files by name into the cache folder; broken downloads resume where they stopped',
+  describe: 'Download files by name into the cache folder; interrupted downloads resume',
   builder: (yargs) =>
     withJson(yargs).positional('names', {
       type: 'string',
       array: true,
       demandOption: true,
-      describe: 'Names of "weights list", such as ViT-L/14@336px, crane-visa or dinov2',
+      describe: 'Names from "weights list", such as ViT-L/14@336px, crane-visa or dinov2',
     }) as Argv<JsonOption & { names: string[] }>,
   handler: async ({ names, json }) => {
     const entries = names.map((name) => registeredWeightsOf(name));
@@ -99,14 +99,14 @@ interface NetworkOptions {
   readonly heads: string | undefined;
 }
 
-/** What a CLIP file may leave open. */
+/** Options for what a CLIP file may leave open. */
 const withNetwork = <T>(yargs: Argv<T>): Argv<T & NetworkOptions> =>
   yargs
-    .option('activation', { choices: ACTIVATIONS, describe: 'Of a backbone, whatever its file says or leaves open' })
+    .option('activation', { choices: ACTIVATIONS, describe: 'Activation of a backbone, overriding its file' })
     .option('heads', {
       type: 'string',
       describe:
-        "A backbone's attention heads, where its file does not say: of the vision tower, or of both as in 16,12",
+        "A backbone's attention heads, where its file does not say: for the vision tower, or for both as in 16,12",
     }) as Argv<T & NetworkOptions>;
 
 function networkFrom({ activation, heads: text }: NetworkOptions): OpenClipOptions {
@@ -117,7 +117,7 @@ function networkFrom({ activation, heads: text }: NetworkOptions): OpenClipOptio
 const inspectCommand: CommandModule<object, JsonOption & NetworkOptions & { file: string }> = {
   command: 'inspect <file>',
   describe:
-    'Say what a weights file holds: names, types and shapes of its tensors, and of a CLIP or a vision model what is computed with them',
+    'Show what a weights file holds: names, types and shapes of its tensors, and for a CLIP or a vision model, how they are used',
   builder: (yargs) =>
     withNetwork(withJson(yargs)).positional('file', {
       type: 'string',
@@ -136,11 +136,11 @@ const inspectCommand: CommandModule<object, JsonOption & NetworkOptions & { file
       printSource(source);
       if (clip !== undefined)
         print(
-          `\n${'text' in clip ? [`${clip.text}.`, ...clip.guesses].join('\n') : `No CLIP that can be used: ${clip.problem}`}`,
+          `\n${'text' in clip ? [`${clip.text}.`, ...clip.guesses].join('\n') : `Not a usable CLIP: ${clip.problem}`}`,
         );
       if (spatial !== undefined)
         print(
-          `\n${'text' in spatial ? `${spatial.text}. Use: --spatial ${spatial.family} --spatial-weights ${file}` : `No vision model that can be used: ${spatial.problem}`}`,
+          `\n${'text' in spatial ? `${spatial.text}. Use: --spatial ${spatial.family} --spatial-weights ${file}` : `Not a usable vision model: ${spatial.problem}`}`,
         );
     } finally {
       source.close();
@@ -166,16 +166,16 @@ const convertCommand: CommandModule<
         choices: storedTypes,
         default: 'keep' as StoredType,
         describe:
-          'Type of the numbers in a .safetensors file; keep: as they are, double precision as float32; prompts are float32. Values that it cannot hold are refused',
+          'Number type in a .safetensors file; keep leaves it unchanged, except that float64 becomes float32. Prompts are float32. Values that do not fit are refused',
       })
       .option('backbone', {
         type: 'string',
-        describe: 'Name or file of the backbone of the prompts; needed for .pth where the source has the prompts alone',
+        describe: "Name or file of the prompts' backbone; needed for .pth where the source holds only the prompts",
       })
-      .option('force', { type: 'boolean', default: false, describe: 'Replace a file that is there' }),
+      .option('force', { type: 'boolean', default: false, describe: 'Replace an existing file' }),
   handler: async ({ from, to, dtype, backbone, force, ...network }) => {
     if (path.resolve(from) === path.resolve(to))
-      throw new UsageError('usage/same-file', `${from} cannot be written over itself: give another name to write to`, {
+      throw new UsageError('usage/same-file', `${from} cannot be overwritten with itself: choose another output name`, {
         from,
         to,
       });
@@ -202,18 +202,18 @@ const convertCommand: CommandModule<
 /** `crane weights list|fetch|inspect|convert`. */
 export const weightsCommand: CommandModule = {
   command: 'weights',
-  describe: 'Backbones, prompts and vision models: list, download, look into, convert',
+  describe: 'Backbones, prompts and vision models: list, download, inspect, convert',
   builder: (yargs) =>
     yargs
       .command(listCommand)
       .command(fetchCommand)
       .command(inspectCommand)
       .command(convertCommand)
-      .demandCommand(1, 'Say what to do: list, fetch, inspect or convert.'),
+      .demandCommand(1, 'Choose a command: list, fetch, inspect or convert.'),
   handler: () => undefined,
 };
 
-/** All prompts are of one size, whether or not their exact length is known. */
+/** All prompts have the same size, whether or not their exact length is known. */
 function sizeOf({ kind, bytes }: RegisteredWeights): string {
   if (bytes !== null) return formatBytes(bytes);
   return kind === 'prompts' ? '~577 kB' : 'not known';
@@ -250,7 +250,7 @@ function printSource(source: TensorSource): void {
     print(`\nLeft out, since only plain tensors are read: ${describeLeftOut(source.leftOut)}`);
   if (metadata.length === 0) return;
   print('\nStored with them:');
-  // Whole model options fit on a line, pages of JSON do not.
+  // Model options fit on one line, pages of JSON do not.
   metadata.forEach(([name, value]) =>
     print(
       `  ${name}: ${value.length > 300 ? `${value.slice(0, 300)}… (${value.length} characters; --json shows all)` : value}`,

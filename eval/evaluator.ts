@@ -4,6 +4,7 @@ import type { Detection } from '../lib/detection';
 import { DatasetError } from '../lib/errors';
 import type { ImageInput } from '../lib/image/input';
 import { readFrame } from '../lib/image/decode';
+import type { ImageFrame } from '../lib/image/decoded-image';
 import { preprocessMask } from '../lib/image/preprocess';
 import type { OnProgress } from '../lib/progress';
 import type { CategoryEvaluation, Evaluation, GroupEvaluation, ScoredImage } from './evaluation';
@@ -17,11 +18,13 @@ export interface EvaluateOptions {
   readonly groupOf?: (defect: string) => string | undefined;
   /** Count a metric that is not defined as 0 in the means, as the reference program does. Default false. */
   readonly referenceMeans?: boolean;
+  /** Called with each image that was scored, while its map is there; the next one waits for what it returns. */
+  readonly onDetection?: (sample: Sample, detection: Detection) => void | Promise<void>;
   /** Called after each category, so that long runs can be shown and saved as they go. */
   readonly onCategory?: (category: CategoryEvaluation) => void;
 }
 
-export interface EvaluateCategoryOptions extends Pick<EvaluateOptions, 'signal' | 'groupOf'> {
+export interface EvaluateCategoryOptions extends Pick<EvaluateOptions, 'signal' | 'groupOf' | 'onDetection'> {
   /** Called for each image that is done with, scored or failed. */
   readonly onImage?: () => void;
   /** The picture to score in place of the sample's file, of the same size: a degraded one, say. Default: the file. */
@@ -45,7 +48,7 @@ export interface CategoryOutcome {
  * @throws DatasetError for a set without labels, or without a readable image
  */
 export async function evaluate(crane: Crane, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
-  const { onProgress, signal, groupOf, onCategory, referenceMeans = false } = options;
+  const { onProgress, signal, groupOf, onDetection, onCategory, referenceMeans = false } = options;
   refuseUnlabelled(dataset);
   const start = performance.now();
   const total = dataset.categories.reduce((sum, { samples }) => sum + samples.length, 0);
@@ -61,6 +64,7 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
       onImage,
       ...(signal ? { signal } : {}),
       ...(groupOf ? { groupOf } : {}),
+      ...(onDetection ? { onDetection } : {}),
     });
     categories.push(outcome.evaluation);
     failures.push(...outcome.failures);
@@ -101,11 +105,12 @@ export async function evaluateCategory(
   { name, samples }: Category,
   options: EvaluateCategoryOptions = {},
 ): Promise<CategoryOutcome> {
-  const { signal, groupOf, onImage, picture } = options;
+  const { signal, groupOf, onDetection, onImage, picture } = options;
+  const { reference } = crane.description.preprocessing;
   const collected = new CategoryMetrics(name, hasMasks, groupOf);
   const failures: Evaluation['failures'][number][] = [];
-  // What the stream was given and has not answered yet, in its order.
-  const waiting: { readonly sample: Sample; readonly input: ImageInput }[] = [];
+  // What the stream was given, in its order.
+  const given: Sample[] = [];
   const fail = (file: string, error: Error): void => {
     failures.push({ path: file, message: error.message });
     onImage?.();
@@ -122,29 +127,29 @@ export async function evaluateCategory(
           fail(sample.imagePath, input);
           continue;
         }
-        waiting.push({ sample, input });
+        given.push(sample);
         yield input;
       }
     }
   }
   const stream = crane.stream(inputs(), {
     wholeBatches: true,
-    onFailure: ({ input, error }) => {
-      const [failed] = waiting.splice(
-        waiting.findIndex((item) => item.input === input),
-        1,
-      );
-      fail(failed?.sample.imagePath ?? String(input), error);
-    },
+    className: crane.className ?? name,
+    onFailure: ({ index, error }) => fail((given[index] as Sample).imagePath, error),
   });
   for await (const detection of stream) {
     signal?.throwIfAborted();
-    const { sample } = waiting.shift() as (typeof waiting)[number];
-    const failure = await collected
-      .add(sample, detection, crane.description.preprocessing.reference)
+    const sample = given[detection.index] as Sample;
+    // A picture in the file's place is upright, and the mask lies as the file does.
+    const isReplaced = picture !== undefined && sample.maskPath !== null && !reference;
+    const failure = await (isReplaced ? readFrame(sample.imagePath) : Promise.resolve(detection))
+      .then((frame) => collected.add(sample, detection, reference ? undefined : frame))
       .catch((error: Error) => error);
     if (failure instanceof Error) fail(sample.maskPath ?? sample.imagePath, failure);
-    else onImage?.();
+    else {
+      await onDetection?.(sample, detection);
+      onImage?.();
+    }
   }
   return { evaluation: collected.evaluation(), groups: collected.groupEvaluations(), failures };
 }
@@ -189,13 +194,17 @@ class CategoryMetrics {
     this.whole = this.measures();
   }
 
-  /** @throws ImageError where the mask cannot be read; the image then counts nowhere */
-  async add(sample: Sample, { score, map, seconds }: Detection, reference: boolean): Promise<void> {
+  /**
+   * @param frame of the sample's file, by which its mask is turned; undefined where both are read as the reference does
+   * @throws ImageError where the mask cannot be read; the image then counts nowhere
+   */
+  async add(sample: Sample, { score, map, seconds }: Detection, frame: ImageFrame | undefined): Promise<void> {
     const native = map.native as { data: Float32Array; width: number; height: number };
     const unknown = sample.anomalous && sample.maskPath === null;
     const maskPath = sample.anomalous ? (sample.maskPath ?? undefined) : undefined;
-    const image = maskPath === undefined || reference ? undefined : await readFrame(sample.imagePath);
-    const mask = unknown ? null : await preprocessMask(maskPath, native, { reference, image });
+    const mask = unknown
+      ? null
+      : await preprocessMask(maskPath, native, { reference: frame === undefined, image: frame });
     const measured = { anomalous: sample.anomalous, score, map: native, mask };
     this.whole.add(measured);
     const group = sample.anomalous ? this.groupOf?.(sample.defect) : undefined;

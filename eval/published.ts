@@ -34,7 +34,7 @@ function row(image: Three | null, pixel: Three | null): PublishedRow {
 
 /**
  * Table 1 of Crane (arXiv 2504.11055, version 2) by registered name of the set, in the table's order, read off the
- * picture in the reference repository.
+ * image in the reference repository.
  */
 export const PUBLISHED_RESULTS = {
   mvtec: {

@@ -1,6 +1,6 @@
 import type { CraneOptions } from '../lib/crane';
-import { openBackbone } from '../lib/methods/crane/backbone';
-import { takesPublishedPrompts } from '../lib/methods/crane/prompts';
+import { openBackbone, takesPublishedPrompts } from '../lib/methods/backbone';
+import { weightAccess } from '../lib/weights/weight-cache';
 import { RECIPE_BACKBONE, recipeOptions, type Recipe, type RecipeBackbone } from './recipes';
 
 /**
@@ -9,14 +9,12 @@ import { RECIPE_BACKBONE, recipeOptions, type Recipe, type RecipeBackbone } from
  * @throws as opening the backbone does
  */
 export async function completeByRecipe(recipe: Recipe, set: string, given: CraneOptions): Promise<CraneOptions> {
-  const { activation, heads, offline, onProgress, signal } = given;
+  const { activation, heads } = given;
   const name = given.backbone ?? RECIPE_BACKBONE;
   const backbone = await openBackbone(name, {
     ...(activation === undefined ? {} : { activation }),
     ...(heads === undefined ? {} : { heads }),
-    ...(offline === undefined ? {} : { offline }),
-    ...(onProgress ? { onProgress } : {}),
-    ...(signal ? { signal } : {}),
+    ...weightAccess(given),
   });
   try {
     const network = { blocks: backbone.sizes.vision.layers, takesPublishedPrompts: takesPublishedPrompts(backbone) };

@@ -1,6 +1,6 @@
 import { CLIP_VARIANTS } from '../lib/encoders/clip-sizes';
 import type { Fusion } from '../lib/scoring/fusion';
-import type { ModelOptionsInput } from '../lib/methods/crane/options';
+import { methodNamed, type MethodName, type MethodOptionsInput } from '../lib/methods/registry';
 import type { SpatialFamily } from '../lib/encoders/spatial-encoder';
 import { UsageError } from '../lib/errors';
 import { nearestName } from '../lib/nearest-name';
@@ -8,7 +8,9 @@ import { publishedPromptsBackbone } from '../lib/weights/registry';
 import { isPaperSet, PAPER_SETS, type PublishedMethod, type PublishedSetName } from './published';
 
 export const RECIPE_NAMES = ['crane', 'crane-plus', 'crane-plus-reproduce'] as const;
-export type RecipeName = (typeof RECIPE_NAMES)[number];
+type PaperRecipeName = (typeof RECIPE_NAMES)[number];
+/** A recipe of the paper, or another method, scored with its own defaults. */
+export type RecipeName = PaperRecipeName | MethodName;
 
 /**
  * How one set is scored: what the authors' scripts give their test program (docs/method.md#protocol,
@@ -28,6 +30,7 @@ export interface RecipeRow {
   readonly spatial: SpatialFamily | 'none';
 }
 
+/** How sets are scored: as the method is by default. */
 export interface Recipe {
   readonly name: RecipeName;
   /** The column of the paper's table that it repeats. */
@@ -35,13 +38,17 @@ export interface Recipe {
   readonly about: string;
   /** The recipe that it is a variant of, for a column that two scripts of the authors give differently. */
   readonly variantOf: RecipeName | null;
+}
+
+/** How the paper's authors score its sets with Crane. */
+export interface PaperRecipe extends Recipe {
   readonly rows: Readonly<Record<PublishedSetName, RecipeRow>>;
   /** Sets that are not the paper's are scored as its industrial ones. */
   readonly otherwise: RecipeRow;
 }
 
 /** The options that a recipe decides, in the form that `Crane.load` takes. */
-export interface RecipeOptions extends Pick<ModelOptionsInput, 'layers' | 'fusion'> {
+export interface RecipeOptions extends Pick<MethodOptionsInput, 'layers' | 'fusion'> {
   readonly prompts?: string;
   readonly spatial?: SpatialFamily | 'none';
 }
@@ -62,7 +69,7 @@ const PLUS_MEDICAL: RecipeRow = { ...PLUS_SOFT, epoch: 1 };
 const onVisa = (row: RecipeRow): RecipeRow => ({ ...row, auxiliary: 'visa' });
 
 /** One row for each set; what differs from `usual` by name. */
-function rows(usual: RecipeRow, differing: Partial<Record<PublishedSetName, RecipeRow>>): Recipe['rows'] {
+function rows(usual: RecipeRow, differing: Partial<Record<PublishedSetName, RecipeRow>>): PaperRecipe['rows'] {
   return Object.fromEntries(PAPER_SETS.map((set) => [set, differing[set] ?? usual])) as Record<
     PublishedSetName,
     RecipeRow
@@ -88,7 +95,7 @@ const medical = (row: RecipeRow): Partial<Record<PublishedSetName, RecipeRow>> =
  * D-Attn's mean is taken per image, as everywhere here; `dattnMean: 'batch'` with batches of 8 is what the authors' runs had
  * (docs/method.md#batch-mean).
  */
-export const RECIPES: Readonly<Record<RecipeName, Recipe>> = {
+export const RECIPES: Readonly<Record<PaperRecipeName, PaperRecipe>> = {
   crane: {
     name: 'crane',
     method: 'Crane',
@@ -115,6 +122,17 @@ export const RECIPES: Readonly<Record<RecipeName, Recipe>> = {
   },
 };
 
+/** A method as it is by default, beside the paper's column of its name. */
+export function methodRecipe(name: MethodName): Recipe {
+  const { title } = methodNamed(name);
+  return { name, method: title as PublishedMethod, about: `${title} with its own defaults`, variantOf: null };
+}
+
+/** Whether a recipe has rows of its own for sets. */
+export function isPaperRecipe(recipe: Recipe): recipe is PaperRecipe {
+  return 'rows' in recipe;
+}
+
 /** The backbone of every recipe; another can be named by hand. */
 export const RECIPE_BACKBONE = publishedPromptsBackbone;
 
@@ -122,7 +140,7 @@ export const RECIPE_BACKBONE = publishedPromptsBackbone;
  * A recipe by name.
  * @throws UsageError that lists what there is
  */
-export function recipeNamed(name: string): Recipe {
+export function recipeNamed(name: string): PaperRecipe {
   const wanted = RECIPE_NAMES.find((candidate) => candidate === name.trim().toLowerCase());
   if (wanted !== undefined) return RECIPES[wanted];
   const near = nearestName(name.trim().toLowerCase(), RECIPE_NAMES);
@@ -134,12 +152,12 @@ export function recipeNamed(name: string): Recipe {
 }
 
 /** How a recipe scores a set. */
-export function recipeRow(recipe: Recipe, set: string): RecipeRow {
+export function recipeRow(recipe: PaperRecipe, set: string): RecipeRow {
   return isPaperSet(set) ? recipe.rows[set] : recipe.otherwise;
 }
 
 /** The registered name of the published prompts of a row, such as `crane-plus-mvtec@1`. */
-export function publishedPromptsOf(recipe: Recipe, row: RecipeRow): string {
+export function publishedPromptsOf(recipe: PaperRecipe, row: RecipeRow): string {
   const family = recipe.method === 'Crane' ? 'crane' : 'crane-plus';
   return `${family}-${row.auxiliary}@${row.epoch}`;
 }
@@ -158,6 +176,7 @@ export function recipeOptions(
   set: string,
   { blocks, takesPublishedPrompts }: RecipeBackbone,
 ): RecipeOptions {
+  if (!isPaperRecipe(recipe)) return {};
   const row = recipeRow(recipe, set);
   const layers = [...new Set(row.layers.map((layer) => Math.max(1, Math.round((layer / PAPER_BLOCKS) * blocks))))];
   const common = { layers, fusion: row.fusion, ...(row.spatial === 'none' ? { spatial: row.spatial } : {}) };

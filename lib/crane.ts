@@ -3,57 +3,27 @@ import * as tf from '@tensorflow/tfjs';
 import { AnomalyMap } from './anomaly-map';
 import { prepareBackend, type BackendChoice, type BackendInfo } from './backend';
 import { orAborted } from './cancellation';
-import { checkModelOptions, type ModelOptions, type ModelOptionsInput } from './methods/crane/options';
-import type { Activation } from './layers/mlp';
-import type { ClipSizes, HeadsChoice } from './encoders/clip-sizes';
-import type { Detection } from './detection';
+import type { DetectInput, Detection } from './detection';
 import { UsageError, WeightsError } from './errors';
 import { decodeImage } from './image/decode';
-import { toRgb, type DecodedImage, type RgbImage } from './image/decoded-image';
+import { toRgb, type DecodedImage, type ImageFrame, type RgbImage } from './image/decoded-image';
 import { imagesBelow } from './image/image-files';
 import { describeInput, type ImageInput } from './image/input';
 import type { ScoreMap } from './image/map-file';
-import { preprocessImage, type Preprocessing } from './image/preprocess';
+import { preprocessImage } from './image/preprocess';
 import { resizeMap } from './image/resize-map';
 import type { MemoryClaim } from './memory-budget';
-import { EMBEDDED_BACKBONE, openBackbone } from './methods/crane/backbone';
-import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from './methods/crane/build';
-import type { CraneModel } from './methods/crane/model';
-import { openSpatialFor, warningsAboutBackbone, warningsAboutSpatial } from './methods/crane/prompt-origin';
-import {
-  AUXILIARY_KEY,
-  defaultPrompts,
-  openPrompts,
-  optionsOfPrompts,
-  refuseWithoutPrompts,
-} from './methods/crane/prompts';
-import type { SpatialChoice, SpatialWeights } from './methods/crane/spatial';
-import { asPromptsWereTrained } from './methods/crane/trained-network';
+import type { AnomalyModel, Scorer } from './methods/method';
+import { checkModelRequest, openModel, type DescribedModel, type ModelChoice } from './methods/open-model';
+import { definedOptions, type MethodOptionsInput } from './methods/registry';
 import type { OnProgress } from './progress';
 import { runUnobserved, type RunStage } from './stage';
 import { StreamMemory } from './stream-memory';
 import { allowsPrivateUrls } from './web/request';
 import { isOffline } from './weights/download';
 
-/** An image in any form that `detect` takes: besides those of `ImageInput`, a tensor `[H, W, 3]` (int32 0 to 255, or
- * float32 0 to 1). */
-export type DetectInput = ImageInput | tf.Tensor3D;
-
 /** What {@link Crane.load} loads, and how it scores. Nothing is needed: the embedded model is the default. */
-export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
-  /** `nano` (embedded, the default), a registered name such as `ViT-L/14@336px`, or a file or folder. */
-  readonly backbone?: string;
-  /** A registered name such as `crane-visa`, or a file; by default those that belong to the backbone. */
-  readonly prompts?: string;
-  /**
-   * The second vision model, which guides D-Attn (Crane+): `none`; `dinov2`, `dino` or `sam` for the paper's of that
-   * kind; weights by registered name, file or folder; or model and weights. By default as the prompts were trained.
-   */
-  readonly spatial?: SpatialChoice;
-  /** What the backbone computes with, whatever its file says or leaves open; by default as the prompts were trained. */
-  readonly activation?: Activation;
-  /** Attention heads of the backbone's towers, where its file does not say, or says it wrongly. */
-  readonly heads?: HeadsChoice;
+export interface CraneOptions extends ModelChoice, Omit<MethodOptionsInput, 'spatial'> {
   /** What computes. Default `auto`: the fastest backend that works here. */
   readonly backend?: BackendChoice;
   /** Images scored at once; by default as many as keep score matrices small, 1 to 8, or 8 with `dattnMean: 'batch'`. */
@@ -65,39 +35,21 @@ export interface CraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
    * has `CRANE_ALLOW_PRIVATE_URLS`.
    */
   readonly allowPrivateUrls?: boolean;
-  /**
-   * Read pictures as the reference does: EXIF orientation ignored, 16-bit samples clipped (docs/deviations.md). By default
-   * as in training, where the prompts say it, else false.
-   */
-  readonly referenceImages?: boolean;
   /** Runs each stage of an image's way and returns what it returns, to time it. */
   readonly runStage?: RunStage | undefined;
-  /** Told of downloads. */
+  /** Called with the progress of downloads. */
   readonly onProgress?: OnProgress;
   /** Ends loading, with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /** What a model is, for logs and results: everything needed to load the same again. */
-export interface ModelDescription {
-  readonly method: 'crane';
-  readonly backbone: string;
-  readonly prompts: string;
-  /** Weights of the second vision model; null for Crane without one. */
-  readonly spatial: string | null;
-  readonly sizes: ClipSizes;
-  readonly activation: Activation;
-  readonly options: ModelOptions;
-  readonly preprocessing: Preprocessing;
-  /** The set that the prompts were trained on, where the prompts say. */
-  readonly auxiliary: string | null;
-  /** What a person should know before trusting the scores, such as prompts that were made for other weights. */
-  readonly warnings: readonly string[];
-  readonly backend: BackendInfo;
-}
+export type ModelDescription = DescribedModel & { readonly backend: BackendInfo };
 
-/** What there is to choose when images are scored. */
+/** What is known of images before they are scored, and what ends the scoring. */
 export interface DetectOptions {
+  /** What the images show, such as `metal nut`, for methods whose sentences name it. Default: as the model was loaded. */
+  readonly className?: string;
   /** Ends the scoring, with the signal's reason: at once where it waits, after the batch where the model computes. */
   readonly signal?: AbortSignal;
 }
@@ -124,16 +76,17 @@ export interface StreamOptions extends DetectOptions {
 /** An image that could not be read, or whose scores are NaN or infinite. */
 export interface Failure {
   readonly input: DetectInput;
+  /** Its place in the list or stream, 0 for the first. */
+  readonly index: number;
   readonly error: Error;
 }
 
 /** A picture made ready for the network. */
-interface Prepared {
+interface Prepared extends ImageFrame {
   readonly input: DetectInput;
+  readonly index: number;
   readonly source: string;
   readonly pixels: Float32Array; // [S, S, 3]
-  readonly width: number;
-  readonly height: number;
   readonly pages: number | undefined;
   readonly picture: () => RgbImage | Promise<RgbImage>;
   /** Bytes of the picture where it is kept, else 0. */
@@ -166,10 +119,11 @@ export class Crane {
 
   private constructor(
     /** @internal */
-    readonly model: CraneModel,
+    readonly model: AnomalyModel,
     /** What is loaded: model, options, warnings, backend. */
     readonly description: ModelDescription,
-    private readonly text: tf.Tensor3D | undefined,
+    /** What images show where a call does not say it. */
+    readonly className: string | undefined,
     private readonly batchSize: number,
     private readonly reach: { readonly offline: boolean; readonly allowPrivateUrls: boolean },
     private readonly runStage: RunStage,
@@ -182,71 +136,29 @@ export class Crane {
    */
   static async load(options: CraneOptions = {}): Promise<Crane> {
     const {
-      backbone: backboneName = EMBEDDED_BACKBONE,
       offline = isOffline(),
       allowPrivateUrls = allowsPrivateUrls(),
+      runStage = runUnobserved,
       onProgress,
       signal,
-      activation,
-      heads,
-      referenceImages,
-      runStage = runUnobserved,
     } = options;
     const batchSize = options.batchSize === undefined ? undefined : checkedBatchSize(options.batchSize);
-    checkModelOptions(modelOptionsAmong(options));
-    if (options.prompts === undefined) refuseWithoutPrompts(backboneName);
+    const request = requestOf(options);
+    checkModelRequest(request);
     const backend = await prepareBackend(options.backend ?? 'auto');
-    const access = { offline, allowPrivateUrls, ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) };
-    const opened = await openBackbone(backboneName, {
-      ...access,
-      words: [NORMAL_WORDS, ANOMALOUS_WORDS],
-      ...(activation === undefined ? {} : { activation }),
-      ...(heads === undefined ? {} : { heads }),
+    const { model, description } = await openModel({
+      ...request,
+      offline,
+      allowPrivateUrls,
+      runStage,
+      ...(onProgress ? { onProgress } : {}),
+      ...(signal ? { signal } : {}),
     });
-    let spatial: SpatialWeights | undefined;
-    let model: CraneModel | undefined;
-    try {
-      const promptsName = options.prompts ?? defaultPrompts(opened);
-      const prompts = await openPrompts(promptsName, access);
-      const { backbone, warnings } = await asPromptsWereTrained(opened, prompts, { activation, referenceImages });
-      spatial = await openSpatialFor(prompts, options.spatial, access);
-      const trained = optionsOfPrompts(prompts, backbone.sizes, spatial?.family ?? 'none');
-      model = buildCraneModel(backbone, {
-        prompts,
-        spatial,
-        options: { ...trained, ...modelOptionsAmong(options) },
-        runStage,
-      });
-      const description: ModelDescription = {
-        method: 'crane',
-        backbone: backbone.name,
-        prompts: promptsName,
-        spatial: spatial?.name ?? null,
-        sizes: backbone.sizes,
-        activation: backbone.activation,
-        options: model.options,
-        preprocessing: backbone.preprocessing,
-        auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null,
-        warnings: [
-          ...(backend.warning === null ? [] : [backend.warning]),
-          ...warnings,
-          ...(await warningsAboutBackbone(prompts, backbone)),
-          ...(await warningsAboutSpatial(prompts, spatial)),
-        ],
-        backend,
-      };
-      if (!model.options.context) model.fixPrompts();
-      const text = model.options.context ? undefined : model.encodePrompts();
-      const usual =
-        model.options.dattnMean === 'batch' && spatial ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
-      return new Crane(model, description, text, batchSize ?? usual, { offline, allowPrivateUrls }, runStage);
-    } catch (error) {
-      model?.dispose();
-      throw error;
-    } finally {
-      spatial?.close();
-      opened.close();
-    }
+    const warnings = [...(backend.warning === null ? [] : [backend.warning]), ...description.warnings];
+    const usual = model.dependsOnBatch ? LARGEST_BATCH : Math.min(LARGEST_BATCH, model.imagesAtOnce);
+    const reach = { offline, allowPrivateUrls };
+    const described = { ...description, warnings, backend };
+    return new Crane(model, described, options.className, batchSize ?? usual, reach, runStage);
   }
 
   /**
@@ -286,6 +198,7 @@ export class Crane {
       wholeBatches = typeof source === 'string' || Array.isArray(source),
     } = options;
     const batchSize = options.batchSize === undefined ? this.batchSize : checkedBatchSize(options.batchSize);
+    const scorer = this.model.forClass(options.className ?? this.className);
     const iterator = iteratorOf(typeof source === 'string' ? imagesBelow(source) : source);
     const waiting: Promise<Prepared | Failure>[] = [];
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
@@ -293,6 +206,7 @@ export class Crane {
     // Of the stream, so that what is still being downloaded ends with it.
     const end = new AbortController();
     let since = performance.now();
+    let arrivals = 0;
     try {
       while (next !== undefined || waiting.length > 0) {
         const waits = waiting.length === 0 || (wholeBatches && waiting.length < batchSize);
@@ -300,14 +214,17 @@ export class Crane {
         if (arrived?.done) next = undefined;
         else if (arrived) {
           const { value } = arrived;
+          const index = arrivals++;
           // Time that a feed lets pass is not the image's.
           if (waiting.length === 0) since = performance.now();
           waiting.push(
             memory
               .reading((claim) =>
-                this.runStage('decode', () => this.prepare(value, memory, { memory: claim, signal: end.signal })),
+                this.runStage('decode', () =>
+                  this.prepare(value, index, memory, { memory: claim, signal: end.signal }),
+                ),
               )
-              .catch((error: Error) => ({ input: value, error })),
+              .catch((error: Error) => ({ input: value, index, error })),
           );
           next = handled(iterator.next());
           // Half of what is decoded waits for its turn while the other half is scored.
@@ -315,7 +232,7 @@ export class Crane {
         }
         if (waiting.length === 0 || (waiting.length < batchSize && wholeBatches && next !== undefined)) continue;
         const batch = await orAborted(Promise.all(waiting.splice(0, batchSize)), signal);
-        yield* this.scoreBatch(batch, since, memory, { onFailure, signal });
+        yield* this.scoreBatch(scorer, batch, since, memory, { onFailure, signal });
         since = performance.now();
       }
     } finally {
@@ -327,6 +244,7 @@ export class Crane {
   }
 
   private async *scoreBatch(
+    scorer: Scorer,
     batch: readonly (Prepared | Failure)[],
     since: number,
     memory: StreamMemory,
@@ -342,7 +260,7 @@ export class Crane {
       else ready.push(item);
     }
     if (ready.length === 0) return;
-    for (const scored of await this.scorePrepared(ready, since)) {
+    for (const scored of await this.scorePrepared(scorer, ready, since)) {
       signal?.throwIfAborted();
       const { width, height, kept } = scored.prepared;
       // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
@@ -361,6 +279,7 @@ export class Crane {
   /** Decodes and resizes an image for the network. */
   private async prepare(
     input: DetectInput,
+    index: number,
     stream: StreamMemory,
     limits: { readonly memory: MemoryClaim; readonly signal: AbortSignal },
   ): Promise<Prepared> {
@@ -369,26 +288,28 @@ export class Crane {
     const reading = { reference, ...this.reach };
     const decoded = await decodeImage(image, { ...reading, ...limits });
     const { imageSize } = this.model.options;
-    const { width, height, pages } = decoded;
+    const { width, height, orientation, pages } = decoded;
     const kept = stream.keep(decoded);
     return {
       input,
+      index,
       source: describeInput(image),
       pixels: this.runStage('resize', () => preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule })),
       width,
       height,
+      orientation,
       pages,
       picture: kept > 0 ? keeping(decoded) : async () => rgbOf(await decodeImage(image, reading)),
       kept,
     };
   }
 
-  private async scorePrepared(batch: readonly Prepared[], since: number): Promise<ScoredImage[]> {
+  private async scorePrepared(scorer: Scorer, batch: readonly Prepared[], since: number): Promise<ScoredImage[]> {
     this.assertUsable();
     const side = this.model.options.imageSize;
     const { scores, maps } = tf.tidy(() => {
       const images = tf.concat(batch.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3])));
-      return this.model.forward(images, this.text);
+      return scorer.score(images);
     });
     let values: [tf.TypedArray, tf.TypedArray];
     try {
@@ -405,20 +326,23 @@ export class Crane {
   }
 
   private detection({ prepared, score, native, share }: ScoredImage): Detection | Failure {
-    const { input, source, width, height, pages, picture } = prepared;
+    const { input, index, source, width, height, orientation, pages, picture } = prepared;
     if (!Number.isFinite(score) || !native.data.every(Number.isFinite)) {
       const message = `${source}: its score or map contains NaN or infinite values; check the weights and the prompts`;
-      return { input, error: new WeightsError('weights/not-finite', message, { source, score }) };
+      return { input, index, error: new WeightsError('weights/not-finite', message, { source, score }) };
     }
     const start = performance.now();
     const data = resizeMap(native.data, native.width, native.height, width, height);
     const map = new AnomalyMap({ data, width, height, source: picture, native });
     return {
+      input,
+      index,
       source,
       score,
       map,
       width,
       height,
+      orientation,
       seconds: share + (performance.now() - start) / 1000,
       ...(pages === undefined ? {} : { pages }),
     };
@@ -428,7 +352,6 @@ export class Crane {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    this.text?.dispose();
     this.model.dispose();
   }
 
@@ -448,25 +371,41 @@ export class Crane {
   }
 }
 
-/** The options of the model among those of loading. */
-function modelOptionsAmong(options: CraneOptions): ModelOptionsInput {
+/** What `Crane.load` would load, and the method's own options for it. */
+export function requestOf(options: CraneOptions): { readonly choice: ModelChoice; readonly options: object } {
   const {
+    method,
     backbone,
+    checkpoint,
     prompts,
     spatial,
     activation,
     heads,
+    referenceImages,
+    className,
+    classNames,
     backend,
     batchSize,
     offline,
     allowPrivateUrls,
-    referenceImages,
     runStage,
     onProgress,
     signal,
-    ...model
+    ...own
   } = options;
-  return model;
+  const choice = {
+    method,
+    backbone,
+    checkpoint,
+    prompts,
+    spatial,
+    activation,
+    heads,
+    referenceImages,
+    className,
+    classNames,
+  };
+  return { choice: definedOptions(choice) as ModelChoice, options: own };
 }
 
 function rgbOf(decoded: DecodedImage): RgbImage {

@@ -1,16 +1,24 @@
+import type * as tf from '@tensorflow/tfjs';
 import type { AnomalyMap } from './anomaly-map';
+import type { ImageFrame } from './image/decoded-image';
+import type { ImageInput } from './image/input';
+
+/** An image in any form that `detect` takes: besides those of `ImageInput`, a tensor `[H, W, 3]` (int32 0 to 255, or
+ * float32 0 to 1). */
+export type DetectInput = ImageInput | tf.Tensor3D;
 
 /** What Crane found in one image. */
-export interface Detection {
+export interface Detection extends ImageFrame {
+  /** What was given. */
+  readonly input: DetectInput;
+  /** Its place in the list or stream that it came from, 0 for the first. */
+  readonly index: number;
   /** Where the image came from: its path or URL, or what it was, such as "a buffer of 5120 bytes". */
   readonly source: string;
   /** How anomalous the image as a whole is, 0 to 1. Comparable between images scored with the same model. */
   readonly score: number;
   /** How anomalous each pixel is, 0 to 1, `[height, width]` at the image's own size. */
   readonly map: AnomalyMap;
-  /** The image's own size in pixels. */
-  readonly width: number;
-  readonly height: number;
   /**
    * Time spent on this image, from its file to its map; in a batch, an equal share of the batch's. Decoding that ran
    * while earlier images were scored is not counted again.

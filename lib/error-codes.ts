@@ -284,6 +284,8 @@ export type TrainingErrorCode =
   | 'training/mask-size'
   /** The features take more than the machine's memory. */
   | 'training/memory'
+  /** The method learns nothing. */
+  | 'training/method'
   /** No image is anomalous. */
   | 'training/no-anomalous'
   /** No auxiliary set is named. */
@@ -323,6 +325,8 @@ export type UsageErrorCode =
   | 'usage/batch-size'
   /** Text that is no number of bytes. */
   | 'usage/bytes'
+  /** A checkpoint or prompts that the method does not take, or both at once. */
+  | 'usage/checkpoint'
   /** The `Crane` was disposed. */
   | 'usage/disposed'
   /** More E-Attn blocks than the backbone has. */
@@ -337,6 +341,8 @@ export type UsageErrorCode =
   | 'usage/layer-input'
   /** Layers that the backbone does not have. */
   | 'usage/layers'
+  /** No method has this name. */
+  | 'usage/method'
   /** There is no such folder. */
   | 'usage/no-folder'
   /** No prompts are known for the backbone. */
@@ -366,7 +372,9 @@ export type UsageErrorCode =
   /** A folder that cannot be read. */
   | 'usage/unreadable-folder'
   /** There are no weights of this name. */
-  | 'usage/weights-name';
+  | 'usage/weights-name'
+  /** Windows larger than the patch grid. */
+  | 'usage/windows';
 
 /** Codes of the program `crane` and of evaluation, which calls of the library never throw. */
 export type CommandErrorCode =
@@ -400,6 +408,7 @@ export type CommandErrorCode =
   | 'usage/heads'
   | 'usage/ignore-value'
   | 'usage/job'
+  | 'usage/maps'
   | 'usage/matrix'
   | 'usage/no-file'
   | 'usage/no-mask'

@@ -1,12 +1,12 @@
 import { CraneError } from '../lib/errors';
 
-/** Code of the error that says that a person stopped a command. The commands exit with 130 then, as shells expect. */
+/** Code of the error raised when the user stops a command. Commands then exit with 130, as shells expect. */
 export const INTERRUPTED = 'cli/interrupted';
 
 /**
  * Runs work that Ctrl-C stops at its next step instead of in the middle of a file. A second Ctrl-C ends the process at
  * once.
- * @param signals what stops it besides; services are stopped by SIGTERM
+ * @param signals other signals that stop it; services are stopped by SIGTERM
  */
 export async function interruptible<T>(
   run: (signal: AbortSignal) => Promise<T>,

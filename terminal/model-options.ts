@@ -2,40 +2,27 @@ import { parse } from 'yaml';
 import type { Argv } from 'yargs';
 import { BACKEND_CHOICES, type BackendChoice } from '../lib/backend';
 import { ACTIVATIONS, type Activation } from '../lib/layers/mlp';
-import { ATTENTION_TYPES, type AttentionType } from '../lib/layers/e-attn';
-import { CONTEXT_POSITIONS, type ContextPosition } from '../lib/prompts/learnable-prompts';
-import { DATTN_MEANS, type DAttnMean } from '../lib/layers/d-attn';
-import { FUSIONS, type Fusion } from '../lib/scoring/fusion';
 import { SPATIAL_FAMILIES, type SpatialFamily } from '../lib/encoders/spatial-encoder';
 import type { HeadsChoice } from '../lib/encoders/clip-sizes';
-import type { ModelOptionsInput } from '../lib/methods/crane/options';
 import type { CraneOptions } from '../lib/crane';
-import type { SpatialChoice } from '../lib/methods/crane/spatial';
+import { DEFAULT_METHOD, METHOD_NAMES, type MethodName } from '../lib/methods/registry';
+import type { SpatialChoice } from '../lib/methods/spatial';
 import { UsageError } from '../lib/errors';
+import { isListOption, methodFlags, methodOptionsFrom } from './method-flags';
 import { FileRefusal, readRegularFileSync } from '../lib/files/regular-file';
 
 /** What `modelOptions` adds to a command's arguments. */
 export interface ModelArguments {
+  method?: MethodName | undefined;
   backbone?: string | undefined;
   prompts?: string | undefined;
+  checkpoint?: string | undefined;
+  className?: string | undefined;
   activation?: Activation | undefined;
   heads?: string | number | undefined;
-  imageSize?: number | undefined;
-  layers?: string | undefined;
-  eattnBlocks?: number | undefined;
-  attention?: AttentionType | undefined;
-  fusion?: Fusion | undefined;
-  pooling?: boolean | undefined;
-  context?: boolean | undefined;
-  contextPosition?: ContextPosition | undefined;
-  sigma?: number | undefined;
   spatial?: 'none' | SpatialFamily | undefined;
   spatialWeights?: string | undefined;
   spatialHeads?: number | undefined;
-  spatialOnly?: boolean | undefined;
-  dattnBeta?: number | undefined;
-  dattnGamma?: number | undefined;
-  dattnMean?: DAttnMean | undefined;
   backend: BackendChoice;
   batchSize?: number | undefined;
   seed: number;
@@ -43,51 +30,43 @@ export interface ModelArguments {
   referenceImages?: boolean | undefined;
 }
 
-/** Options that name the model: the same for every command that loads one. */
+/** Options that define the model: the same for every command that loads one. */
 export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
-  return argv
+  const named = argv
+    .option('method', {
+      choices: METHOD_NAMES,
+      defaultDescription: DEFAULT_METHOD,
+      describe: 'how anomalies are found',
+      group: 'Model:',
+    })
     .option('backbone', {
       type: 'string',
       describe: 'nano (embedded), a registered name, or a file or folder',
       group: 'Model:',
     })
-    .option('prompts', { type: 'string', describe: 'a registered name such as crane-visa, or a file', group: 'Model:' })
+    .option('checkpoint', {
+      type: 'string',
+      describe: 'what the method has learned: a registered name such as crane-visa, or a file',
+      group: 'Model:',
+    })
+    .option('prompts', { type: 'string', describe: 'the same, of methods that learn prompts', group: 'Model:' })
+    .option('class-name', {
+      type: 'string',
+      describe: 'what the images show, for methods whose sentences name it',
+      group: 'Model:',
+    })
     .option('activation', {
       choices: ACTIVATIONS,
-      describe: "the backbone's, whatever its file says or leaves open",
+      describe: "the backbone's activation, overriding its file",
       group: 'Model:',
     })
     .option('heads', {
       type: 'string',
       describe:
-        "the backbone's attention heads where its file does not say: of the vision tower, or of both as in 16,12",
+        "the backbone's attention heads, where its file does not say: for the vision tower, or for both as in 16,12",
       group: 'Model:',
-    })
-    .option('image-size', { type: 'number', describe: 'side of the network input in pixels', group: 'Model:' })
-    .option('layers', {
-      type: 'string',
-      describe: 'blocks that give anomaly maps, such as 6,12,18,24',
-      group: 'Model:',
-    })
-    .option('eattn-blocks', {
-      type: 'number',
-      describe: 'how many of the last blocks have the refined path',
-      group: 'Model:',
-    })
-    .option('attention', { choices: ATTENTION_TYPES, describe: 'what E-Attn correlates', group: 'Model:' })
-    .option('fusion', { choices: FUSIONS, describe: 'average probabilities (soft) or logits', group: 'Model:' })
-    .option('pooling', { type: 'boolean', describe: 'score-based pooling of patch tokens', group: 'Model:' })
-    .option('context', { type: 'boolean', describe: 'condition prompts on the image when scoring', group: 'Model:' })
-    .option('context-position', {
-      choices: CONTEXT_POSITIONS,
-      describe: 'where the image enters the prompts',
-      group: 'Model:',
-    })
-    .option('sigma', {
-      type: 'number',
-      describe: 'Gaussian over the map, in pixels of the network input',
-      group: 'Model:',
-    })
+    });
+  return methodFlags(named)
     .option('spatial', {
       choices: ['none', ...SPATIAL_FAMILIES] as const,
       describe: 'vision model that guides D-Attn (Crane+)',
@@ -103,29 +82,17 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
       describe: 'its attention heads, where they are not 64 channels wide',
       group: 'Model:',
     })
-    .option('spatial-only', { type: 'boolean', describe: "leave E-Attn's features out", group: 'Model:' })
-    .option('dattn-beta', {
-      type: 'number',
-      describe: 'D-Attn cuts below this multiple of the mean similarity',
-      group: 'Model:',
-    })
-    .option('dattn-gamma', { type: 'number', describe: 'how sharply D-Attn prefers similar patches', group: 'Model:' })
-    .option('dattn-mean', {
-      choices: DATTN_MEANS,
-      describe: 'mean over each image, or over the batch as in the reference',
-      group: 'Model:',
-    })
     .option('backend', {
       choices: BACKEND_CHOICES,
       default: 'auto' as BackendChoice,
-      describe: 'what computes',
+      describe: 'backend to compute with',
       group: 'Run:',
     })
-    .option('batch-size', { type: 'number', describe: 'images at a time', group: 'Run:' })
-    .option('seed', { type: 'number', default: 111, describe: 'start of every random stream', group: 'Run:' })
+    .option('batch-size', { type: 'number', describe: 'images per batch', group: 'Run:' })
+    .option('seed', { type: 'number', default: 111, describe: 'seed of all random numbers', group: 'Run:' })
     .option('reference-images', {
       type: 'boolean',
-      defaultDescription: 'as the prompts were trained, else false',
+      defaultDescription: 'as in training of the prompts, otherwise false',
       describe: 'read images as the reference does: EXIF ignored, 16 bits clipped',
       group: 'Run:',
     })
@@ -133,7 +100,7 @@ export function modelOptions<T>(argv: Argv<T>): Argv<T & ModelArguments> {
     .group('config', 'Run:') as unknown as Argv<T & ModelArguments>;
 }
 
-/** Bytes of an options file. */
+/** Largest options file, in bytes. */
 const LARGEST_CONFIG = 2 ** 20;
 
 /** Reads an options file. Keys are option names, with or without dashes. */
@@ -146,9 +113,9 @@ function readConfig(file: string): Record<string, unknown> {
     const { reason: why, found } = error;
     const reason =
       why === 'kind'
-        ? `is ${found}, a YAML or JSON file was expected`
+        ? `is ${found}; expected a YAML or JSON file`
         : why === 'size'
-          ? `has ${found}; options take ${LARGEST_CONFIG} at most`
+          ? `has ${found}; at most ${LARGEST_CONFIG} are allowed`
           : found;
     throw new UsageError('usage/config', `--config ${file}: ${reason}`, { file });
   }
@@ -169,58 +136,19 @@ function readConfig(file: string): Record<string, unknown> {
   );
 }
 
-/** Options that take several numbers, of which a file may write one without quotes. */
+/** Options that take several numbers; a file may give a single one without quotes. */
 const isListOfOne = (key: string, value: unknown): boolean =>
-  typeof value === 'number' && ['layers', 'heads'].includes(key);
+  typeof value === 'number' && (key === 'heads' || isListOption(key));
 
 /**
- * The model options among a command's arguments; what was not given is left out.
- * @throws UsageError for layers that are not numbers; what depends on the backbone is checked when it is loaded
- */
-export function modelOptionsFrom(args: ModelArguments): Omit<ModelOptionsInput, 'spatial'> {
-  const given = [
-    ...MODEL_OPTIONS.map((name) => [name, args[name]] as const),
-    ['layers', layersFrom(args.layers)] as const,
-  ];
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as ModelOptionsInput;
-}
-
-/** Those that are model options as they are given. */
-const MODEL_OPTIONS = [
-  'imageSize',
-  'eattnBlocks',
-  'attention',
-  'fusion',
-  'pooling',
-  'context',
-  'contextPosition',
-  'sigma',
-  'spatialOnly',
-  'dattnBeta',
-  'dattnGamma',
-  'dattnMean',
-] as const satisfies readonly (keyof ModelArguments & keyof ModelOptionsInput)[];
-
-function layersFrom(text: string | undefined): number[] | undefined {
-  if (text === undefined) return undefined;
-  const parts = text.split(',').map((part) => part.trim());
-  if (!parts.every((part) => /^[1-9]\d*$/.test(part))) {
-    throw new UsageError('usage/layers', `--layers ${text}: expected block numbers from 1, such as 6,12,18,24`, {
-      found: text,
-    });
-  }
-  return parts.map(Number);
-}
-
-/**
- * The second vision model among a command's arguments; undefined where the prompts are to say.
- * @throws UsageError for weights of no model
+ * The second vision model among a command's arguments; undefined where the prompts determine it.
+ * @throws UsageError for weights without a model
  */
 export function spatialFrom({ spatial, spatialWeights, spatialHeads }: ModelArguments): SpatialChoice | undefined {
   if (spatial === 'none' && (spatialWeights !== undefined || spatialHeads !== undefined)) {
     throw new UsageError(
       'usage/spatial',
-      '--spatial none takes no --spatial-weights and no --spatial-heads; leave one of them out',
+      '--spatial none cannot be combined with --spatial-weights or --spatial-heads; leave one of them out',
       { spatialWeights, spatialHeads },
     );
   }
@@ -248,7 +176,7 @@ export function headsFrom({ heads }: Pick<ModelArguments, 'heads'>): HeadsChoice
   if (parts.length > 2 || parts.every((part) => part === '') || !parts.every((part) => /^([1-9]\d*)?$/.test(part))) {
     throw new UsageError(
       'usage/heads',
-      `--heads ${heads}: expected attention heads of the vision tower, such as 16, or of vision and text tower, such as 16,12`,
+      `--heads ${heads}: expected attention heads for the vision tower, such as 16, or for both towers, such as 16,12`,
       { found: heads },
     );
   }
@@ -258,11 +186,15 @@ export function headsFrom({ heads }: Pick<ModelArguments, 'heads'>): HeadsChoice
 
 /** What `Crane.load` takes, from a command's arguments. @throws UsageError */
 export function craneOptionsFrom(args: ModelArguments): CraneOptions {
-  const { backbone, prompts, activation, backend, batchSize, offline, referenceImages } = args;
+  const { method, backbone, prompts, checkpoint, className, activation, backend, batchSize, offline, referenceImages } =
+    args;
   const heads = headsFrom(args);
   const spatial = spatialFrom(args);
   return {
-    ...modelOptionsFrom(args),
+    ...methodOptionsFrom(args),
+    ...(method === undefined ? {} : { method }),
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(className === undefined ? {} : { className }),
     ...(spatial === undefined ? {} : { spatial }),
     ...(backbone === undefined ? {} : { backbone }),
     ...(prompts === undefined ? {} : { prompts }),

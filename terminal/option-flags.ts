@@ -1,23 +1,17 @@
+import { methods } from '../lib/methods/registry';
 import { shellWord } from './shell-word';
 
-/** Options of the library's calls that the commands have by the same name, with dashes; a test holds them against the calls' types. */
+/**
+ * Library options that commands have under the same name, with dashes, besides those of methods; a test checks them
+ * against the calls' types.
+ */
 export const SAME_NAMES = [
   'backbone',
+  'method',
   'prompts',
-  'imageSize',
-  'layers',
-  'eattnBlocks',
-  'attention',
-  'fusion',
-  'pooling',
-  'context',
-  'contextPosition',
-  'sigma',
+  'checkpoint',
+  'className',
   'spatial',
-  'spatialOnly',
-  'dattnBeta',
-  'dattnGamma',
-  'dattnMean',
   'backend',
   'batchSize',
   'seed',
@@ -61,7 +55,7 @@ export const SAME_NAMES = [
   'wholeSet',
 ] as const;
 
-/** Those of another name, and parts of options that are options of their own. */
+/** Options with a different flag, and parts of options that have a separate flag. */
 export const OTHER_NAMES: Readonly<Record<string, string>> = {
   auxiliary: 'aux',
   'spatial.weights': 'spatial-weights',
@@ -72,13 +66,15 @@ export const OTHER_NAMES: Readonly<Record<string, string>> = {
 };
 
 const FLAGS: ReadonlyMap<string, string> = new Map([
-  ...SAME_NAMES.map((name) => [name, dashed(name)] as const),
+  ...[...SAME_NAMES, ...methods.flatMap(({ options }) => Object.keys(options.shape))].map(
+    (name) => [name, dashed(name)] as const,
+  ),
   ...Object.entries(OTHER_NAMES),
 ]);
 
 /**
- * A message of the library as the command line says it. The library writes options as `` `imageSize` `` and, with a value, as
- * `` `spatial: 'none'` ``; anything else stays as it is.
+ * Translates a library message for the command line. The library writes options as `` `imageSize` `` and, with a value,
+ * as `` `spatial: 'none'` ``; anything else is unchanged.
  */
 export function asFlags(message: string): string {
   return message.replaceAll(/`([a-z][A-Za-z.]*)(?:: ([^`]*))?`/g, (whole, name: string, value: string | undefined) => {
@@ -94,7 +90,7 @@ export function dashed(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** A value as it is typed: texts without quotes, lists with commas. */
+/** A value as typed on the command line: strings without quotes, lists with commas. */
 function wordOf(value: string): string {
   if (/^'.*'$/.test(value)) return value.slice(1, -1);
   return value.startsWith('[') ? value.slice(1, -1).replaceAll(/,\s+/g, ',') : value;

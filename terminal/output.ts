@@ -7,8 +7,8 @@ import { asFlags } from './option-flags';
 import { jsonText, shown } from './terminal-text';
 
 /**
- * Makes the folder that an option names, before any work is done for it, and removes what killed writers left in it.
- * @throws UsageError where it cannot be had or not be written
+ * Creates the folder that an option names, before any work is done, and removes files left by killed writers.
+ * @throws UsageError where it cannot be created or written
  */
 export function prepareFolder(option: string, folder: string): void {
   makeFolder(option, folder);
@@ -26,27 +26,27 @@ function makeFolder(option: string, folder: string): void {
 
 /**
  * Checks that a file can be written where an option names it; missing folders are created.
- * @throws UsageError where it is a folder, or the folder around it cannot be had
+ * @throws UsageError where it is a folder, or its folder cannot be created
  */
 export function prepareFile(option: string, file: string): void {
   makeFolder(option, path.dirname(path.resolve(file)));
   removeLeftovers(path.dirname(path.resolve(file)), path.basename(file));
   if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UsageError('usage/output', `${option} ${file}: is a folder; the name of a file was expected.`, {
+    throw new UsageError('usage/output', `${option} ${file}: is a folder; expected the name of a file.`, {
       option,
       path: file,
     });
   }
 }
 
-/** Where lines for programs go: a file, or standard output for "-". */
+/** Destination of lines for programs: a file, or standard output for "-". */
 export interface LineWriter {
   write(value: unknown): void;
   close(): void;
 }
 
 /**
- * Opens a place for one JSON object per line; each is written when it is known, so that an end half-way loses none.
+ * Opens an output for one JSON object per line. Each is written at once, so that an interruption loses none.
  * @throws UsageError where the file cannot be opened; `write` throws a CraneError where the disk is full
  */
 export function openJsonLines(option: string, target: string): LineWriter {
@@ -65,7 +65,7 @@ export function openJsonLines(option: string, target: string): LineWriter {
       } catch (error) {
         throw new CraneError(
           'usage/output',
-          `${option} ${target}: cannot be written (${codeOf(error)}). Check the space left.`,
+          `${option} ${target}: cannot be written (${codeOf(error)}). Check the free space.`,
           { path: target },
           { cause: error },
         );
@@ -75,27 +75,27 @@ export function openJsonLines(option: string, target: string): LineWriter {
   };
 }
 
-/** Writes results for people to standard output, and a line end. */
+/** Writes human-readable results and a line end to standard output. */
 export function print(text: string): void {
   process.stdout.write(`${shown(asFlags(text))}\n`);
 }
 
-/** Writes a value for programs to standard output, and a line end. */
+/** Writes a value as JSON and a line end to standard output. */
 export function printJson(value: unknown, indent?: number): void {
   process.stdout.write(`${jsonText(value, indent)}\n`);
 }
 
-/** Writes a line for people to the error stream; on a terminal, in the place of a progress bar. */
+/** Writes a human-readable line to the error stream; on a terminal, it replaces a progress bar. */
 export function say(message: string, end = '\n'): void {
   process.stderr.write(`${process.stderr.isTTY ? '\r\u001b[K' : ''}${shown(asFlags(message))}${end}`);
 }
 
 function unwritable(option: string, place: string, error: unknown): UsageError {
   const code = codeOf(error);
-  const what = code === 'EEXIST' || code === 'ENOTDIR' ? 'a file is in its place' : `cannot be written (${code})`;
+  const what = code === 'EEXIST' || code === 'ENOTDIR' ? 'there is a file of that name' : `cannot be written (${code})`;
   return new UsageError(
     'usage/output',
-    `${option} ${place}: ${what}. Name another place.`,
+    `${option} ${place}: ${what}. Choose another path.`,
     { option, path: place, code },
     { cause: error },
   );

@@ -2,7 +2,7 @@ import type { OnProgress, Progress } from '../lib/progress';
 import { displayWidth, formatBytes } from './table';
 import { jsonText, shownInLine } from './terminal-text';
 
-/** What a reporter needs of a stream; `process.stderr` is one. */
+/** What a reporter needs from a stream, such as `process.stderr`. */
 export interface ProgressStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -10,7 +10,7 @@ export interface ProgressStream {
 }
 
 export interface ProgressReporterOptions {
-  /** One JSON object per line instead, as given to the reporter. Default false. */
+  /** Write one JSON object per line instead, as given to the reporter. Default false. */
   readonly json?: boolean;
   /** Clock in milliseconds. Default `Date.now`. */
   readonly now?: () => number;
@@ -22,8 +22,8 @@ const lineInterval = 1000;
 const longestSilence = 5000;
 
 /**
- * Shows progress: a bar that is redrawn on a terminal; in a pipe one line at the start, about every tenth, and at the end; with
- * `json` one object per line at the same pace. Give it the error stream, so that results on the other stay clean.
+ * Shows progress: on a terminal, a bar; in a pipe, one line at the start, about every tenth, and at the end; with
+ * `json`, one object per line at the same pace. Use the error stream, so that standard output holds only results.
  */
 export function createProgressReporter(stream: ProgressStream, options: ProgressReporterOptions = {}): OnProgress {
   const now = options.now ?? Date.now;
@@ -62,9 +62,9 @@ interface Run {
   readonly started: number;
   total: number;
   done: number;
-  /** Done at the first report: what a resumed download starts with must not count as speed. */
+  /** Done at the first report: what a resumed download already has must not count towards speed. */
   firstDone?: number;
-  /** Done before the start, which must not count as speed either. */
+  /** Done before the start, which must not count towards speed either. */
   readonly before: number;
   values?: Readonly<Record<string, number>>;
   shownAt: number;
@@ -83,7 +83,7 @@ function showLine(stream: ProgressStream, progress: Progress, run: Run, time: nu
   else if (isDue(run, time)) stream.write(`${progress.task}: ${fraction(run)}${values(run)}\n`);
 }
 
-/** At every further tenth, but not in a burst; and where tenths take long, every few seconds. */
+/** At every further tenth, but not in bursts; and every few seconds where a tenth takes long. */
 function isDue(run: Run, time: number): boolean {
   const tenth = run.total > 0 ? Math.floor((run.done / run.total) * 10) : 0;
   if (time - run.shownAt < (tenth > run.shownTenth ? lineInterval : longestSilence)) return false;
@@ -106,7 +106,7 @@ function barLine(task: string, run: Run, time: number, columns: number): string 
   const tail = ` ${fraction(run)}${remaining(run, time)}${values(run)}`;
   const room = columns - 1 - displayWidth(task) - 1 - displayWidth(tail) - 2;
   const width = Math.min(30, room);
-  // A line longer than the terminal would scroll at every redraw.
+  // A line wider than the terminal would scroll at every redraw.
   if (width < 5 || run.total <= 0) return [...`${task}${tail}`].slice(0, columns - 1).join('');
   const filled = Math.min(width, Math.round((run.done / run.total) * width));
   return `${task} [${'█'.repeat(filled)}${'░'.repeat(width - filled)}]${tail}`;
@@ -130,7 +130,7 @@ function remaining(run: Run, time: number): string {
 }
 
 function amount(count: number, unit: Run['unit']): string {
-  if (unit === 'bytes') return count > 0 ? formatBytes(count) : 'length not known';
+  if (unit === 'bytes') return count > 0 ? formatBytes(count) : 'unknown length';
   return `${count} ${count === 1 ? unit.slice(0, -1) : unit}`;
 }
 

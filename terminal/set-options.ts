@@ -10,23 +10,23 @@ export interface SetArguments {
   normalWithoutMask?: boolean | undefined;
 }
 
-/** Options that say how a set of images is read: the same for every command that reads one. */
+/** Options for reading a data set: the same for every command that reads one. */
 export function setOptions<T>(argv: Argv<T>, group: string): Argv<T & SetArguments> {
   return argv
     .option('layout', {
       type: 'string',
       defaultDescription: 'the one that explains most files',
-      describe: 'how the set lies on disk; list names the layouts',
+      describe: 'how the set is arranged on disk; "list" shows the layouts',
       group,
     })
     .option('normal-without-mask', {
       type: 'boolean',
-      describe: 'images without a mask are normal, where only masks say which are not',
+      describe: 'treat images without a mask as normal, in sets where only masks mark anomalies',
       group,
     }) as unknown as Argv<T & SetArguments>;
 }
 
-/** What was given, as `openDataset` takes it. @throws UsageError for a layout that there is not */
+/** The options given, as `openDataset` takes them. @throws UsageError for an unknown layout */
 export function setOptionsFrom({ layout, normalWithoutMask }: SetArguments): {
   layout?: string;
   normalWithoutMask?: boolean;
@@ -37,7 +37,7 @@ export function setOptionsFrom({ layout, normalWithoutMask }: SetArguments): {
   };
 }
 
-/** Whether the layouts are asked for, which are shown then and nothing else is done. */
+/** Shows the layouts if they were requested, and returns whether they were; the command then ends. */
 export function showedLayouts({ layout }: SetArguments): boolean {
   if (layout !== 'list') return false;
   for (const { name, looksFor } of [...layouts, bareFolderLayout]) print(`${name.padEnd(14)}${looksFor}`);

@@ -1,4 +1,4 @@
-/** As a shell takes it. */
+/** Quotes text for a shell where needed. */
 export function shellWord(text: string): string {
   return /[^\w./@:,=+-]/.test(text) || text === '' ? `'${text.replaceAll("'", `'\\''`)}'` : text;
 }

@@ -4,16 +4,16 @@ export { formatBytes } from '../lib/bytes';
 
 export interface TableColumn {
   readonly title: string;
-  /** Numbers read best to the right. Default left. */
+  /** Numbers are best aligned right. Default left. */
   readonly align?: 'left' | 'right';
 }
 
 export type TableStyle = 'plain' | 'markdown';
 
 /**
- * Lays out rows as text that ends without a line end. A row of `null` draws a rule in plain style, for instance above
- * a mean, and nothing in Markdown, which has no rules inside a table. Short rows are filled with empty cells. What would act
- * on a terminal is shown escaped, line ends too; in Markdown these are blanks.
+ * Lays out rows as text without a final line end. A row of `null` draws a rule in plain style, for instance above
+ * a mean, and nothing in Markdown, which has no rules inside a table. Short rows are filled with empty cells. Control
+ * characters are escaped, line ends too; in Markdown, line ends become blanks.
  */
 export function formatTable(
   columns: readonly TableColumn[],
@@ -39,7 +39,7 @@ export function formatTable(
   return [line(titles), rule, ...body].join('\n');
 }
 
-/** Columns that a text takes on a terminal: none for combining marks, two for East Asian wide signs and emoji. */
+/** Columns that a text takes on a terminal: none for combining marks, two for wide East Asian characters and emoji. */
 export function displayWidth(text: string): number {
   let width = 0;
   for (const char of text.normalize('NFC')) {

@@ -1,23 +1,23 @@
 /**
- * What would act on a terminal instead of being shown: control characters but tabs and line ends, marks that turn the
- * direction of writing or end a line, halves of characters.
+ * Characters that would act on a terminal instead of being shown: control characters except tabs and line ends, marks
+ * that change text direction or end a line, and lone surrogates.
  */
 // eslint-disable-next-line no-control-regex
 const ACTING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Surrogate}/gu;
 const LINE_ENDS = /[\t\n]/g;
 const SHORT: Readonly<Record<string, string>> = { '\t': '\\t', '\n': '\\n', '\r': '\\r' };
 
-/** Text for a terminal. Names of files and categories come from outside and may hold anything. */
+/** Text made safe for a terminal. Names of files and categories come from outside and may contain anything. */
 export function shown(text: string): string {
   return text.replace(ACTING, escaped);
 }
 
-/** As `shown`, for what has to stay in its line, such as a name. */
+/** Like `shown`, for text that must stay on one line, such as a name. */
 export function shownInLine(text: string): string {
   return shown(text).replace(LINE_ENDS, escaped);
 }
 
-/** A message in which names stand, whose line ends are not the message's. */
+/** A message with names inserted, whose line ends are not the message's. */
 export function withNamesInLine(message: string, names: Iterable<unknown>): string {
   let text = message;
   for (const name of names) {
@@ -26,7 +26,7 @@ export function withNamesInLine(message: string, names: Iterable<unknown>): stri
   return text;
 }
 
-/** JSON that is the same value to a program, and harmless to a terminal. */
+/** JSON with the same value, harmless to a terminal. */
 export function jsonText(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(ACTING, (character) => `\\u${hexadecimal(character, 4)}`);
 }

@@ -5,9 +5,10 @@ import * as tf from '@tensorflow/tfjs';
 import { Crane, UsageError, prepareBackend, type CraneOptions } from '../index';
 import type { ContextPosition } from '../lib/prompts/learnable-prompts';
 import type { SpatialFamily } from '../lib/encoders/spatial-encoder';
-import type { SpatialChoice } from '../lib/methods/crane/spatial';
+import type { SpatialChoice } from '../lib/methods/spatial';
 import { readPromptCheckpoint, writePromptCheckpoint } from '../lib/weights/prompt-checkpoint';
 import { describeWithGoldens, expectClose, golden, goldenCases, goldenPath, tinyBackbone } from './goldens';
+import { craneModelOf } from './tiny-crane';
 import { expectNoLeak, goldenImages } from './tensors';
 
 beforeAll(async () => {
@@ -70,14 +71,18 @@ describeWithGoldens('Crane+ from files, against the reference', () => {
     await expectNoLeak(() =>
       tf.tidy(() => {
         const images = goldenImages(item.inputs['images'] as string);
-        const features = crane.model.encodeImages(images);
-        const { scores, maps } = crane.model.score(
+        const features = craneModelOf(crane).encodeImages(images);
+        const { scores, maps } = craneModelOf(crane).score(
           features,
-          crane.model.encodePrompts(crane.model.options.context ? features.global : undefined),
+          craneModelOf(crane).encodePrompts(craneModelOf(crane).options.context ? features.global : undefined),
         );
         expectClose(scores.dataSync(), golden(item.outputs['score'] as string).data, 1e-4);
         expectClose(maps.dataSync(), golden(item.outputs['map'] as string).data, 1e-4);
-        expectClose(crane.model.smooth(maps).dataSync(), golden(item.outputs['map_sigma4'] as string).data, 1e-4);
+        expectClose(
+          craneModelOf(crane).smooth(maps).dataSync(),
+          golden(item.outputs['map_sigma4'] as string).data,
+          1e-4,
+        );
       }),
     );
     crane.dispose();

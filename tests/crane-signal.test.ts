@@ -87,10 +87,15 @@ describeWithGoldens('an AbortSignal', () => {
 
   test('ends while the model computes, without a tensor that stays', async () => {
     const controller = new AbortController();
-    const forward = jest.spyOn(crane.model, 'forward').mockImplementationOnce((...args) => {
-      controller.abort(reason);
-      forward.mockRestore();
-      return crane.model.forward(...args);
+    const forClass = jest.spyOn(crane.model, 'forClass').mockImplementationOnce((name) => {
+      forClass.mockRestore();
+      const scorer = crane.model.forClass(name);
+      return {
+        score: (images) => {
+          controller.abort(reason);
+          return scorer.score(images);
+        },
+      };
     });
     await expect(crane.detect(picture(), { signal: controller.signal })).rejects.toBe(reason);
   });

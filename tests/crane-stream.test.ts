@@ -4,6 +4,7 @@ import * as path from 'node:path';
 import { Crane, WatchedFolder } from '../index';
 import { prepareBackend } from '../lib/backend';
 import { describeWithGoldens, goldenPath, tinyBackbone } from './goldens';
+import { craneModelOf } from './tiny-crane';
 
 let folder: string;
 let crane: Crane;
@@ -56,7 +57,7 @@ describeWithGoldens('Crane.stream', () => {
 
   test('the next images are being read before a batch is scored', async () => {
     const read: string[] = [];
-    const encode = jest.spyOn(crane.model, 'forward').mockImplementationOnce(() => {
+    const encode = jest.spyOn(craneModelOf(crane), 'forward').mockImplementationOnce(() => {
       expect(read).toEqual(['0', '1', '2', '3', '4']);
       throw new Error('far enough');
     });
@@ -82,13 +83,25 @@ describeWithGoldens('Crane.stream', () => {
         yield picture();
       }
     }
-    const forward = jest.spyOn(crane.model, 'forward');
+    const forward = jest.spyOn(craneModelOf(crane), 'forward');
     for await (const { score } of crane.stream(feed(), { batchSize: 3, wholeBatches })) {
       expect(score).toBeGreaterThan(0);
       given++;
     }
     expect(forward.mock.calls.map(([images]) => images.shape[0])).toEqual(sizes);
     forward.mockRestore();
+  });
+
+  test('detections and failures carry what was given and its place, also where the same is given twice', async () => {
+    const bytes = fs.readFileSync(picture());
+    const given = [bytes, '/gone.png', bytes, picture(), '/gone.png'];
+    const failed: [unknown, number][] = [];
+    const found: [unknown, number][] = [];
+    const onFailure = ({ input, index }: { input: unknown; index: number }): void => void failed.push([input, index]);
+    for await (const { input, index } of crane.stream(given, { batchSize: 2, onFailure })) found.push([input, index]);
+    expect(found).toEqual([0, 2, 3].map((index) => [given[index], index]));
+    expect(failed).toEqual([1, 4].map((index) => [given[index], index]));
+    expect(found[0]?.[0]).toBe(bytes);
   });
 
   test('a picture that is kept can be laid under its map when its file has gone', async () => {

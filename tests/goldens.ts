@@ -76,9 +76,12 @@ export interface GoldenCase {
   readonly tolerance: Readonly<Record<string, number>>;
 }
 
-/** All cases of the manifest in one group, such as "vision". */
-export function goldenCases(group: string): GoldenCase[] {
-  const manifest = JSON.parse(fs.readFileSync(goldenPath('manifest.json'), 'utf8')) as { cases: GoldenCase[] };
+/**
+ * All cases of the manifest in one group, such as "vision".
+ * @param folder of another method's goldens, such as "winclip/"; its references are relative to it
+ */
+export function goldenCases(group: string, folder = ''): GoldenCase[] {
+  const manifest = JSON.parse(fs.readFileSync(goldenPath(`${folder}manifest.json`), 'utf8')) as { cases: GoldenCase[] };
   return manifest.cases.filter((item) => item.group === group);
 }
 

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { completeModelOptions, type ModelOptionsInput } from '../lib/methods/crane/options';
+import type { Crane } from '../lib/crane';
 import type { ClipSizes } from '../lib/encoders/clip-sizes';
 import { ClipTextEncoder } from '../lib/encoders/clip-text';
 import { ClipVisionEncoder } from '../lib/encoders/clip-vision';
@@ -11,7 +12,7 @@ import { golden, goldenTokenIds } from './goldens';
 import { goldenParameters } from './tensors';
 
 /** The goldens' network: everything that its weights decide. */
-const tinySizes: ClipSizes = {
+export const tinySizes: ClipSizes = {
   embedDimension: 64,
   vision: { width: 128, layers: 6, heads: 2, patchSize: 14, gridSize: 4 },
   text: { width: 64, layers: 4, heads: 1, contextLength: 77, vocabularySize: 49408 },
@@ -25,6 +26,9 @@ export interface TinyCraneOptions extends Omit<ModelOptionsInput, 'spatial'> {
   promptsFrom?: (path: string) => string;
   trainablePrompts?: boolean;
 }
+
+/** The model inside, for a look at its steps. */
+export const craneModelOf = ({ model }: Pick<Crane, 'model'>): CraneModel => model as CraneModel;
 
 /** The goldens' Crane, or Crane+, with its learned prompts. */
 export function tinyCrane({

@@ -1,6 +1,6 @@
 import { main, type Program } from '../cli/crane';
 
-/** What makes the product and is not shipped with it. */
+/** Tools for making the package, not shipped with it. */
 const TOOLS: Program = {
   name: 'npm run',
   about: 'Tools of a checkout; each is an npm script, with its options after `--`.',

@@ -1,33 +1,36 @@
 import { Document } from 'yaml';
-import { completeModelOptions, type ModelOptions } from '../lib/methods/crane/options';
-import type { ClipSizes } from '../lib/encoders/clip-sizes';
-import { EMBEDDED_BACKBONE } from '../lib/methods/crane/backbone';
-import { spatialSourceOf } from '../lib/methods/crane/spatial';
-import { completeTrainingOptions, type TrainingOptions } from './options';
+import type { CommonOptions, Method } from '../lib/methods/method';
+import { EMBEDDED_BACKBONE } from '../lib/methods/backbone';
+import { DEFAULT_METHOD } from '../lib/methods/registry';
+import { spatialSourceOf } from '../lib/methods/spatial';
+import { completeTrainingOptions, learningOf, type TrainingOptions } from './options';
 import type { TrainOptions } from './run-options';
-import { openRunWeights } from './run-weights';
+import { openRunWeights, type RunWeights } from './run-weights';
 import { shellWord } from '../terminal/shell-word';
 import { SAVE_EVERY } from './training-loop';
 
-/** Model options that no option of the command names: training scores nothing. */
-const NOT_ON_THE_COMMAND_LINE: readonly (keyof ModelOptions)[] = ['spatial', 'context', 'temperature'];
-const DATTN: readonly (keyof ModelOptions)[] = ['spatialOnly', 'dattnBeta', 'dattnGamma', 'dattnMean'];
+/** A run's method, and the options that its weights completed. */
+interface CompleteOptions {
+  readonly method: Method;
+  readonly options: CommonOptions;
+  readonly training: TrainingOptions;
+}
 
 /**
  * All options of a run with their values, as YAML that `crane train --config` reads back to the same run.
  * @throws UsageError for options that do not fit; WeightsError for files
  */
 export async function configOf(options: TrainOptions): Promise<string> {
-  const { model, training, close } = await openRunWeights(options);
-  close();
-  return configText(options, model, training);
+  const weights = await openRunWeights(options);
+  weights.close();
+  return configText(options, weights);
 }
 
 /** The options of a run as YAML, under the names that the command has for them. */
-export function configText(options: TrainOptions, model: ModelOptions, training: TrainingOptions): string {
+export function configText(options: TrainOptions, complete: CompleteOptions): string {
   const document = new Document({});
   document.commentBefore = ' Every option of this run, for: crane train --config FILE';
-  for (const [name, value] of optionEntries(options, model, training))
+  for (const [name, value] of optionEntries(options, complete))
     document.set(name, document.createNode(value, { flow: true }));
   return document.toString({ flowCollectionPadding: false });
 }
@@ -36,18 +39,15 @@ export function configText(options: TrainOptions, model: ModelOptions, training:
  * The command that gives the same prompts again: the options that are not as they would be anyway. What only says where
  * and how a run is kept is left out, so that equal runs say the same wherever they lie.
  */
-export function commandOf(
-  options: TrainOptions,
-  model: ModelOptions,
-  training: TrainingOptions,
-  sizes: ClipSizes,
-): string {
-  const usualModel = completeModelOptions({ spatial: model.spatial }, sizes);
-  const usual = new Map(optionEntries({}, usualModel, completeTrainingOptions({}, usualModel)));
+export function commandOf(options: TrainOptions, weights: RunWeights): string {
+  const { method, backbone } = weights;
+  const { spatial } = weights.options;
+  const usualModel = method.complete(spatial === undefined ? {} : { spatial }, backbone.sizes);
+  const usualTraining = completeTrainingOptions({}, usualModel, method);
+  const usual = new Map(optionEntries({}, { method, options: usualModel, training: usualTraining }));
   const words = optionEntries(
     { ...options, out: undefined, cache: undefined, saveEvery: undefined, saveFrequency: undefined },
-    model,
-    training,
+    weights,
   )
     .filter(([name, value]) =>
       name === 'spatial' ? value !== 'none' : JSON.stringify(value) !== JSON.stringify(usual.get(name)),
@@ -63,8 +63,7 @@ type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
 function optionEntries(
   options: Loose<TrainOptions>,
-  model: ModelOptions,
-  training: TrainingOptions,
+  { method, options: model, training }: CompleteOptions,
 ): (readonly [string, unknown])[] {
   const {
     auxiliary = [],
@@ -73,32 +72,32 @@ function optionEntries(
     normalWithoutMask,
     backbone = EMBEDDED_BACKBONE,
     prompts,
+    checkpoint,
     activation,
     heads,
     spatial,
     out,
     cache,
   } = options;
-  const { pooling: _, ...trainingOptions } = training;
+  // What model and training both have is the model's option of the command.
+  const trainingOptions = Object.entries(training).filter(([name]) => !Object.hasOwn(method.options.shape, name));
   const source = spatialSourceOf(spatial);
-  const modelOptions = Object.entries(model).filter(([name]) => {
-    const key = name as keyof ModelOptions;
-    return !NOT_ON_THE_COMMAND_LINE.includes(key) && (model.spatial !== 'none' || !DATTN.includes(key));
-  });
   const entries: readonly (readonly [string, unknown])[] = [
     ['aux', typeof auxiliary === 'string' ? [auxiliary] : auxiliary],
     ['categories', categories],
     ['layout', layout],
     ['normal-without-mask', normalWithoutMask],
+    ['method', method.name === DEFAULT_METHOD ? undefined : method.name],
     ['backbone', backbone],
     ['prompts', prompts],
+    ['checkpoint', checkpoint],
     ['activation', activation],
     ['heads', headsText(heads)],
     ['spatial', model.spatial],
     ['spatial-weights', source?.weights],
     ['spatial-heads', source?.heads],
-    ...modelOptions,
-    ...Object.entries(trainingOptions),
+    ...Object.entries(learningOf(method).said(model)),
+    ...trainingOptions,
     ['out', out],
     ['save-every', options.saveEvery ?? SAVE_EVERY],
     ['save-frequency', options.saveFrequency ?? 1],

@@ -1,45 +1,43 @@
 import * as os from 'node:os';
-import type { BackendInfo } from '../lib/backend';
-import type { Preprocessing } from '../lib/image/preprocess';
-import type { OnProgress } from '../lib/progress';
+import { setImmediate } from 'node:timers/promises';
+import type { Sample } from '../datasets/sample';
 import { formatBytes } from '../lib/bytes';
 import { CraneError, ImageError, TrainingError } from '../lib/errors';
-import { MemoryBudget } from '../lib/memory-budget';
-import type { CraneModel } from '../lib/methods/crane/model';
-import type { Sample } from '../datasets/sample';
-import { encodeBatches } from './encode-batches';
+import type { Preprocessing } from '../lib/image/preprocess';
+import { MemoryBudget, type MemoryClaim } from '../lib/memory-budget';
+import type { AnomalyModel, FeatureEncoder } from '../lib/methods/method';
+import type { OnProgress } from '../lib/progress';
+import { lossPerPatch } from '../lib/scoring/losses';
 import {
   anomalousShares,
+  encodeImages,
+  halvesOf,
   packedBytes,
   packImage,
+  refuseNotFinite,
   unpackImage,
-  halvesOf,
   type EncodedImage,
   type EncodedSizes,
 } from './encoded-image';
-import { FeatureCache } from './feature-cache/feature-cache';
-import { featureKey, featureSpace, type FeatureSpace } from './feature-cache/space';
+import { FeatureCache, type FeatureCacheOptions } from './feature-cache/feature-cache';
+import { featureKey, featureSpace, type FeatureSource, type FeatureSpace } from './feature-cache/space';
+import { decodeSample, readSample, type NetworkInput, type SampleIdentity } from './network-input';
 
-import { decodeSample, readSample, type SampleIdentity } from './network-input';
-import { lossPerPatch } from './trainer';
+/** What encodes. */
+export type EncodingModel = Pick<AnomalyModel, 'options' | 'imagesAtOnce' | 'dependsOnBatch' | 'features'>;
+
+/** @throws TrainingError `training/features` for a method that is not trained on features of a frozen encoder */
+function featuresOf({ features }: EncodingModel): FeatureEncoder {
+  if (features !== undefined) return features;
+  throw new TrainingError('training/features', 'this method is not trained on features of a frozen encoder');
+}
 
 /** How patch features are kept. Halves lose less than 0.0005 of a feature of length one. */
 export type FeaturePrecision = 'float16' | 'float32';
 
-/** Where features are kept from one run to the next. */
-export interface CacheUse {
-  /** sha256 of the backbone's weights. */
-  readonly backbone: string;
-  /** sha256 of the weights of the second vision model; null without one. */
-  readonly spatial: string | null;
-  readonly backend: BackendInfo;
-  /** Default: `features` in the cache folder. */
-  readonly folder?: string;
-  /** Bytes that the whole cache may take. Default 20 GB. */
-  readonly limit?: number;
-  /** Told when another process encodes the same images, and this one waits for it. */
-  readonly onWait?: () => void;
-}
+/** Where features are kept from one run to the next, and for what weights. */
+export type CacheUse = Omit<FeatureSource, 'features' | 'preprocessing'> &
+  Pick<FeatureCacheOptions, 'folder' | 'limit' | 'onWait'>;
 
 export interface EncodeOptions {
   readonly preprocessing: Preprocessing;
@@ -67,12 +65,15 @@ export interface EncodeOptions {
 const RESIDENT_BYTES = 512 * 2 ** 20;
 /** Files read and hashed at once. */
 const FILES_AT_ONCE = 8;
+/** Images that are decoded at once, while those before them are encoded. */
+const LARGEST_BATCH = 16;
 
 /** Features of one image, ready to be joined into a batch. */
 export interface ReadyImage extends Omit<EncodedImage, 'mask'> {
   readonly mask: Float32Array | Uint8Array; // shares [R, C], or pixels [S, S]
 }
 
+/** Samples that are encoded, and where their features are. */
 export interface EncodedSamples {
   /** Those that could be read, in the order given. */
   readonly samples: readonly Sample[];
@@ -80,6 +81,8 @@ export interface EncodedSamples {
   /** How many images went through the encoder; the others came from the cache. */
   readonly encoded: number;
   readonly sizes: EncodedSizes;
+  /** Of the masks: pixels, or patches. */
+  readonly maskSize: readonly [number, number];
   load(place: number): Promise<ReadyImage>;
   close(): Promise<void>;
 }
@@ -90,19 +93,27 @@ interface Entry {
   key: string;
 }
 
+/** A sample made ready for the encoder. */
+interface Decoded extends NetworkInput {
+  readonly entry: Entry;
+  readonly identity: SampleIdentity;
+}
+
 /** Features of samples from cache and encoder, by the rules of `FeatureStore.encode`. */
-export async function encodeSamples(
-  model: CraneModel,
+export function encodeSamples(
+  model: EncodingModel,
   samples: readonly Sample[],
   options: EncodeOptions,
 ): Promise<EncodedSamples> {
-  const encoding = new Encoding(model, samples.length, options);
-  return encoding.run(samples);
+  return new Encoding(model, samples.length, options).run(samples);
 }
 
 class Encoding {
+  private readonly features: FeatureEncoder;
   private readonly sizes: EncodedSizes;
   private readonly precision: FeaturePrecision;
+  /** Whether masks are kept as each patch's share of anomalous pixels. */
+  private readonly perPatch: boolean;
   private readonly memory = new Map<string, ReadyImage>();
   private readonly unreadable = new Set<string>();
   /** Samples that `onUnreadable` was told of. */
@@ -112,34 +123,30 @@ class Encoding {
   private done = 0;
 
   constructor(
-    private readonly model: CraneModel,
+    private readonly model: EncodingModel,
     private readonly total: number,
     private readonly options: EncodeOptions,
   ) {
-    const [rows, columns] = model.grid;
-    this.sizes = {
-      width: model.vision.config.embedDimension,
-      patches: rows * columns,
-      sets: model.copies.length,
-      imageSize: model.options.imageSize,
-    };
+    this.features = featuresOf(model);
+    const { width, grid, sets } = this.features;
+    this.sizes = { width, patches: grid[0] * grid[1], sets, imageSize: model.options.imageSize };
+    this.perPatch = lossPerPatch(grid, model.options.imageSize, options.interpolation);
     this.precision = options.precision ?? 'float16';
     this.signal = options.signal;
+  }
+
+  private get maskSize(): readonly [number, number] {
+    const { imageSize } = this.sizes;
+    return this.perPatch ? this.features.grid : [imageSize, imageSize];
   }
 
   async run(samples: readonly Sample[]): Promise<EncodedSamples> {
     this.options.onProgress?.({ kind: 'start', task: 'encode', total: this.total, unit: 'images' });
     const { cache: use } = this.options;
-    const cached = use !== undefined && this.precision === 'float16' && !this.dependsOnBatch;
+    const cached = use !== undefined && this.precision === 'float16' && !this.model.dependsOnBatch;
     const result = cached ? await this.withCache(samples, use) : await this.inMemory(samples);
     this.options.onProgress?.({ kind: 'done', task: 'encode' });
     return result;
-  }
-
-  /** The reference's D-Attn takes its mean over the batch, so that an image's features depend on what else is in it. */
-  private get dependsOnBatch(): boolean {
-    const { spatial, dattnMean } = this.model.options;
-    return spatial !== 'none' && dattnMean === 'batch';
   }
 
   private async inMemory(samples: readonly Sample[]): Promise<EncodedSamples> {
@@ -152,7 +159,7 @@ class Encoding {
   }
 
   private async withCache(samples: readonly Sample[], use: CacheUse): Promise<EncodedSamples> {
-    const space = featureSpace({ ...use, model: this.model, preprocessing: this.options.preprocessing });
+    const space = featureSpace({ ...use, features: this.features, preprocessing: this.options.preprocessing });
     const entries = await this.identify(samples, space);
     const bytes = packedBytes(this.sizes);
     const resident = entries.length * bytes <= (this.options.residentBytes ?? RESIDENT_BYTES);
@@ -209,6 +216,7 @@ class Encoding {
       precision: this.precision,
       encoded: this.encoded,
       sizes: this.sizes,
+      maskSize: this.maskSize,
       load: async (place) => {
         const { sample, key } = readable[place] as Entry;
         const resident = this.memory.get(key);
@@ -277,29 +285,65 @@ class Encoding {
     }
   }
 
-  private encode(
+  /**
+   * Runs the frozen encoder over samples; the next ones are decoded meanwhile, as many at once as the memory budget takes.
+   *
+   * Each image is encoded alone, unless its features depend on the batch by definition: matrix products take other paths for
+   * other numbers of rows and for rows at other places, so that only then an image has features that are equal to the last
+   * bit whatever else is encoded.
+   */
+  private async encode(
     entries: readonly Entry[],
     onImage: (entry: Entry, image: EncodedImage, identity: SampleIdentity) => Promise<void>,
   ): Promise<void> {
-    return encodeBatches(this.model, entries, {
-      preprocessing: this.options.preprocessing,
-      together: this.dependsOnBatch,
-      onImage: async (entry, image, identity) => {
-        await onImage(entry, image, identity);
-        this.encoded += 1;
-        this.advance();
-      },
-      onFailure: ({ sample, key }, error) => {
-        this.leaveOut(sample, error);
+    const { imagesAtOnce, dependsOnBatch } = this.model;
+    const { imageSize } = this.sizes;
+    const size = Math.min(LARGEST_BATCH, imagesAtOnce);
+    const memory = new MemoryBudget();
+    const load = (from: number): Promise<PromiseSettledResult<Decoded>[]> =>
+      Promise.allSettled(
+        entries.slice(from, from + size).map((entry) => memory.run((claim) => this.decode(entry, claim))),
+      );
+    let next = load(0);
+    for (let from = 0; from < entries.length; from += size) {
+      const loaded = await next;
+      next = load(from + size);
+      const decoded = loaded.flatMap((result, index) => {
+        if (result.status === 'fulfilled') return [result.value];
+        const { sample, key } = entries[from + index] as Entry;
+        this.leaveOut(sample, result.reason);
         this.unreadable.add(key);
-      },
-      signal: this.signal,
-    });
+        return [];
+      });
+      for (const batch of dependsOnBatch ? [decoded] : decoded.map((image) => [image])) {
+        // The native backend computes without a pause; a signal, such as Ctrl-C, needs one to arrive.
+        await setImmediate();
+        this.signal?.throwIfAborted();
+        const images = await encodeImages(this.features, batch, imageSize);
+        for (const [index, { entry, identity }] of batch.entries()) {
+          const image = images[index] as EncodedImage;
+          refuseNotFinite(entry.sample.imagePath, image);
+          await onImage(entry, image, identity);
+          this.encoded += 1;
+          this.advance();
+        }
+      }
+    }
+  }
+
+  private async decode(entry: Entry, claim: MemoryClaim): Promise<Decoded> {
+    const { preprocessing } = this.options;
+    const { contents, ...identity } = await readSample(entry.sample, claim);
+    return {
+      entry,
+      identity,
+      ...(await decodeSample(entry.sample, contents, this.sizes.imageSize, preprocessing, claim)),
+    };
   }
 
   private ready(image: EncodedImage): ReadyImage {
-    if (!lossPerPatch(this.model, this.options.interpolation)) return image;
-    return { ...image, mask: anomalousShares(image.mask, this.sizes.imageSize, this.model.grid) };
+    const { imageSize } = this.sizes;
+    return this.perPatch ? { ...image, mask: anomalousShares(image.mask, imageSize, this.features.grid) } : image;
   }
 
   /** Reads what the cache has, which checks it as well. @returns the entries that it has not, one for each key */

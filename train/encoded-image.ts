@@ -1,5 +1,8 @@
+import * as tf from '@tensorflow/tfjs';
 import { TrainingError } from '../lib/errors';
 import { narrowToHalf, overflowOf, widenHalf } from '../lib/files/half';
+import type { FeatureEncoder } from '../lib/methods/method';
+import type { NetworkInput } from './network-input';
 
 /** Everything that training needs of one image. */
 export interface EncodedImage {
@@ -16,6 +19,54 @@ export interface EncodedSizes {
   readonly patches: number; // N
   readonly sets: number;
   readonly imageSize: number; // S
+}
+
+/**
+ * Encodes images together.
+ * @param side S of the network inputs
+ * @returns what each of them gives, in their order, in float32
+ */
+export async function encodeImages(
+  encoder: Pick<FeatureEncoder, 'encode'>,
+  batch: readonly NetworkInput[],
+  side: number,
+): Promise<EncodedImage[]> {
+  if (batch.length === 0) return [];
+  const features = tf.tidy(() => {
+    const { global, patches } = encoder.encode(
+      tf.concat(batch.map(({ pixels }) => tf.tensor4d(pixels, [1, side, side, 3]))),
+    );
+    return [global, ...patches] as tf.Tensor[];
+  });
+  try {
+    const [global, ...patches] = (await Promise.all(features.map((tensor) => tensor.data()))) as [
+      Float32Array,
+      ...Float32Array[],
+    ];
+    const part = (values: Float32Array, index: number): Float32Array => {
+      const length = values.length / batch.length;
+      return values.slice(index * length, (index + 1) * length);
+    };
+    return batch.map(({ mask }, index) => ({
+      global: part(global, index),
+      patches: patches.map((set) => part(set, index)),
+      mask,
+    }));
+  } finally {
+    tf.dispose(features);
+  }
+}
+
+/** @throws TrainingError `training/features` for features that are not finite */
+export function refuseNotFinite(path: string, { global, patches }: EncodedImage): void {
+  const features = [global, ...patches];
+  if (features.every((feature) => Number.isFinite((feature as Float32Array).reduce((sum, value) => sum + value, 0))))
+    return;
+  throw new TrainingError(
+    'training/features',
+    `${path}: its features are no finite numbers; check the backbone's weights`,
+    { path },
+  );
 }
 
 /** Bytes of an encoded image as `packImage` writes it. */

@@ -8,7 +8,7 @@ import { drawMosaics, type Mosaic } from './mosaic';
 import type { PreparedRun } from './prepare-run';
 import type { TrainOptions } from './run-options';
 import type { SkippedImage } from './run-file';
-import type { TrainingBatch } from './trainer';
+import type { TrainingBatch } from '../lib/methods/method';
 import type { BatchSource } from './training-loop';
 import { measureHeldBack, type ValidationGroup } from './validation';
 
@@ -123,7 +123,7 @@ export async function encodeForTraining(parts: PreparedRun, options: TrainOption
       ? null
       : await FeatureStore.encode(model, selection.validation, { ...common, interpolation: 'bilinear' });
   // From here on only the text side computes; of a large network this frees most of its memory.
-  model.vision.dispose();
+  model.features?.release();
   return new EncodedSet(parts, training, validation, mosaics, skipped);
 }
 

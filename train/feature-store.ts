@@ -1,16 +1,16 @@
 import * as tf from '@tensorflow/tfjs';
-import { UsageError } from '../lib/errors';
-import type { CraneModel } from '../lib/methods/crane/model';
 import type { Sample } from '../datasets/sample';
+import { UsageError } from '../lib/errors';
+import type { TrainingBatch } from '../lib/methods/method';
 import {
   encodeSamples,
   type EncodedSamples,
   type EncodeOptions,
+  type EncodingModel,
   type FeaturePrecision,
   type ReadyImage,
 } from './encode-samples';
 import { widenInto } from './encoded-image';
-import { lossPerPatch, type TrainingBatch } from './trainer';
 
 /**
  * Features of the auxiliary set. The vision encoder is frozen, so every image is encoded once: not once per epoch and, with
@@ -19,10 +19,7 @@ import { lossPerPatch, type TrainingBatch } from './trainer';
 export class FeatureStore {
   private ahead: { readonly places: readonly number[]; readonly images: Promise<ReadyImage[]> } | undefined;
 
-  private constructor(
-    private readonly source: EncodedSamples,
-    private readonly maskSize: readonly [number, number],
-  ) {}
+  private constructor(private readonly source: EncodedSamples) {}
 
   /**
    * Encodes the images that are not in the cache; the next ones are decoded meanwhile. Where equal images are asked for
@@ -31,10 +28,8 @@ export class FeatureStore {
    *   `training/memory` where features without a cache cannot fit, `training/features` where they are not finite,
    *   `training/cache-space` and `training/cache-limit` where there is no room, `training/cache-unwritable`; the signal's reason
    */
-  static async encode(model: CraneModel, samples: readonly Sample[], options: EncodeOptions): Promise<FeatureStore> {
-    const { imageSize } = model.options;
-    const maskSize = lossPerPatch(model, options.interpolation) ? model.grid : ([imageSize, imageSize] as const);
-    return new FeatureStore(await encodeSamples(model, samples, options), maskSize);
+  static async encode(model: EncodingModel, samples: readonly Sample[], options: EncodeOptions): Promise<FeatureStore> {
+    return new FeatureStore(await encodeSamples(model, samples, options));
   }
 
   /** Those that could be read, in the order given. Places in a batch count them from 0. */
@@ -79,7 +74,7 @@ export class FeatureStore {
         );
         return tf.tensor3d(values, [images.length, patches, width]);
       }),
-      masks: tf.tensor3d(joined(images.map(({ mask }) => mask)), [images.length, ...this.maskSize]),
+      masks: tf.tensor3d(joined(images.map(({ mask }) => mask)), [images.length, ...this.source.maskSize]),
       labels: tf.tensor1d(
         places.map((place) => (this.samples[place]?.anomalous ? 1 : 0)),
         'int32',

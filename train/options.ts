@@ -1,11 +1,18 @@
 import { z } from 'zod';
-import type { ModelOptions } from '../lib/methods/crane/options';
-import { PROMPT_SIZES } from '../lib/methods/crane/build';
+import { UsageError } from '../lib/errors';
+import type { CommonOptions, Learning, Method } from '../lib/methods/method';
+import {
+  definedOptions,
+  methodNamed,
+  methods,
+  type LearningOptions,
+  type LearningOptionsInput,
+} from '../lib/methods/registry';
 import { optionsError } from '../lib/option-errors';
 import { MOST_EPOCHS } from './most-epochs';
 
-/** How prompts are trained. Defaults are those of the reference's training program (docs/method.md#training). */
-export const trainingOptionsSchema = z.object({
+/** What every training has; the rest is the method's own (`Learning.options`). The order is that of every file written. */
+const optimiser = z.object({
   /** Adam's learning rate, the same at every step. Default 0.001. */
   learningRate: z.number().positive().default(1e-3),
   /** Adam's decay rates of the first and second moment. */
@@ -14,36 +21,10 @@ export const trainingOptionsSchema = z.object({
   batchSize: z.int().positive().default(8),
   /** Passes over the set. Default 5. */
   epochs: z.int().positive().max(MOST_EPOCHS).default(5),
-  /** Decides the starting prompts, the order of images, and which batches see image context. */
+  /** Decides the starting values, the order of images, and all else that is drawn. */
   seed: z.int().nonnegative().default(111),
-  /** Temperature of the image similarity; sharper than when scoring. */
-  imageTemperature: z.number().positive().default(0.01),
-  /** Temperature of the patch similarities. Default 0.07. */
-  pixelTemperature: z.number().positive().default(0.07),
-  /** How patch probabilities are enlarged to pixels; `nearest` needs no enlarged map at all. */
-  interpolation: z.enum(['nearest', 'bilinear']).default('nearest'),
-  /** Score-based pooling in the image loss; by default as in scoring. */
-  pooling: z.boolean(),
-  /** Share of batches whose prompts are conditioned on their images (paper section 3.3). */
-  contextProbability: z.number().min(0).max(1).default(1),
-  /**
-   * Weight of the pixel losses, on top of how often each feature set counts: the reference sums over its layers, most of
-   * which give one and the same tensor (docs/method.md#four-copies).
-   */
-  pixelWeight: z.number().nonnegative().default(1),
-  /** Weight of the image loss. Default 0.2. */
-  imageWeight: z.number().nonnegative().default(0.2),
-  /** Learned tokens in front of the words, of fresh prompts (docs/method.md#prompts). */
-  contextTokens: z.int().positive().default(PROMPT_SIZES.contextTokens),
-  /** Learned tokens in each deeper text block, of fresh prompts. */
-  deepTokens: z.int().positive().default(PROMPT_SIZES.deepTokens),
-  /** Text blocks that see learned tokens, the first one included, of fresh prompts; limited by the text encoder's. */
-  depth: z.int().positive().default(PROMPT_SIZES.depth),
-  /**
-   * Round the gradients of deep tokens to 16 bits, prompt by prompt, as the reference happens to do. Without it they are
-   * exact, and what the prompts of a batch have in common is computed once: steps take about half of the time.
-   */
-  roundGradients: z.boolean().default(true),
+});
+const images = z.object({
   /** Share of every category's normal and anomalous images that is trained on. */
   portion: z.number().positive().max(1).default(1),
   /** Images of every category, half of them anomalous; 0 takes all. Goes before `portion`. */
@@ -61,36 +42,56 @@ export const trainingOptionsSchema = z.object({
   validate: z.number().min(0).max(0.5).default(0),
 });
 
-/**
- * How prompts are trained, complete.
- * @interface
- */
-export type TrainingOptions = z.output<typeof trainingOptionsSchema>;
-/**
- * How prompts are trained; what is left out has its default.
- * @interface
- */
-export type TrainingOptionsInput = Partial<z.input<typeof trainingOptionsSchema>>;
+type OwnOptions = z.output<typeof optimiser> & z.output<typeof images>;
+export type TrainingOptions = OwnOptions & LearningOptions;
+/** What a caller may leave out. */
+export type TrainingOptionsInput = Partial<z.input<typeof optimiser> & z.input<typeof images>> & LearningOptionsInput;
+
+/** @throws UsageError for a method that learns nothing */
+function schemaOf(method: Method): z.ZodObject {
+  return z.object({ ...optimiser.shape, ...learningOf(method).options.shape, ...images.shape });
+}
+
+/** How a method is trained. @throws UsageError for one that learns nothing */
+export function learningOf(method: Method): Learning {
+  if (method.training === undefined) throw learnsNothing(method);
+  return method.training;
+}
+
+/** What is said of a method that cannot be trained. */
+export function learnsNothing({ name }: Method): UsageError {
+  const trained = methods.flatMap((method) => (method.training ? [method.name] : []));
+  return new UsageError(
+    'training/method',
+    `the method ${name} learns nothing, so there is nothing to train; methods that learn: ${trained.join(', ')}`,
+    { method: name, expected: trained },
+  );
+}
 
 /**
  * Checks training options as far as no model is needed for it, before anything is loaded.
  * @throws UsageError naming the option, what was found and what is legal
  */
-export function checkTrainingOptions(input: TrainingOptionsInput): void {
-  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
-  const parsed = trainingOptionsSchema.partial().safeParse(given);
+export function checkTrainingOptions(input: TrainingOptionsInput, method: Method): void {
+  const given = definedOptions(input);
+  const parsed = schemaOf(method).partial().safeParse(given);
   if (!parsed.success) throw optionsError(parsed.error.issues, given);
 }
 
 /**
  * Completes training options for a model.
+ * @param model the options of the model
+ * @param start what training goes on from
  * @throws UsageError naming the option, what was found and what is legal
  */
-export function completeTrainingOptions(input: TrainingOptionsInput, model: ModelOptions): TrainingOptions {
-  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
-  const parsed = trainingOptionsSchema.safeParse({ pooling: model.pooling, ...given });
-  if (!parsed.success) {
-    throw optionsError(parsed.error.issues, given);
-  }
-  return parsed.data;
+export function completeTrainingOptions(
+  input: TrainingOptionsInput,
+  model: CommonOptions,
+  method: Method = methodNamed(),
+  start?: Parameters<Learning['defaults']>[1],
+): TrainingOptions {
+  const given = definedOptions(input);
+  const parsed = schemaOf(method).safeParse({ ...learningOf(method).defaults(model, start), ...given });
+  if (!parsed.success) throw optionsError(parsed.error.issues, given);
+  return parsed.data as TrainingOptions;
 }

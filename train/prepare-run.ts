@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import * as path from 'node:path';
 import { prepareBackend, type BackendInfo } from '../lib/backend';
-import type { CraneModel } from '../lib/methods/crane/model';
-import { networkRecord } from '../lib/methods/crane/trained-network';
-import type { PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
+import type { AnomalyModel, Method } from '../lib/methods/method';
+import type { LearnedPart } from '../lib/methods/checkpoint-origin';
+import { networkRecord } from '../lib/methods/trained-network';
 import { chooseSamples, openAuxiliarySet, type AuxiliarySet } from './auxiliary-set';
 import { commandOf } from './config';
 import type { TrainOptions } from './run-options';
@@ -16,8 +16,9 @@ import type { Selection } from './selection';
 export interface PreparedRun {
   readonly set: AuxiliarySet;
   readonly selection: Selection;
+  readonly method: Method;
   /** Whoever has the run disposes it. */
-  readonly model: CraneModel;
+  readonly model: AnomalyModel;
   readonly record: RunRecord;
   readonly backend: BackendInfo;
 }
@@ -42,8 +43,8 @@ export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
   const backend = await prepareBackend(options.backend ?? 'auto');
   if (backend.warning !== null) onNotice?.(backend.warning);
   const weights = await openRunWeights(options);
-  weights.notices.forEach((notice) => onNotice?.(notice));
-  let model: CraneModel | undefined;
+  weights.warnings.forEach((notice) => onNotice?.(notice));
+  let model: AnomalyModel | undefined;
   try {
     const selection = chooseSamples(set, weights.training);
     const files = await hashOfFiles(set.datasets, [...selection.training, ...selection.validation], signal);
@@ -51,6 +52,7 @@ export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {
     return {
       set,
       selection,
+      method: weights.method,
       model,
       record: await recordOf({ options, set, selection, files, weights, backend }),
       backend,
@@ -74,7 +76,7 @@ interface RecordParts {
 }
 
 async function recordOf({ options, set, selection, files, weights, backend }: RecordParts): Promise<RunRecord> {
-  const { backbone, spatial, start, model, training } = weights;
+  const { method, backbone, spatial, start, options: model, training } = weights;
   return {
     auxiliary: {
       name: set.name,
@@ -91,7 +93,7 @@ async function recordOf({ options, set, selection, files, weights, backend }: Re
     spatial:
       spatial === undefined ? null : { name: spatial.name, sha256: await spatial.sha256(), network: spatial.network },
     start:
-      start === undefined ? null : { name: path.basename(options.prompts as string), sha256: hashOfPrompts(start) },
+      start === undefined ? null : { name: path.basename(start.name), sha256: hashOfValues(method, start.learned) },
     options: model,
     preprocessing: {
       ...backbone.preprocessing,
@@ -100,13 +102,13 @@ async function recordOf({ options, set, selection, files, weights, backend }: Re
     precision: options.precision ?? 'float16',
     training,
     versions: versionsInUse(backend),
-    commandLine: options.commandLine ?? commandOf(options, model, training, backbone.sizes),
+    commandLine: options.commandLine ?? commandOf(options, weights),
   };
 }
 
-function hashOfPrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): string {
+function hashOfValues({ checkpoint }: Method, learned: LearnedPart): string {
   const hash = createHash('sha256');
-  for (const { buffer, byteOffset, byteLength } of [contextNormal, contextAnomalous, ...deep])
+  for (const { buffer, byteOffset, byteLength } of checkpoint?.values(learned) ?? [])
     hash.update(new Uint8Array(buffer, byteOffset, byteLength));
   return hash.digest('hex');
 }

@@ -1,8 +1,8 @@
 import type { BackendChoice } from '../lib/backend';
 import type { HeadsChoice } from '../lib/encoders/clip-sizes';
 import type { Activation } from '../lib/layers/mlp';
-import type { ModelOptionsInput } from '../lib/methods/crane/options';
-import type { SpatialChoice } from '../lib/methods/crane/spatial';
+import type { MethodName, MethodOptionsInput } from '../lib/methods/registry';
+import type { SpatialChoice } from '../lib/methods/spatial';
 import type { OnProgress } from '../lib/progress';
 import type { EpochRecord } from './epoch-record';
 import type { FeaturePrecision } from './encode-samples';
@@ -22,10 +22,14 @@ export interface TrainOptions {
   readonly layout?: string;
   /** Images without a mask are normal, where only masks say which are anomalous. Default false: the set is not complete then. */
   readonly normalWithoutMask?: boolean;
+  /** See `CraneOptions`. */
+  readonly method?: MethodName;
   /** `nano` (embedded, the default), a registered name, or a file or folder. */
   readonly backbone?: string;
   /** Prompts to go on from; by default fresh ones are drawn from the seed. */
   readonly prompts?: string;
+  /** The same, of any method that learns. */
+  readonly checkpoint?: string;
   /** The second vision model of Crane+; default: that of `prompts`, where they say it, else none. */
   readonly spatial?: SpatialChoice;
   /** See `CraneOptions`. Kept with the prompts, which are then used with it as well. */
@@ -33,7 +37,7 @@ export interface TrainOptions {
   /** See `CraneOptions`. */
   readonly heads?: HeadsChoice;
   /** How the model scores; see `ModelOptions`. */
-  readonly model?: Omit<ModelOptionsInput, 'spatial'>;
+  readonly model?: Omit<MethodOptionsInput, 'spatial'>;
   /** Learning rate, epochs and losses; see `TrainingOptions`. */
   readonly training?: TrainingOptionsInput;
   /** Folder for what is written. Default: `checkpoints/runs/<set>-<seed>-<hash>` in the working folder. */

@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { BackendInfo } from '../lib/backend';
 import { roundingCircumstances } from '../lib/backend/cpu-flags';
-import type { ModelOptions } from '../lib/methods/crane/options';
+import type { CommonOptions } from '../lib/methods/method';
 import type { Preprocessing } from '../lib/image/preprocess';
 import {
   AUXILIARY_KEY,
@@ -13,8 +13,8 @@ import {
   OPTIONS_KEY,
   SPATIAL_HASH_KEY,
   SPATIAL_KEY,
-} from '../lib/methods/crane/prompts';
-import { NETWORK_KEY, type NetworkRecord } from '../lib/methods/crane/trained-network';
+} from '../lib/methods/checkpoint-origin';
+import { NETWORK_KEY, type NetworkRecord } from '../lib/methods/trained-network';
 import { packageVersion } from '../lib/files/version';
 import { INPUT_KEY } from '../lib/weights/input-rule';
 import type { Dataset, Sample } from '../datasets/dataset';
@@ -43,7 +43,7 @@ export interface RunRecord {
   readonly spatial: { readonly name: string; readonly sha256: string; readonly network?: object } | null;
   /** Name and values' hash of the prompts that training started from; null where they were drawn from the seed. */
   readonly start: { readonly name: string; readonly sha256: string } | null;
-  readonly options: ModelOptions;
+  readonly options: CommonOptions;
   readonly preprocessing: Preprocessing;
   /** How features are kept while training. */
   readonly precision: FeaturePrecision;

@@ -4,7 +4,7 @@ import { openTensorsSync } from '../lib/weights/open';
 import { writeSafetensors, type TensorToWrite } from '../lib/weights/safetensors';
 import type { AdamState } from './adam';
 import type { EpochRecord } from './epoch-record';
-import type { PromptValues } from './trainer';
+import type { LearnedValues } from '../lib/methods/checkpoint';
 
 /** Sums over the images of the epoch that is under way. */
 export interface EpochSums {
@@ -22,7 +22,7 @@ export interface EpochSums {
 export interface RunState {
   /** Optimiser steps done. */
   readonly step: number;
-  readonly prompts: PromptValues;
+  readonly prompts: LearnedValues;
   readonly adam: AdamState;
   readonly sums: EpochSums;
   readonly epochs: readonly EpochRecord[];

@@ -1,8 +1,10 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { checkModelOptions } from '../lib/methods/crane/options';
+import type { CheckpointFormat } from '../lib/methods/checkpoint';
+import { checkModelRequest } from '../lib/methods/open-model';
 import { TrainingError, UsageError } from '../lib/errors';
-import type { SpatialChoice } from '../lib/methods/crane/spatial';
+import { methodNamed } from '../lib/methods/registry';
+import type { SpatialChoice } from '../lib/methods/spatial';
 import { findRegisteredDataset } from '../datasets/registry';
 import { configText } from './config';
 import { curvesPage } from './curves-page';
@@ -17,7 +19,7 @@ import { RunFolder } from './run-folder';
 import { changedVersions, defaultRunFolder, differences, type RunRecord } from './run-record';
 import { readRunState, type RunState } from './run-state';
 import { readStepLog, StepLog } from './step-log';
-import { PromptTrainer } from './trainer';
+import { Trainer } from './trainer';
 import { SAVE_EVERY, TrainingLoop } from './training-loop';
 import { workingCommit } from './working-commit';
 
@@ -70,8 +72,8 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   }
   const saveEvery = wholeNumber('saveEvery', options.saveEvery ?? SAVE_EVERY);
   const saveFrequency = wholeNumber('saveFrequency', options.saveFrequency ?? 1);
-  checkTrainingOptions(options.training ?? {});
-  checkModelOptions(options.model ?? {});
+  checkTrainingOptions(options.training ?? {}, methodNamed(options.method));
+  checkModelRequest({ choice: options, options: options.model ?? {}, fresh: true });
   const prepared = await prepareRun(options);
   try {
     const { record } = prepared;
@@ -187,7 +189,10 @@ class Run {
     };
     if (before === undefined) {
       folder.writing(folder.root, () => folder.clear());
-      folder.write(folder.config, configText({ ...file.request, out: folder.root }, record.options, record.training));
+      folder.write(
+        folder.config,
+        configText({ ...file.request, out: folder.root }, { ...record, method: this.prepared.method }),
+      );
       update({});
     }
     const state = before === undefined ? undefined : readRunState(folder.state);
@@ -221,7 +226,8 @@ class Run {
   ): Promise<{ seconds: number }> {
     const { folder, options, prepared } = this;
     const { saveEvery, saveFrequency, onStep, onProgress, signal } = options;
-    const trainer = new PromptTrainer(prepared.model, prepared.record.training);
+    const { method, model, record } = prepared;
+    const trainer = new Trainer(model, record.training, method);
     let log: StepLog | undefined;
     let events: EventLog | null = null;
     try {
@@ -240,7 +246,8 @@ class Run {
       const loop = new TrainingLoop({
         source: encoded,
         trainer,
-        record: prepared.record,
+        format: method.checkpoint as CheckpointFormat,
+        record,
         folder,
         log,
         events,
@@ -305,6 +312,7 @@ function requestOf(options: RunOptions, training: TrainingOptions): RunRequest {
     ...(request.backbone === undefined ? {} : { backbone: absolute(request.backbone) }),
     ...(request.spatial === undefined ? {} : { spatial: absoluteSpatial(request.spatial, absolute) }),
     ...(request.prompts === undefined ? {} : { prompts: absolute(request.prompts) }),
+    ...(request.checkpoint === undefined ? {} : { checkpoint: absolute(request.checkpoint) }),
   };
 }
 

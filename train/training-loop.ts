@@ -2,7 +2,8 @@ import { setImmediate } from 'node:timers/promises';
 import type { MetricValues } from '../eval/metrics/metric-ids';
 import { TrainingError } from '../lib/errors';
 import type { OnProgress } from '../lib/progress';
-import { isFinitePrompts, writePromptCheckpoint, type PromptCheckpoint } from '../lib/weights/prompt-checkpoint';
+import type { CheckpointFormat, LearnedValues } from '../lib/methods/checkpoint';
+import type { TrainingBatch } from '../lib/methods/method';
 import { bestEpoch, type EpochRecord } from './epoch-record';
 import type { EventLog } from './event-log';
 import { disposeBatch } from './feature-store';
@@ -11,7 +12,7 @@ import type { RunFolder } from './run-folder';
 import { writeRunState, type EpochSums, type RunState } from './run-state';
 import { epochBatches } from './shuffle';
 import type { StepLine, StepLog } from './step-log';
-import type { PromptTrainer, PromptValues, StepLosses, TrainingBatch } from './trainer';
+import type { StepLosses, Trainer } from './trainer';
 
 /** Steps between saved states, unless told. */
 export const SAVE_EVERY = 20;
@@ -34,7 +35,8 @@ export interface BatchSource {
 
 export interface LoopParts {
   readonly source: BatchSource;
-  readonly trainer: PromptTrainer;
+  readonly trainer: Trainer;
+  readonly format: CheckpointFormat;
   readonly record: RunRecord;
   readonly folder: RunFolder;
   readonly log: StepLog;
@@ -165,9 +167,9 @@ export class TrainingLoop {
   }
 
   private async finishEpoch(epoch: number): Promise<void> {
-    const { trainer, record, folder, saveFrequency, validate, events, onEpoch } = this.parts;
-    const prompts = await trainer.prompts();
-    const checkpoint = this.checkpointOf(prompts);
+    const { trainer, format, record, folder, saveFrequency, validate, events, onEpoch } = this.parts;
+    const values = await trainer.values();
+    this.refuseNotFinite(values);
     const kept = epoch % saveFrequency === 0 || epoch === record.training.epochs;
     const finished: EpochRecord = {
       epoch,
@@ -179,19 +181,19 @@ export class TrainingLoop {
     this.sums = NO_SUMS;
     const isBest = bestEpoch(this.epochs)?.epoch === epoch;
     for (const file of [...(kept ? [folder.epoch(epoch)] : []), ...(isBest ? [folder.best] : []), folder.prompts]) {
-      folder.writing(file, () => writePromptCheckpoint(file, checkpoint, promptMetadata(record, epoch)));
+      folder.writing(file, () => format.write(file, values, promptMetadata(record, epoch)));
     }
     events?.epoch(finished);
     onEpoch(this.epochs);
-    await this.save(prompts);
+    await this.save(values);
   }
 
   /** Saves all that going on needs; the state before stays where this fails. */
-  private async save(prompts?: PromptValues): Promise<void> {
+  private async save(known?: LearnedValues): Promise<void> {
     const { trainer, folder, log, events } = this.parts;
-    const values = prompts ?? (await trainer.prompts());
+    const values = known ?? (await trainer.values());
     const { adam } = await trainer.state();
-    this.checkpointOf(values);
+    this.refuseNotFinite(values);
     folder.writing(log.file, () => log.sync());
     folder.writing(folder.events, () => events?.flush());
     const { step, sums, epochs, seconds } = this;
@@ -202,9 +204,8 @@ export class TrainingLoop {
   }
 
   /** @throws TrainingError `training/diverged` where the prompts are not finite, so that they replace no good ones */
-  private checkpointOf(prompts: PromptValues): PromptCheckpoint {
-    const checkpoint = promptCheckpoint(prompts);
-    if (isFinitePrompts(checkpoint)) return checkpoint;
+  private refuseNotFinite(values: LearnedValues): void {
+    if (Object.values(values).every(({ data }) => data.every(Number.isFinite))) return;
     throw new TrainingError(
       'training/diverged',
       `the prompts are NaN or infinite after step ${this.step}; use a lower learning rate`,
@@ -224,23 +225,4 @@ export class TrainingLoop {
       { cause: error },
     );
   }
-}
-
-/** Trained values, by canonical name, as a checkpoint. */
-function promptCheckpoint(values: PromptValues): PromptCheckpoint {
-  const { ctx_pos: normal, ctx_neg: anomalous, ...rest } = values;
-  if (normal === undefined || anomalous === undefined)
-    throw new TrainingError('training/prompts', 'the prompts have no context vectors');
-  const deep = Object.keys(rest).map((_, index) => rest[`compound_prompts_text.${index}`] as PromptValues[string]);
-  const [contextTokens = 0, width = 0] = normal.shape;
-  return {
-    contextNormal: normal.data,
-    contextAnomalous: anomalous.data,
-    deep: deep.map(({ data }) => data),
-    width,
-    contextTokens,
-    deepTokens: deep[0]?.shape[0] ?? 0,
-    depth: deep.length + 1,
-    metadata: {},
-  };
 }

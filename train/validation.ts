@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { Measures } from '../eval/metrics/measures';
 import { meanOverCategories, type MetricValues } from '../eval/metrics/metric-ids';
 import type { Sample } from '../datasets/dataset';
-import type { CraneModel } from '../lib/methods/crane/model';
+import type { AnomalyModel, FeatureEncoder } from '../lib/methods/method';
 import { disposeBatch, type FeatureStore } from './feature-store';
 
 /** Images scored together. */
@@ -21,21 +21,18 @@ export interface ValidationGroup {
  * @param features of the held-back images, with masks of pixels (`bilinear`)
  */
 export async function measureHeldBack(
-  model: CraneModel,
+  model: Pick<AnomalyModel, 'options' | 'features'>,
   features: FeatureStore,
   groupOf: (sample: Sample) => ValidationGroup,
 ): Promise<MetricValues> {
   const { imageSize } = model.options;
   const groups = new Map<string, Measures>();
-  const text = model.options.context ? undefined : model.encodePrompts();
+  const scorer = (model.features as FeatureEncoder).scorer();
   try {
     for (let from = 0; from < features.size; from += BATCH) {
       const places = Array.from({ length: Math.min(BATCH, features.size - from) }, (_, index) => from + index);
       const batch = await features.batch(places);
-      const { scores, maps } = tf.tidy(() => {
-        const scored = model.score(batch, text ?? model.encodePrompts(batch.global));
-        return { scores: scored.scores, maps: model.smooth(scored.maps) };
-      });
+      const { scores, maps } = scorer.score(batch);
       try {
         const [ofImages, ofPixels, masks] = (await Promise.all([scores.data(), maps.data(), batch.masks.data()])) as [
           Float32Array,
@@ -61,7 +58,7 @@ export async function measureHeldBack(
       }
     }
   } finally {
-    text?.dispose();
+    scorer.dispose();
   }
   return meanOverCategories([...groups.values()].map((measures) => measures.values()));
 }

@@ -6,6 +6,7 @@ import { Crane } from '../../lib/crane';
 import type { Detection } from '../../lib/detection';
 import { decodeImage } from '../../lib/image/decode';
 import { preprocessImage } from '../../lib/image/preprocess';
+import type { CraneModel } from '../../lib/methods/crane/model';
 import { median, timed } from './part';
 import { measureProduct, productShapes, type MeasuredProduct } from './peak';
 import { stageFlop } from './stage-flop';
@@ -66,6 +67,8 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
   const textSeconds = asynchronous ? null : clock.lap().text;
   try {
     const { sizes } = crane.description;
+    // Of the default method.
+    const { options, copies } = crane.model as CraneModel;
     const first = await crane.detect(job.pictures[0] as string);
     await save(first, job, 0);
     onFirstResult?.();
@@ -75,7 +78,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     const imagesPerSecondInARow = await measureRow(crane, job, feed.endToEnd);
     const peakRssBytes = peakResidentBytes();
     const products: MeasuredProduct[] = [];
-    for (const shape of job.products ? productShapes(sizes, crane.model.options) : [])
+    for (const shape of job.products ? productShapes(sizes, options) : [])
       products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
     return {
       /** Weights from their file into tensors, and the text encoder once. */
@@ -95,7 +98,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
       textSeconds,
       /** From an image's arrival in an unending stream to its detection, one image at a time, in ascending order. */
       latencies: feed.latencies,
-      flop: stageFlop({ sizes, options: crane.model.options, featureSets: crane.model.copies.length }),
+      flop: stageFlop({ sizes, options, featureSets: copies.length }),
       products,
     };
   } finally {
@@ -175,13 +178,13 @@ async function measureModelAlone(crane: Crane, { batch, runs, seconds, pictures 
   const decoded = await decodeImage(pictures[0] as string, { reference });
   const pixels = preprocessImage(decoded, { width: imageSize, height: imageSize, ...rule });
   const images = tf.tidy(() => tf.tile(tf.tensor4d(pixels, [1, imageSize, imageSize, 3]), [batch, 1, 1, 1]));
-  const text = crane.model.encodePrompts();
+  const scorer = crane.model.forClass();
   const taken: number[] = [];
   let spent = 0;
   try {
     for (let run = 0; run <= runs && (run <= 1 || spent < seconds); run++) {
       const [, one] = await timed(async () => {
-        const { scores, maps } = crane.model.forward(images, text);
+        const { scores, maps } = scorer.score(images);
         await Promise.all([scores.data(), maps.data()]);
         tf.dispose([scores, maps]);
       });
@@ -189,7 +192,7 @@ async function measureModelAlone(crane: Crane, { batch, runs, seconds, pictures 
       spent += one;
     }
   } finally {
-    tf.dispose([images, text]);
+    images.dispose();
   }
   return median(taken) / batch;
 }

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
 import { UsageError } from '../../lib/errors';
-import { EMBEDDED_BACKBONE, embeddedFile } from '../../lib/methods/crane/backbone';
+import { EMBEDDED_BACKBONE, embeddedFile } from '../../lib/methods/backbone';
 import { openClipWeights } from '../../lib/weights/clip-weights';
 import { findRegisteredWeights, registeredWeightsOf } from '../../lib/weights/registry';
 import { cachedWeightsPath, isCached } from '../../lib/weights/weight-cache';

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { BackendChoice } from '../../lib/backend';
 import { UsageError } from '../../lib/errors';
-import { EMBEDDED_BACKBONE } from '../../lib/methods/crane/backbone';
+import { EMBEDDED_BACKBONE } from '../../lib/methods/backbone';
 import { toCase, type MeasuredCase } from './forward-case';
 import { planForward, type ForwardChoice, type PlannedBackbone, type PlannedCase } from './forward-plan';
 import { caseText, summaryText } from './forward-tables';

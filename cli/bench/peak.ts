@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
-import { CORRELATIONS, product } from '../../eval/benchmark/flop';
+import { CORRELATIONS } from '../../lib/methods/crane/flop';
+import { product } from '../../lib/methods/flop';
 import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import type { ModelOptions } from '../../lib/methods/crane/options';
 import { median } from './part';

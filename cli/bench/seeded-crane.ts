@@ -3,7 +3,7 @@ import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import type { ClipTextEncoder } from '../../lib/encoders/clip-text';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import type { ParameterSource } from '../../lib/layers/crane-layer';
-import type { Backbone } from '../../lib/methods/crane/backbone';
+import type { Backbone } from '../../lib/methods/backbone';
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from '../../lib/methods/crane/build';
 import { CraneModel } from '../../lib/methods/crane/model';
 import { LearnablePrompts } from '../../lib/prompts/learnable-prompts';

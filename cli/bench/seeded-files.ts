@@ -5,7 +5,7 @@ import sharp from 'sharp';
 import { formatBytes } from '../../lib/bytes';
 import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import { UsageError } from '../../lib/errors';
-import { PROMPT_SIZES } from '../../lib/methods/crane/build';
+import { PROMPT_SIZES } from '../../lib/methods/crane/trainable';
 import { clipParameterShapes } from '../../lib/weights/clip-keys';
 import { elementCount } from '../../lib/weights/elements';
 import { narrowToHalf } from '../../lib/files/half';

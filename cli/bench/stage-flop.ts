@@ -1,4 +1,5 @@
-import { CORRELATIONS, flopPerImage, product } from '../../eval/benchmark/flop';
+import { CORRELATIONS, flopPerImage } from '../../lib/methods/crane/flop';
+import { product } from '../../lib/methods/flop';
 import type { AttentionType } from '../../lib/layers/e-attn';
 import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 import type { ModelOptions } from '../../lib/methods/crane/options';

@@ -10,8 +10,9 @@ import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { normalise } from '../../lib/scoring/similarity';
 import type { EncodeOptions } from '../../train/encode-samples';
+import type { TrainingBatch } from '../../lib/methods/method';
 import { disposeBatch, FeatureStore } from '../../train/feature-store';
-import { PromptTrainer, type TrainingBatch } from '../../train/trainer';
+import { Trainer } from '../../train/trainer';
 import { median, steps, tableOf, timed, type BenchOptions, type BenchPart } from './part';
 import { seededCrane } from './seeded-crane';
 import { drawPictures, TemporaryFolder } from './seeded-files';
@@ -104,13 +105,13 @@ const TOKENS = ['all', 'needed', 'once'] as const;
 /** Seconds of a step, by the tokens that the text encoder computes, see `SeededCraneOptions`; in turns, so that all see the same load. */
 async function measureSteps({ sizes, imageSize }: Shapes, options: BenchOptions) {
   const models = TOKENS.map((tokens) => seededCrane({ sizes: withoutVision(sizes), imageSize, tokens }));
-  const trainers = models.map((model) => new PromptTrainer(model, { batchSize: BATCH_SIZE }));
+  const trainers = models.map((model) => new Trainer(model, { batchSize: BATCH_SIZE }));
   const batch = randomBatch(imageSize / sizes.vision.patchSize, sizes.embedDimension);
   const seconds = TOKENS.map((): number[] => []);
   try {
     for await (const index of steps('steps', trainers.length * (options.runs + 1), options)) {
       const kind = index % trainers.length;
-      const [, taken] = await timed(() => (trainers[kind] as PromptTrainer).step(batch));
+      const [, taken] = await timed(() => (trainers[kind] as Trainer).step(batch));
       // The first of each is warm-up.
       if (index >= trainers.length) seconds[kind]?.push(taken);
     }
@@ -166,7 +167,7 @@ async function measureImages({ sizes, imageSize }: Shapes, { runs, onProgress, s
 /** Bytes of the process and in tensors after each of the shapes' `memorySteps`. */
 async function measureMemory({ sizes, imageSize, memorySteps }: Shapes, options: BenchOptions) {
   const model = seededCrane({ sizes: withoutVision(sizes), imageSize });
-  const trainer = new PromptTrainer(model, { batchSize: BATCH_SIZE });
+  const trainer = new Trainer(model, { batchSize: BATCH_SIZE });
   const use = { process: [] as number[], tensors: [] as number[] };
   try {
     for await (const index of steps('memory', memorySteps[1], options)) {

@@ -20,13 +20,13 @@ interface CheckArguments extends JsonOption, SetArguments {
 
 export const checkCommand: CommandModule<object, CheckArguments> = {
   command: 'check [set]',
-  describe: 'Open every file of the test split of a set, match every mask, count, and list what is wrong',
+  describe: 'Open every file of the test split of a set, match masks, count images, and list problems',
   builder: (yargs) =>
     withExamples(
       setOptions(withJson(yargs), 'Options:')
         .positional('set', {
           type: 'string',
-          describe: 'Registered name, folder or CSV list; without it, every set in the data folder',
+          describe: 'Registered name, folder or CSV list; default: every set in the data folder',
         })
         .option('categories', { type: 'string', array: true, describe: 'Only these categories' })
         .option('dry-run', {
@@ -72,7 +72,7 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
   },
 };
 
-/** Longer lists are for `--json`. */
+/** `--json` has the full lists. */
 const shownProblems = 20;
 
 function printReport(report: DatasetReport): void {
@@ -110,7 +110,7 @@ function printReport(report: DatasetReport): void {
     'warning',
     report.problems.filter((problem) => problem.severity === 'warning'),
   );
-  print(report.problems.length === 0 ? '\nEvery file was opened and nothing is wrong.\n' : '');
+  print(report.problems.length === 0 ? '\nAll files were opened, and no problems were found.\n' : '');
 }
 
 /** Synthetic sets have twenty kinds of defects, wider than any terminal. */

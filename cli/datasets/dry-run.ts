@@ -5,10 +5,10 @@ import type { Sample } from '../../datasets/sample';
 import type { Survey } from '../../datasets/survey';
 import { print } from './print';
 
-/** Longer lists are for `--json`. */
+/** `--json` has the full lists. */
 const shownFiles = 20;
 
-/** Shows how each file would be read, by names alone: layouts that fit, images by folder, and what is left out. */
+/** Shows how each file would be read, from names alone: matching layouts, images by folder, and files left out. */
 export function printDryRun(survey: Survey): void {
   const { name, root, layout, reading, candidates, leftOut, problems } = survey;
   print(`${name}: ${root}`);
@@ -18,7 +18,7 @@ export function printDryRun(survey: Survey): void {
       [
         { title: 'layouts that fit' },
         { title: 'files explained', align: 'right' },
-        { title: 'less what it misses', align: 'right' },
+        { title: 'minus files missing', align: 'right' },
         { title: 'in' },
       ],
       candidates.map((candidate) => [
@@ -47,11 +47,12 @@ export function printDryRun(survey: Survey): void {
     print(
       `\nKnown, but not scored: ${others} ${others === 1 ? 'file' : 'files'}, such as ${pathInSet(root, reading.others?.[0] ?? '')}`,
     );
-  print(`\nNot part of it: ${leftOut.length} ${leftOut.length === 1 ? 'file' : 'files'}`);
+  print(`\nNot part of the set: ${leftOut.length} ${leftOut.length === 1 ? 'file' : 'files'}`);
   leftOut.slice(0, shownFiles).forEach(({ path: file }) => print(`  ${path.relative(survey.folder, file)}`));
   if (leftOut.length > shownFiles) print(`  and ${leftOut.length - shownFiles} more; --json lists all`);
   const said = [...problems, ...reading.problems];
-  if (said.length > 0) print(`\n${said.length === 1 ? 'A problem' : `${said.length} problems`} that the names show:`);
+  if (said.length > 0)
+    print(`\n${said.length === 1 ? 'One problem' : `${said.length} problems`} found from the names:`);
   said.slice(0, shownFiles).forEach(({ message }) => print(`  ${message}`));
   if (said.length > shownFiles) print(`  and ${said.length - shownFiles} more; --json lists all`);
   print('');
@@ -94,7 +95,7 @@ function masksOf({ maskPath, maskParts }: Sample): readonly string[] {
   return maskParts ?? (maskPath === null ? [] : [maskPath]);
 }
 
-/** A row for the images of one folder that are read alike and have their masks in one folder. */
+/** One row for images of a folder that are read the same way and have their masks in one folder. */
 function groupsOf({ root, layout, reading }: Survey): string[][] {
   const groups = new Map<string, { cells: string[]; count: number }>();
   for (const sample of reading.categories.flatMap(({ samples }) => samples)) {

@@ -27,16 +27,16 @@ export const fetchCommand: CommandModule<object, FetchArguments> = {
         .option('accept-license', {
           type: 'boolean',
           default: false,
-          describe: 'You have read the terms of the set and accept them; without this they are shown',
+          describe: 'Confirm that you have read and accept the terms of the set; without this, they are shown',
         })
         .option('keep-archives', {
           type: 'boolean',
           default: false,
-          describe: 'Keep what was downloaded, in .downloads of the data folder',
+          describe: 'Keep the downloaded archives in .downloads in the data folder',
         }) as never,
       [
-        ['the licence of a set', 'crane datasets fetch visa'],
-        ['the set; resumes where an earlier call stopped', 'crane datasets fetch visa --accept-license'],
+        ['show the licence of a set', 'crane datasets fetch visa'],
+        ['download it, or resume an earlier download', 'crane datasets fetch visa --accept-license'],
       ],
     ) as never,
   handler: async ({ name, json, acceptLicense, keepArchives }) => {

@@ -10,21 +10,21 @@ import { registeredDatasets, type RegisteredDataset } from '../../datasets/regis
 import type { DatasetCounts } from '../../datasets/sample';
 import { countsText, expectedText, print, printJson, withJson, type JsonOption } from './print';
 
-/** What is on disk of a registered set. */
+/** What was found on disk of a registered set. */
 interface Found {
   readonly folder: string;
   readonly layout: string | null;
   readonly counts: DatasetCounts | null;
-  /** Problems that its names show; null where all is well. */
+  /** Problems visible from its file names; null where there are none. */
   readonly trouble: string | null;
 }
 
 export const listCommand: CommandModule<object, JsonOption> = {
   command: 'list',
-  describe: 'All registered sets: expected and found counts, licence, address, how to get it',
+  describe: 'All registered sets: expected and found counts, licence, address, and how to get them',
   builder: (yargs) =>
     withExamples(withJson(yargs), [
-      ['what is known, and what is here', 'crane datasets list'],
+      ['all registered sets, and which are present', 'crane datasets list'],
       ['sets in another folder', 'CRANE_DATA=/mnt/sets crane datasets list'],
     ]),
   handler: async ({ json }) => {
@@ -80,7 +80,7 @@ export const listCommand: CommandModule<object, JsonOption> = {
       ),
     );
     print(
-      '\nfetch: crane datasets fetch NAME --accept-license\nsynthesize: crane datasets synthesize; by hand: from the address, unpacked into a folder NAME of the data folder',
+      '\nfetch: crane datasets fetch NAME --accept-license\nsynthesize: crane datasets synthesize\nby hand: download from the address below and unpack into a folder NAME in the data folder',
     );
     print('\nOfficial addresses:');
     entries.forEach(({ entry }) => print(`  ${entry.name.padEnd(20)}${entry.source}`));
@@ -113,7 +113,7 @@ async function lookAt(entry: RegisteredDataset, data: string, onProgress: OnProg
   }
 }
 
-/** In a few words; the address itself is printed elsewhere. */
+/** In a few words; the address is printed elsewhere. */
 export function howToGet({ name, kind, archives }: RegisteredDataset): string {
   if (kind === 'drawn') return 'crane datasets synthesize';
   return archives.length > 0 ? `crane datasets fetch ${name} --accept-license` : 'by hand';

@@ -19,7 +19,7 @@ export function countsText({ normal, anomalous }: { readonly normal: number; rea
   return `${normal} / ${anomalous}`;
 }
 
-/** As `countsText`, with `~` before figures that are quoted, not counted. */
+/** Like `countsText`, with `~` before counts that are quoted, not verified. */
 export function expectedText(expected: ExpectedCounts | null): string {
   return expected === null ? '' : `${expected.sure ? '' : '~'}${countsText(expected)}`;
 }

@@ -20,20 +20,16 @@ export const synthesizeCommand: CommandModule<object, SynthesizeArguments> = {
   builder: (yargs) =>
     withExamples(
       withJson(yargs)
-        .positional('names', {
-          type: 'string',
-          array: true,
-          describe: `Which of ${drawnSetNames.join(' and ')}; without names, both`,
-        })
+        .positional('names', { type: 'string', array: true, describe: `${drawnSetNames.join(' or ')}; default: both` })
         .option('out', {
           type: 'string',
           defaultDescription: 'the data folder',
-          describe: 'Folder to write the sets into; a synthetic set of that name there is replaced',
+          describe: 'Folder to write the sets into; an existing synthetic set of the same name is replaced',
         })
         .option('seed', {
           type: 'number',
           default: 0,
-          describe: 'Another seed gives other images of the same kinds',
+          describe: 'Seed; another one gives different images of the same kinds',
         }) as never,
       [
         ['the two sets that npm start uses', 'crane datasets synthesize'],
@@ -60,8 +56,8 @@ function namesOf(names: readonly string[]): readonly DrawnSetName[] {
   if (unknown.length > 0) {
     throw new UsageError(
       'synthetic/name',
-      `there is no synthetic set "${unknown.join(', ')}"; there are ${drawnSetNames.join(' and ')}. ` +
-        'Stand-ins for the registered sets, for trying commands, come with a checkout: npm run stand-ins -- --help',
+      `there is no synthetic set "${unknown.join(', ')}"; the known ones are ${drawnSetNames.join(' and ')}. ` +
+        'To try commands on stand-ins for the registered sets, use a checkout: npm run stand-ins -- --help',
       { unknown },
     );
   }

@@ -8,7 +8,7 @@ import { print, printJson, withJson, type JsonOption } from './print';
 
 export const whereCommand: CommandModule<object, JsonOption & { name: string }> = {
   command: 'where <name>',
-  describe: 'Where a set comes from, its licence, and where it goes',
+  describe: 'Show where a set comes from, its licence, and where to put it',
   builder: (yargs) =>
     withJson(yargs).positional('name', { type: 'string', demandOption: true, describe: 'Registered name' }),
   handler: ({ name, json }) => {
@@ -21,7 +21,7 @@ export const whereCommand: CommandModule<object, JsonOption & { name: string }> 
   },
 };
 
-/** The entry of a name. @throws UsageError that lists the names */
+/** The entry with a name. @throws UsageError that lists the known names */
 export function registeredEntry(name: string): RegisteredDataset {
   const entry = findRegisteredDataset(name);
   const names = registeredDatasets.map((item) => item.name);
@@ -44,7 +44,7 @@ function describeWhere(entry: RegisteredDataset, place: string, present: boolean
     `  get it    ${howToGet(entry)}`,
     `  download  ${entry.downloadSize ?? 'size unknown'}`,
     `  test      ${expected ?? 'number of images unknown'}; ${entry.hasMasks ? 'with masks' : 'labels per image only, no masks'}`,
-    `  forms     ${entry.layouts.join(', ')}; folder called ${entry.folders.join(' or ')}, or any, by its path`,
+    `  forms     ${entry.layouts.join(', ')}; in a folder named ${entry.folders.join(' or ')}, or in any other, given by path`,
     `  ${present ? 'here     ' : 'goes to  '} ${place}`,
   ].join('\n');
 }

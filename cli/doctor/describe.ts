@@ -1,7 +1,7 @@
 import { formatBytes } from '../../terminal/table';
 import type { Examination, WeightsPresence } from './examine';
 
-/** What to do about each missing part; empty where nothing is missing. */
+/** What to do about each problem; empty where there is none. */
 export function adviceOn(examination: Examination): string[] {
   const { backend, backends, setup, nvidiaDriver, weights } = examination;
   const advice: string[] = [];
@@ -15,19 +15,19 @@ export function adviceOn(examination: Examination): string[] {
   }
   if (!backend.gpu && backends.some(({ name, state, gpu }) => name === 'webgpu' && state === 'ready' && gpu)) {
     advice.push(
-      'GPU: `--backend webgpu` would compute on it. Compare both with `crane bench --backend webgpu` and `crane bench`; `auto` takes native TensorFlow.',
+      'GPU: `--backend webgpu` can use it. Compare `crane bench --backend webgpu` with `crane bench`; `auto` chooses native TensorFlow.',
     );
   }
   const backbones = weights.files.filter((file) => file.kind === 'backbone');
   if (backbones.length > 0 && backbones.every((file) => !file.present)) {
     advice.push(
-      'Weights: none of the published backbones is here; the embedded nano works without. Fetch one with `crane weights fetch NAME`.',
+      'Weights: no published backbone is present; the embedded nano works without one. Fetch one with `crane weights fetch NAME`.',
     );
   }
   return advice;
 }
 
-/** The report for people: one item per line, then the weights, then what to do. */
+/** The human-readable report: one item per line, then the weights, then what to do. */
 export function describe(examination: Examination, advice: readonly string[]): string {
   const { backend, backends, setup, cpu, nvidiaDriver, memory, versions, platform, cache, weights } = examination;
   const rows: [title: string, text: string][] = [
@@ -46,7 +46,7 @@ export function describe(examination: Examination, advice: readonly string[]): s
       `crane-tfjs ${versions['crane-tfjs']}, Node ${versions.node}, tfjs ${versions.tfjs}, sharp ${versions.sharp} (libvips ${versions.libvips})`,
     ],
     ['System', platform],
-    ['Cache', `${cache.folder}${cache.exists ? ` (${formatBytes(cache.bytes)})` : ' (not made yet)'}`],
+    ['Cache', `${cache.folder}${cache.exists ? ` (${formatBytes(cache.bytes)})` : ' (not created yet)'}`],
     ['Weights', `in ${weights.folder}`],
   ];
   const width = Math.max(...rows.map(([title]) => title.length)) + 2;
@@ -81,23 +81,23 @@ function describeKernels(kernels: NonNullable<Examination['backend']['kernels']>
 }
 
 function describeGpu({ device, gpu }: Examination['backend'], driver: Examination['nvidiaDriver']): string {
-  if (device !== null) return gpu ? `${device}: in use` : `none in use; ${device} is a processor that plays one`;
+  if (device !== null) return gpu ? `${device}: in use` : `none in use; ${device} is a processor that emulates one`;
   if (driver === null) return 'none in use (no NVIDIA driver is loaded)';
   const gpus = driver.gpus.join(', ') || 'an NVIDIA GPU';
   return `none in use, though a driver is loaded (${gpus}, driver ${driver.version ?? 'of unknown version'})`;
 }
 
-/** Each backend with its state; what is wrong with one stands on the same line, for people to search and copy. */
+/** Each backend with its state; any error is on the same line, so that people can search for it and copy it. */
 function backendLines(backends: Examination['backends']): string[] {
   const nameWidth = Math.max(...backends.map(({ name }) => name.length));
   const stateWidth = Math.max(...backends.map(({ state }) => state.length));
   return backends.map(
     ({ name, state, automatic, detail }) =>
-      `${automatic ? '*' : ' '} ${name.padEnd(nameWidth)}  ${state.padEnd(stateWidth)}  ${detail}${automatic ? ' (auto takes this one)' : ''}`,
+      `${automatic ? '*' : ' '} ${name.padEnd(nameWidth)}  ${state.padEnd(stateWidth)}  ${detail}${automatic ? ' (chosen by auto)' : ''}`,
   );
 }
 
-/** Backbones one by one, the many published prompts counted. */
+/** Lists backbones one by one, and counts the many published prompts. */
 function weightLines(files: readonly WeightsPresence[]): string[] {
   const backbones = files.filter((file) => file.kind === 'backbone');
   const prompts = files.filter((file) => file.kind === 'prompts');
@@ -107,6 +107,6 @@ function weightLines(files: readonly WeightsPresence[]): string[] {
     ...backbones.map((file) =>
       `${file.name.padEnd(width)}  ${file.present ? 'present' : `missing  ${file.bytes === null ? '' : formatBytes(file.bytes)}`}`.trimEnd(),
     ),
-    `prompts: ${present.length} of ${prompts.length} published ones${present.length === 0 ? '' : ` (${present.join(', ')})`}`,
+    `prompts: ${present.length} of ${prompts.length} published prompts present${present.length === 0 ? '' : ` (${present.join(', ')})`}`,
   ];
 }

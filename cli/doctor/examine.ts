@@ -20,18 +20,18 @@ export interface WeightsPresence {
   readonly kind: string;
   readonly file: string;
   readonly present: boolean;
-  /** Length in bytes, null where not known. */
+  /** Length in bytes; null where unknown. */
   readonly bytes: number | null;
 }
 
-/** Everything `crane doctor` shows; `--json` prints it as it is. */
+/** Everything `crane doctor` shows; `--json` prints it unchanged. */
 export interface Examination {
   readonly backend: BackendInfo;
-  /** Every backend, whether it could compute, and which one `auto` takes. */
+  /** Every backend, whether it works, and which one `auto` chooses. */
   readonly backends: readonly BackendPresence[];
   readonly setup: SetupState | null;
   readonly cpu: { readonly model: string; readonly cores: number; readonly features: readonly string[] | null };
-  /** The NVIDIA driver that is loaded, null without one; whether a GPU is used is in `backend.gpu`. */
+  /** The loaded NVIDIA driver, null without one; `backend.gpu` says whether a GPU is used. */
   readonly nvidiaDriver: NvidiaDriver | null;
   /** Bytes. */
   readonly memory: { readonly total: number; readonly available: number };
@@ -41,7 +41,7 @@ export interface Examination {
   readonly weights: { readonly folder: string; readonly files: readonly WeightsPresence[] };
 }
 
-/** Instruction sets that TensorFlow and XNNPACK make use of, as /proc/cpuinfo writes them. */
+/** Instruction sets that TensorFlow and XNNPACK use, as named in /proc/cpuinfo. */
 const CPU_FEATURES = [
   'sse4_2',
   'avx',
@@ -60,9 +60,9 @@ const CPU_FEATURES = [
 ];
 
 /**
- * Looks at everything, and starts the backends for it: first all, then the chosen one, which stays the current one.
+ * Examines everything. It starts all backends for this, and the chosen one last, which stays current.
  *
- * @throws BackendError where the choice is an explicit one that is not available.
+ * @throws BackendError where an explicitly chosen backend is not available.
  */
 export async function examine(choice: BackendChoice, verbose: boolean): Promise<Examination> {
   const backends = await surveyBackends(verbose);
@@ -102,7 +102,7 @@ function cpuFeatures(): string[] | null {
   return flags && CPU_FEATURES.filter((feature) => flags.has(feature));
 }
 
-/** What can be had without swapping; `os.freemem()` leaves out what the file cache would give back. */
+/** Memory available without swapping; `os.freemem()` does not count what the file cache would give back. */
 function availableMemory(): number {
   try {
     const kilobytes = /^MemAvailable:\s*(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];

@@ -1,19 +1,19 @@
 import { BACKEND_CHOICES, prepareBackend, type BackendInfo, type BackendName } from '../../lib/backend';
 import { BackendError } from '../../lib/errors';
 
-/** One backend, whether it could compute, and on what. */
+/** One backend, whether it works, and on what device. */
 export interface BackendPresence {
   readonly name: BackendName;
   readonly state: 'ready' | 'wrong numbers' | 'not available';
-  /** Whether `auto` takes this one. */
+  /** Whether `auto` chooses this one. */
   readonly automatic: boolean;
-  /** What it would compute on; why it cannot, with what to do, where it is not ready. */
+  /** The device; where the backend is not ready, why, and what to do. */
   readonly detail: string;
-  /** Whether a GPU would compute. */
+  /** Whether it uses a GPU. */
   readonly gpu: boolean;
 }
 
-/** Starts one backend after the other, and says what came of each. The last one started stays the current one. */
+/** Starts one backend after the other, and reports on each. The last one started stays current. */
 export async function surveyBackends(verbose: boolean): Promise<BackendPresence[]> {
   const automatic = await prepareBackend('auto', { verbose });
   const presences: BackendPresence[] = [];
@@ -57,6 +57,6 @@ function detailOf({ name, tensorflowVersion, device, selfCheck, threads, simd, w
     case 'wasm':
       return `on the processor, ${threaded}${simd === true ? ', with vector instructions' : ''}`;
     case 'cpu':
-      return 'plain JavaScript on the processor, one thread; to check others against';
+      return 'plain JavaScript on the processor, one thread; a reference for checking others';
   }
 }

@@ -17,17 +17,20 @@ export interface BenchmarkRow extends DatasetResult {
   readonly recipe: RecipeName;
   /** The set's title, such as `MVTec-AD`. */
   readonly title: string;
-  /** Of the paper's sets; null for others. */
+  /** Domain of one of the paper's sets; null for other sets. */
   readonly domain: PaperDomain | null;
   readonly images: number;
   readonly anomalous: number;
   readonly model: ModelDescription;
   readonly files: ModelFiles;
-  /** The paper's figures for this method on this set, in per cent; null where it has none. */
+  /** The paper's figures for this method on this set, in per cent; null where the paper prints none. */
   readonly published: PublishedRow | null;
-  /** What is wrong with the set, such as categories that are missing, or that it is drawn; a sentence each. */
+  /** Problems of the set, one sentence each: missing categories, say, or that the set is synthetic. */
   readonly problems?: readonly string[];
-  /** Whether the figures should be the published ones: the paper's network, prompts and options on a whole set of the paper. */
+  /**
+   * Whether the figures should be the published ones: the paper's network, prompts and options on a whole set of the
+   * paper.
+   */
   readonly comparable: boolean;
   readonly cost: RowCost;
   /** Scoring and metrics together. */
@@ -36,26 +39,26 @@ export interface BenchmarkRow extends DatasetResult {
   readonly details: string;
 }
 
-/** Everything about a row that only its own part of a report needs. A file for each row, read by {@link readRowDetails}. */
+/** What only the row's own section of a report needs. Stored in one file per row, read by {@link readRowDetails}. */
 export interface RowDetails {
   readonly schemaVersion: number;
   readonly recipe: RecipeName;
   readonly title: string;
-  /** With scores of single images and curves. */
+  /** With the scores of single images, and curves. */
   readonly evaluation: Evaluation;
-  /** Small pictures of the images that `selectImages(evaluation)` selects, by path; null where none were made. */
+  /** Thumbnails of the images that `selectImages(evaluation)` selects, by path; null where none were made. */
   readonly thumbnails: Readonly<Record<string, Thumbnails>> | null;
 }
 
-/** A set that a recipe has no figures for. */
+/** A set for which a recipe has no figures. */
 export interface LeftOut {
   readonly recipe: RecipeName;
   readonly name: string;
-  /** Not on disk; the prompts were trained on it; or something went wrong. */
+  /** Not on disk, the prompts were trained on it, or an error occurred. */
   readonly reason: 'absent' | 'auxiliary' | 'failed';
   /** What was found, and what to do. */
   readonly message: string;
-  /** Of a registered set that is not here. */
+  /** How to get a registered set that is missing. */
   readonly get?: { readonly source: string; readonly licence: string; readonly place: string };
 }
 
@@ -65,18 +68,18 @@ export interface DomainAverage {
   readonly domain: PaperDomain;
   readonly sets: readonly string[];
   readonly mean: MetricValues;
-  /** As printed, in per cent; null where not all sets of the domain are there. */
+  /** As printed, in per cent; null unless all sets of the domain were scored. */
   readonly published: PublishedRow | null;
 }
 
-/** A set scored on degraded pictures. */
+/** A set scored on degraded images. */
 export interface CorruptionRow extends Corruption {
   readonly recipe: RecipeName;
   readonly name: string;
   /** In the unit of the kind, see `CORRUPTIONS`. */
   readonly level: number;
   readonly mean: MetricValues;
-  /** The same less the figures of the pictures as they are; null where either is not defined. Negative is worse. */
+  /** `mean` minus the figures on the original images; null where either is not defined. Negative is worse. */
   readonly change: MetricValues;
 }
 
@@ -91,9 +94,9 @@ export interface MatrixCell {
 export interface MatrixStudy {
   readonly auxiliaries: readonly string[];
   readonly targets: readonly string[];
-  /** No cell where the target is the auxiliary set itself. */
+  /** There is no cell where the target is the auxiliary set itself. */
   readonly cells: readonly MatrixCell[];
-  /** Sets that no prompts can be trained on, and pairs that failed. */
+  /** Sets that cannot be trained on, and pairs that failed. */
   readonly leftOut: readonly {
     readonly recipe: RecipeName;
     readonly auxiliary: string;
@@ -111,11 +114,11 @@ export interface BenchmarkManifest extends RunManifest {
   readonly complete: boolean;
 }
 
-/** What `benchmark` writes: the results of `eval` for several sets and recipes, and what goes with them. */
+/** What `benchmark` writes: the results of `eval` for several sets and recipes, with averages and studies. */
 export interface BenchmarkResults extends Omit<Results, 'model'> {
-  /** A row a recipe and set, in the order of recipes, then of sets. */
+  /** One row per recipe and set, ordered by recipe, then by set. */
   readonly datasets: readonly BenchmarkRow[];
-  /** The first row's model; each row has its own. Null while there is no row. */
+  /** The first row's model; each row has its own. Null until there is a row. */
   readonly model: ModelDescription | null;
   readonly run: BenchmarkManifest;
   readonly recipes: readonly {
@@ -137,7 +140,7 @@ export function writeRowDetails(file: string, details: RowDetails): void {
 
 /**
  * The details of a row, as `writeRowDetails` wrote them.
- * @param folder of `results.json`
+ * @param folder the one that holds `results.json`
  */
 export function readRowDetails(folder: string, { details }: Pick<BenchmarkRow, 'details'>): RowDetails {
   return JSON.parse(fs.readFileSync(path.join(folder, details), 'utf8'), reviveThresholds) as RowDetails;

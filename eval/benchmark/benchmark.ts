@@ -4,7 +4,6 @@ import { describeReading, openDataset, type Dataset } from '../../datasets/datas
 import { ensureSynthetic } from '../../datasets/ensure-synthetic';
 import { findRegisteredDataset } from '../../datasets/registry';
 import type { BackendInfo } from '../../lib/backend';
-import type { ModelOptions } from '../../lib/methods/crane/options';
 import type { CraneOptions } from '../../lib/crane';
 import { CraneError } from '../../lib/errors';
 import type { OnProgress } from '../../lib/progress';
@@ -13,7 +12,7 @@ import { isAuxiliarySet } from '../auxiliary-set';
 import { METRIC_IDS, meanOverCategories, type MetricValues } from '../metrics/metric-ids';
 import { paperDomain, PAPER_SETS, PUBLISHED_AVERAGES, publishedRow, type PaperDomain } from '../published';
 import { byRecipe } from '../recipe-options';
-import { RECIPE_BACKBONE, recipeRow, RECIPES, type Recipe } from '../recipes';
+import { isPaperRecipe, RECIPE_BACKBONE, recipeNamed, recipeRow, type Recipe } from '../recipes';
 import { RESULTS_SCHEMA_VERSION, writeResults } from '../results';
 import {
   writeRowDetails,
@@ -34,52 +33,52 @@ export interface BenchmarkOptions {
   /** Registered names or folders, in the order of the table. */
   readonly datasets: readonly string[];
   readonly recipes: readonly Recipe[];
-  /** What was given by hand; it wins over the recipes. */
+  /** Options given explicitly; they override the recipes. */
   readonly model: CraneOptions;
-  /** Folder of `results.json`, `rows/`, what is kept between runs (`kept/`) and trained prompts (`prompts/`). */
+  /** Folder for `results.json`, `rows/`, results kept between runs (`kept/`) and trained prompts (`prompts/`). */
   readonly out: string;
   readonly backend: BackendInfo;
   readonly command: string;
   readonly machine: Readonly<Record<string, unknown>>;
-  /** Of noise and of training. Default 111. */
+  /** Seed of the noise and of training. Default 111. */
   readonly seed?: number;
-  /** Small pictures for the report. Default true. */
+  /** Make thumbnails for the report. Default true. */
   readonly pictures?: boolean;
   /** Measure everything again. Default false. */
   readonly fresh?: boolean;
   readonly allowIncomplete?: boolean;
-  /** Name of the layout that all sets are read by. Default: for each the one that explains most files. */
+  /** Name of the layout to read all sets by. Default: for each set, the layout that explains most files. */
   readonly layout?: string;
-  /** Images without a mask are normal, where only masks say which are anomalous. Default false. */
+  /** Treat images without a mask as normal in sets where only masks mark anomalous images. Default false. */
   readonly normalWithoutMask?: boolean;
-  /** Score degraded pictures as well. */
+  /** Score degraded images as well. */
   readonly corruptions?: readonly Corruption[];
-  /** Train prompts on each set and use them on each other. */
+  /** Train prompts on each set and use them on every other. */
   readonly matrix?: { readonly epochs: number; readonly train: TrainPrompts };
   readonly onProgress?: OnProgress;
   /** Called whenever a row begins or ends. */
   readonly onRows?: (rows: readonly RowState[]) => void;
-  /** Called with what was read of each set, a line each. */
+  /** Called with one line for each set, describing what was read. */
   readonly onNotice?: (message: string) => void;
   readonly signal?: AbortSignal;
 }
 
-/** Where a row stands. */
+/** The state of a row. */
 export interface RowState {
   readonly recipe: string;
   readonly name: string;
   readonly status: 'waiting' | 'running' | 'done' | LeftOut['reason'];
-  /** Categories whose results were there already. */
+  /** Categories whose results were already kept. */
   readonly resumed: number;
   readonly row: BenchmarkRow | null;
   readonly message: string | null;
 }
 
 /**
- * Scores sets by recipes. What is finished is kept, category by category, and is not computed again by a later call with
- * the same folder; `results.json` is written whole after each row.
- * @throws what opening the backbone throws, since without it there is no row; the signal's reason. What concerns one row
- *   alone is named in `leftOut`
+ * Scores sets by recipes. Finished results are kept, category by category, and a later call with the same folder
+ * does not compute them again; `results.json` is written atomically after each row.
+ * @throws what opening the backbone throws, since no row can be scored without it; the signal's reason. Errors that
+ *   concern a single row are listed in `leftOut` instead
  */
 export async function runBenchmark(options: BenchmarkOptions): Promise<BenchmarkResults> {
   const { model, out, backend, seed = 111, fresh = false, onProgress, signal } = options;
@@ -106,7 +105,7 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<Benchmark
   }
 }
 
-/** Half-written files that a killed run has left. Nobody else writes here, see the command's lock. */
+/** Half-written files left by a killed run. The command's lock ensures that nobody else writes here. */
 function removeUnfinished(out: string): void {
   if (!fs.existsSync(out)) return;
   for (const entry of fs.readdirSync(out, { recursive: true, withFileTypes: true })) {
@@ -183,7 +182,7 @@ class Benchmark {
     try {
       const given = this.optionsFor(recipe, dataset);
       const { prompts } = await this.inspector.filesOf(given);
-      if (isAuxiliarySet(prompts.auxiliary, dataset.name)) {
+      if (prompts && isAuxiliarySet(prompts.auxiliary, dataset.name)) {
         return leave(
           'auxiliary',
           `the prompts ${prompts.name} were trained on ${prompts.auxiliary} itself, so its figures would not be zero-shot`,
@@ -207,7 +206,7 @@ class Benchmark {
     }
   }
 
-  /** What a row's model is loaded with: the recipe, and over it what was given by hand. */
+  /** Options to load a row's model with: the recipe's, overridden by those given explicitly. */
   private optionsFor(recipe: Recipe, dataset: Dataset): CraneOptions {
     const { model } = this.options;
     const { onProgress, signal, ...given } = model;
@@ -272,7 +271,7 @@ class Benchmark {
   private async runCorruptions(corruptions: readonly Corruption[]): Promise<void> {
     this.corruptions = [];
     for (const { recipe: recipeName, name, mean: clean } of this.rows) {
-      const recipe = RECIPES[recipeName];
+      const recipe = this.options.recipes.find(({ name: own }) => own === recipeName) as Recipe;
       const dataset = [...this.opened.values()].find(
         (set): set is Dataset => !(set instanceof Error) && set.name === name,
       ) as Dataset;
@@ -331,21 +330,21 @@ class Benchmark {
   }
 }
 
-/** A set that is nowhere comes with where to get it. */
+/** For a missing set, also says where to get it. */
 function whyNotOpened({ code, message, data }: CraneError): [LeftOut['reason'], string, LeftOut['get']?] {
   if (code !== 'dataset/absent') return ['failed', message];
   const { source, licence, place } = data as Readonly<Record<string, string>>;
   return ['absent', message, { source: source ?? '', licence: licence ?? '', place: place ?? '' }];
 }
 
-/** Whether a row was made as the paper's was: its network and second model, and nothing given by hand but places and ways of computing. */
+/** Whether a row was made as the paper's was: same network and second model, only paths and backends given. */
 export function isComparable(
   recipe: Recipe,
   set: string,
   model: {
     readonly backbone: Pick<BackboneFile, 'takesPublishedPrompts'>;
     readonly given: CraneOptions;
-    readonly used: { readonly options: Pick<ModelOptions, 'spatial'> };
+    readonly used: { readonly options: object };
   },
 ): boolean {
   const {
@@ -353,6 +352,7 @@ export function isComparable(
     spatial,
     backend,
     batchSize,
+    method,
     offline,
     allowPrivateUrls,
     referenceImages,
@@ -363,11 +363,15 @@ export function isComparable(
   } = model.given;
   const untouched = Object.values(byHand).every((value) => value === undefined);
   return (
-    untouched && model.backbone.takesPublishedPrompts && model.used.options.spatial === recipeRow(recipe, set).spatial
+    untouched &&
+    model.backbone.takesPublishedPrompts &&
+    isPaperRecipe(recipe) &&
+    'spatial' in model.used.options &&
+    model.used.options.spatial === recipeRow(recipe, set).spatial
   );
 }
 
-/** What is wrong with one row only. Others, such as a mistake in this program, end the benchmark. */
+/** Errors that concern one row only. Any other error, such as a bug in this program, ends the benchmark. */
 function isOfTheRow(error: unknown): error is CraneError {
   return error instanceof CraneError && error.code !== 'results/unwritable';
 }
@@ -377,7 +381,7 @@ function difference(of: MetricValues, from: MetricValues): MetricValues {
   return Object.fromEntries(METRIC_IDS.map((id) => [id, less(of[id], from[id])])) as MetricValues;
 }
 
-/** Means over the paper's sets that are there, by recipe and domain; the printed ones beside complete domains. */
+/** Means over the paper's sets that were scored, by recipe and domain; complete domains get the printed ones too. */
 function averagesOf(rows: readonly BenchmarkRow[]): DomainAverage[] {
   const recipes = [...new Set(rows.map(({ recipe }) => recipe))];
   return recipes.flatMap((recipe) =>
@@ -392,7 +396,7 @@ function averagesOf(rows: readonly BenchmarkRow[]): DomainAverage[] {
           domain,
           sets: of.map(({ name }) => name),
           mean: meanOverCategories(of.map(({ mean }) => mean)),
-          published: printed ? PUBLISHED_AVERAGES[domain][RECIPES[recipe].method] : null,
+          published: printed ? PUBLISHED_AVERAGES[domain][recipeNamed(recipe).method] : null,
         },
       ];
     }),

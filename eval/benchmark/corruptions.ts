@@ -4,7 +4,7 @@ import { toRgb, type RgbImage } from '../../lib/image/decoded-image';
 import type { RawPixels } from '../../lib/image/input';
 import { seededNormal } from '../../lib/weights/seeded';
 
-/** Ways in which pictures of a real line are worse than those of a data set. */
+/** Ways in which images from a production line are worse than those of a data set. */
 export const CORRUPTION_KINDS = ['noise', 'blur', 'brightness', 'jpeg'] as const;
 export type CorruptionKind = (typeof CORRUPTION_KINDS)[number];
 
@@ -17,17 +17,17 @@ export interface Corruption {
   readonly strength: Strength;
 }
 
-/** Raised whenever a corruption gives other pictures. */
+/** Raised whenever a corruption produces different images. */
 export const CORRUPTIONS_VERSION = 1;
 
 interface Definition {
-  /** What the level is, for people. */
+  /** The unit of the level, in words. */
   readonly unit: string;
   /** By strength. */
   readonly levels: readonly [number, number, number, number, number];
 }
 
-/** The levels of each kind; graded as the corruptions of ImageNet-C are, in units that do not depend on a picture's size. */
+/** The levels of each kind, graded as in ImageNet-C, in units that do not depend on the size of the image. */
 export const CORRUPTIONS: Readonly<Record<CorruptionKind, Definition>> = {
   noise: { unit: 'standard deviation of Gaussian noise, of 255', levels: [5, 10, 20, 30, 45] },
   blur: { unit: 'standard deviation of a Gaussian, in thousandths of the shorter side', levels: [2, 4, 6, 9, 14] },
@@ -41,29 +41,29 @@ export function levelOf({ kind, strength }: Corruption): number {
 }
 
 export interface CorruptOptions {
-  /** Start of the noise; each picture has one of its own. */
+  /** Seed of the noise; different for each image. */
   readonly seed: string;
-  /** Read the picture as the reference does, see `DecodeOptions`. */
+  /** Read the image as the reference does, see `DecodeOptions`. */
   readonly reference?: boolean;
 }
 
 /**
- * A picture file, decoded and degraded at its own size, as input for the network.
+ * An image file, decoded and degraded at its own size, as input for the network.
  * @throws ImageError as `decodeImage`
  */
-export async function corruptedPicture(
+export async function corruptedImage(
   file: string,
   corruption: Corruption,
   { seed, reference = false }: CorruptOptions,
 ): Promise<RawPixels> {
   const decoded = await decodeImage(file, { reference });
-  const picture = { width: decoded.width, height: decoded.height, data: toRgb(decoded) };
-  return { ...(await corrupt(picture, corruption, seed)), channels: 3 };
+  const input = { width: decoded.width, height: decoded.height, data: toRgb(decoded) };
+  return { ...(await corrupt(input, corruption, seed)), channels: 3 };
 }
 
-/** Degrades a picture: uint8 `[height, width, 3]` in and out. The same seed gives the same picture; the given one is left as it is. */
-export async function corrupt(picture: RgbImage, corruption: Corruption, seed: string): Promise<RgbImage> {
-  const { width, height, data } = picture;
+/** Degrades an image: uint8 `[height, width, 3]` in and out. Equal seeds give equal images; the input is kept. */
+export async function corrupt(input: RgbImage, corruption: Corruption, seed: string): Promise<RgbImage> {
+  const { width, height, data } = input;
   const level = levelOf(corruption);
   switch (corruption.kind) {
     case 'noise': {
@@ -77,12 +77,12 @@ export async function corrupt(picture: RgbImage, corruption: Corruption, seed: s
     case 'brightness':
       return { width, height, data: data.map((value) => Math.min(255, value + level)) };
     case 'blur': {
-      // Below 0.3, the least that libvips takes, a Gaussian hardly leaves its pixel. By default it would cut the kernel at 0.2.
+      // Below 0.3, the least that libvips accepts, a Gaussian hardly leaves its pixel. The default would cut it at 0.2.
       const sigma = Math.max(0.3, (level / 1000) * Math.min(width, height));
-      return pixelsOf(picture, (image) => image.blur({ sigma, precision: 'float', minAmplitude: 0.01 }));
+      return pixelsOf(input, (image) => image.blur({ sigma, precision: 'float', minAmplitude: 0.01 }));
     }
     case 'jpeg': {
-      const coded = await asSharp(picture).jpeg({ quality: level, chromaSubsampling: '4:2:0' }).toBuffer();
+      const coded = await asSharp(input).jpeg({ quality: level, chromaSubsampling: '4:2:0' }).toBuffer();
       return pixelsOf(coded, (image) => image);
     }
   }
@@ -92,8 +92,8 @@ function asSharp({ width, height, data }: RgbImage): Sharp {
   return sharp(data, { raw: { width, height, channels: 3 } });
 }
 
-async function pixelsOf(picture: RgbImage | Buffer, change: (image: Sharp) => Sharp): Promise<RgbImage> {
-  const image = Buffer.isBuffer(picture) ? sharp(picture) : asSharp(picture);
+async function pixelsOf(input: RgbImage | Buffer, change: (image: Sharp) => Sharp): Promise<RgbImage> {
+  const image = Buffer.isBuffer(input) ? sharp(input) : asSharp(input);
   const { data, info } = await change(image).raw().toBuffer({ resolveWithObject: true });
   return {
     width: info.width,

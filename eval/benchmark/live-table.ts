@@ -6,7 +6,7 @@ import { percent } from '../metrics-table';
 import type { RowState } from './benchmark';
 import { rowLine } from './tables';
 
-/** What the live table needs of a stream; `process.stderr` is one. */
+/** What the live table needs from a stream, such as `process.stderr`. */
 export interface TableStream extends ProgressStream {
   readonly rows?: number;
 }
@@ -15,14 +15,14 @@ const SIGNS: Readonly<Record<RowState['status'], string>> = {
   waiting: '',
   running: 'running',
   done: 'done',
-  absent: 'not here',
+  absent: 'missing',
   auxiliary: 'trained on',
   failed: 'failed',
 };
 
 /**
- * Shows a benchmark as it goes: on a terminal a table that is drawn anew in its place, with the progress of the row that is
- * running below it; in a pipe a line for each row that ends, and the usual lines of progress.
+ * Shows the progress of a benchmark: on a terminal, a table that is redrawn in place, with the progress of the running
+ * row below it; in a pipe, a line for each finished row, and the usual lines of progress.
  */
 export class LiveTable {
   readonly onProgress: OnProgress;
@@ -32,7 +32,7 @@ export class LiveTable {
   private linesDrawn = 0;
 
   constructor(private readonly stream: TableStream) {
-    // The bar is drawn by its own reporter, into the line below the table.
+    // A separate reporter draws the bar on the line below the table.
     const line: ProgressStream = {
       isTTY: true,
       columns: stream.columns ?? 80,
@@ -54,7 +54,7 @@ export class LiveTable {
     if (this.stream.isTTY && this.states.length > 0) this.draw();
   };
 
-  /** Leaves the terminal as a plain command would: the table is cleared away, since the final tables follow. */
+  /** Leaves the terminal as a plain command would: the table is cleared, since the final tables follow. */
   close(): void {
     if (this.linesDrawn > 0) this.stream.write(`${this.toTop()}\u001b[J`);
     this.linesDrawn = 0;
@@ -69,17 +69,17 @@ export class LiveTable {
 
   private draw(): void {
     const lines = [...this.tableLines(), '', this.progress];
-    // Written over what is there, in one piece, so that nothing flickers.
+    // Overwritten in one write, so that nothing flickers.
     this.stream.write(`${this.toTop()}${lines.map((line) => `${line}\u001b[K`).join('\n')}\u001b[J`);
     this.linesDrawn = lines.length;
   }
 
-  /** To the first column of the first line that was drawn. */
+  /** Moves to the first column of the first line that was drawn. */
   private toTop(): string {
     return this.linesDrawn > 1 ? `\r\u001b[${this.linesDrawn - 1}A` : '\r';
   }
 
-  /** As many rows as fit, around the one that is running: a region higher than the terminal could not be drawn anew. */
+  /** As many rows as fit, around the running one: a region taller than the terminal could not be redrawn. */
   private tableLines(): string[] {
     const lines = formatTable(
       [
@@ -113,9 +113,9 @@ export class LiveTable {
     const room = Math.max(3, (this.stream.rows ?? 24) - 6);
     if (body.length <= room) return lines;
     const finished = this.states.filter(({ status }) => status !== 'waiting' && status !== 'running').length;
-    // Rows are run in their order, so the one that is running is the first that is not finished.
+    // Rows run in order, so the running one is the first that is not finished.
     const first = Math.max(0, Math.min(body.length - room, finished - Math.floor(room / 2)));
-    return [...head, ...body.slice(first, first + room), `${finished} of ${this.states.length} rows are through`];
+    return [...head, ...body.slice(first, first + room), `${finished} of ${this.states.length} rows are done`];
   }
 
   private writeNewLines(): void {
@@ -126,7 +126,7 @@ export class LiveTable {
       const count = `[${this.shown.size} of ${this.states.length}]`;
       if (row)
         this.stream.write(
-          `${count} ${shownInLine(rowLine(row))}${resumed > 0 ? `, ${resumed} of ${row.categories.length} categories from before` : ''}\n`,
+          `${count} ${shownInLine(rowLine(row))}${resumed > 0 ? `, ${resumed} of ${row.categories.length} categories from an earlier run` : ''}\n`,
         );
       else
         this.stream.write(

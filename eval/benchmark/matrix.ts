@@ -14,46 +14,46 @@ import { categoryKey, type RowRunner } from './row-runner';
 export interface TrainingRequest {
   /** Folder of the auxiliary set. */
   readonly auxiliary: string;
-  /** Layout that it was read by. */
+  /** Layout by which it was read. */
   readonly layout: string;
   readonly normalWithoutMask?: boolean | undefined;
   readonly model: CraneOptions;
   readonly epochs: number;
   readonly seed: number;
-  /** Of the run: one that was stopped goes on there, one that is finished is used as it is. */
+  /** Folder of the run: one that was stopped resumes there, one that is finished is used unchanged. */
   readonly folder: string;
-  /** Where images that are encoded are kept for the next run. */
+  /** Folder where encoded images are kept for the next run. */
   readonly features: string;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
-/** Trains prompts. Given by whoever asks for a matrix, since training stands above evaluation. @returns their file */
+/** Trains prompts. Passed in by the caller, since evaluation cannot import training. @returns their file */
 export type TrainPrompts = (request: TrainingRequest) => Promise<string>;
 
 export interface MatrixOptions {
   readonly recipes: readonly Recipe[];
   /** Each is trained on and scored. */
   readonly sets: readonly Dataset[];
-  /** What was given by hand. */
+  /** Options given explicitly. */
   readonly model: CraneOptions;
-  /** Prompts lie in `prompts/` below it, features that training goes on from in `features/`. */
+  /** Holds prompts in `prompts/` and the features that training resumes from in `features/`. */
   readonly out: string;
   readonly epochs: number;
   readonly seed: number;
   readonly train: TrainPrompts;
   /** As the sets were opened. */
   readonly normalWithoutMask?: boolean | undefined;
-  /** Called after each cell, so that what is known can be saved. */
+  /** Called after each cell, so that intermediate results can be saved. */
   readonly onCell?: (study: MatrixStudy) => void;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Trains prompts on every set and scores every other set with them: how much depends on what prompts have learned from, a
- * question that the paper leaves open. Trained prompts and scored categories are kept, and are not made again.
- * @throws the signal's reason; what concerns one set or pair alone is named in `leftOut`
+ * Trains prompts on every set and scores every other set with them. This shows how much depends on the set that prompts
+ * learn from, a question the paper leaves open. Trained prompts and scored categories are kept and reused.
+ * @throws the signal's reason. Errors that concern a single set or pair are listed in `leftOut` instead
  */
 export async function studyMatrix(
   {
@@ -121,7 +121,7 @@ interface TrainingParts {
   readonly options: MatrixOptions;
 }
 
-/** The file of the prompts of a recipe, trained now or in an earlier run: the folder's name says all that they depend on. */
+/** A recipe's prompt file, trained now or in an earlier run: the folder's name encodes all that they depend on. */
 async function trainedPrompts(
   recipe: Recipe,
   auxiliary: Dataset,
@@ -162,6 +162,6 @@ async function trainedPrompts(
   });
 }
 
-function withoutAccess({ onProgress, signal, prompts, ...given }: CraneOptions): CraneOptions {
+function withoutAccess({ onProgress, signal, prompts, checkpoint, ...given }: CraneOptions): CraneOptions {
   return given;
 }

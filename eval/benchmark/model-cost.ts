@@ -1,36 +1,15 @@
-import type { Crane } from '../../lib/crane';
-import { DinoTransformer } from '../../lib/encoders/dino-transformer';
-import { SamEncoder, type SamSizes } from '../../lib/encoders/sam';
-import type { SpatialEncoder } from '../../lib/encoders/spatial-encoder';
-import { flopPerImage, type FlopCount, type SpatialNetwork } from './flop';
+import type { AnomalyModel, FlopCount } from '../../lib/methods/method';
 
-/** What a model takes before it has seen an image. */
+/** The cost of a model, regardless of how many images it scores. */
 export interface ModelCost {
   /** Numbers in all networks, learned prompts included. */
   readonly parameters: number;
-  /** The same as they lie in memory, float32. */
+  /** Their size in memory, as float32. */
   readonly bytes: number;
-  /** Floating-point operations for one image, see `flopPerImage`. */
+  /** Floating-point operations for one image, as the method's definition asks for them. */
   readonly flop: FlopCount;
 }
 
-export function modelCost({ model, description }: Crane): ModelCost {
-  const { vision, text, prompts, spatial, options } = model;
-  const parameters = [vision, text, prompts, ...(spatial ? [spatial] : [])].reduce(
-    (sum, layer) => sum + layer.countParams(),
-    0,
-  );
-  return {
-    parameters,
-    bytes: parameters * Float32Array.BYTES_PER_ELEMENT,
-    flop: flopPerImage({ sizes: description.sizes, options, spatial: spatial && networkOf(spatial) }),
-  };
-}
-
-function networkOf(encoder: SpatialEncoder): SpatialNetwork | undefined {
-  if (encoder instanceof SamEncoder)
-    return { family: 'sam', sizes: encoder.getConfig()['sizes'] as unknown as SamSizes };
-  if (encoder instanceof DinoTransformer)
-    return { family: encoder.family === 'dino' ? 'dino' : 'dinov2', sizes: encoder.sizes };
-  return undefined;
+export function modelCost({ parameters, flop }: Pick<AnomalyModel, 'parameters' | 'flop'>): ModelCost {
+  return { parameters, bytes: parameters * Float32Array.BYTES_PER_ELEMENT, flop };
 }

@@ -1,40 +1,34 @@
 import { createHash } from 'node:crypto';
-import type { CraneOptions } from '../../lib/crane';
-import { EMBEDDED_BACKBONE, openBackbone } from '../../lib/methods/crane/backbone';
-import {
-  AUXILIARY_KEY,
-  defaultPrompts,
-  openPrompts,
-  spatialOfPrompts,
-  takesPublishedPrompts,
-} from '../../lib/methods/crane/prompts';
-import { networkRecord } from '../../lib/methods/crane/trained-network';
-import { openSpatial, spatialSourceOf, type SpatialChoice, type SpatialSource } from '../../lib/methods/crane/spatial';
-import type { PromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
+import { requestOf, type CraneOptions } from '../../lib/crane';
+import { openBackbone, takesPublishedPrompts } from '../../lib/methods/backbone';
+import { AUXILIARY_KEY } from '../../lib/methods/checkpoint-origin';
+import { openWeights, type OpenWeights } from '../../lib/methods/open-model';
+import { openSpatial, spatialSourceOf, type SpatialChoice } from '../../lib/methods/spatial';
+import { networkRecord } from '../../lib/methods/trained-network';
+import { weightAccess, type WeightAccess } from '../../lib/weights/weight-cache';
 import { canonicalJson } from './canonical-json';
 
-/** The weights that a model is made of: names for people, and hashes for the question whether they are still the same. */
+/** A model's weight files: names for people to read, and hashes to tell whether they have changed. */
 export interface ModelFiles {
   readonly backbone: { readonly name: string; readonly sha256: string };
-  readonly prompts: { readonly name: string; readonly sha256: string; readonly auxiliary: string | null };
+  /** Null for methods that learn nothing. */
+  readonly prompts: { readonly name: string; readonly sha256: string; readonly auxiliary: string | null } | null;
   readonly spatial: { readonly name: string; readonly sha256: string } | null;
 }
 
 export interface InspectedModel {
   readonly files: ModelFiles;
-  /** What configurations beside the weights, or options, decide of the numbers, and no hash of a file shows. */
+  /** What affects the numbers but is in no hash of a file: options, and configurations beside the weights. */
   readonly network: { readonly backbone: object; readonly spatial: object | null };
 }
 
-/** What is known of a backbone without its weights in memory. */
+/** What is known about a backbone without loading its weights. */
 export interface BackboneFile {
   readonly name: string;
   readonly sha256: string;
   readonly blocks: number;
   readonly network: object;
   readonly takesPublishedPrompts: boolean;
-  /** Name of the prompts used where none are named. @throws UsageError where there are none */
-  readonly defaultPrompts: () => string;
 }
 
 interface SpatialFile {
@@ -43,27 +37,20 @@ interface SpatialFile {
   readonly network: object;
 }
 
-type Access = Pick<CraneOptions, 'offline' | 'onProgress' | 'signal'>;
 type Network = Pick<CraneOptions, 'activation' | 'heads'>;
 
-/** What was asked for of a backbone's network. */
+/** The options given for a backbone's network. */
 export function networkOf({ activation, heads }: { readonly [K in keyof Network]?: Network[K] | undefined }): Network {
   return { ...(activation === undefined ? {} : { activation }), ...(heads === undefined ? {} : { heads }) };
 }
 
-/** Says what `Crane.load` would load, without loading it. Each file is read once. */
+/** Describes what `Crane.load` would load, without loading it. Each file is read once. */
 export class ModelInspector {
-  private readonly access: { offline?: boolean; onProgress?: NonNullable<Access['onProgress']>; signal?: AbortSignal };
-  private readonly backbones = new Map<string, Promise<BackboneFile>>();
-  private readonly prompts = new Map<string, Promise<PromptCheckpoint>>();
-  private readonly spatials = new Map<string, Promise<SpatialFile>>();
+  private readonly access: WeightAccess;
+  private readonly hashes = new Map<string, Promise<string>>();
 
-  constructor({ offline, onProgress, signal }: Access) {
-    this.access = {
-      ...(offline === undefined ? {} : { offline }),
-      ...(onProgress ? { onProgress } : {}),
-      ...(signal ? { signal } : {}),
-    };
+  constructor(access: Pick<CraneOptions, keyof WeightAccess>) {
+    this.access = weightAccess(access);
   }
 
   /** The files alone. @throws as `Crane.load` for names and files */
@@ -72,77 +59,70 @@ export class ModelInspector {
   }
 
   /** @throws as `Crane.load` for names and files */
-  async inspect({
-    backbone: backboneName = EMBEDDED_BACKBONE,
-    prompts: promptsName,
-    spatial: chosen,
-    activation,
-    heads,
-  }: CraneOptions): Promise<InspectedModel> {
-    const backbone = await this.backbone(backboneName, networkOf({ activation, heads }));
-    const name = promptsName ?? backbone.defaultPrompts();
-    const prompts = await once(this.prompts, name, () => openPrompts(name, this.access));
-    const trained = spatialOfPrompts(prompts);
-    const spatial = await this.spatial(chosen ?? trained?.weights ?? trained?.family);
-    return {
-      files: {
-        backbone: { name: backbone.name, sha256: backbone.sha256 },
-        prompts: { name, sha256: hashOfPrompts(prompts), auxiliary: prompts.metadata[AUXILIARY_KEY] ?? null },
-        spatial: spatial && { name: spatial.name, sha256: spatial.sha256 },
-      },
-      network: { backbone: backbone.network, spatial: spatial?.network ?? null },
-    };
+  async inspect(options: CraneOptions): Promise<InspectedModel> {
+    return this.look(await openWeights({ ...requestOf(options), ...this.access }), async (weights) => {
+      const { backbone, spatial } = weights;
+      return {
+        files: {
+          backbone: { name: backbone.name, sha256: await this.hashOf(backbone) },
+          prompts: learnedFile(weights),
+          spatial: spatial === undefined ? null : { name: spatial.name, sha256: await this.hashOf(spatial) },
+        },
+        network: {
+          backbone: { ...networkRecord(backbone), preprocessing: backbone.preprocessing },
+          spatial: spatial?.network ?? null,
+        },
+      };
+    });
   }
 
   /** Null for no second vision model. @throws as `openSpatial` */
   async spatial(choice: SpatialChoice | undefined): Promise<SpatialFile | null> {
     const source = spatialSourceOf(choice);
-    return source === undefined
-      ? null
-      : await once(this.spatials, canonicalJson(source), () => this.readSpatial(source));
+    if (source === undefined) return null;
+    return this.look(await openSpatial(source, this.access), async (weights) => ({
+      name: weights.name,
+      sha256: await this.hashOf(weights),
+      network: weights.network,
+    }));
   }
 
   /** @throws as `openBackbone` */
-  backbone(name: string, network: Network = {}): Promise<BackboneFile> {
-    return once(this.backbones, canonicalJson({ name, ...network }), () => this.readBackbone(name, network));
+  async backbone(name: string, network: Network = {}): Promise<BackboneFile> {
+    return this.look(await openBackbone(name, { ...this.access, ...network }), async (backbone) => ({
+      name: backbone.name,
+      sha256: await this.hashOf(backbone),
+      blocks: backbone.sizes.vision.layers,
+      network: { ...networkRecord(backbone), preprocessing: backbone.preprocessing },
+      takesPublishedPrompts: takesPublishedPrompts(backbone),
+    }));
   }
 
-  private async readBackbone(name: string, network: Network): Promise<BackboneFile> {
-    const backbone = await openBackbone(name, { ...this.access, ...network });
+  private async look<T extends { close(): void }, Found>(open: T, at: (open: T) => Promise<Found>): Promise<Found> {
     try {
-      return {
-        name: backbone.name,
-        sha256: await backbone.sha256(),
-        blocks: backbone.sizes.vision.layers,
-        network: { ...networkRecord(backbone), preprocessing: backbone.preprocessing },
-        takesPublishedPrompts: takesPublishedPrompts(backbone),
-        defaultPrompts: () => defaultPrompts(backbone),
-      };
+      return await at(open);
     } finally {
-      backbone.close();
+      open.close();
     }
   }
 
-  private async readSpatial(source: SpatialSource): Promise<SpatialFile> {
-    const weights = await openSpatial(source, this.access);
-    try {
-      return { name: weights.name, sha256: await weights.sha256(), network: weights.network };
-    } finally {
-      weights.close();
-    }
+  private hashOf({ path, sha256 }: { readonly path: string; sha256(): Promise<string> }): Promise<string> {
+    const hash = this.hashes.get(path) ?? sha256();
+    this.hashes.set(path, hash);
+    return hash;
   }
 }
 
-function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
-  const found = known.get(key) ?? make();
-  known.set(key, found);
-  return found;
-}
-
-/** Of values and of what is said about them: both decide how the prompts are used. */
-function hashOfPrompts({ contextNormal, contextAnomalous, deep, metadata }: PromptCheckpoint): string {
+/** Hash of values and metadata: both determine how they are used. */
+function learnedFile({ method, checkpoint }: OpenWeights): ModelFiles['prompts'] {
+  if (method.checkpoint === undefined || checkpoint === undefined) return null;
+  const { name, learned } = checkpoint;
   const hash = createHash('sha256');
-  for (const { buffer, byteOffset, byteLength } of [contextNormal, contextAnomalous, ...deep])
+  for (const { buffer, byteOffset, byteLength } of method.checkpoint.values(learned))
     hash.update(new Uint8Array(buffer, byteOffset, byteLength));
-  return hash.update(canonicalJson(metadata)).digest('hex');
+  return {
+    name,
+    sha256: hash.update(canonicalJson(learned.metadata)).digest('hex'),
+    auxiliary: learned.metadata[AUXILIARY_KEY] ?? null,
+  };
 }

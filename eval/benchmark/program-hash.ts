@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
-/** Folders whose code decides what is measured, with what is below them. */
+/** Folders whose code determines the measurements, subfolders included. */
 const FOLDERS = ['lib', 'datasets/layouts', 'eval/metrics'];
-/** Here without what is below: data lies in `datasets/data`, and the benchmark below `eval` only calls what measures. */
+/** Without subfolders: `datasets/data` holds data, and `eval/benchmark` only calls the code that measures. */
 const FOLDERS_ALONE = ['datasets', 'eval'];
-/** What only arranges or shows. */
+/** Code that only arranges or displays. */
 const APART = /^eval\/(command|metrics-table|published|recipes|recipe-options|results)\.|(^|\/)command\.|\.d\.[cm]?ts$/;
 
 /**
- * sha256 of the code that reads sets, scores and measures, as it lies on the disk: by the version alone, results of an
- * earlier state of a working copy would be taken for current.
+ * sha256 of the code on disk that reads sets, scores and measures. The version alone would not do: results from an
+ * earlier state of a working copy would pass for current.
  *
- * @param root folder of the code: the checkout, or `dist` of the built package
+ * @param root folder of the code: the checkout, or `dist` in the built package
  */
 export function programHash(root: string = path.resolve(__dirname, '../..')): string {
   const listed = (folder: string, recursive: boolean): string[] =>

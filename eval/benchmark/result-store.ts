@@ -3,22 +3,22 @@ import * as path from 'node:path';
 import { writeResults } from '../results';
 import { canonicalJson, hashOfValue } from './canonical-json';
 
-/** Raised whenever what is stored changes its form or meaning; what was stored before is then measured again. */
+/** Raised whenever stored results change in form or meaning; older results are then measured again. */
 const STORE_VERSION = 1;
 
 /**
- * Keeps what has been measured, so that a benchmark goes on where it was stopped. Each result lies in a file of its own,
- * written whole or not at all and named after everything that the result depends on. What depends on something else lies
- * in another file, so nothing has to be thrown away and nothing stale is taken for current.
+ * Keeps what has been measured, so that a benchmark resumes where it was stopped. Each result is in a separate file,
+ * written atomically and named after everything that the result depends on. A result that depends on something else is
+ * in another file, so nothing needs to be deleted and nothing stale passes for current.
  */
 export class ResultStore {
-  /** @param fresh ignore what is there; it is replaced as results come */
+  /** @param fresh ignore stored results; new ones replace them */
   constructor(
     private readonly folder: string,
     private readonly fresh = false,
   ) {}
 
-  /** What was stored under a key in an earlier run, or by this one; undefined where nothing was, or not completely. */
+  /** The result stored under a key by this or an earlier run; undefined where there is none, or an incomplete one. */
   read<T>(key: object): T | undefined {
     if (this.fresh && !this.written.has(hashOfValue(key))) return undefined;
     try {
@@ -28,7 +28,7 @@ export class ResultStore {
       } | null;
       return canonicalJson(stored?.key) === canonicalJson(versioned(key)) ? stored?.value : undefined;
     } catch {
-      // Not there, or not readable: it will be made again.
+      // Missing or unreadable: it will be measured again.
       return undefined;
     }
   }
@@ -51,7 +51,7 @@ function versioned(key: object): object {
 }
 
 /**
- * Curves begin at an infinite threshold and may end at the other infinity (see `Curve`), which JSON has as null.
+ * Curves begin at an infinite threshold and may end at the other infinity (see `Curve`), which JSON stores as null.
  * For `JSON.parse`.
  */
 export function reviveThresholds(name: string, value: unknown): unknown {

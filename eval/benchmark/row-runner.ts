@@ -11,31 +11,31 @@ import { meanOverCategories } from '../metrics/metric-ids';
 import { renderThumbnails, type Thumbnails } from '../gallery/pictures';
 import { selectImages } from '../gallery/selection';
 import { canonicalJson } from './canonical-json';
-import { corruptedPicture, CORRUPTIONS_VERSION, type Corruption } from './corruptions';
+import { corruptedImage, CORRUPTIONS_VERSION, type Corruption } from './corruptions';
 import { modelCost, type ModelCost } from './model-cost';
 import type { InspectedModel, ModelFiles, ModelInspector } from './model-files';
 import { PeakMemory } from './peak-memory';
 import { programHash } from './program-hash';
 import type { ResultStore } from './result-store';
 
-/** One line of a benchmark: a set, and the model that scores it. */
+/** One row of a benchmark: a set, and the model that scores it. */
 export interface RowTask {
   /** Shown while it runs, such as `crane mvtec`. */
   readonly title: string;
   readonly dataset: Dataset;
-  /** What the model is loaded with. */
+  /** Options to load the model with. */
   readonly options: CraneOptions;
-  /** How every picture is degraded before it is scored. */
+  /** How every image is degraded before it is scored. */
   readonly corruption?: Corruption;
-  /** Whether small pictures of the best and the worst images are made too. */
+  /** Whether to make thumbnails of the best and worst images too. */
   readonly pictures: boolean;
 }
 
-/** What scoring took, beside what the model takes. */
+/** The cost of scoring, in addition to the model's. */
 export interface RowCost extends ModelCost {
   /** From file to map, without masks and metrics; null where no image was scored. */
   readonly imagesPerSecond: number | null;
-  /** Of the whole process while it scored, model and native libraries included. */
+  /** Peak of the whole process while it scored, model and native libraries included. */
   readonly peakMemoryBytes: number;
 }
 
@@ -44,9 +44,9 @@ export interface RowOutcome {
   readonly model: ModelDescription;
   readonly files: ModelFiles;
   readonly cost: RowCost;
-  /** By path of the image; null where none were wanted. */
+  /** By path of the image; null where none were requested. */
   readonly thumbnails: Readonly<Record<string, Thumbnails>> | null;
-  /** Categories whose results were there already. */
+  /** Categories whose results were already kept. */
   readonly resumed: number;
 }
 
@@ -67,15 +67,16 @@ export interface RowRunnerParts {
   readonly store: ResultStore;
   readonly inspector: ModelInspector;
   readonly backend: BackendInfo;
-  /** Start of the noise that degrades pictures. */
+  /** Seed of the noise that degrades images. */
   readonly seed: number;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Scores sets, category by category, and keeps each category as soon as it is done, so that a run that was stopped in any
- * way continues with the next one. A model is loaded when something is left to score, and stays for the rows after it.
+ * Scores sets, category by category, and keeps each category as soon as it is done, so that a run that was stopped in
+ * any way continues with the next one. A model is loaded only when something is left to score, and is kept for later
+ * rows.
  */
 export class RowRunner {
   private loaded: { readonly key: string; readonly crane: Crane } | undefined;
@@ -84,8 +85,8 @@ export class RowRunner {
   constructor(private readonly parts: RowRunnerParts) {}
 
   /**
-   * @throws DatasetError for a set without labels or without a readable image; what loading a model throws; the signal's
-   *   reason
+   * @throws DatasetError for a set without labels or without a readable image; what loading a model throws; the
+   *   signal's reason
    */
   async run(task: RowTask): Promise<RowOutcome> {
     const { dataset, options, pictures } = task;
@@ -127,7 +128,7 @@ export class RowRunner {
     };
   }
 
-  /** Releases the model that is loaded, if any. */
+  /** Releases the loaded model, if any. */
   dispose(): void {
     this.loaded?.crane.dispose();
     this.loaded = undefined;
@@ -149,7 +150,7 @@ export class RowRunner {
       ...(corruption
         ? {
             picture: ({ imagePath }) =>
-              corruptedPicture(imagePath, corruption, { reference, seed: `${seed} ${relative(dataset, imagePath)}` }),
+              corruptedImage(imagePath, corruption, { reference, seed: `${seed} ${relative(dataset, imagePath)}` }),
           }
         : {}),
     });
@@ -159,7 +160,7 @@ export class RowRunner {
       seconds: (performance.now() - start) / 1000,
       peakMemoryBytes: memory.bytes,
       model: crane.description,
-      cost: modelCost(crane),
+      cost: modelCost(crane.model),
     };
   }
 
@@ -198,14 +199,14 @@ export class RowRunner {
     return this.loaded.crane;
   }
 
-  /** All that the model's answers depend on. Names of files do not count, their content does. */
+  /** All that the model's results depend on. File content counts, file names do not. */
   private modelKey({ files: { backbone, prompts, spatial }, network }: InspectedModel, given: CraneOptions): object {
     const { backbone: _, prompts: __, spatial: ___, backend: ____, offline, onProgress, signal, ...options } = given;
     return {
       program: this.program,
       backend: [this.parts.backend.name, this.parts.backend.tensorflowVersion, this.parts.backend.gpu],
       backbone: backbone.sha256,
-      prompts: prompts.sha256,
+      prompts: prompts?.sha256 ?? null,
       spatial: [spatial?.sha256 ?? null, typeof given.spatial === 'object' ? (given.spatial.heads ?? null) : null],
       network,
       options,
@@ -219,7 +220,7 @@ export class RowRunner {
   }
 }
 
-/** A category's place and the files that it consists of: names, labels, lengths and times of change. */
+/** A category's location and its files: names, labels, sizes and modification times. */
 export function categoryKey(
   dataset: Dataset,
   { name, samples }: Category,

@@ -7,7 +7,7 @@ import { CORRUPTIONS } from './corruptions';
 
 const right = { align: 'right' } as const;
 
-/** A table for each recipe: the metrics of the paper, with the difference to its figures where they should be equal. */
+/** A table for each recipe: the paper's metrics, with the difference from its figures where they should be equal. */
 export function accuracyTables({
   datasets,
   averages,
@@ -41,14 +41,14 @@ export function accuracyTables({
       );
       const unguided =
         method === 'Crane+' && rows.every(({ model }) => model.spatial === null)
-          ? ' (here without a second vision model)'
+          ? ' (run without a second vision model)'
           : '';
       return [`${name}: ${about}${unguided}\n\n${table.replace(/\n─[─ ]*$/, '')}`];
     })
     .join('\n\n');
 }
 
-/** Per cent, and behind it how far above or below the printed figure. */
+/** Per cent, followed by the difference from the printed figure. */
 function metricCells(mean: MetricValues, published: PublishedRow | null): string[] {
   return PUBLISHED_METRIC_IDS.map((id: PublishedMetricId) => {
     const [value, printed] = [mean[id], published?.[id] ?? null];
@@ -61,7 +61,7 @@ function signed(value: number): string {
   return /^-?0\.0$/.test(text) ? '±0.0' : value > 0 ? `+${text}` : text;
 }
 
-/** What each row takes: a table over all recipes. */
+/** The cost of each row: a table over all recipes. */
 export function costTable(rows: readonly BenchmarkRow[]): string {
   return formatTable(
     [
@@ -89,7 +89,7 @@ function speed(imagesPerSecond: number | null): string {
   return imagesPerSecond === null ? 'n/a' : small(imagesPerSecond);
 }
 
-/** Three figures or more. */
+/** At least three significant digits. */
 function small(value: number): string {
   return value >= 100 ? whole(value) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
@@ -98,7 +98,7 @@ function whole(value: number): string {
   return value.toFixed(0);
 }
 
-/** One line for a row that is done. */
+/** One line for a finished row. */
 export function rowLine({ recipe, name, mean, comparable, published, cost }: BenchmarkRow): string {
   const cells = metricCells(mean, comparable ? published : null);
   const metrics = PUBLISHED_METRIC_IDS.flatMap((id, place) =>
@@ -109,7 +109,7 @@ export function rowLine({ recipe, name, mean, comparable, published, cost }: Ben
 
 const STUDIED = ['image/auroc', 'pixel/auroc', 'pixel/aupro/paper200@0.3'] as const;
 
-/** How metrics change with each kind and strength of degradation, in points of per cent, mean over the sets. */
+/** How metrics change with each kind and strength of degradation, in percentage points, mean over the sets. */
 export function corruptionTable(rows: readonly CorruptionRow[]): string {
   const groups = new Map<string, CorruptionRow[]>();
   for (const row of rows) {
@@ -138,14 +138,14 @@ export function corruptionTable(rows: readonly CorruptionRow[]): string {
   );
 }
 
-/** What the levels of the table above are. */
+/** Explains the levels in the table above. */
 export function corruptionLegend(): string {
-  return `Change in points against the original images. Levels: ${Object.entries(CORRUPTIONS)
+  return `Change in percentage points from the original images. Levels: ${Object.entries(CORRUPTIONS)
     .map(([kind, { unit }]) => `${kind} = ${unit}`)
     .join('; ')}.`;
 }
 
-/** One table a recipe and metric: prompts' auxiliary sets down, scored sets across. */
+/** One table per recipe and metric: the prompts' auxiliary sets down, scored sets across. */
 export function matrixTables({ cells, auxiliaries, targets }: MatrixStudy): string {
   const recipes = [...new Set(cells.map(({ recipe }) => recipe))];
   return recipes

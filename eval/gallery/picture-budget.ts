@@ -1,40 +1,43 @@
 import sharp from 'sharp';
-import { PICTURE_KINDS, type CategorySelection, type Selection } from './selection';
+import { SHOWN_KINDS, type CategorySelection, type Selection } from './selection';
 import type { Thumbnails } from './pictures';
 
-/** The selected images of a set, with what was drawn of them. */
-export interface SetPictures {
+/** The selected images of a set, with their thumbnails. */
+export interface SetThumbnails {
   readonly selection: Selection;
   readonly thumbnails: ReadonlyMap<string, Thumbnails>;
 }
 
-export interface FittedPictures {
+export interface FittedThumbnails {
   /** In the order given. */
-  readonly sets: readonly SetPictures[];
-  /** At most so many images of a category and kind. */
+  readonly sets: readonly SetThumbnails[];
+  /** The most images shown per category and kind. */
   readonly ofEachKind: number;
-  /** Pixels of the longer side; null where pictures are as they were made. */
+  /** Pixels of the longer side; null where thumbnails were not shrunk. */
   readonly side: number | null;
 }
 
-/** What pictures may take of a page, in characters: base64 in UTF-8. */
-const PICTURES_BUDGET = 10_000_000;
-/** Of a category and kind, where a page shows several sets. */
+/** Room for thumbnails on a page, in characters: base64 in UTF-8. */
+const THUMBNAILS_BUDGET = 10_000_000;
+/** Images per category and kind, where a page shows several sets. */
 const MOST_OF_A_KIND = 2;
 const SIDES = [224, 176, 144, 112, 88, 64] as const;
 const QUALITY = 62;
 
 /**
- * Makes the pictures of several sets fit into one page: first fewer of each kind and category, the clearest staying, then
- * smaller ones, at last none for the sets that come last.
+ * Makes the thumbnails of several sets fit on one page: first by showing fewer of each kind and category, keeping the
+ * clearest; then by shrinking them; finally by dropping those of the last sets.
  */
-export async function fitPictures(sets: readonly SetPictures[], budget = PICTURES_BUDGET): Promise<FittedPictures> {
+export async function fitThumbnails(
+  sets: readonly SetThumbnails[],
+  budget = THUMBNAILS_BUDGET,
+): Promise<FittedThumbnails> {
   const most = Math.min(
     sets.length > 1 ? MOST_OF_A_KIND : Infinity,
     Math.max(
       1,
       ...sets.flatMap(({ selection }) =>
-        selection.categories.flatMap(({ images }) => PICTURE_KINDS.map((kind) => images[kind].length)),
+        selection.categories.flatMap(({ images }) => SHOWN_KINDS.map((kind) => images[kind].length)),
       ),
     ),
   );
@@ -60,15 +63,15 @@ export async function fitPictures(sets: readonly SetPictures[], budget = PICTURE
   return { sets: kept, ofEachKind: 1, side: SIDES.at(-1) as number };
 }
 
-function limited({ selection, thumbnails }: SetPictures, ofEachKind: number): SetPictures {
+function limited({ selection, thumbnails }: SetThumbnails, ofEachKind: number): SetThumbnails {
   const categories = selection.categories.map(({ category, images }) => ({
     category,
     images: Object.fromEntries(
-      PICTURE_KINDS.map((kind) => [kind, images[kind].slice(0, ofEachKind)]),
+      SHOWN_KINDS.map((kind) => [kind, images[kind].slice(0, ofEachKind)]),
     ) as unknown as CategorySelection['images'],
   }));
   const wanted = categories.flatMap(({ images }) =>
-    PICTURE_KINDS.flatMap((kind) => images[kind].map(({ path }) => path)),
+    SHOWN_KINDS.flatMap((kind) => images[kind].map(({ path }) => path)),
   );
   return {
     selection: { ...selection, categories },
@@ -81,17 +84,17 @@ function limited({ selection, thumbnails }: SetPictures, ofEachKind: number): Se
   };
 }
 
-function sizeOf({ thumbnails }: SetPictures): number {
+function sizeOf({ thumbnails }: SetThumbnails): number {
   return [...thumbnails.values()].reduce((sum, { original, overlay }) => sum + original.length + overlay.length, 0);
 }
 
-function totalSize(sets: readonly SetPictures[]): number {
+function totalSize(sets: readonly SetThumbnails[]): number {
   return sets.reduce((sum, set) => sum + sizeOf(set), 0);
 }
 
-async function shrunk({ selection, thumbnails }: SetPictures, side: number): Promise<SetPictures> {
+async function shrunk({ selection, thumbnails }: SetThumbnails, side: number): Promise<SetThumbnails> {
   const smaller = new Map<string, Thumbnails>();
-  for (const [path, pictures] of thumbnails) smaller.set(path, await smallerThumbnails(pictures, side));
+  for (const [path, large] of thumbnails) smaller.set(path, await smallerThumbnails(large, side));
   return { selection, thumbnails: smaller };
 }
 

@@ -3,35 +3,35 @@ import { bestF1 } from '../metrics/f1-max';
 import { rankScores } from '../metrics/ranking';
 
 /** Why an image is shown. */
-export type PictureKind = 'found' | 'missed' | 'alarm';
-export const PICTURE_KINDS: readonly PictureKind[] = ['found', 'missed', 'alarm'];
+export type ShownKind = 'found' | 'missed' | 'alarm';
+export const SHOWN_KINDS: readonly ShownKind[] = ['found', 'missed', 'alarm'];
 
 export interface CategorySelection {
   readonly category: CategoryEvaluation;
-  /** `found`: anomalous images from the highest score down; `missed`: from the lowest up; `alarm`: normal ones from the highest down. */
-  readonly images: Readonly<Record<PictureKind, readonly ScoredImage[]>>;
+  /** `found`: anomalous images, highest scores first; `missed`: lowest first; `alarm`: normal ones, highest first. */
+  readonly images: Readonly<Record<ShownKind, readonly ScoredImage[]>>;
 }
 
 export interface Selection {
   readonly categories: readonly CategorySelection[];
-  /** Categories without pictures, because there are too many. */
+  /** Number of categories that are not shown, because there are too many. */
   readonly leftOut: number;
 }
 
-/** Images shown of all categories together, about; a report stays a few megabytes and quick to make. */
+/** Roughly how many images are shown in total, so that a report stays a few megabytes and quick to make. */
 const IMAGES_IN_REPORT = 96;
 const MOST_OF_A_KIND = 3;
 const MOST_CATEGORIES = 40;
 
 /**
- * The few images of each category that tell most. No image is shown twice: where anomalous images are few, the higher scores
+ * The most telling images of each category. No image is shown twice: where anomalous images are few, the higher scores
  * count as found. Of very many categories, those with the lowest image AUROC are shown.
  */
 export function selectImages({ categories }: Evaluation): Selection {
   const shown = hardest(categories, MOST_CATEGORIES);
   const count = Math.max(
     1,
-    Math.min(MOST_OF_A_KIND, Math.floor(IMAGES_IN_REPORT / (PICTURE_KINDS.length * Math.max(1, shown.length)))),
+    Math.min(MOST_OF_A_KIND, Math.floor(IMAGES_IN_REPORT / (SHOWN_KINDS.length * Math.max(1, shown.length)))),
   );
   return {
     categories: shown.map((category) => ({ category, images: imagesOf(category, count) })),
@@ -60,7 +60,7 @@ function hardest(categories: readonly CategoryEvaluation[], count: number): read
   return categories.filter((category) => kept.has(category));
 }
 
-/** The image score from which on images are called anomalous to reach the category's best F1; null where it has one class only. */
+/** The image score at or above which images are called anomalous for the best F1; null with one class only. */
 export function imageThreshold({ scores }: CategoryEvaluation): number | null {
   const anomalous = scores.filter((image) => image.anomalous).map(({ score }) => score);
   const normal = scores.filter((image) => !image.anomalous).map(({ score }) => score);

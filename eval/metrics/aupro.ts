@@ -6,13 +6,13 @@ import type { Sweep } from './ranking';
 /**
  * Area under the per-region overlap curve. The per-region overlap (PRO) of a threshold is the share of each connected
  * anomalous region that is found, averaged over the regions of all images of a category, so that small defects count
- * as much as large ones. It is drawn over the false positive rate of all normal pixels.
+ * as much as large ones. It is plotted over the false positive rate of all normal pixels.
  */
 
 /**
  * AUPRO over all thresholds: the area under the straight lines between the points of the PRO curve, from a false
- * positive rate of 0 to `limit`, with the value at the limit interpolated, divided by `limit`. 0..1; a map that cannot
- * tell anything (constant) gives `limit / 2`; needs normal and anomalous pixels.
+ * positive rate of 0 to `limit`, with the value at the limit interpolated, divided by `limit`. 0..1; a constant map
+ * gives `limit / 2`. Needs normal and anomalous pixels.
  */
 export class ExactAupro implements Sweep<number, PixelThreshold> {
   private readonly end: number;
@@ -29,7 +29,7 @@ export class ExactAupro implements Sweep<number, PixelThreshold> {
     if (this.x >= this.end) return;
     const levelTo = Math.min(normalsAbove, this.end);
     this.area.add((levelTo - this.x) * this.overlap);
-    // Normal pixels of the threshold's own score: the curve climbs on a straight line, which the limit may cut.
+    // Normal pixels with exactly the threshold's score: the curve climbs on a straight line, which the limit may cut.
     const climb = falsePositives - normalsAbove;
     const climbTo = Math.min(falsePositives, this.end);
     const rise = overlap - this.overlap;
@@ -48,17 +48,17 @@ const PAPER_STEPS = 200;
 
 /**
  * AUPRO as the reference programs compute it: a sweep over 200 evenly spaced thresholds (`score > threshold`), the
- * points with a false positive rate below `limit` kept, their rates rescaled to 0..1 by their own least and largest,
- * and the area under the straight lines between them (docs/method.md#aupro). It depends on the extremes of the maps,
- * and is not the area up to the limit divided by the limit; use `ExactAupro` to compare anything but published numbers.
- * No value where the reference gives NaN or stops: maps of one value, or all points at one false positive rate.
+ * points with a false positive rate below `limit` kept, their rates rescaled to 0..1 by their minimum and maximum,
+ * and the area under the straight lines between them (docs/method.md#aupro). It depends on the extremes of the maps
+ * and is not the area up to the limit divided by the limit; use `ExactAupro` except to compare with published numbers.
+ * Not defined where the reference gives NaN or fails: constant maps, or all points at one false positive rate.
  */
 export class PaperAupro implements Sweep<Measured, PixelThreshold> {
   /** Keys of the thresholds, ascending: the reference compares float32 maps with a threshold rounded to float32. */
   private readonly keys: readonly number[];
   /** Overlap above each of the keys. */
   private readonly overlaps: Float64Array;
-  /** The last of the keys that is not passed yet. */
+  /** The last key not yet passed. */
   private next: number;
   private overlap = 0;
 
@@ -73,7 +73,7 @@ export class PaperAupro implements Sweep<Measured, PixelThreshold> {
   }
 
   at({ key, overlap }: PixelThreshold): void {
-    // Pixels of the score itself are not above it.
+    // Pixels with exactly this score are not above it.
     for (; this.next >= 0 && (this.keys[this.next] as number) >= key; this.next--)
       this.overlaps[this.next] = this.overlap;
     this.overlap = overlap;
@@ -100,7 +100,7 @@ export class PaperAupro implements Sweep<Measured, PixelThreshold> {
         value: null,
         reason:
           `of ${PAPER_STEPS} thresholds, those with a false positive rate below ${limit} ` +
-          `span no range of rates (${points.length} points)`,
+          `do not span a range of rates (${points.length} points)`,
       };
     }
     let area = 0;
@@ -120,12 +120,12 @@ interface SweepPoint {
 }
 
 /**
- * `numpy.arange(least, largest, (largest - least) / 200)`: 200 values, or 201 where rounding makes room for one more,
- * with the step that numpy takes from the first two values. None where that would stop.
+ * `numpy.arange(least, largest, (largest - least) / 200)`: 200 values, or 201 where rounding allows one more,
+ * with the step that numpy derives from the first two values. Empty where numpy would fail.
  */
 function evenThresholds(least: number, largest: number): number[] {
   const step = (largest - least) / PAPER_STEPS;
-  // Of scores that are equal, or next to each other around 0, or farther apart than the largest number.
+  // For scores that are equal, adjacent around 0, or farther apart than the largest number.
   if (step === 0 || !Number.isFinite(step)) return [];
   const actualStep = least + step - least;
   return Array.from({ length: Math.ceil((largest - least) / step) }, (_, index) => least + index * actualStep);

@@ -2,8 +2,8 @@ import { CompensatedSum } from './compensated-sum';
 import { sweep, type ClassCounts, type Ranking, type Sweep, type Threshold } from './ranking';
 
 /**
- * Area under the ROC curve: the chance that an anomalous sample scores higher than a normal one, equal scores counting
- * one half. Pairs are counted, and divided once.
+ * Area under the ROC curve: the probability that an anomalous sample scores higher than a normal one, with ties
+ * counting one half. Pairs are counted, and the count is divided once.
  *
  * @returns 0..1; needs both classes
  */
@@ -12,7 +12,7 @@ export function auroc(ranking: Ranking): number {
 }
 
 export class AurocSweep implements Sweep<number> {
-  /** Whole numbers, but beyond 2^53 for hundreds of millions of pixels. */
+  /** Integers, but beyond 2^53 for hundreds of millions of pixels. */
   private readonly twiceTheWins = new CompensatedSum();
   private foundBefore = 0;
 

@@ -1,4 +1,4 @@
-/** A sum of up to billions of terms that is right to the last bits (Neumaier): what each addition loses is kept. */
+/** A sum of up to billions of terms, accurate to the last bits (Neumaier): the error of each addition is kept. */
 export class CompensatedSum {
   private sum = 0;
   private lost = 0;

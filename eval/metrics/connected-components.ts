@@ -11,7 +11,7 @@ export interface ConnectedComponents {
  * Components of the non-zero pixels, neighbours by edge or corner (8-connectivity). Union-find in two passes.
  *
  * @param mask row by row, non-zero inside. [height, width]
- * @throws MetricError when the mask has not `width * height` pixels
+ * @throws MetricError when the mask does not have `width * height` pixels
  */
 export function connectedComponents(mask: Uint8Array, width: number, height: number): ConnectedComponents {
   if (mask.length !== width * height) {
@@ -30,7 +30,7 @@ export function connectedComponents(mask: Uint8Array, width: number, height: num
       const north = y > 0 ? (labels[at - width] as number) : 0;
       const northEast = y > 0 && x + 1 < width ? (labels[at - width + 1] as number) : 0;
       const northWest = y > 0 && x > 0 ? (labels[at - width - 1] as number) : 0;
-      // North touches all the others, so only without it can two components meet here: north-east with one of the west.
+      // North touches all the others, so two components can meet only without it: north-east with one of the west.
       let label = north || west || northWest;
       if (northEast !== 0 && north === 0) label = label === 0 ? northEast : parents.join(label, northEast);
       labels[at] = label === 0 ? parents.add() : label;

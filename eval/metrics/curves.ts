@@ -1,26 +1,26 @@
 import type { PixelThreshold } from './pixel-ranking';
 import { sweep, type Ranking, type Sweep, type Threshold } from './ranking';
 
-/** Points of a curve for drawing, in the order of falling thresholds. All three arrays have the same length. */
+/** Points of a curve for drawing, with thresholds descending. All three arrays have the same length. */
 export interface Curve {
   /** 0..1 */
   readonly x: readonly number[];
   /** 0..1 */
   readonly y: readonly number[];
   /**
-   * Score at or above which a sample is called anomalous, infinite where none or every one is; where a level stretch
-   * ends, the score that comes next.
+   * Score at or above which a sample is called anomalous; infinite where none or all are. At the end of a level
+   * stretch, the next score.
    */
   readonly thresholds: readonly number[];
 }
 
-/** Enough for a curve of a few hundred pixels' width. */
+/** Enough for a curve a few hundred pixels wide. */
 const DRAWN_POINTS = 200;
 
 /**
  * ROC curve: x the false positive rate, y the true positive rate. Needs both classes.
  *
- * @param maxPoints 3 or more; every point kept is one of the exact curve, and those left out are nearer than
+ * @param maxPoints 3 or more; every point kept is on the exact curve, and those left out are nearer than
  *   `2 / (maxPoints - 2)` to one kept
  */
 export function rocCurve(ranking: Ranking, maxPoints?: number): Curve {
@@ -102,7 +102,7 @@ class RisingCurve<Step extends Threshold> implements Sweep<Curve, Step> {
   }
 }
 
-/** Keeps the first point, the last, and one whenever a further step of the way is done. */
+/** Keeps the first point, the last, and one at each step along the way. */
 class ThinnedCurve {
   private readonly x: number[] = [];
   private readonly y: number[] = [];
@@ -110,7 +110,7 @@ class ThinnedCurve {
   private readonly stepsPerWay: number;
   private stepsDone = 0;
 
-  /** @param way of the whole curve */
+  /** @param way length of the whole curve */
   constructor(
     private readonly ranking: Pick<Ranking, 'scoreOfKey'>,
     maxPoints: number,

@@ -1,6 +1,6 @@
 import { sweep, type Ranking, type Sweep, type Threshold } from './ranking';
 
-/** The best F1 and the score from which on (inclusive) samples are called anomalous to reach it. */
+/** The best F1, and the score at or above which samples are called anomalous to reach it. */
 export interface BestF1 {
   /** 0..1 */
   readonly f1: number;

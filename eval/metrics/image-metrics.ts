@@ -21,7 +21,7 @@ export class ImageMetrics {
     if (!Number.isFinite(score)) {
       throw new MetricError(
         'metric/not-finite',
-        `image score ${score} is not a number that can be ranked; look at the model or its weights`,
+        `image score ${score} cannot be ranked; check the model and its weights`,
         { score },
       );
     }
@@ -29,7 +29,7 @@ export class ImageMetrics {
     (isAnomalous ? this.anomalous : this.normal).push(score);
   }
 
-  /** Counts all that another has collected as well. */
+  /** Adds everything that another has collected. */
   include(other: ImageMetrics): void {
     this.ranked = undefined;
     other.normal.forEach((score) => this.normal.push(score));
@@ -45,7 +45,7 @@ export class ImageMetrics {
     return { 'image/auroc': auroc(ranked), 'image/ap': averagePrecision(ranked), 'image/f1max': bestF1(ranked).f1 };
   }
 
-  /** Why metrics are null, for those that are. */
+  /** For each metric that is null, why. */
   reasons(): Partial<Record<ImageMetricId, string>> {
     const reason = undefinedReason(this.ranking(), 'image');
     return reason === undefined ? {} : Object.fromEntries(IMAGE_METRIC_IDS.map((id) => [id, reason]));

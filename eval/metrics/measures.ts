@@ -2,16 +2,16 @@ import { ImageMetrics } from './image-metrics';
 import { IMAGE_METRIC_IDS, PIXEL_METRIC_IDS, type MetricId, type MetricValues } from './metric-ids';
 import { PixelMetrics } from './pixel-metrics';
 
-/** What is known of one image. */
+/** What is known about one image. */
 export interface MeasuredImage {
   readonly anomalous: boolean;
   /** Any finite number; undefined where images have no scores. */
   readonly score: number | undefined;
   /** [height, width] */
   readonly map: { readonly data: Float32Array | Float64Array; readonly width: number; readonly height: number };
-  /** 0 where normal, at the size of the map; null where that is not known, and the image then counts in image metrics only. */
+  /** 0 where normal, at the size of the map; null where unknown: the image then counts in image metrics only. */
   readonly mask: Uint8Array | null;
-  /** Pixels other than 0 count nowhere. */
+  /** Pixels other than 0 are excluded from all metrics. */
   readonly ignored?: Uint8Array | undefined;
 }
 
@@ -22,10 +22,10 @@ export class Measures {
   images = 0;
   anomalous = 0;
 
-  /** @param missing why a kind of metrics is not defined, where it is for no image */
+  /** @param missing why image or pixel metrics are defined for no image, where that is so */
   constructor(private readonly missing: { readonly image?: string; readonly pixel?: string } = {}) {}
 
-  /** @throws MetricError as `PixelMetrics.add` and `ImageMetrics.add` do; in the first case the image counts nowhere */
+  /** @throws MetricError as `PixelMetrics.add` and `ImageMetrics.add`; after the former, the image counts nowhere */
   add({ anomalous, score, map, mask, ignored }: MeasuredImage): void {
     if (mask !== null && this.missing.pixel === undefined)
       this.pixel.add(map.data, mask, map.width, map.height, ignored);
@@ -34,7 +34,7 @@ export class Measures {
     if (anomalous) this.anomalous++;
   }
 
-  /** Counts another's images as well. */
+  /** Adds another's images. */
   include(other: Measures): void {
     this.pixel.include(other.pixel);
     this.image.include(other.image);
@@ -47,7 +47,7 @@ export class Measures {
     return { ...this.image.value(), ...this.pixel.value() };
   }
 
-  /** Why metrics are null, for those that are. */
+  /** For each metric that is null, why. */
   reasons(): Partial<Record<MetricId, string>> {
     const all = (ids: readonly MetricId[], reason: string) => Object.fromEntries(ids.map((id) => [id, reason]));
     const { image, pixel } = this.missing;

@@ -1,6 +1,6 @@
 /**
- * The names of the metrics, as they stand in tables, JSON and reports. AUPRO says which of its two definitions it is
- * and up to which false positive rate, because the two give different numbers for the same maps.
+ * The names of the metrics in tables, JSON and reports. The name of AUPRO says which of its two definitions it is
+ * and up to which false positive rate, because the definitions give different numbers for the same maps.
  */
 export const IMAGE_METRIC_IDS = ['image/auroc', 'image/ap', 'image/f1max'] as const;
 export const PIXEL_METRIC_IDS = [
@@ -16,10 +16,10 @@ export type ImageMetricId = (typeof IMAGE_METRIC_IDS)[number];
 export type PixelMetricId = (typeof PIXEL_METRIC_IDS)[number];
 export type MetricId = (typeof METRIC_IDS)[number];
 
-/** Fractions 0..1; null where a metric is not defined, which is never written as 0. */
+/** Fractions 0..1; null, never 0, where a metric is not defined. */
 export type MetricValues<Id extends MetricId = MetricId> = Readonly<Record<Id, number | null>>;
 
-/** A metric, or the reason why there is none. */
+/** A metric, or the reason why it is not defined. */
 export type Measured = { readonly value: number } | { readonly value: null; readonly reason: string };
 
 export interface MeanOptions {

@@ -17,17 +17,17 @@ export interface Buckets {
   readonly starts: Uint32Array;
 }
 
-/** Some millions of pixels of whole maps. */
+/** A few million pixels of whole maps. */
 export interface PixelChunk {
   readonly normal: Buckets;
   readonly anomalous: Buckets;
-  /** Region of each anomalous pixel, in step with `anomalous.lows`. */
+  /** Region of each anomalous pixel, aligned with `anomalous.lows`. */
   readonly regions: Uint16Array | Uint32Array;
   /** Pixels of each region. [regions] */
   readonly areas: Uint32Array;
 }
 
-/** The pixels of one map as they come. */
+/** The pixels of one map, in their original order. */
 export interface MapPixels {
   /** Keys of the normal pixels. */
   readonly normal: Uint32Array;
@@ -39,7 +39,7 @@ export interface MapPixels {
   readonly areas: Uint32Array;
 }
 
-/** Pixels of whole maps with their scores as float64, where float32 would round some of them. */
+/** Pixels of whole maps with float64 scores, where float32 would round some of them. */
 export interface WidePixels {
   /** Scores of the normal pixels. */
   readonly normal: Float64Array;
@@ -51,7 +51,7 @@ export interface WidePixels {
   readonly areas: Uint32Array;
 }
 
-/** The pixels of a chunk with their scores as float64, which holds each float32 exactly. */
+/** The pixels of a chunk with their scores as float64, which represents each float32 exactly. */
 export function widened({ normal, anomalous, regions, areas }: PixelChunk): WidePixels {
   return { normal: scoresOf(normal), anomalous: scoresOf(anomalous), regions: Uint32Array.from(regions), areas };
 }
@@ -66,7 +66,7 @@ function scoresOf({ lows, starts }: Buckets): Float64Array {
   return scores;
 }
 
-/** Puts the pixels of several maps into buckets; their regions are numbered on. */
+/** Puts the pixels of several maps into buckets; regions are numbered consecutively. */
 export function chunkOf(maps: readonly MapPixels[]): PixelChunk {
   const areas = new Uint32Array(maps.reduce((sum, map) => sum + map.areas.length, 0));
   const normal = emptyBuckets(maps.map((map) => map.normal));

@@ -21,23 +21,23 @@ import { keyOfBits } from './score-keys';
 import { SortedPixels } from './sorted-pixels';
 import type { WidePixels } from './pixel-chunk';
 
-/** False positive rate up to which AUPRO is integrated, in the papers and here. */
+/** False positive rate up to which AUPRO is integrated, as in the papers. */
 const AUPRO_LIMIT = 0.3;
 
-/** Pixels that are put into buckets together: enough that the tables of a chunk are small beside it. */
+/** Pixels that are put into buckets together: enough to make the tables of a chunk small in comparison. */
 const CHUNK_PIXELS = 1 << 22;
 
 /**
- * Collects the anomaly maps of a category, or of a whole set, with their masks, and gives the pixel metrics of
- * docs/method.md#metrics, exact on every pixel. Keeps 2 bytes a normal pixel and 4 an anomalous one (6 where regions
- * are tiny); computing takes a few megabytes more. Maps of float64 whose scores float32 would round take 8 and 12, and
- * again as much to compute.
+ * Collects the anomaly maps of a category, or of a whole set, with their masks, and computes the pixel metrics of
+ * docs/method.md#metrics exactly, from every pixel. Keeps 2 bytes per normal pixel and 4 per anomalous one (6 where
+ * regions are tiny); computing takes a few megabytes more. Float64 maps whose scores float32 would round take 8 and 12,
+ * and again as much to compute.
  */
 export class PixelMetrics {
   private chunks: readonly PixelChunk[] = [];
   /** Maps that float32 would round. */
   private wide: readonly WidePixels[] = [];
-  /** Maps that are in no chunk yet. */
+  /** Maps not yet in a chunk. */
   private pending: MapPixels[] = [];
   private pendingPixels = 0;
   private leastKey = 0xffff_ffff;
@@ -49,7 +49,7 @@ export class PixelMetrics {
   /**
    * @param map anomaly scores, finite where they count, larger is more anomalous; not kept. [height, width]
    * @param mask non-zero where anomalous; not kept. [height, width]
-   * @param ignored non-zero where a pixel counts nowhere, and is in no region; not kept. Default: nowhere. [height, width]
+   * @param ignored non-zero where a pixel is excluded from counts and regions; not kept. Default: none. [height, width]
    * @throws MetricError when the sizes disagree or a score is NaN or infinite; the map is then not counted
    */
   add(map: Float32Array | Float64Array, mask: Uint8Array, width: number, height: number, ignored?: Uint8Array): void {
@@ -130,8 +130,8 @@ export class PixelMetrics {
   }
 
   /**
-   * Counts all that another has collected as well: the metrics of a whole set beside those of its categories, without
-   * going through the maps again. The pixels are shared, not copied; what the other collects later is its own.
+   * Adds everything that another has collected: the metrics of a whole set beside those of its categories, without
+   * going through the maps again. The pixels are shared, not copied; what the other collects later is not included.
    */
   include(other: PixelMetrics): void {
     other.packPending();
@@ -148,7 +148,7 @@ export class PixelMetrics {
     return Object.fromEntries(PIXEL_METRIC_IDS.map((id) => [id, metrics[id].value])) as MetricValues<PixelMetricId>;
   }
 
-  /** Why metrics are null, for those that are. */
+  /** For each metric that is null, why. */
   reasons(): Partial<Record<PixelMetricId, string>> {
     const { metrics } = this.measure();
     return Object.fromEntries(
@@ -181,11 +181,11 @@ export class PixelMetrics {
     return maxPoints === undefined ? this.drawnCurves().pro : this.ifDefined((ranking) => proCurve(ranking, maxPoints));
   }
 
-  /** The pixels collected so far, ranked: for computations that are not here. */
+  /** The pixels collected so far, ranked, for computations outside this class. */
   ranking(): RankedPixels {
-    // What is pending stays so: chunks of single maps would be mostly tables.
+    // Pending maps stay pending: chunks of single maps would be mostly tables.
     const chunks = (): PixelChunk[] => [...this.chunks, ...(this.pending.length > 0 ? [chunkOf(this.pending)] : [])];
-    // One map that float32 would round decides for all, since all are ranked together.
+    // If float32 would round one map, all use float64, since all are ranked together.
     this.ranked ??=
       this.wide.length > 0
         ? new SortedPixels([...this.wide, ...chunks().map(widened)])
@@ -198,7 +198,7 @@ export class PixelMetrics {
     return this.measured;
   }
 
-  /** Each run through the thresholds goes through all pixels, so the three are drawn together. */
+  /** Each run through the thresholds visits all pixels, so the three are computed together. */
   private drawnCurves(): DrawnCurves {
     this.drawn ??= this.ifDefined(drawCurves) ?? { roc: null, precisionRecall: null, pro: null };
     return this.drawn;
@@ -275,7 +275,7 @@ function drawCurves(ranking: RankedPixels): DrawnCurves {
   return { roc: roc.result(), precisionRecall: precisionRecall.result(), pro: pro.result() };
 }
 
-/** What the mask says of a map's pixels. */
+/** The mask's labels of a map's pixels. */
 interface TruePixels {
   /** 0 for normal pixels, 1.. for the region of anomalous ones. */
   readonly labels: Uint32Array;
@@ -294,7 +294,7 @@ function asFloat32(map: Float32Array | Float64Array, ignored: Uint8Array | undef
     : undefined;
 }
 
-/** By the width of its elements, since arrays from native code may belong to another realm. */
+/** Checked by the width of its elements, since arrays from native code may belong to another realm. */
 function isFloat32(map: Float32Array | Float64Array): map is Float32Array {
   return map.BYTES_PER_ELEMENT === 4;
 }
@@ -302,12 +302,12 @@ function isFloat32(map: Float32Array | Float64Array): map is Float32Array {
 function refuseNotFinite(map: Float32Array | Float64Array, ignored: Uint8Array | undefined, width: number): void {
   for (let at = 0; at < map.length; at++) {
     const score = map[at] as number;
-    // Zero for every number but NaN and infinities.
+    // Zero for all values except NaN and infinities.
     if (score - score === 0 || (ignored !== undefined && ignored[at] !== 0)) continue;
     throw new MetricError(
       'metric/not-finite',
       `the anomaly map holds ${score} at x ${at % width}, y ${Math.floor(at / width)}, which cannot be ranked; ` +
-        'look at the model or its weights',
+        'check the model and its weights',
       { score, x: at % width, y: Math.floor(at / width) },
     );
   }

@@ -3,19 +3,19 @@ import { BUCKETS, BUCKET_SHIFT, LOW_BITS, type Buckets, type PixelChunk } from '
 import type { Ranking, Threshold } from './ranking';
 import { keyOfScore, scoreOfKey } from './score-keys';
 
-/** A threshold of pixels, with the overlap that it reaches. */
+/** A threshold on pixels, with the overlap that it reaches. */
 export interface PixelThreshold extends Threshold {
   /** Per-region overlap: the share of each anomalous region that is found, averaged over all regions. 0..1 */
   readonly overlap: number;
 }
 
-/** Pixels in order, with what the sweeps over even thresholds ask for. */
+/** Ranked pixels, with what a sweep over evenly spaced thresholds needs. */
 export interface RankedPixels extends Ranking<PixelThreshold> {
   /** The lowest score. */
   readonly least: number;
   /** The highest score. */
   readonly largest: number;
-  /** The key of any score, rounded to the precision that the scores are kept in. */
+  /** The key of any score, rounded to the precision in which scores are kept. */
   keyOfThreshold(score: number): number;
   /**
    * How many normal pixels score above each key.
@@ -24,12 +24,12 @@ export interface RankedPixels extends Ranking<PixelThreshold> {
   normalsAbove(keys: readonly number[]): number[];
 }
 
-/** Buckets with fewer pixels are visited score by score rather than looked through as a whole. */
+/** Buckets with fewer pixels are visited score by score rather than scanned as a whole. */
 const FEW_PIXELS = 2048;
 
 /**
- * The pixels of some chunks, ranked without being sorted: bucket by bucket from the highest scores down, the pixels of each
- * different score are counted. Exact, since a bucket has no more than 65536 different scores. It takes one run through
+ * The pixels of some chunks, ranked without sorting: bucket by bucket from the highest scores down, the pixels of each
+ * distinct score are counted. This is exact, since a bucket has at most 65536 distinct scores. It takes one pass over
  * the buckets that hold anomalous pixels, and 1 MB.
  */
 export class PixelRanking implements RankedPixels {
@@ -43,8 +43,8 @@ export class PixelRanking implements RankedPixels {
   private readonly anomalousIn = new Uint32Array(BUCKETS);
 
   /**
-   * @param leastKey of the lowest score
-   * @param largestKey of the highest score
+   * @param leastKey key of the lowest score
+   * @param largestKey key of the highest score
    */
   constructor(
     private readonly chunks: readonly PixelChunk[],
@@ -120,7 +120,7 @@ export class PixelRanking implements RankedPixels {
     return above;
   }
 
-  /** How many normal pixels of one bucket have a lower half above each of these, which descend. */
+  /** How many normal pixels of one bucket have a lower half above each of these descending ones. */
   private normalsWithLowAbove(lows: readonly number[], bucket: number): number[] {
     if (lows.length === 0) return [];
     if ((this.normalIn[bucket] as number) < FEW_PIXELS) return lows.map((low) => this.countNormals(bucket, low));
@@ -144,7 +144,7 @@ export class PixelRanking implements RankedPixels {
     return count;
   }
 
-  /** Lower halves of the keys in a bucket, downwards; those of several pixels several times. */
+  /** Lower halves of the keys in a bucket, descending, repeated for each pixel. */
   private lowsOf(bucket: number, count: number): Uint16Array {
     const lows = new Uint16Array(count);
     let at = 0;
@@ -159,11 +159,11 @@ export class PixelRanking implements RankedPixels {
   }
 }
 
-/** Pixels of one bucket, counted for each different score. */
+/** Pixels of one bucket, counted for each distinct score. */
 class ScoreCounts {
   readonly normal = new Uint32Array(BUCKETS);
   readonly anomalous = new Uint32Array(BUCKETS);
-  /** Sum over the anomalous pixels of their shares in their regions. */
+  /** Sum of the anomalous pixels' shares of their regions. */
   readonly shares = new Float64Array(BUCKETS);
 
   add({ normal, anomalous, regions, areas }: PixelChunk, bucket: number): void {

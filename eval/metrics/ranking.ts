@@ -4,9 +4,9 @@ export interface ClassCounts {
   readonly anomalous: number;
 }
 
-/** One threshold and what it finds: everything at or above it is called anomalous. */
+/** One threshold and what it finds: every sample at or above it is called anomalous. */
 export interface Threshold {
-  /** Stands for the score; `Ranking.scoreOfKey` gives it. */
+  /** Encodes the score; `Ranking.scoreOfKey` decodes it. */
   readonly key: number;
   /** Anomalous samples at or above the threshold. */
   readonly truePositives: number;
@@ -17,24 +17,24 @@ export interface Threshold {
 }
 
 /**
- * Scores in order, told as a run through their thresholds: all that a metric of ranking needs, without a list of them,
+ * Ranked scores, visited threshold by threshold. Ranking metrics need no more than that, and no list of the scores,
  * which for the pixels of a large set would take more memory than the pixels.
  *
- * The thresholds are the different scores of anomalous samples, from the highest down. Scores that only normal samples
- * have are left out: no metric here changes its form there (recall stays, precision and F1 fall, the ROC and PRO curves
- * run level), so these tell the whole curve.
+ * The thresholds are the distinct scores of anomalous samples, from the highest down. Scores that only normal samples
+ * have are left out: they give no metric anything new (recall stays, precision and F1 fall, the ROC and PRO curves
+ * run level), so the others define the whole curve.
  */
 export interface Ranking<Step extends Threshold = Threshold> extends ClassCounts {
-  /** @param visit gets one and the same object every time, which holds only until it returns */
+  /** @param visit gets the same object every time, valid only until it returns */
   forEachThreshold(visit: (threshold: Step) => void): void;
   scoreOfKey(key: number): number;
 }
 
-/** Something that is computed along the thresholds, so that one run serves several. */
+/** A computation along the thresholds; one run serves several. */
 export interface Sweep<Result, Step extends Threshold = Threshold> {
   /** Takes the next threshold, from the highest score down. */
   at(threshold: Step): void;
-  /** What the thresholds so far give. */
+  /** The result for the thresholds so far. */
   result(): Result;
 }
 
@@ -87,7 +87,7 @@ class SortedScores implements Ranking {
   }
 }
 
-/** Why no metric of ranking is defined for these samples, if so. */
+/** Why ranking metrics are not defined for these samples; undefined where they are. */
 export function undefinedReason({ normals, anomalous }: ClassCounts, sample: 'image' | 'pixel'): string | undefined {
   if (normals + anomalous === 0) return `no ${sample} was scored`;
   if (anomalous === 0) return `all ${normals} ${sample}s are normal, so there is nothing to find`;

@@ -5,49 +5,49 @@ import { filesBelow, isImageName } from '../../lib/image/image-files';
 import { mapOfArray, readMap, type StoredMap } from '../../lib/image/map-file';
 import { readNpy, type NpyArray } from '../../lib/image/npy';
 import { NpzFile } from '../../lib/image/npz';
-import { truthOfArray, truthOfPicture, type IgnoredValues, type TruthMask } from './truth-mask';
+import { truthOfArray, truthOfImage, type IgnoredValues, type TruthMask } from './truth-mask';
 
-/** Maps or masks of one folder, with their places in it. */
+/** Maps or masks of one folder, with their paths in it. */
 export interface NamedFile<Content> {
   /** The path inside the folder, without suffix: folders, then the name. */
   readonly parts: readonly string[];
-  /** Names it to people. */
+  /** Its name in messages. */
   readonly path: string;
   read(): Promise<Content>;
 }
 
 export interface FileSet<Content> {
   readonly files: readonly NamedFile<Content>[];
-  /** Files in the folder that are of no kind that is read here. */
+  /** Files in the folder that are of no readable kind. */
   readonly unread: readonly string[];
-  /** Of archives that are read from. */
+  /** Closes the archives that are read from. */
   close(): void;
 }
 
 const isArray = (name: string): boolean => /\.np[yz]$/i.test(name);
-const isMapPicture = (name: string): boolean => /\.(png|tiff?)$/i.test(name);
+const isMapImage = (name: string): boolean => /\.(png|tiff?)$/i.test(name);
 
 /**
  * Maps of anomaly scores below a folder: `.npy`, `.npz`, PNG and TIFF, as `readMap` reads them. Where there are arrays,
- * pictures are taken for something else, such as heatmaps for people. Of an NPZ file in a folder, one array has the file's
- * name; several have names of their own, as in a folder.
+ * images are assumed to be something else, such as heatmaps. In an NPZ file in a folder, a single array takes the
+ * file's name; several keep their own names, as in a folder.
  *
  * @param place a folder, or one NPZ file
- * @throws UsageError where it is not there or holds no map
+ * @throws UsageError where it is missing or holds no map
  */
 export function openMaps(place: string): FileSet<StoredMap> {
   const names = namesOf(place);
   const arrays = names.filter(isArray);
-  const maps = arrays.length > 0 ? arrays : names.filter(isMapPicture);
+  const maps = arrays.length > 0 ? arrays : names.filter(isMapImage);
   if (maps.length === 0) throw empty(place, 'anomaly map', '.npy, .npz, .png, .tif and .tiff');
   return openFiles(place, names, maps, readMap, mapOfArray);
 }
 
 /**
- * Masks below a folder: pictures of any kind and arrays, as `truthOfPicture` and `truthOfArray` read them.
+ * Masks below a folder: images of any kind and arrays, as `truthOfImage` and `truthOfArray` read them.
  *
  * @param place a folder, or one NPZ file
- * @throws UsageError where it is not there or holds no mask
+ * @throws UsageError where it is missing or holds no mask
  */
 export function openMasks(place: string, ignoring: IgnoredValues = new Set()): FileSet<TruthMask> {
   const names = namesOf(place);
@@ -58,7 +58,7 @@ export function openMasks(place: string, ignoring: IgnoredValues = new Set()): F
     place,
     names,
     masks,
-    async (file) => (isArray(file) ? ofArray(await readNpy(file), file) : truthOfPicture(file, ignoring)),
+    async (file) => (isArray(file) ? ofArray(await readNpy(file), file) : truthOfImage(file, ignoring)),
     ofArray,
   );
 }
@@ -80,7 +80,7 @@ function openFiles<Content>(
       const arrays = archives.at(file).names;
       const single = !lone && arrays.length === 1;
       return arrays.map((name) => ({
-        // A lone archive stands for the folder.
+        // A single archive is treated like a folder.
         parts: single ? parts : [...(lone ? [] : parts), ...name.split('/')],
         path: single ? file : `${file}#${name}`,
         read: async () => ofArray(archives.at(file).read(name), `${file}#${name}`),
@@ -94,7 +94,7 @@ function openFiles<Content>(
   }
 }
 
-/** Opens one archive at a time: there may be more of them than a process may have open. */
+/** Opens one archive at a time: there may be more archives than a process may have open. */
 class OpenArchive {
   private archive: NpzFile | undefined;
 
@@ -103,9 +103,7 @@ class OpenArchive {
     this.close();
     // Reading a pipe would wait forever.
     if (!isFile(file))
-      throw new UsageError('usage/no-file', `${file}: not a regular file. Give archives that are files.`, {
-        path: file,
-      });
+      throw new UsageError('usage/no-file', `${file}: not a regular file. Pass regular files.`, { path: file });
     this.archive = new NpzFile(file);
     return this.archive;
   }
@@ -116,7 +114,7 @@ class OpenArchive {
   }
 }
 
-/** A relative path without its suffix, cut at the folders. */
+/** A relative path without its suffix, split into folders and name. */
 export function partsOf(relative: string): string[] {
   const parts = relative.split(/[\\/]/).filter((part) => part !== '' && part !== '.');
   const last = parts.pop() ?? '';
@@ -129,7 +127,7 @@ function namesOf(place: string): string[] {
   const found = fs.existsSync(place) ? 'a file' : 'nothing';
   throw new UsageError(
     'usage/no-folder',
-    `${place}: a folder or an .npz file was expected, found ${found}. Check the path.`,
+    `${place}: expected a folder or an .npz file, found ${found}. Check the path.`,
     { path: place },
   );
 }

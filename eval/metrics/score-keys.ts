@@ -1,13 +1,13 @@
 /**
- * Scores as 32-bit whole numbers in the same order, so that pixels can be sorted and counted by the bits of their float32
- * scores: equal keys are equal scores, nothing is rounded.
+ * Scores as 32-bit integers in the same order, so that pixels can be sorted and counted by the bits of their float32
+ * scores. Equal keys mean equal scores; nothing is rounded.
  */
 
 const SIGN = 0x8000_0000;
 
-/** The key of a score by its bits as a signed number; 0 and -0 have one key. Unsigned 32 bits. */
+/** The key of a score from its bits as a signed integer; 0 and -0 share a key. Unsigned 32 bits. */
 export function keyOfBits(bits: number): number {
-  // The bits of -0, which is no other score than 0.
+  // The bits of -0, which is the same score as 0.
   if (bits === (SIGN | 0)) return SIGN;
   return (bits ^ ((bits >> 31) | SIGN)) >>> 0;
 }

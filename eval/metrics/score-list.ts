@@ -5,9 +5,9 @@ import { readListFile } from '../../datasets/list-file';
 import { DatasetError, UsageError } from '../../lib/errors';
 import { partsOf } from './score-files';
 
-/** What a list says of one image. */
+/** What a list says about one image. */
 export interface ListedImage {
-  /** The name as it stands in the list. */
+  /** The name as written in the list. */
   readonly name: string;
   /** Its path, without suffix. */
   readonly parts: readonly string[];
@@ -17,21 +17,21 @@ export interface ListedImage {
   readonly anomalous: boolean | undefined;
 }
 
-/** Spellings of the columns, compared without blanks, dashes and underscores; the first that is present is taken. */
+/** Spellings of the columns, compared without blanks, dashes and underscores; the first one found is used. */
 const COLUMNS = {
   name: ['name', ...columnNames.image],
   score: ['score', 'anomalyscore', 'imagescore', 'scores'],
   label: columnNames.label,
 } as const;
 
-/** A decimal number, and nothing else that JavaScript reads as one. */
+/** A decimal number, and none of the other forms that JavaScript accepts. */
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /**
- * Reads image scores from CSV: columns `name` (the map's path inside its folder, with or without suffix), `score` (any finite
- * number; larger is more anomalous) and, if wanted, `label` (0 or 1, also in words), under these names or those of
- * lists of images.
- * @throws UsageError `usage/scores` naming file, line, what was found and what was expected
+ * Reads image scores from CSV: columns `name` (the map's path inside its folder, with or without suffix), `score` (any
+ * finite number; larger is more anomalous) and, optionally, `label` (0 or 1, also in words), under these names or those
+ * of lists of images.
+ * @throws UsageError `usage/scores` with file, line, what was found and what was expected
  */
 export function readScoreList(file: string): ListedImage[] {
   let text: string;
@@ -84,14 +84,14 @@ function readRow(
     throw wrong(
       'fields behind the last column,',
       surplus.join(','),
-      'as many as the first line has; numbers are written with a point, and names that hold the separator in quotes',
+      'as many as the first line has; write numbers with a decimal point, and put names that contain the separator in quotes',
     );
   const [name = '', score = '', label = ''] = [columns.name, columns.score, columns.label].map((column) =>
     column === undefined ? '' : values[column],
   );
   if (name === '') throw wrong('name', name, 'the name of a map');
   if (!NUMBER.test(score) || !Number.isFinite(Number(score)))
-    throw wrong('score', score, 'a finite number, with a point where it has decimals');
+    throw wrong('score', score, 'a finite number, with a decimal point where needed');
   const anomalous = isAnomalousLabel(label);
   if (label !== '' && anomalous === undefined)
     throw wrong('label', label, '0 for normal or 1 for anomalous, a word such as good or bad, or nothing');

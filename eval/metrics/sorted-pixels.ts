@@ -3,8 +3,8 @@ import type { WidePixels } from './pixel-chunk';
 import type { PixelThreshold, RankedPixels } from './pixel-ranking';
 
 /**
- * Pixels ranked by float64 scores, by sorting them: for maps that float32 would round. Keys are the scores themselves.
- * Takes 8 bytes a normal pixel and 16 an anomalous one, beside what it was given.
+ * Pixels ranked by sorting their float64 scores, for maps that float32 would round. Keys are the scores themselves.
+ * Takes 8 bytes per normal pixel and 16 per anomalous one, in addition to its input.
  */
 export class SortedPixels implements RankedPixels {
   readonly normals: number;
@@ -13,11 +13,11 @@ export class SortedPixels implements RankedPixels {
   readonly largest: number;
   /** Ascending. [normals] */
   private readonly normalScores: Float64Array;
-  /** The different scores of anomalous pixels, ascending. */
+  /** The distinct scores of anomalous pixels, ascending. */
   private readonly scores: Float64Array;
   /** Anomalous pixels of each score. */
   private readonly counts: Uint32Array;
-  /** Sum over the anomalous pixels of each score of their shares in their regions. */
+  /** For each score, the sum of the anomalous pixels' shares of their regions. */
   private readonly shares: Float64Array;
   private readonly regions: number;
 
@@ -82,7 +82,7 @@ function joined(parts: readonly Float64Array[]): Float64Array {
   return all;
 }
 
-/** How many of these ascending values are below one, or at it as well. */
+/** How many of these ascending values are below (or at) a given one. */
 function countBelow(ascending: Float64Array, value: number, orAt = false): number {
   let [from, to] = [0, ascending.length];
   while (from < to) {

@@ -6,19 +6,20 @@ import type { NpyArray } from '../../lib/image/npy';
 import { loadMaskAtOwnSize, resizeMask, type Mask } from '../../lib/image/preprocess';
 import { resizeBilinear } from '../../lib/image/resample';
 
-/** A mask that may leave pixels open. Both planes are [height, width] of 0 and 1, and no pixel is 1 in both. */
+/** A mask that may exclude pixels. Both planes are [height, width] of 0 and 1, and no pixel is 1 in both. */
 export interface TruthMask extends Mask {
-  /** 1 where it is not known, or not asked, whether the pixel is anomalous; undefined where that is nowhere. */
+  /** 1 where a pixel is excluded, since its label is unknown or irrelevant; undefined where no pixel is. */
   readonly ignored?: Uint8Array | undefined;
 }
 
-/** Values of masks that leave a pixel open; NaN may be one of them. */
+/** Mask values that exclude a pixel; NaN may be one of them. */
 export type IgnoredValues = ReadonlySet<number>;
 
 /**
- * An array as a mask: 0 is normal, anything above it anomalous, and `ignoring` left open.
- * @param source names it in messages
- * @throws ImageError `map/shape`; MetricError `metric/mask-value` for values below 0, NaN and infinities that are not ignored
+ * An array as a mask: 0 is normal, anything above it anomalous, and values in `ignoring` are excluded.
+ * @param source its name in messages
+ * @throws ImageError `map/shape`; MetricError `metric/mask-value` for values below 0, NaN and infinities that are not
+ *   ignored
  */
 export function truthOfArray({ shape, data }: NpyArray, source: string, ignoring: IgnoredValues): TruthMask {
   const { width, height } = mapSize(shape, source);
@@ -35,7 +36,7 @@ export function truthOfArray({ shape, data }: NpyArray, source: string, ignoring
       throw new MetricError(
         'metric/mask-value',
         `${source}: this mask holds ${value} at x ${x}, y ${y}; expected 0 where it is normal and a number above 0 where it is anomalous. ` +
-          `Correct the mask; or, if such pixels are to be left out, say \`ignoring: [${[...ignoring, value].join(', ').toLowerCase()}]\`.`,
+          `Correct the mask; or, to leave such pixels out, pass \`ignoring: [${[...ignoring, value].join(', ').toLowerCase()}]\`.`,
         { path: source, value, x, y },
       );
     }
@@ -44,26 +45,26 @@ export function truthOfArray({ shape, data }: NpyArray, source: string, ignoring
 }
 
 /**
- * A picture as a mask, as `loadMaskAtOwnSize` reads it, with its levels of `ignoring` left open: 0 to 255, or 0 to 65535
- * in grey of 16 bits; in colour, where red, green and blue all have that level.
- * @throws ImageError as `loadMaskAtOwnSize`; MetricError `metric/mask-value` for pictures that do not keep their levels, where
- *   some are ignored
+ * An image as a mask, as `loadMaskAtOwnSize` reads it. Levels in `ignoring` are excluded: 0 to 255, or 0 to 65535
+ * in 16-bit grey; in colour, where red, green and blue all have that level.
+ * @throws ImageError as `loadMaskAtOwnSize`; MetricError `metric/mask-value` for images that do not keep their levels,
+ *   where some are ignored
  */
-export async function truthOfPicture(file: string, ignoring: IgnoredValues): Promise<TruthMask> {
+export async function truthOfImage(file: string, ignoring: IgnoredValues): Promise<TruthMask> {
   const mask = await loadMaskAtOwnSize(file);
   if (![...ignoring].some((value) => Number.isInteger(value) && value >= 0)) return mask;
   const { mode, data, width, height, lossy } = await decodeImage(file);
   const unkept = lossy
-    ? 'is compressed with losses, so its levels are not the original ones'
+    ? 'is lossily compressed, so its levels are not the original ones'
     : mode === 'P'
       ? 'has a palette, whose indices are not levels'
       : mode !== 'I;16' && (await isWide(file))
-        ? 'has several channels of 16 bits, which are read as 8'
+        ? 'has several 16-bit channels, which are read as 8 bits'
         : undefined;
   if (unkept !== undefined) {
     throw new MetricError(
       'metric/mask-value',
-      `${file}: this mask ${unkept}, and no value of \`ignoring\` can be found in it. Save it as grey PNG or as .npy.`,
+      `${file}: this mask ${unkept}, and the values in \`ignoring\` cannot be found in it. Save it as a grey PNG or as .npy.`,
       { path: file },
     );
   }
@@ -98,7 +99,7 @@ async function isWide(file: string): Promise<boolean> {
 }
 
 /**
- * The union of the masks of one image: anomalous where any mask says so; else left open where any does.
+ * The union of the masks of one image: anomalous where any mask says so; otherwise excluded where any mask excludes.
  * @param source names the image in messages
  * @returns undefined where there is none
  * @throws MetricError `metric/mask-size` where they differ in size
@@ -120,8 +121,8 @@ export function unionOf(masks: readonly TruthMask[], source: string): TruthMask 
 }
 
 /**
- * A mask at another size, bilinear as `resizeMask`: a pixel is left open where half of it is or more, and else
- * anomalous where no more of it is normal than anomalous, which without open pixels is the cut at one half.
+ * A mask at another size, bilinear as `resizeMask`: a pixel is excluded where at least half of it is, and otherwise
+ * anomalous where no more of it is normal than anomalous; without excluded pixels, this is the cut at one half.
  */
 export function resizeTruth({ width, height, data, ignored }: TruthMask, toWidth: number, toHeight: number): TruthMask {
   if (ignored === undefined)

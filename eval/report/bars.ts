@@ -3,11 +3,11 @@ import { html, trusted, type Html } from './html';
 
 export interface BarGroup {
   readonly name: string;
-  /** A bar each, in the order of the series. */
+  /** One bar each, in the order of the series. */
   readonly bars: readonly {
     /** 0..1; null where there is none. */
     readonly value: number | null;
-    /** 0..1: where a mark stands across the bar. */
+    /** 0..1: position of the mark across the bar. */
     readonly printed: number | null;
   }[];
 }
@@ -16,7 +16,9 @@ const SIZE = { width: 400, left: 96, right: 40, top: 8, bar: 11, gap: 9, bottom:
 const TICKS = [0, 0.25, 0.5, 0.75, 1] as const;
 const LONGEST_NAME = 15;
 
-/** Lying bars from 0 to 1, grouped by name, each with its value in per cent behind it and a mark at the printed one. */
+/**
+ * Horizontal bars from 0 to 1, grouped by name, each followed by its value in per cent, with a mark at the printed one.
+ */
 export function barChart(groups: readonly BarGroup[], series: readonly string[], description: string): Html {
   const groupHeight = series.length * SIZE.bar + SIZE.gap;
   const bottom = SIZE.top + groups.length * groupHeight;

@@ -12,7 +12,7 @@ const RADARS = [
   'pixel/aupro/paper200@0.3',
 ] as const satisfies readonly PublishedMetricId[];
 
-/** Radar pictures over the sets, and bars for each metric of the paper, with the printed figures beside the measured ones. */
+/** Radar charts over the sets, and bars for each metric of the paper, printed figures beside the measured ones. */
 export function benchmarkCharts(table: PaperTable): Html {
   const lines = table.groups.flatMap(({ sets }) => sets);
   const printed = lines.some(({ entries }) => entries.some((entry) => 'row' in entry && entry.row.published !== null));
@@ -29,7 +29,7 @@ function heading(id: PublishedMetricId): Html {
   return html`<figcaption><h3>${METRIC_TITLES[id]} <code>${breakable(id)}</code></h3></figcaption>`;
 }
 
-/** Sets on which anything is measured. */
+/** Sets for which anything was measured. */
 function measured(id: PublishedMetricId, lines: readonly PaperLine[]): readonly PaperLine[] {
   return lines.filter(({ entries }) => entries.some((entry) => 'row' in entry && entry.cells[id].value !== null));
 }
@@ -71,7 +71,7 @@ function radarOf(id: PublishedMetricId, all: readonly PaperLine[], recipes: Benc
   })}</figure>`;
 }
 
-/** What stands in brackets in a set's title has no room in a chart. */
+/** Drops the bracketed part of a set's title, for which a chart has no room. */
 function short(title: string): string {
   return title.replace(/ \([^()]*\)$/, '');
 }

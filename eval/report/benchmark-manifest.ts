@@ -2,7 +2,7 @@ import type { BenchmarkResults, BenchmarkRow } from '../benchmark/benchmark-resu
 import { html, type Html } from './html';
 import { facts } from './manifest';
 
-/** Everything needed to make the same figures again: the command, what it ran on, the files by their hashes, the options. */
+/** Everything needed to reproduce the figures: the command, the machine, the files by their hashes, the options. */
 export function benchmarkManifest({ datasets, run, schemaVersion }: BenchmarkResults): Html {
   const backends = [
     ...new Set(
@@ -12,7 +12,7 @@ export function benchmarkManifest({ datasets, run, schemaVersion }: BenchmarkRes
       ),
     ),
   ];
-  return html`<p>The same figures again:</p><pre class="command" tabindex="0"><code>${run.command}</code></pre>
+  return html`<p>To reproduce these figures:</p><pre class="command" tabindex="0"><code>${run.command}</code></pre>
 <details open><summary>Run, machine, files and options</summary><div class="manifest">
 ${facts('Run', [
   ['date', html`<time datetime="${run.date}">${run.date}</time>`],
@@ -20,7 +20,7 @@ ${facts('Run', [
   ['crane-tfjs', run.version],
   ['Node', run.node],
   ['seed', run.seed],
-  ['backend', backends.join(', ') || 'none was needed'],
+  ['backend', backends.join(', ') || 'none needed'],
   ['results', `schema ${schemaVersion}`],
 ])}${facts(
     'Machine',
@@ -34,12 +34,12 @@ ${facts('Run', [
       html`${name} <small>${role}</small>`,
       html`<code>${sha256}</code>`,
     ]),
-  )}${optionGroups(datasets).map(({ rows, options }, at, [first]) => facts(at === 0 ? `Options of ${rows}` : `What differs for ${rows}`, optionFacts(options, at === 0 ? undefined : first?.options)))}</div></details>`;
+  )}${optionGroups(datasets).map(({ rows, options }, at, [first]) => facts(at === 0 ? `Options of ${rows}` : `Differences for ${rows}`, optionFacts(options, at === 0 ? undefined : first?.options)))}</div></details>`;
 }
 
 type Options = BenchmarkRow['model']['options'];
 
-/** All options, or those that are not as they are elsewhere. */
+/** All options, or only those that differ from others. */
 function optionFacts(options: Options, elsewhere: Options | undefined): [string, string][] {
   const text = (value: unknown): string => (Array.isArray(value) ? value.join(', ') : String(value));
   const other: Readonly<Record<string, unknown>> = elsewhere ?? {};
@@ -54,10 +54,14 @@ function filesOf(
 ): { readonly name: string; readonly role: string; readonly sha256: string }[] {
   const found = rows.flatMap(({ files: { backbone, prompts, spatial } }) => [
     { ...backbone, role: 'backbone' },
-    {
-      ...prompts,
-      role: `prompts, ${prompts.auxiliary === null ? 'auxiliary set not said' : `trained on ${prompts.auxiliary}`}`,
-    },
+    ...(prompts
+      ? [
+          {
+            ...prompts,
+            role: `prompts, ${prompts.auxiliary === null ? 'auxiliary set not recorded' : `trained on ${prompts.auxiliary}`}`,
+          },
+        ]
+      : []),
     ...(spatial ? [{ ...spatial, role: 'second vision model' }] : []),
   ]);
   return [...new Map(found.map((file) => [`${file.role} ${file.sha256}`, file])).values()];

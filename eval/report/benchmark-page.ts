@@ -8,7 +8,7 @@ import { html, trusted, type Html } from './html';
 import { leftOutNotes, problemNotes, unreadNotes } from './notes';
 import { POLICY } from './page';
 import type { PaperTable } from './paper-table';
-import type { FittedPictures } from '../gallery/picture-budget';
+import type { FittedThumbnails } from '../gallery/picture-budget';
 import { setAnchor, setNames, setSections, type ReportedRow } from './set-sections';
 import { SORTING_SCRIPT } from './sorting';
 import { corruptionCharts, matrixTables } from './study-charts';
@@ -21,9 +21,9 @@ export interface BenchmarkPageContent {
   readonly table: PaperTable;
   readonly rows: readonly ReportedRow[];
   readonly reasonOf: (row: BenchmarkRow, metric: MetricId) => string;
-  /** How the pictures of `rows` were made to fit. */
-  readonly fitted: Pick<FittedPictures, 'ofEachKind' | 'side'>;
-  /** `data:` address. */
+  /** How the thumbnails of `rows` were made to fit. */
+  readonly fitted: Pick<FittedThumbnails, 'ofEachKind' | 'side'>;
+  /** `data:` URL. */
   readonly colourBar: string;
 }
 
@@ -43,7 +43,7 @@ export function benchmarkPage(content: BenchmarkPageContent): string {
           {
             id: 'cost',
             title: 'Cost',
-            body: html`<p>Images a second are counted from file to map, without masks and metrics; memory is the most that the process held; operations are those of the model's definition, a multiplication and an addition being two.</p>${costTable(datasets)}`,
+            body: html`<p>Images per second cover the way from file to map, without masks and metrics. Memory is the peak of the whole process. Operations follow from the model's definition; a multiplication and an addition count as two.</p>${costTable(datasets)}`,
           },
         ]
       : []),
@@ -54,7 +54,7 @@ export function benchmarkPage(content: BenchmarkPageContent): string {
       ? [{ id: 'matrix', title: 'Prompts trained on each set', body: matrixTables(matrix) }]
       : []),
     ...(datasets.length > 0
-      ? [{ id: 'sets', title: 'Set by set', body: html`${picturesNote(content)}${setSections(rows, colourBar)}` }]
+      ? [{ id: 'sets', title: 'Set by set', body: html`${thumbnailsNote(content)}${setSections(rows, colourBar)}` }]
       : []),
     { id: 'notes', title: 'Notes', body: notes(results) },
     { id: 'run', title: 'Run', body: benchmarkManifest(results) },
@@ -79,7 +79,7 @@ ${mosaic(rows)}</header>
 
   function tableSection({ results: { datasets: all } }: BenchmarkPageContent): Html {
     return html`${accuracyTables(table, (name) => setAnchor(all, name))}
-<details><summary>Every metric, also those that the paper does not print</summary>${wholeTable(all, reasonOf)}</details>
+<details><summary>Every metric, including those that the paper does not print</summary>${wholeTable(all, reasonOf)}</details>
 <details><summary>The paper's whole table, and what is known to be wrong in it</summary>${publishedTables()}${doubtList()}</details>`;
   }
 }
@@ -101,14 +101,14 @@ function count(number: number, one: string): string {
   return `${number} ${number === 1 ? one : `${one}s`}`;
 }
 
-/** What stands against trusting these figures. */
+/** Reasons for caution about these figures. */
 function notices({ datasets, run }: BenchmarkResults): Html | null {
   const compared = datasets.filter(({ published }) => published !== null);
   const lines = [
-    ...(run.complete ? [] : ['Not complete: rows were still to come when this was written.']),
+    ...(run.complete ? [] : ['Incomplete: some rows were not finished when this was written.']),
     ...(compared.some(({ comparable }) => !comparable)
       ? [
-          `${compared.every(({ comparable }) => !comparable) ? 'These figures' : 'Some figures, their differences in grey,'} were not made with the paper's network, prompts and options on the whole set. Differences to the printed ones then compare models, and say nothing about how well the paper is repeated.`,
+          `${compared.every(({ comparable }) => !comparable) ? 'These figures' : 'Some figures, with differences in grey,'} were not made with the paper's network, prompts and options on the whole set. Differences from the printed figures then compare models, and say nothing about how well the paper is reproduced.`,
         ]
       : []),
     ...new Set(datasets.flatMap(({ model }) => model.warnings)),
@@ -125,7 +125,7 @@ function mosaic(rows: readonly ReportedRow[]): Html | null {
   const tiles = names.flatMap((name, index) => {
     for (const {
       row,
-      pictures: { selection, thumbnails },
+      shown: { selection, thumbnails },
     } of rows.filter((one) => one.row.name === name)) {
       for (const { images } of selection.categories) {
         const [image] = images.found;
@@ -144,18 +144,18 @@ function mosaic(rows: readonly ReportedRow[]): Html | null {
     )}</div>`;
 }
 
-function picturesNote({ fitted: { ofEachKind, side }, rows }: BenchmarkPageContent): Html | null {
-  if (rows.every(({ pictures }) => pictures.thumbnails.size === 0)) return null;
-  return html`<p>Of each category at most ${ofEachKind} of the anomalous images with the highest scores, of those with the lowest, and of the normal ones with the highest, no image twice${
-    side === null ? '' : `; to keep this page small, pictures were scaled to ${side} px`
-  }. Of sets with very many categories, those with the lowest image AUROC.</p>`;
+function thumbnailsNote({ fitted: { ofEachKind, side }, rows }: BenchmarkPageContent): Html | null {
+  if (rows.every(({ shown }) => shown.thumbnails.size === 0)) return null;
+  return html`<p>For each category, at most ${ofEachKind} of the anomalous images with the highest scores, of those with the lowest, and of the normal ones with the highest; no image is shown twice${
+    side === null ? '' : `. To keep this page small, images were scaled to ${side} px`
+  }. For sets with very many categories, only those with the lowest image AUROC are shown.</p>`;
 }
 
-/** What has no figures and why, and images that could not be read. */
+/** What has no figures, and why; and images that could not be read. */
 function notes(results: BenchmarkResults): Html {
   const [leftOut, unread] = [leftOutNotes(results), unreadNotes(results)];
   return html`<ul class="about">${results.recipes.map(({ name, method, about, variantOf }) => html`<li><b>${name}</b>: the paper's ${method}, ${about}${variantOf !== null && `; a variant of ${variantOf}`}</li>`)}</ul>
 ${leftOut.length > 0 && html`<h3>Left out</h3><ul class="about">${leftOut.map(({ title, recipes, text }) => html`<li><b>${title}</b>${results.recipes.length > 1 && html` <small>${recipes.join(', ')}</small>`}: ${text}</li>`)}</ul>`}
-${unread.map(({ recipe, title, failures }) => html`<details><summary>${recipe}, ${title}: ${count(failures.length, 'image')} could not be read and ${failures.length === 1 ? 'is' : 'are'} counted nowhere</summary><ul class="about">${failures.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li>${!message.includes(path) && html`<code>${path}</code> `}${message}</li>`)}</ul>${failures.length > FAILURES_SHOWN && html`<p>and ${failures.length - FAILURES_SHOWN} more, all in results.json</p>`}</details>`)}
+${unread.map(({ recipe, title, failures }) => html`<details><summary>${recipe}, ${title}: ${count(failures.length, 'image')} could not be read and ${failures.length === 1 ? 'is' : 'are'} excluded from all figures</summary><ul class="about">${failures.slice(0, FAILURES_SHOWN).map(({ path, message }) => html`<li>${!message.includes(path) && html`<code>${path}</code> `}${message}</li>`)}</ul>${failures.length > FAILURES_SHOWN && html`<p>and ${failures.length - FAILURES_SHOWN} more; results.json lists all</p>`}</details>`)}
 ${leftOut.length === 0 && unread.length === 0 && html`<p>Nothing was left out, and every image could be read.</p>`}`;
 }

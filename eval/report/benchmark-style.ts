@@ -1,4 +1,6 @@
-/** What a benchmark's page has beyond the page of one set. Colours of series differ in lightness too, and lines in shape. */
+/**
+ * What a benchmark's page adds to that of a single set. Colours of series also differ in lightness, and lines in shape.
+ */
 export const BENCHMARK_STYLE = `
 :root{--s0:#1c66ad;--s1:#c65310;--s2:#0f7f5d;--s3:#8a3f99;--up:#1c5fa8;--down:#a33a06}
 @media (prefers-color-scheme:dark){:root{--s0:#74b4f2;--s1:#f28c4e;--s2:#52c9a0;--s3:#d9a1e6;--up:#8cc0ff;--down:#ffb48a}}

@@ -44,7 +44,7 @@ function levelTable(table: PaperTable, level: Level, linkOf: (set: string) => st
   }));
   if (parts.every(({ sets }) => sets.length === 0)) return null;
   return html`
-<div class="scrolling" role="region" aria-label="${level.title}" tabindex="0"><table class="paper"><caption><span><b>${level.title}</b>: ${level.question}. Per cent; below each figure the printed one and the difference in points.</span></caption>
+<div class="scrolling" role="region" aria-label="${level.title}" tabindex="0"><table class="paper"><caption><span><b>${level.title}</b>: ${level.question}. Per cent; below each figure, the printed one and the difference in percentage points.</span></caption>
 <thead><tr><th scope="col" rowspan="2">set</th>${recipes.map(({ name, method }) => html`<th scope="colgroup" class="first" colspan="${level.metrics.length}">${name} <small>prints: ${method}</small></th>`)}</tr>
 <tr>${recipes.map(() => level.metrics.map((id, at) => html`<th scope="col"${at === 0 && html` class="first"`}>${METRIC_TITLES[id]} <code>${breakable(id)}</code></th>`))}</tr></thead>
 ${parts.map(
@@ -108,7 +108,7 @@ function partialAverages({ groups }: PaperTable): Html {
   })}`;
 }
 
-/** What is known to be wrong in the paper's table; the whole of it is on the page, so all of these can be led to. */
+/** Known errors in the paper's table. The page shows that table whole, so every one of them can be linked to. */
 export function doubtList(): Html {
   return html`<ul class="reasons doubts">${PUBLISHED_DOUBTS.map(({ method, of, metric, printed, likely, reason }, index) => html`<li id="doubt-${index}">† ${method}, ${titleOf(of)}, <code>${metric}</code>: printed ${printed.toFixed(1)}${likely !== null && `, likely ${likely.toFixed(1)}`}; ${reason}</li>`)}</ul>`;
 }
@@ -117,7 +117,7 @@ function titleOf(name: string): string {
   return findRegisteredDataset(name)?.title ?? name;
 }
 
-/** Every method that the paper prints, for comparison. */
+/** Every method in the paper's table, for comparison. */
 export function publishedTables(): Html {
   const lines = (['industrial', 'medical'] as const).map((domain) => ({
     domain,
@@ -156,7 +156,7 @@ function printedFigure(row: PublishedRow, of: string, method: PublishedMethod, i
   return html`${row[id]?.toFixed(1) ?? '–'}${doubt && doubtMark(doubt)}`;
 }
 
-/** All metrics of each row, also those that the paper does not print. */
+/** All metrics of each row, including those that the paper does not print. */
 export function wholeTable(rows: readonly BenchmarkRow[], reasonOf: (row: BenchmarkRow, id: MetricId) => string): Html {
   return html`<div class="scrolling" role="region" aria-label="Every metric" tabindex="0"><table data-sortable><caption><span>Per cent, mean over the categories of each set.</span></caption>
 <thead><tr>${['set', 'recipe', 'images'].map((title) => html`<th scope="col"><span>${title}</span></th>`)}${METRIC_IDS.map((id) => html`<th scope="col"><span>${METRIC_TITLES[id]}</span> <code>${breakable(id)}</code></th>`)}</tr></thead>
@@ -173,7 +173,7 @@ export function wholeTable(rows: readonly BenchmarkRow[], reasonOf: (row: Benchm
   )}</tbody></table></div>`;
 }
 
-/** What each row takes: time, memory, size and operations. */
+/** The cost of each row: time, memory, size and operations. */
 export function costTable(rows: readonly BenchmarkRow[]): Html {
   return html`<div class="scrolling" role="region" aria-label="Cost" tabindex="0"><table class="costs"><thead><tr>${costColumns.map(({ title }) => html`<th scope="col">${title}</th>`)}</tr></thead>
 <tbody>${rows.map((row) => html`<tr>${costRow(row).map((text, at) => (at === 0 ? html`<th scope="row">${text}</th>` : html`<td>${text}</td>`))}</tr>`)}</tbody></table></div>`;

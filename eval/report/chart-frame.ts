@@ -11,7 +11,7 @@ export interface FrameOptions {
 
 const MARGIN = { left: 46, right: 10, top: 24, bottom: 36 } as const;
 
-/** The axes of a chart and the way from its values to places in its picture. Units of the `viewBox`; scales are linear. */
+/** The axes of a chart, and the mapping from values to positions. Units of the `viewBox`; scales are linear. */
 export class ChartFrame {
   constructor(readonly options: FrameOptions) {}
 

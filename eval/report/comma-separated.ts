@@ -5,9 +5,9 @@ import type { PublishedRow } from '../published';
 const COLUMNS = ['recipe', 'set', 'category', 'metric', 'value', 'published'] as const;
 
 /**
- * Every figure of a benchmark, one a line, for spreadsheets and data frames. Values and published figures are fractions;
- * empty where a metric is not defined, or the paper does not print it. Lines without a category are the mean of a set, and
- * those whose set is `average of …` the mean over the sets of a domain.
+ * Every figure of a benchmark, one per line, for spreadsheets and data frames. Values and published figures are
+ * fractions, empty where a metric is not defined or the paper does not print it. Lines without a category are the mean
+ * of a set; those whose set is `average of …` are the mean over the sets of a domain.
  */
 export function benchmarkCsv({ datasets, averages }: Pick<BenchmarkResults, 'datasets' | 'averages'>): string {
   const lines = (
@@ -40,7 +40,7 @@ export function csvLine(fields: readonly (string | number | null)[]): string {
   return `${fields.map((field) => (typeof field === 'string' ? csvText(field) : String(field ?? ''))).join(',')}\r\n`;
 }
 
-/** Spreadsheets take text that begins in one of these ways for a formula and would run it; an apostrophe before it keeps it text. */
+/** Spreadsheets run text that begins like a formula; a leading apostrophe keeps it text. */
 function csvText(text: string): string {
   const plain = text.replace(/\0/g, '\ufffd');
   const safe = /^\s*[=+\-@\t\r]/.test(plain) ? `'${plain}` : plain;

@@ -1,6 +1,6 @@
 import type { BenchmarkRow } from '../benchmark/benchmark-results';
 
-/** What a row of the table of costs says. */
+/** The columns of the cost table. */
 export const costColumns = [
   { title: 'recipe', numeric: false },
   { title: 'set', numeric: false },
@@ -28,7 +28,7 @@ export function costRow({ recipe, title, images, model, cost }: BenchmarkRow): s
   ];
 }
 
-/** At least three figures, and all of a whole number. */
+/** At least three significant digits, and all digits of an integer. */
 function threeFigures(value: number): string {
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }

@@ -10,12 +10,12 @@ interface Panel {
   readonly curve: (category: CategoryEvaluation) => Curve | null;
   readonly id: string;
   readonly title: string;
-  /** The metric that is the area below the curve. */
+  /** The metric that is the area under the curve. */
   readonly metric: MetricId;
   readonly xTitle: string;
   readonly yTitle: string;
   readonly xTicks: readonly number[];
-  /** The line of a model that guesses. */
+  /** Whether to draw the line of a model that guesses. */
   readonly chance: boolean;
 }
 
@@ -24,7 +24,7 @@ const kept =
   ({ curves }) =>
     curves[curve];
 
-/** Of the image scores, which the evaluation keeps one by one. */
+/** From the image scores, which the evaluation keeps individually. */
 function imagePrecisionRecall({ scores, metrics }: CategoryEvaluation): Curve | null {
   if (metrics['image/ap'] === null) return null;
   const of = (bad: boolean): number[] => scores.filter(({ anomalous }) => anomalous === bad).map(({ score }) => score);
@@ -88,9 +88,9 @@ const PANELS: readonly Panel[] = [
 ];
 
 /**
- * A chart for each curve with a thin line a category. Choosing a category, or pointing at a line, brings it forward in all
- * of them.
- * @param scope start of the ids, of its own for each set on a page
+ * A chart for each curve, with a thin line per category. Choosing a category, or pointing at a line, highlights it in
+ * all of them.
+ * @param scope prefix of the ids, unique to each set on a page
  */
 export function curveCharts(categories: readonly CategoryEvaluation[], scope = ''): Html {
   const panels = PANELS.map((panel) => ({ panel, lines: linesOf(panel, categories) }));
@@ -98,7 +98,7 @@ export function curveCharts(categories: readonly CategoryEvaluation[], scope = '
   return html`<div class="curves">${
     categories.length > 1 &&
     missing.length < panels.length &&
-    html`<fieldset class="picks"><legend>Bring forward</legend>${[
+    html`<fieldset class="picks"><legend>Highlight</legend>${[
       pick('all', 'lowest', scope),
       ...categories.map(({ name }, index) => pick(index, name, scope)),
     ]}</fieldset>`
@@ -119,7 +119,7 @@ function pick(index: number | 'all', name: string, scope: string): Html {
   return html`<span class="pick k${index}"><input type="radio" name="${scope}curve" id="${id}"${trusted(index === 'all' ? ' checked' : '')}/><label for="${id}">${name}</label></span>`;
 }
 
-/** Style that brings the lines of the chosen category forward; it works without script. */
+/** Style that highlights the lines of the chosen category; it works without script. */
 export function curveStyle(categories: number): string {
   return Array.from({ length: categories }, (_, index) => emphasis(index)).join('');
 }
@@ -131,7 +131,7 @@ function emphasis(index: number): string {
 
 interface Line {
   readonly name: string;
-  /** Place of the category. */
+  /** Index of the category. */
   readonly index: number;
   readonly points: Curve;
   readonly value: number | null;

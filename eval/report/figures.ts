@@ -9,7 +9,7 @@ interface KeyFigure {
   readonly meaning: string;
 }
 
-/** The figures that papers quote, by the question that they answer. */
+/** The figures that papers quote, by the question they answer. */
 const QUESTIONS: readonly { readonly question: string; readonly figures: readonly KeyFigure[] }[] = [
   {
     question: 'Which images are anomalous?',
@@ -69,7 +69,7 @@ ${dots(measured)}
 <p class="note">${value === null ? reason : meaning}${lowest && measured.length > 1 ? html`. Lowest: <b>${lowest.name}</b> ${percent(lowest.value)}` : ''}</p></div>`;
 }
 
-/** One dot a category, on a scale of 0 to 100 %. */
+/** One dot per category, on a scale of 0 to 100 %. */
 function dots(measured: readonly { readonly name: string; readonly value: number }[]): Html {
   const place = (value: number): string => (4 + 192 * value).toFixed(1);
   return html`<svg class="dots" viewBox="0 0 200 22" aria-hidden="true"><path d="M4 6H196M4 2v8M100 2v8M196 2v8"/><text x="4" y="20">0</text><text x="100" y="20">50</text><text x="196" y="20">100</text>${measured.map(

@@ -8,7 +8,7 @@ import { confusionAt, scoreList, type Confusion } from './threshold';
 const BINS = 32;
 const SIZE = { width: 260, height: 136, left: 8, right: 8, middle: 60, reach: 50 } as const;
 
-/** How the scores of each category fall: normal images upwards, anomalous ones downwards, on one scale for the whole set. */
+/** Score distributions by category: normal images upwards, anomalous ones downwards, on one scale for the whole set. */
 export function scoreHistograms(categories: readonly CategoryEvaluation[]): Html {
   const scores = categories.flatMap((category) => category.scores.map(({ score }) => score));
   if (scores.length === 0) return html`<p class="empty">No image was scored.</p>`;
@@ -16,7 +16,7 @@ export function scoreHistograms(categories: readonly CategoryEvaluation[]): Html
   return html`<div class="histograms">${categories.map((category) => histogram(category, ticks))}</div>`;
 }
 
-/** The extreme of each thousand: a call cannot take a hundred thousand arguments. */
+/** Extremes, found a thousand at a time: a call cannot take a hundred thousand arguments. */
 function bounded(values: readonly number[], extreme: (...of: number[]) => number): number[] {
   return Array.from({ length: Math.ceil(values.length / 1000) }, (_, part) =>
     extreme(...values.slice(part * 1000, part * 1000 + 1000)),
@@ -68,7 +68,7 @@ ${found ? confusionTable(found) : html`<p class="note">${verdict(category, null)
 }
 
 interface FoundThreshold {
-  /** The lowest score that is called anomalous, rounded as the lists are. */
+  /** The lowest score called anomalous, rounded like the lists. */
   readonly threshold: number;
   readonly confusion: Confusion;
   /** Scores for the slider, see `scoreList`. */
@@ -76,7 +76,7 @@ interface FoundThreshold {
   readonly anomalous: string;
 }
 
-/** The threshold with the best F1 and what it makes of the images; null where there is one class only. */
+/** The threshold with the best F1 and its outcome; null where there is one class only. */
 function thresholdOf(category: CategoryEvaluation): FoundThreshold | null {
   const best = imageThreshold(category);
   if (best === null) return null;
@@ -88,14 +88,14 @@ function thresholdOf(category: CategoryEvaluation): FoundThreshold | null {
   return { threshold, confusion: confusionAt(numbers(normal), numbers(anomalous), threshold), normal, anomalous };
 }
 
-/** What the script fills anew when the slider moves. */
+/** What the script updates when the slider moves. */
 function confusionTable({ threshold, confusion }: FoundThreshold): Html {
   const show = (field: keyof Confusion): Html => {
     const value = confusion[field];
     const text = field === 'precision' || field === 'recall' || field === 'f1' ? percent(value) : String(value);
     return html`<b data-show="${field}">${text}</b>`;
   };
-  return html`<p class="verdict note"><span>anomalous from <b data-show="threshold">${threshold.toFixed(3)}</b> on</span> </p>
+  return html`<p class="verdict note"><span>anomalous at or above <b data-show="threshold">${threshold.toFixed(3)}</b></span> </p>
 <table class="confusion"><thead><tr><td></td><th scope="col">called anomalous</th><th scope="col">called normal</th></tr></thead>
 <tbody><tr><th scope="row"><span class="swatch anomalous"></span>anomalous</th><td>${show('found')}</td><td class="bad">${show('missed')}</td></tr>
 <tr><th scope="row"><span class="swatch normal"></span>normal</th><td class="bad">${show('alarms')}</td><td>${show('passed')}</td></tr></tbody></table>
@@ -111,9 +111,9 @@ function binned(images: readonly ScoredImage[], low: number, high: number): numb
   return counts;
 }
 
-/** What the threshold with the best F1 makes of the images, in words. */
+/** The outcome of the threshold with the best F1, in words. */
 function verdict({ anomalous, images }: CategoryEvaluation, found: FoundThreshold | null): string {
   if (found === null) return `${images - anomalous} normal, ${anomalous} anomalous`;
   const { missed, alarms } = found.confusion;
-  return `from ${found.threshold.toFixed(3)} on: ${missed} of ${anomalous} missed, ${alarms} of ${images - anomalous} false alarms`;
+  return `at or above ${found.threshold.toFixed(3)}: ${missed} of ${anomalous} missed, ${alarms} of ${images - anomalous} false alarms`;
 }

@@ -1,4 +1,4 @@
-/** Finished markup. Only `html` and `trusted` make it, so that no text can reach a page without being escaped. */
+/** Finished markup. Only `html` and `trusted` make it, so that no text can reach a page unescaped. */
 export class Html {
   constructor(readonly markup: string) {}
   toString(): string {
@@ -6,7 +6,7 @@ export class Html {
   }
 }
 
-/** What may stand in a template: text and numbers are escaped, lists are joined, nothing is written for the rest. */
+/** What a template accepts: text and numbers are escaped, lists are joined, anything else is left out. */
 export type Insertable = Html | string | number | readonly Insertable[] | null | undefined | false;
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -18,8 +18,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Text for an element or a quoted attribute. Control characters, which no page may hold, become a visible mark, and so do
- * halves of surrogate pairs, which cannot be written as UTF-8.
+ * Text for an element or a quoted attribute. Control characters, which a page may not contain, become a visible mark,
+ * as do lone surrogates, which cannot be written as UTF-8.
  */
 function escapeText(text: string): string {
   return text
@@ -37,7 +37,7 @@ export function html(parts: TemplateStringsArray, ...insertions: readonly Insert
   );
 }
 
-/** Markup that this program wrote itself: style, script, path data. Never anything read from outside. */
+/** Markup that this program wrote itself: style, script, path data. Never anything from outside. */
 export function trusted(markup: string): Html {
   return new Html(markup);
 }
@@ -49,12 +49,12 @@ function markupOf(insertion: Insertable): string {
   return escapeText(String(insertion));
 }
 
-/** A name or a path that may break after its separators, so that long ones fit into narrow places. */
+/** A name or path that may break after its separators, so that long ones fit in narrow places. */
 export function breakable(name: string): Html {
   return html`${name.split(/(?<=[_/@.-])/).map((part, index) => html`${index > 0 && trusted('<wbr/>')}${part}`)}`;
 }
 
-/** The same with every heading so many levels lower, for parts that stand deeper on another page. Text cannot look like a heading: it is escaped. */
+/** The same, with headings lowered by some levels, to nest in another page. Escaped text cannot look like a heading. */
 export function demoted({ markup }: Html, levels: number): Html {
   return new Html(
     markup.replace(

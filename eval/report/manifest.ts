@@ -2,16 +2,17 @@ import type { ModelDescription } from '../../lib/crane';
 import type { RunManifest } from '../results';
 import { html, type Html, type Insertable } from './html';
 
-/** Everything needed to make the same figures again, folded away. */
+/** Everything needed to reproduce the figures, collapsed. */
 export function runManifest(model: ModelDescription, run: RunManifest): Html {
   const { vision, text, embedDimension } = model.sizes;
   const { backend, options, preprocessing } = model;
+  const learned = learnedPart(model);
   const backendNotes = [
     backend.tensorflowVersion === null ? null : `TensorFlow ${backend.tensorflowVersion}`,
     `${backend.threads} ${backend.threads === 1 ? 'thread' : 'threads'}`,
     backend.gpu ? 'GPU' : null,
   ].filter((note) => note !== null);
-  return html`<details><summary>Run and model: what made these figures</summary><div class="manifest">
+  return html`<details><summary>Run and model: how these figures were made</summary><div class="manifest">
 ${facts('Run', [
   ['command', html`<code>${run.command}</code>`],
   ['date', html`<time datetime="${run.date}">${run.date}</time>`],
@@ -23,8 +24,12 @@ ${facts('Run', [
 ])}${facts('Model', [
     ['method', model.method],
     ['backbone', model.backbone],
-    ['prompts', model.prompts],
-    ['prompts trained on', model.auxiliary ?? 'not said by their file'],
+    ...(learned === null
+      ? []
+      : ([
+          [learned.called, learned.name],
+          [`${learned.called} trained on`, model.auxiliary ?? 'not recorded in their file'],
+        ] as const)),
     [
       'vision encoder',
       `${vision.layers} blocks of width ${vision.width}, ${vision.heads} heads, patches of ${vision.patchSize} px`,
@@ -49,4 +54,13 @@ ${facts('Run', [
 /** Names and values under a heading. */
 export function facts(title: string, of: readonly (readonly [Insertable, Insertable])[]): Html {
   return html`<div><h3>${title}</h3><dl>${of.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></div>`;
+}
+
+/** What a model has learned, and where it comes from; null for methods that learn nothing. */
+export function learnedPart({
+  prompts,
+  checkpoint,
+}: Pick<ModelDescription, 'prompts' | 'checkpoint'>): { readonly called: string; readonly name: string } | null {
+  if (prompts !== null) return { called: 'prompts', name: prompts };
+  return checkpoint === undefined ? null : { called: 'checkpoint', name: checkpoint };
 }

@@ -19,18 +19,19 @@ import {
 
 const right = { align: 'right' } as const;
 
-/** A benchmark as Markdown: the paper's table and what goes with it, for places where no page can be opened. */
+/** A benchmark as Markdown: the paper's table with notes, for places where no page can be opened. */
 export function benchmarkMarkdown(results: BenchmarkResults, table: PaperTable): string {
   const { run, datasets, corruptions, matrix } = results;
   const parts = [
     '# Crane benchmark',
     `${datasets.length} ${datasets.length === 1 ? 'row' : 'rows'} of recipe and set, on ${escapeMarkdown(run.date)} with crane-tfjs ${escapeMarkdown(run.version)}.` +
-      (run.complete ? '' : ' **Not complete**: rows were still to come when this was written.'),
-    'Per cent. In brackets the figure that the paper prints, and the difference to it in points.' + comparison(results),
+      (run.complete ? '' : ' **Incomplete**: some rows were not finished when this was written.'),
+    'Per cent. In brackets: the figure that the paper prints, and the difference from it in percentage points.' +
+      comparison(results),
     ...LEVELS.flatMap((level) => levelPart(table, level)),
     metricsLegend(PUBLISHED_METRIC_IDS),
     ...doubtsPart(table),
-    '## What it costs',
+    '## Cost',
     formatTable(
       costColumns.map(({ title, numeric }): TableColumn => ({ title, ...(numeric ? right : {}) })),
       datasets.map((row) => costRow(row).map(escapeMarkdown)),
@@ -55,7 +56,7 @@ export function benchmarkMarkdown(results: BenchmarkResults, table: PaperTable):
     ...(corruptions
       ? [
           '## Degraded images',
-          'Change in points against the pictures as they are, mean over the sets.',
+          'Change in percentage points from the original images, mean over the sets.',
           formatTable(
             [
               { title: 'recipe' },
@@ -76,7 +77,7 @@ export function benchmarkMarkdown(results: BenchmarkResults, table: PaperTable):
         ]
       : []),
     ...notesPart(results),
-    '## To repeat it',
+    '## Reproduction',
     fenced(run.command),
     `Seed ${run.seed}, Node ${escapeMarkdown(run.node)}; machine: ${Object.entries(run.machine)
       .map(([name, value]) => `${escapeMarkdown(name)} ${escapeMarkdown(String(value))}`)
@@ -94,11 +95,11 @@ function notesPart(results: BenchmarkResults): string[] {
     ),
     ...unreadNotes(results).map(
       ({ recipe, title, failures }) =>
-        `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipe)}: ${failures.length} images could not be read and are counted nowhere; the first: ${escapeMarkdown(failures[0]?.message ?? '')}`,
+        `- ${escapeMarkdown(title)}, by ${escapeMarkdown(recipe)}: ${failures.length} images could not be read and are excluded from all figures; the first: ${escapeMarkdown(failures[0]?.message ?? '')}`,
     ),
   ];
   return [
-    ...(problems.length === 0 ? [] : ['## Sets that are not whole', problems.join('\n')]),
+    ...(problems.length === 0 ? [] : ['## Incomplete sets', problems.join('\n')]),
     ...(lines.length === 0 ? [] : ['## Left out', lines.join('\n')]),
   ];
 }
@@ -107,7 +108,7 @@ function notesPart(results: BenchmarkResults): string[] {
 function comparison({ datasets }: BenchmarkResults): string {
   if (datasets.every(({ comparable }) => comparable) || datasets.every(({ published }) => published === null))
     return '';
-  return " Rows marked \\* were not made with the paper's network, prompts and options on the whole set: their differences compare models, and say nothing about the reproduction.";
+  return " Rows marked \\* were not made with the paper's network, prompts and options on the whole set. Their differences compare models, and say nothing about how well the paper is reproduced.";
 }
 
 function levelPart(table: PaperTable, level: Level): string[] {
@@ -152,7 +153,7 @@ function partialAverages({ groups }: PaperTable): string[] {
     return counts.every((count) => count === whole)
       ? []
       : [
-          `The ${domain} average is over ${[...new Set(counts)].join(' or ')} of ${whole} sets; in brackets the mean of the printed figures of the same sets.`,
+          `The ${domain} average is over ${[...new Set(counts)].join(' or ')} of ${whole} sets; in brackets: the mean of the printed figures of the same sets.`,
         ];
   });
 }
@@ -187,8 +188,8 @@ function doubtsPart({ groups }: PaperTable): string[] {
 }
 
 /**
- * Text that Markdown shows as it is, on one line. Bars are left to `formatTable`, which escapes them within tables; outside
- * of tables they mean nothing.
+ * Text that Markdown shows unchanged, on one line. Bars are left to `formatTable`, which escapes them within tables;
+ * outside of tables they mean nothing.
  */
 export function escapeMarkdown(text: string): string {
   return text
@@ -200,7 +201,7 @@ export function escapeMarkdown(text: string): string {
     .replace(/^(\s*\d*)([-+.)])(?=\s|$)/, '$1\\$2');
 }
 
-/** Code in a fence that is longer than any run of backticks within. */
+/** Code in a fence longer than any run of backticks inside. */
 function fenced(code: string): string {
   const longest = Math.max(2, ...[...code.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);

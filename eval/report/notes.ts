@@ -1,19 +1,19 @@
 import type { BenchmarkResults, LeftOut } from '../benchmark/benchmark-results';
 import { findRegisteredDataset } from '../../datasets/registry';
 
-/** What is wrong with sets that were scored, each sentence once. */
+/** Problems of the sets that were scored, each sentence once. */
 export function problemNotes({ datasets }: Pick<BenchmarkResults, 'datasets'>): string[] {
   return [...new Set(datasets.flatMap(({ problems = [] }) => problems))];
 }
 
-/** A set without figures, once for all recipes that left it out for the same reason. */
+/** A set without figures; recipes that left it out for the same reason share one note. */
 export interface LeftOutNote {
   readonly title: string;
   readonly recipes: readonly string[];
   readonly text: string;
 }
 
-/** What was left out and why, in the order of the results. */
+/** What was left out, and why, in the order of the results. */
 export function leftOutNotes({ leftOut }: Pick<BenchmarkResults, 'leftOut'>): LeftOutNote[] {
   const notes = new Map<string, { title: string; recipes: string[]; text: string }>();
   for (const entry of leftOut) {
@@ -26,11 +26,11 @@ export function leftOutNotes({ leftOut }: Pick<BenchmarkResults, 'leftOut'>): Le
   return [...notes.values()];
 }
 
-/** A set that is not here: where it comes from and where it belongs; else what went wrong. */
+/** For a missing set, where to get it and where to put it; otherwise the error. */
 function textOf({ message, get }: LeftOut): string {
   return get === undefined
     ? message.replace(/\s+/g, ' ')
-    : `not on disk; from ${get.source}, licence: ${get.licence}, to be unpacked to ${get.place}`;
+    : `not on disk; get it from ${get.source} (licence: ${get.licence}) and unpack it to ${get.place}`;
 }
 
 /** Images that could not be read, row by row. */

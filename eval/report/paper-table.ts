@@ -40,9 +40,9 @@ export interface PaperCell {
   readonly reason: string | null;
   /** Per cent, as printed; null where the paper has no such figure. */
   readonly published: number | null;
-  /** Points of per cent, value less published; null where either is missing. */
+  /** Percentage points, value minus published; null where either is missing. */
   readonly difference: number | null;
-  /** What is known to be wrong with the printed figure. */
+  /** A known error in the printed figure. */
   readonly doubt: PublishedDoubt | null;
 }
 
@@ -86,7 +86,7 @@ const GROUPS = [
   { domain: null, title: 'Other sets' },
 ] as const;
 
-/** The results as the paper prints its own: sets by domain with their averages, recipes side by side. */
+/** The results arranged as in the paper: sets by domain with their averages, recipes side by side. */
 export function paperTable({ datasets, recipes, averages, leftOut }: Content, reasonOf: ReasonOf): PaperTable {
   const named = [...new Set([...datasets, ...leftOut].map(({ name }) => name))];
   const names = [
@@ -165,7 +165,7 @@ function averageCell(
   };
 }
 
-/** What the paper's average would be over the sets that are here; null where one of them has no printed figure. */
+/** The paper's average over only the sets that were scored; null where one of them has no printed figure. */
 function meanOfPrinted(of: readonly BenchmarkRow[], id: PublishedMetricId): number | null {
   const printed = of.filter(({ mean }) => mean[id] !== null).map(({ published }) => published?.[id] ?? null);
   return printed.includes(null) || printed.length === 0
@@ -177,7 +177,7 @@ function difference(value: number | null, published: number | null): number | nu
   return value === null || published === null ? null : 100 * value - published;
 }
 
-/** What is known to be wrong with a printed figure; null where nothing is. */
+/** A known error in a printed figure; null where none is known. */
 export function doubtOf(of: string, method: PublishedMethod, metric: PublishedMetricId): PublishedDoubt | null {
   return (
     PUBLISHED_DOUBTS.find((doubt) => doubt.of === of && doubt.method === method && doubt.metric === metric) ?? null
@@ -185,8 +185,8 @@ export function doubtOf(of: string, method: PublishedMethod, metric: PublishedMe
 }
 
 /**
- * Whether a half of the table has anything on a set, measured or printed: the paper leaves out sets without masks, or without
- * normal images. Sets that no recipe was run on stand where the paper has them.
+ * Whether a half of the table has anything on a set, measured or printed: the paper leaves out sets without masks, or
+ * without normal images. Sets that no recipe was run on are listed where the paper has them.
  */
 export function standsInLevel({ name, entries }: PaperLine, { metrics }: Level): boolean {
   const run = entries.flatMap((entry) => ('row' in entry ? [entry.cells] : []));
@@ -196,7 +196,7 @@ export function standsInLevel({ name, entries }: PaperLine, { metrics }: Level):
   return printed === undefined || metrics.some((id) => printed[id] !== null);
 }
 
-/** Sets that a half of the table leaves out, by the reason why nothing is defined on them. */
+/** Sets that one half of the table leaves out, by the reason why nothing is defined on them. */
 export function notInLevel({ groups }: PaperTable, level: Level): ReadonlyMap<string, readonly string[]> {
   const reasons = new Map<string, string[]>();
   for (const line of groups.flatMap(({ sets }) => sets)) {
@@ -208,7 +208,7 @@ export function notInLevel({ groups }: PaperTable, level: Level): ReadonlyMap<st
   return reasons;
 }
 
-/** Points of per cent with their sign; a difference that rounds to nothing has none. */
+/** Percentage points with their sign, or ± where the difference rounds to zero. */
 export function signed(points: number): string {
   const text = Math.abs(points).toFixed(1);
   return text === '0.0' ? '±0.0' : `${points > 0 ? '+' : '−'}${text}`;
@@ -224,7 +224,7 @@ export function leftOutWord({ leftOut }: Extract<PaperEntry, { readonly leftOut:
   return leftOut === null ? 'not run' : words[leftOut.reason];
 }
 
-/** How many of the paper's sets of a domain there are. */
+/** How many of the paper's sets are in a domain. */
 export function domainSize(domain: PaperDomain): number {
   return PAPER_SETS.filter((name) => paperDomain(name) === domain).length;
 }

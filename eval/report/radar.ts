@@ -5,9 +5,9 @@ export interface RadarSeries {
   readonly name: string;
   /** 0..1, in the order of the axes; null where there is none. */
   readonly values: readonly (number | null)[];
-  /** Colour: series of one place belong together. */
+  /** Colour: series with the same place belong together. */
   readonly place: number;
-  /** Dashed and without a filling: printed figures beside measured ones. */
+  /** Dashed and unfilled: printed figures beside measured ones. */
   readonly printed: boolean;
 }
 
@@ -17,12 +17,12 @@ export interface RadarOptions {
   readonly description: string;
 }
 
-/** Fewer directions make no area. */
+/** Fewer axes do not enclose an area. */
 export const LEAST_AXES = 3;
 const SIZE = { width: 440, height: 350, radius: 146 } as const;
 const CENTRE = { x: SIZE.width / 2, y: SIZE.height / 2 } as const;
 
-/** Values around a centre, an axis for each, on rings that begin a step below the smallest value. Needs `LEAST_AXES` axes. */
+/** Values around a centre, one axis each, on rings from a step below the smallest value. Needs `LEAST_AXES` axes. */
 export function radarChart({ axes, series, description }: RadarOptions): Html {
   const values = series.flatMap((one) => one.values).filter((value) => value !== null);
   const { low, step } = rings(values.length === 0 ? 0 : Math.min(...values));
@@ -56,13 +56,13 @@ ${series.map(
   )}</g></svg>`;
 }
 
-/** Where the rings begin and how far they are apart, so that there are three to five. */
+/** Where the rings begin and how far apart they are, so that there are three to five. */
 export function rings(smallest: number): { readonly low: number; readonly step: number } {
   const tenths = Math.max(0, Math.min(7, Math.floor(smallest * 10 + 1e-9) - 1));
   return tenths >= 6 ? { low: tenths / 10, step: 0.1 } : { low: (tenths - (tenths % 2)) / 10, step: 0.2 };
 }
 
-/** A closed way where every axis has a value, else the pieces between the gaps. */
+/** A closed path where every axis has a value, otherwise the pieces between the gaps. */
 function outline(values: readonly (number | null)[], at: (axis: number, value: number) => string): string {
   if (values.every((value) => value !== null))
     return `${values.map((value, axis) => `${axis === 0 ? 'M' : 'L'}${at(axis, value)}`).join('')}Z`;

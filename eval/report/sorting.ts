@@ -1,6 +1,6 @@
 /**
- * Script of the page: turns the heads of tables into buttons that sort the rows of the body. What is not defined stays at the
- * end. Without script the heads are plain text.
+ * Script of the page: turns table headers into buttons that sort the rows of the body. Undefined values stay at the
+ * end. Without script the headers are plain text.
  */
 export const SORTING_SCRIPT = `
 for (const table of document.querySelectorAll('table[data-sortable]')) {

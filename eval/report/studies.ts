@@ -2,7 +2,7 @@ import type { CorruptionRow, MatrixStudy } from '../benchmark/benchmark-results'
 import type { CorruptionKind, Strength } from '../benchmark/corruptions';
 import type { MetricId } from '../metrics/metric-ids';
 
-/** The metrics that studies beside the table are shown in: whether, where, and how much of it. */
+/** The metrics that studies beside the table report: whether there is a defect, where, and how much of it is found. */
 export const STUDIED_METRIC_IDS = [
   'image/auroc',
   'pixel/auroc',
@@ -13,11 +13,15 @@ export type StudiedMetricId = (typeof STUDIED_METRIC_IDS)[number];
 export interface MatrixGrid {
   readonly recipe: string;
   readonly metric: StudiedMetricId;
-  /** Values in the order of the study's targets, 0..1; null where not defined, undefined where there is no such pair. */
+  /**
+   * Values in the order of the study's targets, 0..1; null where not defined, undefined where the pair does not exist.
+   */
   readonly rows: readonly { readonly auxiliary: string; readonly values: readonly (number | null | undefined)[] }[];
 }
 
-/** A table of auxiliary by target sets for each recipe and metric; metrics that no pair has are left out. */
+/**
+ * A table of auxiliary by target sets for each recipe and metric; metrics that are defined for no pair are left out.
+ */
 export function matrixGrids({ cells, auxiliaries, targets }: MatrixStudy): MatrixGrid[] {
   const recipes = [...new Set(cells.map(({ recipe }) => recipe))];
   return recipes.flatMap((recipe) =>
@@ -41,9 +45,9 @@ export interface MeanChange {
   readonly recipe: string;
   readonly kind: CorruptionKind;
   readonly strength: Strength;
-  /** How many sets were scored so. */
+  /** How many sets were scored this way. */
   readonly sets: number;
-  /** Mean over the sets where it is defined, fractions; null where it is on none. Negative is worse. */
+  /** Mean over the sets where it is defined, fractions; null where it is defined on none. Negative is worse. */
   readonly change: Readonly<Record<StudiedMetricId, number | null>>;
 }
 

@@ -6,7 +6,7 @@ import { breakable, html, trusted, type Html } from './html';
 import { signed } from './paper-table';
 import { changeTable, matrixGrids, STUDIED_METRIC_IDS, type MeanChange, type StudiedMetricId } from './studies';
 
-/** Tables of auxiliary by target sets, the deeper the colour the higher the figure. */
+/** Tables of auxiliary by target sets; the deeper the colour, the higher the figure. */
 export function matrixTables(study: MatrixStudy): Html {
   const { targets, leftOut, epochs, seed } = study;
   return html`<p>Prompts are trained on the set of the row and used on the set of the column, ${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}, seed ${seed}. The deeper the colour, the higher the figure within its table.
@@ -31,7 +31,7 @@ A dash stands where prompts would meet the set that they were trained on.</p><di
 ${leftOut.length > 0 && html`<ul class="reasons">${leftOut.map(({ recipe, auxiliary, target, message }) => html`<li>${recipe}, ${auxiliary}${target === null ? '' : html` on ${target}`}: ${message}</li>`)}</ul>`}`;
 }
 
-/** How far figures fall as pictures get worse: a chart a recipe and metric, a line a kind of degradation. */
+/** How far figures fall as images get worse: a chart per recipe and metric, a line per kind of degradation. */
 export function corruptionCharts(rows: readonly CorruptionRow[]): Html {
   const changes = changeTable(rows);
   const kinds = CORRUPTION_KINDS.filter((kind) => rows.some((row) => row.kind === kind));
@@ -42,7 +42,7 @@ export function corruptionCharts(rows: readonly CorruptionRow[]): Html {
       return own.length === 0 ? [] : [changeChart(recipe, metric, kinds, own)];
     }),
   );
-  return html`<p>Change in points of per cent against the pictures as they are, mean over the sets, from barely visible (1) to heavy (5).</p>
+  return html`<p>Change in percentage points from the original images, mean over the sets, from barely visible (1) to heavy (5).</p>
 <ul class="keys">${kinds.map((kind) => html`<li class="s${CORRUPTION_KINDS.indexOf(kind)}"><svg class="key" viewBox="0 0 34 12" width="34" height="12" aria-hidden="true"><path class="outline" d="M1 6H33"/>${marker(kind, 17, 6)}</svg>${kind} <small>${levelsOf(kind, rows)}, ${CORRUPTIONS[kind].unit}</small></li>`)}</ul>
 <div class="bar-panels">${charts}</div>
 <details><summary>Every set and strength</summary>${corruptionTable(rows)}</details>`;
@@ -99,7 +99,7 @@ function marker(kind: CorruptionKind, x: number, y: number, title?: string): Htm
 }
 
 function corruptionTable(rows: readonly CorruptionRow[]): Html {
-  return html`<div class="scrolling" role="region" aria-label="Degraded images" tabindex="0"><table><caption><span>Per cent, and the change in points.</span></caption>
+  return html`<div class="scrolling" role="region" aria-label="Degraded images" tabindex="0"><table><caption><span>Per cent, and the change in percentage points.</span></caption>
 <thead><tr>${['recipe', 'set', 'degraded by', 'strength'].map((title) => html`<th scope="col">${title}</th>`)}${STUDIED_METRIC_IDS.map((id) => html`<th scope="col">${METRIC_TITLES[id]} <code>${breakable(id)}</code></th>`)}</tr></thead>
 <tbody>${rows.map(
     ({ recipe, name, kind, strength, mean, change }) =>

@@ -1,4 +1,4 @@
-/** Style of the report: light and dark by the reader's own setting, from phones to wide screens, and on paper. */
+/** Style of the report: light or dark by the reader's setting, for phones, wide screens and paper. */
 export const STYLE = `
 :root{color-scheme:light dark;--page:#f6f7f9;--sheet:#fff;--ink:#1a2029;--soft:#59636f;--rule:#dde1e7;--accent:#2459a8;--tint:#bcd3f2;--normal:#3f7fc4;--anomalous:#cf5a1c;--wrong:#a33a06;--wrong-tint:#fdeadf;--quiet:#93a4ba}
 @media (prefers-color-scheme:dark){:root{--page:#101318;--sheet:#181c23;--ink:#e6eaf0;--soft:#a0abb9;--rule:#2c333d;--accent:#8cb8f5;--tint:#34517c;--normal:#639fe0;--anomalous:#ee8447;--wrong:#ffb48a;--wrong-tint:#452816;--quiet:#5c6b80}}
@@ -141,12 +141,12 @@ main>.notice{background:var(--wrong-tint);border-radius:10px;padding:6px 16px 8p
 .kinds{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:26px}
 .kind :is(h4,h6){margin-bottom:.4rem}
 .kind :is(h4,h6) small{margin-left:.3em}
-.picture{margin-bottom:14px}
+.shown{margin-bottom:14px}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:3px}
 .pair img{width:100%;height:auto;border-radius:4px}
-.picture figcaption{display:flex;flex-wrap:wrap;gap:0 10px;align-items:baseline;margin-top:4px;font-size:.875rem}
+.shown figcaption{display:flex;flex-wrap:wrap;gap:0 10px;align-items:baseline;margin-top:4px;font-size:.875rem}
 .score{font-variant-numeric:tabular-nums}
-.picture small{flex-basis:100%;overflow-wrap:anywhere}
+.shown small{flex-basis:100%;overflow-wrap:anywhere}
 .wrong{background:var(--wrong-tint);color:var(--wrong);font-weight:600;border-radius:4px;padding:0 7px}
 
 .manifest{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:28px;margin-top:10px}

@@ -12,11 +12,11 @@ interface Row {
   readonly anomalous: number;
   readonly metrics: MetricValues;
   readonly reason: (id: MetricId) => string;
-  /** Address within the page. */
+  /** Link within the page. */
   readonly link?: string;
 }
 
-/** The table of a set: a row a category, the mean, and the means of the groups of defects. */
+/** The table of a set: a row per category, the mean, and the means of the groups of defects. */
 export function categoryTable(
   { categories, mean, groups }: Evaluation,
   linkOf: (category: string) => string | undefined,
@@ -46,7 +46,7 @@ ${head()}
 ${undefinedList(categories)}${groups.length === 0 ? '' : groupTables(groups)}`;
 }
 
-/** The same for each group of defects, folded away. */
+/** The same for each group of defects, collapsed. */
 function groupTables(groups: readonly GroupEvaluation[]): Html {
   return html`<details><summary>By category for ${groups.map(({ name }) => name).join(' and ')}</summary>${groups.map(
     (group) =>
@@ -91,7 +91,7 @@ function counts(of: readonly { readonly images: number; readonly anomalous: numb
   };
 }
 
-/** Tooltips reach nobody on a touch screen, so the reasons stand below the table too. */
+/** Touch screens show no tooltips, so the reasons are listed below the table too. */
 function undefinedList(categories: readonly CategoryEvaluation[]): Html {
   const reasons = new Map<string, { ids: Set<MetricId>; names: string[] }>();
   for (const { name, reasons: own } of categories) {

@@ -1,4 +1,4 @@
-/** What a threshold on image scores makes of a category's images. */
+/** The outcome of a threshold on the image scores of a category. */
 export interface Confusion {
   /** Anomalous images at or above the threshold. */
   readonly found: number;
@@ -10,12 +10,12 @@ export interface Confusion {
   readonly precision: number | null;
   /** 0..1; null where nothing is anomalous. */
   readonly recall: number | null;
-  /** 0..1; null where nothing is anomalous or called so. */
+  /** 0..1; null where nothing is anomalous or called anomalous. */
   readonly f1: number | null;
 }
 
 /**
- * Counts what is called anomalous from a threshold on, the threshold included. It stands in the page as it stands here, so
+ * Counts what is called anomalous at or above a threshold. The page embeds this function's source, so
  * it uses nothing from outside.
  * @param normal scores in rising order
  * @param anomalous scores in rising order
@@ -44,7 +44,7 @@ export function confusionAt(normal: readonly number[], anomalous: readonly numbe
   };
 }
 
-/** In rising order, in as few characters as tell apart all scores of single precision. */
+/** In rising order, in as few characters as keep all single-precision scores distinct. */
 export function scoreList(scores: readonly number[]): string {
   return [...scores]
     .sort((one, other) => one - other)
@@ -53,8 +53,8 @@ export function scoreList(scores: readonly number[]): string {
 }
 
 /**
- * Script of the page: a slider below each histogram, as wide as its axis, which moves the threshold and shows what it would
- * find and miss. Without script the figures of the best threshold stand there.
+ * Script of the page: a slider below each histogram, as wide as its axis, moves the threshold and shows what it would
+ * find and miss. Without script, the page shows the figures of the best threshold.
  */
 export const THRESHOLD_SCRIPT = `
 const confusionAt = ${confusionAt.toString()};

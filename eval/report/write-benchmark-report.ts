@@ -12,7 +12,7 @@ import { benchmarkPage } from './benchmark-page';
 import { benchmarkCsv } from './comma-separated';
 import { benchmarkMarkdown } from './markdown';
 import { paperTable } from './paper-table';
-import { fitPictures, type SetPictures } from '../gallery/picture-budget';
+import { fitThumbnails, type SetThumbnails } from '../gallery/picture-budget';
 import { renderColourBar } from '../gallery/pictures';
 import { selectImages } from '../gallery/selection';
 import type { ReportedRow } from './set-sections';
@@ -21,9 +21,9 @@ import type { ReportedRow } from './set-sections';
 export const REPORT_FILES = ['report.html', 'report.md', 'report.csv'] as const;
 
 /**
- * Writes a benchmark's reports from its results: a page that holds everything in one file, the paper's table as Markdown,
- * and every figure as CSV. Each is written whole or not at all.
- * @param folder of `results.json` and the rows' details; details that cannot be read are named on the page
+ * Writes a benchmark's reports from its results: a self-contained page, the paper's table as Markdown,
+ * and every figure as CSV. Each is written atomically.
+ * @param folder the one with `results.json` and the rows' details; the page names details that cannot be read
  * @throws CraneError `results/unwritable`
  */
 export async function writeBenchmarkReport(folder: string, results: BenchmarkResults): Promise<void> {
@@ -34,11 +34,11 @@ export async function writeBenchmarkReport(folder: string, results: BenchmarkRes
       ?.evaluation.categories.map(({ reasons }) => reasons[metric])
       .find((reason) => reason !== undefined) ?? 'not defined in any category';
   const table = paperTable(results, reasonOf);
-  const fitted = await fitPictures(results.datasets.map((row) => picturesOf(details.get(row) ?? null)));
+  const fitted = await fitThumbnails(results.datasets.map((row) => thumbnailsOf(details.get(row) ?? null)));
   const rows = results.datasets.map((row, at): ReportedRow => ({
     row,
     details: details.get(row) ?? null,
-    pictures: fitted.sets[at] as SetPictures,
+    shown: fitted.sets[at] as SetThumbnails,
   }));
   const page = benchmarkPage({ results, table, rows, reasonOf, fitted, colourBar: await renderColourBar() });
   await write(path.join(folder, 'report.html'), page);
@@ -60,7 +60,7 @@ function detailsOf(folder: string, row: BenchmarkRow): RowDetails | null {
   }
 }
 
-function picturesOf(details: RowDetails | null): SetPictures {
+function thumbnailsOf(details: RowDetails | null): SetThumbnails {
   if (details === null) return { selection: { categories: [], leftOut: 0 }, thumbnails: new Map() };
   return { selection: selectImages(details.evaluation), thumbnails: new Map(Object.entries(details.thumbnails ?? {})) };
 }

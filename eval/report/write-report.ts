@@ -10,16 +10,16 @@ import { selectImages } from '../gallery/selection';
 export interface ReportContent {
   readonly evaluation: Evaluation;
   readonly results: Results;
-  /** The model that the evaluation was made with; detects the few images again that the report shows. */
+  /** The model that the evaluation was made with; it detects the few images shown in the report again. */
   readonly crane: Crane;
   readonly onProgress?: OnProgress;
 }
 
 /**
- * Writes a page that holds everything in one file: figures, curves, pictures and the manifest of the run. It opens without
- * a network, loads nothing, and is written whole or not at all. Folders on the way are made.
+ * Writes a self-contained page: figures, curves, images and the manifest of the run. It opens without
+ * a network, loads nothing, and is written atomically. Missing folders are created.
  *
- * @throws what the model throws while the pictures are made; the system's error where the file cannot be written
+ * @throws what the model throws while the thumbnails are made; the system's error where the file cannot be written
  */
 export async function writeReport(
   file: string,

@@ -95,8 +95,7 @@ function unavailable(found: string, cause: unknown): BackendError {
   return new BackendError(
     'backend/unavailable',
     `Native TensorFlow cannot be loaded: ${setup?.reason ?? found}. ` +
-      (setup?.advice ??
-        'Run `npx crane setup` to set it up.'),
+      (setup?.advice ?? 'Run `npx crane setup` to set it up.'),
     { backend: 'tensorflow', found, setup },
     { cause },
   );

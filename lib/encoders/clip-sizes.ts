@@ -1,9 +1,9 @@
-/** What CLIP's layer norms add to the variance (docs/method.md#backbone). */
+/** The constant that CLIP's layer norms add to the variance (docs/method.md#backbone). */
 export const CLIP_EPSILON = 1e-5;
 
 /**
- * Attention heads, where a file does not say or is to be overruled: of both towers, or one number, which is the vision
- * tower's, and the text tower's where nothing else tells that.
+ * Attention heads, where a file does not say or is to be overridden: for both towers, or one number for the vision
+ * tower, which also applies to the text tower if its heads are otherwise unknown.
  */
 export type HeadsChoice = number | { readonly vision?: number | undefined; readonly text?: number | undefined };
 
@@ -32,7 +32,7 @@ export interface TextSizes extends TransformerSizes {
   readonly vocabularySize: number;
 }
 
-/** Everything about a CLIP network that its weights decide (docs/method.md#backbone). */
+/** Everything about a CLIP network that its weights determine (docs/method.md#backbone). */
 export interface ClipSizes {
   readonly vision: VisionSizes;
   readonly text: TextSizes;
@@ -50,7 +50,7 @@ const clip = (
   text: { width: textWidth, layers: 12, heads: textWidth / 64, contextLength: 77, vocabularySize: 49408 },
 });
 
-/** The published CLIP networks by name. Sizes are read off a file; this table serves where there is no file. */
+/** The published CLIP networks by name. Sizes are normally read from a file; this table is for use without one. */
 export const CLIP_VARIANTS: Readonly<Record<string, ClipSizes>> = {
   'ViT-B/32': clip(512, [32, 7, 768, 12], 512),
   'ViT-B/16': clip(512, [16, 14, 768, 12], 512),

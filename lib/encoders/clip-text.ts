@@ -11,7 +11,7 @@ export interface ClipTextConfig extends CraneLayerConfig {
   sizes: TextSizes;
   embedDimension: number;
   activation: Activation;
-  /** The vocabulary ids that have a row in the token table, ascending, where it is not the whole vocabulary. */
+  /** The vocabulary ids with a row in the token table, ascending, where it does not hold the whole vocabulary. */
   tokenIds?: readonly number[];
 }
 
@@ -21,8 +21,8 @@ export interface ClipTextConfig extends CraneLayerConfig {
  * as short as the longest prompt: 17 to 20 tokens instead of 77, with equal results.
  * Parameters are those of OpenAI's state dict outside `visual.`.
  *
- * As a layer: token ids, int32 `[B, L]`, or embedded prompts `[B, L, D]` and the places of their end tokens, int32 `[B]` or
- * `[B, 1]`, to text features `[B, E]`, not normalised.
+ * As a layer: token ids, int32 `[B, L]`, or embedded prompts `[B, L, D]` and the positions of their end tokens, int32
+ * `[B]` or `[B, 1]`, to text features `[B, E]`, not normalised.
  */
 export class ClipTextEncoder extends CraneLayer {
   static readonly className = 'ClipTextEncoder';
@@ -91,7 +91,7 @@ export class ClipTextEncoder extends CraneLayer {
   /**
    * Encodes embedded prompts.
    * @param embedded `[B, L, D]`, L at most the context length
-   * @param endPositions where each prompt's end token stands; its output is the text's feature
+   * @param endPositions position of each prompt's end token; its output is the text's feature
    * @param deepTokens learned tokens by block: entry i overwrites rows 1, 2, … at the input of block i + 2
    *   (docs/method.md#prompts),
    *   `[B, T, D]` each
@@ -118,11 +118,11 @@ export class ClipTextEncoder extends CraneLayer {
   }
 
   /**
-   * Encodes embedded prompts that begin alike; what is alike is computed once. Equal to `forward` of the whole prompts, stem
+   * Encodes embedded prompts that share beginnings, each computed once. Equal to `forward` of the whole prompts, stem
    * by stem.
-   * @param stems the common beginnings, `[S, P, D]`; deep tokens overwrite places in these
+   * @param stems the common beginnings, `[S, P, D]`; deep tokens overwrite positions in these
    * @param branches what follows each stem, `[S, B, R, D]`
-   * @param ends where in the branches of each stem the end token stands, S numbers from 0 to R - 1
+   * @param ends position of the end token in the branches of each stem, S numbers from 0 to R - 1
    * @param deepTokens as in `forward`, `[S, T, D]` each with T < P
    * @returns `[S·B, E]`, not normalised
    */
@@ -175,13 +175,13 @@ export class ClipTextEncoder extends CraneLayer {
     if (length <= contextLength) return;
     throw new WeightsError(
       'weights/prompt-length',
-      `a prompt of ${length} tokens is longer than the ${contextLength} that this text encoder takes; use fewer context tokens or shorter words`,
+      `a prompt of ${length} tokens exceeds the ${contextLength} that this text encoder accepts; use fewer context tokens or shorter words`,
       { found: length, contextLength },
     );
   }
 
   /**
-   * Encodes tokenised texts without any learned token. `contexts` are rows of token ids, zero-padded or not; the end
+   * Encodes tokenised texts without learned tokens. `contexts` are rows of token ids, zero-padded or not; the end
    * token is the largest id of a row. `[B, E]`, not normalised.
    */
   encode(contexts: readonly ArrayLike<number>[]): tf.Tensor2D {
@@ -194,9 +194,10 @@ export class ClipTextEncoder extends CraneLayer {
   }
 
   /**
-   * The layer call, to text features `[B, E]`, not normalised: of token ids, int32 `[B, L]`, as `encode` takes them, or of
-   * embedded prompts `[B, L, D]` with the places of their end tokens, int32 `[B]` or `[B, 1]`, as `forward` takes them.
-   * @throws UsageError `usage/end-position` for an end token outside of its prompt; WeightsError `weights/token-missing`
+   * The layer call, to text features `[B, E]`, not normalised: of token ids, int32 `[B, L]`, as `encode` takes them, or
+   * of embedded prompts `[B, L, D]` with the positions of their end tokens, int32 `[B]` or `[B, 1]`, as `forward` takes
+   * them.
+   * @throws UsageError `usage/end-position` for an end token outside its prompt; WeightsError `weights/token-missing`
    *   for an id that the token table lacks, `weights/prompt-length` for prompts that are too long
    */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -208,7 +209,7 @@ export class ClipTextEncoder extends CraneLayer {
     if (outside !== undefined) {
       throw new UsageError(
         'usage/end-position',
-        `an end token at place ${outside} of a prompt of ${length} tokens; places are whole numbers from 0 to ${length - 1}`,
+        `an end token at position ${outside} of a prompt of ${length} tokens; expected a whole number from 0 to ${length - 1}`,
         { found: positions, length },
       );
     }
@@ -225,7 +226,7 @@ export class ClipTextEncoder extends CraneLayer {
 
   protected override gives([prompts = []]: readonly tf.Shape[]): readonly tf.Shape[] {
     const [batch = null, length = null] = prompts;
-    // Rows of ids may be padded beyond what the encoder takes.
+    // Rows of ids may be padded beyond the context length.
     if (prompts.length === 3 && length !== null) this.refuseTooLong(length);
     return [[batch, this.config.embedDimension]];
   }
@@ -243,7 +244,7 @@ export class ClipTextEncoder extends CraneLayer {
 }
 tf.serialization.registerClass(ClipTextEncoder, 'crane');
 
-/** Where the end token, the largest id, stands. */
+/** Position of the end token, which is the largest id. */
 export function endPosition(context: ArrayLike<number>): number {
   let position = 0;
   for (let index = 1; index < context.length; index++) {

@@ -14,7 +14,7 @@ export interface ClipVisionConfig extends CraneLayerConfig {
   sizes: VisionSizes;
   embedDimension: number;
   activation: Activation;
-  /** How many of the last blocks carry the refined dense path; 0 is plain CLIP. */
+  /** How many of the last blocks have the refined dense path; 0 is plain CLIP. */
   eattnBlocks: number;
   attention: AttentionType;
   /**
@@ -24,11 +24,11 @@ export interface ClipVisionConfig extends CraneLayerConfig {
    */
   layerTaps?: 'reference' | 'distinct';
   /**
-   * What the last dual-path block computes of the original stream: the class token, which is all that scoring needs, or
-   * all tokens, for training on them.
+   * What the last dual-path block computes for the original stream: the class token, which is all that scoring needs,
+   * or all tokens, for training on them.
    */
   lastBlock?: 'class-token' | 'all-tokens';
-  /** D-Attn, and the blocks, counted from 1, that can be asked for it (Crane+; docs/method.md#d-attn). */
+  /** D-Attn, and the blocks, counted from 1, that provide it (Crane+; docs/method.md#d-attn). */
   dAttn?: Pick<DAttnConfig, 'beta' | 'gamma' | 'mean'> & { readonly layers: readonly number[] };
 }
 
@@ -44,11 +44,14 @@ export interface VisionForwardOptions {
 
 /** What the image encoder gives. The caller disposes its tensors. */
 export interface VisionFeatures {
-  /** The original stream after the last block, `[B, 1+N, D]`; with a dual path only its class token, `[B, 1, D]`, unless `lastBlock` says all. */
+  /**
+   * The original stream after the last block, `[B, 1+N, D]`; with a dual path only its class token, `[B, 1, D]`, unless
+   * `lastBlock` is `all-tokens`.
+   */
   readonly tokens: tf.Tensor3D;
-  /** Spatial tokens of the blocks asked for, by block number from 1, `[B, 1+N, D]` each, class token first. */
+  /** Spatial tokens of the requested blocks, by block number from 1, `[B, 1+N, D]` each, class token first. */
   readonly taps: ReadonlyMap<number, tf.Tensor3D>;
-  /** D-Attn's tokens of its blocks, by block number from 1, `[B, R·C, D]` each, where a second model guided. */
+  /** D-Attn's tokens, by block number from 1, `[B, R·C, D]` each, where a second model guided. */
   readonly guided: ReadonlyMap<number, tf.Tensor3D>;
 }
 
@@ -60,7 +63,7 @@ export interface VisionFeatures {
  *
  * As a layer: images `[B, H, W, 3]`, normalised, to image features `[B, E]` and dense features `[B, N, E]` of the last
  * block; with `dAttn`, images and a second model's features `[B, R, C, F]` to those two and, for each of its blocks in
- * their order, `[B, R·C, E]`. Images that cannot be cut into patches are refused with `usage/image-size`.
+ * their order, `[B, R·C, E]`. Images that cannot be cut into patches are rejected with `usage/image-size`.
  */
 export class ClipVisionEncoder extends CraneLayer {
   static readonly className = 'ClipVisionEncoder';
@@ -145,7 +148,7 @@ export class ClipVisionEncoder extends CraneLayer {
     });
 
     if (this.config.layerTaps !== 'distinct' && this.config.eattnBlocks > 0) {
-      // The block before the dual path is overwritten in the reference as well.
+      // The reference overwrites the block before the dual path too.
       for (const [block, tap] of held) {
         if (block < firstDual || tap === spatial) continue;
         held.set(block, spatial);
@@ -169,6 +172,27 @@ export class ClipVisionEncoder extends CraneLayer {
     });
   }
 
+  /** Patches with their positions, class token first, before `ln_pre`. `[B, H, W, 3]` to `[B, 1+N, D]`. */
+  embed(images: tf.Tensor4D): tf.Tensor3D {
+    return this.embedding.apply(images) as tf.Tensor3D;
+  }
+
+  /**
+   * Image features of any sequences of embedded tokens, such as the patches of a window behind a class token. For encoders
+   * without a dual path. `[B, L, D]` to `[B, E]`, not normalised.
+   */
+  encodeTokens(tokens: tf.Tensor3D): tf.Tensor2D {
+    return tf.tidy(() => {
+      let stream = this.preNorm.apply(tokens) as tf.Tensor3D;
+      for (const block of this.blocks) {
+        const last = stream;
+        stream = (block as ResidualBlock).apply(last) as tf.Tensor3D;
+        last.dispose();
+      }
+      return this.project(classToken(stream)) as tf.Tensor2D;
+    });
+  }
+
   /** `ln_post` and the projection into the shared space, for any tokens of the last width. `[…, D]` to `[…, E]`. */
   project(tokens: tf.Tensor): tf.Tensor {
     const project = (): tf.Tensor => {
@@ -182,7 +206,7 @@ export class ClipVisionEncoder extends CraneLayer {
 
   /**
    * The layer call: images `[B, H, W, 3]`, or images and a second model's features `[B, R, C, F]`, to image features
-   * `[B, E]`, the last block's dense ones `[B, N, E]`, and with a second model D-Attn's of each of its blocks,
+   * `[B, E]`, the last block's dense ones `[B, N, E]`, and, with a second model, D-Attn's for each of its blocks,
    * `[B, R·C, E]`, in the order of the blocks. None is normalised.
    */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
@@ -197,7 +221,7 @@ export class ClipVisionEncoder extends CraneLayer {
     });
   }
 
-  /** How many blocks give D-Attn's features where a second model guides. */
+  /** How many blocks provide D-Attn's features where a second model guides. */
   private get guidedBlocks(): number {
     const { dAttn, eattnBlocks } = this.config;
     return this.blocks.filter(

@@ -4,7 +4,7 @@ import { VISION_EPSILON, VisionBlock, type FeedForward } from '../layers/vision-
 import { VisionEmbedding, type PositionRule } from '../layers/vision-embedding';
 import { SpatialEncoder, type SpatialEncoderConfig } from './spatial-encoder';
 
-/** Sizes of a vision transformer of DINO's or DINOv2's kind, all read off its weights but for the heads. */
+/** Sizes of a vision transformer like DINO or DINOv2, all read from its weights except the heads. */
 export interface DinoSizes {
   readonly width: number;
   readonly layers: number;
@@ -13,7 +13,7 @@ export interface DinoSizes {
   readonly patchSize: number;
   /** Side of the grid of patches that the position embedding was trained on. */
   readonly gridSize: number;
-  /** Learned tokens beside the class token; 0 in DINO and the first DINOv2, 4 in the other. */
+  /** Learned tokens besides the class token; 0 in DINO and the first DINOv2, 4 in the other. */
   readonly registers: number;
   readonly feedForward: FeedForward;
   /** Width between the two feed-forward layers. */
@@ -27,16 +27,17 @@ export interface DinoConfig extends SpatialEncoderConfig {
   sizes: DinoSizes;
 }
 
-/** What DINO and DINOv2 differ in where the sizes are the same. */
+/** How DINO and DINOv2 differ where the sizes are the same. */
 export interface DinoHabits {
   readonly positions: PositionRule;
   readonly partialPatches: 'drop' | 'refuse';
 }
 
 /**
- * The vision transformer that DINO and DINOv2 share: class token, registers and patches through pre-norm blocks. Features
- * are the patch tokens of the last block after the final norm (docs/method.md#second-models). Parameters have the names of the official state
- * dicts; with `trainable` all have gradients. `[B, H, W, 3]` in, normalised; `[B, ⌊H/p⌋, ⌊W/p⌋, D]` out, not normalised.
+ * The vision transformer that DINO and DINOv2 share: class token, registers and patches through pre-norm blocks.
+ * Features are the patch tokens of the last block after the final norm (docs/method.md#second-models). Parameters have
+ * the names of the official state dicts; with `trainable` all have gradients. `[B, H, W, 3]` in, normalised; `[B,
+ * ⌊H/p⌋, ⌊W/p⌋, D]` out, not normalised.
  */
 export abstract class DinoTransformer extends SpatialEncoder {
   readonly patchSize: number;
@@ -86,7 +87,7 @@ export abstract class DinoTransformer extends SpatialEncoder {
     let tokens = this.embedding.apply(images) as tf.Tensor3D; // [B, 1+R+N, D]
     for (const block of this.blocks) {
       const next = block.apply(tokens) as tf.Tensor3D;
-      tokens.dispose(); // A gradient's tape holds what it needs itself.
+      tokens.dispose(); // A gradient tape keeps what it needs.
       tokens = next;
     }
     return tf.tidy(() => {

@@ -6,9 +6,9 @@ import { DinoTransformer, type DinoConfig } from './dino-transformer';
  * published Crane+ (docs/method.md#second-models). Images must be whole multiples of its patches, 14 pixels in the
  * official weights.
  *
- * The position embedding is resized as the official code does it for each kind: with registers antialiased, without them
- * by a scale factor with an offset of 0.1. HuggingFace's port leaves the offset away; where the grid is not the trained
- * one, its features of a model without registers differ from these by that much.
+ * The position embedding is resized as in the official code for each kind: antialiased with registers; without them,
+ * by a scale factor with an offset of 0.1. HuggingFace's port omits the offset; where the grid is not the trained
+ * one, its features for a model without registers differ slightly from these.
  */
 export class Dinov2Encoder extends DinoTransformer {
   static readonly className = 'Dinov2Encoder';

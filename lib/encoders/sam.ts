@@ -6,7 +6,7 @@ import { LayerNorm } from '../layers/layer-norm';
 import { SAM_EPSILON, SamBlock } from '../layers/sam-block';
 import { SpatialEncoder, type SpatialEncoderConfig } from './spatial-encoder';
 
-/** Sizes of SAM's image encoder, all of which its weights tell. */
+/** Sizes of SAM's image encoder, all of which can be read from its weights. */
 export interface SamSizes {
   width: number;
   layers: number;
@@ -15,13 +15,13 @@ export interface SamSizes {
   patchSize: number;
   /** Side of the grid of patches; 64 in the published models, whose input is 1024 pixels high and wide. */
   gridSize: number;
-  /** Side of the windows that most blocks attend within, in patches; 14 in the published models. */
+  /** Side, in patches, of the windows within which most blocks attend; 14 in the published models. */
   windowSize: number;
   /** Blocks that attend over the whole grid, counted from 0. */
   globalBlocks: readonly number[];
-  /** Channels of the neck, which are the features; 256 in the published models. */
+  /** Channels of the neck, whose output is the features; 256 in the published models. */
   channels: number;
-  /** Added to the variance in the layer norms of the blocks, where it is not 1e-6; the neck's is always that. */
+  /** Added to the variance in the layer norms of the blocks, where it is not 1e-6; the neck always uses 1e-6. */
   epsilon?: number;
 }
 
@@ -32,9 +32,9 @@ export interface SamConfig extends SpatialEncoderConfig {
 /**
  * The image encoder of Segment Anything (Kirillov et al., 2023, appendix A; docs/method.md#second-models): a plain
  * vision transformer with
- * windowed attention and a convolutional neck, whose output the features are. Parameters are those of the official
+ * windowed attention and a convolutional neck, whose output is the features. Parameters are those of the official
  * state dict below `image_encoder.`. `[B, T, T, 3]` in, normalised, with T = `inputSide()`; `[B, G, G, C]` out, not
- * normalised. Images of another size are refused with `usage/image-size`.
+ * normalised. Images of another size are rejected with `usage/image-size`.
  */
 export class SamEncoder extends SpatialEncoder {
   static readonly className = 'SamEncoder';
@@ -85,13 +85,13 @@ export class SamEncoder extends SpatialEncoder {
     ];
   }
 
-  /** SAM has a size of its own, whatever CLIP's is: 1024 in the published models. */
+  /** SAM has a fixed input size, independent of CLIP's: 1024 in the published models. */
   override inputSide(): number {
     return this.sizes.gridSize * this.patchSize;
   }
 
   /**
-   * Features of the neck. Images go through one at a time: one fills any processor, and memory stays that of one.
+   * Features of the neck. Images are encoded one at a time: one keeps any processor busy, and memory stays bounded.
    * @param images `[B, T, T, 3]` with T = `inputSide()`, normalised with ImageNet's mean and standard deviation
    * @returns `[B, G, G, C]`, not normalised; the caller disposes it
    * @throws UsageError where images have another size
@@ -114,7 +114,7 @@ export class SamEncoder extends SpatialEncoder {
     if (expected.every((side, axis) => size[axis] === null || size[axis] === side)) return;
     throw new UsageError(
       'usage/image-size',
-      `images of [${size.join(', ')}] were given to a SAM encoder that takes [${expected.join(', ')}]; resize them bilinearly first`,
+      `images of [${size.join(', ')}] do not fit this SAM encoder, which takes [${expected.join(', ')}]; resize them bilinearly first`,
       { found: images, expected },
     );
   }

@@ -3,18 +3,21 @@ import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation } from '../image/normal
 import { CraneLayer, type CraneLayerConfig } from '../layers/crane-layer';
 import { sizeFrom, type Axes } from '../layers/input-shapes';
 
-/** Families of vision models whose patch similarities can guide D-Attn (paper section 3.2; docs/method.md#second-models). */
+/**
+ * Families of vision models whose patch similarities can guide D-Attn (paper section 3.2;
+ * docs/method.md#second-models).
+ */
 export const SPATIAL_FAMILIES = ['dinov2', 'dino', 'sam'] as const;
 /** One of {@link SPATIAL_FAMILIES}. */
 export type SpatialFamily = (typeof SPATIAL_FAMILIES)[number];
 
 export interface SpatialEncoderConfig extends CraneLayerConfig {
-  /** What its images are normalised with; ImageNet's by default, as in all official models. */
+  /** Mean and deviation for its images; ImageNet's by default, as in all official models. */
   normalisation?: Normalisation;
 }
 
 /**
- * A second, self-supervised vision model: what it holds similar guides D-Attn (paper section 3.2;
+ * A second, self-supervised vision model: its patch similarities guide D-Attn (paper section 3.2;
  * docs/method.md#second-models). It is only
  * asked for patch features, never for a class.
  */
@@ -24,7 +27,7 @@ export abstract class SpatialEncoder extends CraneLayer {
   abstract readonly patchSize: number;
   /** Channels of a patch feature. */
   abstract readonly channels: number;
-  /** What its images are to be normalised with. */
+  /** Mean and deviation to normalise its images with. */
   readonly normalisation: Normalisation;
 
   constructor(config: SpatialEncoderConfig) {
@@ -33,8 +36,8 @@ export abstract class SpatialEncoder extends CraneLayer {
   }
 
   /**
-   * Side in pixels of the square input that this encoder takes beside a CLIP input of side `imageSize`: the same for
-   * DINO and DINOv2, its own for SAM.
+   * Side in pixels of the square input for this encoder, given a CLIP input of side `imageSize`: the same for
+   * DINO and DINOv2, fixed for SAM.
    */
   abstract inputSide(imageSize: number): number;
 

@@ -3,8 +3,8 @@ import { IMAGENET_MEAN, IMAGENET_STD, type Normalisation } from '../image/normal
 import { resizeGrid } from '../layers/interpolation';
 
 /**
- * A CLIP input as input of a second vision model (docs/method.md#second-models): CLIP's normalisation undone, colours
- * cut to 0..1 (bicubic
+ * Converts a CLIP input to the input of a second vision model (docs/method.md#second-models): undoes CLIP's
+ * normalisation, cut to 0..1 (bicubic
  * resizing overshoots), the second model's normalisation, and, for a model with a size of its own, a bilinear resize.
  * @param images `[B, S, S, 3]`
  * @param normalisation mean and standard deviation that `images` were normalised with, per colour

@@ -1,12 +1,12 @@
 /**
- * Bicubic interpolation as matrices, as PyTorch's `interpolate` computes it with half-pixel centres. It has two kernels:
- * without antialias Keys' cubic with a = -0.75, edges repeated; with antialias a = -0.5, widened when the grid shrinks,
- * and what would lie outside left out of the mean.
+ * Bicubic interpolation as matrices, equal to PyTorch's `interpolate` with half-pixel centres. PyTorch has two kernels:
+ * without antialias, Keys' cubic with a = -0.75, edges repeated; with antialias, a = -0.5, widened when the grid
+ * shrinks, with values outside the grid left out of the mean.
  */
 
 export interface BicubicOptions {
   readonly antialias?: boolean;
-  /** Inputs per output; `from / to` where it is not given. PyTorch uses 1 / scale_factor where it was called with one. */
+  /** Inputs per output; `from / to` by default. PyTorch uses 1 / scale_factor when called with one. */
   readonly scale?: number;
 }
 
@@ -29,7 +29,7 @@ export function bicubicWeights(
   return weights;
 }
 
-/** The four neighbours of a place; those beyond an edge count for the edge. */
+/** The four neighbours of a position; those beyond an edge count for the edge. */
 function fillClamped(row: Float32Array, place: number): void {
   const low = Math.floor(place);
   for (let tap = low - 1; tap <= low + 2; tap++) {
@@ -38,7 +38,7 @@ function fillClamped(row: Float32Array, place: number): void {
   }
 }
 
-/** All inputs below the kernel, which spans at least four of them. */
+/** All inputs under the kernel, which spans at least four of them. */
 function fillAntialiased(row: Float32Array, centre: number, scale: number): void {
   const stretch = Math.max(1, scale);
   const first = Math.max(0, Math.trunc(centre - 2 * stretch + 0.5));

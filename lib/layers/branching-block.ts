@@ -3,8 +3,8 @@ import { causalMask, attend } from './multi-head-attention';
 import { ResidualBlock } from './residual-block';
 
 /**
- * How the rows `[1, T, D]` of a `BranchingBlock` are laid out: S stems of P tokens each, then, stem by stem, B branches of R
- * tokens that go on from it. T = S·P + S·B·R.
+ * How the rows `[1, T, D]` of a `BranchingBlock` are laid out: S stems of P tokens each, then, stem by stem, B branches
+ * of R tokens that continue it. T = S·P + S·B·R.
  */
 export interface Branching {
   readonly stems: number; // S
@@ -14,7 +14,7 @@ export interface Branching {
 }
 
 /**
- * A causal block over sequences that begin alike. A token sees nothing of what comes after it, so the common beginning,
+ * A causal block over sequences that share a beginning. A token does not see later tokens, so the common beginning,
  * the stem, is the same in all sequences that share it and is computed once; a branch sees its stem and itself. Equal
  * to a `ResidualBlock` over the S·B whole sequences, of whose S·B·(P + R) tokens it computes S·P + S·B·R.
  */

@@ -13,7 +13,7 @@ export interface ConvolutionConfig extends CraneLayerConfig {
 }
 
 /**
- * A convolution with a square kernel, padded with zeros so that stride 1 keeps the size. The file's kernel is
+ * A convolution with a square kernel, zero-padded so that stride 1 keeps the size. The file's kernel is
  * `[out, in, k, k]`, as PyTorch has it. `[B, H, W, in]` in, `[B, H/s, W/s, out]` out.
  */
 export class Convolution extends CraneLayer {

@@ -3,30 +3,37 @@ import { runUnobserved, type RunStage } from '../stage';
 import { refuseOtherShapes, type Axes } from './input-shapes';
 
 /**
- * Gives a layer its parameters: read from a file, or drawn at random for a network that is to be trained. `path` is the
+ * Gives a layer its parameters: read from a file, or random for a network that will be trained. `path` is the
  * parameter's canonical name (OpenAI's state dict, such as `visual.transformer.resblocks.0.ln_1.weight`); the tensor
  * returned has the shape asked for and is owned by the layer.
  */
 export interface ParameterSource {
   (path: string, shape: number[]): tf.Tensor;
-  /** The transpose of the matrix `path`, which has `shape` itself, where the source has a cheaper way to it than by its tensor. */
+  /**
+   * The transpose of the matrix `path` of shape `shape`, where the source can provide it more cheaply than its tensor.
+   */
   readonly transposed?: (path: string, shape: number[]) => tf.Tensor;
 }
 
-/** What all layers of tfjs take: `name`, `trainable`, `inputShape`, `batchInputShape`, `batchSize`, `dtype`, `weights` and so on. */
+/**
+ * Options of all tfjs layers: `name`, `trainable`, `inputShape`, `batchInputShape`, `batchSize`, `dtype`, `weights`,
+ * etc.
+ */
 export type LayerOptions = Readonly<NonNullable<ConstructorParameters<typeof tf.layers.Layer>[0]>>;
 
-/** What all layers here take. `weights`, as in tfjs, are set at the first `apply`. */
+/** Options of all layers in this library. As in tfjs, `weights` are set at the first `apply`. */
 export interface CraneLayerConfig extends LayerOptions {
-  /** Whether the layer's parameters are trained; false by default, other than in tfjs, since networks here come trained. */
+  /**
+   * Whether the layer's parameters are trained; false by default, unlike in tfjs, since networks here are pretrained.
+   */
   readonly trainable?: boolean;
-  /** Canonical name of this layer's place in the network, prefixed to its parameters' names. */
+  /** Canonical path of this layer in the network, prefixed to its parameters' names. */
   readonly path?: string;
-  /** Without one, parameters start at zero and wait for `setWeights` (as after deserialisation). */
+  /** Without one, parameters start at zero until `setWeights` is called (as after deserialisation). */
   readonly parameters?: ParameterSource;
-  /** Called with every parameter as it is created, so that all can be released if a later one is missing. */
+  /** Called with every new parameter, so that all can be released if a later one is missing. */
   readonly onParameter?: (parameter: tf.LayerVariable) => void;
-  /** Runs the stages of this layer and of those inside it, to time them. */
+  /** Runs the stages of this layer and of its inner layers, to time them. */
   readonly runStage?: RunStage;
 }
 
@@ -49,9 +56,9 @@ class FromSource extends tf.serialization.Serializable {
 type Applied = Parameters<tf.layers.Layer['apply']>;
 
 /**
- * The base of all layers here. Adds to `tf.layers.Layer`: parameters by canonical name without a detour through zeros,
- * layers made of layers, inputs that are looked at before they are computed with, and a `dispose` that works before the
- * first call. In a `tf.model` or `tf.sequential` it behaves as any layer of tfjs: it is saved, loaded, frozen and
+ * The base of all layers in this library. Adds to `tf.layers.Layer`: parameters by canonical name, not first set to
+ * zero; nested layers; inputs that are checked before computation; and a `dispose` that works before the
+ * first call. In a `tf.model` or `tf.sequential` it behaves like any tfjs layer: it is saved, loaded, frozen and
  * disposed with it.
  */
 export abstract class CraneLayer extends tf.layers.Layer {
@@ -69,20 +76,20 @@ export abstract class CraneLayer extends tf.layers.Layer {
     this.source = config.parameters;
     this.onParameter = config.onParameter;
     this.runStage = config.runStage ?? runUnobserved;
-    // Parameters are made in constructors, where shapes are known; only weights that were given are left to be set.
+    // Parameters are created in constructors, where shapes are known; only given weights still need to be set.
     this.built = config.weights === undefined;
   }
 
-  /** What the layer takes, one entry an input, where it is given inputs of these shapes. */
+  /** The expected shapes, one entry per input, when given inputs of these shapes. */
   protected abstract takes(found: readonly tf.Shape[]): readonly Axes[];
 
-  /** What the layer gives for inputs that it takes, one shape an output; that of the first input unless it says otherwise. */
+  /** Output shapes for valid inputs, one per output; by default that of the first input. */
   protected gives(inputs: readonly tf.Shape[]): readonly tf.Shape[] {
     return inputs.slice(0, 1);
   }
 
   /**
-   * Shapes of the outputs, a list of them where there are several. Sizes that are not known are null.
+   * Shapes of the outputs; a list where there are several. Unknown sizes are null.
    * @throws UsageError `usage/layer-input` for inputs that the layer does not take
    */
   override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape | tf.Shape[] {
@@ -103,7 +110,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
   }
 
   /**
-   * @throws UsageError `usage/layer-input` for inputs that the layer does not take, symbolic ones too
+   * @throws UsageError `usage/layer-input` for inputs that the layer does not accept, symbolic ones too
    */
   override apply(...[inputs, ...rest]: Applied): ReturnType<tf.layers.Layer['apply']> {
     const outputs = super.apply(inputs, ...rest);
@@ -112,8 +119,8 @@ export abstract class CraneLayer extends tf.layers.Layer {
   }
 
   /**
-   * From here on weights are named as those of tfjs' own layers are, `layer's name/weight's name`: a model is saved and
-   * loaded by such names, which must differ where two layers are of one kind.
+   * From here on, weights are named as in tfjs' own layers, `layer's name/weight's name`: a model is saved and
+   * loaded by these names, which must differ between layers of the same kind.
    */
   private joinModel(): void {
     this.inModel = true;
@@ -123,15 +130,15 @@ export abstract class CraneLayer extends tf.layers.Layer {
     }
   }
 
-  /** Adds a parameter that this layer owns, filled from the parameter source. */
+  /** Adds a parameter owned by this layer, with its value from the parameter source. */
   protected parameter(name: string, shape: number[]): tf.LayerVariable {
     const initializer =
       this.source === undefined
         ? tf.initializers.zeros()
         : (new FromSource(this.source, this.path + name) as unknown as ReturnType<typeof tf.initializers.zeros>);
-    // The variable is named by its canonical path, less the separator in front that a layer without a path leaves.
+    // The variable is named by its canonical path, without the leading separator of a layer that has no path.
     const variableName = (this.path + name).replace(/^\./, '');
-    // As in tfjs, a frozen layer's weights are frozen because it is, so that they can be set free with it.
+    // As in tfjs, weights are frozen through their layer, so that they can be unfrozen with it.
     const made = this.addWeight(variableName, shape, 'float32', initializer, undefined, true);
     made.trainable = this.trainable;
     this.onParameter?.(made);
@@ -149,13 +156,13 @@ export abstract class CraneLayer extends tf.layers.Layer {
     };
   }
 
-  /** Takes a layer in: its weights count as this one's, and it is disposed with this one. */
+  /** Adopts an inner layer: its weights count as this layer's, and it is disposed with this one. */
   protected own<T extends CraneLayer>(child: T): T {
     this.children.push(child);
     return child;
   }
 
-  /** Whether the parameters are trained, those of inner layers too. */
+  /** Whether the parameters are trained, including those of inner layers. */
   override get trainable(): boolean {
     return super.trainable;
   }
@@ -183,8 +190,8 @@ export abstract class CraneLayer extends tf.layers.Layer {
   }
 
   /**
-   * Releases all parameters, those of inner layers too. Of a layer that several models have, only the last call does, as
-   * in tfjs. A call after that does nothing.
+   * Releases all parameters, including those of inner layers. If several models share a layer, only the last call does,
+   * as in tfjs. Further calls do nothing.
    */
   override dispose(): { refCountAfterDispose: number; numDisposedVariables: number } {
     const uses = this.released ? 0 : (this._refCount ?? 1) - 1;
@@ -204,7 +211,7 @@ export abstract class CraneLayer extends tf.layers.Layer {
     this.children.forEach((child) => child.markReleased());
   }
 
-  /** Makes a layer from what `getConfig` gave, also after it went through a saved model's JSON. */
+  /** Makes a layer from the result of `getConfig`, even after a round trip through a saved model's JSON. */
   static override fromConfig<T extends tf.serialization.Serializable>(
     cls: tf.serialization.SerializableConstructor<T>,
     config: tf.serialization.ConfigDict,
@@ -215,8 +222,8 @@ export abstract class CraneLayer extends tf.layers.Layer {
 }
 
 /**
- * Undoes what tfjs does to a configuration on its way into a file and back: strings come back in camel case
- * (`pad_suffix` as `padSuffix`), and what was undefined as null. Names are left as they are by both.
+ * Undoes how tfjs changes a configuration when it is saved and loaded: strings come back in camel case
+ * (`pad_suffix` as `padSuffix`), and undefined as null. Neither changes names.
  */
 function asWritten(value: tf.serialization.ConfigDictValue): tf.serialization.ConfigDictValue {
   if (typeof value === 'string') return value.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
@@ -229,7 +236,7 @@ function asWritten(value: tf.serialization.ConfigDictValue): tf.serialization.Co
   );
 }
 
-/** The one tensor of a call's input, which tfjs may hand over alone or in a list. */
+/** The single input tensor of a call, which tfjs may pass alone or in a list. */
 export function single(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
   return Array.isArray(inputs) ? (inputs[0] as tf.Tensor) : inputs;
 }

@@ -5,41 +5,42 @@ import { sizeFrom, type Axes } from './input-shapes';
 import { resizeGrid } from './interpolation';
 
 /**
- * Over what D-Attn takes the mean similarity: each image alone, or all images of a batch as the reference does, whose
- * scores then depend on what is scored together (docs/method.md#batch-mean; docs/deviations.md).
+ * The scope of D-Attn's mean similarity: each image alone, or all images of a batch, as in the reference, whose
+ * scores then depend on which images are scored together (docs/method.md#batch-mean; docs/deviations.md).
  */
 export const DATTN_MEANS = ['image', 'batch'] as const;
 /** One of {@link DATTN_MEANS}. */
 export type DAttnMean = (typeof DATTN_MEANS)[number];
 
 export interface DAttnConfig extends CraneLayerConfig {
-  /** Multiple of the mean similarity below which is cut: 1.2, or 1.08 where SAM guides. */
+  /** Similarities below this multiple of their mean are cut: 1.2, or 1.08 where SAM guides. */
   beta: number;
-  /** Sharpness: the softmax is of `gamma · (S − beta · mean S)`. */
+  /** Sharpness: the softmax is taken of `gamma · (S − beta · mean S)`. */
   gamma: number;
   mean: DAttnMean;
 }
 
 /** Large enough to vanish in any softmax, and finite on every backend. */
 const CUT = -1e9;
-/** Rows of similarity are worked on a few images at a time: one matrix of SAM's 4096 patches takes 67 MB. */
+/** Similarities are computed for a few images at a time: one matrix of SAM's 4096 patches takes 67 MB. */
 const SIMILARITIES_AT_ONCE = 2 ** 22;
 /** Patches count as equally similar within this share of a row that is all below the cut. */
 const TIE = 1e-4;
 
 /**
- * D-Attn, attention that a second vision model guides (paper section 3.2; docs/method.md#d-attn): each patch gathers
+ * D-Attn, attention guided by a second vision model (paper section 3.2; docs/method.md#d-attn): each patch gathers
  * the values of the
- * patches that the second model holds similar to it,
+ * patches that the second model finds similar to it,
  *
  *     S  = cosine similarity of its patch features
  *     S' = gamma · (S − beta · mean S),  below zero cut off
  *     W  = softmax(S')   per row,       output = W v      (the same W for all heads)
  *
- * Rows that would be cut as a whole, where the reference gives NaN, keep the patches most similar: of a constant image all,
- * else the patch itself. That is also where the formula tends to as the cut comes up to a patch's similarity with itself.
+ * Rows that would be cut entirely, where the reference gives NaN, keep the most similar patches: for a constant image
+ * all, otherwise the patch itself. The formula tends to the same limit as the cut approaches a patch's similarity to
+ * itself.
  *
- * Input: values `[B, r, c, D]`, and features `[B, R, C, F]` of any length. Where the grids differ, values are resized
+ * Input: values `[B, r, c, D]`, and features `[B, R, C, F]` of any norm. Where the grids differ, values are resized
  * bilinearly to the features'. Output `[B, R·C, D]`, finite for finite input.
  */
 export class DAttn extends CraneLayer {
@@ -74,8 +75,8 @@ export class DAttn extends CraneLayer {
   }
 
   /**
-   * The similarity below which is cut, `[B, 1, 1]`. The mean over all pairs of unit vectors is the squared length of
-   * their mean, so no matrix is needed for it.
+   * The similarity below which values are cut, `[B, 1, 1]`. The mean over all pairs of unit vectors is the squared
+   * length of their mean, so no matrix is needed for it.
    */
   private cutsOf(patches: tf.Tensor3D): tf.Tensor3D {
     const perImage = tf.sum(tf.square(tf.mean(patches, 1, true)), 2, true); // [B, 1, 1]
@@ -86,7 +87,7 @@ export class DAttn extends CraneLayer {
   /** Row weights for unit patches `[b, M, F]`, `[b, M, M]`, each row summing to one. */
   private weightsOf(patches: tf.Tensor3D, cuts: tf.Tensor3D): tf.Tensor3D {
     const above = tf.mul(tf.sub(tf.matMul(patches, patches, false, true), cuts), this.config.gamma); // [b, M, M]
-    // Zero, or, for a row that is all below, just under its largest.
+    // Zero, or, for a row entirely below zero, just under its maximum.
     const floor = tf.mul(tf.minimum(tf.max(above, 2, true), 0), 1 + TIE); // [b, M, 1]
     return tf.softmax(tf.where(tf.less(above, floor), tf.fill(above.shape, CUT), above)) as tf.Tensor3D;
   }
@@ -110,7 +111,7 @@ export class DAttn extends CraneLayer {
 }
 tf.serialization.registerClass(DAttn, 'crane');
 
-/** Vectors of length one; a zero vector stays zero. */
+/** Vectors scaled to unit length; a zero vector stays zero. */
 function unitLength(vectors: tf.Tensor): tf.Tensor3D {
   return tf.div(vectors, tf.maximum(tf.norm(vectors, 2, -1, true), 1e-12));
 }

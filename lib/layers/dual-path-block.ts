@@ -8,9 +8,9 @@ import { ResidualBlock, type ResidualBlockConfig } from './residual-block';
 
 export interface DualPathBlockConfig extends ResidualBlockConfig {
   attention: AttentionType;
-  /** Compute the original stream for the class token alone: all that the last block is asked for. */
+  /** Compute the original stream for the class token alone, which is all that is needed from the last block. */
   classTokenOnly?: boolean;
-  /** Give the values that D-Attn weighs as well. `path-start` where the dual path begins with this block. */
+  /** Also output the values that D-Attn weighs. `path-start` where the dual path begins with this block. */
   guided?: 'path-start' | 'within' | undefined;
 }
 
@@ -22,15 +22,16 @@ export interface DualPathBlockConfig extends ResidualBlockConfig {
  *     original' = block(original)
  *     spatial'  = spatial + projection(E-Attn(ln_1(original)))
  *
- * Input `[original, spatial]`, each `[B, 1+N, D]`; where the dual path begins both are the same tensor. The spatial stream
- * never feeds back into the original one. Output `[original', spatial']`; with `classTokenOnly` the first is `[B, 1, D]`.
+ * Input `[original, spatial]`, each `[B, 1+N, D]`; where the dual path begins both are the same tensor. The spatial
+ * stream never feeds back into the original one. Output `[original', spatial']`; with `classTokenOnly` the first is
+ * `[B, 1, D]`.
  *
  * A `guided` block has a third output, the values that D-Attn weighs (docs/method.md#d-attn): those of the patch tokens
  * after the
- * block's own attention, `values(ln_1(original + attention(original)))`, `[B, N, D]`. The published prompts were trained
- * with this input and not with the block's (docs/method.md#d-attn-input). Where the dual path begins, the reference's
- * two streams share
- * their memory, and it is `spatial'` that is read.
+ * block's own attention, `values(ln_1(original + attention(original)))`, `[B, N, D]`. The published prompts were
+ * trained with this input, not with the block's (docs/method.md#d-attn-input). Where the dual path begins, the
+ * reference's two streams share
+ * memory, and `spatial'` is read instead.
  */
 export class DualPathBlock extends ResidualBlock {
   static override readonly className: string = 'DualPathBlock';
@@ -60,7 +61,10 @@ export class DualPathBlock extends ResidualBlock {
     });
   }
 
-  /** E-Attn for all tokens, and CLIP's own attention for all or the first, before their projection: `[B, N, D]` and `[B, M, D]`. */
+  /**
+   * E-Attn for all tokens, and CLIP's own attention for all or the first, before their projection: `[B, N, D]` and `[B,
+   * M, D]`.
+   */
   private bothAttentions(joined: JoinedHeads, forClass: boolean): { correlated: tf.Tensor3D; attended: tf.Tensor3D } {
     const correlated = this.eAttn.correlateJoined(joined);
     const attended = correlated && fusedAttention(joined, CORRELATIONS.queriesKeys, forClass ? 1 : undefined);
@@ -73,7 +77,7 @@ export class DualPathBlock extends ResidualBlock {
     };
   }
 
-  /** What the block's attention does with values once they are weighed, `[B, M, D]` in and out. */
+  /** What the block's attention does with weighted values, `[B, M, D]` in and out. */
   project(weighed: tf.Tensor3D): tf.Tensor3D {
     return this.attention.projectOutput(weighed) as tf.Tensor3D;
   }

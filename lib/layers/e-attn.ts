@@ -5,7 +5,7 @@ import { CORRELATIONS, fusedAttention, type JoinedHeads } from './fused-attentio
 import type { Axes } from './input-shapes';
 import { inGroupsOfHeads, type Heads } from './multi-head-attention';
 
-/** How the E-Attn paths correlate tokens with each other (paper section 3.2; docs/method.md#e-attn). */
+/** How E-Attn correlates tokens with each other (paper section 3.2; docs/method.md#e-attn). */
 export const ATTENTION_TYPES = ['qq+kk+vv', 'qq+kk', 'qq', 'kk', 'vv', '(q+k+v)^2'] as const;
 /** One of {@link ATTENTION_TYPES}. */
 export type AttentionType = (typeof ATTENTION_TYPES)[number];
@@ -17,14 +17,14 @@ export interface EAttnConfig extends CraneLayerConfig {
 /**
  * E-Attn, Crane's self-correlation attention (paper section 3.2; docs/method.md#e-attn): instead of comparing queries
  * with keys, each
- * token gathers the values of the tokens that are like it,
+ * token gathers the values of the tokens that resemble it,
  *
  *     (softmax(q qᵀ/√d) + softmax(k kᵀ/√d) + softmax(v vᵀ/√d)) v        per head.
  *
- * The matrices are added, not averaged, and multiplied with the values once. `(q+k+v)^2` is the one type with a single
- * softmax: the three stand side by side, `softmax([q;k;v][q;k;v]ᵀ/√(3d))`.
+ * The matrices are added, not averaged, and multiplied by the values once. `(q+k+v)^2` is the only type with a single
+ * softmax: the three are concatenated, `softmax([q;k;v][q;k;v]ᵀ/√(3d))`.
  *
- * Input: queries, keys and values scaled by d^(-1/4), then the values as they are, each `[B·H, N, d]`. Output
+ * Input: queries, keys and values scaled by d^(-1/4), then the unscaled values, each `[B·H, N, d]`. Output
  * `[B·H, N, d]`.
  */
 export class EAttn extends CraneLayer {
@@ -37,15 +37,15 @@ export class EAttn extends CraneLayer {
   }
 
   /**
-   * The layer's output straight from the joined projections, heads joined, `[B, N, D]`, where the backend has an operation
-   * for it; else undefined, and it is `correlate` that has to be asked.
+   * The layer's output directly from the joined projections, heads joined, `[B, N, D]`, where the backend has an
+   * operation for it; otherwise undefined, and `correlate` must be called.
    */
   correlateJoined(joined: JoinedHeads): tf.Tensor3D | undefined {
     const correlations = FUSED[this.attention];
     return correlations === undefined ? undefined : fusedAttention(joined, correlations);
   }
 
-  /** The layer's output for heads that are already projected. */
+  /** The layer's output for projected heads. */
   correlate({ queries, keys, scaledValues, values }: Heads): tf.Tensor3D {
     return this.apply([queries, keys, scaledValues, values]) as tf.Tensor3D;
   }
@@ -83,7 +83,7 @@ export class EAttn extends CraneLayer {
 }
 tf.serialization.registerClass(EAttn, 'crane');
 
-/** The sums of softmaxes that the fused operation knows. */
+/** The sums of softmaxes that the fused operation supports. */
 const FUSED: Readonly<Partial<Record<AttentionType, number>>> = {
   'qq+kk+vv': CORRELATIONS.queriesQueries + CORRELATIONS.keysKeys + CORRELATIONS.valuesValues,
   'qq+kk': CORRELATIONS.queriesQueries + CORRELATIONS.keysKeys,
@@ -92,7 +92,7 @@ const FUSED: Readonly<Partial<Record<AttentionType, number>>> = {
   vv: CORRELATIONS.valuesValues,
 };
 
-/** `softmax(x xᵀ)`; x carries the scale. */
+/** `softmax(x xᵀ)`; x is already scaled. */
 function selfCorrelation(x: tf.Tensor3D): tf.Tensor3D {
   return tf.tidy(() => tf.softmax(tf.matMul<tf.Tensor3D>(x, x, false, true))); // [h, N, N]
 }

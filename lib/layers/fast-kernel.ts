@@ -2,14 +2,14 @@ import * as tf from '@tensorflow/tfjs';
 import type { NamedTensorMap } from '@tensorflow/tfjs-core';
 
 /**
- * Kernels of this project that a backend may have (lib/backend/vision-kernels.ts), each of which does in one go what the
- * layer that asks for it also says in plain operations.
+ * Kernels of this project that a backend may have (lib/backend/vision-kernels.ts). Each does in one pass what the
+ * layer that uses it can also compute with plain operations.
  */
 export type FastKernel = 'CraneAttention' | 'CraneQuickGelu' | 'CraneLayerNorm' | 'CraneAddResidual';
 
 /**
- * Runs a fast kernel where the current backend has it and nothing is to be differentiated, since it has no gradient.
- * @returns undefined where the layer has to compute by itself
+ * Runs a fast kernel where the current backend has it and no gradient is needed, since it has none.
+ * @returns undefined where the layer must use plain operations
  */
 export function runFast<T extends tf.Tensor>(
   name: FastKernel,

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * Computes something part by part so that what is needed in between stays small, and joins the results.
- * @param count how many things there are
+ * Computes something part by part, so that intermediate results stay small, and joins the results.
+ * @param count how many items there are
  * @param size how many of them to take at once
- * @param axis the axis of the results along which they lie
- * @param body computes the things from `first` to `first + of`; what it makes besides its result is released
+ * @param axis the axis along which results are joined
+ * @param body computes the items from `first` to `first + of`; all but its result is released
  */
 export function inParts<T extends tf.Tensor>(
   count: number,

@@ -2,16 +2,16 @@ import type * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../errors';
 
 /**
- * What a layer takes at one of its inputs, axis by axis: a number is that size; a name such as `B` any size, the same
- * wherever the name stands again; `B|1` the size of `B`, or 1. `…` in front stands for any axes, of which there may be none.
+ * The shape a layer accepts at one of its inputs, axis by axis: a number is that size; a name such as `B` any size,
+ * equal wherever the name is repeated; `B|1` the size of `B`, or 1. A leading `…` means any number of axes, or none.
  */
 export type Axes = readonly (number | string)[];
 
 /**
- * Refuses inputs that a layer does not take. Sizes that are not known yet, null in a symbolic shape, fit everywhere.
+ * Rejects inputs that a layer does not accept. Sizes not known yet, null in a symbolic shape, fit anywhere.
  * @param layer the layer's class and name, for the message
- * @param expected what it takes, one entry an input
- * @param found the shapes that were given
+ * @param expected the accepted shapes, one entry per input
+ * @param found the given shapes
  * @throws UsageError `usage/layer-input`
  */
 export function refuseOtherShapes(layer: string, expected: readonly Axes[], found: readonly tf.Shape[]): void {
@@ -25,7 +25,7 @@ export function refuseOtherShapes(layer: string, expected: readonly Axes[], foun
   );
 }
 
-/** Whether a shape fits. Sizes of names are noted in `sizes`, and compared where they are there already. */
+/** Whether a shape fits. Sizes of names are recorded in `sizes`, and compared if already recorded. */
 function fits(axes: Axes, shape: tf.Shape, sizes: Map<string, number>): boolean {
   const isOpen = axes[0] === '…';
   const wanted = isOpen ? axes.slice(1) : axes;
@@ -47,7 +47,7 @@ const listed = (shapes: readonly (Axes | tf.Shape)[]): string =>
     .map((axes) => `[${axes.map((axis) => (axis === null ? '?' : String(axis).replace('|', ' or '))).join(', ')}]`)
     .join(' and ');
 
-/** A size computed from others, or null where one of them is not known. */
+/** A size computed from others, or null where one of them is unknown. */
 export function sizeFrom(
   axes: readonly (number | null | undefined)[],
   size: (...axes: number[]) => number,

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * Interpolation as products with constant matrices. TensorFlow.js has resize ops, but not on every backend with the
- * half-pixel centres and the gradients that are wanted here; a product has both everywhere.
+ * Interpolation as products with constant matrices. TensorFlow.js has resize ops, but not every backend has the
+ * half-pixel centres and gradients needed here; a matrix product has both everywhere.
  */
 
 export type Interpolation = 'bilinear' | 'nearest';
@@ -63,7 +63,7 @@ export function applyToAxes(planes: tf.Tensor4D, vertical: tf.Tensor2D, horizont
 /**
  * Resizes a stack of planes bilinearly with half-pixel centres and no antialias, as PyTorch's `interpolate`.
  * @param planes `[B, H, W, C]`
- * @returns `[B, toHeight, toWidth, C]`; of equal size the planes themselves
+ * @returns `[B, toHeight, toWidth, C]`; the planes themselves if the size is unchanged
  */
 export function resizeGrid(planes: tf.Tensor4D, [toHeight, toWidth]: readonly [number, number]): tf.Tensor4D {
   const [, height, width] = planes.shape;

@@ -8,7 +8,7 @@ const EPSILON = 1e-5;
 
 export interface LayerNormConfig extends CraneLayerConfig {
   width: number;
-  /** Added to the variance; 1e-5, CLIP's, by default. DINO, DINOv2 and SAM have 1e-6. */
+  /** Added to the variance; 1e-5 by default, as in CLIP. DINO, DINOv2 and SAM use 1e-6. */
   epsilon?: number;
 }
 
@@ -49,7 +49,7 @@ export class LayerNorm extends CraneLayer {
 }
 tf.serialization.registerClass(LayerNorm, 'crane');
 
-/** With the gradient written out: half the operations of the one that follows from the formula, and the same numbers. */
+/** With an explicit gradient: half the operations of the automatic one, and the same numbers. */
 const normaliser = (epsilon: number) =>
   tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [x, gain, offset, save] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];

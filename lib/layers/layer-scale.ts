@@ -6,7 +6,7 @@ export interface LayerScaleConfig extends CraneLayerConfig {
   width: number;
 }
 
-/** A learned factor per channel on what a block adds to its input (DINOv2). `[…, D]` in, `[…, D]` out. */
+/** A learned factor per channel, applied to what a block adds to its input (DINOv2). `[…, D]` in, `[…, D]` out. */
 export class LayerScale extends CraneLayer {
   static readonly className = 'LayerScale';
   private readonly width: number;

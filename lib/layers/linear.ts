@@ -4,19 +4,19 @@ import { FAST_CHANNELS, runFast } from './fast-kernel';
 import type { Axes } from './input-shapes';
 
 export interface LinearConfig extends CraneLayerConfig {
-  /** Channels that come in. */
+  /** Input channels. */
   inputs: number;
-  /** Channels that go out. */
+  /** Output channels. */
   units: number;
   /** Appended to the path; `.weight` by default. PyTorch's attention spells it `in_proj_weight`. */
   weightName?: string;
-  /** The same of the bias; `.bias` by default. */
+  /** The same for the bias; `.bias` by default. */
   biasName?: string;
 }
 
 /**
- * A fully connected layer whose file keeps the matrix as PyTorch does, `[out, in]`. It is transposed once when it is
- * read, so that every call multiplies by a matrix that lies in memory as the product wants it.
+ * A fully connected layer whose file stores the matrix as PyTorch does, `[out, in]`. It is transposed once when it is
+ * read, so that every call multiplies by a matrix in the best memory order.
  * `[B, N, in]` in, `[B, N, out]` out.
  */
 export class Linear extends CraneLayer {
@@ -55,7 +55,7 @@ export class Linear extends CraneLayer {
     });
   }
 
-  /** The layer's output before its bias, for whoever adds that later. `[B, N, in]` to `[B, N, out]`. */
+  /** The layer's output without its bias, for callers that add it later. `[B, N, in]` to `[B, N, out]`. */
   product(x: tf.Tensor): tf.Tensor {
     return tf.tidy(() => {
       const rows = tf.reshape(x, [-1, this.inputs]) as tf.Tensor2D; // [B·N, in]
@@ -64,7 +64,7 @@ export class Linear extends CraneLayer {
     });
   }
 
-  /** What `product` lacks, `[out]`. */
+  /** The bias, which `product` leaves out, `[out]`. */
   get offset(): tf.Tensor1D {
     return this.bias.read() as tf.Tensor1D;
   }

@@ -15,7 +15,7 @@ export interface MlpConfig extends CraneLayerConfig {
   activation: Activation;
   /** Width between the two linear layers; four times the outer width by default. */
   hidden?: number;
-  /** What the two linear layers are called in the file; CLIP's `c_fc` and `c_proj` by default. */
+  /** Names of the two linear layers in the file; CLIP's `c_fc` and `c_proj` by default. */
   names?: readonly [expand: string, contract: string];
 }
 
@@ -93,7 +93,7 @@ const quickGelu = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => 
   const gate = tf.sigmoid(tf.mul(x, 1.702));
   const value = tf.mul(x, gate);
   save([gate, value]);
-  // d/dx x·s(1.702 x) = s + 1.702·y·(1 − s), with y the value itself.
+  // d/dx x·s(1.702 x) = s + 1.702·y·(1 − s), where y is the value.
   const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
     const [gate, value] = saved as [tf.Tensor, tf.Tensor];
     return tf.mul(dy, tf.add(gate, tf.mul(tf.sub(value, tf.mul(value, gate)), 1.702)));

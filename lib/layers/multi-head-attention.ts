@@ -5,7 +5,7 @@ import type { Axes } from './input-shapes';
 import { Linear } from './linear';
 
 /** Queries, keys and values of all heads. Queries and keys (and a copy of the values) are scaled by d^(-1/4), so that a
- * product of any two is already divided by sqrt(d); `values` are as projected. */
+ * product of any two is already divided by sqrt(d); `values` are not scaled. */
 export interface Heads {
   readonly queries: tf.Tensor3D; // [B·H, N, d]
   readonly keys: tf.Tensor3D; // [B·H, N, d]
@@ -16,9 +16,12 @@ export interface Heads {
 export interface MultiHeadAttentionConfig extends CraneLayerConfig {
   width: number;
   heads: number;
-  /** Text tokens see only what stands before them. */
+  /** Text tokens see only earlier tokens. */
   causal?: boolean;
-  /** What the projections are called in the file: `in_proj` and `out_proj` as in CLIP, by default, or `qkv` and `proj` as in DINO. */
+  /**
+   * Names of the projections in the file: `in_proj` and `out_proj` as in CLIP (default), or `qkv` and `proj` as in
+   * DINO.
+   */
   names?: 'in_proj' | 'qkv';
 }
 
@@ -29,8 +32,8 @@ const NAMES = {
 } as const;
 
 /**
- * Multi-head attention with joined input projection, as CLIP's towers have it. `[B, N, D]` in and out. Its parts
- * (`join`, `apart`, `attend`, `merge`) are open to the dual-path block, which sends the same heads through E-Attn as well.
+ * Multi-head attention with a joined input projection, as in CLIP's towers. `[B, N, D]` in and out. Its parts
+ * (`join`, `apart`, `attend`, `merge`) are available to the dual-path block, which also sends the heads through E-Attn.
  */
 export class MultiHeadAttention extends CraneLayer {
   static readonly className = 'MultiHeadAttention';
@@ -84,7 +87,7 @@ export class MultiHeadAttention extends CraneLayer {
     return this.apart(this.join(tokens));
   }
 
-  /** The projections of tokens as one product gives them. */
+  /** The projections of tokens as a single product. */
   join(tokens: tf.Tensor): JoinedHeads {
     return {
       joined: this.inputProjection.product(tokens) as tf.Tensor3D,
@@ -93,7 +96,7 @@ export class MultiHeadAttention extends CraneLayer {
     };
   }
 
-  /** Takes heads apart that are joined, and scales them. */
+  /** Separates joined heads, and scales them. */
   apart({ joined: product, bias }: JoinedHeads): Heads {
     const [batch, count] = product.shape;
     const depth = this.width / this.heads;
@@ -106,7 +109,7 @@ export class MultiHeadAttention extends CraneLayer {
     return { queries: tf.mul(q, scale), keys: tf.mul(k, scale), scaledValues: tf.mul(values, scale), values };
   }
 
-  /** Puts heads side by side again, `[B·H, N, d]` to `[B, N, D]`. */
+  /** Joins heads again, `[B·H, N, d]` to `[B, N, D]`. */
   merge(heads: tf.Tensor): tf.Tensor3D {
     return tf.tidy(() => {
       const [all, count, depth] = heads.shape as [number, number, number];
@@ -121,7 +124,7 @@ export class MultiHeadAttention extends CraneLayer {
     return this.inputProjection.part(tokens, 2 * this.width, this.width);
   }
 
-  /** The output projection, of heads that are side by side already, on top of `residual`. `[B, N, D]` in and out. */
+  /** The output projection of joined heads, on top of `residual`. `[B, N, D]` in and out. */
   projectOutput(joined: tf.Tensor, residual?: tf.Tensor): tf.Tensor {
     return residual
       ? this.outputProjection.addTo(residual, joined)
@@ -152,17 +155,17 @@ export function attend(queries: tf.Tensor3D, keys: tf.Tensor3D, values: tf.Tenso
 /** Large enough to vanish in any softmax, and finite on every backend. */
 const MASKED = -1e9;
 
-/** Added to scores `[…, N, N]`, hides from each token what comes after it. */
+/** Added to scores `[…, N, N]`, it hides later tokens from each token. */
 export function causalMask(count: number): tf.Tensor2D {
   const mask = new Float32Array(count * count);
   for (let row = 0; row < count; row++) mask.fill(MASKED, row * count + row + 1, (row + 1) * count);
   return tf.tensor2d(mask, [count, count]);
 }
 
-/** Score matrices of up to this many elements are worked on at once. */
+/** Score matrices of up to this many elements are computed at once. */
 const SCORES_AT_ONCE = 2 ** 21;
 
-/** Runs `body` over groups of heads, `[h, N, d]` each, and joins what it gives along the heads again. */
+/** Runs `body` over groups of heads, `[h, N, d]` each, and joins its results along the heads. */
 export function inGroupsOfHeads<T extends readonly tf.Tensor3D[]>(
   inputs: T,
   body: (...group: T) => tf.Tensor3D,

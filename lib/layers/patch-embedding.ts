@@ -13,10 +13,10 @@ export interface PatchEmbeddingConfig extends CraneLayerConfig {
 }
 
 /**
- * Cuts an image into patches, projects each, puts the class token in front and adds the position embedding, which is
- * resized bilinearly (half-pixel centres, no antialias; docs/method.md#position-embedding) when the image's grid is not the native one.
- * `[B, H, W, 3]` in, H and W multiples of the patch size; `[B, 1 + (H/p)·(W/p), D]` out. Other images are refused with
- * `usage/image-size`.
+ * Cuts an image into patches, projects each, prepends the class token and adds the position embedding, which is
+ * resized bilinearly (half-pixel centres, no antialias; docs/method.md#position-embedding) when the image's grid is not
+ * the native one. `[B, H, W, 3]` in, H and W multiples of the patch size; `[B, 1 + (H/p)·(W/p), D]` out. Other images
+ * are rejected with `usage/image-size`.
  */
 export class PatchEmbedding extends CraneLayer {
   static readonly className = 'PatchEmbedding';
@@ -81,8 +81,8 @@ export class PatchEmbedding extends CraneLayer {
   }
 
   /**
-   * The position embedding for a grid of patches, always resized from the trained one (the reference overwrites its own
-   * and so depends on which sizes it saw before). `[1+N, D]`.
+   * The position embedding for a grid of patches, always resized from the trained one (the reference overwrites its
+   * embedding, and so depends on which sizes it saw before). `[1+N, D]`.
    */
   positionsFor(rows: number, columns: number): tf.Tensor2D {
     return tf.tidy(() => {

@@ -8,9 +8,9 @@ export interface PatchProjectionConfig extends CraneLayerConfig {
 }
 
 /**
- * The convolution that embeds patches, kernel and step of one patch size, as a matrix product. The file's kernel is
- * `[D, 3, p, p]`; patches here are rows of p·p·3 samples. Pixels at the right and the bottom that fill no patch are not
- * seen, as in a convolution without padding. `[B, H, W, 3]` in, `[B, ⌊H/p⌋·⌊W/p⌋, D]` out.
+ * The convolution that embeds patches, with kernel and stride equal to the patch size, as a matrix product. The kernel
+ * is `[D, 3, p, p]`; patches here are rows of p·p·3 samples. Pixels at the right and bottom that do not fill a patch
+ * are ignored, as in a convolution without padding. `[B, H, W, 3]` in, `[B, ⌊H/p⌋·⌊W/p⌋, D]` out.
  */
 export class PatchProjection extends CraneLayer {
   static readonly className = 'PatchProjection';
@@ -77,7 +77,7 @@ export function cutPatches(images: tf.Tensor4D, patchSize: number): tf.Tensor2D 
   });
 }
 
-/** A file's kernel as the matrix that rows of patches are multiplied by: `[D, 3, p, p]`, which is released, to `[p·p·3, D]`. */
+/** A file's kernel `[D, 3, p, p]`, which is released, as the matrix `[p·p·3, D]` for multiplying rows of patches. */
 export function kernelAsRows(kernel: tf.Tensor): tf.Tensor2D {
   const rows = tf.tidy(
     () => tf.reshape(tf.transpose(kernel, [2, 3, 1, 0]), [-1, kernel.shape[0] as number]) as tf.Tensor2D,

@@ -11,7 +11,7 @@ import { axisWeights } from './interpolation';
  * Vectors for each pair of positions along an axis of n. A table for another length is first resized linearly, with
  * half-pixel centres.
  * @param table `[L, d]`, L = 2n − 1 where the table was made for this length
- * @returns `[n, n, d]`, query first
+ * @returns `[n, n, d]`, by query, then key
  */
 export function vectorsOfPairs(table: tf.Tensor2D, count: number): tf.Tensor3D {
   return tf.tidy(() => {
@@ -30,7 +30,7 @@ export function vectorsOfPairs(table: tf.Tensor2D, count: number): tf.Tensor3D {
 }
 
 /**
- * What relative positions add to the scores: for each query one number per row of keys and one per column.
+ * What relative positions add to the scores: for each query, one number per row of keys and one per column.
  * @param queries `[h, R·C, d]`, not scaled
  * @param ofRows `[R, R, d]` from `vectorsOfPairs`
  * @param ofColumns `[C, C, d]`
@@ -41,7 +41,7 @@ export function positionScores(queries: tf.Tensor3D, ofRows: tf.Tensor3D, ofColu
     const [heads, , depth] = queries.shape;
     const [rows, columns] = [ofRows.shape[0], ofColumns.shape[0]];
     const grid = tf.reshape(queries, [heads, rows, columns, depth]);
-    // All queries of one row, or of one column, meet the same vectors: one product each.
+    // All queries of a row, or of a column, use the same vectors: one product each.
     const byRow = tf.reshape(tf.transpose(grid, [1, 0, 2, 3]), [rows, heads * columns, depth]);
     const byColumn = tf.reshape(tf.transpose(grid, [2, 0, 1, 3]), [columns, heads * rows, depth]);
     const alongRows = tf.reshape(tf.matMul(byRow, ofRows, false, true), [rows, heads, columns, rows]);
@@ -52,8 +52,8 @@ export function positionScores(queries: tf.Tensor3D, ofRows: tf.Tensor3D, ofColu
 }
 
 /**
- * Which row and which column each token of a grid is in, as zeros and ones. Joined to the keys, it adds position scores
- * that are joined to the queries within the one product that makes all scores.
+ * The row and column of each token of a grid, as zeros and ones. Joined to the keys, it adds position scores
+ * that are joined to the queries, within the single product that computes all scores.
  * @returns `[R·C, R + C]`
  */
 export function placesOnGrid(rows: number, columns: number): tf.Tensor2D {

@@ -13,7 +13,7 @@ export interface ResidualBlockConfig extends CraneLayerConfig {
   causal?: boolean;
   /** Width between the two feed-forward layers; four times `width` by default. */
   hidden?: number | undefined;
-  /** Of the layer norms; 1e-5 by default. */
+  /** Epsilon of the layer norms; 1e-5 by default. */
   epsilon?: number | undefined;
 }
 

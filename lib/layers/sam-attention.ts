@@ -9,15 +9,15 @@ import { fromWindows, intoWindows } from './windows';
 export interface SamAttentionConfig extends CraneLayerConfig {
   width: number;
   heads: number;
-  /** Side of the windows that tokens attend within; 0 for attention over the whole grid. */
+  /** Side of the windows within which tokens attend; 0 for attention over the whole grid. */
   windowSize: number;
-  /** Side of the grid, or of the window, that the tables of relative positions were made for. */
+  /** Side of the grid, or of the window, for which the tables of relative positions were made. */
   trainedSide: number;
 }
 
 /**
  * Attention of SAM's image encoder: within windows or over the whole grid, with decomposed relative positions. The grid
- * is padded with zeros to whole windows, and padded tokens are attended to, as the original does.
+ * is padded with zeros to whole windows, and padded tokens are attended to, as in the original.
  * `[B, R, C, D]` in and out.
  */
 export class SamAttention extends CraneLayer {
@@ -95,7 +95,7 @@ tf.serialization.registerClass(SamAttention, 'crane');
 
 type Three = [queries: tf.Tensor3D, keys: tf.Tensor3D, values: tf.Tensor3D];
 
-/** Scores of up to this many elements are worked on at once. */
+/** Scores of up to this many elements are computed at once. */
 const SCORES_AT_ONCE = 2 ** 21;
 
 /** Runs `body` over a few heads at a time, `[h, N, d]` each, and joins the results. */

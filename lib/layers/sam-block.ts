@@ -6,14 +6,14 @@ import { LayerNorm } from './layer-norm';
 import { Mlp } from './mlp';
 import { SamAttention, type SamAttentionConfig } from './sam-attention';
 
-/** So many tokens go through the MLP at once: 4096 of width 768 would need 350 MB in between. */
+/** How many tokens go through the MLP at once: 4096 of width 768 would need 350 MB of intermediate results. */
 const TOKENS_AT_ONCE = 1024;
 
-/** Of all layer norms in SAM's image encoder, unless a configuration says otherwise. */
+/** Epsilon of all layer norms in SAM's image encoder, unless a configuration says otherwise. */
 export const SAM_EPSILON = 1e-6;
 
 export interface SamBlockConfig extends SamAttentionConfig {
-  /** Of the layer norms; 1e-6 by default. */
+  /** Epsilon of the layer norms; 1e-6 by default. */
   epsilon?: number;
 }
 

@@ -10,7 +10,7 @@ import { SwiGlu } from './swiglu';
 /** The feed-forward half of a block: two layers with the exact GELU between them, or gated. */
 export type FeedForward = 'mlp' | 'swiglu';
 
-/** The variance's addend in the norms of DINO and DINOv2. HuggingFace's port of DINO has 1e-12. */
+/** Epsilon of the norms of DINO and DINOv2. HuggingFace's port of DINO has 1e-12. */
 export const VISION_EPSILON = 1e-6;
 
 export interface VisionBlockConfig extends CraneLayerConfig {
@@ -19,9 +19,9 @@ export interface VisionBlockConfig extends CraneLayerConfig {
   feedForward: FeedForward;
   /** Width between the two feed-forward layers. */
   hidden: number;
-  /** Whether what each half adds is scaled per channel. */
+  /** Whether the output of each half is scaled per channel. */
   layerScale: boolean;
-  /** Of the layer norms; 1e-6 by default. */
+  /** Epsilon of the layer norms; 1e-6 by default. */
   epsilon?: number;
 }
 

@@ -7,13 +7,16 @@ import { applyToAxes } from './interpolation';
 import { PatchProjection } from './patch-projection';
 
 /**
- * How a position embedding is brought to another grid, bicubically. `offset`: as DINO and the first DINOv2 do it, by a
- * scale factor whose numerator is the wanted side plus 0.1, without antialias. `antialias`: to the wanted size, as
+ * How a position embedding is resized to another grid, bicubically. `offset`: as in DINO and the first DINOv2, by a
+ * scale factor whose numerator is the target side plus 0.1, without antialias. `antialias`: to the target size, as in
  * DINOv2 with registers.
  */
 export type PositionRule = 'offset' | 'antialias';
 
-/** Added to a grid's side so that rounding cannot lose a row (facebookresearch/dino, issue 8); it moves every position a little. */
+/**
+ * Added to a grid's side so that rounding cannot lose a row (facebookresearch/dino, issue 8); it moves every position a
+ * little.
+ */
 const OFFSET = 0.1;
 
 export interface VisionEmbeddingConfig extends CraneLayerConfig {
@@ -21,17 +24,17 @@ export interface VisionEmbeddingConfig extends CraneLayerConfig {
   patchSize: number;
   /** Side of the grid that the position embedding was trained on. */
   gridSize: number;
-  /** Learned tokens without position between the class token and the patches. */
+  /** Learned tokens, without position, between the class token and the patches. */
   registers: number;
   positions: PositionRule;
-  /** Whether pixels at the right and bottom that fill no patch are left out, or refused. */
+  /** Whether pixels at the right and bottom that do not fill a patch are dropped, or the image is rejected. */
   partialPatches: 'drop' | 'refuse';
 }
 
 /**
- * Image to tokens as in DINO and DINOv2: patches projected, class token in front, position embedding added, register
- * tokens between the two. `[B, H, W, 3]` in, `[B, 1 + R + N, D]` out. Images that cannot be cut into patches are refused
- * with `usage/image-size`.
+ * Image to tokens as in DINO and DINOv2: patches projected, class token prepended, position embedding added, register
+ * tokens between the two. `[B, H, W, 3]` in, `[B, 1 + R + N, D]` out. Images that cannot be cut into patches are
+ * rejected with `usage/image-size`.
  */
 export class VisionEmbedding extends CraneLayer {
   static readonly className = 'VisionEmbedding';
@@ -51,7 +54,7 @@ export class VisionEmbedding extends CraneLayer {
 
   /**
    * Rows and columns of patches of an image.
-   * @throws UsageError `usage/image-size` where there are none, or where a part of a patch would be left
+   * @throws UsageError `usage/image-size` where there are none, or where part of a patch would be left over
    */
   gridOf(height: number, width: number): [rows: number, columns: number] {
     const { patchSize, partialPatches } = this.sizes;
@@ -90,7 +93,8 @@ export class VisionEmbedding extends CraneLayer {
       const { gridSize, width: channels } = this.sizes;
       const [rows, columns] = this.gridOf(height, width);
       const trained = this.positionEmbedding.read() as tf.Tensor3D; // [1, 1+G², D]
-      // The originals compare pixels: an image that is not square is resized even where its grid is the trained one.
+      // The originals compare pixels: for a non-square image, the embedding is resized even if its grid is the trained
+      // one.
       if (rows * columns === gridSize ** 2 && height === width) return tf.clone(trained);
       const ofClass = tf.slice(trained, [0, 0, 0], [1, 1, channels]);
       const grid = tf.reshape(tf.slice(trained, [0, 1, 0]), [1, gridSize, gridSize, channels]) as tf.Tensor4D;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * Cuts a grid of tokens into square windows, after padding it with zeros at the bottom and the right to whole windows.
+ * Cuts a grid of tokens into square windows, after zero-padding it at the bottom and right to whole windows.
  * @param tokens `[B, R, C, D]`
  * @returns `[B·W, side, side, D]`, the windows of an image row by row
  */
@@ -22,7 +22,7 @@ export function intoWindows(tokens: tf.Tensor4D, side: number): tf.Tensor4D {
 }
 
 /**
- * Puts windows together again and cuts the padding off: the inverse of `intoWindows`.
+ * Reassembles windows and removes the padding: the inverse of `intoWindows`.
  * @param windows `[B·W, side, side, D]`
  * @returns `[B, rows, columns, D]`
  */

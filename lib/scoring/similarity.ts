@@ -34,15 +34,8 @@ export class Similarity extends CraneLayer {
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return tf.tidy(() => {
-      const [features, text] = inputs as [tf.Tensor3D, tf.Tensor3D];
-      const [batch, count, width] = features.shape;
-      const scaled = tf.div(text, this.temperature);
-      if (text.shape[0] !== 1) return tf.matMul(features, scaled, false, true); // [B, N, 2]
-      // One pair of texts for all images: a plain product, whose gradient every backend has.
-      const rows = tf.reshape(features, [batch * count, width]) as tf.Tensor2D;
-      return tf.reshape(tf.matMul(rows, tf.reshape(scaled, [2, width]) as tf.Tensor2D, false, true), [batch, count, 2]);
-    });
+    const [features, text] = inputs as [tf.Tensor3D, tf.Tensor3D];
+    return similarity(features, text, this.temperature);
   }
 
   protected override takes(): readonly Axes[] {
@@ -61,6 +54,19 @@ export class Similarity extends CraneLayer {
   }
 }
 tf.serialization.registerClass(Similarity, 'crane');
+
+/** What `Similarity` computes: features `[B, N, E]`, text `[B or 1, 2, E]`, to logits `[B, N, 2]`. */
+export function similarity(features: tf.Tensor3D, text: tf.Tensor3D, temperature: number): tf.Tensor3D {
+  return tf.tidy(() => {
+    const [batch, count, width] = features.shape;
+    const scaled = tf.div(text, temperature);
+    if (text.shape[0] !== 1) return tf.matMul(features, scaled, false, true) as tf.Tensor3D; // [B, N, 2]
+    // One pair of texts for all images: a plain product, whose gradient every backend has.
+    const rows = tf.reshape(features, [batch * count, width]) as tf.Tensor2D;
+    const product = tf.matMul(rows, tf.reshape(scaled, [2, width]) as tf.Tensor2D, false, true);
+    return tf.reshape(product, [batch, count, 2]) as tf.Tensor3D;
+  });
+}
 
 /** Probability of "anomalous" from logits `[…, 2]`: the softmax's second channel, `[…]`. */
 export function anomalousProbability(logits: tf.Tensor): tf.Tensor {

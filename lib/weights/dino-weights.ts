@@ -62,7 +62,14 @@ export function dinoMetadata(
  * @throws WeightsError where this is not such an encoder, or an incomplete one
  */
 export async function openDinoWeights(source: string, options: OpenDinoOptions = {}): Promise<DinoWeights> {
-  const tensors = await openTensors(source);
+  return dinoWeightsIn(source, await openTensors(source), options);
+}
+
+/**
+ * The same of tensors that are open already; they are closed with the result, or where this throws.
+ * @param source the file or folder that they are of, and that configurations lie beside
+ */
+export function dinoWeightsIn(source: string, tensors: TensorSource, options: OpenDinoOptions = {}): DinoWeights {
   try {
     const found = findLayout(tensors);
     const reader = new WeightReader(tensors, {

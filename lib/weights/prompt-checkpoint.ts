@@ -91,7 +91,7 @@ function readFrom(source: TensorSource): PromptCheckpoint {
 }
 
 /** Whether all values of the prompts are numbers and finite. */
-export function isFinitePrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): boolean {
+function isFinitePrompts({ contextNormal, contextAnomalous, deep }: PromptCheckpoint): boolean {
   return [contextNormal, contextAnomalous, ...deep].every((values) => values.every(Number.isFinite));
 }
 

@@ -50,7 +50,14 @@ export function samMetadata(
  * @throws WeightsError where this is not SAM's image encoder, or an incomplete one
  */
 export async function openSamWeights(path: string): Promise<SamWeights> {
-  const tensors = await openTensors(path);
+  return samWeightsIn(path, await openTensors(path));
+}
+
+/**
+ * The same of tensors that are open already; they are closed with the result, or where this throws.
+ * @param path the file or folder that they are of, and that configurations lie beside
+ */
+export function samWeightsIn(path: string, tensors: TensorSource): SamWeights {
   try {
     const { layout, prefix } = findLayout(tensors);
     const reader = new WeightReader(tensors, { mapping: namesOf(layout, prefix), ignorable: ignorableBeside(prefix) });
@@ -76,6 +83,11 @@ export async function openSamWeights(path: string): Promise<SamWeights> {
     tensors.close();
     throw error;
   }
+}
+
+/** Whether tensors are SAM's: its decomposed relative positions are what no DINO has. */
+export function holdSam({ entries }: TensorSource): boolean {
+  return [...entries.keys()].some((name) => /(^|\.)attn\.rel_pos_h$/.test(name));
 }
 
 interface FoundLayout {

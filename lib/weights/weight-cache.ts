@@ -12,6 +12,24 @@ export interface WeightCacheOptions extends Omit<DownloadOptions, 'sha256' | 'si
   readonly folder?: string;
 }
 
+/** What weights may be fetched by, and who is told. */
+export type WeightAccess = Pick<WeightCacheOptions, 'offline' | 'allowPrivateUrls' | 'onProgress' | 'signal'>;
+
+/** What of it is given among options, which may say that they are undefined. */
+export function weightAccess({
+  offline,
+  allowPrivateUrls,
+  onProgress,
+  signal,
+}: { readonly [K in keyof WeightAccess]?: WeightAccess[K] | undefined }): WeightAccess {
+  return {
+    ...(offline === undefined ? {} : { offline }),
+    ...(allowPrivateUrls === undefined ? {} : { allowPrivateUrls }),
+    ...(onProgress ? { onProgress } : {}),
+    ...(signal ? { signal } : {}),
+  };
+}
+
 /** Where a registered file is, or would be, in the cache. */
 export function cachedWeightsPath(entry: RegisteredWeights, folder: string = weightsFolder()): string {
   return path.join(folder, entry.file);

@@ -7,8 +7,9 @@ import * as tf from '@tensorflow/tfjs';
 import { prepareBackend, type BackendChoice } from '../../lib/backend';
 import { Crane } from '../../index';
 import { startWebgpuBackend } from '../../lib/backend/webgpu';
-import type { CraneModel, ImageFeatures } from '../../lib/methods/crane/model';
-import { PromptTrainer } from '../../train/trainer';
+import type { CraneModel } from '../../lib/methods/crane/model';
+import type { ImageFeatures } from '../../lib/methods/method';
+import { Trainer } from '../../train/trainer';
 import { goldenImages, goldenTensor } from '../tensors';
 import { tinyCrane } from '../tiny-crane';
 import { tinySpatial } from '../tiny-spatial';
@@ -72,7 +73,7 @@ async function training(): Promise<Values> {
     trainablePrompts: true,
     promptsFrom: (path) => `train.safetensors#start.${path}`,
   });
-  const trainer = new PromptTrainer(model);
+  const trainer = new Trainer(model);
   const features = encode(model);
   const masks = tf.tidy(() => tf.squeeze<tf.Tensor3D>(goldenTensor<tf.Rank.R4>('train.safetensors#masks'), [1]));
   const batch = { ...features, masks, labels: goldenTensor<tf.Rank.R1>('train.safetensors#labels') };
@@ -81,7 +82,7 @@ async function training(): Promise<Values> {
   const { adam } = await trainer.state();
   const values: Values = { losses: [losses.focal, losses.dice, losses.image], moments: [...adam.first] };
   for (const [name, gradient] of Object.entries(gradients)) values[`gradient of ${name}`] = await numbers(gradient);
-  for (const [name, { data }] of Object.entries(await trainer.prompts())) values[`${name} after a step`] = [...data];
+  for (const [name, { data }] of Object.entries(await trainer.values())) values[`${name} after a step`] = [...data];
   tf.dispose([masks, batch.labels]);
   Object.assign(values, await numbersOf(features, 'crane'));
   trainer.dispose();

@@ -28,7 +28,7 @@ test('without a choice, the sets of the paper that are here; where to get the ot
   expect(out).toMatch(/^btad +6 +\d/m);
   expect(out).toMatch(/^crane +headct +[\d.]+ +\d+ +1\.97 +7\.89 +0\.\d+$/m);
   expect(out).toMatch(
-    /Not here: 12 sets\. Unpack them in .*data, or in the folder that CRANE_DATA names:\n\n {2}mvtec as mvtec\/ \(CC BY-NC-SA 4\.0\)\n {6}https/,
+    /Missing: 12 sets\. Unpack into .*data, or into the folder that CRANE_DATA names:\n\n {2}mvtec as mvtec\/ \(CC BY-NC-SA 4\.0\)\n {6}https/,
   );
   expect(out).toMatch(/Written: .*results\.json, report\.html, report\.md, report\.csv\n$/);
   expect(err).toMatch(/^\[4 of 14\] crane btad: I-AUROC/m);
@@ -78,7 +78,7 @@ test('degraded pictures and a matrix have tables of their own', async () => {
 test.each([
   [['--recipes', 'crane+'], /no recipe "crane\+"\. Known: crane, crane-plus/],
   [['--datasets', 'btad,headct,btad'], /btad twice/],
-  [['--datasets', 'all,btad'], /all beside others/],
+  [['--datasets', 'all,btad'], /"all" among other names/],
   [['--datasets', ','], /no set/],
   [['--datasets', 'btad,mvtek'], /"mvtek" is neither a registered set nor a folder\. Did you mean mvtec\?/],
   [['--strengths', '0'], /--strengths 0: expected numbers from 1 to 5/],

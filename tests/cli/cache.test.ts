@@ -43,7 +43,7 @@ test('shows what there is, and clears what nobody uses', async () => {
     bytes: 3128,
     spaces: [{ bytes: 2064 }, { bytes: 1064, description: { options: { imageSize: 518 } } }],
   });
-  expect((await runCrane('cache', 'clear')).out).toMatch(/^1\.1 kB removed; 2\.1 kB stay/);
+  expect((await runCrane('cache', 'clear')).out).toMatch(/^1\.1 kB removed; 2\.1 kB kept/);
   await used.close();
   expect(JSON.parse((await runCrane('cache', 'clear', '--json')).out)).toEqual({ removed: 2064, kept: 0 });
 });

@@ -17,13 +17,13 @@ describe('command lines', () => {
     [[], /Name a command[^]*crane --help/],
     [['detekt', 'x.png'], /no command "detekt".*mean "detect".*start, detect, train/],
     [['xyzzy'], /no command "xyzzy"\. The commands are/],
-    [['detect'], /missing[^]*crane detect --help/],
+    [['detect'], /No input[^]*crane detect --help/],
     [['detect', 'x.png', '--treshold', '0.3'], /Unknown option: --treshold \(did you mean --threshold\?\)/],
     [['detect', 'x.png', '--image_size', '70'], /--image_size \(did you mean --image-size\?\)/],
     [['detect', 'x.png', '--qqqqqq'], /Unknown option: --qqqqqq\.\n/],
     [['detect', 'x.png', '--backend', 'gpu'], /backend[^]*"gpu"[^]*"wasm"/],
     [['detect', '-'], /standard input is not read/],
-    [['detect', ''], /empty text/],
+    [['detect', ''], /empty string/],
     [['weights', 'foo'], /Unknown argument: foo/],
     [['eval'], /Missing required argument: dataset/],
     [['eval', '--dataset', 'a', '--dataset', 'b'], /--dataset is given 2 times \(a, b\)/],
@@ -70,9 +70,9 @@ describe('arguments', () => {
       ['--image-size', '70', '--image-size', '71'],
       /--image-size is given 2 times \(70, 71\)/,
     ],
-    [{ threshold: NaN }, ['--threshold', 'abc'], /--threshold abc: a number/],
-    [{ threshold: NaN }, ['--threshold=abc'], /--threshold abc: a number/],
-    [{ threshold: undefined }, ['--threshold'], /--threshold: a number/],
+    [{ threshold: NaN }, ['--threshold', 'abc'], /--threshold abc: expected a number/],
+    [{ threshold: NaN }, ['--threshold=abc'], /--threshold abc: expected a number/],
+    [{ threshold: undefined }, ['--threshold'], /--threshold: expected a number/],
     [{ json: '' }, ['--json'], /--json needs a value/],
     [{ json: false }, ['--no-json'], /--json needs a value/],
   ])('%j is refused', (args, argv, message) => {
@@ -106,7 +106,7 @@ test('a cache folder that cannot be had is named in a sentence', async () => {
     expect(code).toBe(1);
     // Node 20 stumbles over it earlier than Node 22.
     expect(err).toMatch(
-      /^(\S+crane-visa-epoch-5\.pth: a file is in the place of a folder|nothing can be written to \S+weights) \(ENOTDIR\)\. (Check the place|Choose another folder: CRANE_CACHE)/,
+      /^(\S+crane-visa-epoch-5\.pth: there is a file where a folder is needed|nothing can be written to \S+weights) \(ENOTDIR\)\. (Check the path|Choose another folder: CRANE_CACHE)/,
     );
   } finally {
     if (before === undefined) delete process.env['CRANE_CACHE'];

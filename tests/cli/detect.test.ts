@@ -183,7 +183,7 @@ describeWithGoldens('crane detect', () => {
       'x/c.png',
       '*.jpg',
     ]);
-    expect(err).toContain('as a pattern it matches none');
+    expect(err).toContain('or matches it as a pattern');
   });
 
   test('what a large image size costs is said before the run, in relation to the usual size', async () => {
@@ -200,7 +200,7 @@ describeWithGoldens('crane detect', () => {
       '-',
     );
     expect(err).toMatch(
-      /^Image size 224: about .* s and [\d.]+ MB of memory for each image, [\d.]+ times the time and [\d.]+ times the memory of the usual 112\./,
+      /^Image size 224: about .* s and [\d.]+ MB of memory per image, [\d.]+ times the time and [\d.]+ times the memory of the usual 112\./,
     );
   });
 
@@ -324,11 +324,11 @@ describeWithGoldens('crane detect', () => {
 
   test.each([
     [['--threshold', '7'], /--threshold 7: .*0 to 1/],
-    [['--threshold', 'abc'], /--threshold abc: a number/],
-    [['--threshold'], /--threshold: a number/],
-    [['--layers', '0'], /--layers 0: expected block numbers/],
-    [['--layers', 'a,b'], /--layers a,b: expected block numbers/],
-    [['--layers', '2,,4'], /expected block numbers/],
+    [['--threshold', 'abc'], /--threshold abc: expected a number/],
+    [['--threshold'], /--threshold: expected a number/],
+    [['--layers', '0'], /--layers 0: expected whole numbers from 1 .* blocks that give anomaly maps/],
+    [['--layers', 'a,b'], /--layers a,b: expected whole numbers/],
+    [['--layers', '2,,4'], /expected whole numbers/],
     [['--layers', '9'], /blocks 1 to 6/],
     [['--image-size', '71'], /patch size 14.*70, 84/],
     [['--image-size', '-14'], /--image-size -14: expected a whole number/],
@@ -353,9 +353,9 @@ describeWithGoldens('crane detect', () => {
   test('places that cannot be written are refused before the model is loaded', async () => {
     const image = picture('place.png');
     for (const [options, message] of [
-      [['--out', image], /--out .*: a file is in its place/],
-      [['--out', path.join(image, 'x')], /--out .*: a file is in its place/],
-      [['--json', path.join(image, 'x.jsonl')], /--json .*: a file is in its place/],
+      [['--out', image], /--out .*: there is a file of that name/],
+      [['--out', path.join(image, 'x')], /--out .*: there is a file of that name/],
+      [['--json', path.join(image, 'x.jsonl')], /--json .*: there is a file of that name/],
       [['--json', folder], /is a folder/],
       [['--out', path.dirname(image)], /would replace an image/],
     ] as [string[], RegExp][]) {
@@ -431,7 +431,7 @@ describeWithGoldens('crane detect', () => {
     ['imagesize: 70\n', /--imagesize in the --config file \(did you mean --image-size\?\)/],
     ['a: [1\nb', /--config .*at line 2/],
     ['- a\n- b\n', /expected options as "name: value" lines/],
-    ['image-size: abc\n', /--image-size: a number was expected/],
+    ['image-size: abc\n', /--image-size: expected a number/],
     ['', /expected options/],
   ])('an options file with %j is wrong use', async (content, message) => {
     const config = inFolder('wrong.yaml');

@@ -57,7 +57,7 @@ describe('the report of the doctor', () => {
   test('has a line for each backend, aligned, with the one that auto takes marked', () => {
     const at = lines().indexOf('Backends:');
     expect(lines().slice(at + 1, at + 3)).toEqual([
-      '* tensorflow  ready          TensorFlow 2.21.0, on the processor, 2 threads (auto takes this one)',
+      '* tensorflow  ready          TensorFlow 2.21.0, on the processor, 2 threads (chosen by auto)',
       '  webgpu      not available  WebGPU cannot compute here: its packages are not installed.',
     ]);
   });
@@ -77,7 +77,7 @@ describe('the report of the doctor', () => {
     [
       'one that a processor plays',
       { backend: { ...computing, name: 'webgpu', device: 'SwiftShader' } },
-      /none in use; SwiftShader is a processor that plays one/,
+      /none in use; SwiftShader is a processor that emulates one/,
     ],
   ])('GPU: %s', (_, changes, expected) => {
     expect(gpuLine(changes)).toMatch(expected);

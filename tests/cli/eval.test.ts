@@ -4,8 +4,10 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { Results } from '../../eval/results';
 import { prepareBackend } from '../../lib/backend';
+import { Crane } from '../../lib/crane';
+import { readNpy } from '../../lib/image/npy';
 import { readPromptCheckpoint, writePromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
-import { describeWithGoldens, goldenPath, tinyBackbone } from '../goldens';
+import { describeWithGoldens, expectClose, golden, goldenCases, goldenPath, tinyBackbone } from '../goldens';
 import { runCrane, type Run } from './run-crane';
 
 let folder: string;
@@ -74,6 +76,55 @@ describeWithGoldens('crane eval', () => {
     ]);
     for (const value of Object.values(set?.mean ?? {})) expect(value).toBeLessThanOrEqual(1);
     expect(results.model.options).toMatchObject({ imageSize: 70, layers: [2, 4, 6] });
+  });
+
+  test('--scores and --maps write what figures are made of, by the place of each image in the set', async () => {
+    const [scores, maps] = [inFolder('scores.csv'), inFolder('maps')];
+    const { code } = await evaluate(goldenPath('e2e/dataset'), { options: ['--scores', scores, '--maps', maps] });
+    expect(code).toBe(0);
+    const [head, ...lines] = fs.readFileSync(scores, 'utf8').trimEnd().split('\r\n');
+    expect(head).toBe('path,category,defect,anomalous,score');
+    const rows = lines.map((line) => line.split(','));
+    expect(rows).toHaveLength(10);
+    const crane = await Crane.load({
+      backbone: tinyBackbone(),
+      prompts: goldenPath('prompts_tiny.pth'),
+      imageSize: 70,
+      layers: [2, 4, 6],
+      eattnBlocks: 5,
+    });
+    for (const [image = '', category = '', defect = '', anomalous, score] of rows) {
+      expect([category, defect]).toEqual([image.split('/')[0], image.split('/')[2]]);
+      expect(anomalous).toBe(defect === 'good' ? '0' : '1');
+      const detection = await crane.detect(goldenPath(`e2e/dataset/${image}`));
+      expect(Number(score)).toBeCloseTo(detection.score, 5);
+      expect(String(Math.fround(Number(score)))).toBe(score);
+      const stored = await readNpy(path.join(maps, category, defect, `${path.parse(image).name}.npy`));
+      expect([stored.shape, stored.dtype]).toEqual([[70, 70], 'float32']);
+      expectClose(stored.data as Float32Array, detection.map.native?.data as Float32Array, 1e-5);
+    }
+    crane.dispose();
+  });
+
+  test('WinCLIP scores each category by its own name', async () => {
+    const { code, out } = await runCrane(
+      'eval',
+      ...['--dataset', goldenPath('e2e/dataset'), '--method', 'winclip', '--backbone', tinyBackbone()],
+      ...['--activation', 'gelu', '--image-size', '56', '--reference-images', '--no-report'],
+      ...['--out', inFolder('winclip'), '--scores', inFolder('winclip.csv'), '--json', '-'],
+    );
+    expect(code).toBe(0);
+    expect((JSON.parse(out) as Results).model).toMatchObject({ method: 'winclip', prompts: null });
+    const rows = fs.readFileSync(inFolder('winclip.csv'), 'utf8').trimEnd().split('\r\n').slice(1);
+    const byPath = new Map(rows.map((row) => [row.split(',')[0] as string, Number(row.split(',')[4])]));
+    const item = goldenCases('e2e', 'winclip/').find(({ id }) => id === 'e2e/zero_shot');
+    const images = item?.outputs['images'] as unknown as string[];
+    expectClose(
+      images.map((image) => byPath.get(image) as number),
+      golden('winclip/e2e.safetensors#zero_shot.scores').data,
+      2e-5,
+      1e-5,
+    );
   });
 
   test('some categories only, as a table in per cent', async () => {
@@ -195,7 +246,7 @@ describeWithGoldens('crane eval', () => {
       ['--json', folder],
     ]) {
       const { code, err } = await evaluate(goldenPath('e2e/dataset'), { options });
-      expect(err).toMatch(/--json .*(a file is in its place|is a folder)/);
+      expect(err).toMatch(/--json .*(there is a file of that name|is a folder)/);
       expect(code).toBe(2);
     }
   });

@@ -242,11 +242,11 @@ describe('a set with everything', () => {
       '--normal-without-mask',
     );
     expect(code).toBe(2);
-    expect(err).toMatch(/have the same name: .*scratch\/0\.npy and .*0_mask\.png, for instance/);
+    expect(err).toMatch(/has the same name as a mask in .*: found .*scratch\/0\.npy and .*0_mask\.png, for example/);
     expect((await runCrane('metrics', path.join(folder, 'none'), set[1])).err).toMatch(
-      /none: a folder or an .npz file was expected, found nothing/,
+      /none: expected a folder or an .npz file, found nothing/,
     );
-    expect((await runCrane('metrics', scores, set[1])).err).toMatch(/expected, found a file/);
+    expect((await runCrane('metrics', scores, set[1])).err).toMatch(/found a file/);
     fs.mkdirSync(path.join(folder, 'empty'));
     expect((await runCrane('metrics', set[0], path.join(folder, 'empty'))).err).toMatch(
       /no mask in this folder or below it/,
@@ -437,7 +437,7 @@ describe('what masks leave open', () => {
   test('is refused by name', async () => {
     const { code, err } = await run();
     expect(code).toBe(1);
-    expect(err).toMatch(/masks\/a\.npy: this mask holds -1 at x 2, y 1; .* say --ignore-value -1\./);
+    expect(err).toMatch(/masks\/a\.npy: this mask holds -1 at x 2, y 1; .* pass --ignore-value -1\./);
   });
 
   test.each([['--ignore-value', '-1'], ['--ignore-value', '-1,nan'], ['--ignore-value=-1']])(
@@ -612,11 +612,11 @@ test('what is not read is said', async () => {
   const { code, out } = await runCrane('metrics', maps, masks, '--normal-without-mask');
   expect(code).toBe(0);
   expect(out).toMatch(
-    /^Not read in .*maps: 2 files, since maps are read from the arrays beside them: .*0\.png, for instance\.$/m,
+    /^Not read in .*maps: 2 files, since maps are read from the arrays next to them: for example .*0\.png\.$/m,
   );
   expect(out).toMatch(/^Not read in .*masks: 1 file, of other kinds: .*0\.json\.$/m);
   expect(out).toMatch(
-    /^Not read in .*masks: 1 file, taken for renderings of the images, since there are masks beside them: .*0\.png\.$/m,
+    /^Not read in .*masks: 1 file, assumed to be the images, since there are masks next to them: .*0\.png\.$/m,
   );
   const json = await runCrane('metrics', maps, masks, '--normal-without-mask', '--json', '-');
   expect(json.err).toMatch(/^Not read in /m);

@@ -84,7 +84,7 @@ test('weights inspect and convert take the heads of a width of no known network'
   const file = clipFile('wide.pt', 1152);
   const converted = path.join(scratch.folder, 'wide.safetensors');
   expect((await runCrane('weights', 'inspect', file)).out).toMatch(
-    /No CLIP that can be used: .*1152 channels wide, unlike that of any published CLIP/,
+    /Not a usable CLIP: .*1152 channels wide, unlike that of any published CLIP/,
   );
   expect((await runCrane('weights', 'inspect', file, '--heads', '16')).out).toContain('of 1152 channels in 16 heads');
   const refused = await runCrane('weights', 'convert', file, converted);

@@ -186,11 +186,11 @@ test('Ctrl-C finishes the step, saves, and says how to go on; going on needs not
   const { code, err } = await running;
   expect(code).toBe(130);
   expect(err).toMatch(
-    /Stopped after step \d+ of 45; all of it is saved\. Go on with: +crane train --resume \S+broken$/m,
+    /Stopped after step \d+ of 45; everything is saved\. Resume with: +crane train --resume \S+broken$/m,
   );
   const resumed = await runCrane('train', '--resume', inFolder('broken'));
   expect(resumed.code).toBe(0);
-  expect(resumed.err).toMatch(/Going on after step \d+\./);
+  expect(resumed.err).toMatch(/Resuming after step \d+\./);
   expect(prompts('broken')).toBe(prompts('unbroken'));
 });
 

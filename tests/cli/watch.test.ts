@@ -101,7 +101,7 @@ describeWithGoldens('crane detect --watch', () => {
     const lines = out.trimEnd().split('\n');
     expect(lines).toHaveLength(3);
     expect(lines[0]).toMatch(/^\d\.\d{4}  .*there\.png  93x71, \d+ ms$/);
-    expect(lines[1]).toMatch(/whole\.png  93x71, \d+ ms, \d+ ms after it came$/);
+    expect(lines[1]).toMatch(/whole\.png  93x71, \d+ ms, \d+ ms after arrival$/);
     expect(err).toMatch(/^Watching .*; Ctrl-C ends\.$/m);
     expect(err).toMatch(/^Stopped after 3 images; from arrival to result \d+ ms \(p50\), \d+ ms \(p95\)\.$/m);
   });
@@ -203,9 +203,9 @@ describeWithGoldens('crane detect --watch', () => {
   test.each([
     [['--watch', 'nowhere'], /nowhere: a folder to watch was expected/],
     [['--watch'], /--watch needs a value/],
-    [['--watch', '.', 'part.png'], /--watch \. .*leave out part\.png/],
-    [['--new-only', 'part.png'], /--new-only belongs to --watch/],
-    [[], /Something is missing.*--watch DIR/],
+    [['--watch', '.', 'part.png'], /--watch \. .*leave out either part\.png or --watch/],
+    [['--new-only', 'part.png'], /--new-only needs --watch/],
+    [[], /No input: .*--watch DIR/],
     [['--watch', '.', '--out', '.'], /--out \.: the watched folder is the same/],
     [['--watch', '.', '--out', '..'], /--out \.\.: the watched folder is inside it/],
     [['--watch', '.', '--save', 'mask', '--out', '../other'], /needs --threshold/],

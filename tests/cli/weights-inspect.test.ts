@@ -39,7 +39,7 @@ test('a vision model is described after its tensors, with how to use it', async 
   expect(code).toBe(0);
   expect(out).toContain('blocks.1.mlp.w12.weight');
   expect(out.trimEnd().split('\n').at(-1)).toBe(
-    `DINOv2: 2 blocks of 64 channels in 1 head, patches of 14 px, made for 3 x 3 of them (42 px), 4 registers, gated feed-forward. Use: --spatial dinov2 --spatial-weights ${file}`,
+    `DINOv2: 2 blocks of 64 channels in 1 head, patches of 14 px, native grid 3 x 3 (42 px), 4 registers, gated feed-forward. Use: --spatial dinov2 --spatial-weights ${file}`,
   );
 });
 
@@ -53,7 +53,7 @@ test('for programs: family and sizes, without heads where nothing says how many'
   });
   const untold = (await spatialOf(write({}, 40))) as { sizes: object; text: string };
   expect(untold.sizes).not.toHaveProperty('heads');
-  expect(untold.text).toContain('40 channels in a number of heads that the file does not say');
+  expect(untold.text).toContain('40 channels in an unknown number of heads');
   expect(await spatialOf(write({}, 64, 'pos_embed'))).toEqual({
     problem: expect.stringContaining('lacks pos_embed') as string,
   });
@@ -63,7 +63,7 @@ testEachGolden(
   [
     [
       'vfm_sam.safetensors',
-      /Image encoder of Segment Anything: 3 blocks of 32 channels in 2 heads, .* windows of 7, the whole grid in blocks 2; features of 24 channels\./,
+      /Image encoder of Segment Anything: 3 blocks of 32 channels in 2 heads, .* windows of 7, global attention in blocks 2; features of 24 channels\./,
     ],
     ['vfm_dino.safetensors', /DINO: 3 blocks of 48 channels/],
   ],

@@ -189,7 +189,7 @@ describe('crane datasets check', () => {
   test('is not content where files are left out', async () => {
     const [image, mask] = [await png(4, 4, 9), await png(4, 4, 0, 9)];
     const root = makeTree({ 'images/1.png': image, 'masks/1.png': mask });
-    const content = 'Every file was opened and nothing is wrong.';
+    const content = 'All files were opened, and no problems were found.';
     expect((await runCrane('datasets', 'check', root)).out).toContain(`images-masks layout: 1 image, 1 with masks\n`);
     expect((await runCrane('datasets', 'check', root)).out).toContain(content);
     fs.writeFileSync(path.join(root, 'more.png'), image);
@@ -216,7 +216,7 @@ describe('crane datasets check', () => {
     expect(out).toMatch(/masks-beside +4 +4/);
     expect(out).toMatch(/MT_Crack\/Imgs\/ +1 +set +anomalous: Crack +MT_Crack\/Imgs\/\n/);
     expect(out).toMatch(/MT_Free\/Imgs\/ +1 +set +normal +MT_Free\/Imgs\/\n/);
-    expect(out).toContain('Not part of it: 1 file\n  dataset.jpg\n');
+    expect(out).toContain('Not part of the set: 1 file\n  dataset.jpg\n');
     const json = JSON.parse((await runCrane('datasets', 'check', root, '--dry-run', '--json')).out) as {
       images: object[];
     };

@@ -41,7 +41,7 @@ export const ENCODERS: Readonly<Record<string, readonly LayerCase[]>> = {
       outputs: [[6]],
       wrong: [
         [[[6, 7], [1]], /\[B, L, 8\] and \[B, 1\]/],
-        [[[8, 8], [1]], /a prompt of 8 tokens is longer than the 7/],
+        [[[8, 8], [1]], /a prompt of 8 tokens exceeds the 7/],
       ],
       below: [undefined, 6],
     },

@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../lib/backend';
 import type { ClipSizes } from '../../lib/encoders/clip-sizes';
-import { openBackbone, type Backbone } from '../../lib/methods/crane/backbone';
+import { openBackbone, type Backbone } from '../../lib/methods/backbone';
 import { ANOMALOUS_WORDS, buildCraneModel, NORMAL_WORDS } from '../../lib/methods/crane/build';
 import { clipParameterShapes } from '../../lib/weights/clip-keys';
 import { clipMetadata } from '../../lib/weights/clip-weights';

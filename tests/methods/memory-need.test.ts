@@ -1,6 +1,6 @@
 import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
 import { UsageError } from '../../lib/errors';
-import { forwardBytes, refuseBeyondMemory } from '../../lib/methods/crane/memory-need';
+import { forwardBytes, refuseBeyondMemory } from '../../lib/methods/memory-need';
 
 const sizes = CLIP_VARIANTS['ViT-L/14@336px'] as ClipSizes;
 

@@ -9,6 +9,7 @@ import { readPromptCheckpoint, writePromptCheckpoint } from '../../lib/weights/p
 import { seededUniform } from '../../lib/weights/seeded';
 import { runTraining } from '../../train/run';
 import { nanoFolder, nanoHuggingFace, nanoModel, writeNanoAsHuggingFace, writeNanoFile } from '../tools/nano-folders';
+import { craneModelOf } from '../tiny-crane';
 import { writeSmallSet } from '../train/tiny-files';
 import { scratchFolder, weightsError } from '../weights/archives';
 
@@ -78,7 +79,7 @@ async function scoreByHand(mean: readonly number[], std: readonly number[]): Pro
     Float32Array.from(pixels, (level, at) => (level / 255 - (mean[at % 3] as number)) / (std[at % 3] as number)),
     [1, SIDE, SIDE, 3],
   );
-  const { scores, maps } = crane.model.forward(images);
+  const { scores, maps } = craneModelOf(crane).forward(images);
   const [score] = await scores.data();
   tf.dispose([images, scores, maps]);
   crane.dispose();

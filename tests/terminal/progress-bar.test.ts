@@ -98,7 +98,7 @@ test('an unknown length shows what came', () => {
     { at: 0, progress: { kind: 'start', task: 'get', total: 0, unit: 'bytes' } },
     { at: 6000, progress: { kind: 'advance', task: 'get', done: 1500, total: 0 } },
   ]);
-  expect(written).toEqual(['get: length not known\n', 'get: 1.5 kB\n']);
+  expect(written).toEqual(['get: unknown length\n', 'get: 1.5 kB\n']);
 });
 
 test('durations', () => {

@@ -100,11 +100,15 @@ function writeTensors(tensors: Tensors): Buffer {
   return Buffer.concat([length, json, ...[...tensors.values()].map(({ bytes }) => bytes)]);
 }
 
-/** Every id in contexts of 77 tokens: the prompts, the texts of the tests, and the padding. */
+/** Every id in contexts of 77 tokens, the prompts, the texts of the tests, and the padding; and in sentences of other methods. */
 function usedTokenIds(from: string): number[] {
-  const contexts = ['prompts.safetensors', 'formats.safetensors']
+  const whole = ['prompts.safetensors', 'formats.safetensors']
     .flatMap((file) => [...readTensors(path.join(from, file)).values()])
     .filter(({ dtype, shape }) => dtype === 'I32' && shape.at(-1) === 77);
+  const sentences = [...readTensors(path.join(from, 'winclip/text.safetensors'))]
+    .filter(([name]) => name.endsWith('.ids'))
+    .map(([, tensor]) => tensor);
+  const contexts = [...whole, ...sentences];
   const ids = contexts.flatMap(({ bytes }) =>
     Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readInt32LE(index * 4)),
   );
@@ -156,7 +160,45 @@ function trim(from: string, to: string): void {
   fs.writeFileSync(path.join(to, 'manifest.json'), `${text}\n`);
 }
 
+/** What the tests read of WinCLIP's: zero-shot, sentences of one class, the larger grid at one temperature. */
+const WINCLIP = {
+  cases: /^(text|windows|units\/harmonic|zero_shot\/size56|zero_shot\/size98$|e2e\/zero_shot$)/,
+  tensors: {
+    text: /\.(unit|repo_unit)$/,
+    units: /^h/,
+    scores: /^s56\.(images$|zero\.)|^s98\.(images|pos)$|^s98\.zero\.(?!t0)/,
+    e2e: /^zero_shot\.(scores|maps)$/,
+  },
+} as const;
+
+function trimWinclip(from: string, to: string): void {
+  fs.mkdirSync(to, { recursive: true });
+  const { cases, ...manifest } = JSON.parse(fs.readFileSync(path.join(from, 'manifest.json'), 'utf8')) as {
+    cases: { id: string }[];
+  };
+  const kept = cases.filter(({ id }) => WINCLIP.cases.test(id)).map((item) => `\n${JSON.stringify(item)}`);
+  const { files: _, ...rest } = manifest as { files?: unknown };
+  const text = JSON.stringify({ ...rest, cases: [] }).replace('"cases":[]', () => `"cases":[${kept.join(',')}\n]`);
+  fs.writeFileSync(path.join(to, 'manifest.json'), `${text}\n`);
+  for (const [file, names] of Object.entries(WINCLIP.tensors)) {
+    const some = [...readTensors(path.join(from, `${file}.safetensors`))].filter(([name]) => names.test(name));
+    const bytes = writeTensors(new Map(some));
+    fs.writeFileSync(path.join(to, `${file}.safetensors.gz`), zlib.gzipSync(bytes, { level: 9 }));
+  }
+  copy(path.join(from, 'windows.json'), path.join(to, 'windows.json'));
+  const prompts = JSON.parse(fs.readFileSync(path.join(from, 'prompts.json'), 'utf8')) as Record<
+    string,
+    { classes: Record<string, unknown> }
+  >;
+  const ofOneClass = ['anomalib', 'winclip_repo'].map((set) => {
+    const { weave } = (prompts[set] as { classes: Record<string, unknown> }).classes;
+    return [set, { classes: { weave } }];
+  });
+  fs.writeFileSync(path.join(to, 'prompts.json'), `${JSON.stringify(Object.fromEntries(ofOneClass))}\n`);
+}
+
 const [from, to] = process.argv.slice(2);
 if (from === undefined || to === undefined)
   throw new Error('wanted: the folder of the complete set, and the folder to write');
 trim(from, to);
+trimWinclip(path.join(from, 'winclip'), path.join(to, 'winclip'));

@@ -5,7 +5,8 @@ import * as tf from '@tensorflow/tfjs';
 import type { Sample } from '../../datasets/dataset';
 import { prepareBackend } from '../../lib/backend';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
-import { openBackbone } from '../../lib/methods/crane/backbone';
+import { openBackbone } from '../../lib/methods/backbone';
+import { craneMethod } from '../../lib/methods/crane';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { chooseSamples, openAuxiliarySet } from '../../train/auxiliary-set';
@@ -45,7 +46,7 @@ test('each epoch has its own mosaics in the places of images, and the images eve
   const selection = chooseSamples(set, training);
   const record = { training, preprocessing: CLIP_PREPROCESSING, precision: 'float32' } as unknown as RunRecord;
   const encoded = await encodeForTraining(
-    { set, selection, model, record, backend: await prepareBackend() } satisfies PreparedRun,
+    { set, selection, method: craneMethod, model, record, backend: await prepareBackend() } satisfies PreparedRun,
     { cache: false },
   );
   expect(encoded.size).toBe(11);

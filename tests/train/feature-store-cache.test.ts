@@ -6,7 +6,7 @@ import { openDataset, type Sample } from '../../datasets/dataset';
 import { prepareBackend, type BackendInfo } from '../../lib/backend';
 import type { ModelOptionsInput } from '../../lib/methods/crane/options';
 import { CLIP_PREPROCESSING, type Preprocessing } from '../../lib/image/preprocess';
-import { openBackbone } from '../../lib/methods/crane/backbone';
+import { openBackbone } from '../../lib/methods/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { FeatureCache } from '../../train/feature-cache/feature-cache';
@@ -14,7 +14,7 @@ import { featureCacheContents, type ShardFile } from '../../train/feature-cache/
 import { disposeBatch, FeatureStore } from '../../train/feature-store';
 import type { CacheUse, EncodeOptions } from '../../train/encode-samples';
 import { decodeSample, type ComposedSample } from '../../train/network-input';
-import type { TrainingBatch } from '../../train/trainer';
+import type { TrainingBatch } from '../../lib/methods/method';
 import { expectNoLeak } from '../tensors';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
 

@@ -6,7 +6,7 @@ import { openDataset, type Sample } from '../../datasets/dataset';
 import { prepareBackend } from '../../lib/backend';
 import { decodeImage } from '../../lib/image/decode';
 import { CLIP_PREPROCESSING, preprocessImage, preprocessMask } from '../../lib/image/preprocess';
-import { openBackbone } from '../../lib/methods/crane/backbone';
+import { openBackbone } from '../../lib/methods/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { anomalousShares } from '../../train/encoded-image';

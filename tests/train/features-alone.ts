@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { openDataset, type Sample } from '../../datasets/dataset';
 import { prepareBackend } from '../../lib/backend';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
-import { openBackbone } from '../../lib/methods/crane/backbone';
+import { openBackbone } from '../../lib/methods/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import { disposeBatch, FeatureStore } from '../../train/feature-store';
 

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { prepareBackend } from '../../lib/backend';
 import { upsampleGrid } from '../../lib/scoring/fusion';
-import { diceLoss, focalLoss, imageCrossEntropy } from '../../train/losses';
+import { diceLoss, focalLoss, imageCrossEntropy } from '../../lib/scoring/losses';
 import { describeWithGoldens, expectClose, goldenCases, type GoldenCase } from '../goldens';
 import { expectNoLeak, goldenTensor } from '../tensors';
 

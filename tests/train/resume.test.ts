@@ -8,7 +8,8 @@ import { runTraining, type TrainingResult } from '../../train/run';
 import type { TrainOptions } from '../../train/run-options';
 import { readRunState } from '../../train/run-state';
 import { readStepLog } from '../../train/step-log';
-import { PromptTrainer, type TrainingBatch } from '../../train/trainer';
+import type { TrainingBatch } from '../../lib/methods/method';
+import { Trainer } from '../../train/trainer';
 import { expectNoLeak } from '../tensors';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
 
@@ -330,8 +331,8 @@ test('a log that has lost steps is refused', async () => {
 
 test('a loss that is not finite stops the run, names the images of its batch and keeps the state before', async () => {
   await stoppedAfter(4, 'diverging');
-  const step = jest.spyOn(PromptTrainer.prototype, 'gradients').mockImplementation(async function (
-    this: PromptTrainer,
+  const step = jest.spyOn(Trainer.prototype, 'gradients').mockImplementation(async function (
+    this: Trainer,
     batch: TrainingBatch,
   ) {
     step.mockRestore();

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { openDataset } from '../../datasets/dataset';
-import { completeModelOptions } from '../../lib/methods/crane/options';
+import { completeModelOptions, type ModelOptions } from '../../lib/methods/crane/options';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { completeTrainingOptions } from '../../train/options';
 import {
@@ -35,7 +35,7 @@ describe('a run is told apart', () => {
     ['another set of files', { auxiliary: { ...record.auxiliary, files: 'cafe' } }],
     ['another backbone', { backbone: { name: 'small', sha256: 'dead' } }],
     ['other starting prompts', { start: { name: 'prompts', sha256: '1234' } }],
-    ['other model options', { options: { ...options, attention: 'vv' } }],
+    ['other model options', { options: { ...options, attention: 'vv' } as ModelOptions }],
     ['another way of reading pictures', { preprocessing: { ...CLIP_PREPROCESSING, reference: true } }],
     ['another precision', { precision: 'float16' }],
     ['another learning rate', { training: { ...record.training, learningRate: 0.01 } }],
@@ -79,7 +79,7 @@ describe('what differs from a run that was begun', () => {
       { spatial: { name: 'dinov2', sha256: '1234' } },
     ],
     ['prompts to start from: none then, p.pth (sha256 1234) now', { start: { name: 'p.pth', sha256: '1234' } }],
-    ['sigma: 4 then, 2 now', { options: { ...options, sigma: 2 } }],
+    ['sigma: 4 then, 2 now', { options: { ...options, sigma: 2 } as ModelOptions }],
     ['reference: false then, true now', { preprocessing: { ...CLIP_PREPROCESSING, reference: true } }],
     ['precision: "float32" then, "float16" now', { precision: 'float16' }],
     ['seed: 111 then, 7 now', { training: { ...record.training, seed: 7 } }],

@@ -9,7 +9,7 @@ import { readPromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
 import { runTraining as train } from '../../train/run';
 import type { TrainOptions } from '../../train/run-options';
 import { epochBatches } from '../../train/shuffle';
-import { PromptTrainer, type StepLosses } from '../../train/trainer';
+import { Trainer, type StepLosses } from '../../train/trainer';
 import { expectNoLeak } from '../tensors';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';
 
@@ -103,7 +103,7 @@ test('a run writes prompts that say how they were made and that a model loads', 
 });
 
 test('losses of an epoch are means over images: the smaller last batch counts for less', async () => {
-  const step = jest.spyOn(PromptTrainer.prototype, 'step');
+  const step = jest.spyOn(Trainer.prototype, 'step');
   const { epochs } = await train(shortRun('means', { training: { epochs: 1, batchSize: 4 } }));
   const [first, second, third] = (
     await Promise.all(step.mock.results.map(({ value }) => value as Promise<StepLosses>))

@@ -3,13 +3,14 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { prepareBackend } from '../../lib/backend';
-import { openBackbone } from '../../lib/methods/crane/backbone';
+import { openBackbone } from '../../lib/methods/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { normalise } from '../../lib/scoring/similarity';
 import { seededNormal } from '../../lib/weights/seeded';
 import { disposeBatch } from '../../train/feature-store';
-import { PromptTrainer, type TrainingBatch } from '../../train/trainer';
+import type { TrainingBatch } from '../../lib/methods/method';
+import { Trainer } from '../../train/trainer';
 import { expectNoLeak } from '../tensors';
 import { smallSizes, writeSmallBackbone } from './tiny-files';
 
@@ -78,7 +79,7 @@ test('the loss falls, and damaged patches of unseen images come out on top', asy
   const model = buildCraneModel(backbone, { prompts: { seed: 3 }, options: { layers: [3] }, trainablePrompts: true });
   backbone.close();
   fs.rmSync(folder, { recursive: true });
-  const trainer = new PromptTrainer(model);
+  const trainer = new Trainer(model);
   const heldOut = drawBatch('held out', 12);
   const before = separation(model, heldOut);
 

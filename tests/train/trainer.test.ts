@@ -5,7 +5,8 @@ import type { SpatialFamily } from '../../lib/encoders/spatial-encoder';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { normalise } from '../../lib/scoring/similarity';
 import type { TrainingOptionsInput } from '../../train/options';
-import { PromptTrainer, type StepLosses, type TrainingBatch } from '../../train/trainer';
+import type { TrainingBatch } from '../../lib/methods/method';
+import { Trainer, type StepLosses } from '../../train/trainer';
 import { describeWithGoldens, expectClose, golden, goldenCases, type GoldenCase } from '../goldens';
 import { expectNoLeak, goldenImages, goldenTensor } from '../tensors';
 import { tinyCrane } from '../tiny-crane';
@@ -31,10 +32,7 @@ interface TrainCaseConfig {
 
 const NAMES = ['ctx_pos', 'ctx_neg', 'compound_prompts_text.0', 'compound_prompts_text.1'];
 
-function setUp(
-  config: TrainCaseConfig,
-  extra: TrainingOptionsInput = {},
-): { model: CraneModel; trainer: PromptTrainer } {
+function setUp(config: TrainCaseConfig, extra: TrainingOptionsInput = {}): { model: CraneModel; trainer: Trainer } {
   const model = tinyCrane({
     layers: config.features_list,
     ...(config.dino_model === 'none' ? {} : { spatial: tinySpatial(config.dino_model), dattnMean: 'batch' }),
@@ -44,7 +42,7 @@ function setUp(
     trainablePrompts: true,
     promptsFrom: (path) => `train.safetensors#start.${path}`,
   });
-  const trainer = new PromptTrainer(model, {
+  const trainer = new Trainer(model, {
     interpolation: config.interpolation,
     contextProbability: config.train_with_img_cls_prob,
     ...extra,
@@ -80,12 +78,12 @@ function expectLosses(got: StepLosses, want: TrainCase['steps'][number], rtol: n
 
 /** Parameters agree wherever the gradient is well above rounding: there Adam's direction is certain. */
 async function expectParameters(
-  trainer: PromptTrainer,
+  trainer: Trainer,
   item: TrainCase,
   step: 'step1' | 'step5',
   atol: number,
 ): Promise<void> {
-  const prompts = await trainer.prompts();
+  const prompts = await trainer.values();
   for (const name of NAMES) {
     const gradient = golden(item.outputs[`grad.${name}`] as string).data;
     const threshold = 1e-3 * maximum(gradient);
@@ -262,11 +260,11 @@ describeWithGoldens("five steps of the reference's training", () => {
     const { model, trainer } = setUp(config);
     const batch = goldenBatch(model);
     const spoilt: TrainingBatch = { ...batch, global: tf.fill([4, 64], NaN) };
-    const before = await trainer.prompts();
+    const before = await trainer.values();
     await expectNoLeak(async () => {
       await expect(trainer.step(spoilt)).rejects.toMatchObject({ name: 'TrainingError', code: 'training/diverged' });
     });
-    expect(await trainer.prompts()).toEqual(before);
+    expect(await trainer.values()).toEqual(before);
     spoilt.global.dispose();
     disposeBatch(batch);
     trainer.dispose();
@@ -279,7 +277,7 @@ describeWithGoldens("five steps of the reference's training", () => {
     await first.trainer.step(batch);
     await first.trainer.step(batch);
     const state = await first.trainer.state();
-    const prompts = await first.trainer.prompts();
+    const prompts = await first.trainer.values();
 
     const second = setUp(config, { contextProbability: 0.5 });
     second.model.prompts.trainableWeights.forEach((weight) => {
@@ -291,7 +289,7 @@ describeWithGoldens("five steps of the reference's training", () => {
     second.trainer.restore(state);
     const [continued, resumed] = [await first.trainer.step(batch), await second.trainer.step(batch)];
     expect(resumed).toEqual(continued);
-    expect(await second.trainer.prompts()).toEqual(await first.trainer.prompts());
+    expect(await second.trainer.values()).toEqual(await first.trainer.values());
     disposeBatch(batch);
     for (const { model, trainer } of [first, second]) {
       trainer.dispose();
@@ -315,7 +313,7 @@ describeWithGoldens("five steps of the reference's training", () => {
   test('frozen prompts are refused', async () => {
     const model = tinyCrane();
     await expectNoLeak(() => {
-      expect(() => new PromptTrainer(model)).toThrow(expect.objectContaining({ code: 'training/frozen' }));
+      expect(() => new Trainer(model)).toThrow(expect.objectContaining({ code: 'training/frozen' }));
     });
     model.dispose();
   });

@@ -5,7 +5,7 @@ import { convertWeights } from '../../cli/convert-weights';
 import { prepareBackend } from '../../lib/backend';
 import { CLIP_MEAN, CLIP_STD } from '../../lib/image/normalisation';
 import { spatialInput } from '../../lib/encoders/spatial-input';
-import { openSpatial } from '../../lib/methods/crane/spatial';
+import { openSpatial } from '../../lib/methods/spatial';
 import { huggingFaceDinoNames } from '../../lib/weights/dino-keys';
 import { openDinoWeights } from '../../lib/weights/dino-weights';
 import { openSamWeights } from '../../lib/weights/sam-weights';

@@ -2,19 +2,19 @@ import type { Random } from '../../datasets/synthetic/random';
 import { CLIP_MEAN, CLIP_STD } from '../../lib/image/normalisation';
 import type { Phase } from './recipe';
 
-/** A square part of a drawn image, turned and mirrored, at a number of pixels. */
+/** A square part of a synthetic image, rotated and mirrored, at a given resolution. */
 export interface View {
-  /** Upper left corner and side in pixels of the drawn image. */
+  /** Upper left corner and side, in pixels of the synthetic image. */
   readonly left: number;
   readonly top: number;
   readonly side: number;
-  /** Pixels of the view. */
+  /** Side of the view in pixels. */
   readonly size: number;
-  /** One of the eight ways to turn and mirror a square. */
+  /** One of the eight ways to rotate and mirror a square. */
   readonly turn: number;
 }
 
-/** Chooses the part to show: near a pixel of the defect, or anywhere. */
+/** Chooses the part to show: near a pixel of the defect, or anywhere in the image. */
 export function placeView(
   mask: Uint8Array,
   drawnSize: number,
@@ -22,7 +22,7 @@ export function placeView(
   near: boolean,
   random: Random,
 ): View {
-  // Crops show the thing at the scale that it has in a whole image, a quarter larger or smaller.
+  // Crops show the object at its scale in the whole image, up to a quarter larger or smaller.
   const side = whole
     ? drawnSize * random.range(0.82, 1)
     : Math.min(drawnSize, (drawnSize / 2) * random.range(0.75, 1.15));
@@ -49,23 +49,23 @@ function somePixelOf(mask: Uint8Array, random: Random): number {
   return -1;
 }
 
-/** What light, camera and file format do to a view; the same for both images of a pair. */
+/** The effects of light, camera and file format on a view; the same for both images of a pair. */
 export interface Looks {
   /** Mixes the channels, row by row, then adds. */
   readonly matrix: readonly number[]; // [3, 3]
   readonly offset: readonly [number, number, number];
   readonly gamma: number;
-  /** Brightness across the view, from the middle to the right and lower border. */
+  /** Brightness gradient across the view, from the middle to the right and lower edges. */
   readonly slope: readonly [number, number];
-  /** Passes of a small blur; below 0 one pass of sharpening. */
+  /** Passes of a small blur; below 0, one pass of sharpening. */
   readonly blur: number;
   readonly noise: number;
-  /** Grey levels per channel; 0 leaves them. */
+  /** Grey levels per channel; 0 leaves them unchanged. */
   readonly levels: number;
   readonly noiseSeed: number;
 }
 
-/** A view as it was drawn. */
+/** A view without any such effect. */
 export const AS_DRAWN: Looks = {
   matrix: [1, 0, 0, 0, 1, 0, 0, 0, 1],
   offset: [0, 0, 0],
@@ -77,7 +77,7 @@ export const AS_DRAWN: Looks = {
   noiseSeed: 1,
 };
 
-/** Draws a photograph's accidents: mostly mild, sometimes several at once. */
+/** Random imperfections of a photograph: mostly mild, sometimes several at once. */
 export function drawLooks(random: Random): Looks {
   const identity = [1, 0, 0, 0, 1, 0, 0, 0, 1];
   let matrix = identity;
@@ -87,7 +87,7 @@ export function drawLooks(random: Random): Looks {
     const amount = random.range(0.7, 1);
     matrix = identity.map((value, at) => value * (1 - amount) + (grey[at % 3] as number) * amount);
   } else if (kind < 0.5) {
-    // A random mixture of channels whose rows add up to one: other hues, the same greys.
+    // A random mixture of channels whose rows sum to one: hues change, greys do not.
     matrix = [0, 1, 2].flatMap((row) => {
       const weights = [0, 1, 2].map((column) => (row === column ? 1 : 0) + random.range(-0.35, 0.35));
       const sum = weights.reduce((a, b) => a + b, 0);
@@ -114,7 +114,7 @@ export function drawLooks(random: Random): Looks {
   };
 }
 
-/** Where pixel (column, row) of a view lies in the drawn image, as the weights of an affine map. */
+/** The position of a view's pixel (column, row) in the synthetic image, as the weights of an affine map. */
 function affine({ left, top, side, size, turn }: View): readonly [number, number, number, number, number, number] {
   const scale = side / size;
   const flipX = (turn & 1) !== 0;
@@ -122,11 +122,11 @@ function affine({ left, top, side, size, turn }: View): readonly [number, number
   const [sx, sy] = [flipX ? -scale : scale, flipY ? -scale : scale];
   const x0 = left + (flipX ? side : 0) + 0.5 * sx - 0.5;
   const y0 = top + (flipY ? side : 0) + 0.5 * sy - 0.5;
-  // Rows and columns change places for the other four of the eight.
+  // The other four of the eight swap rows and columns.
   return (turn & 4) !== 0 ? [x0, 0, sx, y0, sy, 0] : [x0, sx, 0, y0, 0, sy];
 }
 
-/** Makes the pixels of a view, normalised for the network, into `into` `[size, size, 3]`. */
+/** Writes the pixels of a view, normalised for the network, into `into` `[size, size, 3]`. */
 export function renderView(picture: Uint8Array, drawnSize: number, view: View, looks: Looks, into: Float32Array): void {
   const { size } = view;
   const [x0, xColumn, xRow, y0, yColumn, yRow] = affine(view);
@@ -181,7 +181,7 @@ export function renderView(picture: Uint8Array, drawnSize: number, view: View, l
   }
 }
 
-/** A 3 by 3 mean mixed with the image: half of it to blur, the opposite to sharpen. */
+/** A 3 by 3 mean mixed with the image: by half to blur, by a negative share to sharpen. */
 function soften(pixels: Float32Array, size: number, passes: number): Float32Array {
   const amount = passes < 0 ? -0.5 : 0.7;
   let from = pixels;
@@ -215,7 +215,7 @@ function soften(pixels: Float32Array, size: number, passes: number): Float32Arra
   return from;
 }
 
-/** The mask as a view shows it, by the nearest pixel. `[size, size]`, 0 or 1 */
+/** The mask of a view, by the nearest pixel. `[size, size]`, 0 or 1 */
 export function sampleMask(mask: Uint8Array, drawnSize: number, view: View): Uint8Array {
   const { size } = view;
   const [x0, xColumn, xRow, y0, yColumn, yRow] = affine(view);
@@ -231,7 +231,7 @@ export function sampleMask(mask: Uint8Array, drawnSize: number, view: View): Uin
   return shown;
 }
 
-/** The share of each patch that the mask covers, into `into` `[(size/patchSize)²]`. */
+/** Writes the share of each patch that the mask covers into `into` `[(size/patchSize)²]`. */
 export function coverageOfPatches(mask: Uint8Array, size: number, patchSize: number, into: Float32Array): void {
   const grid = size / patchSize;
   const share = 1 / (patchSize * patchSize);

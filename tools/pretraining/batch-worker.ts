@@ -1,4 +1,6 @@
-/** The thread that draws: makes batches in order, into slots of shared memory that the training thread reads and frees. */
+/**
+ * The generating thread: makes batches in order, in slots of shared memory that the training thread reads and frees.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { drawPoolPair, makeBatch, type PicturePair } from './batches';
 import { SLOTS, slotViews, type WorkerTask } from './batch-feed';

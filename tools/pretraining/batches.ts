@@ -6,7 +6,7 @@ import { Random } from '../../datasets/synthetic/random';
 import { AS_DRAWN, coverageOfPatches, drawLooks, placeView, renderView, sampleMask, type View } from './augmentation';
 import { phaseAt, poolWindow, stageAt, type Phase, type Recipe } from './recipe';
 
-/** A perfect image, the same thing with a defect, and where it is. */
+/** An image without a defect, the same object with one, and its mask. */
 export interface PicturePair {
   readonly family: string;
   readonly defect: string;
@@ -15,7 +15,7 @@ export interface PicturePair {
   readonly mask: Uint8Array; // [size, size], 0 or 1
 }
 
-/** Draws pair number `index` of a run: the same bytes whenever it is asked for. Only seen kinds, no target families. */
+/** Generates pair number `index` of a run, always with the same bytes. Only seen kinds, no target families. */
 export function drawPoolPair(recipe: Recipe, index: number): PicturePair {
   const random = new Random(`${recipe.seed}/pair/${index}`);
   const family = random.pick(pretrainingFamilies).name;
@@ -29,11 +29,11 @@ export function drawPoolPair(recipe: Recipe, index: number): PicturePair {
   return { family, defect, clean: clean.pixels, damaged: damaged.pixels, mask: damaged.mask };
 }
 
-/** One image of a batch, before its pixels are made. */
+/** One image of a batch, before its pixels are generated. */
 interface PlannedImage {
   readonly pair: number;
   readonly damaged: boolean;
-  /** Name of the random stream of its view; both images of a pair share theirs. */
+  /** Name of the random stream of its view, shared by both images of a pair. */
   readonly stream: string;
   /** Whether the view is placed near the defect. */
   readonly near: boolean;
@@ -48,11 +48,11 @@ export interface BatchImages {
   readonly defects: Int32Array; // [B]
 }
 
-/** Three quarters of a batch are pairs of one view without and with the defect, the rest are single views. */
+/** Three quarters of a batch are pairs of a view without and with the defect; the rest are single views. */
 function planBatch(recipe: Recipe, step: number, { batch }: Phase): readonly PlannedImage[] {
   const random = new Random(`${recipe.seed}/batch/${step}`);
   const [from, to] = poolWindow(recipe, step);
-  // Images that have just been drawn are used more: each is sure to be seen while it is there.
+  // New images are used more often, so that each is certain to be seen while it is in the pool.
   const anyPair = (): number =>
     random.chance(0.3)
       ? random.integer(Math.max(from, to - 4 * recipe.pairsPerBatch), to - 1)
@@ -70,8 +70,8 @@ function planBatch(recipe: Recipe, step: number, { batch }: Phase): readonly Pla
 }
 
 /**
- * Makes batch `step` from the pairs that `pairAt` gives for the numbers in its pool window. Everything follows from the
- * recipe and the step, whatever was made before.
+ * Makes batch `step` from the pairs that `pairAt` returns for the indices in its pool window. The result depends only
+ * on the recipe and the step, not on earlier batches.
  */
 export function makeBatch(
   recipe: Recipe,
@@ -116,10 +116,10 @@ export function makeBatch(
 
 const familyIndex: ReadonlyMap<string, number> = new Map(pretrainingFamilies.map(({ name }, index) => [name, index]));
 
-/** What a view shows of the defect. Views that show a sliver of it are neither normal nor damaged. */
+/** How much of the defect a view shows. Views with only a sliver of it are neither normal nor damaged. */
 export type Condition = 'normal' | 'damaged' | 'unclear';
 
-/** Least defect, in patches, that a view must show to be called damaged: an eighth of one. */
+/** The least defect, in patches, for a view to be called damaged: an eighth of one. */
 const SHOWN = 1 / 8;
 
 /** The condition of each view, from the defect's share of its patches. */
@@ -135,11 +135,11 @@ export function conditionsOf({ coverage, families }: Pick<BatchImages, 'coverage
 export interface BatchCaptions {
   /** One true caption for each captioned image. */
   readonly captions: readonly string[];
-  /** 1 where the caption of column j is true of the image of row i, though it is another image's. */
+  /** 1 where the caption of column j is true of the image of row i, although it belongs to another image. */
   readonly alsoTrue: Float32Array; // [C, C]
 }
 
-/** Draws captions for the first images of a batch, and says which captions are true of which other images. */
+/** Generates captions for the first images of a batch, and marks which are true of other images too. */
 export function captionBatch(
   recipe: Recipe,
   step: number,

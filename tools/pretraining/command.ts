@@ -20,10 +20,10 @@ const root = path.resolve(__dirname, '../..');
 /** `npm run pretrain`: makes the embedded backbone from synthetic images. */
 export const pretrainCommand: CommandModule<object, PretrainArguments> = {
   command: 'pretrain',
-  describe: 'Make the embedded backbone anew from synthetic images (an hour on two cores)',
+  describe: 'Pretrain the embedded backbone from scratch on synthetic images (an hour on two cores)',
   builder: (yargs) =>
     yargs
-      .option('seed', { type: 'number', default: DEFAULT_RECIPE.seed, describe: 'Where all random numbers come from' })
+      .option('seed', { type: 'number', default: DEFAULT_RECIPE.seed, describe: 'Seed of all random numbers' })
       .option('steps', { type: 'number', default: DEFAULT_RECIPE.steps, describe: 'Batches to train on' })
       .option('folder', {
         type: 'string',

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 /** CLIP's scoring temperature for patches and images (docs/method.md#similarity). */
 const TEMPERATURE = 0.07;
 
-/** Rows scaled to length one. `[…, E]` in and out. */
+/** Rows scaled to unit length. `[…, E]` in and out. */
 export function unit<T extends tf.Tensor>(features: T): T {
   return tf.tidy(() => tf.mul(features, tf.rsqrt(tf.add(tf.sum(tf.square(features), -1, true), 1e-12)))) as T;
 }
@@ -12,12 +12,12 @@ export function unit<T extends tf.Tensor>(features: T): T {
 const MASKED = 1e9;
 
 /**
- * CLIP's symmetric loss, in which captions that are true of an image without being its own count neither for nor
+ * CLIP's symmetric loss, in which captions that are true of an image but belong to another count neither for nor
  * against it.
  * @param images unit features `[B, E]`
  * @param texts unit features of each image's caption `[B, E]`
- * @param alsoTrue 1 where caption j is true of image i as well `[B, B]`
- * @param logitScale the logarithm of what similarities are multiplied with, a scalar
+ * @param alsoTrue 1 where caption j is also true of image i `[B, B]`
+ * @param logitScale logarithm of the factor on similarities, a scalar
  */
 export function contrastiveLoss(
   images: tf.Tensor2D,
@@ -42,7 +42,7 @@ export function crossEntropy(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
 }
 
 /**
- * How far patches are from saying where the defect is: cross-entropy of the two-way softmax over the prompt pair with
+ * How far patches are from locating the defect: cross-entropy of the two-way softmax over the prompt pair with
  * the share of defect in each patch.
  * @param patches unit features `[B, N, E]`
  * @param direction damaged minus normal text feature of each image's prompt pair, both of unit length `[B, E]`

@@ -9,7 +9,7 @@ import type { TensorToWrite } from '../../lib/weights/safetensors';
 import type { TensorSource } from '../../lib/weights/tensor-source';
 import { NANO_SIZES } from './recipe';
 
-/** Similarities start multiplied by 1/0.07 and never by more than 100, as in CLIP. */
+/** Similarities are multiplied by 1/0.07 at first and never by more than 100, as in CLIP. */
 const FIRST_LOGIT_SCALE = Math.log(1 / 0.07);
 const LARGEST_LOGIT_SCALE = Math.log(100);
 
@@ -18,7 +18,7 @@ export class NanoNetwork {
   readonly vision: ClipVisionEncoder;
   readonly text: ClipTextEncoder;
   readonly logitScale: tf.Variable;
-  /** All parameters under training, in a fixed order. */
+  /** All trained parameters, in a fixed order. */
   readonly variables: readonly tf.Variable[];
   /** Canonical names of `variables`. */
   readonly names: readonly string[];
@@ -44,7 +44,7 @@ export class NanoNetwork {
     tf.tidy(() => this.logitScale.assign(tf.minimum(this.logitScale, LARGEST_LOGIT_SCALE)));
   }
 
-  /** Every parameter under its name and in its layout in OpenAI's state dict. */
+  /** Every parameter, with its name and layout in OpenAI's state dict. */
   tensors(dtype: 'float16' | 'float32'): Record<string, TensorToWrite> {
     const tensors: Record<string, TensorToWrite> = {
       'token_embedding.ids': { dtype: 'int32', shape: [this.tokenIds.length], data: Int32Array.from(this.tokenIds) },
@@ -67,12 +67,12 @@ export class NanoNetwork {
   }
 }
 
-/** Whether weight decay applies: matrices only, neither gains and offsets nor embeddings. */
+/** Whether weight decay applies: only to matrices, not to gains, offsets or embeddings. */
 export function decays(name: string): boolean {
   return /(in_proj_weight|out_proj\.weight|c_fc\.weight|c_proj\.weight|text_projection|visual\.proj)$/.test(name);
 }
 
-/** The layers keep matrices transposed and the patch kernel as rows of samples. */
+/** The layers store matrices transposed, and the patch kernel as rows of samples. */
 function asInFile(name: string, variable: tf.Tensor): tf.Tensor {
   if (name.endsWith('conv1.weight')) {
     const { patchSize, width } = NANO_SIZES.vision;
@@ -83,7 +83,7 @@ function asInFile(name: string, variable: tf.Tensor): tf.Tensor {
     : variable;
 }
 
-/** CLIP's initial values, drawn by name, so that a parameter starts the same whatever was drawn before it. */
+/** CLIP's initial values, seeded by name, so that a parameter does not depend on those initialised before it. */
 export function initialParameters(seed: number, patchKernel: Float32Array): ParameterSource {
   return (path, shape) => {
     if (path.endsWith('conv1.weight')) return tf.tensor(patchKernel, shape);
@@ -107,7 +107,7 @@ function deviationOf(path: string): number {
   return width ** -0.5;
 }
 
-/** Parameters as a saved file has them. @throws TrainingError where the file is of another network */
+/** Parameters from a saved file. @throws TrainingError where the file belongs to another network */
 export function savedParameters(source: TensorSource): ParameterSource {
   return (path, shape) => {
     const entry = source.entries.get(path);

@@ -11,7 +11,7 @@ import type { NanoNetwork } from './network';
 import { NANO_SIZES } from './recipe';
 import { PLAIN_PROMPTS, type PromptPair } from './texts';
 
-/** Zero-shot figures on families and, in part, kinds of defects that pretraining never shows; fractions. */
+/** Zero-shot metrics on families and, in part, kinds of defects that pretraining never shows; fractions. */
 export interface ProbeFigures {
   readonly seenImage: number;
   readonly seenPixel: number;
@@ -19,7 +19,7 @@ export interface ProbeFigures {
   readonly unseenPixel: number;
 }
 
-/** Images of the target families to measure a run by: a third perfect, a third with seen kinds, a third with unseen. */
+/** Images of the target families for measuring a run: a third perfect, a third with seen kinds, a third with unseen. */
 export interface ProbePictures {
   readonly images: Float32Array; // [count, size, size, 3], normalised
   readonly masks: Uint8Array; // [count, side, side], every second pixel
@@ -31,7 +31,7 @@ const SIZE = NANO_SIZES.vision.patchSize * NANO_SIZES.vision.gridSize;
 const SIDE = SIZE / 2;
 const BATCH = 32;
 
-/** Draws the probe. Every image is drawn at twice the size and averaged down, as a photograph would be. */
+/** Generates the probe. Every image is rendered at twice the size and averaged down, as a photograph would be. */
 export function drawProbe(perGroup: number): ProbePictures {
   const count = 3 * perGroup;
   const images = new Float32Array(count * SIZE * SIZE * 3);
@@ -65,7 +65,7 @@ export function drawProbe(perGroup: number): ProbePictures {
   return { images, masks, groups };
 }
 
-/** Scores the probe as Crane does (docs/method.md#scores), with the mean of plain prompts or one pair of them. */
+/** Scores the probe as Crane does (docs/method.md#scores), with the mean of plain prompts or a single pair. */
 export function runProbe(
   network: NanoNetwork,
   tokenizer: ClipTokenizer,
@@ -136,7 +136,7 @@ function figuresOf(
   return group === 1 ? { seenImage: image, seenPixel: pixel } : { unseenImage: image, unseenPixel: pixel };
 }
 
-/** Bilinear enlargement to every second pixel and the Gaussian of sigma 4 in one matrix, `[side, grid]`. */
+/** Bilinear upsampling to every second pixel and the Gaussian of sigma 4 in one matrix, `[side, grid]`. */
 function smoothingMatrix(): tf.Tensor2D {
   return tf.tidy(() => {
     const up = tf.tensor2d(axisWeights(NANO_SIZES.vision.gridSize, SIZE, 'bilinear'), [
@@ -158,11 +158,11 @@ function smoothingMatrix(): tf.Tensor2D {
 }
 
 /**
- * Area under the ROC curve, equal scores counted half. Scores are not negative.
+ * Area under the ROC curve, with ties counting one half. Scores are not negative.
  * @returns NaN where one of the two classes is missing
  */
 export function areaUnderRoc(scores: Float32Array, labels: Uint8Array): number {
-  // Bits of floats that are not negative sort like the floats; the label rides along as the lowest bit.
+  // The bits of non-negative floats sort like the floats; the label is added as the lowest bit.
   const bits = new Uint32Array(scores.buffer, scores.byteOffset, scores.length);
   const keys = Float64Array.from(bits, (value, index) => value * 2 + (labels[index] as number)).sort();
   let [negatives, positives, area] = [0, 0, 0];

@@ -1,6 +1,6 @@
 import type { ClipSizes } from '../../lib/encoders/clip-sizes';
 
-/** The embedded network: CLIP's architecture, small enough to live in the package. */
+/** The embedded network: CLIP's architecture, small enough to be part of the package. */
 export const NANO_SIZES = {
   embedDimension: 128,
   vision: { patchSize: 8, gridSize: 14, width: 128, layers: 6, heads: 2 },
@@ -20,25 +20,25 @@ export interface Recipe {
   readonly cropBatch: number;
   readonly wholeSize: number;
   readonly wholeBatch: number;
-  /** Side that images are drawn at. */
+  /** Side at which images are rendered. */
   readonly drawnSize: number;
-  /** Pairs of images drawn before the first batch, new ones per batch, and how many stay in use. */
+  /** Pairs of images generated before the first batch, new ones per batch, and how many stay in use. */
   readonly firstPairs: number;
   readonly pairsPerBatch: number;
   readonly keptPairs: number;
-  /** Images of a batch, from its start, that the contrastive loss holds against captions. */
+  /** Images of a batch, from its start, that the contrastive loss compares with captions. */
   readonly captionedImages: number;
-  /** Pairs of prompts, normal and damaged, that a batch is held against. */
+  /** Pairs of prompts, normal and damaged, that a batch is compared with. */
   readonly promptPairs: number;
-  /** What is trained on from which step; the first begins at 0. */
+  /** Stages of training, by first step; the first begins at 0. */
   readonly stages: readonly Stage[];
   readonly cycles: readonly Cycle[];
 }
 
-/** A fall of the learning rate from its full height to nearly nothing. */
+/** One decay of the learning rate, from its peak to almost zero. */
 export interface Cycle {
   readonly from: number;
-  /** Step at which the learning rate begins to fall. */
+  /** Step at which the learning rate begins to decay. */
   readonly decayFrom: number;
   /** Step from which whole images at the native size replace crops. */
   readonly wholeFrom: number;
@@ -47,11 +47,11 @@ export interface Cycle {
 export interface Stage {
   readonly from: number;
   readonly weights: LossWeights;
-  /** One batch in so many is of whole images; 0 for none. */
+  /** One batch in this many is of whole images; 0 for none. */
   readonly wholeEvery: number;
-  /** Times the recipe's learning rate. */
+  /** Factor on the recipe's learning rate. */
   readonly pace: number;
-  /** Share of views that are shown as drawn, the others with a photograph's accidents. */
+  /** Share of views that are shown clean; the others get a photograph's imperfections. */
   readonly asDrawn: number;
 }
 
@@ -80,12 +80,12 @@ export const DEFAULT_RECIPE: Recipe = {
   promptPairs: 8,
   stages: [
     { from: 0, weights: { contrastive: 0.5, dense: 1, state: 0.3 }, wholeEvery: 0, pace: 1, asDrawn: 0 },
-    // Once patches tell defects apart, the image's state is to follow.
+    // Once patches recognise defects, the whole image's state is trained.
     { from: 650, weights: { contrastive: 0.5, dense: 1, state: 1 }, wholeEvery: 3, pace: 1, asDrawn: 0 },
-    // Families are told apart by now, and the fainter defects come into reach.
+    // By now families are distinguished, and fainter defects can be learned.
     { from: 1110, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 3, pace: 1, asDrawn: 0.6 },
     { from: 1340, weights: { contrastive: 0.2, dense: 1.5, state: 1 }, wholeEvery: 6, pace: 2, asDrawn: 0.6 },
-    // The second cycle is about whole images of things with parts of their own, which still look odd as such.
+    // The second cycle is for whole images of objects with distinct parts, which still look odd.
     { from: 2750, weights: { contrastive: 0.1, dense: 1.5, state: 1.5 }, wholeEvery: 2, pace: 1.2, asDrawn: 0.6 },
   ],
   cycles: [
@@ -94,7 +94,7 @@ export const DEFAULT_RECIPE: Recipe = {
   ],
 };
 
-/** What a batch of this step is made of. */
+/** The composition of the batch at this step. */
 export interface Phase {
   readonly size: number;
   readonly batch: number;
@@ -106,7 +106,7 @@ export function stageAt({ stages }: Recipe, step: number): Stage {
   return stages.filter(({ from }) => from <= step).at(-1) ?? (stages[0] as Stage);
 }
 
-/** Crops near defects first, then some batches of whole images, in the last part of a cycle nothing else. Steps count from 0. */
+/** First crops near defects, then some batches of whole images, and only those at the end of a cycle. Steps from 0. */
 export function phaseAt(recipe: Recipe, step: number): Phase {
   const { wholeEvery } = stageAt(recipe, step);
   const sometimes = wholeEvery > 0 && step % wholeEvery === 0;
@@ -122,7 +122,7 @@ function cycleAt({ cycles, steps }: Recipe, step: number): Cycle & { readonly to
   return { ...(cycles[index] as Cycle), to: cycles[index + 1]?.from ?? steps };
 }
 
-/** Warm-up at the start, and in each cycle a level stretch and a cosine down to a hundredth. */
+/** Warm-up at the start, then in each cycle a plateau and a cosine down to a hundredth. */
 export function learningRateAt(recipe: Recipe, step: number): number {
   const { warmUpSteps } = recipe;
   const learningRate = recipe.learningRate * stageAt(recipe, step).pace;

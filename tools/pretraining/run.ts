@@ -23,10 +23,10 @@ export interface PretrainingOptions {
   readonly recipe: Recipe;
   /** Where the state and the log are kept. */
   readonly folder: string;
-  /** Go on from the state in the folder, if there is one. */
+  /** Resume from the state in the folder, if there is one. */
   readonly resume: boolean;
   readonly saveEvery: number;
-  /** Steps between measurements on unseen families; 0 measures never. */
+  /** Steps between measurements on unseen families; 0 for none. */
   readonly probeEvery: number;
   /** Images in each of the probe's three groups. */
   readonly probeSize: number;
@@ -50,7 +50,7 @@ export interface StepReport {
 const STATE_FILE = 'state.safetensors';
 
 /**
- * Pretrains the embedded backbone on drawn images. What it computes follows from the recipe alone: images, batches
+ * Pretrains the embedded backbone on synthetic images. The result depends only on the recipe: images, batches
  * and prompts are named by seed and step, so a run that was stopped and resumed equals one that was not.
  * @returns whether all steps are done, and the network, which the caller disposes
  * @throws TrainingError where the saved state belongs to another recipe, or training diverges
@@ -98,7 +98,9 @@ export async function pretrain(options: PretrainingOptions): Promise<{ finished:
   }
 }
 
-/** Writes the network as other commands load it: half precision, with all that using it needs in the metadata. */
+/**
+ * Writes the network as other commands load it: in half precision, with everything needed to use it in the metadata.
+ */
 export function exportNetwork(target: string, network: NanoNetwork, recipe: Recipe): void {
   writeSafetensors(target, network.tensors('float16'), {
     ...clipMetadata(NANO_SIZES, 'quick-gelu'),
@@ -163,14 +165,14 @@ function restored(file: string, recipe: Recipe): { network: NanoNetwork; adam: A
   }
 }
 
-/** The number of steps may change while the learning rate is level: up to there runs of any length are the same. */
+/** The number of steps may change while the learning rate is constant: until then, runs of any length are the same. */
 function refuseOtherRecipe(saved: Recipe, wanted: Recipe, step: number, file: string): void {
   const lengthFits = saved.steps === wanted.steps || step <= (wanted.cycles.at(-1) as Cycle).decayFrom;
   if (JSON.stringify({ ...saved, steps: 0 }) === JSON.stringify({ ...wanted, steps: 0 }) && lengthFits) return;
   throw new TrainingError(
     'training/recipe',
     `${file} is the state of another run (seed ${saved.seed}, ${saved.steps} steps, stopped at ${step}); ` +
-      'ask for the same seed and steps, or start anew with `resume: false`',
+      'use the same seed and steps, or start afresh with `resume: false`',
     { saved, wanted },
   );
 }

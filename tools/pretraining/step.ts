@@ -14,9 +14,9 @@ export interface StepLosses {
   readonly state: number;
 }
 
-/** A third of a patch under the defect makes it a damaged patch in full: thin defects never fill one. */
+/** A patch counts as fully damaged once the defect covers a third of it: thin defects never fill one. */
 const FULL_COVERAGE = 1 / 3;
-/** Damaged patches are rare, and each counts this much more than a normal one. */
+/** Damaged patches are rare, so each counts this much more than a normal one. */
 const DAMAGED_WEIGHT = 3;
 
 /**
@@ -42,7 +42,7 @@ export function lossAndGradients(
       wanted.map((text) => rowOf.get(text) as number),
       'int32',
     );
-  // Both images of a pair are held against the same prompts.
+  // Both images of a pair are compared with the same prompts.
   const promptOf = (image: number) => prompts[(image >> 1) % prompts.length] as (typeof prompts)[number];
 
   const targets = Float32Array.from(batch.coverage, (share) => Math.min(1, share / FULL_COVERAGE));

@@ -4,14 +4,14 @@ import { Random } from '../../datasets/synthetic/random';
 import { ClipTokenizer } from '../../lib/prompts/tokenizer';
 import type { Recipe } from './recipe';
 
-/** A sentence about a perfect thing and the like one about a damaged thing. */
+/** A sentence about a perfect object, and its counterpart about a damaged one. */
 export interface PromptPair {
   readonly normal: string;
   readonly damaged: string;
 }
 
 /**
- * States as the published methods spell them (docs/method.md#state-words); the plain name stands for a perfect thing.
+ * States as the published methods spell them (docs/method.md#state-words); the plain name means a perfect object.
  */
 const NORMAL_STATES = [
   '{}',
@@ -89,7 +89,7 @@ const TEMPLATES = [
 
 const NOUNS = ['object', 'object', 'object', 'thing', 'product', 'part', 'surface', 'texture', 'image'];
 
-/** Words of category names of the common sets, so that their prompts can be written; they stay untrained. */
+/** Words from category names of common sets, so that prompts can use them; they stay untrained. */
 const FURTHER_WORDS = [
   'bottle cable capsule carpet grid hazelnut leather metal nut pill screw tile toothbrush transistor wood zipper candle cashew chewing gum macaroni pipe pcb fryum skin colon thyroid brain item sample piece material fabric anomaly anomalous healthy diseased with without and in on',
 ];
@@ -99,7 +99,7 @@ function fill(template: string, words: string): string {
   return template.replace('{}', words).replace(/\ba (?=[aeiou])/g, 'an ');
 }
 
-/** The pairs of prompts that batch `step` is held against. Half of them are what learned prompts look like. */
+/** The pairs of prompts that batch `step` is compared with. Half of them resemble learned prompts. */
 export function promptPairsOf(recipe: Recipe, step: number): PromptPair[] {
   const random = new Random(`${recipe.seed}/prompts/${step}`);
   return Array.from({ length: recipe.promptPairs }, (_, index) =>
@@ -108,8 +108,8 @@ export function promptPairsOf(recipe: Recipe, step: number): PromptPair[] {
 }
 
 /**
- * Learned prompts are any tokens, then "object." or "damaged object." (docs/method.md#prompts): here with random words
- * in their place.
+ * Learned prompts are arbitrary tokens, then "object." or "damaged object." (docs/method.md#prompts); random words
+ * replace those tokens.
  */
 function learnedLookalike(random: Random): PromptPair {
   const filler = random.next();
@@ -128,7 +128,7 @@ function sentences(random: Random): PromptPair {
   };
 }
 
-/** Words that say nothing about the state of a thing. */
+/** Words that say nothing about the state of an object. */
 const fillers: readonly string[] = [
   'X',
   'a',
@@ -143,7 +143,7 @@ const fillers: readonly string[] = [
   ...pretrainingFamilies.flatMap(({ name }) => name.split(' ')),
 ];
 
-/** Prompts that a run measures itself by: what a person would write, and what learned prompts start from. */
+/** Prompts for measuring a run: what a person would write, and what learned prompts start from. */
 export const PLAIN_PROMPTS: readonly PromptPair[] = [
   { normal: 'a photo of an object.', damaged: 'a photo of a damaged object.' },
   { normal: 'object.', damaged: 'damaged object.' },
@@ -151,8 +151,8 @@ export const PLAIN_PROMPTS: readonly PromptPair[] = [
 ];
 
 /**
- * The vocabulary of the embedded backbone: every byte, so that any text has tokens, every word of captions and prompts,
- * start and end. Ascending ids.
+ * The vocabulary of the embedded backbone: every byte, so that any text has tokens; every word of captions and prompts;
+ * and the start and end tokens. Ascending ids.
  */
 export function vocabularyIds(tokenizer: ClipTokenizer = ClipTokenizer.embedded()): number[] {
   const ids = new Set<number>(Array.from({ length: 512 }, (_, id) => id));

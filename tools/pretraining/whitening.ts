@@ -45,8 +45,9 @@ export function symmetricEigen(
 }
 
 /**
- * A patch projection that gives every unit the same spread over natural patches: the leading principal components, each
- * divided by its deviation. A network that starts from it sees fine texture at once instead of brightness alone.
+ * A patch projection that gives every unit the same variance over natural patches: the leading principal components,
+ * each divided by its deviation. A network that starts from it sees fine texture from the beginning, not just
+ * brightness.
  * @param images normalised `[count, size, size, 3]`
  * @returns the kernel as a checkpoint keeps it, `[units, 3, patchSize, patchSize]`
  */
@@ -86,7 +87,7 @@ export function whitenedKernel(
     }
   }
   const { values, vectors } = symmetricEigen(products, n);
-  // Components below the images' noise are not blown up to the size of the others.
+  // Components below the noise level are not scaled up like the others.
   const floor = 1e-3;
   const kernel = new Float32Array(units * n);
   for (let unit = 0; unit < units; unit++) {

@@ -18,37 +18,41 @@ interface StandInArguments {
   json: boolean;
 }
 
-/** `npm run stand-ins`: small synthetic sets in the layouts of the real ones, to try commands on. */
+/** `npm run stand-ins`: small synthetic sets in the layouts of the real ones, for trying commands. */
 export const standInsCommand: CommandModule<object, StandInArguments> = {
   command: 'stand-ins [names..]',
-  describe: 'Write small synthetic stand-ins for registered sets, each in its own layout',
+  describe: "Write small synthetic stand-ins for registered sets, each in the real set's layout",
   builder: (yargs) =>
     withExamples(
       yargs
         .positional('names', {
           type: 'string',
           array: true,
-          describe: `Names of real sets; without names, all: ${standInNames.join(', ')}`,
+          describe: `Names of real sets; default: all of ${standInNames.join(', ')}`,
         })
         .option('out', {
           type: 'string',
           demandOption: true,
-          describe: 'Folder to write them into, not the data folder, where the real sets are',
+          describe: 'Folder to write them into; not the data folder, which is for the real sets',
         })
-        .option('seed', { type: 'number', default: 0, describe: 'Another seed gives other images of the same kinds' })
+        .option('seed', {
+          type: 'number',
+          default: 0,
+          describe: 'Seed; another one gives different images of the same kinds',
+        })
         .option('form', {
           type: 'string',
           choices: standInForms,
           default: 'native',
-          describe: 'As distributed, with the meta.json of the reference scripts, or as re-packed by AdaCLIP',
+          describe: 'As distributed, with the meta.json of the reference scripts, or as repacked by AdaCLIP',
         })
-        .option('images-per-category', { type: 'number', default: 6, describe: 'Test images of each category' })
+        .option('images-per-category', { type: 'number', default: 6, describe: 'Test images per category' })
         .option('image-size', { type: 'number', default: 96, describe: 'Width and height of the images, in pixels' })
         .option('json', { type: 'boolean', default: false, describe: 'Print one JSON object' }) as never,
       [
-        ['all fourteen, to try a benchmark on', 'npm run stand-ins -- --out /tmp/stand-ins'],
+        ['all fourteen, for trying a benchmark', 'npm run stand-ins -- --out /tmp/stand-ins'],
         [
-          'one of them, more and larger images',
+          'one of them, with more and larger images',
           'npm run stand-ins -- visa --out /tmp/stand-ins --images-per-category 20 --image-size 256',
         ],
       ],
@@ -56,7 +60,7 @@ export const standInsCommand: CommandModule<object, StandInArguments> = {
   handler: async ({ names = [], out, seed, json, form, imagesPerCategory, imageSize }) => {
     const wanted = namesOf(names);
     const folder = path.resolve(out);
-    // A stand-in in the data folder would be taken for the real set.
+    // A stand-in in the data folder would be mistaken for the real set.
     if (folder === dataFolder()) {
       throw new UsageError(
         'usage/out',

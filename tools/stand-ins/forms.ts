@@ -4,7 +4,7 @@ import type { RegisteredDataset } from '../../datasets/registry';
 import type { PictureRequest } from '../../datasets/synthetic/draw';
 import type { StandInForm, StandInImage, StandInPlan } from './form';
 
-/** One category's images: those of its test split, and any number of others, which are normal. */
+/** One category's images: its test split, and any number of others, which are normal. */
 export interface Layer {
   readonly category: string;
   readonly index: number;
@@ -13,14 +13,14 @@ export interface Layer {
   other(at: number): PictureRequest;
 }
 
-/** A native form with this layout. */
+/** A native form in a given layout. */
 type Form<L extends NativeForm['layout']> = Extract<NativeForm, { layout: L }>;
 
-/** Says in which file each image lies. */
+/** Assigns a file to each image. */
 export function placeImages(entry: RegisteredDataset, form: StandInForm, layers: readonly Layer[]): StandInPlan {
   if (form === 'packed') return packed(entry, layers);
   if (form === 'native') return native(entry, entry.native as NativeForm, layers);
-  // The script that writes KolektorSDD's list wants the tiles as files.
+  // The script that writes KolektorSDD's list expects the tiles as files.
   const plan =
     entry.native?.layout === 'kolektor' ? packed(entry, layers) : native(entry, entry.native as NativeForm, layers);
   return { ...plan, lists: { ...plan.lists, 'meta.json': metaJson(entry, plan.images) } };
@@ -106,7 +106,10 @@ function mvtec(
   );
 }
 
-/** AdaCLIP's archives: `CATEGORY/{train,test}/{good,defect}`, `CATEGORY/ground_truth/defect`; VisA and MVTec-like sets are as they were. */
+/**
+ * AdaCLIP's archives: `CATEGORY/{train,test}/{good,defect}`, `CATEGORY/ground_truth/defect`; VisA and MVTec-like sets
+ * are unchanged.
+ */
 function packed({ native: form, packedCategory, hasMasks }: RegisteredDataset, layers: readonly Layer[]): StandInPlan {
   if (form?.layout === 'visa') return visa(layers);
   const pack: Form<'mvtec'> = {
@@ -152,7 +155,7 @@ function visa(layers: readonly Layer[]): StandInPlan {
   return { images, others, lists: { 'split_csv/1cls.csv': `${rows.join('\n')}\n` } };
 }
 
-/** Ten parts a board, three images a part; the rule of the tiles decides which normal ones are the test split. */
+/** Ten parts per board, three images per part; the tile rule decides which normal ones are in the test split. */
 function kolektor(layers: readonly Layer[]): StandInPlan {
   return joined(
     layers.map(({ category, normal, anomalous, other }) => {

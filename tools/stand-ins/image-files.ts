@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import sharp from 'sharp';
 import { DatasetError } from '../../lib/errors';
 
-/** Pixels to be written: uint8 [height, width, channels]. */
+/** Pixels to write: uint8 [height, width, channels]. */
 export interface Picture {
   readonly data: Uint8Array;
   readonly width: number;
@@ -11,7 +11,7 @@ export interface Picture {
   readonly channels: 1 | 3;
 }
 
-/** Writes an image in the format that the file's suffix names, as the real sets keep them. */
+/** Writes an image in the format of the file's suffix, as in the real sets. */
 export async function writePicture(file: string, { data, width, height, channels }: Picture): Promise<void> {
   const suffix = path.extname(file).toLowerCase();
   if (suffix === '.bmp') return writeFile(file, bmp({ data, width, height, channels }));
@@ -32,13 +32,15 @@ export async function writePicture(file: string, { data, width, height, channels
     default:
       throw new DatasetError(
         'dataset/no-format',
-        `no image can be written as ${suffix}; known are .png, .jpg, .jpeg, .tif and .bmp`,
+        `no image can be written as ${suffix}; supported: .png, .jpg, .jpeg, .tif and .bmp`,
         { file },
       );
   }
 }
 
-/** An uncompressed BMP: 24 bits of colour, or 8 bits with a palette of greys. Rows from the bottom, each a multiple of four bytes. */
+/**
+ * An uncompressed BMP: 24-bit colour, or 8 bits with a grey palette. Rows start at the bottom, padded to four bytes.
+ */
 function bmp({ data, width, height, channels }: Picture): Buffer {
   const row = Math.ceil((width * channels) / 4) * 4;
   const palette = channels === 1 ? 256 * 4 : 0;

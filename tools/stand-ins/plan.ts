@@ -7,19 +7,19 @@ import type { StandInForm, StandInPlan } from './form';
 import { placeImages, type Layer } from './forms';
 
 export interface StandInOptions {
-  /** Another seed draws other images. Default 0. */
+  /** Another seed gives different images. Default 0. */
   readonly seed?: number;
-  /** Images of each category's test split, half of them anomalous (all, where the real set has no normal ones). Default 6. */
+  /** Test images per category, half of them anomalous (all, where the real set has no normal ones). Default 6. */
   readonly imagesPerCategory?: number;
   /** Width and height in pixels. Default 96. */
   readonly imageSize?: number;
   /** Default `native`. */
   readonly form?: StandInForm;
-  /** Only so many categories, the first ones. Default: all. */
+  /** Use only the first so many categories. Default: all. */
   readonly categories?: number;
 }
 
-/** What a fake of a registered set consists of, from the registry's description of the real one. */
+/** The contents of a stand-in for a registered set, from the registry's description of the real one. */
 export function planStandIn(entry: RegisteredDataset, options: StandInOptions = {}): StandInPlan {
   if (entry.native === null)
     throw new DatasetError(
@@ -33,7 +33,7 @@ export function planStandIn(entry: RegisteredDataset, options: StandInOptions = 
   return placeImages(entry, options.form ?? 'native', layers);
 }
 
-/** What one category shows, before its files are chosen. */
+/** The images of one category, before files are assigned. */
 function layerOf(
   { name, expected }: RegisteredDataset,
   category: string,

@@ -21,19 +21,20 @@ export interface StandIn extends StandInPlan {
   readonly root: string;
 }
 
-/** Names of the sets that have fakes: the fourteen of the paper. */
+/** Names of the sets that have stand-ins: the fourteen of the paper. */
 export const standInNames: readonly string[] = registeredDatasets
   .filter(({ native }) => native !== null)
   .map(({ name }) => name);
 
 /**
- * Writes a small synthetic stand-in for a registered set, in the layout of the real one, into `folder/NAME`: for tests, and
- * to try a benchmark before the real sets are there. Equal arguments give equal images. `fake.json` marks it as synthetic.
+ * Writes a small synthetic stand-in for a registered set, in the layout of the real one, into `folder/NAME`: for tests,
+ * and to try a benchmark before the real sets are present. Equal arguments give equal images. `fake.json` marks it as
+ * synthetic.
  *
  * @param name a name of {@link standInNames}
  * @returns its folder, and every image that it has
- * @throws UsageError `synthetic/name`, `synthetic/options`; DatasetError `synthetic/occupied` where something else is there,
- *   `synthetic/write`; the signal's reason
+ * @throws UsageError `synthetic/name`, `synthetic/options`; DatasetError `synthetic/occupied` where something else is
+ *   in its place, `synthetic/write`; the signal's reason
  */
 export async function writeStandIn(name: string, folder: string, options: WriteStandInOptions = {}): Promise<StandIn> {
   const entry = findRegisteredDataset(name);
@@ -89,23 +90,23 @@ function checkOptions({ seed = 0, imagesPerCategory = 6, imageSize = 96, form = 
     return;
   throw new UsageError(
     'synthetic/options',
-    `a synthetic stand-in takes a seed from 0, 2 to 1000 images per category, 16 to 1024 pixels and the form ${standInForms.join(', ')}; found ${seed}, ${imagesPerCategory}, ${imageSize}, ${form}`,
+    `a synthetic stand-in needs a seed of 0 or more, 2 to 1000 images per category, 16 to 1024 pixels and one of the forms ${standInForms.join(', ')}; found ${seed}, ${imagesPerCategory}, ${imageSize}, ${form}`,
     { seed, imagesPerCategory, imageSize, form },
   );
 }
 
-/** Only an earlier fake, or nothing, is replaced: never a real set. */
+/** Only an earlier stand-in is replaced, never a real set. */
 function refuseOccupied(root: string): void {
   const there = fs.existsSync(root) ? fs.readdirSync(root) : [];
   if (there.length === 0 || there.includes(standInRecordFile)) return;
   throw new DatasetError(
     'synthetic/occupied',
-    `${root} is not a synthetic stand-in, and is left alone. Choose another folder.`,
+    `${root} is not a synthetic stand-in, so it was not replaced. Choose another folder.`,
     { folder: root },
   );
 }
 
-/** Images by file: one, or three on top of each other. */
+/** Images by file: one, or three stacked vertically. */
 function pictureFiles({ images, others }: StandInPlan): Map<string, StandInImage[]> {
   const files = new Map<string, StandInImage[]>();
   for (const image of [...images, ...others]) files.set(image.image, [...(files.get(image.image) ?? []), image]);

@@ -2,27 +2,16 @@ import { createHash } from 'node:crypto';
 import * as tf from '@tensorflow/tfjs';
 import type { BackendInfo } from '../../lib/backend';
 import { roundingCircumstances } from '../../lib/backend/cpu-flags';
-import type { ModelOptions } from '../../lib/methods/crane/options';
 import type { Preprocessing } from '../../lib/image/preprocess';
-import type { CraneModel } from '../../lib/methods/crane/model';
+import type { FeatureEncoder } from '../../lib/methods/method';
 import { packageVersion } from '../../lib/files/version';
 
 /** Counted up whenever the encoder, or what a record holds, changes within a version of the package. */
 const FEATURE_FORMAT = 2;
 
-/** Options that decide what becomes of features, but not the features. All others count, also those of times to come. */
-const NOT_OF_FEATURES: readonly (keyof ModelOptions)[] = [
-  'fusion',
-  'pooling',
-  'context',
-  'contextPosition',
-  'sigma',
-  'temperature',
-];
-
 /** Everything besides the picture that decides its features. */
 export interface FeatureSource {
-  readonly model: CraneModel;
+  readonly features: FeatureEncoder;
   readonly preprocessing: Preprocessing;
   /** sha256 of the backbone's weights. */
   readonly backbone: string;
@@ -43,20 +32,13 @@ export interface FeatureSpace {
  * The space that a model's features are of. Backend, processor, threads and versions count as well, since features differ
  * between them in their last bits, and equal runs are to give equal bytes.
  */
-export function featureSpace({ model, preprocessing, backbone, spatial, backend }: FeatureSource): FeatureSpace {
-  const { sizes, activation, eattnBlocks, attention, layerTaps } = model.vision.config;
-  const guide = model.spatial?.getConfig();
-  const options = Object.entries(model.options).filter(
-    ([name]) => !NOT_OF_FEATURES.includes(name as keyof ModelOptions),
-  );
+export function featureSpace({ features, preprocessing, backbone, spatial, backend }: FeatureSource): FeatureSpace {
   const description = {
     format: FEATURE_FORMAT,
     crane: packageVersion(),
     backbone,
     spatial,
-    options: Object.fromEntries(options.sort(([a], [b]) => (a < b ? -1 : 1))),
-    network: { ...sizes, activation, eattnBlocks, attention, layerTaps: layerTaps ?? null },
-    ...(guide === undefined ? {} : { guide: { sizes: guide['sizes'], normalisation: guide['normalisation'] } }),
+    ...features.key,
     preprocessing: {
       resize: preprocessing.resize,
       mean: preprocessing.mean,

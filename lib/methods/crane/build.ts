@@ -9,20 +9,16 @@ import { LearnablePrompts } from '../../prompts/learnable-prompts';
 import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
 import type { RunStage } from '../../stage';
 import { seededNormal } from '../../weights/seeded';
-import type { Backbone } from './backbone';
-import { refuseBeyondMemory } from './memory-need';
+import type { Backbone } from '../backbone';
+import { refuseBeyondMemory } from '../memory-need';
 import { CraneModel } from './model';
-import type { SpatialWeights } from './spatial';
+import { PROMPT_SIZES } from './trainable';
+import type { SpatialWeights } from '../spatial';
 
 /** The words behind the learned context (docs/method.md#prompts). */
 export const NORMAL_WORDS = 'object.';
 export const ANOMALOUS_WORDS = 'damaged object.';
 
-/**
- * Sizes of fresh prompts, as the paper has them (docs/method.md#prompts); the depth is limited by the text encoder's
- * blocks.
- */
-export const PROMPT_SIZES = { contextTokens: 12, deepTokens: 4, depth: 9 } as const;
 /** Standard deviation of fresh prompts (docs/method.md#prompts). */
 const FRESH_SPREAD = 0.02;
 
@@ -124,7 +120,7 @@ export function buildCraneModel(
       prompts: learnable,
       options,
       spatial: guide,
-      normalisation: backbone.preprocessing,
+      preprocessing: backbone.preprocessing,
       ...observed,
     });
   } catch (error) {

@@ -1,6 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import { CLIP_MEAN, CLIP_STD } from '../../image/normalisation';
+import { CLIP_PREPROCESSING, type Preprocessing } from '../../image/preprocess';
+import type { AnomalyModel, FeatureEncoder, FeatureScorer, ImageFeatures, ImageScores, Scorer } from '../method';
+import { featuresKey } from './features-key';
+import { flopPerImage, spatialNetworkOf, type CraneFlop } from './flop';
+import { craneLogits } from './head';
 import type { ModelOptions } from './options';
+import { CraneTrainable, type CraneTraining } from './trainable';
 import type { ClipTextEncoder } from '../../encoders/clip-text';
 import { classToken, patchTokens, type ClipVisionEncoder } from '../../encoders/clip-vision';
 import { UsageError } from '../../errors';
@@ -8,39 +13,23 @@ import type { SpatialEncoder } from '../../encoders/spatial-encoder';
 import { spatialInput } from '../../encoders/spatial-input';
 import { resizeGrid } from '../../layers/interpolation';
 import type { LearnablePrompts } from '../../prompts/learnable-prompts';
-import { MapFusion, mean } from '../../scoring/fusion';
+import { MapFusion } from '../../scoring/fusion';
 import { GaussianFilter } from '../../scoring/gaussian';
-import { ScorePooling } from '../../scoring/score-pooling';
-import { Similarity, anomalousProbability, normalise } from '../../scoring/similarity';
+import { anomalousProbability, normalise } from '../../scoring/similarity';
 import { runUnobserved, type RunStage } from '../../stage';
 
 /** A batch's score matrices, of one head, stay below this many elements. */
 const SCORES_PER_BATCH = 2 ** 21;
-
-/** What the frozen vision encoder says about a batch of images; all vectors have length one. */
-export interface ImageFeatures {
-  readonly global: tf.Tensor2D; // [B, E]
-  /**
-   * One tensor per distinct feature set, `[B, N, E]`, N patches of the model's `grid`: D-Attn's, layer by layer, then
-   * E-Attn's. The reference's equal copies (docs/method.md#four-copies) are counted once.
-   */
-  readonly patches: readonly tf.Tensor3D[];
-}
-
-/** A type and not an interface, since `tf.tidy` passes only those through. */
-export type ImageScores = {
-  readonly scores: tf.Tensor1D; // [B], 0 to 1
-  readonly maps: tf.Tensor3D; // [B, H, W], 0 to 1
-};
 
 export interface CraneParts {
   readonly vision: ClipVisionEncoder;
   readonly text: ClipTextEncoder;
   readonly prompts: LearnablePrompts;
   readonly options: ModelOptions;
-  /** The second vision model, which guides D-Attn, and what CLIP's input was normalised with; Crane has none, Crane+ has. */
+  /** The second vision model, which guides D-Attn; Crane has none, Crane+ has. */
   readonly spatial?: SpatialEncoder | undefined;
-  readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  /** Default: CLIP's. */
+  readonly preprocessing?: Preprocessing;
   /** Runs each stage, to time it; the vision encoder has its own. */
   readonly runStage?: RunStage;
 }
@@ -50,16 +39,14 @@ export interface CraneParts {
  * since training stops
  * half-way: `encodeImages`, `encodePrompts`, `score`, `smooth`.
  */
-export class CraneModel {
+export class CraneModel implements AnomalyModel<ModelOptions> {
   readonly options: ModelOptions;
   readonly vision: ClipVisionEncoder;
   readonly text: ClipTextEncoder;
   readonly prompts: LearnablePrompts;
   readonly spatial: SpatialEncoder | undefined;
-  private readonly normalisation: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  readonly preprocessing: Preprocessing;
   private readonly runStage: RunStage;
-  private readonly similarity: Similarity;
-  private readonly pooling = new ScorePooling({});
   private readonly gaussian: GaussianFilter;
   private fixedText: tf.Tensor3D | undefined; // [1, 2, E]
 
@@ -69,7 +56,7 @@ export class CraneModel {
     prompts,
     options,
     spatial,
-    normalisation = { mean: CLIP_MEAN, std: CLIP_STD },
+    preprocessing = CLIP_PREPROCESSING,
     runStage = runUnobserved,
   }: CraneParts) {
     this.vision = vision;
@@ -77,9 +64,8 @@ export class CraneModel {
     this.prompts = prompts;
     this.options = options;
     this.spatial = spatial;
-    this.normalisation = normalisation;
+    this.preprocessing = preprocessing;
     this.runStage = runStage;
-    this.similarity = new Similarity({ temperature: options.temperature });
     this.gaussian = new GaussianFilter({ sigma: options.sigma });
   }
 
@@ -97,6 +83,56 @@ export class CraneModel {
     const side = this.options.imageSize / this.vision.config.sizes.patchSize;
     const tokens = Math.max(side ** 2 + 1, this.grid[0] * this.grid[1]);
     return Math.max(1, Math.floor(SCORES_PER_BATCH / tokens ** 2));
+  }
+
+  /** The reference's D-Attn takes its mean over the batch. */
+  get dependsOnBatch(): boolean {
+    return this.options.spatial !== 'none' && this.options.dattnMean === 'batch';
+  }
+
+  get parameters(): number {
+    const networks = [this.vision, this.text, this.prompts, ...(this.spatial ? [this.spatial] : [])];
+    return networks.reduce((sum, network) => sum + network.countParams(), 0);
+  }
+
+  get flop(): CraneFlop {
+    const { config: vision } = this.vision;
+    const sizes = { embedDimension: vision.embedDimension, vision: vision.sizes, text: this.text.config.sizes };
+    return flopPerImage({ sizes, options: this.options, spatial: this.spatial && spatialNetworkOf(this.spatial) });
+  }
+
+  get features(): FeatureEncoder {
+    return {
+      width: this.vision.config.embedDimension,
+      grid: this.grid,
+      sets: this.copies.length,
+      key: featuresKey(this.options, this.vision.config, this.spatial),
+      encode: (images) => this.encodeImages(images),
+      scorer: () => this.featureScorer(),
+      release: () => void this.vision.dispose(),
+    };
+  }
+
+  private featureScorer(): FeatureScorer {
+    const text = this.options.context ? undefined : this.encodePrompts();
+    return {
+      score: (features) =>
+        tf.tidy(() => {
+          const { scores, maps } = this.score(features, text ?? this.encodePrompts(features.global));
+          return { scores, maps: this.smooth(maps) };
+        }),
+      dispose: () => text?.dispose(),
+    };
+  }
+
+  trainable(training: CraneTraining): CraneTrainable {
+    return new CraneTrainable(this, training);
+  }
+
+  /** Crane's prompts name no class. */
+  forClass(): Scorer {
+    const text = this.fixedText;
+    return { score: (images) => this.forward(images, text) };
   }
 
   /**
@@ -142,7 +178,7 @@ export class CraneModel {
     if (!this.spatial) return undefined;
     const { spatial } = this;
     return spatial.apply(
-      spatialInput(images, this.normalisation, spatial.inputSide(images.shape[1]), spatial.normalisation),
+      spatialInput(images, this.preprocessing, spatial.inputSide(images.shape[1]), spatial.normalisation),
     ) as tf.Tensor4D;
   }
 
@@ -184,19 +220,20 @@ export class CraneModel {
   }
 
   /** Image scores and anomaly maps before smoothing, at the size of the network input (docs/method.md#scores). */
-  score({ global, patches }: ImageFeatures, text: tf.Tensor3D): ImageScores {
+  score(features: ImageFeatures, text: tf.Tensor3D): ImageScores {
     const run = (): ImageScores => {
-      const logits = patches.map((set) => this.similarity.apply([set, text]) as tf.Tensor3D); // [B, N, 2] each
-      const { fusion, imageSize, pooling } = this.options;
+      const { fusion, imageSize, pooling, temperature } = this.options;
       const { copies } = this;
+      const logits = craneLogits(features, text, {
+        pixelTemperature: temperature,
+        imageTemperature: temperature,
+        pooling,
+        copies,
+      });
       const fuse = new MapFusion({ fusion, size: [imageSize, imageSize], grid: this.grid, copies });
-      const feature = pooling
-        ? (this.pooling.apply([global, mean(patches, copies), mean(logits, copies)]) as tf.Tensor2D)
-        : global;
-      const imageLogits = this.similarity.apply([tf.expandDims(feature, 1), text]) as tf.Tensor3D; // [B, 1, 2]
       return {
-        scores: tf.squeeze(anomalousProbability(imageLogits), [1]) as tf.Tensor1D,
-        maps: fuse.apply(logits) as tf.Tensor3D,
+        scores: anomalousProbability(logits.image) as tf.Tensor1D,
+        maps: fuse.apply([...logits.patches]) as tf.Tensor3D,
       };
     };
     return this.runStage('scoring', () => tf.tidy(run));
@@ -224,9 +261,7 @@ export class CraneModel {
   }
 
   dispose(): void {
-    [this.vision, this.text, this.prompts, this.similarity, this.pooling, this.gaussian].forEach((layer) =>
-      layer.dispose(),
-    );
+    [this.vision, this.text, this.prompts, this.gaussian].forEach((layer) => layer.dispose());
     this.spatial?.dispose();
     this.fixedText?.dispose();
     this.fixedText = undefined;

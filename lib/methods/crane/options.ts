@@ -3,47 +3,55 @@ import { UsageError } from '../../errors';
 import { ATTENTION_TYPES } from '../../layers/e-attn';
 import { CONTEXT_POSITIONS } from '../../prompts/learnable-prompts';
 import { FUSIONS } from '../../scoring/fusion';
-import { SPATIAL_FAMILIES } from '../../encoders/spatial-encoder';
+import { SPATIAL_FAMILIES, type SpatialFamily } from '../../encoders/spatial-encoder';
 import { DATTN_MEANS } from '../../layers/d-attn';
 import type { ClipSizes } from '../../encoders/clip-sizes';
 import { optionsError } from '../../option-errors';
+import { refusePartialPatches } from '../image-size';
 
 /**
  * How Crane scores an image. Defaults are those of the reference's test program (docs/method.md#temperatures,
- * docs/method.md#context-when-scoring), except for `imageSize`, whose default belongs to the backbone.
+ * docs/method.md#context-when-scoring), except for `imageSize`, whose default belongs to the backbone. What `describe`
+ * says is the help of the commands.
  */
 export const modelOptionsSchema = z.object({
   /** Side of the square network input in pixels, a multiple of the patch size. */
-  imageSize: z.int().positive(),
+  imageSize: z.int().positive().describe('side of the network input in pixels'),
   /** Blocks, counted from 1, whose spatial features give anomaly maps. */
-  layers: z.array(z.int().positive()).min(1),
+  layers: z.array(z.int().positive()).min(1).describe('blocks that give anomaly maps, such as 6,12,18,24'),
   /** How many of the last blocks carry the refined dense path. */
-  eattnBlocks: z.int().nonnegative(),
+  eattnBlocks: z.int().nonnegative().describe('how many of the last blocks have the refined path'),
   /** How E-Attn correlates tokens; see {@link ATTENTION_TYPES}. Default `qq+kk+vv`. */
-  attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv'),
+  attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv').describe('what E-Attn correlates'),
   /** How maps of several layers are joined; see {@link FUSIONS}. Default `soft`. */
-  fusion: z.enum(FUSIONS).default('soft'),
+  fusion: z.enum(FUSIONS).default('soft').describe('average probabilities (soft) or logits'),
   /** Score-based pooling of patch tokens into the image score (docs/method.md#pooling). */
-  pooling: z.boolean().default(true),
+  pooling: z.boolean().default(true).describe('score-based pooling of patch tokens'),
   /** Whether prompts are conditioned on the image when scoring; the reference does so in training only
    * (docs/method.md#context-when-scoring). */
-  context: z.boolean().default(false),
+  context: z.boolean().default(false).describe('condition prompts on the image when scoring'),
   /** Where the image's feature enters the prompts; see {@link CONTEXT_POSITIONS}. Default `pad_suffix`. */
-  contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix'),
+  contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix').describe('where the image enters the prompts'),
   /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 leaves it out. */
-  sigma: z.number().nonnegative().default(4),
+  sigma: z.number().nonnegative().default(4).describe('Gaussian over the map, in pixels of the network input'),
   /** Temperature of patch and image similarities when scoring (docs/method.md#temperatures). */
-  temperature: z.number().positive().default(0.07),
+  temperature: z.number().positive().default(0.07).describe('of the similarity of images and prompts'),
   /** The kind of vision model that guides D-Attn (Crane+); without one the maps come from E-Attn alone (Crane). */
-  spatial: z.enum(['none', ...SPATIAL_FAMILIES]).default('none'),
+  spatial: z
+    .enum(['none', ...SPATIAL_FAMILIES])
+    .default('none')
+    .describe('vision model that guides D-Attn (Crane+)'),
   /** Leave E-Attn's features out of map and score, and use D-Attn's only. */
-  spatialOnly: z.boolean().default(false),
+  spatialOnly: z.boolean().default(false).describe("leave E-Attn's features out"),
   /** Multiple of the mean similarity below which D-Attn cuts. */
-  dattnBeta: z.number().nonnegative(),
+  dattnBeta: z.number().nonnegative().describe('D-Attn cuts below this multiple of the mean similarity'),
   /** How sharply D-Attn prefers similar patches. */
-  dattnGamma: z.number().positive().default(3),
+  dattnGamma: z.number().positive().default(3).describe('how sharply D-Attn prefers similar patches'),
   /** Over what D-Attn takes the mean similarity; see {@link DATTN_MEANS}. Default `image`. */
-  dattnMean: z.enum(DATTN_MEANS).default('image'),
+  dattnMean: z
+    .enum(DATTN_MEANS)
+    .default('image')
+    .describe('mean over each image, or over the batch as in the reference'),
 });
 
 /**
@@ -56,16 +64,6 @@ export type ModelOptions = z.output<typeof modelOptionsSchema>;
  * @interface
  */
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
-
-/**
- * Checks model options as far as possible without a backbone, before anything is loaded.
- * @throws UsageError naming the option, what was found and what is legal
- */
-export function checkModelOptions(input: ModelOptionsInput): void {
-  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
-  const parsed = modelOptionsSchema.partial().safeParse(given);
-  if (!parsed.success) throw optionsError(parsed.error.issues, given);
-}
 
 /** Where D-Attn cuts, by the model that guides it (docs/method.md#d-attn). */
 const DATTN_BETA = { none: 1.2, dinov2: 1.2, dino: 1.2, sam: 1.08 } as const;
@@ -95,15 +93,7 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
     throw optionsError(parsed.error.issues, given);
   }
   const options = parsed.data;
-  if (options.imageSize % patchSize !== 0) {
-    const lower = Math.max(1, Math.floor(options.imageSize / patchSize)) * patchSize;
-    throw new UsageError(
-      'usage/image-size',
-      `image size ${options.imageSize} is not a multiple of the backbone's patch size ${patchSize}; ` +
-        `the nearest that are: ${lower}, ${lower + patchSize}`,
-      { found: options.imageSize, patchSize },
-    );
-  }
+  refusePartialPatches(options.imageSize, { patchSize });
   const outside = options.layers.filter((layer) => layer > layers);
   if (outside.length > 0) {
     throw new UsageError(
@@ -137,4 +127,24 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
     );
   }
   return options;
+}
+
+/**
+ * Options that prompts were trained under and that a model with these prompts shares, where the backbone allows it. Of
+ * prompts that were trained with another kind of second vision model, layers and D-Attn's own options are left out.
+ * @param family of the second vision model that will guide, or `none`
+ */
+export function optionsOfTraining(
+  { context, temperature, ...trained }: ModelOptionsInput,
+  { vision }: ClipSizes,
+  family: SpatialFamily | 'none',
+): ModelOptionsInput {
+  const fits =
+    (trained.imageSize ?? 0) % vision.patchSize === 0 &&
+    (trained.layers ?? []).every((layer) => layer <= vision.layers) &&
+    (trained.eattnBlocks ?? 0) <= vision.layers;
+  if (!fits) return {};
+  if ((trained.spatial ?? family) === family) return trained;
+  const { spatial, spatialOnly, layers, dattnBeta, dattnGamma, dattnMean, ...rest } = trained;
+  return rest;
 }

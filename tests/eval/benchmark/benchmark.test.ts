@@ -8,10 +8,11 @@ import { trainPrompts } from '../../../cli/benchmark';
 import { ModelInspector } from '../../../eval/benchmark/model-files';
 import { evaluate } from '../../../eval/evaluator';
 import { METRIC_IDS, type MetricValues } from '../../../eval/metrics/metric-ids';
+import type { ModelOptions } from '../../../lib/methods/crane/options';
 import { RECIPES } from '../../../eval/recipes';
 import { prepareBackend, type BackendInfo } from '../../../lib/backend';
 import { Crane } from '../../../lib/crane';
-import { embeddedFile } from '../../../lib/methods/crane/backbone';
+import { embeddedFile } from '../../../lib/methods/backbone';
 import { readPromptCheckpoint, writePromptCheckpoint } from '../../../lib/weights/prompt-checkpoint';
 import { FakeData } from './fake-data';
 
@@ -90,7 +91,12 @@ test('a row is what eval computes, with its recipe, costs and the printed figure
     direct.categories.map(({ name, images, anomalous, metrics }) => ({ name, images, anomalous, metrics })),
   );
   // Fusion differs from set to set in this recipe.
-  expect(results.datasets.map((item) => [item.model.options.fusion, item.model.options.layers])).toEqual([
+  expect(
+    results.datasets.map((item) => [
+      (item.model.options as ModelOptions).fusion,
+      (item.model.options as ModelOptions).layers,
+    ]),
+  ).toEqual([
     ['logit', [6]],
     ['soft', [6]],
     ['soft', [6]],
@@ -332,8 +338,8 @@ test('prompts are the same by what they hold and how they were trained, not by n
     return sets.path(name);
   };
   const inspector = new ModelInspector({});
-  const hashOf = async (file: string): Promise<string> =>
-    (await inspector.filesOf({ backbone: 'nano', prompts: file })).prompts.sha256;
+  const hashOf = async (file: string): Promise<string | undefined> =>
+    (await inspector.filesOf({ backbone: 'nano', prompts: file })).prompts?.sha256;
   const one = await hashOf(write('one.safetensors', { 'crane.auxiliary': 'a' }));
   expect(await hashOf(write('same.safetensors', { 'crane.auxiliary': 'a' }))).toBe(one);
   expect(

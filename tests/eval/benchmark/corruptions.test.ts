@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import sharp from 'sharp';
 import {
   corrupt,
-  corruptedPicture,
+  corruptedImage,
   CORRUPTION_KINDS,
   levelOf,
   STRENGTHS,
@@ -119,9 +119,9 @@ describe('from a file', () => {
       .withMetadata({ orientation: 6 })
       .jpeg({ quality: 100 })
       .toFile(file);
-    const turned = await corruptedPicture(file, corruption, { seed: '' });
+    const turned = await corruptedImage(file, corruption, { seed: '' });
     expect([turned.width, turned.height, turned.channels, turned.data[0]]).toEqual([20, 30, 3, 102]);
-    expect(await corruptedPicture(file, corruption, { seed: '', reference: true })).toMatchObject({
+    expect(await corruptedImage(file, corruption, { seed: '', reference: true })).toMatchObject({
       width: 30,
       height: 20,
     });
@@ -129,6 +129,6 @@ describe('from a file', () => {
 
   test('a file that is no picture is named', async () => {
     fs.writeFileSync(path.join(folder, 'x.png'), 'x');
-    await expect(corruptedPicture(path.join(folder, 'x.png'), corruption, { seed: '' })).rejects.toThrow(/x\.png/);
+    await expect(corruptedImage(path.join(folder, 'x.png'), corruption, { seed: '' })).rejects.toThrow(/x\.png/);
   });
 });

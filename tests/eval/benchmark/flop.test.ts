@@ -1,4 +1,4 @@
-import { flopPerImage, type CountedModel } from '../../../eval/benchmark/flop';
+import { flopPerImage, type CountedModel } from '../../../lib/methods/crane/flop';
 import { CLIP_VARIANTS, type ClipSizes } from '../../../lib/encoders/clip-sizes';
 import { completeModelOptions, type ModelOptionsInput } from '../../../lib/methods/crane/options';
 import type { DinoSizes } from '../../../lib/encoders/dino-transformer';

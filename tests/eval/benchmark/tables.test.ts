@@ -84,7 +84,7 @@ test('means stand below a rule, of two sets or more; Crane+ without its second m
     '25.0',
   ]);
   expect(text).not.toContain('medical');
-  expect(text).toMatch(/^crane-plus: guided \(here without a second vision model\)\n/);
+  expect(text).toMatch(/^crane-plus: guided \(run without a second vision model\)\n/);
   // No rule is left at the end where no mean follows.
   expect(accuracyTables({ datasets: [row('mvtec', values(0, 0))], averages: [], recipes })).toMatch(/0\.0 \S+$/);
 });
@@ -172,9 +172,9 @@ describe('while it runs', () => {
     live.close();
     expect(text.split('\n')).toEqual([
       expect.stringMatching(/^\[1 of 3\] crane set0: I-AUROC 50\.0.*MB\)$/),
-      '[2 of 3] crane set1: not here. SET is not here.',
+      '[2 of 3] crane set1: missing. SET is not here.',
       'crane set2: 4 images',
-      expect.stringMatching(/^\[3 of 3\] crane set2: .*, 2 of 0 categories from before$/),
+      expect.stringMatching(/^\[3 of 3\] crane set2: .*, 2 of 0 categories from an earlier run$/),
       '',
     ]);
   });
@@ -200,7 +200,7 @@ describe('while it runs', () => {
     expect(lines.length).toBeLessThan(12);
     for (const line of lines) expect(line.length).toBeLessThan(60);
     expect(lines.find((line) => line.includes('set10 '))).toMatch(/running/);
-    expect(lines.at(-3)).toBe('10 of 20 rows are through');
+    expect(lines.at(-3)).toBe('10 of 20 rows are done');
     expect(lines.at(-1)).toMatch(/^crane set10.*0 of 4 images/);
     // The second drawing begins where the first began.
     expect(last.startsWith(`\r\u001b[${lines.length - 1}A`)).toBe(true);

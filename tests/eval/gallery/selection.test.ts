@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { imageThreshold, PICTURE_KINDS, selectImages } from '../../../eval/gallery/selection';
+import { imageThreshold, SHOWN_KINDS, selectImages } from '../../../eval/gallery/selection';
 import { categoryOf, evaluationOf } from '../report/sample-evaluation';
 
 const scoresOf = (of: readonly { readonly score: number }[]): number[] => of.map(({ score }) => score);
@@ -41,7 +41,7 @@ test('no image twice, kinds as they say, and a bounded number however large the 
       );
       const { categories, leftOut } = selectImages(evaluation);
       const shown = categories.flatMap(({ images }) =>
-        PICTURE_KINDS.flatMap((kind) => images[kind].map((image) => ({ kind, image }))),
+        SHOWN_KINDS.flatMap((kind) => images[kind].map((image) => ({ kind, image }))),
       );
       expect(new Set(shown.map(({ image }) => image.path)).size).toBe(shown.length);
       expect(shown.every(({ kind, image }) => image.anomalous === (kind !== 'alarm'))).toBe(true);

@@ -41,7 +41,7 @@ describe('maps and masks belong together', () => {
     const result = pairs(['7.npy', '8.npy'], ['7.png', '7_mask.png', '7_mask_2.png', '8.png', '9_mask.png']);
     expect(told(result)).toEqual({ '7.npy': '7_mask.png 7_mask_2.png', '8.npy': '8.png' });
     expect(result.masksLeftOver.map(({ path }) => path)).toEqual(['9_mask.png']);
-    expect(result.pictures.map(({ path }) => path)).toEqual(['7.png']);
+    expect(result.imageFiles.map(({ path }) => path)).toEqual(['7.png']);
   });
 
   test.each([
@@ -90,7 +90,7 @@ describe('maps and masks belong together', () => {
       'broken/0.npy': 'test/broken/0.png',
       'good/0.npy': 'images/good/0.png',
     });
-    expect([result.masksLeftOver, result.pictures.map(({ path }) => path)]).toEqual([
+    expect([result.masksLeftOver, result.imageFiles.map(({ path }) => path)]).toEqual([
       [],
       ['test/broken/0.png', 'test/good/0.png', 'train/good/1.png'],
     ]);

@@ -72,7 +72,7 @@ test.each([
   [
     'a score with a decimal comma',
     'name;score\na;0,5\n',
-    /line 2: score "0,5"; expected a finite number, with a point/,
+    /line 2: score "0,5"; expected a finite number, with a decimal point/,
   ],
   ['a decimal comma between commas', 'name,score\na,0,5\n', /line 2: fields behind the last column, "5"/],
   ['a score in hexadecimal', 'name,score\na,0x10\n', /line 2: score "0x10"/],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import sharp from 'sharp';
-import { resizeTruth, truthOfArray, truthOfPicture, unionOf, type TruthMask } from '../../../eval/metrics/truth-mask';
+import { resizeTruth, truthOfArray, truthOfImage, unionOf, type TruthMask } from '../../../eval/metrics/truth-mask';
 import { MetricError } from '../../../lib/errors';
 import { decodeNpy, encodeNpy, type NpyArray, type NpyData } from '../../../lib/image/npy';
 import { resizeMask } from '../../../lib/image/preprocess';
@@ -30,9 +30,9 @@ describe('masks as arrays', () => {
   });
 
   test.each<[NpyData, readonly number[], RegExp]>([
-    [Float32Array.of(0, 0, 1, NaN), [], /m\.npy: this mask holds NaN at x 1, y 1; .* say `ignoring: \[nan\]`\.$/],
-    [Int32Array.of(0, -1, 1, 0), [], /holds -1 at x 1, y 0; .* say `ignoring: \[-1\]`\.$/],
-    [Float64Array.of(0, -1, NaN, 0), [-1], /holds NaN at x 0, y 1; .* say `ignoring: \[-1, nan\]`\.$/],
+    [Float32Array.of(0, 0, 1, NaN), [], /m\.npy: this mask holds NaN at x 1, y 1; .* pass `ignoring: \[nan\]`\.$/],
+    [Int32Array.of(0, -1, 1, 0), [], /holds -1 at x 1, y 0; .* pass `ignoring: \[-1\]`\.$/],
+    [Float64Array.of(0, -1, NaN, 0), [-1], /holds NaN at x 0, y 1; .* pass `ignoring: \[-1, nan\]`\.$/],
     [Float32Array.of(0, Infinity, 1, 0), [], /holds Infinity at x 1, y 0/],
     [BigInt64Array.of(0n, 0n, 0n, -(2n ** 63n)), [], /holds -922337203685477\d+ at x 1, y 1/],
   ])('values that are neither 0 nor above it are refused: %#', (data, ignoring, message) => {
@@ -53,7 +53,7 @@ describe('masks as pictures', () => {
       .png()
       .toBuffer();
   const read = (content: Buffer, name: string, ...ignoring: number[]): Promise<TruthMask> =>
-    truthOfPicture(scratch.file(name, content), new Set(ignoring));
+    truthOfImage(scratch.file(name, content), new Set(ignoring));
 
   test('a level of grey is left open where it is said to be', async () => {
     const picture = await grey(0, 1, 128, 255);
@@ -73,7 +73,7 @@ describe('masks as pictures', () => {
       .jpeg()
       .toBuffer();
     expect(told(await read(jpeg, 'd.jpg', -1))).toBe('x'.repeat(64));
-    await expect(read(jpeg, 'd.jpg', 255)).rejects.toThrow(/d\.jpg: this mask is compressed with losses/);
+    await expect(read(jpeg, 'd.jpg', 255)).rejects.toThrow(/d\.jpg: this mask is lossily compressed/);
     const palette = await sharp(Buffer.of(0, 0, 0, 9, 9, 9), { raw: { width: 2, height: 1, channels: 3 } })
       .png({ palette: true })
       .toBuffer();
@@ -84,7 +84,7 @@ describe('masks as pictures', () => {
       .toColourspace('rgb16')
       .png()
       .toBuffer();
-    await expect(read(wide, 'g.png', 255)).rejects.toThrow(/g\.png: this mask has several channels of 16 bits/);
+    await expect(read(wide, 'g.png', 255)).rejects.toThrow(/g\.png: this mask has several 16-bit channels/);
   });
 
   test('a TIFF of several pages is refused', async () => {

@@ -10,7 +10,7 @@ import { PUBLISHED_AVERAGES, PUBLISHED_DOUBTS } from '../../../eval/published';
 import { benchmarkPage } from '../../../eval/report/benchmark-page';
 import { paperTable } from '../../../eval/report/paper-table';
 import type { Thumbnails } from '../../../eval/gallery/pictures';
-import { PICTURE_KINDS, selectImages } from '../../../eval/gallery/selection';
+import { SHOWN_KINDS, selectImages } from '../../../eval/gallery/selection';
 import type { ReportedRow } from '../../../eval/report/set-sections';
 import { readMarkup, type Markup } from './markup';
 import { averageOf, benchmarkOf, metrics, paperMetrics, rowOf } from './sample-benchmark';
@@ -29,7 +29,7 @@ function reported(row: BenchmarkRow, { word = 'gear', masks = true, details = tr
   );
   const selection = selectImages(evaluation);
   const paths = selection.categories.flatMap(({ images }) =>
-    PICTURE_KINDS.flatMap((kind) => images[kind].map(({ path }) => path)),
+    SHOWN_KINDS.flatMap((kind) => images[kind].map(({ path }) => path)),
   );
   const thumbnails: [string, Thumbnails][] = paths.map((path) => [
     path,
@@ -46,7 +46,7 @@ function reported(row: BenchmarkRow, { word = 'gear', masks = true, details = tr
           thumbnails: Object.fromEntries(thumbnails),
         }
       : null,
-    pictures: { selection, thumbnails: new Map(thumbnails) },
+    shown: { selection, thumbnails: new Map(thumbnails) },
   };
 }
 
@@ -239,7 +239,7 @@ test('a benchmark without a row, one that is not complete, a row without its det
   expect(empty.text).toContain('No set was scored');
   expect(empty.text).toContain('visa is not here');
   expect(readMarkup(pageOf(benchmarkOf(datasets, { run: { ...results.run, complete: false } }))).text).toContain(
-    'Not complete',
+    'Incomplete',
   );
   const torn = readMarkup(
     pageOf(benchmarkOf([datasets[0] as BenchmarkRow]), [reported(datasets[0] as BenchmarkRow, { details: false })]),

@@ -76,10 +76,10 @@ describe('histograms', () => {
       scoreHistograms([categoryOf('gear', [0.1, 0.2, 0.3, 0.6], [0.05, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99])]).markup,
     );
     expect(attributesOf(markup, 'svg', 'aria-label')).toEqual([
-      'Scores of gear: from 0.500 on: 1 of 7 missed, 1 of 4 false alarms',
+      'Scores of gear: at or above 0.500: 1 of 7 missed, 1 of 4 false alarms',
     ]);
     expect(markup.text).toMatch(
-      /anomalous from 0\.500 on\s+called anomalouscalled normal\s+anomalous61\s+normal13\s+precision 85\.7 · recall 85\.7 · F1 85\.7/,
+      /anomalous at or above 0\.500\s+called anomalouscalled normal\s+anomalous61\s+normal13\s+precision 85\.7 · recall 85\.7 · F1 85\.7/,
     );
     expect(readMarkup(scoreHistograms([categoryOf('cup', [0.1, 0.2], [])]).markup).text).toContain(
       '2 normal, 0 anomalous',

@@ -35,7 +35,7 @@ test('the table of the paper: value, printed figure and difference in each cell,
   expect(rows).toContainEqual(['MVTEC', '91.3 (91.3, ±0.0)', 'n/a (84.6)', '40.0 (41.3, −1.3)']);
   expect(rows.map(([first]) => first)).toEqual(expect.arrayContaining(['**Industrial**', '**Medical**', 'average']));
   expect(text).toContain(
-    'The industrial average is over 2 of 7 sets; in brackets the mean of the printed figures of the same sets.',
+    'The industrial average is over 2 of 7 sets; in brackets: the mean of the printed figures of the same sets.',
   );
   expect(text).toContain('Not in this table: HEADCT (the set has no masks).');
   expect(text).toContain('P-AUROC = pixel/auroc');
@@ -66,7 +66,7 @@ test('what is wrong in print, what did not run, what is not comparable, and how 
   expect(cellsOf(text)).toContainEqual(['VisA', 'not on disk', 'not on disk', 'not on disk']);
   expect(text).toContain('```sh\ncrane benchmark --datasets mvtec\n```');
   expect(textOf(benchmarkOf([mvtec], { run: { ...benchmarkOf([]).run, complete: false } }))).toContain(
-    '**Not complete**',
+    '**Incomplete**',
   );
 });
 

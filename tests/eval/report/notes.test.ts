@@ -17,7 +17,7 @@ test('a set stands once for all recipes that left it out alike, with where to ge
     {
       title: 'VisA',
       recipes: ['crane', 'crane-plus'],
-      text: 'not on disk; from https://visa.example, licence: CC BY 4.0, to be unpacked to /data/visa',
+      text: 'not on disk; get it from https://visa.example (licence: CC BY 4.0) and unpack it to /data/visa',
     },
     { title: 'castings', recipes: ['crane'], text: 'two lines' },
     { title: 'castings', recipes: ['crane-plus'], text: 'other' },

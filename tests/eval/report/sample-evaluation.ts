@@ -10,7 +10,7 @@ import {
 import { PixelMetrics } from '../../../eval/metrics/pixel-metrics';
 import { reportPage, type PageContent } from '../../../eval/report/page';
 import type { Thumbnails } from '../../../eval/gallery/pictures';
-import { PICTURE_KINDS, selectImages } from '../../../eval/gallery/selection';
+import { SHOWN_KINDS, selectImages } from '../../../eval/gallery/selection';
 import { resultsOf } from '../../../eval/results';
 
 export const WITHOUT_MASKS = 'the set has no masks';
@@ -139,7 +139,7 @@ export function pageOf(
   const selection = selectImages(evaluation);
   const thumbnails = new Map<string, Thumbnails>();
   for (const { images } of selection.categories) {
-    for (const { path } of PICTURE_KINDS.flatMap((kind) => images[kind])) {
+    for (const { path } of SHOWN_KINDS.flatMap((kind) => images[kind])) {
       if (!unreadable.includes(path)) thumbnails.set(path, { original: DOT, overlay: DOT, width: 12, height: 9 });
     }
   }

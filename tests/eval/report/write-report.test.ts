@@ -27,11 +27,13 @@ afterEach(() => {
 /** A model that finds a ramp from left to right in every picture. */
 function fakeCrane(before: (source: string) => void = () => undefined): Crane {
   async function* stream(sources: Iterable<string>): AsyncGenerator<Detection> {
+    let index = 0;
     for (const source of sources) {
       before(source);
       const { width = 0, height = 0 } = await sharp(source).metadata();
       const data = Float32Array.from({ length: width * height }, (_, at) => (at % width) / (width - 1));
-      yield { source, score: 0.5, width, height, seconds: 0, map: new AnomalyMap({ data, width, height }) };
+      const map = new AnomalyMap({ data, width, height });
+      yield { input: source, index: index++, source, score: 0.5, width, height, orientation: 1, seconds: 0, map };
     }
   }
   return { description, stream } as unknown as Crane;

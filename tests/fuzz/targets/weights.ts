@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { WeightsError } from '../../../lib/errors';
-import { optionsOfPrompts } from '../../../lib/methods/crane/prompts';
+import { storedOptions } from '../../../lib/methods/checkpoint-origin';
+import { craneMethod } from '../../../lib/methods/crane';
 import { clipMetadata, openClipWeights } from '../../../lib/weights/clip-weights';
 import { storedInput } from '../../../lib/weights/input-rule';
 import { openTensorsSync } from '../../../lib/weights/open';
@@ -343,7 +344,11 @@ const sizes = {
 /** What opening a model does with prompts, up to where tensors are made. */
 async function readPrompts(file: string): Promise<void> {
   const read = await readPromptCheckpoint(file);
-  optionsOfPrompts(read, sizes, 'none');
+  craneMethod.inherited(
+    storedOptions({ learned: read, called: 'prompts', options: craneMethod.options }),
+    sizes,
+    'none',
+  );
   storedInput(file, read.metadata);
 }
 

@@ -1,9 +1,8 @@
 import * as os from 'node:os';
 import * as tf from '@tensorflow/tfjs';
-import { formatBytes } from '../../bytes';
-import type { ClipSizes } from '../../encoders/clip-sizes';
-import type { ModelOptions } from './options';
-import { UsageError } from '../../errors';
+import { formatBytes } from '../bytes';
+import type { ClipSizes } from '../encoders/clip-sizes';
+import { UsageError } from '../errors';
 
 /** Values of a token, in widths of the network, that are there at once in a block: both streams, queries, keys, values, the MLP. */
 const WIDTHS_AT_ONCE = 16;
@@ -28,7 +27,7 @@ export function forwardBytes({ vision }: ClipSizes, imageSize: number): number {
  */
 export function refuseBeyondMemory(
   sizes: ClipSizes,
-  { imageSize }: Pick<ModelOptions, 'imageSize'>,
+  { imageSize }: { readonly imageSize: number },
   memory: number = availableBytes(),
 ): void {
   const bytes = forwardBytes(sizes, imageSize);

@@ -1,12 +1,11 @@
-import { type Activation, ACTIVATIONS } from '../../layers/mlp';
-import { CLIP_EPSILON, type ClipSizes } from '../../encoders/clip-sizes';
-import type { InputRule } from '../../image/normalisation';
-import { WeightsError } from '../../errors';
-import { ConfigurationFields, parseJsonObject } from '../../weights/configuration';
-import { CLIP_INPUT, storedInput } from '../../weights/input-rule';
-import type { PromptCheckpoint } from '../../weights/prompt-checkpoint';
+import { type Activation, ACTIVATIONS } from '../layers/mlp';
+import { CLIP_EPSILON, type ClipSizes } from '../encoders/clip-sizes';
+import type { InputRule } from '../image/normalisation';
+import { WeightsError } from '../errors';
+import { ConfigurationFields, parseJsonObject } from '../weights/configuration';
+import { CLIP_INPUT, storedInput } from '../weights/input-rule';
 import type { Backbone } from './backbone';
-import { BACKBONE_HASH_KEY } from './prompts';
+import { BACKBONE_HASH_KEY, type Trained } from './checkpoint-origin';
 
 /** Metadata key under which prompts keep, as JSON, what of the backbone's network its file alone may not tell. */
 export const NETWORK_KEY = 'crane.network';
@@ -47,8 +46,8 @@ export interface NetworkAsTrained {
 }
 
 /**
- * The backbone as these prompts know it. Prompts learn what features look like, and preprocessing and activation change
- * that, so what they were trained with is used, where they say it and nothing else is asked for.
+ * The backbone as a checkpoint knows it. What is learned is what features look like, and preprocessing and activation change
+ * that, so what it was trained with is used, where they say it and nothing else is asked for.
  *
  * Where they were trained on other weights, which have a preprocessing of their own, that one is used if the prompts name
  * only CLIP's usual one, as those of any ordinary CLIP do.
@@ -56,44 +55,44 @@ export interface NetworkAsTrained {
  *   these weights name another; `weights/prompts-network` for prompts of these weights with other heads or another
  *   epsilon; both with both shown. `weights/config` for metadata that make no sense
  */
-export async function asPromptsWereTrained(
+export async function asTrained(
   backbone: Backbone,
-  prompts: PromptCheckpoint,
+  { learned: { metadata }, called }: Omit<Trained, 'options'>,
   chosen: ChosenNetwork,
 ): Promise<NetworkAsTrained> {
   const warnings: string[] = [];
-  const { reference = false, ...stored } = storedInput('the prompts', prompts.metadata) ?? {};
-  const trained = storedNetwork(prompts.metadata);
+  const { reference = false, ...stored } = storedInput(`the ${called}`, metadata) ?? {};
+  const trained = storedNetwork(metadata, called);
   const ofWeights: InputRule = backbone.preprocessing;
   const ofPrompts: InputRule = { ...ofWeights, ...stored };
   const isInputShared = shownInput(ofPrompts) === shownInput(ofWeights);
   const areSameWeights =
-    (isInputShared && trained === undefined) || prompts.metadata[BACKBONE_HASH_KEY] === undefined
+    (isInputShared && trained === undefined) || metadata[BACKBONE_HASH_KEY] === undefined
       ? undefined
-      : prompts.metadata[BACKBONE_HASH_KEY] === (await backbone.sha256());
+      : metadata[BACKBONE_HASH_KEY] === (await backbone.sha256());
   let input = ofPrompts;
   if (!isInputShared) {
     const isForeign = areSameWeights !== true && backbone.saysInput;
     if (isForeign && shownInput(ofPrompts) !== shownInput(CLIP_INPUT)) {
       throw new WeightsError(
         'weights/prompts-preprocessing',
-        `the prompts were trained on images prepared with ${shownInput(ofPrompts)}, but the weights of ${backbone.name}, which are others than those of the training, call for ${shownInput(ofWeights)}; ` +
-          'use the backbone that the prompts were trained with, or train prompts with this one',
+        `the ${called} were trained on images prepared with ${shownInput(ofPrompts)}, but the weights of ${backbone.name}, which are others than those of the training, call for ${shownInput(ofWeights)}; ` +
+          `use the backbone that the ${called} were trained with, or train ${called} with this one`,
         { found: ofPrompts, expected: ofWeights },
       );
     }
     input = isForeign ? ofWeights : ofPrompts;
     warnings.push(
-      `The prompts were trained on images prepared with ${shownInput(ofPrompts)}, and the weights of ${backbone.name} call for ${shownInput(ofWeights)}; ` +
+      `The ${called} were trained on images prepared with ${shownInput(ofPrompts)}, and the weights of ${backbone.name} call for ${shownInput(ofWeights)}; ` +
         `${isForeign ? 'the latter is used, and scores may be unreliable' : 'the former is used'}.`,
     );
   }
   const activation = chosen.activation ?? (areSameWeights ? trained?.activation : undefined) ?? backbone.activation;
   if (areSameWeights && trained !== undefined) {
-    refuseOtherNetwork(backbone, trained);
+    refuseOtherNetwork(backbone, trained, called);
     if (trained.activation !== undefined && trained.activation !== activation) {
       warnings.push(
-        `The prompts were trained with the activation ${trained.activation}, but are used with ${activation}; scores may be unreliable.`,
+        `The ${called} were trained with the activation ${trained.activation}, but are used with ${activation}; scores may be unreliable.`,
       );
     }
   }
@@ -105,15 +104,15 @@ export async function asPromptsWereTrained(
   };
 }
 
-function refuseOtherNetwork(backbone: Backbone, trained: Partial<NetworkRecord>): void {
+function refuseOtherNetwork(backbone: Backbone, trained: Partial<NetworkRecord>, called: string): void {
   const used = networkRecord(backbone);
   for (const name of ['heads', 'epsilon'] as const) {
     const before = trained[name];
     if (before === undefined || JSON.stringify(before) === JSON.stringify(used[name])) continue;
     throw new WeightsError(
       'weights/prompts-network',
-      `the prompts were trained with ${name} ${before.join(' and ')} (vision and text tower), but ${backbone.name} has ${used[name].join(' and ')}; ` +
-        `${name === 'heads' ? 'set `heads` to those' : 'use the configuration of the training'}, or train prompts anew`,
+      `the ${called} were trained with ${name} ${before.join(' and ')} (vision and text tower), but ${backbone.name} has ${used[name].join(' and ')}; ` +
+        `${name === 'heads' ? 'set `heads` to those' : 'use the configuration of the training'}, or train ${called} anew`,
       { option: name, found: used[name], expected: before },
     );
   }
@@ -122,13 +121,13 @@ function refuseOtherNetwork(backbone: Backbone, trained: Partial<NetworkRecord>)
 const shownInput = ({ resize, mean, std }: InputRule): string =>
   `mean ${mean.join(', ')} and deviation ${std.join(', ')}, resized ${resize === 'bicubic' ? 'bicubically' : 'bilinearly'}`;
 
-function storedNetwork(metadata: Readonly<Record<string, string>>): Partial<NetworkRecord> | undefined {
+function storedNetwork(metadata: Readonly<Record<string, string>>, called: string): Partial<NetworkRecord> | undefined {
   const text = metadata[NETWORK_KEY];
   if (text === undefined) return undefined;
   const fields = new ConfigurationFields(
-    'the prompts',
+    `the ${called}`,
     NETWORK_KEY,
-    parseJsonObject(text, `the prompts' metadata ${NETWORK_KEY}`),
+    parseJsonObject(text, `the ${called}' metadata ${NETWORK_KEY}`),
   );
   const pair = (name: string): readonly [number, number] | undefined => {
     const value = fields.value(name);

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
+import { TrainingError } from '../errors';
 
 /**
- * The losses that prompts are trained with (docs/method.md#losses). All are differentiable on every backend.
+ * The losses that methods are trained with (docs/method.md#losses). All are differentiable on every backend.
  *
  * Pixel losses are given per *cell*: a cell is one pixel, or one patch of the grid. With nearest upsampling all pixels of
  * a patch have one probability, so a patch's share of anomalous pixels says everything about its mask, and the loss over
@@ -66,5 +67,34 @@ export function imageCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.
     const [normal, anomalous] = tf.split(logits, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
     const difference = tf.squeeze(tf.sub(anomalous, normal), [1]); // [B]
     return tf.mean(tf.sub(tf.softplus(difference), tf.mul(difference, tf.cast(labels, 'float32'))));
+  });
+}
+
+/**
+ * Whether the pixel losses need only each patch's share of anomalous pixels: with nearest interpolation, where all patches
+ * cover equally many. The 64 x 64 features that SAM and DINO give beside 518 pixels do not.
+ */
+export function lossPerPatch(
+  grid: readonly [number, number],
+  imageSize: number,
+  interpolation: 'nearest' | 'bilinear',
+): boolean {
+  return interpolation === 'nearest' && grid.every((patches) => imageSize % patches === 0);
+}
+
+/** Masks of pixels as the share of anomalous ones in each patch, `[B, S, S]` to `[B, R, C]`; those of patches as they are. */
+export function patchShares(masks: tf.Tensor3D, [rows, columns]: readonly [number, number]): tf.Tensor3D {
+  const [, height, width] = masks.shape;
+  if (height === rows && width === columns) return masks;
+  if (height % rows !== 0 || width % columns !== 0) {
+    throw new TrainingError(
+      'training/mask-size',
+      `masks of ${height} x ${width} do not divide into ${rows} x ${columns} patches`,
+      { found: [height, width], expected: [rows, columns] },
+    );
+  }
+  return tf.tidy(() => {
+    const patch: [number, number] = [height / rows, width / columns];
+    return tf.squeeze(tf.avgPool(tf.expandDims(masks, 3) as tf.Tensor4D, patch, patch, 'valid'), [3]) as tf.Tensor3D;
   });
 }

@@ -1,16 +1,16 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { WeightsError } from '../../errors';
-import type { Activation } from '../../layers/mlp';
-import type { ClipSizes } from '../../encoders/clip-sizes';
-import type { Preprocessing } from '../../image/preprocess';
-import type { ParameterSource } from '../../layers/crane-layer';
-import { packageFolder } from '../../files/package-folder';
-import type { OnProgress } from '../../progress';
-import { ClipTokenizer } from '../../prompts/tokenizer';
-import { finishClip, openClipWeights, type OpenClipOptions } from '../../weights/clip-weights';
-import { parametersOf } from '../../weights/parameters';
-import { resolveWeights, sha256OfWeights } from '../../weights/weight-cache';
+import { WeightsError } from '../errors';
+import type { Activation } from '../layers/mlp';
+import { CLIP_VARIANTS, type ClipSizes } from '../encoders/clip-sizes';
+import { CLIP_PREPROCESSING, type Preprocessing } from '../image/preprocess';
+import type { ParameterSource } from '../layers/crane-layer';
+import { packageFolder } from '../files/package-folder';
+import { ClipTokenizer } from '../prompts/tokenizer';
+import { finishClip, openClipWeights, type OpenClipOptions } from '../weights/clip-weights';
+import { parametersOf } from '../weights/parameters';
+import { publishedPromptsBackbone } from '../weights/registry';
+import { resolveWeights, sha256OfWeights, type WeightAccess } from '../weights/weight-cache';
 
 /** The backbone that comes with the package; works offline. */
 export const EMBEDDED_BACKBONE = 'nano';
@@ -39,11 +39,7 @@ export interface Backbone {
   close(): void;
 }
 
-export interface OpenBackboneOptions extends OpenClipOptions {
-  readonly offline?: boolean;
-  readonly allowPrivateUrls?: boolean;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
+export interface OpenBackboneOptions extends OpenClipOptions, WeightAccess {
   /**
    * Texts that the text encoder will be asked for. Where they are given, only their tokens' rows of the token table are
    * kept: of ViT-L/14's 152 MB a few kB.
@@ -114,4 +110,32 @@ function tokensOf(words: readonly string[], tokenizer: ClipTokenizer, { text }: 
 /** Whether a folder brings a tokenizer's vocabulary of its own. */
 export function hasVocabulary(file: string): boolean {
   return ['tokenizer.json', 'vocab.json'].some((name) => fs.existsSync(path.join(file, name)));
+}
+
+/** Whether a backbone is the paper's network, which the published prompts are for. It may lie in a file of any name. */
+export function takesPublishedPrompts({
+  sizes,
+  activation,
+  preprocessing,
+}: Pick<Backbone, 'sizes' | 'activation' | 'preprocessing'>): boolean {
+  const published = CLIP_VARIANTS[publishedPromptsBackbone];
+  const isClips = JSON.stringify(inputOf(preprocessing)) === JSON.stringify(inputOf(CLIP_PREPROCESSING));
+  return (
+    activation === 'quick-gelu' &&
+    isClips &&
+    JSON.stringify(sortedSizes(sizes)) === JSON.stringify(published && sortedSizes(published))
+  );
+}
+
+const inputOf = ({ resize, mean, std }: Preprocessing): unknown => [resize, mean, std];
+
+function sortedSizes({ embedDimension, vision, text }: ClipSizes): readonly unknown[] {
+  const ofTowers = [vision, text].flatMap(({ width, layers, heads, hidden, epsilon }) => [
+    width,
+    layers,
+    heads,
+    hidden,
+    epsilon,
+  ]);
+  return [embedDimension, vision.patchSize, vision.gridSize, ...ofTowers];
 }

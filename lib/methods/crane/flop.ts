@@ -1,15 +1,17 @@
-import type { AttentionType } from '../../lib/layers/e-attn';
-import type { ClipSizes, TransformerSizes } from '../../lib/encoders/clip-sizes';
-import type { ModelOptions } from '../../lib/methods/crane/options';
-import type { DinoSizes } from '../../lib/encoders/dino-transformer';
-import type { SamSizes } from '../../lib/encoders/sam';
+import type { AttentionType } from '../../layers/e-attn';
+import type { ClipSizes } from '../../encoders/clip-sizes';
+import { attention, product, transformer } from '../flop';
+import type { ModelOptions } from './options';
+import { DinoTransformer, type DinoSizes } from '../../encoders/dino-transformer';
+import { SamEncoder, type SamSizes } from '../../encoders/sam';
+import type { SpatialEncoder } from '../../encoders/spatial-encoder';
 
-/** The second vision model of Crane+, as far as its products go. */
+/** The second vision model of Crane+: what its number of operations depends on. */
 export type SpatialNetwork =
   | { readonly family: 'dino' | 'dinov2'; readonly sizes: DinoSizes }
   | { readonly family: 'sam'; readonly sizes: SamSizes };
 
-/** What decides how much a model computes for an image. */
+/** What determines how much a model computes for an image. */
 export interface CountedModel {
   readonly sizes: ClipSizes;
   readonly options: Pick<ModelOptions, 'imageSize' | 'eattnBlocks' | 'attention' | 'context' | 'spatialOnly'>;
@@ -18,9 +20,9 @@ export interface CountedModel {
   readonly promptTokens?: number;
 }
 
-/** Floating-point operations for one image, by part: a multiplication and an addition are two. */
-export interface FlopCount {
-  /** CLIP's vision encoder as it was published: every block on every token. */
+/** `FlopCount` by the parts of Crane. A type and not an interface, which would have no index. */
+export type CraneFlop = {
+  /** CLIP's vision encoder as published: every block on every token. */
   readonly vision: number;
   /** What E-Attn's path adds to its blocks (docs/method.md#e-attn). */
   readonly eattn: number;
@@ -28,12 +30,12 @@ export interface FlopCount {
   readonly dattn: number;
   /** The second vision model. */
   readonly spatial: number;
-  /** The text encoder, where prompts are conditioned on the image; else it runs once for all images. */
+  /** The text encoder where prompts are conditioned on the image; otherwise it runs once for all images. */
   readonly text: number;
   readonly total: number;
-}
+};
 
-/** Correlations of a token with all others, in units of the one that plain attention takes. */
+/** Correlations of a token with all others; plain attention computes one. */
 export const CORRELATIONS: Readonly<Record<AttentionType, number>> = {
   'qq+kk+vv': 3,
   'qq+kk': 2,
@@ -42,15 +44,15 @@ export const CORRELATIONS: Readonly<Record<AttentionType, number>> = {
   vv: 1,
   '(q+k+v)^2': 3,
 };
-/** Learned context, start, words and end, up to which the text encoder has to run; the longer of the two prompts. */
+/** Tokens that the text encoder must process: start, learned context, words and end of the longer prompt. */
 const PROMPT_TOKENS = 18;
 
 /**
- * Counts the matrix products that a model's definition asks for on one image: convolutions, projections, correlations and
- * what is gathered by them. Norms, softmax, enlargement and the Gaussian are left out, below one per cent together.
- * Shortcuts with equal results (docs/deviations.md) are not subtracted, so that figures compare with those of other programs.
+ * Counts the matrix products in a model's definition for one image: convolutions, projections, correlations and the
+ * weighted sums. Norms, softmax, upsampling and the Gaussian are left out; together they are below one per cent.
+ * Shortcuts with equal results (docs/deviations.md) are not subtracted, so figures compare with other programs'.
  */
-export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TOKENS }: CountedModel): FlopCount {
+export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TOKENS }: CountedModel): CraneFlop {
   const { vision, text, embedDimension } = sizes;
   const patches = Math.floor(options.imageSize / vision.patchSize) ** 2;
   const tokens = patches + 1;
@@ -72,22 +74,7 @@ export function flopPerImage({ sizes, options, spatial, promptTokens = PROMPT_TO
   return { ...count, total: Object.values(count).reduce((sum, part) => sum + part, 0) };
 }
 
-/** A matrix product `[rows, inner] x [inner, columns]`. */
-export function product(rows: number, inner: number, columns: number): number {
-  return 2 * rows * inner * columns;
-}
-
-/** Blocks with attention over all tokens and a feed-forward part four times as wide. */
-function transformer(tokens: number, { width, layers }: Pick<TransformerSizes, 'width' | 'layers'>): number {
-  return layers * (attention(tokens, width) + 2 * product(tokens, width, 4 * width));
-}
-
-/** Query, key and value; each token with each; what they gather; the output projection. */
-function attention(tokens: number, width: number): number {
-  return 4 * product(tokens, width, width) + 2 * product(tokens, width, tokens);
-}
-
-/** Similarities and what they gather on the second model's grid, and CLIP's values before and its projections after. */
+/** Similarities and weighted sums on the second model's grid, with CLIP's values before and its projections after. */
 function dattn(
   patches: number,
   { vision: { width }, embedDimension }: ClipSizes,
@@ -120,7 +107,7 @@ function dino({ width, layers, patchSize, registers, feedForward, hidden }: Dino
 
 function sam({ width, layers, patchSize, gridSize, windowSize, globalBlocks, channels }: SamSizes): number {
   const tokens = gridSize ** 2;
-  // Windows at the border are padded, and their padding is computed with.
+  // Windows at the border are padded, and the padding is computed too.
   const windows = Math.ceil(gridSize / windowSize) ** 2;
   const block = (count: number, side: number): number =>
     // Queries also meet the tables of row and column distances.
@@ -133,4 +120,13 @@ function sam({ width, layers, patchSize, gridSize, windowSize, globalBlocks, cha
     product(tokens, width, channels) +
     product(tokens, 9 * channels, channels)
   );
+}
+
+/** What a second vision model multiplies by; undefined for one that is not known. */
+export function spatialNetworkOf(encoder: SpatialEncoder): SpatialNetwork | undefined {
+  if (encoder instanceof SamEncoder)
+    return { family: 'sam', sizes: encoder.getConfig()['sizes'] as unknown as SamSizes };
+  if (encoder instanceof DinoTransformer)
+    return { family: encoder.family === 'dino' ? 'dino' : 'dinov2', sizes: encoder.sizes };
+  return undefined;
 }

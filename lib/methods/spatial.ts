@@ -1,18 +1,17 @@
 import * as path from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
-import type { Normalisation } from '../../image/normalisation';
-import { SPATIAL_FAMILIES, type SpatialFamily } from '../../encoders/spatial-encoder';
-import { DinoEncoder } from '../../encoders/dino';
-import { Dinov2Encoder } from '../../encoders/dinov2';
-import { SamEncoder } from '../../encoders/sam';
-import type { SpatialEncoder } from '../../encoders/spatial-encoder';
-import { UsageError } from '../../errors';
-import type { OnProgress } from '../../progress';
-import { openDinoWeights } from '../../weights/dino-weights';
-import { openTensors } from '../../weights/open';
-import { findRegisteredWeights } from '../../weights/registry';
-import { openSamWeights } from '../../weights/sam-weights';
-import { resolveWeights, sha256OfWeights } from '../../weights/weight-cache';
+import type { Normalisation } from '../image/normalisation';
+import { SPATIAL_FAMILIES, type SpatialFamily } from '../encoders/spatial-encoder';
+import { DinoEncoder } from '../encoders/dino';
+import { Dinov2Encoder } from '../encoders/dinov2';
+import { SamEncoder } from '../encoders/sam';
+import type { SpatialEncoder } from '../encoders/spatial-encoder';
+import { UsageError } from '../errors';
+import { dinoWeightsIn, type DinoWeights } from '../weights/dino-weights';
+import { openTensors } from '../weights/open';
+import { findRegisteredWeights } from '../weights/registry';
+import { holdSam, samWeightsIn, type SamWeights } from '../weights/sam-weights';
+import { resolveWeights, sha256OfWeights, type WeightAccess } from '../weights/weight-cache';
 
 /** The second vision model of Crane+, which guides D-Attn. */
 export interface SpatialSource {
@@ -41,14 +40,6 @@ export interface SpatialWeights {
   sha256(): Promise<string>;
   /** Closes the file. Encoders that were built stay. */
   close(): void;
-}
-
-/** Where a second vision model may come from. */
-export interface OpenSpatialOptions {
-  readonly offline?: boolean;
-  readonly allowPrivateUrls?: boolean;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -80,12 +71,13 @@ const isFamily = (name: string): name is SpatialFamily => (SPATIAL_FAMILIES as r
  * Registered ones are downloaded once. Close the result when the model is built.
  * @throws UsageError for names that are not known or families that do not fit; WeightsError for files and downloads
  */
-export async function openSpatial(source: SpatialSource, options: OpenSpatialOptions = {}): Promise<SpatialWeights> {
+export async function openSpatial(source: SpatialSource, options: WeightAccess = {}): Promise<SpatialWeights> {
   const asked = source.weights ?? (source.model as SpatialFamily);
   const file = await resolveWeights(asked, 'spatial', options);
-  const weights = (await holdsSam(file))
-    ? await openSamWeights(file)
-    : await openDinoWeights(file, familyAndHeads(asked, source));
+  const tensors = await openTensors(file);
+  const weights = holdSam(tensors)
+    ? samWeightsIn(file, tensors)
+    : dinoWeightsIn(file, tensors, familyAndHeads(asked, source));
   if (source.model !== undefined && weights.family !== source.model) {
     weights.close();
     throw new UsageError(
@@ -114,7 +106,7 @@ export async function openSpatial(source: SpatialSource, options: OpenSpatialOpt
   };
 }
 
-type OpenWeights = Awaited<ReturnType<typeof openSamWeights>> | Awaited<ReturnType<typeof openDinoWeights>>;
+type OpenWeights = SamWeights | DinoWeights;
 
 function encoderOf(
   weights: OpenWeights,
@@ -134,14 +126,4 @@ function encoderOf(
 function familyAndHeads(asked: string, { heads }: SpatialSource): { family?: 'dino' | 'dinov2'; heads?: number } {
   const family = findRegisteredWeights(asked)?.family;
   return { ...(family === 'dino' || family === 'dinov2' ? { family } : {}), ...(heads === undefined ? {} : { heads }) };
-}
-
-/** SAM's decomposed relative positions are what no DINO has. */
-async function holdsSam(file: string): Promise<boolean> {
-  const tensors = await openTensors(file);
-  try {
-    return [...tensors.entries.keys()].some((name) => /(^|\.)attn\.rel_pos_h$/.test(name));
-  } finally {
-    tensors.close();
-  }
 }
