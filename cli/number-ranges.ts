@@ -34,6 +34,7 @@ const RANGES: Readonly<Record<string, Range>> = {
   'spatial-heads': whole(1),
   'dattn-beta': number('0 or more, such as 1.2', (value) => value >= 0),
   'dattn-gamma': number('more than 0, such as 3', (value) => value > 0),
+  temperature: number('more than 0, such as 0.07', (value) => value > 0),
   'batch-size': whole(1),
   seed: whole(0),
   threshold: number('a number from 0 to 1, the range of anomaly maps', (value) => value >= 0 && value <= 1),

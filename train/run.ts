@@ -47,7 +47,7 @@ export interface TrainingResult {
 
 /**
  * Trains prompts on auxiliary sets (paper section 3; docs/method.md#training): encodes every image once with the frozen
- * encoder, then runs the epochs on the features. `README.md` says what the run folder holds.
+ * encoder, then runs the epochs on the features. `docs/commands.md` says what the run folder holds.
  * @throws DatasetError for a set that is not there; TrainingError `training/no-anomalous`, `training/no-masks`,
  *   `training/unreadable`, `training/diverged`, `training/unwritable`, `training/busy`, `training/changed` where a run
  *   that is resumed would no longer be the same; UsageError for options, `training/unfinished` and `training/finished`; WeightsError for

@@ -69,7 +69,7 @@ test('every page and anchor that source, tests and pages cite exists', () => {
 });
 
 test.each([
-  ['lib/a.ts', '/** See docs/methods.md. */', 'lib/a.ts: docs/methods.md does not exist'],
+  ['lib/a.ts', '/** See docs/nowhere.md. */', 'lib/a.ts: docs/nowhere.md does not exist'],
   ['lib/a.ts', '/** docs/method.md#f-attn */', 'lib/a.ts: docs/method.md has no anchor f-attn'],
   ['docs/a.md', '[x](method.md#f-attn)', 'docs/a.md: docs/method.md has no anchor f-attn'],
   ['checkpoints/a.md', '[x](docs/method.md)', 'checkpoints/a.md: checkpoints/docs/method.md does not exist'],
