@@ -59,7 +59,7 @@ describeWithGoldens('crane detect --spatial', () => {
 
   test.each([
     [['--spatial', 'none', '--spatial-weights', 'x.pth'], /leave one of them out/],
-    [['--spatial-heads', '3'], /--spatial-heads says something/],
+    [['--spatial-heads', '3'], /--spatial-heads describes the model that/],
     [['--spatial', 'mae'], /Choices: "none", "dinov2", "dino", "sam"/],
     [['--spatial-only'], /--spatial/],
     [['--spatial', 'dinov2', '--dattn-beta', '-1'], /--dattn-beta -1: expected 0 or more/],
