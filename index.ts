@@ -26,8 +26,15 @@ export { CONTEXT_POSITIONS, type ContextPosition } from './lib/prompts/learnable
 export { DATTN_MEANS, type DAttnMean } from './lib/layers/d-attn';
 export { FUSIONS, type Fusion } from './lib/scoring/fusion';
 export { SPATIAL_FAMILIES, type SpatialFamily } from './lib/encoders/spatial-encoder';
-export { METHOD_NAMES, type MethodName } from './lib/methods/registry';
-export type { AnomalyModel, ImageScores, Scorer } from './lib/methods/method';
+export {
+  METHOD_NAMES,
+  type LearningOptions,
+  type LearningOptionsInput,
+  type MethodName,
+  type MethodOptions,
+} from './lib/methods/registry';
+export type { CommonOptions } from './lib/methods/method';
+export type { DescribedModel } from './lib/methods/open-model';
 export type { ModelOptions, ModelOptionsInput } from './lib/methods/crane/options';
 export type { NetworkRecord } from './lib/methods/trained-network';
 export type { SpatialChoice, SpatialSource } from './lib/methods/spatial';
@@ -55,7 +62,6 @@ export {
 export type { SelfCheck } from './lib/backend/self-check';
 export type { VisionKernels } from './lib/backend/vision-kernels';
 export type { OnProgress, Progress } from './lib/progress';
-export type { RunStage, Stage } from './lib/stage';
 
 export {
   BackendError,

@@ -9,7 +9,9 @@ import type { Method } from './method';
 /** Every method by its name. A method is added by a line here and its folder. */
 const METHODS = { crane: craneMethod, winclip: winclipMethod };
 
+/** One of {@link METHOD_NAMES}. */
 export type MethodName = keyof typeof METHODS;
+/** The methods that a model can be loaded with. */
 export const METHOD_NAMES = Object.keys(METHODS) as readonly MethodName[];
 export const DEFAULT_METHOD: MethodName = 'crane';
 
@@ -29,8 +31,15 @@ type TrainingSchemaOf<Name extends MethodName> = (typeof METHODS)[Name] extends 
   ? Schema
   : never;
 
-/** The options that trainings of all methods have of their own, as methods complete them, and as callers give them. */
+/**
+ * The options that trainings of all methods have of their own, as methods complete them.
+ * @interface
+ */
 export type LearningOptions = Together<{ readonly [Name in MethodName]: z.output<TrainingSchemaOf<Name>> }[MethodName]>;
+/**
+ * The same as callers give them.
+ * @interface
+ */
 export type LearningOptionsInput = Together<
   { readonly [Name in MethodName]: Partial<z.input<TrainingSchemaOf<Name>>> }[MethodName]
 >;

@@ -8,13 +8,12 @@ import { TEMPLATE_SETS } from './sentences';
 
 /** How WinCLIP scores an image, without normal images (docs/method.md#winclip). What `describe` says is the help of the commands. */
 export const winclipOptionsSchema = z.object({
-  /** Side of the square network input in pixels, a multiple of the patch size; by default that of the backbone. */
+  // Options that several methods have are documented in one of them, which the API reference shows.
   imageSize: z.int().positive().describe('side of the network input in pixels'),
   /** Sides of the windows in patches; the whole image is a further scale. */
   windows: z.array(z.int().positive()).min(1).default([2, 3]).describe('sides of the windows in patches, such as 2,3'),
   /** `full-stop`: 21 templates that end with one; `plain`: the paper's 22 without (docs/method.md#winclip-sentences). */
   templates: z.enum(TEMPLATE_SETS).default('full-stop').describe('sentences that end with a full stop, or without'),
-  /** Of similarities before the softmax. */
   temperature: z.number().positive().default(0.07).describe('of the similarity of images and prompts'),
 });
 
