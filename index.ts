@@ -63,7 +63,6 @@ export {
 export type { SelfCheck } from './lib/backend/self-check';
 export type { VisionKernels } from './lib/backend/vision-kernels';
 export type { OnProgress, Progress } from './lib/progress';
-export type { RunStage, Stage } from './lib/stage';
 
 export {
   BackendError,

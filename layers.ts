@@ -3,9 +3,9 @@
  * (docs/layers.md), and the weights that fill them. The other door, `crane-tfjs`, has the whole method.
  */
 export { openBackbone, type Backbone, type OpenBackboneOptions } from './lib/methods/backbone';
+export type { WeightAccess } from './lib/weights/weight-cache';
 export { openPrompts } from './lib/methods/crane/checkpoint';
 export type { PromptCheckpoint } from './lib/weights/prompt-checkpoint';
-export type { WeightAccess } from './lib/weights/weight-cache';
 export { openSpatial, type SpatialSource, type SpatialWeights } from './lib/methods/spatial';
 export { ClipTokenizer, type TokenizeOptions } from './lib/prompts/tokenizer';
 export type { Vocabulary } from './lib/prompts/vocabulary';

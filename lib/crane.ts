@@ -35,7 +35,10 @@ export interface CraneOptions extends ModelChoice, Omit<MethodOptionsInput, 'spa
    * has `CRANE_ALLOW_PRIVATE_URLS`.
    */
   readonly allowPrivateUrls?: boolean;
-  /** Runs each stage of an image's way and returns what it returns, to time it. */
+  /**
+   * Runs each stage of an image's way and returns what it returns, to time it.
+   * @internal
+   */
   readonly runStage?: RunStage | undefined;
   /** Called with the progress of downloads. */
   readonly onProgress?: OnProgress;

@@ -43,9 +43,15 @@ const images = z.object({
 });
 
 type OwnOptions = z.output<typeof optimiser> & z.output<typeof images>;
-/** How a method is trained: what every training has, and the method's own. */
+/**
+ * How a method is trained, complete.
+ * @interface
+ */
 export type TrainingOptions = OwnOptions & LearningOptions;
-/** What a caller may leave out. */
+/**
+ * How a method is trained; what is left out has its default.
+ * @interface
+ */
 export type TrainingOptionsInput = Partial<z.input<typeof optimiser> & z.input<typeof images>> & LearningOptionsInput;
 
 /** @throws UsageError for a method that learns nothing */

@@ -33,7 +33,10 @@ export interface CraneLayerConfig extends LayerOptions {
   readonly parameters?: ParameterSource;
   /** Called with every new parameter, so that all can be released if a later one is missing. */
   readonly onParameter?: (parameter: tf.LayerVariable) => void;
-  /** Runs the stages of this layer and of its inner layers, to time them. */
+  /**
+   * Runs the stages of this layer and of its inner layers, to time them.
+   * @internal
+   */
   readonly runStage?: RunStage;
 }
 
@@ -63,6 +66,7 @@ type Applied = Parameters<tf.layers.Layer['apply']>;
  */
 export abstract class CraneLayer extends tf.layers.Layer {
   protected readonly path: string;
+  /** @internal */
   protected readonly runStage: RunStage;
   private readonly source: ParameterSource | undefined;
   private readonly onParameter: CraneLayerConfig['onParameter'];

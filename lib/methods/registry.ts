@@ -31,9 +31,15 @@ type TrainingSchemaOf<Name extends MethodName> = (typeof METHODS)[Name] extends 
   ? Schema
   : never;
 
-/** The options that trainings of all methods have of their own, as methods complete them, and as callers give them. */
+/**
+ * The options that trainings of all methods have of their own, as methods complete them.
+ * @interface
+ */
 export type LearningOptions = Together<{ readonly [Name in MethodName]: z.output<TrainingSchemaOf<Name>> }[MethodName]>;
-/** The same as callers give them. */
+/**
+ * The same as callers give them.
+ * @interface
+ */
 export type LearningOptionsInput = Together<
   { readonly [Name in MethodName]: Partial<z.input<TrainingSchemaOf<Name>>> }[MethodName]
 >;

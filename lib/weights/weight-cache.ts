@@ -12,7 +12,10 @@ export interface WeightCacheOptions extends Omit<DownloadOptions, 'sha256' | 'si
   readonly folder?: string;
 }
 
-/** What weights may be fetched by, and who is told. */
+/**
+ * What weights may be fetched by, and who is told.
+ * @interface
+ */
 export type WeightAccess = Pick<WeightCacheOptions, 'offline' | 'allowPrivateUrls' | 'onProgress' | 'signal'>;
 
 /** What of it is given among options, which may say that they are undefined. */

@@ -37,6 +37,44 @@ onLinux('set-up on a machine with pip and a compiler', () => {
     expect(readFileSync(join(checkout.nativePackage, 'deps/lib/libtensorflow.so'), 'utf8')).toBe('library\n');
   });
 
+  describe('of an installed package', () => {
+    const OPTIONAL = { '@tensorflow/tfjs-node-gpu': '4.22.0', 'node-api-headers': '1.9.0' };
+    /** As npm leaves it: without a lock file, and without the packages whose install scripts failed. */
+    const installed = (): void => {
+      useCheckout();
+      rmSync(join(checkout.root, 'package-lock.json'));
+      checkout.write('check out/package.json', JSON.stringify({ name: 'crane-tfjs', optionalDependencies: OPTIONAL }));
+      checkout.write('template/tar/package.json', '{}');
+      checkout.write('template/@tensorflow/tfjs/package.json', '{}');
+    };
+    const inPackage = (...path: string[]): boolean => existsSync(join(checkout.root, 'node_modules', ...path));
+
+    test('installs the native package without its install script, and no second TensorFlow.js', async () => {
+      installed();
+      expect(await checkout.setUp()).toBe('tensorflow');
+      const calls = checkout.takeCalls();
+      expect(names(calls)).toEqual(['npm', 'pip', 'unpack', ...COMPILED]);
+      expect(calls[0]).toMatch(
+        /install --ignore-scripts .*@tensorflow\/tfjs-node-gpu@4\.22\.0 node-api-headers@1\.9\.0$/,
+      );
+      expect(inPackage('node-api-headers')).toBe(true);
+      expect(inPackage('@tensorflow/tfjs-node-gpu/node_modules/tar')).toBe(true);
+      expect(inPackage('@tensorflow/tfjs')).toBe(false);
+      expect(inPackage('@tensorflow/tfjs-node-gpu/node_modules/@tensorflow')).toBe(false);
+      expect(readdirSync(join(checkout.root, '.cache')).filter((name) => name.startsWith('npm'))).toEqual([]);
+
+      expect(await checkout.setUp()).toBe('tensorflow');
+      expect(checkout.takeCalls()).toEqual([]);
+    });
+
+    test('says what to type where npm cannot install it', async () => {
+      installed();
+      expect(await checkout.setUp({ environment: checkout.environment({ FAKE_NPM: 'fails' }) })).toBe('wasm');
+      expect(checkout.lines.at(-1)).toMatch(/npm could not install .*`npx crane setup`/);
+      expect(inPackage('@tensorflow/tfjs-node-gpu')).toBe(false);
+    });
+  });
+
   test('a second call calls no program', async () => {
     useCheckout();
     await checkout.setUp();
