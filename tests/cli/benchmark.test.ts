@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import type { BenchmarkResults } from '../../eval/benchmark/benchmark-results';
+import * as web from '../../lib/web/request';
 import { runCrane, type Run } from './run-crane';
 import { FakeData } from '../eval/benchmark/fake-data';
 
@@ -73,6 +74,27 @@ test('degraded pictures and a matrix have tables of their own', async () => {
   expect(out.match(/^crane +(noise|blur|brightness|jpeg) +[15] /gm)).toHaveLength(8);
   expect(out).toMatch(/I-AUROC \(per cent\) on\n\ntrained on +btad +headct\n[─ ]+\nbtad +– +\d/);
   expect(out).toMatch(/crane, trained on headct: .*mask/);
+});
+
+test('an unknown set is refused before a backbone is downloaded', async () => {
+  const requests = jest
+    .spyOn(web, 'requestWeb')
+    .mockRejectedValue(new web.RefusedUrl('private', 'no test leaves this machine'));
+  const before = { ...process.env };
+  process.env['CRANE_CACHE'] = sets.path('empty-cache');
+  try {
+    const with336 = (datasets: string): Promise<Run> =>
+      runCrane('benchmark', '--backbone', 'ViT-L/14@336px', '--datasets', datasets, '--out', sets.path('large'));
+    const { code, err } = await with336('nosuch');
+    expect([code, err]).toEqual([2, expect.stringContaining('"nosuch" is neither a registered set nor a folder')]);
+    expect(requests).not.toHaveBeenCalled();
+    // A set that is here does lead to a request.
+    await with336('btad');
+    expect(requests).toHaveBeenCalledWith(expect.stringContaining('ViT-L-14-336px.pt'), expect.anything());
+  } finally {
+    process.env = before;
+    requests.mockRestore();
+  }
 });
 
 test.each([

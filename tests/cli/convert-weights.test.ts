@@ -3,6 +3,8 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { convertWeights } from '../../cli/convert-weights';
+import type { ClipSizes } from '../../lib/encoders/clip-sizes';
+import { clipParameterShapes } from '../../lib/weights/clip-keys';
 import { openClipWeights } from '../../lib/weights/clip-weights';
 import { openTensorsSync } from '../../lib/weights/open';
 import { op, pickle, tensor, torchZip } from '../weights/archives';
@@ -102,6 +104,49 @@ describeWithGoldens('converting', () => {
     expect(fs.readFileSync(there, 'utf8')).toBe('mine');
     await convertWeights(from, there, { force: true });
     expect(content(there)).toEqual(content(from));
+  });
+});
+
+describe("OpenAI's state dict", () => {
+  const sizes: ClipSizes = {
+    embedDimension: 8,
+    vision: { width: 64, layers: 1, heads: 1, patchSize: 2, gridSize: 1 },
+    text: { width: 64, layers: 1, heads: 1, contextLength: 9, vocabularySize: 30 },
+  };
+  /** A pickled dictionary of tensors that show one number in every place. */
+  const stateDict = (prefix: string): Buffer => {
+    const items = [...clipParameterShapes(sizes)].flatMap(([name, shape]) => [
+      op.text(prefix + name),
+      tensor({ count: 1, shape, strides: shape.map(() => 0) }),
+    ]);
+    return Buffer.concat([op.code('}('), ...items, op.code('u')]);
+  };
+
+  test.each([
+    ['bare', stateDict('')],
+    [
+      'as state_dict beside an epoch',
+      Buffer.concat([
+        op.code('}('),
+        ...[op.text('epoch'), op.int(3), op.text('state_dict'), stateDict('')],
+        op.code('u'),
+      ]),
+    ],
+    ['of DistributedDataParallel', stateDict('module.')],
+    ['of torch.compile', stateDict('_orig_mod.')],
+  ])('%s: the converted file says quick-gelu, or what was asked for', async (_, content) => {
+    const from = path.join(folder, 'wrapped.pt');
+    const stored = { name: 'x/data/0', content: Buffer.from(Float32Array.of(1).buffer) };
+    fs.writeFileSync(from, torchZip(pickle(content), [stored]));
+    for (const [to, options, activation] of [
+      ['usual.safetensors', {}, 'quick-gelu'],
+      ['asked.safetensors', { network: { activation: 'gelu' } }, 'gelu'],
+    ] as const) {
+      await convertWeights(from, path.join(folder, to), options);
+      const source = openTensorsSync(path.join(folder, to));
+      source.close();
+      expect(source.metadata['crane.activation']).toBe(activation);
+    }
   });
 });
 

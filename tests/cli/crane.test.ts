@@ -1,8 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import * as os from 'node:os';
 import * as path from 'node:path';
 import { checkArguments, joinDashes, nearestName, unknownOption } from '../../cli/arguments';
 import { UsageError } from '../../lib/errors';
-import { runCrane } from './run-crane';
+import { runCrane, type Run } from './run-crane';
 
 const program = path.resolve(__dirname, '../../bin/crane.js');
 const declared = {
@@ -98,19 +100,82 @@ describe('arguments', () => {
   });
 });
 
-test('a cache folder that cannot be had is named in a sentence', async () => {
-  const before = process.env['CRANE_CACHE'];
-  process.env['CRANE_CACHE'] = __filename;
-  try {
-    const { code, err } = await runCrane('weights', 'fetch', 'crane-visa', '--offline');
+describe('a cache folder that cannot be had is named in a sentence', () => {
+  const before = { ...process.env };
+  let folder: string;
+  beforeEach(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-cache-'));
+    process.env['CRANE_CACHE'] = folder;
+  });
+  afterEach(() => {
+    process.env = { ...before };
+    jest.restoreAllMocks();
+    fs.chmodSync(folder, 0o700);
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+  /** The address is never asked: there is no place for what it would send. */
+  const fetchWeights = (): Promise<Run> => runCrane('weights', 'fetch', 'crane-visa', '--offline');
+
+  test('a file in its place', async () => {
+    process.env['CRANE_CACHE'] = __filename;
+    const { code, err } = await fetchWeights();
     expect(code).toBe(1);
     // Node 20 stumbles over it earlier than Node 22.
     expect(err).toMatch(
       /^(\S+crane-visa-epoch-5\.pth: there is a file where a folder is needed|nothing can be written to \S+weights) \(ENOTDIR\)\. (Check the path|Choose another folder: CRANE_CACHE)/,
     );
-  } finally {
-    if (before === undefined) delete process.env['CRANE_CACHE'];
-    else process.env['CRANE_CACHE'] = before;
-    delete process.env['CRANE_OFFLINE'];
-  }
+  });
+
+  const sentence = (code: string): string =>
+    `nothing can be written to ${path.join(folder, 'weights')} (${code}). Choose another folder: CRANE_CACHE names the one for weights, CRANE_DATA the one for sets.\n`;
+
+  /** As the system refuses whatever would be made or written below the folder. */
+  const refuseWrites = (code: string): void => {
+    for (const name of ['mkdirSync', 'writeFileSync'] as const) {
+      const original = fs[name] as (...given: unknown[]) => unknown;
+      jest.spyOn(fs, name).mockImplementation(((place: string, ...more: unknown[]) => {
+        const refused = String(place).startsWith(folder) && (name !== 'mkdirSync' || !fs.existsSync(place));
+        if (refused) throw Object.assign(new Error(`${code}: it cannot be, ${name} '${place}'`), { code });
+        return original(place, ...more);
+      }) as never);
+    }
+  };
+
+  test.each([
+    ['EROFS', 'empty'],
+    ['EROFS', 'with its folder of weights'],
+    ['EACCES', 'empty'],
+    ['EACCES', 'with its folder of weights'],
+  ])('%s, %s', async (refusal, content) => {
+    if (content !== 'empty') fs.mkdirSync(path.join(folder, 'weights'));
+    refuseWrites(refusal);
+    const { code, out, err } = await fetchWeights();
+    expect([code, out, err]).toEqual([1, '', sentence(refusal)]);
+  });
+
+  // Rights do not bind the superuser.
+  (process.getuid?.() === 0 ? test.skip : test)('without the right to write', async () => {
+    fs.chmodSync(folder, 0o500);
+    const { code, out, err } = await fetchWeights();
+    expect([code, out, err]).toEqual([1, '', sentence('EACCES')]);
+  });
 });
+
+(fs.existsSync('/dev/full') ? test.each : test.skip.each)([[['weights', 'list']], [['detect', '--help']]])(
+  'standard output on a full device: crane %j says so and ends with 1',
+  (argv) => {
+    const full = fs.openSync('/dev/full', 'w');
+    try {
+      const { status, stderr } = spawnSync(process.execPath, [program, ...argv], {
+        encoding: 'utf8',
+        stdio: ['ignore', full, 'pipe'],
+      });
+      expect(stderr).toBe(
+        'Standard output cannot be written (ENOSPC), so the results are not complete. Check the space left where it goes to.\n',
+      );
+      expect(status).toBe(1);
+    } finally {
+      fs.closeSync(full);
+    }
+  },
+);

@@ -8,6 +8,7 @@ import { Crane } from '../../lib/crane';
 import { readNpy } from '../../lib/image/npy';
 import { readPromptCheckpoint, writePromptCheckpoint } from '../../lib/weights/prompt-checkpoint';
 import { describeWithGoldens, expectClose, golden, goldenCases, goldenPath, tinyBackbone } from '../goldens';
+import { makeTree, png, removeTrees } from '../datasets/tree';
 import { runCrane, type Run } from './run-crane';
 
 let folder: string;
@@ -15,7 +16,10 @@ beforeAll(async () => {
   await prepareBackend('auto');
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-eval-'));
 });
-afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+afterAll(() => {
+  fs.rmSync(folder, { recursive: true, force: true });
+  removeTrees();
+});
 
 const inFolder = (...parts: string[]): string => path.join(folder, ...parts);
 
@@ -261,4 +265,23 @@ describeWithGoldens('crane eval', () => {
     expect([code, out]).toEqual([130, '']);
     expect(fs.existsSync(inFolder('out', 'results.json'))).toBe(false);
   });
+});
+
+test('what a large image size costs is said before the run, and nothing of the usual one', async () => {
+  const image = await png(32, 32, 90);
+  const set = makeTree({
+    'nut/test/good/0.png': image,
+    'nut/test/bent/1.png': image,
+    'nut/ground_truth/bent/1_mask.png': await png(32, 32, 0, 255),
+  });
+  const errorsAt = async (size: string): Promise<string> => {
+    const words = ['--backbone', 'nano', '--image-size', size, '--no-report', '--out', inFolder('cost')];
+    const { code, err } = await runCrane('eval', '--dataset', set, ...words);
+    expect([code, err]).toEqual([0, expect.any(String)]);
+    return err;
+  };
+  expect(await errorsAt('224')).toMatch(
+    /^Image size 224: .*[\d.]+ MB of memory for each image, [\d.]+ times the time and [\d.]+ times the memory of the usual 112\.$/m,
+  );
+  expect(await errorsAt('112')).not.toContain('Image size');
 });

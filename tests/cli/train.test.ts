@@ -194,6 +194,19 @@ test('Ctrl-C finishes the step, saves, and says how to go on; going on needs not
   expect(prompts('broken')).toBe(prompts('unbroken'));
 });
 
+test('a finished run is left alone unless --overwrite is said', async () => {
+  const again = (...words: string[]): Promise<Run> =>
+    trainHere('--epochs', '1', '--out', inFolder('finished'), ...words);
+  expect((await again()).code).toBe(0);
+  const before = prompts('finished');
+  const { code, out, err } = await again('--seed', '5');
+  expect([code, out]).toEqual([2, '']);
+  expect(err).toMatch(/finished holds the prompts of a run that is finished\.[^]*--overwrite/);
+  expect(prompts('finished')).toBe(before);
+  expect((await again('--seed', '5', '--overwrite')).code).toBe(0);
+  expect(prompts('finished')).not.toBe(before);
+});
+
 describe('wrong use ends with 2 and says what to do', () => {
   test.each<[string, string[], RegExp]>([
     ['nothing to train on', [], /--aux .*--resume/],

@@ -159,6 +159,48 @@ test('stopped by a person while it downloads: what came is kept and the next cal
   expect(from.ranges.at(-1)).toBe('bytes=50000-');
 });
 
+describe('a server that never ends', () => {
+  /** Sends pieces until nobody listens, without a word of the length. */
+  const endless = (piece: Buffer): Promise<LocalServer> =>
+    server((request, response) => {
+      response.writeHead(200);
+      if (request.method === 'HEAD') return void response.end();
+      const timer = setInterval(() => response.write(piece), 1);
+      response.on('close', () => clearInterval(timer));
+    });
+
+  test('is stopped below the least speed, which is 1000 bytes per second over a minute where nothing is given', async () => {
+    const from = await endless(Buffer.alloc(2));
+    let clock = 0;
+    const now = jest.spyOn(performance, 'now').mockImplementation(() => clock);
+    try {
+      const entry = served('btad', [{ server: from, file: 'btad.zip', content: Buffer.alloc(0) }]);
+      const onProgress = ({ kind }: Progress): void => {
+        if (kind === 'advance') clock += 10_000;
+      };
+      await expect(fetchDataset(entry, { ...options(), onProgress })).rejects.toMatchObject({
+        code: 'download/slow',
+        data: { expected: 60_000, seconds: 60 },
+      });
+    } finally {
+      now.mockRestore();
+    }
+    expect(from.ranges).toHaveLength(2);
+    expect(fs.existsSync(path.join(data, 'btad'))).toBe(false);
+  });
+
+  test('is stopped at the most bytes that a file may have', async () => {
+    const from = await endless(Buffer.alloc(50_000));
+    const entry = served('btad', [{ server: from, file: 'btad.zip', content: Buffer.alloc(0) }]);
+    await expect(fetchDataset(entry, { ...options(), maxBytes: 300_000 })).rejects.toMatchObject({
+      code: 'download/length',
+      data: { expected: 300_000 },
+    });
+    expect(from.ranges).toHaveLength(2);
+    expect(fs.readdirSync(path.join(data, '.downloads', 'btad'))).toEqual([]);
+  });
+});
+
 test('another file than the published one, and an archive that is unsafe: nothing appears under the name', async () => {
   const content = await btadZip();
   const from = await server((request, response) => answerWell(content, '"1"', request, response));

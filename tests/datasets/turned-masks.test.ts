@@ -82,6 +82,15 @@ test('the check says that masks are turned with their images, and names one whos
   );
 });
 
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('the check tells of orientation %i, unless it is upright', async (orientation) => {
+  const root = makeTree({ 'images/1.png': await photograph(orientation), 'masks/1.png': await mask(0) });
+  const { problems, notes } = await checkDataset(await openDataset(root));
+  expect(problems).toEqual([]);
+  expect(notes.filter((note) => note.startsWith('1 image turned by EXIF orientation'))).toHaveLength(
+    orientation === 1 ? 0 : 1,
+  );
+});
+
 test('what each of the lost masks marks is seen by the check', async () => {
   const folder = path.join(__dirname, '..', 'image', 'masks-lost');
   const names = fs.readdirSync(folder);

@@ -33,6 +33,25 @@ describe('inks', () => {
     expect((await decodeImage(bytes)).mode).toBe('CMYK');
   });
 
+  test('a JPEG of black above, cyan and magenta below: nothing of their colour is that of a press', async () => {
+    const solid = Buffer.from(
+      '/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwABAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB/8AAFAgAEAAQBEMRAE0RAFkRAEsRAP/EAB8AAAEFAQEBAQEBAAAAAAAAAAABAgMEBQYHCAkKC//EALUQAAIBAwMCBAMFBQQEAAABfQECAwAEEQUSITFBBhNRYQcicRQygZGhCCNCscEVUtHwJDNicoIJChYXGBkaJSYnKCkqNDU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6g4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV1tfY2drh4uPk5ebn6Onq8fLz9PX29/j5+v/aAA4EQwBNAFkASwAAPwD+/iv7+K/v4r/P/oooor/AHoor/f4r/f4r/AHoor//2Q==',
+      'base64',
+    );
+    const line = (left: readonly number[], right: readonly number[]): number[] =>
+      [left, right].flatMap((pixel) => Array.from({ length: 8 }, () => pixel).flat());
+    const black = [0, 0, 0];
+    for (const reference of [false, true]) {
+      const found = await colours(solid, reference);
+      expect(found).toHaveLength(16 * 16 * 3);
+      for (let row = 0; row < 16; row++) {
+        expect(found.slice(row * 48, (row + 1) * 48)).toEqual(
+          row < 8 ? line(black, black) : line([0, 255, 255], [255, 0, 255]),
+        );
+      }
+    }
+  });
+
   const inks = [0, 0, 0, 255, 255, 0, 0, 0, 0, 255, 0, 128];
   test.each([
     ['8 bits', Uint8Array.from(inks), 4, {}],

@@ -329,6 +329,41 @@ describe('servers that never end', () => {
     expect(fs.readFileSync(file).equals(content)).toBe(true);
   });
 
+  test('by default 1000 bytes per second are expected, over a minute', async () => {
+    let [clock, send] = [0, (_: number): void => undefined];
+    const now = jest.spyOn(performance, 'now').mockImplementation(() => clock);
+    server = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': content.length });
+      send = (bytes) => void response.write(Buffer.alloc(bytes));
+      send(10);
+    });
+    // Once so much has come, the clock shows this and so many bytes more are sent.
+    const script = new Map([
+      [10, { milliseconds: 59_999, bytes: 10 }],
+      [20, { milliseconds: 59_999, bytes: 59_979 }],
+      // With this byte the first minute has its 60 000.
+      [59_999, { milliseconds: 60_000, bytes: 1 }],
+      [60_000, { milliseconds: 60_000, bytes: 59_998 }],
+      // The second has one too few.
+      [119_998, { milliseconds: 120_000, bytes: 1 }],
+    ]);
+    const onProgress = (progress: Progress): void => {
+      const next = progress.kind === 'advance' ? script.get(progress.done) : undefined;
+      if (next === undefined) return;
+      clock = next.milliseconds;
+      send(next.bytes);
+    };
+    try {
+      const error = await failure(download(server.url, file, { ...quick, idleTimeout: 60_000, onProgress }));
+      expect([error.code, error.data]).toMatchObject([
+        'download/slow',
+        { bytes: 59_999, expected: 60_000, seconds: 60, received: 119_999 },
+      ]);
+    } finally {
+      now.mockRestore();
+    }
+  });
+
   test('a redirect to itself', async () => {
     server = await serve((_, response) => response.writeHead(302, { location: '/weights.pt' }).end());
     const error = await failure(download(server.url, file, quick));
