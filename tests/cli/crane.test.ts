@@ -171,7 +171,7 @@ describe('a cache folder that cannot be had is named in a sentence', () => {
         stdio: ['ignore', full, 'pipe'],
       });
       expect(stderr).toBe(
-        'Standard output cannot be written (ENOSPC), so the results are not complete. Check the space left where it goes to.\n',
+        'Standard output cannot be written (ENOSPC), so the results are incomplete. Check the free space at its destination.\n',
       );
       expect(status).toBe(1);
     } finally {

@@ -281,7 +281,7 @@ test('what a large image size costs is said before the run, and nothing of the u
     return err;
   };
   expect(await errorsAt('224')).toMatch(
-    /^Image size 224: .*[\d.]+ MB of memory for each image, [\d.]+ times the time and [\d.]+ times the memory of the usual 112\.$/m,
+    /^Image size 224: .*[\d.]+ MB of memory per image, [\d.]+ times the time and [\d.]+ times the memory of the usual 112\.$/m,
   );
   expect(await errorsAt('112')).not.toContain('Image size');
 });
