@@ -6,7 +6,7 @@ import type { CheckpointFormat, LearnedValues } from '../lib/methods/checkpoint'
 import type { TrainingBatch } from '../lib/methods/method';
 import { bestEpoch, type EpochRecord } from './epoch-record';
 import type { EventLog } from './event-log';
-import { disposeBatch } from './feature-store';
+import { disposeBatch } from './encoded-image';
 import { promptMetadata, type RunRecord } from './run-record';
 import type { RunFolder } from './run-folder';
 import { writeRunState, type EpochSums, type RunState } from './run-state';

@@ -3,7 +3,8 @@ import { Measures } from '../eval/metrics/measures';
 import { meanOverCategories, type MetricValues } from '../eval/metrics/metric-ids';
 import type { Sample } from '../datasets/dataset';
 import type { AnomalyModel, FeatureEncoder } from '../lib/methods/method';
-import { disposeBatch, type FeatureStore } from './feature-store';
+import { disposeBatch } from './encoded-image';
+import type { FeatureStore } from './feature-store';
 
 /** Images scored together. */
 const BATCH = 4;
