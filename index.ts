@@ -45,7 +45,7 @@ export type { Preprocessing } from './lib/image/preprocess';
 export { train, type TrainingRun } from './train/training-run';
 export type { TrainOptions } from './train/run-options';
 export type { TrainingOptions, TrainingOptionsInput } from './train/options';
-export type { FeaturePrecision } from './train/encode-samples';
+export type { FeaturePrecision } from './train/encoded-image';
 export type { TrainingResult } from './train/run';
 export type { RunRecord } from './train/run-record';
 export type { RunRequest, SkippedImage } from './train/run-file';

@@ -1,17 +1,23 @@
 import * as tf from '@tensorflow/tfjs';
 import { TrainingError } from '../lib/errors';
 import { narrowToHalf, overflowOf, widenHalf } from '../lib/files/half';
-import type { FeatureEncoder } from '../lib/methods/method';
+import type { FeatureEncoder, TrainingBatch } from '../lib/methods/method';
 import type { NetworkInput } from './network-input';
 
+/** How patch features are kept. Halves lose less than 0.0005 of a feature of length one. */
+export type FeaturePrecision = 'float16' | 'float32';
+
 /** Everything that training needs of one image. */
-export interface EncodedImage {
+export interface EncodedImage<Mask = Uint8Array> {
   readonly global: Float32Array; // [E]
   /** Halves as bit patterns, or whole floats. */
   readonly patches: readonly (Float32Array | Uint16Array)[]; // [N, E] each
-  /** 1 where a pixel is anomalous. */
-  readonly mask: Uint8Array; // [S, S]
+  /** 1 where a pixel is anomalous; once it is made ready for the loss also the share of such pixels in each patch. */
+  readonly mask: Mask; // [S, S], or [R, C]
 }
+
+/** An encoded image whose mask is of pixels or of patches, whichever the loss needs. */
+export type LossImage = EncodedImage<Uint8Array | Float32Array>;
 
 /** How large the parts of an encoded image are; equal for all images of a model. */
 export interface EncodedSizes {
@@ -126,10 +132,46 @@ export function unpackImage({ buffer, byteLength }: Uint8Array<ArrayBuffer>, siz
   };
 }
 
-/** Features as floats, written into `target` from index `at` on. */
-export function widenInto(target: Float32Array, at: number, values: Float32Array | Uint16Array): void {
-  if (values instanceof Float32Array) target.set(values, at);
-  else widenHalf(values, target, at);
+/**
+ * Joins images into a batch of tensors, which the caller disposes with `disposeBatch`.
+ * @param labels 1 where the image is anomalous, else 0
+ * @param maskSize of all masks: `[S, S]` or `[R, C]`
+ */
+export function batchOf(
+  images: readonly LossImage[],
+  labels: readonly number[],
+  { width, patches, sets }: EncodedSizes,
+  maskSize: readonly [number, number],
+): TrainingBatch {
+  const count = images.length;
+  return {
+    global: tf.tensor2d(joined(images.map(({ global }) => global)), [count, width]),
+    patches: Array.from({ length: sets }, (_, set) =>
+      tf.tensor3d(joined(images.map((image) => image.patches[set] as Float32Array | Uint16Array)), [
+        count,
+        patches,
+        width,
+      ]),
+    ),
+    masks: tf.tensor3d(joined(images.map(({ mask }) => mask)), [count, ...maskSize]),
+    labels: tf.tensor1d([...labels], 'int32'),
+  };
+}
+
+/** Parts one after the other as floats; 16-bit numbers are halves. */
+function joined(parts: readonly (Float32Array | Uint16Array | Uint8Array)[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    if (part instanceof Uint16Array) widenHalf(part, whole, at);
+    else whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+export function disposeBatch({ global, patches, masks, labels }: TrainingBatch): void {
+  tf.dispose([global, ...patches, masks, labels]);
 }
 
 /**

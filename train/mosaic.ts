@@ -45,6 +45,11 @@ export function drawMosaics(
   return mosaics;
 }
 
+/** The images that a sample is made of: those of a mosaic are its tiles. */
+export function imagePathsOf(sample: Sample | Mosaic): string[] {
+  return 'tiles' in sample ? sample.tiles.map(({ imagePath }) => imagePath) : [sample.imagePath];
+}
+
 /** @param tiles four samples of one category */
 export function mosaicOf(tiles: readonly Sample[]): Mosaic {
   const first = tiles[0] as Sample;

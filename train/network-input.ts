@@ -13,7 +13,7 @@ export interface NetworkInput {
 }
 
 /**
- * A sample that is made of files in another way than one picture and its mask, such as a mosaic of four. It is cached like
+ * A sample that is made of files in another way than one image and its mask, such as a mosaic of four. It is cached like
  * any other, under what its files hold and its recipe.
  */
 export interface ComposedSample extends Sample {
@@ -67,7 +67,7 @@ export async function readSample(sample: Sample, memory?: MemoryClaim): Promise<
  * Decodes what `readSample` read.
  * @param size S, side of the network input in pixels
  * @param memory is asked for what the pixels take
- * @throws ImageError for a picture or mask that cannot be decoded
+ * @throws ImageError for an image or mask that cannot be decoded
  */
 export async function decodeSample(
   sample: Sample,

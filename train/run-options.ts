@@ -5,7 +5,7 @@ import type { MethodName, MethodOptionsInput } from '../lib/methods/registry';
 import type { SpatialChoice } from '../lib/methods/spatial';
 import type { OnProgress } from '../lib/progress';
 import type { EpochRecord } from './epoch-record';
-import type { FeaturePrecision } from './encode-samples';
+import type { FeaturePrecision } from './encoded-image';
 import type { TrainingOptionsInput } from './options';
 import type { StepReport } from './training-loop';
 

@@ -18,7 +18,7 @@ import { NETWORK_KEY, type NetworkRecord } from '../lib/methods/trained-network'
 import { packageVersion } from '../lib/files/version';
 import { INPUT_KEY } from '../lib/weights/input-rule';
 import type { Dataset, Sample } from '../datasets/dataset';
-import type { FeaturePrecision } from './encode-samples';
+import type { FeaturePrecision } from './encoded-image';
 import type { TrainingOptions } from './options';
 
 /** Everything that decides what a training run gives, and what is needed to use it. */

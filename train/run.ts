@@ -8,7 +8,7 @@ import type { SpatialChoice } from '../lib/methods/spatial';
 import { findRegisteredDataset } from '../datasets/registry';
 import { configText } from './config';
 import { curvesPage } from './curves-page';
-import { encodeForTraining, type EncodedSet } from './encoded-set';
+import { encodeRun } from './encode-run';
 import { bestEpoch, type BestEpoch, type EpochRecord } from './epoch-record';
 import { EventLog } from './event-log';
 import { checkTrainingOptions, type TrainingOptions } from './options';
@@ -20,7 +20,7 @@ import { changedVersions, defaultRunFolder, differences, type RunRecord } from '
 import { readRunState, type RunState } from './run-state';
 import { readStepLog, StepLog } from './step-log';
 import { Trainer } from './trainer';
-import { SAVE_EVERY, TrainingLoop } from './training-loop';
+import { SAVE_EVERY, TrainingLoop, type LoopParts } from './training-loop';
 import { workingCommit } from './working-commit';
 
 /** What a training run gives. */
@@ -198,7 +198,7 @@ class Run {
     const state = before === undefined ? undefined : readRunState(folder.state);
     options.onStart?.({ folder: folder.root, step: state?.step ?? 0 });
     const began = performance.now();
-    const encoded = await encodeForTraining(this.prepared, options);
+    const encoded = await encodeRun(this.prepared, options);
     try {
       const encode = file.seconds.encode + (performance.now() - began) / 1000;
       update({ skipped: encoded.skipped, seconds: { ...file.seconds, encode } });
@@ -220,7 +220,7 @@ class Run {
   }
 
   private async runSteps(
-    encoded: EncodedSet,
+    { features, placesOf, validate }: Pick<LoopParts, 'features' | 'placesOf' | 'validate'>,
     state: RunState | undefined,
     onEpoch: (epochs: readonly EpochRecord[]) => void,
   ): Promise<{ seconds: number }> {
@@ -244,7 +244,8 @@ class Run {
         state.epochs.forEach((epoch) => events?.epoch(epoch));
       }
       const loop = new TrainingLoop({
-        source: encoded,
+        features,
+        placesOf,
         trainer,
         format: method.checkpoint as CheckpointFormat,
         record,
@@ -254,7 +255,7 @@ class Run {
         state,
         saveEvery,
         saveFrequency,
-        validate: () => encoded.validate(),
+        validate,
         onEpoch,
         onStep,
         onProgress,

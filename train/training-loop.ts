@@ -1,12 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import type { MetricValues } from '../eval/metrics/metric-ids';
+import type { Sample } from '../datasets/sample';
 import { TrainingError } from '../lib/errors';
 import type { OnProgress } from '../lib/progress';
 import type { CheckpointFormat, LearnedValues } from '../lib/methods/checkpoint';
-import type { TrainingBatch } from '../lib/methods/method';
 import { bestEpoch, type EpochRecord } from './epoch-record';
 import type { EventLog } from './event-log';
-import { disposeBatch } from './feature-store';
+import type { FeatureStore } from './feature-store';
+import { imagePathsOf } from './mosaic';
+import { disposeBatch } from './encoded-image';
 import { promptMetadata, type RunRecord } from './run-record';
 import type { RunFolder } from './run-folder';
 import { writeRunState, type EpochSums, type RunState } from './run-state';
@@ -23,18 +25,10 @@ export interface StepReport extends StepLine {
   readonly steps: number;
 }
 
-/** Where batches come from. */
-export interface BatchSource {
-  /** Images in an epoch. */
-  readonly size: number;
-  /** The images at these places, which the caller disposes; those of the batch after are read meanwhile. */
-  batch(epoch: number, places: readonly number[], next?: readonly number[]): Promise<TrainingBatch>;
-  /** The files behind these places. */
-  paths(epoch: number, places: readonly number[]): string[];
-}
-
 export interface LoopParts {
-  readonly source: BatchSource;
+  readonly features: FeatureStore;
+  /** What stands in an epoch, from 1, in places among the features: images, and mosaics in their stead. Equally many in each. */
+  readonly placesOf: (epoch: number) => readonly number[];
   readonly trainer: Trainer;
   readonly format: CheckpointFormat;
   readonly record: RunRecord;
@@ -69,8 +63,8 @@ export class TrainingLoop {
   private saved: number;
 
   constructor(private readonly parts: LoopParts) {
-    const { source, record, state } = parts;
-    this.stepsPerEpoch = Math.ceil(source.size / record.training.batchSize);
+    const { placesOf, record, state } = parts;
+    this.stepsPerEpoch = Math.ceil(placesOf(1).length / record.training.batchSize);
     this.steps = record.training.epochs * this.stepsPerEpoch;
     this.step = state?.step ?? 0;
     this.saved = this.step;
@@ -85,7 +79,7 @@ export class TrainingLoop {
    *   way is done and saved
    */
   async run(): Promise<{ readonly epochs: readonly EpochRecord[]; readonly seconds: number }> {
-    const { source, record, signal, onProgress, onStep } = this.parts;
+    const { placesOf, record, signal, onProgress, onStep } = this.parts;
     const { batchSize, seed } = record.training;
     onProgress?.({
       kind: 'start',
@@ -106,7 +100,10 @@ export class TrainingLoop {
       }
       const epoch = Math.floor(this.step / this.stepsPerEpoch) + 1;
       if (epoch !== prepared) {
-        batches = epochBatches(source.size, batchSize, seed, epoch);
+        const places = placesOf(epoch);
+        batches = epochBatches(places.length, batchSize, seed, epoch).map((batch) =>
+          batch.map((index) => places[index] as number),
+        );
         prepared = epoch;
       }
       const place = this.step % this.stepsPerEpoch;
@@ -124,9 +121,9 @@ export class TrainingLoop {
     places: readonly number[],
     next: readonly number[] | undefined,
   ): Promise<StepLine> {
-    const { source, trainer, folder, log, events, onProgress } = this.parts;
+    const { features, trainer, folder, log, events, onProgress } = this.parts;
     const began = performance.now();
-    const batch = await source.batch(epoch, places, next);
+    const batch = await features.batch(places, next);
     let losses: StepLosses;
     try {
       losses = await trainer.step(batch);
@@ -215,8 +212,8 @@ export class TrainingLoop {
 
   /** Names the images of a batch whose loss is not finite, in a file beside the run. */
   private diverged(error: TrainingError, epoch: number, places: readonly number[]): TrainingError {
-    const { folder, source } = this.parts;
-    const images = source.paths(epoch, places);
+    const { folder, features } = this.parts;
+    const images = places.flatMap((place) => imagePathsOf(features.samples[place] as Sample));
     folder.write(folder.diverged, `${JSON.stringify({ ...error.data, epoch, images }, null, 2)}\n`);
     return new TrainingError(
       'training/diverged',

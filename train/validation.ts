@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { Measures } from '../eval/metrics/measures';
 import { meanOverCategories, type MetricValues } from '../eval/metrics/metric-ids';
-import type { Sample } from '../datasets/dataset';
+import type { Dataset, Sample } from '../datasets/dataset';
 import type { AnomalyModel, FeatureEncoder } from '../lib/methods/method';
-import { disposeBatch, type FeatureStore } from './feature-store';
+import { disposeBatch } from './encoded-image';
+import type { FeatureStore } from './feature-store';
 
 /** Images scored together. */
 const BATCH = 4;
@@ -13,6 +14,17 @@ export interface ValidationGroup {
   readonly name: string;
   /** False where labels are all that is known; pixel metrics are null then. */
   readonly hasMasks: boolean;
+}
+
+/** The group of each image of the sets. */
+export function validationGroups(datasets: readonly Dataset[]): Map<Sample, ValidationGroup> {
+  return new Map(
+    datasets.flatMap(({ name, hasMasks, categories }) =>
+      categories.flatMap((category) =>
+        category.samples.map((sample) => [sample, { name: `${name}/${category.name}`, hasMasks }] as const),
+      ),
+    ),
+  );
 }
 
 /**

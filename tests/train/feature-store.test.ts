@@ -9,9 +9,8 @@ import { CLIP_PREPROCESSING, preprocessImage, preprocessMask } from '../../lib/i
 import { openBackbone } from '../../lib/methods/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
-import { anomalousShares } from '../../train/encoded-image';
-import { disposeBatch, FeatureStore } from '../../train/feature-store';
-import type { EncodeOptions } from '../../train/encode-samples';
+import { anomalousShares, disposeBatch } from '../../train/encoded-image';
+import { FeatureStore, type EncodeOptions } from '../../train/feature-store';
 import { expectClose } from '../goldens';
 import { expectNoLeak } from '../tensors';
 import { writeSmallBackbone, writeSmallSet } from './tiny-files';

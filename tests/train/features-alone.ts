@@ -8,7 +8,8 @@ import { prepareBackend } from '../../lib/backend';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { openBackbone } from '../../lib/methods/backbone';
 import { buildCraneModel } from '../../lib/methods/crane/build';
-import { disposeBatch, FeatureStore } from '../../train/feature-store';
+import { disposeBatch } from '../../train/encoded-image';
+import { FeatureStore } from '../../train/feature-store';
 
 export interface FeaturesInCompany {
   readonly backend: string;

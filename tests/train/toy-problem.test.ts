@@ -8,7 +8,7 @@ import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { normalise } from '../../lib/scoring/similarity';
 import { seededNormal } from '../../lib/weights/seeded';
-import { disposeBatch } from '../../train/feature-store';
+import { disposeBatch } from '../../train/encoded-image';
 import type { TrainingBatch } from '../../lib/methods/method';
 import { Trainer } from '../../train/trainer';
 import { expectNoLeak } from '../tensors';

@@ -10,9 +10,10 @@ import { craneMethod } from '../../lib/methods/crane';
 import { buildCraneModel } from '../../lib/methods/crane/build';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { chooseSamples, openAuxiliarySet } from '../../train/auxiliary-set';
-import { encodeForTraining } from '../../train/encoded-set';
-import { disposeBatch, FeatureStore } from '../../train/feature-store';
-import { drawMosaics } from '../../train/mosaic';
+import { encodeRun } from '../../train/encode-run';
+import { disposeBatch } from '../../train/encoded-image';
+import { FeatureStore } from '../../train/feature-store';
+import { drawMosaics, imagePathsOf } from '../../train/mosaic';
 import { completeTrainingOptions } from '../../train/options';
 import type { PreparedRun } from '../../train/prepare-run';
 import type { RunRecord } from '../../train/run-record';
@@ -45,11 +46,11 @@ test('each epoch has its own mosaics in the places of images, and the images eve
   const set = await openAuxiliarySet([root]);
   const selection = chooseSamples(set, training);
   const record = { training, preprocessing: CLIP_PREPROCESSING, precision: 'float32' } as unknown as RunRecord;
-  const encoded = await encodeForTraining(
+  const encoded = await encodeRun(
     { set, selection, method: craneMethod, model, record, backend: await prepareBackend() } satisfies PreparedRun,
     { cache: false },
   );
-  expect(encoded.size).toBe(11);
+  expect(encoded.features.size).toBeGreaterThan(11); // mosaics of both epochs as well
 
   const encoder = await newModel();
   const mosaicsOf = [1, 2].map((epoch) =>
@@ -61,7 +62,10 @@ test('each epoch has its own mosaics in the places of images, and the images eve
     expect(mosaics.size).toBeLessThan(11);
     const wanted: Sample[] = selection.training.map((sample, place) => mosaics.get(place) ?? sample);
     const places = [10, 3, 0, 5, 7, 1];
-    const batch = await encoded.batch(index + 1, places);
+    const ofEpoch = encoded.placesOf(index + 1);
+    expect(ofEpoch).toHaveLength(11);
+    const inStore = places.map((place) => ofEpoch[place] as number);
+    const batch = await encoded.features.batch(inStore);
     const store = await FeatureStore.encode(
       encoder,
       places.map((place) => wanted[place] as Sample),
@@ -71,7 +75,7 @@ test('each epoch has its own mosaics in the places of images, and the images eve
     for (const part of ['global', 'masks', 'labels'] as const)
       expectClose(batch[part].dataSync(), expected[part].dataSync(), 1e-5);
     expectClose((batch.patches[0] as tf.Tensor).dataSync(), (expected.patches[0] as tf.Tensor).dataSync(), 1e-5);
-    expect(encoded.paths(index + 1, places)).toEqual(
+    expect(inStore.flatMap((place) => imagePathsOf(encoded.features.samples[place] as Sample))).toEqual(
       places.flatMap(
         (place) =>
           mosaics.get(place)?.tiles.map(({ imagePath }) => imagePath) ?? [
