@@ -8,8 +8,8 @@ import { decodeImage } from '../../lib/image/decode';
 import { preprocessImage } from '../../lib/image/preprocess';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { median, timed } from './part';
-import { measureProduct, productShapes, type MeasuredProduct } from './peak';
-import { stageFlop } from './stage-flop';
+import { measureProduct, type MeasuredProduct } from './peak';
+import { productShapes, stageFlop } from './products';
 import { MODEL_STAGES, perStage, StageClock, typicalStages, type Lap } from './stages';
 
 /** What one process is to measure. Plain data, since it goes from process to process. */
@@ -69,6 +69,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     const { sizes } = crane.description;
     // Of the default method.
     const { options, copies } = crane.model as CraneModel;
+    const counted = { sizes, options, featureSets: copies.length };
     const first = await crane.detect(job.pictures[0] as string);
     await save(first, job, 0);
     onFirstResult?.();
@@ -78,7 +79,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     const imagesPerSecondInARow = await measureRow(crane, job, feed.endToEnd);
     const peakRssBytes = peakResidentBytes();
     const products: MeasuredProduct[] = [];
-    for (const shape of job.products ? productShapes(sizes, options) : [])
+    for (const shape of job.products ? productShapes(counted) : [])
       products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
     return {
       /** Weights from their file into tensors, and the text encoder once. */
@@ -98,7 +99,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
       textSeconds,
       /** From an image's arrival in an unending stream to its detection, one image at a time, in ascending order. */
       latencies: feed.latencies,
-      flop: stageFlop({ sizes, options, featureSets: copies.length }),
+      flop: stageFlop(counted),
       products,
     };
   } finally {
