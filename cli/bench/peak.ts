@@ -55,8 +55,7 @@ export async function measureProduct(
     let best = { seconds: Infinity, way: '' };
     let least = Infinity;
     for (const [way, factors] of Object.entries(ways)) {
-      const multiply = (left: tf.Tensor, right: tf.Tensor): tf.Tensor => tf.matMul(left, right, false, transposed);
-      const taken = await secondsOfRuns(multiply, factors, asynchronous, atLeast);
+      const taken = await secondsOfRuns(factors, transposed, { asynchronous, seconds: atLeast });
       least = Math.min(least, ...taken);
       const seconds = median(taken);
       if (seconds < best.seconds) best = { seconds, way };
@@ -68,14 +67,12 @@ export async function measureProduct(
 }
 
 type Factors = [left: tf.Tensor, right: tf.Tensor];
-type Multiply = (left: tf.Tensor, right: tf.Tensor) => tf.Tensor;
 
 /** Of runs through all factors, of whose results the last is kept until its time has been taken. */
 async function secondsOfRuns(
-  multiply: Multiply,
   factors: readonly Factors[],
-  asynchronous: boolean,
-  atLeast: number,
+  transposed: boolean,
+  { asynchronous, seconds: atLeast }: Required<MeasureProductOptions>,
 ): Promise<number[]> {
   const taken: number[] = [];
   let spent = 0;
@@ -85,7 +82,7 @@ async function secondsOfRuns(
     let result: tf.Tensor | undefined;
     for (const [left, right] of factors) {
       result?.dispose();
-      result = multiply(left, right);
+      result = tf.matMul(left, right, false, transposed);
     }
     if (asynchronous) await oneValueOf(result as tf.Tensor);
     const seconds = (performance.now() - began) / 1000;

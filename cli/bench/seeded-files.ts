@@ -25,26 +25,21 @@ const RESERVE = 200e6;
 /** A folder for what a measurement needs, which is gone when the process ends, however that comes about but by SIGKILL. */
 export class TemporaryFolder {
   readonly path = fs.mkdtempSync(path.join(os.tmpdir(), 'crane-bench-'));
-  private readonly clear = (): void => fs.rmSync(this.path, { recursive: true, force: true });
-  /** A first Ctrl-C is the command's to deal with. */
   private interrupts = 0;
-  private readonly onInterrupt = (): void => {
-    if (++this.interrupts > 1) this.endWith(130);
+  private readonly endings = {
+    exit: (): void => fs.rmSync(this.path, { recursive: true, force: true }),
+    // A first Ctrl-C is the command's to deal with.
+    SIGINT: (): void => void (++this.interrupts > 1 && process.exit(130)),
+    SIGTERM: (): void => process.exit(143),
   };
-  private readonly onTerminate = (): void => this.endWith(143);
 
   constructor() {
-    process.on('exit', this.clear).on('SIGINT', this.onInterrupt).on('SIGTERM', this.onTerminate);
+    for (const [event, end] of Object.entries(this.endings)) process.on(event, end);
   }
 
   remove(): void {
-    process.off('exit', this.clear).off('SIGINT', this.onInterrupt).off('SIGTERM', this.onTerminate);
-    this.clear();
-  }
-
-  private endWith(code: number): void {
-    this.clear();
-    process.exit(code);
+    for (const [event, end] of Object.entries(this.endings)) process.off(event, end);
+    this.endings.exit();
   }
 }
 
