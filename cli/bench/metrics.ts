@@ -1,11 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { PeakMemory } from '../../eval/benchmark/peak-memory';
-import { ExactAupro, PaperAupro } from '../../eval/metrics/aupro';
-import { auroc } from '../../eval/metrics/auroc';
-import { averagePrecision } from '../../eval/metrics/average-precision';
-import { bestF1 } from '../../eval/metrics/f1-max';
 import { PixelMetrics } from '../../eval/metrics/pixel-metrics';
-import { sweep } from '../../eval/metrics/ranking';
 import { formatBytes } from '../../terminal/table';
 import { drawMap, type MaskKind } from './drawn-maps';
 import { median, secondsOf, steps, tableOf, type BenchOptions, type BenchPart } from './part';
@@ -14,23 +9,6 @@ const SIDE = 518;
 const CATEGORY_MAPS = 100;
 /** As MVTec-AD. */
 const CATEGORIES = 15;
-const LIMIT = 0.3;
-
-type Timed = (metrics: PixelMetrics, ranking: ReturnType<PixelMetrics['ranking']>) => unknown;
-/** What is timed of a category's metrics once its maps are collected, in order. */
-const TIMED = {
-  allMetrics: ['all five metrics in one run', (metrics) => metrics.value()],
-  auroc: ['alone: AUROC', (_, ranking) => auroc(ranking)],
-  averagePrecision: ['alone: AP', (_, ranking) => averagePrecision(ranking)],
-  f1max: ['alone: F1-max', (_, ranking) => bestF1(ranking)],
-  auproPaper: ['alone: AUPRO paper200@0.3', (_, ranking) => sweep(ranking, new PaperAupro(ranking, LIMIT))],
-  auproExact: ['alone: AUPRO exact@0.3', (_, ranking) => sweep(ranking, new ExactAupro(ranking, LIMIT))],
-  curves: ['three curves', (metrics) => [metrics.rocCurve(), metrics.precisionRecallCurve(), metrics.proCurve()]],
-} as const satisfies Record<string, readonly [label: string, work: Timed]>;
-const TIMED_NAMES = Object.keys(TIMED) as (keyof typeof TIMED)[];
-
-/** `collect`: regions of the masks, and pixels into buckets. */
-type CategorySeconds = Readonly<Record<'collect' | keyof typeof TIMED, number>>;
 
 /** `crane bench --metrics`: the pixel metrics of one category, and of a whole set whose maps are seen once. */
 export const metricsBench: BenchPart = async (options) => {
@@ -40,7 +18,7 @@ export const metricsBench: BenchPart = async (options) => {
   const wholeSet = options.maps > 0 ? await measureWholeSet(before, options) : null;
 
   const both = [ellipses, specks] as const;
-  const timed = (what: string, name: keyof CategorySeconds): string[] => [
+  const timed = (what: string, name: keyof typeof ellipses.seconds): string[] => [
     what,
     ...both.map(({ seconds }) => seconds[name].toFixed(2)),
   ];
@@ -51,8 +29,8 @@ export const metricsBench: BenchPart = async (options) => {
   ];
   const rows = [
     timed('collecting: regions, buckets', 'collect'),
-    ...TIMED_NAMES.map((name) => timed(TIMED[name][0], name)),
-    ['collecting and all five', ...both.map(({ seconds }) => (seconds.collect + seconds.allMetrics).toFixed(2))],
+    timed('all five metrics in one run', 'allMetrics'),
+    timed('three curves', 'curves'),
     ...sizes(...both),
   ];
   const wholeRows = wholeSet && [
@@ -74,7 +52,7 @@ function millions(pixels: number): string {
 }
 
 async function measureCategory(kind: MaskKind, memoryBefore: number, options: BenchOptions) {
-  const all: CategorySeconds[] = [];
+  const all: Record<'collect' | 'allMetrics' | 'curves', number>[] = [];
   const memory = new PeakMemory();
   let [pixels, anomalousPixels] = [0, 0];
   // The first run is warm-up.
@@ -87,13 +65,14 @@ async function measureCategory(kind: MaskKind, memoryBefore: number, options: Be
       await setImmediate();
       options.signal.throwIfAborted();
     }
-    const ranking = metrics.ranking();
-    const seconds = TIMED_NAMES.map((name) => [name, secondsOf(() => TIMED[name][1](metrics, ranking))] as const);
-    [pixels, anomalousPixels] = [ranking.normals + ranking.anomalous, ranking.anomalous];
-    if (run > 0) all.push({ collect, ...Object.fromEntries(seconds) } as CategorySeconds);
+    const { normals, anomalous } = metrics.ranking();
+    [pixels, anomalousPixels] = [normals + anomalous, anomalous];
+    const allMetrics = secondsOf(() => metrics.value());
+    const curves = secondsOf(() => [metrics.rocCurve(), metrics.precisionRecallCurve(), metrics.proCurve()]);
+    if (run > 0) all.push({ collect, allMetrics, curves });
   }
-  const names = ['collect', ...TIMED_NAMES] as const;
-  const seconds = Object.fromEntries(names.map((name) => [name, median(all.map((of) => of[name]))])) as CategorySeconds;
+  const medianOf = (name: 'collect' | 'allMetrics' | 'curves'): number => median(all.map((of) => of[name]));
+  const seconds = { collect: medianOf('collect'), allMetrics: medianOf('allMetrics'), curves: medianOf('curves') };
   return { pixels, anomalousPixels, seconds, peakGrowthBytes: Math.max(0, memory.bytes - memoryBefore) };
 }
 
