@@ -53,18 +53,17 @@ export const trainingBench: BenchPart = async (options) => {
   const step = await measureSteps(shapes, options);
   const image = await measureImages(shapes, options);
   // What an image costs in an epoch: its part of a step, and its features.
-  const [without, cached] = [image.encode, image.cached].map((features) => features + step.needed / BATCH_SIZE) as [
-    number,
-    number,
-  ];
+  const [without, cached] = [image.encode + step.needed / BATCH_SIZE, image.cached + step.needed / BATCH_SIZE];
   const growth = (values: readonly number[]): number => (values[1] as number) / (values[0] as number) - 1;
   const percent = (value: number): string => `${value >= 0 ? '+' : ''}${(100 * value).toFixed(2)} %`;
-  const row = (what: string, seconds: number, base?: number): string[] => [
-    what,
-    seconds.toPrecision(3),
-    base === undefined ? '1' : (seconds / base).toFixed(3),
+  const row = (what: string, seconds: number, base?: number): string[] => {
+    return [what, seconds.toPrecision(3), base === undefined ? '1' : (seconds / base).toFixed(3)];
+  };
+  const memoryRow = (of: keyof typeof memory, index: 0 | 1): string[] => [
+    `memory of ${of === 'process' ? 'the process' : of} at step ${shapes.memorySteps[index]}`,
+    formatBytes(memory[of][index] as number),
+    index === 0 ? '' : percent(growth(memory[of])),
   ];
-  const [early, late] = shapes.memorySteps;
   const rows = [
     row('step, all 77 tokens', step.all),
     row('step, needed tokens', step.needed, step.all),
@@ -76,13 +75,9 @@ export const trainingBench: BenchPart = async (options) => {
     row('image in an epoch without the cache', without),
     row('image in an epoch with it', cached, without),
     null,
-    [`memory of the process at step ${early}`, formatBytes(memory.process[0] as number), ''],
-    [
-      `memory of the process at step ${late}`,
-      formatBytes(memory.process[1] as number),
-      percent(growth(memory.process)),
-    ],
-    [`memory of tensors at step ${late}`, formatBytes(memory.tensors[1] as number), percent(growth(memory.tensors))],
+    memoryRow('process', 0),
+    memoryRow('process', 1),
+    memoryRow('tensors', 1),
   ];
   const title = `Training at the shapes of ${shapes.name}, ${BATCH_SIZE} images a step, seeded weights; seconds`;
   return {
