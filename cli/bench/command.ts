@@ -8,20 +8,18 @@ import { createProgressReporter } from '../../terminal/progress-bar';
 import { describeMachine, machineText } from './machine';
 import type { BenchPart } from './part';
 
-/** What can be measured, by its flag. Each is loaded only when it is asked for. */
+/** What can be measured, by its flag. */
 const PARTS = {
-  training: {
-    describe: 'steps of training, the feature cache, and memory over many steps',
-    load: async (): Promise<BenchPart> => (await import('./training')).trainingBench,
-  },
-  metrics: {
-    describe: 'exact pixel metrics of 100 maps, and of a set the size of MVTec-AD',
-    load: async (): Promise<BenchPart> => (await import('./metrics')).metricsBench,
-  },
-} as const satisfies Record<string, { describe: string; load: () => Promise<BenchPart> }>;
-
+  training: 'steps of training, the feature cache, and memory over many steps',
+  metrics: 'exact pixel metrics of 100 maps, and of a set the size of MVTec-AD',
+} as const;
 type PartName = keyof typeof PARTS;
 const PART_NAMES = Object.keys(PARTS) as PartName[];
+
+/** Each is loaded only when it is asked for. */
+async function partNamed(name: PartName): Promise<BenchPart> {
+  return name === 'training' ? (await import('./training')).trainingBench : (await import('./metrics')).metricsBench;
+}
 
 interface BenchArguments extends Partial<Record<PartName, boolean>> {
   runs: number;
@@ -50,7 +48,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
       argv.option(name, {
         type: 'boolean',
         default: false,
-        describe: PARTS[name].describe,
+        describe: PARTS[name],
         group: 'Instead of the forward pass:',
       });
     const group = 'The forward pass:';
@@ -113,7 +111,10 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
       ],
     ) as never;
   },
-  handler: (args) => (args.job === undefined ? interruptible((signal) => bench(args, signal)) : runJobOf(args.job)),
+  handler: async (args) => {
+    if (args.job === undefined) await interruptible((signal) => bench(args, signal));
+    else await (await import('./measuring-process')).runJob(args.job);
+  },
 };
 
 async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
@@ -137,7 +138,7 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
     const figures: Record<string, unknown> = {};
     const common = { runs: args.runs, onProgress: createProgressReporter(process.stderr), signal };
     for (const name of chosen) {
-      const part = await PARTS[name].load();
+      const part = await partNamed(name);
       const report = await part({ ...common, maps: args.maps, small: args.small });
       say(`\n${report.text}\n`);
       figures[name] = report.figures;
@@ -150,10 +151,6 @@ async function bench(args: BenchArguments, signal: AbortSignal): Promise<void> {
   } finally {
     json?.close();
   }
-}
-
-async function runJobOf(job: string): Promise<void> {
-  await (await import('./measuring-process')).runJob(job);
 }
 
 /** What an option names, given once with commas or several times. */

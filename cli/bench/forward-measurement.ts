@@ -1,4 +1,5 @@
 import * as path from 'node:path';
+import { PassThrough } from 'node:stream';
 import * as tf from '@tensorflow/tfjs';
 import { peakResidentBytes } from '../../eval/benchmark/peak-memory';
 import { prepareBackend, type BackendChoice } from '../../lib/backend';
@@ -8,8 +9,8 @@ import { decodeImage } from '../../lib/image/decode';
 import { preprocessImage } from '../../lib/image/preprocess';
 import type { CraneModel } from '../../lib/methods/crane/model';
 import { median, timed } from './part';
-import { measureProduct, productShapes, type MeasuredProduct } from './peak';
-import { stageFlop } from './stage-flop';
+import { measureProduct, type MeasuredProduct } from './peak';
+import { productShapes, stageFlop } from './products';
 import { MODEL_STAGES, perStage, StageClock, typicalStages, type Lap } from './stages';
 
 /** What one process is to measure. Plain data, since it goes from process to process. */
@@ -69,6 +70,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     const { sizes } = crane.description;
     // Of the default method.
     const { options, copies } = crane.model as CraneModel;
+    const counted = { sizes, options, featureSets: copies.length };
     const first = await crane.detect(job.pictures[0] as string);
     await save(first, job, 0);
     onFirstResult?.();
@@ -78,7 +80,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
     const imagesPerSecondInARow = await measureRow(crane, job, feed.endToEnd);
     const peakRssBytes = peakResidentBytes();
     const products: MeasuredProduct[] = [];
-    for (const shape of job.products ? productShapes(sizes, options) : [])
+    for (const shape of job.products ? productShapes(counted) : [])
       products.push(await measureProduct(shape, { asynchronous, seconds: Math.min(0.3, PRODUCT_SHARE * job.seconds) }));
     return {
       /** Weights from their file into tensors, and the text encoder once. */
@@ -98,7 +100,7 @@ export async function measureForward(job: ForwardJob, options: MeasureOptions = 
       textSeconds,
       /** From an image's arrival in an unending stream to its detection, one image at a time, in ascending order. */
       latencies: feed.latencies,
-      flop: stageFlop({ sizes, options, featureSets: copies.length }),
+      flop: stageFlop(counted),
       products,
     };
   } finally {
@@ -115,16 +117,16 @@ const [LATENCIES, LATENCY_SHARE] = [100, 0.2];
  */
 async function measureFeed(crane: Crane, job: ForwardJob, clock: StageClock) {
   const { batch, runs, seconds } = job;
-  const feed = new Feed(job.pictures);
+  const feed = new PassThrough({ objectMode: true });
   const laps: Lap[] = []; // of an image's share of its batch
   const latencies: number[] = [];
-  const stream = crane.stream(feed);
+  const stream = crane.stream(feed as AsyncIterable<string>);
   // A batch of one has been seen by the first result; of more, the first run is warm-up where runs are short.
-  let [warm, spent] = [batch === 1, 0];
+  let [warm, spent, fed] = [batch === 1, 0, 0];
   while (laps.length < runs || (batch === 1 && laps.length < LATENCIES && spent < LATENCY_SHARE * seconds)) {
     clock.lap();
     const began = performance.now();
-    feed.give(batch);
+    for (let index = 0; index < batch; index++) feed.write(job.pictures[fed++ % job.pictures.length]);
     for (let index = 0; index < batch; index++) {
       const { value } = (await stream.next()) as { value: Detection };
       if (batch === 1) latencies.push((performance.now() - began) / 1000);
@@ -141,6 +143,7 @@ async function measureFeed(crane: Crane, job: ForwardJob, clock: StageClock) {
     if (laps.length >= Math.min(2, runs) && spent + taken > seconds) break;
   }
   await stream.return();
+  feed.end();
   return {
     runs: laps.length,
     model: median(laps.map((lap) => MODEL_STAGES.reduce((sum, stage) => sum + lap.stages[stage], 0))),
@@ -148,27 +151,6 @@ async function measureFeed(crane: Crane, job: ForwardJob, clock: StageClock) {
     stages: typicalStages(laps),
     latencies: latencies.sort((a, b) => a - b),
   };
-}
-
-/** A feed that never ends: it waits until it is given leave for so many images more. */
-class Feed implements AsyncIterable<string> {
-  private wake: (() => void) | undefined;
-  private left = 0;
-
-  constructor(private readonly pictures: readonly string[]) {}
-
-  give(images: number): void {
-    this.left += images;
-    this.wake?.();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<string> {
-    for (let index = 0; ; index++) {
-      while (this.left === 0) await new Promise<void>((resolve) => (this.wake = resolve));
-      this.left--;
-      yield this.pictures[index % this.pictures.length] as string;
-    }
-  }
 }
 
 /** For backends whose answers come later: network inputs that lie ready, to scores and maps that have been read. */

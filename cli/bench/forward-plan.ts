@@ -9,12 +9,9 @@ import { cachedWeightsPath, isCached } from '../../lib/weights/weight-cache';
 
 /** What `crane bench` measures where nothing else is asked for. */
 const USUAL_BACKBONES = [EMBEDDED_BACKBONE, 'ViT-B/16', 'ViT-L/14@336px'] as const;
-const [USUAL_IMAGE_SIZES, USUAL_BATCHES] = [
-  [336, 518],
-  [1, 4, 8],
-] as const;
+const USUAL = { imageSizes: [336, 518], batches: [1, 4, 8] } as const;
 /** With `--quick`: the paper's size alone, image by image. */
-const [QUICK_IMAGE_SIZES, QUICK_BATCHES] = [[518], [1]] as const;
+const QUICK = { imageSizes: [518], batches: [1] } as const;
 
 export interface ForwardChoice {
   /** Names or paths; without any, the usual ones. */
@@ -55,6 +52,7 @@ export async function planForward({
   batches,
   quick,
 }: ForwardChoice): Promise<ForwardPlan> {
+  const defaults = quick ? QUICK : USUAL;
   const cases: PlannedCase[] = [];
   const notes: string[] = [];
   for (const name of new Set(backbones)) {
@@ -63,16 +61,11 @@ export async function planForward({
       notes.push(
         `${backbone.name}: its file is not cached, so random weights of the same shapes are measured (a temporary file).`,
       );
-    const usual =
-      name === EMBEDDED_BACKBONE
-        ? [backbone.sizes.vision.gridSize * backbone.sizes.vision.patchSize]
-        : quick
-          ? QUICK_IMAGE_SIZES
-          : USUAL_IMAGE_SIZES;
+    const { gridSize, patchSize } = backbone.sizes.vision;
+    const usual = name === EMBEDDED_BACKBONE ? [gridSize * patchSize] : defaults.imageSizes;
     const fitting = new Set((imageSizes ?? usual).map((side) => fittingSize(side, backbone, notes)));
     for (const imageSize of fitting) {
-      for (const batch of new Set(batches ?? (quick ? QUICK_BATCHES : USUAL_BATCHES)))
-        cases.push({ backbone, imageSize, batch });
+      for (const batch of new Set(batches ?? defaults.batches)) cases.push({ backbone, imageSize, batch });
     }
   }
   return { cases, notes };

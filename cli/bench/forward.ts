@@ -4,6 +4,7 @@ import type { BackendChoice } from '../../lib/backend';
 import { UsageError } from '../../lib/errors';
 import { EMBEDDED_BACKBONE } from '../../lib/methods/backbone';
 import { toCase, type MeasuredCase } from './forward-case';
+import type { ForwardJob } from './forward-measurement';
 import { planForward, type ForwardChoice, type PlannedBackbone, type PlannedCase } from './forward-plan';
 import { caseText, summaryText } from './forward-tables';
 import { measureInProcess } from './measuring-process';
@@ -27,35 +28,37 @@ const USUAL_PICTURE = '1024x1024';
 /** `crane bench`: the forward pass, each case in a process of its own; what it found, as `--json` has it. */
 export async function benchForward(options: ForwardOptions) {
   const { say, picture, backend, runs, seconds, signal } = options;
-  const { cases: planned, notes } = await planForward(options);
+  const { cases, notes } = await planForward(options);
   notes.forEach((note) => say(`${note}\n`));
   const folder = new TemporaryFolder();
   try {
     const pictures = await picturesFor(picture, folder.path);
     const measured: MeasuredCase[] = [];
-    let [files, last]: [SeededFiles | undefined, PlannedCase | undefined] = [undefined, undefined];
-    for await (const index of steps('cases', planned.length, options)) {
-      const one = planned[index] as PlannedCase;
-      const { backbone, imageSize, batch } = one;
-      if (files === undefined || last?.backbone !== backbone) files = seededFilesFor(backbone, folder.path);
+    let files: ReturnType<typeof seededFilesFor> | undefined;
+    for await (const index of steps('cases', cases.length, options)) {
+      const planned = cases[index] as PlannedCase;
+      const { backbone, imageSize, batch } = planned;
+      const last = measured.at(-1);
+      if (files === undefined || last?.planned.backbone !== backbone) files = seededFilesFor(backbone, folder.path);
       // Products are measured for the first case of a model and size.
-      const before = last?.backbone === backbone && last.imageSize === imageSize ? measured.at(-1) : undefined;
-      const job = { ...files, imageSize, batch, backend, runs, seconds, pictures, out: folder.path };
-      const figures = await measureInProcess({ ...job, products: before === undefined }, signal);
-      measured.push({ planned: one, figures, products: before?.products ?? figures.products });
-      say(`\n${caseText(toCase(measured.at(-1) as MeasuredCase, peakOf(measured)), figures.products)}\n`);
-      last = one;
+      const known =
+        last?.planned.backbone === backbone && last.planned.imageSize === imageSize ? last.products : undefined;
+      const job = { ...files, imageSize, batch, backend, runs, seconds, pictures, out: folder.path, products: !known };
+      const figures = await measureInProcess(job, signal);
+      const one = { planned, figures, products: known ?? figures.products };
+      measured.push(one);
+      say(`\n${caseText(toCase(one, peakOf(measured)), figures.products)}\n`);
     }
     const peakGflops = peakOf(measured);
-    const cases = measured.map((one) => toCase(one, peakGflops));
-    say(`\n${summaryText(cases, peakGflops)}\n`);
+    const found = measured.map((one) => toCase(one, peakGflops));
+    say(`\n${summaryText(found, peakGflops)}\n`);
     const products = measured.filter(({ figures }) => figures.products.length > 0);
     return {
       /** The fastest matrix product of the run, at the measured models' own shapes: a median, in 10^9 operations a second. */
       peakGflops,
       /** Its fastest single run, of a few milliseconds. */
       bestGflops: Math.max(...products.flatMap(({ figures }) => figures.products.map(({ bestGflops }) => bestGflops))),
-      cases,
+      cases: found,
       products: products.map(({ planned: { backbone, imageSize }, figures }) => {
         return { model: backbone.name, imageSize, products: figures.products };
       }),
@@ -77,12 +80,7 @@ async function picturesFor(picture: string = USUAL_PICTURE, folder: string): Pro
 }
 
 /** Weights and prompts to load; those that are not here are written in the place of those of the backbone before. */
-interface SeededFiles {
-  readonly backbone: string;
-  readonly prompts: string | undefined;
-}
-
-function seededFilesFor({ file, sizes }: PlannedBackbone, folder: string): SeededFiles {
+function seededFilesFor({ file, sizes }: PlannedBackbone, folder: string): Pick<ForwardJob, 'backbone' | 'prompts'> {
   if (file === EMBEDDED_BACKBONE) return { backbone: file, prompts: undefined };
   const [seeded, prompts] = [path.join(folder, 'backbone.pt'), path.join(folder, 'prompts.safetensors')];
   fs.rmSync(seeded, { force: true });

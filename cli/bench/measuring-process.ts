@@ -4,11 +4,8 @@ import { CraneError, UsageError } from '../../lib/errors';
 import { packageFolder } from '../../lib/files/package-folder';
 import { measureForward, type ForwardFigures, type ForwardJob } from './forward-measurement';
 
-/** What a measuring process says to the one that started it. */
-type Message =
-  | { readonly kind: 'first result' }
-  | { readonly kind: 'figures'; readonly figures: ForwardFigures }
-  | { readonly kind: 'error'; readonly message: string };
+/** What a measuring process says to the one that started it: that the first heatmap is saved, then all figures. */
+type Message = 'first result' | ForwardFigures;
 
 export interface ProcessFigures extends ForwardFigures {
   /** From the start of the process, the program `crane`, to its first saved heatmap. */
@@ -35,18 +32,11 @@ export async function measureInProcess(job: ForwardJob, signal: AbortSignal): Pr
       const fail = (what: string): void =>
         reject(new CraneError('backend/bench', `measuring ${job.backbone} failed: ${what}`, { job }));
       child.on('message', (message: Message) => {
-        switch (message.kind) {
-          case 'first result':
-            firstResultSeconds = (performance.now() - began) / 1000;
-            return;
-          case 'figures':
-            return resolve({ ...message.figures, firstResultSeconds });
-          case 'error':
-            return fail(message.message);
-        }
+        if (message === 'first result') firstResultSeconds = (performance.now() - began) / 1000;
+        else resolve({ ...message, firstResultSeconds });
       });
       child.on('error', (error) => fail(error.message));
-      child.on('exit', (code, killedBy) => {
+      child.on('close', (code, killedBy) => {
         if (signal.aborted) reject(signal.reason as Error);
         else
           fail(
@@ -71,15 +61,12 @@ export async function runJob(job: string): Promise<void> {
   // Without a reader there is nothing to measure for.
   process.once('disconnect', () => process.exit(1));
   try {
-    const figures = await measureForward(JSON.parse(job) as ForwardJob, {
-      onFirstResult: () => send({ kind: 'first result' }),
-    });
-    send({ kind: 'figures', figures });
-  } catch (error) {
-    send({ kind: 'error', message: error instanceof Error ? error.message : String(error) });
+    const figures = await measureForward(JSON.parse(job) as ForwardJob, { onFirstResult: () => send('first result') });
+    send(figures);
+  } finally {
+    // The channel would keep the process alive; what was sent is delivered first.
+    process.removeAllListeners('disconnect').disconnect?.();
   }
-  // The channel would keep the process alive; what was sent is delivered first.
-  process.removeAllListeners('disconnect').disconnect?.();
 }
 
 function lastLines(text: string): string {

@@ -9,12 +9,13 @@ import { formatBytes } from '../../lib/bytes';
 import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
 import { CLIP_PREPROCESSING } from '../../lib/image/preprocess';
 import { normalise } from '../../lib/scoring/similarity';
+import type { CraneModel } from '../../lib/methods/crane/model';
 import type { TrainingBatch } from '../../lib/methods/method';
 import { disposeBatch } from '../../train/encoded-image';
 import { FeatureStore, type EncodeOptions } from '../../train/feature-store';
 import { Trainer } from '../../train/trainer';
 import { median, steps, tableOf, timed, type BenchOptions, type BenchPart } from './part';
-import { seededCrane } from './seeded-crane';
+import { seededCrane, type ComputedTokens } from './seeded-crane';
 import { drawPictures, TemporaryFolder } from './seeded-files';
 
 interface Shapes {
@@ -52,18 +53,17 @@ export const trainingBench: BenchPart = async (options) => {
   const step = await measureSteps(shapes, options);
   const image = await measureImages(shapes, options);
   // What an image costs in an epoch: its part of a step, and its features.
-  const [without, cached] = [image.encode, image.cached].map((features) => features + step.needed / BATCH_SIZE) as [
-    number,
-    number,
-  ];
+  const [without, cached] = [image.encode + step.needed / BATCH_SIZE, image.cached + step.needed / BATCH_SIZE];
   const growth = (values: readonly number[]): number => (values[1] as number) / (values[0] as number) - 1;
   const percent = (value: number): string => `${value >= 0 ? '+' : ''}${(100 * value).toFixed(2)} %`;
-  const row = (what: string, seconds: number, base?: number): string[] => [
-    what,
-    seconds.toPrecision(3),
-    base === undefined ? '1' : (seconds / base).toFixed(3),
+  const row = (what: string, seconds: number, base?: number): string[] => {
+    return [what, seconds.toPrecision(3), base === undefined ? '1' : (seconds / base).toFixed(3)];
+  };
+  const memoryRow = (of: keyof typeof memory, index: 0 | 1): string[] => [
+    `memory of ${of === 'process' ? 'the process' : of} at step ${shapes.memorySteps[index]}`,
+    formatBytes(memory[of][index] as number),
+    index === 0 ? '' : percent(growth(memory[of])),
   ];
-  const [early, late] = shapes.memorySteps;
   const rows = [
     row('step, all 77 tokens', step.all),
     row('step, needed tokens', step.needed, step.all),
@@ -75,13 +75,9 @@ export const trainingBench: BenchPart = async (options) => {
     row('image in an epoch without the cache', without),
     row('image in an epoch with it', cached, without),
     null,
-    [`memory of the process at step ${early}`, formatBytes(memory.process[0] as number), ''],
-    [
-      `memory of the process at step ${late}`,
-      formatBytes(memory.process[1] as number),
-      percent(growth(memory.process)),
-    ],
-    [`memory of tensors at step ${late}`, formatBytes(memory.tensors[1] as number), percent(growth(memory.tensors))],
+    memoryRow('process', 0),
+    memoryRow('process', 1),
+    memoryRow('tensors', 1),
   ];
   const title = `Training at the shapes of ${shapes.name}, ${BATCH_SIZE} images a step, seeded weights; seconds`;
   return {
@@ -100,23 +96,23 @@ export const trainingBench: BenchPart = async (options) => {
   };
 };
 
-const TOKENS = ['all', 'needed', 'once'] as const;
-
-/** Seconds of a step, by the tokens that the text encoder computes, see `SeededCraneOptions`; in turns, so that all see the same load. */
+/** Seconds of a step, by the tokens that the text encoder computes; in turns, so that all see the same load. */
 async function measureSteps({ sizes, imageSize }: Shapes, options: BenchOptions) {
-  const models = TOKENS.map((tokens) => seededCrane({ sizes: withoutVision(sizes), imageSize, tokens }));
-  const trainers = models.map((model) => new Trainer(model, { batchSize: BATCH_SIZE }));
+  const seconds: Record<ComputedTokens, number[]> = { all: [], needed: [], once: [] };
+  const kinds = Object.keys(seconds) as ComputedTokens[];
+  const models: CraneModel[] = [];
+  const trainers: Trainer[] = [];
   const batch = randomBatch(imageSize / sizes.vision.patchSize, sizes.embedDimension);
-  const seconds = TOKENS.map((): number[] => []);
   try {
-    for await (const index of steps('steps', trainers.length * (options.runs + 1), options)) {
-      const kind = index % trainers.length;
+    for (const tokens of kinds) models.push(await seededCrane(withoutVision(sizes), imageSize, tokens));
+    for (const model of models) trainers.push(new Trainer(model, { batchSize: BATCH_SIZE }));
+    for await (const index of steps('steps', kinds.length * (options.runs + 1), options)) {
+      const kind = index % kinds.length;
       const [, taken] = await timed(() => (trainers[kind] as Trainer).step(batch));
       // The first of each is warm-up.
-      if (index >= trainers.length) seconds[kind]?.push(taken);
+      if (index >= kinds.length) seconds[kinds[kind] as ComputedTokens].push(taken);
     }
-    const [all, needed, once] = seconds.map(median) as [number, number, number];
-    return { all, needed, once };
+    return { all: median(seconds.all), needed: median(seconds.needed), once: median(seconds.once) };
   } finally {
     disposeBatch(batch);
     trainers.forEach((trainer) => trainer.dispose());
@@ -127,7 +123,7 @@ async function measureSteps({ sizes, imageSize }: Shapes, options: BenchOptions)
 /** Per image: seconds of decoding and the whole encoder, as each epoch would pay without the cache; of reading from it into a batch; its bytes. */
 async function measureImages({ sizes, imageSize }: Shapes, { runs, onProgress, signal }: BenchOptions) {
   const folder = new TemporaryFolder();
-  const model = seededCrane({ sizes: withoutText(sizes), imageSize });
+  const model = await seededCrane({ ...sizes, text: { ...sizes.text, layers: 1 } }, imageSize);
   try {
     // Larger than the network's input by as much as VisA's.
     const pictures = await drawPictures(folder.path, IMAGES, 3 * imageSize, 2 * imageSize, 'jpg');
@@ -166,7 +162,7 @@ async function measureImages({ sizes, imageSize }: Shapes, { runs, onProgress, s
 
 /** Bytes of the process and in tensors after each of the shapes' `memorySteps`. */
 async function measureMemory({ sizes, imageSize, memorySteps }: Shapes, options: BenchOptions) {
-  const model = seededCrane({ sizes: withoutVision(sizes), imageSize });
+  const model = await seededCrane(withoutVision(sizes), imageSize);
   const trainer = new Trainer(model, { batchSize: BATCH_SIZE });
   const use = { process: [] as number[], tensors: [] as number[] };
   try {
@@ -188,9 +184,9 @@ async function measureMemory({ sizes, imageSize, memorySteps }: Shapes, options:
   }
 }
 
-const LEAST = { layers: 1, width: 64, heads: 1 };
-const withoutVision = (sizes: ClipSizes): ClipSizes => ({ ...sizes, vision: { ...sizes.vision, ...LEAST } });
-const withoutText = (sizes: ClipSizes): ClipSizes => ({ ...sizes, text: { ...sizes.text, ...LEAST } });
+function withoutVision(sizes: ClipSizes): ClipSizes {
+  return { ...sizes, vision: { ...sizes.vision, layers: 1, width: 64, heads: 1 } };
+}
 
 /** What nobody refers to any more is no memory in use. */
 function collectGarbage(): void {

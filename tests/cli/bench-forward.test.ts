@@ -6,10 +6,10 @@ import * as tf from '@tensorflow/tfjs';
 import { quantile } from '../../cli/bench/forward-case';
 import { measureForward } from '../../cli/bench/forward-measurement';
 import { planForward } from '../../cli/bench/forward-plan';
-import { measureProduct, productShapes } from '../../cli/bench/peak';
+import { measureProduct } from '../../cli/bench/peak';
+import { productShapes, stageFlop } from '../../cli/bench/products';
 import { peakResidentBytes } from '../../eval/benchmark/peak-memory';
 import { drawPictures, TemporaryFolder, writeSeededBackbone, writeSeededPrompts } from '../../cli/bench/seeded-files';
-import { stageFlop } from '../../cli/bench/stage-flop';
 import { StageClock, STAGES, typicalStages, type Stage, type StageSeconds } from '../../cli/bench/stages';
 import { prepareBackend } from '../../lib/backend';
 import { CLIP_VARIANTS, type ClipSizes } from '../../lib/encoders/clip-sizes';
@@ -153,7 +153,7 @@ describe('operations by stage', () => {
   ] as const)('the products that are measured are all of %s with %j but what is of the class token', (name, input) => {
     const sizes = CLIP_VARIANTS[name] as ClipSizes;
     const options = completeModelOptions(input as ModelOptionsInput, sizes);
-    const measured = productShapes(sizes, options).reduce(
+    const measured = productShapes({ sizes, options }).reduce(
       (sum, { rows, inner, columns, heads, count }) => sum + count * heads * 2 * rows * inner * columns,
       0,
     );
@@ -165,14 +165,13 @@ describe('operations by stage', () => {
 
 test('products are measured by every way, and leave nothing behind', async () => {
   await prepareBackend();
-  const common = { name: 'a product', count: 3 };
   const before = tf.memory().numTensors;
   const single = await measureProduct(
-    { ...common, rows: 40, inner: 30, columns: 20, heads: 1, transposed: false },
+    { name: 'a product', count: 3, rows: 40, inner: 30, columns: 20, heads: 1 },
     { seconds: 0.001 },
   );
   const heads = await measureProduct(
-    { ...common, rows: 40, inner: 30, columns: 20, heads: 4, transposed: true },
+    { name: 'correlations', count: 3, rows: 40, inner: 30, columns: 20, heads: 4 },
     { seconds: 0.001 },
   );
   expect(tf.memory().numTensors).toBe(before);
