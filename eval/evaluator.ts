@@ -96,7 +96,8 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
 }
 
 /**
- * Scores the images of one category and computes its metrics. Images that cannot be read are listed as failures and left out of all metrics.
+ * Scores the images of one category and computes its metrics. Images that cannot be read are listed as failures and left
+ * out of all metrics.
  * @throws the signal's reason
  */
 export async function evaluateCategory(

@@ -198,7 +198,7 @@ async function encodeValues(map: ScoreMap, suffix: string): Promise<Buffer> {
 function wrongSuffix(form: MapForm, suffix: string, wanted: string): UsageError {
   return new UsageError(
     'map/suffix',
-    `a map in the form "${form}" is saved as ${wanted}; found the suffix "${suffix}"`,
+    `a map in the form "${form}" is written as ${wanted}; found the suffix "${suffix}"`,
     { form, suffix },
   );
 }
