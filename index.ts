@@ -1,6 +1,6 @@
 /**
- * The door `crane-tfjs`: anomaly detection with {@link Crane}, training with {@link train}. The other door, `crane-tfjs/layers`,
- * has the parts.
+ * The entry point `crane-tfjs`: anomaly detection with {@link Crane}, training with {@link train}. The other entry point,
+ * `crane-tfjs/layers`, has the parts.
  */
 export {
   Crane,

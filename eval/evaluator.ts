@@ -14,29 +14,29 @@ import { meanOverCategories } from './metrics/metric-ids';
 export interface EvaluateOptions {
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
-  /** Name of the group of defects that a kind belongs to; each group gets metrics of its own beside those of the set. */
+  /** Returns the group that a kind of defect belongs to. Each group gets its own metrics besides those of the set. */
   readonly groupOf?: (defect: string) => string | undefined;
-  /** Count a metric that is not defined as 0 in the means, as the reference program does. Default false. */
+  /** Count an undefined metric as 0 in the means, as the reference program does. Default false. */
   readonly referenceMeans?: boolean;
-  /** Called with each image that was scored, while its map is there; the next one waits for what it returns. */
+  /** Called with each scored image while its map is in memory; the next image waits until it returns or resolves. */
   readonly onDetection?: (sample: Sample, detection: Detection) => void | Promise<void>;
-  /** Called after each category, so that long runs can be shown and saved as they go. */
+  /** Called after each category, so that results of long runs can be shown and saved early. */
   readonly onCategory?: (category: CategoryEvaluation) => void;
 }
 
 export interface EvaluateCategoryOptions extends Pick<EvaluateOptions, 'signal' | 'groupOf' | 'onDetection'> {
-  /** Called for each image that is done with, scored or failed. */
+  /** Called after each image, scored or failed. */
   readonly onImage?: () => void;
-  /** The picture to score in place of the sample's file, of the same size: a degraded one, say. Default: the file. */
+  /** The image to score in place of the sample's file, such as a degraded copy; of the same size. Default: the file. */
   readonly picture?: (sample: Sample) => Promise<ImageInput>;
 }
 
-/** Pictures that are made while others are scored arrive in full batches when several are made at once. */
+/** Images made during scoring arrive in full batches only if several are made at once. */
 const READ_TOGETHER = 8;
 
 export interface CategoryOutcome {
   readonly evaluation: CategoryEvaluation;
-  /** By name of the group. */
+  /** Keyed by group name. */
   readonly groups: ReadonlyMap<string, GroupEvaluation['categories'][number]>;
   readonly failures: Evaluation['failures'];
 }
@@ -45,7 +45,7 @@ export interface CategoryOutcome {
  * Scores the test split of a set and computes its metrics: per category over all its images, then the mean over
  * categories with equal weight (docs/method.md#metrics). Pixel metrics are computed at the size of the network input,
  * on smoothed maps. Memory is bounded by one category's pixels.
- * @throws DatasetError for a set without labels, or without a readable image
+ * @throws DatasetError for a set without labels or without any readable image
  */
 export async function evaluate(crane: Crane, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
   const { onProgress, signal, groupOf, onDetection, onCategory, referenceMeans = false } = options;
@@ -96,7 +96,8 @@ export async function evaluate(crane: Crane, dataset: Dataset, options: Evaluate
 }
 
 /**
- * Scores the images of one category and computes its metrics. Images that cannot be read are named and counted nowhere.
+ * Scores the images of one category and computes its metrics. Images that cannot be read are listed as failures and left
+ * out of all metrics.
  * @throws the signal's reason
  */
 export async function evaluateCategory(
@@ -109,7 +110,7 @@ export async function evaluateCategory(
   const { reference } = crane.description.preprocessing;
   const collected = new CategoryMetrics(name, hasMasks, groupOf);
   const failures: Evaluation['failures'][number][] = [];
-  // What the stream was given, in its order.
+  // The samples given to the stream, in order.
   const given: Sample[] = [];
   const fail = (file: string, error: Error): void => {
     failures.push({ path: file, message: error.message });
@@ -140,7 +141,7 @@ export async function evaluateCategory(
   for await (const detection of stream) {
     signal?.throwIfAborted();
     const sample = given[detection.index] as Sample;
-    // A picture in the file's place is upright, and the mask lies as the file does.
+    // A replacement image is upright; the mask is oriented like the file.
     const isReplaced = picture !== undefined && sample.maskPath !== null && !reference;
     const failure = await (isReplaced ? readFrame(sample.imagePath) : Promise.resolve(detection))
       .then((frame) => collected.add(sample, detection, reference ? undefined : frame))
@@ -159,12 +160,12 @@ export function refuseUnlabelled({ hasLabels, root }: Dataset): void {
   if (hasLabels) return;
   throw new DatasetError(
     'dataset/unlabelled',
-    `${root} is a plain folder of images: nothing says which are anomalous. Use "crane detect" to score them, or a set in a known layout.`,
+    `${root} is a plain folder of images without labels. Use "crane detect" to score them, or a set in a known layout.`,
     { root },
   );
 }
 
-/** @throws DatasetError where no image of a set could be scored */
+/** @throws DatasetError if no image of a set could be scored */
 export function refuseUnreadable({ name, root, categories }: Dataset, failures: Evaluation['failures']): void {
   const total = categories.reduce((sum, { samples }) => sum + samples.length, 0);
   if (failures.length < total) return;
@@ -175,10 +176,10 @@ export function refuseUnreadable({ name, root, categories }: Dataset, failures: 
   );
 }
 
-/** Where a set has no masks, no pixel metric is defined. */
+/** Without masks, no pixel metric is defined. */
 const WITHOUT_MASKS = { pixel: 'the set has no masks' };
 
-/** What one category's images add up to, with a part of it for each group of defects. */
+/** The metrics of one category, as a whole and for each group of defects. */
 class CategoryMetrics {
   private readonly whole: Measures;
   private readonly groups = new Map<string, Measures>();
@@ -195,8 +196,8 @@ class CategoryMetrics {
   }
 
   /**
-   * @param frame of the sample's file, by which its mask is turned; undefined where both are read as the reference does
-   * @throws ImageError where the mask cannot be read; the image then counts nowhere
+   * @param frame of the sample's file, used to orient its mask; undefined if both are read as the reference reads them
+   * @throws ImageError if the mask cannot be read; the image is then left out of all metrics
    */
   async add(sample: Sample, { score, map, seconds }: Detection, frame: ImageFrame | undefined): Promise<void> {
     const native = map.native as { data: Float32Array; width: number; height: number };
@@ -209,7 +210,7 @@ class CategoryMetrics {
     this.whole.add(measured);
     const group = sample.anomalous ? this.groupOf?.(sample.defect) : undefined;
     if (!sample.anomalous && this.groupOf) {
-      // One mask without a defect serves all of them.
+      // They can all share one empty mask.
       this.normals.push({ ...measured, mask: this.normals[0]?.mask ?? mask });
       this.groups.forEach((measures) => measures.add(measured));
     }
@@ -219,7 +220,7 @@ class CategoryMetrics {
     this.scores.push({ path, defect, anomalous, maskPath: sample.maskPath, score });
   }
 
-  /** A group begins with the normal images that were seen before its first defect. */
+  /** A new group starts with the normal images seen before its first defect. */
   private ofGroup(name: string): Measures {
     const known = this.groups.get(name);
     if (known) return known;

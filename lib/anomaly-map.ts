@@ -21,13 +21,13 @@ export interface SaveMapOptions extends Omit<OverlayOptions, 'format'> {
   readonly as?: MapForm;
 }
 
-/** What an {@link AnomalyMap} is made of. */
+/** The data for an {@link AnomalyMap}. */
 export interface AnomalyMapParts {
   /** float32 [height, width], row by row. Copied. */
   readonly data: ArrayLike<number>;
   readonly width: number;
   readonly height: number;
-  /** The image under an overlay, or a way to get it again, so that it need not be kept in memory. */
+  /** The image under an overlay, or a function that reads it again, so that it need not be kept in memory. */
   readonly source?: RgbImage | (() => RgbImage | Promise<RgbImage>);
   /** The map at the network's size, after the Gaussian and before it was resized to the image's size. */
   readonly native?: ScoreMap;
@@ -57,7 +57,7 @@ const PICTURE_FORMATS: Readonly<Record<string, PictureFormat>> = {
 export class AnomalyMap extends Float32Array<ArrayBuffer> {
   readonly width: number;
   readonly height: number;
-  /** The map at the network's size; undefined where it was not kept. */
+  /** The map at the network's size; undefined if it was not kept. */
   readonly native: ScoreMap | undefined;
   readonly #source: AnomalyMapParts['source'];
 
@@ -80,7 +80,7 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
     return Float32Array.of(...values);
   }
 
-  /** @throws ImageError `map/shape` when data and size do not fit */
+  /** @throws ImageError `map/shape` if the data do not fit the size */
   constructor({ data, width, height, source, native }: AnomalyMapParts) {
     if (!(
       Number.isInteger(width) &&
@@ -114,10 +114,10 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
   }
 
   /**
-   * The bytes of an image file of any form but raw values.
+   * Renders the map to the bytes of an image file, in any form except raw values.
    *
-   * @param form with 'mask', `options.threshold` is needed; with 'overlay', the map must have been made from an image
-   * @throws UsageError `map/threshold`, `map/no-picture`, `map/scale`; ImageError where the image is gone
+   * @param form 'mask' requires `options.threshold`; 'overlay' requires a map made from an image
+   * @throws UsageError `map/threshold`, `map/no-picture`, `map/scale`; ImageError if the image can no longer be read
    */
   async render(form: Exclude<MapForm, 'map'>, options: OverlayOptions = {}): Promise<Buffer> {
     const map: ScoreMap = { data: this, width: this.width, height: this.height };
@@ -135,10 +135,10 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
   }
 
   /**
-   * Writes the map to a file; missing folders are created. What it shows follows from `as` and the suffix, see
-   * {@link MapForm}; the suffix says the format: `.npy`, `.png`, and for colours also `.jpg`, `.jpeg`, `.webp`.
+   * Writes the map to a file; missing folders are created. `as` and the suffix decide what it shows, see
+   * {@link MapForm}. The suffix decides the format: `.npy`, `.png`, and for colours also `.jpg`, `.jpeg`, `.webp`.
    *
-   * @throws UsageError `map/suffix` for a suffix that the form cannot have, and as {@link render}
+   * @throws UsageError `map/suffix` if the form cannot be saved with the suffix, and as {@link render}
    * @throws ImageError `map/unwritable`, and as {@link render}
    */
   async save(file: string, options: SaveMapOptions = {}): Promise<void> {
@@ -150,7 +150,7 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
   /**
    * Writes the map at the network's size, before it was resized to the image's: float32 `.npy` [side, side], or a 16-bit PNG.
    *
-   * @throws UsageError `map/no-native` where it was not kept, `map/suffix`; ImageError `map/unwritable`
+   * @throws UsageError `map/no-native` if it was not kept, `map/suffix`; ImageError `map/unwritable`
    */
   async saveNative(file: string): Promise<void> {
     if (this.native === undefined) {
@@ -173,7 +173,7 @@ export class AnomalyMap extends Float32Array<ArrayBuffer> {
     if (source === undefined) {
       throw new UsageError(
         'map/no-picture',
-        "this map was made without its image, so there is nothing to lay it over; save it with { as: 'heatmap' }",
+        "this map was made without its image, so it has nothing to overlay; save it with { as: 'heatmap' }",
         {},
       );
     }
@@ -196,10 +196,11 @@ async function encodeValues(map: ScoreMap, suffix: string): Promise<Buffer> {
 }
 
 function wrongSuffix(form: MapForm, suffix: string, wanted: string): UsageError {
-  return new UsageError('map/suffix', `a map as "${form}" is written as ${wanted}; found the suffix "${suffix}"`, {
-    form,
-    suffix,
-  });
+  return new UsageError(
+    'map/suffix',
+    `a map in the form "${form}" is written as ${wanted}; found the suffix "${suffix}"`,
+    { form, suffix },
+  );
 }
 
 async function write(file: string, bytes: Buffer): Promise<void> {
@@ -209,7 +210,7 @@ async function write(file: string, bytes: Buffer): Promise<void> {
     const code = (error as NodeJS.ErrnoException).code;
     throw new ImageError(
       'map/unwritable',
-      `${file}: cannot be written (${code}). Check the folder, its rights and the space left.`,
+      `${file}: cannot be written (${code}). Check the folder, its permissions and the free space.`,
       { file, code },
       { cause: error },
     );

@@ -22,56 +22,56 @@ import { StreamMemory } from './stream-memory';
 import { allowsPrivateUrls } from './web/request';
 import { isOffline } from './weights/download';
 
-/** What {@link Crane.load} loads, and how it scores. Nothing is needed: the embedded model is the default. */
+/** What {@link Crane.load} loads, and how it scores. All of it is optional; the default is the embedded model. */
 export interface CraneOptions extends ModelChoice, Omit<MethodOptionsInput, 'spatial'> {
-  /** What computes. Default `auto`: the fastest backend that works here. */
+  /** The TensorFlow.js backend. Default `auto`: the fastest backend that works here. */
   readonly backend?: BackendChoice;
-  /** Images scored at once; by default as many as keep score matrices small, 1 to 8, or 8 with `dattnMean: 'batch'`. */
+  /** Images scored at once. Default: 1 to 8, as many as keep score matrices small; 8 with `dattnMean: 'batch'`. */
   readonly batchSize?: number;
   /** Never touch the network. */
   readonly offline?: boolean;
   /**
-   * Download pictures and weights from hosts of private networks too, such as a camera's. Default: whether the environment
-   * has `CRANE_ALLOW_PRIVATE_URLS`.
+   * Also download images and weights from hosts in private networks, such as a camera. Default: true if the environment
+   * variable `CRANE_ALLOW_PRIVATE_URLS` is set.
    */
   readonly allowPrivateUrls?: boolean;
   /**
-   * Runs each stage of an image's way and returns what it returns, to time it.
+   * Runs each stage that an image passes through and returns the stage's result; for timing.
    * @internal
    */
   readonly runStage?: RunStage | undefined;
   /** Called with the progress of downloads. */
   readonly onProgress?: OnProgress;
-  /** Ends loading, with the signal's reason. */
+  /** Aborts loading, with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** What a model is, for logs and results: everything needed to load the same again. */
+/** Describes a model for logs and results, with everything needed to load the same one again. */
 export type ModelDescription = DescribedModel & { readonly backend: BackendInfo };
 
-/** What is known of images before they are scored, and what ends the scoring. */
+/** What is known about the images in advance, and a signal to abort. */
 export interface DetectOptions {
-  /** What the images show, such as `metal nut`, for methods whose sentences name it. Default: as the model was loaded. */
+  /** What the images show, such as `metal nut`, for methods whose sentences name it. Default: the name given to `Crane.load`. */
   readonly className?: string;
-  /** Ends the scoring, with the signal's reason: at once where it waits, after the batch where the model computes. */
+  /** Aborts scoring, with the signal's reason: at once while waiting, after the batch while the model computes. */
   readonly signal?: AbortSignal;
 }
 
 /** How a stream is scored. */
 export interface StreamOptions extends DetectOptions {
-  /** Images scored at once; default: that of the `Crane`. */
+  /** Images scored at once. Default: the batch size of the `Crane`. */
   readonly batchSize?: number;
-  /** Called for an image that cannot be scored, which is then left out; without it the error ends the stream. */
+  /** Called for each image that cannot be scored, which is then skipped. Without it, the error ends the stream. */
   readonly onFailure?: (failure: Failure) => void;
   /**
-   * Keeps each picture with its map, so that an overlay need not decode it again, nor find it changed; pictures that take more
-   * than 512 MiB together are decoded again all the same. Default false.
+   * Keeps each image with its map, so that an overlay need not decode it again or find it changed. Beyond 512 MiB in total,
+   * images are decoded again all the same. Default false.
    */
   readonly keepPictures?: boolean;
   /**
-   * Waits until a batch is full while the source goes on, so that equal inputs are scored in equal batches, and repeated runs
-   * give equal bytes on one machine. For sources that end: a feed that pauses would hold up what has come. Default true for
-   * folders and lists, else false.
+   * Waits for full batches until the source ends, so that equal inputs are scored in equal batches and repeated runs on one
+   * machine give identical bytes. For finite sources only: a feed that pauses would hold up images that have arrived.
+   * Default true for folders and lists, else false.
    */
   readonly wholeBatches?: boolean;
 }
@@ -84,7 +84,7 @@ export interface Failure {
   readonly error: Error;
 }
 
-/** A picture made ready for the network. */
+/** An image prepared for the network. */
 interface Prepared extends ImageFrame {
   readonly input: DetectInput;
   readonly index: number;
@@ -92,11 +92,11 @@ interface Prepared extends ImageFrame {
   readonly pixels: Float32Array; // [S, S, 3]
   readonly pages: number | undefined;
   readonly picture: () => RgbImage | Promise<RgbImage>;
-  /** Bytes of the picture where it is kept, else 0. */
+  /** Size of the image in bytes if it is kept, else 0. */
   readonly kept: number;
 }
 
-/** What the network said of one image, and its share of the time that the batch took, in seconds. */
+/** The network's result for one image, and the image's share of the batch's time in seconds. */
 interface ScoredImage {
   readonly prepared: Prepared;
   readonly score: number;
@@ -104,7 +104,7 @@ interface ScoredImage {
   readonly share: number;
 }
 
-/** Larger batches are no faster, and a stream's first score would come later. The reference's batches are as large. */
+/** Larger batches are no faster and delay a stream's first score. The reference uses this size too. */
 const LARGEST_BATCH = 8;
 
 /**
@@ -123,9 +123,9 @@ export class Crane {
   private constructor(
     /** @internal */
     readonly model: AnomalyModel,
-    /** What is loaded: model, options, warnings, backend. */
+    /** Describes what was loaded: model, options, warnings, backend. */
     readonly description: ModelDescription,
-    /** What images show where a call does not say it. */
+    /** What images show, unless a call says otherwise. */
     readonly className: string | undefined,
     private readonly batchSize: number,
     private readonly reach: { readonly offline: boolean; readonly allowPrivateUrls: boolean },
@@ -133,9 +133,9 @@ export class Crane {
   ) {}
 
   /**
-   * Loads a model: without options the embedded one, which works offline. Options that are not given come from the
-   * prompts' file, where it says how they were trained, else from the paper.
-   * @throws UsageError for options that do not fit; WeightsError for files; BackendError for an explicit backend
+   * Loads a model. Without options, this is the embedded one, which works offline. Options left out come from the prompts'
+   * file if it records how they were trained, else from the paper.
+   * @throws UsageError for options that do not fit; WeightsError for files; BackendError if a backend was named and fails
    */
   static async load(options: CraneOptions = {}): Promise<Crane> {
     const {
@@ -166,9 +166,9 @@ export class Crane {
 
   /**
    * Scores one image, or several in batches. A score does not depend on what else is in the batch, unless
-   * `dattnMean: 'batch'` asks for that.
-   * @throws ImageError for an image that cannot be read (in a list, the first such); UsageError after `dispose`; the reason of
-   *   an aborted signal
+   * `dattnMean: 'batch'` is set.
+   * @throws ImageError for an image that cannot be read (in a list, the first of them); UsageError after `dispose`; the
+   *   reason of an aborted signal
    */
   detect(input: DetectInput, options?: DetectOptions): Promise<Detection>;
   detect(inputs: readonly DetectInput[], options?: DetectOptions): Promise<Detection[]>;
@@ -183,10 +183,10 @@ export class Crane {
   }
 
   /**
-   * Scores images as they come, in their order: those of a folder and the folders below it, of a list, of a generator, or
-   * of a feed that never ends. The next images are decoded while the model runs, as many at once as take less than 512 MiB
-   * together, a larger one alone; a feed that pauses is scored up to what has arrived.
-   * @throws as `detect`, unless `onFailure` takes the images that cannot be scored; an aborted signal ends the stream in any case
+   * Scores images in the order in which they arrive: from a folder and its subfolders, a list, a generator, or a feed that
+   * never ends. The next images are decoded while the model runs, as many at once as fit into 512 MiB; a larger one is
+   * decoded alone. If a feed pauses, the images that have arrived are scored.
+   * @throws as `detect`, unless `onFailure` is given for images that cannot be scored; an aborted signal always ends the stream
    */
   async *stream(
     source: string | Iterable<DetectInput> | AsyncIterable<DetectInput>,
@@ -206,7 +206,7 @@ export class Crane {
     const waiting: Promise<Prepared | Failure>[] = [];
     let next: Promise<IteratorResult<DetectInput>> | undefined = handled(iterator.next());
     const memory = new StreamMemory(keepPictures);
-    // Of the stream, so that what is still being downloaded ends with it.
+    // Belongs to the stream, so that downloads still running end with it.
     const end = new AbortController();
     let since = performance.now();
     let arrivals = 0;
@@ -218,7 +218,7 @@ export class Crane {
         else if (arrived) {
           const { value } = arrived;
           const index = arrivals++;
-          // Time that a feed lets pass is not the image's.
+          // Time spent waiting for a feed does not count for the image.
           if (waiting.length === 0) since = performance.now();
           waiting.push(
             memory
@@ -241,7 +241,7 @@ export class Crane {
     } finally {
       memory.leave();
       end.abort();
-      // A feed that is waiting for its next image would answer only after that image came.
+      // Not awaited: a feed that waits for its next image would answer only when that image arrives.
       if (next !== undefined) void iterator.return?.()?.catch(() => undefined);
     }
   }
@@ -266,7 +266,7 @@ export class Crane {
     for (const scored of await this.scorePrepared(scorer, ready, since)) {
       signal?.throwIfAborted();
       const { width, height, kept } = scored.prepared;
-      // The map at the picture's own size is made when its turn comes, and the next waits until it is done with.
+      // The full-size map is made when its turn comes; the next one waits until this one is no longer in use.
       const claim = await memory.forMap(width, height);
       try {
         const outcome = this.runStage('heatmap', () => this.detection(scored));
@@ -351,7 +351,7 @@ export class Crane {
     };
   }
 
-  /** Releases the model's tensors. Detections that were made stay usable. A second call does nothing. */
+  /** Releases the model's tensors. Earlier detections stay usable. A second call does nothing. */
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
@@ -374,7 +374,7 @@ export class Crane {
   }
 }
 
-/** What `Crane.load` would load, and the method's own options for it. */
+/** Splits the options of `Crane.load` into the choice of model and the method's own options. */
 export function requestOf(options: CraneOptions): { readonly choice: ModelChoice; readonly options: object } {
   const {
     method,
@@ -415,12 +415,12 @@ function rgbOf(decoded: DecodedImage): RgbImage {
   return { width: decoded.width, height: decoded.height, data: toRgb(decoded) };
 }
 
-/** A function of its own, so that no other holds the samples in memory. */
+/** A separate function, so that no other closure keeps the samples in memory. */
 function keeping(decoded: DecodedImage): () => RgbImage {
   return () => rgbOf(decoded);
 }
 
-/** Resolves when everything that was already on its way has had its turn. */
+/** Resolves once everything already pending has had its turn. */
 function nothingYet(): Promise<undefined> {
   return new Promise((resolve) => setImmediate(() => resolve(undefined)));
 }
@@ -433,7 +433,7 @@ async function* asAsync<T>(source: Iterable<T>): AsyncGenerator<T, void, undefin
   yield* source;
 }
 
-/** Keeps a rejection from ending the process when the stream is left before it is looked at. */
+/** Keeps a rejection from ending the process if the stream is abandoned before the promise is awaited. */
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
@@ -441,7 +441,7 @@ function handled<T>(promise: Promise<T>): Promise<T> {
 
 function checkedBatchSize(batchSize: number): number {
   if (Number.isInteger(batchSize) && batchSize > 0) return batchSize;
-  throw new UsageError('usage/batch-size', `batch size ${batchSize}: expected a whole number of 1 or more`, {
+  throw new UsageError('usage/batch-size', `batch size ${batchSize}: expected a whole number, 1 or more`, {
     found: batchSize,
   });
 }
@@ -449,18 +449,16 @@ function checkedBatchSize(batchSize: number): number {
 async function pixelsOf(tensor: tf.Tensor3D): Promise<ImageInput> {
   const [height, width, channels] = tensor.shape;
   if (tensor.rank !== 3 || channels !== 3) {
-    throw new UsageError(
-      'image/tensor',
-      `a tensor [height, width, 3] was expected, found [${tensor.shape.join(', ')}]`,
-      { shape: tensor.shape },
-    );
+    throw new UsageError('image/tensor', `expected a tensor [height, width, 3], found [${tensor.shape.join(', ')}]`, {
+      shape: tensor.shape,
+    });
   }
   const scale = tensor.dtype === 'float32' ? 255 : 1;
   const data = Uint8ClampedArray.from(await tensor.data(), (value) => value * scale);
   return { data, width, height, channels: 3 };
 }
 
-/** A name for files written about an image: its path without folders and suffix. */
+/** The base name of files written for an image: its path without folders and suffix. */
 export function stemOf(source: string): string {
   return path.parse(source).name;
 }

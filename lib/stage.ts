@@ -1,7 +1,7 @@
 /**
- * What an image goes through, in order. `attention` is all of a block but its MLP half; `projection` the way into the
- * space that images and texts share; `modelOther` what else the model does, such as the norm before the blocks; `heatmap`
- * the map at the image's own size.
+ * The stages that an image passes through, in order. `attention` is all of a block except its MLP; `projection` maps into
+ * the space that images and texts share; `modelOther` is everything else in the model, such as the norm before the
+ * blocks; `heatmap` is the map at the image's own size.
  */
 export const STAGES = [
   'decode',
@@ -16,14 +16,14 @@ export const STAGES = [
   'modelOther',
   'heatmap',
 ] as const;
-/** A part of the work that is reported on. */
+/** A part of the work that can be timed. */
 export type Stage = (typeof STAGES)[number];
 
 /**
- * Runs one stage and returns what it returns: told where stages begin and end, a measurement can time them. Stages lie
- * within others, and one that returns a promise lasts until that is settled.
+ * Runs one stage and returns its result, so that a measurement can time it. Stages can be nested; one that returns a
+ * promise lasts until the promise settles.
  */
 export type RunStage = <T>(stage: Stage, run: () => T) => T;
 
-/** Where nothing is measured. */
+/** Runs stages without measuring them. */
 export const runUnobserved: RunStage = (_, run) => run();

@@ -2,11 +2,11 @@ import { UsageError } from './errors';
 import { CHANNELS, type DecodedImage } from './image/decoded-image';
 import { MemoryBudget, PICTURE_BYTES, type MemoryClaim } from './memory-budget';
 
-/** Bytes per pixel of a map at the image's own size, and of a map with all that is drawn from it. */
+/** Bytes per pixel of a map at the image's own size, and of a map with everything rendered from it. */
 const MAP_BYTES = 4;
 const DRAWING_BYTES = 16;
 
-/** What the images of one stream hold in memory: images while they are read, maps while they are in use. */
+/** Limits the memory of one stream: for images while they are read, for maps while they are in use. */
 export class StreamMemory {
   private readonly budget = new MemoryBudget();
   private kept = 0;
@@ -15,7 +15,7 @@ export class StreamMemory {
   /** @param keepsPictures whether images are kept with their maps */
   constructor(private readonly keepsPictures: boolean) {}
 
-  /** Runs the reading of one image. It ends if it waits for memory and nobody reads the stream any more. */
+  /** Runs the reading of one image. Stops waiting for memory once nobody reads the stream any more. */
   reading<T>(task: (memory: MemoryClaim) => Promise<T>): Promise<T> {
     return this.budget.run((claim) =>
       task({
@@ -28,14 +28,17 @@ export class StreamMemory {
     );
   }
 
-  /** Waits until a map of that size may be made; the claim is to be released when its reader asks for the next. */
+  /** Waits until a map of that size may be made. Release the claim when its reader asks for the next map. */
   async forMap(width: number, height: number): Promise<MemoryClaim> {
     const claim = this.budget.claim();
     await claim.grow(width * height * (this.keepsPictures ? DRAWING_BYTES : MAP_BYTES));
     return claim;
   }
 
-  /** Counts an image that is kept with its map. @returns its bytes; 0 where it is not kept, or too many are already */
+  /**
+   * Counts an image that is kept with its map.
+   * @returns its size in bytes; 0 if it is not kept because keeping is off or the limit is reached
+   */
   keep({ width, height, mode }: DecodedImage): number {
     const bytes = width * height * CHANNELS[mode];
     if (!this.keepsPictures || this.kept + bytes > PICTURE_BYTES) return 0;
@@ -43,7 +46,7 @@ export class StreamMemory {
     return bytes;
   }
 
-  /** Discounts what {@link keep} counted. */
+  /** Takes back what {@link keep} counted. */
   drop(bytes: number): void {
     this.kept -= bytes;
   }

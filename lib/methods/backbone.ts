@@ -16,33 +16,33 @@ import { resolveWeights, sha256OfWeights, type WeightAccess } from '../weights/w
 export const EMBEDDED_BACKBONE = 'nano';
 
 export interface Backbone {
-  /** As it was asked for: a registered name, or the file's or folder's name. */
+  /** The name it was requested by: a registered name, or the file's or folder's name. */
   readonly name: string;
   readonly path: string;
   readonly sizes: ClipSizes;
   readonly activation: Activation;
   readonly preprocessing: Preprocessing;
-  /** Whether the weights, or what lies beside them, say how pictures are made ready; else it is as with any CLIP. */
+  /** Whether the weights, or files beside them, say how images are preprocessed; otherwise CLIP's usual way is assumed. */
   readonly saysInput: boolean;
   readonly tokenizer: ClipTokenizer;
-  /** Vocabulary ids of the token table's rows where it is not the whole vocabulary. */
+  /** Vocabulary ids of the token table's rows, if the table does not cover the whole vocabulary. */
   readonly tokenIds?: readonly number[];
   /** Reads parameters by canonical name. */
   readonly parameters: ParameterSource;
-  /** Assumptions about what nothing in or beside the file says, a sentence each. */
+  /** Assumptions about what neither the file nor anything beside it says, one sentence each. */
   readonly guesses: readonly string[];
   /** Checks that nothing in the file was left over. @throws WeightsError */
   finish(): void;
   /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
   sha256(): Promise<string>;
-  /** Closes the file. Parameters that were read stay. */
+  /** Closes the file. Parameters already read stay valid. */
   close(): void;
 }
 
 export interface OpenBackboneOptions extends OpenClipOptions, WeightAccess {
   /**
-   * Texts that the text encoder will be asked for. Where they are given, only their tokens' rows of the token table are
-   * kept: of ViT-L/14's 152 MB a few kB.
+   * Texts that the text encoder will encode. If given, only their tokens' rows of the token table are kept: a few kB of
+   * ViT-L/14's 152 MB.
    */
   readonly words?: readonly string[];
 }
@@ -87,7 +87,7 @@ export async function openBackbone(
 
 /**
  * Path of a file in the package's `checkpoints` folder.
- * @throws WeightsError where the package is incomplete
+ * @throws WeightsError if the package is incomplete
  */
 export function embeddedFile(name: string): string {
   const file = path.join(packageFolder(), 'checkpoints', name);
@@ -101,18 +101,21 @@ export function embeddedFile(name: string): string {
   return file;
 }
 
-/** Ids of the tokens of texts, with start, end and padding, ascending. Those that the table lacks are told of when they are asked for. */
+/**
+ * Ids of the tokens of texts, with start, end and padding, ascending. Tokens that the table lacks are reported when
+ * used.
+ */
 function tokensOf(words: readonly string[], tokenizer: ClipTokenizer, { text }: ClipSizes): readonly number[] {
   const ids = [0, tokenizer.startToken, tokenizer.endToken, ...words.flatMap((text) => tokenizer.encode(text))];
   return [...new Set(ids)].filter((id) => id < text.vocabularySize).sort((a, b) => a - b);
 }
 
-/** Whether a folder brings a tokenizer's vocabulary of its own. */
+/** Whether a folder contains its own tokenizer vocabulary. */
 export function hasVocabulary(file: string): boolean {
   return ['tokenizer.json', 'vocab.json'].some((name) => fs.existsSync(path.join(file, name)));
 }
 
-/** Whether a backbone is the paper's network, which the published prompts are for. It may lie in a file of any name. */
+/** Whether a backbone is the paper's network, which the published prompts are for. Its file may have any name. */
 export function takesPublishedPrompts({
   sizes,
   activation,

@@ -9,11 +9,14 @@ import { openSpatial, spatialSourceOf, type SpatialChoice, type SpatialWeights }
 
 /** What a method has learned, as it is read from a file. */
 export interface LearnedPart {
-  /** What was stored along: model options, auxiliary set, seed, hash of the backbone. Empty for files that say nothing. */
+  /** What was stored with it: model options, auxiliary set, seed, hash of the backbone. Empty for files without metadata. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Keys in the metadata of a checkpoint: the model options that it was trained with, as JSON; the auxiliary set; the backbone. */
+/**
+ * Keys in the metadata of a checkpoint: the model options that it was trained with, as JSON; the auxiliary set; the
+ * backbone.
+ */
 export const OPTIONS_KEY = 'crane.options';
 export const AUXILIARY_KEY = 'crane.auxiliary';
 export const BACKBONE_KEY = 'crane.backbone';
@@ -28,7 +31,7 @@ export interface TrainedSpatial {
   readonly weights: string | undefined;
 }
 
-/** A checkpoint, what it holds in the plural, and the options of its method. */
+/** A checkpoint, the plural noun for its content, and the options of its method. */
 export interface Trained {
   readonly learned: LearnedPart;
   readonly called: string;
@@ -36,8 +39,8 @@ export interface Trained {
 }
 
 /**
- * The options that a checkpoint was trained with, as far as it says them.
- * @throws WeightsError `weights/config` for options that are none: the network of the training is not known then
+ * The options that a checkpoint was trained with, as far as it records them.
+ * @throws WeightsError `weights/config` for invalid options, since the trained network is then unknown
  */
 export function storedOptions({ learned, called, options }: Trained): Readonly<Record<string, unknown>> {
   const text = learned.metadata[OPTIONS_KEY];
@@ -46,26 +49,26 @@ export function storedOptions({ learned, called, options }: Trained): Readonly<R
   const parsed = options.partial().safeParse(written);
   if (!parsed.success) {
     const reason = optionsError(parsed.error.issues, written).message;
-    throw new WeightsError('weights/config', `the ${called}' metadata ${OPTIONS_KEY} cannot be honoured: ${reason}`, {
+    throw new WeightsError('weights/config', `the ${called}' metadata ${OPTIONS_KEY} is not valid: ${reason}`, {
       found: text,
     });
   }
-  // The schema's defaults say nothing about a checkpoint whose file leaves an option out, but without a word of a second
-  // vision model there was none.
+  // The schema's defaults do not apply to options that a checkpoint leaves out. Only `spatial` is different: if it is
+  // missing, there was no second vision model.
   return Object.fromEntries(
     Object.entries(parsed.data).filter(([key]) => key === 'spatial' || Object.hasOwn(written, key)),
   );
 }
 
-/** The second vision model of the training; undefined where the checkpoint does not say. @throws as `storedOptions` */
+/** The second vision model used in training; undefined if the checkpoint does not say. @throws as `storedOptions` */
 function trainedSpatial(trained: Trained): TrainedSpatial | undefined {
   const family = storedOptions(trained)['spatial'] as TrainedSpatial['family'] | undefined;
   return family && { family, weights: trained.learned.metadata[SPATIAL_KEY] };
 }
 
 /**
- * The second vision model that was chosen, or else the one of the training; undefined where there is none.
- * @throws UsageError `usage/spatial-missing` where the checkpoint was trained with one that is not here
+ * Opens the chosen second vision model, or else the one used in training; undefined if there is neither.
+ * @throws UsageError `usage/spatial-missing` if the checkpoint was trained with one that cannot be found
  */
 export async function openSpatialFor(
   checkpoint: Trained | undefined,
@@ -81,25 +84,25 @@ export async function openSpatialFor(
     if (chosen !== undefined || !(error instanceof UsageError)) throw error;
     throw new UsageError(
       'usage/spatial-missing',
-      `the ${checkpoint?.called} were trained with ${trained?.family} of ${trained?.weights ?? 'unnamed weights'}, which is not here; ` +
-        "give it with `spatial.weights`, or do without: `spatial: 'none'`",
+      `the ${checkpoint?.called} were trained with ${trained?.family} of ${trained?.weights ?? 'unnamed weights'}, which cannot be found; ` +
+        "give its weights with `spatial.weights`, or do without: `spatial: 'none'`",
       { family: trained?.family, weights: trained?.weights },
       { cause: error },
     );
   }
 }
 
-/** What is learned means something only with the weights that it was trained on. */
+/** Learned values are meaningful only with the weights that they were trained on. */
 export async function warningsAboutBackbone({ learned, called }: Trained, backbone: Backbone): Promise<string[]> {
   const wanted = learned.metadata[BACKBONE_HASH_KEY];
   if (wanted === undefined || wanted === (await backbone.sha256())) return [];
   const made = learned.metadata[BACKBONE_KEY] ?? 'another backbone';
   return [
-    `The ${called} were trained on other weights (${made}, sha256 ${wanted.slice(0, 12)}…) than those of ${backbone.name}; scores may mean little.`,
+    `The ${called} were trained on other weights (${made}, sha256 ${wanted.slice(0, 12)}…) than those of ${backbone.name}; scores may be unreliable.`,
   ];
 }
 
-/** It learns what the features look like, and a second vision model changes that. */
+/** Training adapts to the features, and a second vision model changes them. */
 export async function warningsAboutSpatial(checkpoint: Trained, used: SpatialWeights | undefined): Promise<string[]> {
   const { learned, called } = checkpoint;
   const trained = trainedSpatial(checkpoint);
@@ -107,12 +110,12 @@ export async function warningsAboutSpatial(checkpoint: Trained, used: SpatialWei
   const family = used?.family ?? 'none';
   if (trained.family !== family) {
     return [
-      `The ${called} were trained with \`spatial: '${trained.family}'\`, but are used with \`spatial: '${family}'\`; scores may mean little.`,
+      `The ${called} were trained with \`spatial: '${trained.family}'\`, but are used with \`spatial: '${family}'\`; scores may be unreliable.`,
     ];
   }
   const wanted = learned.metadata[SPATIAL_HASH_KEY];
   if (used === undefined || wanted === undefined || wanted === (await used.sha256())) return [];
   return [
-    `The ${called} were trained with other weights of ${family} (${trained.weights ?? 'unnamed'}, sha256 ${wanted.slice(0, 12)}…) than ${used.name}; scores may mean little.`,
+    `The ${called} were trained with other weights of ${family} (${trained.weights ?? 'unnamed'}, sha256 ${wanted.slice(0, 12)}…) than ${used.name}; scores may be unreliable.`,
   ];
 }

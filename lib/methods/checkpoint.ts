@@ -12,17 +12,17 @@ export type LearnedValues = Readonly<
 
 /** The file format of what a method learns, and where such files come from. */
 export interface CheckpointFormat<Learned extends LearnedPart = LearnedPart> {
-  /** What is learned, in the plural, as messages name it: `prompts`. */
+  /** A plural noun for what is learned, used in messages: `prompts`. */
   readonly called: string;
   /** The file in the package that goes with the embedded backbone, and its name. */
   readonly embedded?: { readonly name: string; readonly file: string };
-  /** Registered name of those used with the paper's backbone where none are named. */
+  /** Registered name of the ones used by default with the paper's backbone. */
   readonly published?: string;
-  /** @throws WeightsError for a file that holds none */
+  /** @throws WeightsError for a file of another kind */
   read(file: string): Promise<Learned>;
-  /** All learned numbers, in an order that stays. */
+  /** All learned numbers, in a fixed order. */
   values(learned: Learned): readonly Float32Array[];
-  /** Writes values as they are while training, whole or not at all. @throws WeightsError where that fails */
+  /** Writes the current values during training, atomically. @throws WeightsError if that fails */
   write(file: string, values: LearnedValues, metadata: Readonly<Record<string, string>>): void;
 }
 
@@ -51,7 +51,7 @@ export async function openCheckpoint<Learned extends LearnedPart>(
 }
 
 /**
- * Refuses a registered backbone that no checkpoint is known for by its name, before it is downloaded.
+ * Refuses a registered backbone without a known checkpoint, before it is downloaded.
  * @throws UsageError
  */
 export function refuseWithoutCheckpoint(backboneName: string, format: CheckpointFormat): void {
@@ -61,8 +61,8 @@ export function refuseWithoutCheckpoint(backboneName: string, format: Checkpoint
 }
 
 /**
- * The checkpoint that is used with a backbone where none is named.
- * @throws UsageError where there is none
+ * The default checkpoint for a backbone.
+ * @throws UsageError if there is none
  */
 export function defaultCheckpoint(backbone: Backbone, format: CheckpointFormat): string {
   if (backbone.name === EMBEDDED_BACKBONE && format.embedded) return format.embedded.name;

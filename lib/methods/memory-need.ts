@@ -4,16 +4,19 @@ import { formatBytes } from '../bytes';
 import type { ClipSizes } from '../encoders/clip-sizes';
 import { UsageError } from '../errors';
 
-/** Values of a token, in widths of the network, that are there at once in a block: both streams, queries, keys, values, the MLP. */
+/**
+ * Values per token that a block holds at once, in multiples of the network's width: both streams, queries, keys,
+ * values, MLP.
+ */
 const WIDTHS_AT_ONCE = 16;
-/** Values of a pixel of the input: the picture, its channels, maps before and after smoothing. */
+/** Values per input pixel: the image, its channels, maps before and after smoothing. */
 const VALUES_PER_PIXEL = 12;
-/** Score matrices of one head that are there at once where attention is computed in plain operations. */
+/** Score matrices of one head in memory at once when attention is computed in plain operations. */
 const MATRICES_AT_ONCE = 3;
 
 /**
  * About how many bytes the forward pass of one image takes besides the weights. An estimate from what the layers keep at
- * once, meant for telling sizes apart that work from those that cannot.
+ * once, meant to tell sizes that work from sizes that cannot.
  */
 export function forwardBytes({ vision }: ClipSizes, imageSize: number): number {
   const tokens = Math.floor(imageSize / vision.patchSize) ** 2 + 1;
@@ -22,7 +25,7 @@ export function forwardBytes({ vision }: ClipSizes, imageSize: number): number {
 }
 
 /**
- * @param memory bytes that this machine, or the limit that this process runs under, has
+ * @param memory bytes available to this process: the machine's memory or a lower limit
  * @throws UsageError for an image size that cannot fit
  */
 export function refuseBeyondMemory(
@@ -34,13 +37,13 @@ export function refuseBeyondMemory(
   if (bytes <= memory) return;
   throw new UsageError(
     'usage/image-size',
-    `\`imageSize\` ${imageSize} takes about ${formatBytes(bytes)} of memory for one image, but there are ${formatBytes(memory)}; choose a smaller one.`,
+    `\`imageSize\` ${imageSize} takes about ${formatBytes(bytes)} of memory for one image, but only ${formatBytes(memory)} are available; choose a smaller one.`,
     { found: imageSize, bytes, memory },
   );
 }
 
 function availableBytes(): number {
-  // Nothing constrained is said as 0, or as more than there is.
+  // Without a limit, this is 0, or more than the machine has.
   const limit = process.constrainedMemory() ?? 0;
   return limit > 0 ? Math.min(limit, os.totalmem()) : os.totalmem();
 }

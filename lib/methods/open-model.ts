@@ -18,67 +18,71 @@ import { checkMethodOptions, definedOptions, methodNamed, type MethodName, type 
 import type { SpatialChoice, SpatialWeights } from './spatial';
 import { asTrained } from './trained-network';
 
-/** What a model is made of, in the words of whoever asks for it. */
+/** The parts of a model, as a caller names them. */
 export interface ModelChoice {
   /** How anomalies are found: `crane` by default, see `METHOD_NAMES`. */
   readonly method?: MethodName;
   /** `nano` (embedded, the default), a registered name such as `ViT-L/14@336px`, or a file or folder. */
   readonly backbone?: string;
   /**
-   * What the method learns: a registered name such as `crane-visa`, or a file; by default those that belong to the backbone.
+   * What the method learns: a registered name such as `crane-visa`, or a file; by default the one that belongs to the
+   * backbone.
    */
   readonly checkpoint?: string;
   /** The same for methods that learn prompts. */
   readonly prompts?: string;
   /**
-   * The second vision model, which guides D-Attn (Crane+): `none`; `dinov2`, `dino` or `sam` for the paper's of that
-   * kind; weights by registered name, file or folder; or model and weights. By default as the prompts were trained.
+   * The second vision model, which guides D-Attn (Crane+): `none`; `dinov2`, `dino` or `sam` for the paper's model of
+   * that kind; weights by registered name, file or folder; or model and weights. Default: as in the prompts' training.
    */
   readonly spatial?: SpatialChoice;
-  /** What the backbone computes with, whatever its file says or leaves open; by default as the prompts were trained. */
+  /** The backbone's activation, overriding its file. Default: as in the prompts' training. */
   readonly activation?: Activation;
-  /** Attention heads of the backbone's towers, where its file does not say, or says it wrongly. */
+  /** Attention heads of the backbone's towers, if its file does not give them or gives them wrongly. */
   readonly heads?: HeadsChoice;
   /**
-   * Read pictures as the reference does: EXIF orientation ignored, 16-bit samples clipped (docs/deviations.md). By default
-   * as in training, where the prompts say it, else false.
+   * Read images as the reference does: EXIF orientation ignored, 16-bit samples clipped (docs/deviations.md). Default: as
+   * in training, if the prompts record it, else false.
    */
   readonly referenceImages?: boolean;
-  /** What images show where a call does not say it, for methods whose sentences name it: `metal nut`. Default: `object`. */
+  /**
+   * What images show, such as `metal nut`, unless a call says otherwise; for methods whose sentences name it. Default:
+   * `object`.
+   */
   readonly className?: string;
   /**
-   * All names that calls will say, and no others: only their words are then kept of the text encoder's vocabulary. By default
-   * all of it is kept.
+   * Every class name that calls will use. Of the text encoder's vocabulary, only their words are then kept. By default all
+   * of it is kept.
    */
   readonly classNames?: readonly string[];
 }
 
-/** `ModelChoice` with options that may say that they are undefined, and the method's own options. */
+/** `ModelChoice`, whose options may be explicitly undefined, and the method's own options. */
 export interface OpenModelRequest extends WeightAccess {
   /** Runs the stages of the model, to time them. */
   readonly runStage?: RunStage;
   readonly choice: { readonly [K in keyof ModelChoice]?: ModelChoice[K] | undefined };
   readonly options: object;
-  /** Without a checkpoint that is named, start from fresh values, to be trained. Default false. */
+  /** If no checkpoint is named, start training from fresh values. Default false. */
   readonly fresh?: boolean;
 }
 
-/** All that a model is built from, open. */
+/** Everything that a model is built from, open. */
 export interface OpenWeights {
   readonly method: Method;
-  /** The backbone as the checkpoint knows it. */
+  /** The backbone as it was in the checkpoint's training. */
   readonly backbone: Backbone;
   readonly spatial: SpatialWeights | undefined;
-  /** What was learned, and the name that it was asked for by; undefined for methods that learn nothing and fresh values. */
+  /** What was learned, and the name it was requested by; undefined for fresh values and for methods that learn nothing. */
   readonly checkpoint: (Trained & { readonly name: string }) | undefined;
   readonly options: CommonOptions;
-  /** What a person should know, a sentence each. */
+  /** Warnings for the user, one sentence each. */
   readonly warnings: readonly string[];
   close(): void;
 }
 
 /**
- * Looks at what can be wrong before anything is opened.
+ * Checks whatever can be checked before anything is opened.
  * @throws UsageError
  */
 export function checkModelRequest({
@@ -90,7 +94,7 @@ export function checkModelRequest({
   const format = method.checkpoint;
   checkMethodOptions(method, options);
   if (choice.prompts !== undefined && choice.checkpoint !== undefined) {
-    throw new UsageError('usage/checkpoint', '`prompts` and `checkpoint` name the same thing; leave one of them out', {
+    throw new UsageError('usage/checkpoint', '`prompts` and `checkpoint` mean the same; give only one of them', {
       prompts: choice.prompts,
       checkpoint: choice.checkpoint,
     });
@@ -125,8 +129,8 @@ const checkpointNamed = ({ prompts, checkpoint }: OpenModelRequest['choice']): s
   checkpoint ?? prompts;
 
 /**
- * Opens what a model is made of. Options that are not given come from the checkpoint, where it says how it was trained,
- * else from the method. Close the result when the model is built.
+ * Opens the parts of a model. Options left out come from the checkpoint if it records how it was trained, else from the
+ * method. Close the result once the model is built.
  * @throws UsageError for options that do not fit; WeightsError for files
  */
 export async function openWeights(request: OpenModelRequest): Promise<OpenWeights> {
@@ -187,21 +191,21 @@ async function checkpointFor(
   return { name, learned, called: format.called, options: method.options };
 }
 
-/** What a model is, for logs and results: everything needed to load the same again. */
+/** Describes a model for logs and results, with everything needed to load the same one again. */
 export type DescribedModel = MethodOptions & {
   readonly backbone: string;
   /** Null for methods that learn no prompts. */
   readonly prompts: string | null;
-  /** Of methods that learn something else. */
+  /** The checkpoint of a method that learns something other than prompts. */
   readonly checkpoint?: string;
   /** Weights of the second vision model; null without one. */
   readonly spatial: string | null;
   readonly sizes: ClipSizes;
   readonly activation: Activation;
   readonly preprocessing: Backbone['preprocessing'];
-  /** The set that the learned part was trained on, where it says. */
+  /** The set that the learned part was trained on; null if unknown. */
   readonly auxiliary: string | null;
-  /** What a person should know before trusting the scores, such as prompts that were made for other weights. */
+  /** What to know before trusting the scores, such as that the prompts were trained for other weights. */
   readonly warnings: readonly string[];
 };
 
@@ -212,7 +216,7 @@ export interface OpenedModel {
 
 /**
  * Opens and builds a model that scores.
- * @throws as `openWeights`, and where the parts do not fit together
+ * @throws as `openWeights`, and if the parts do not fit together
  */
 export async function openModel(request: OpenModelRequest): Promise<OpenedModel> {
   const weights = await openWeights(request);
@@ -238,7 +242,7 @@ export async function openModel(request: OpenModelRequest): Promise<OpenedModel>
         ...(checkpoint ? await warningsAboutSpatial(checkpoint, spatial) : []),
       ],
     };
-    // The registry's own types say which options a method's name stands for.
+    // The registry's types relate a method's name to its options.
     return { model, description: description as unknown as DescribedModel };
   } catch (error) {
     model?.dispose();

@@ -6,12 +6,12 @@ import { craneMethod } from './crane';
 import { winclipMethod } from './winclip';
 import type { Method } from './method';
 
-/** Every method by its name. A method is added by a line here and its folder. */
+/** Every method by its name. To add a method, add its folder and a line here. */
 const METHODS = { crane: craneMethod, winclip: winclipMethod };
 
 /** How anomalies are found, by the name that `method` takes. */
 export type MethodName = keyof typeof METHODS;
-/** The methods there are. */
+/** The names of all methods. */
 export const METHOD_NAMES = Object.keys(METHODS) as readonly MethodName[];
 export const DEFAULT_METHOD: MethodName = 'crane';
 
@@ -20,7 +20,7 @@ type Together<Union> = (Union extends unknown ? (each: Union) => void : never) e
   ? All
   : never;
 
-/** The options of all methods, of which a caller gives those of one, or none. */
+/** The options of all methods together; a caller gives options of one method, or none. */
 export type MethodOptionsInput = Together<
   { readonly [Name in MethodName]: Partial<z.input<SchemaOf<Name>>> }[MethodName]
 >;
@@ -32,12 +32,12 @@ type TrainingSchemaOf<Name extends MethodName> = (typeof METHODS)[Name] extends 
   : never;
 
 /**
- * The options that trainings of all methods have of their own, as methods complete them.
+ * The training options specific to each method, together, as methods complete them.
  * @interface
  */
 export type LearningOptions = Together<{ readonly [Name in MethodName]: z.output<TrainingSchemaOf<Name>> }[MethodName]>;
 /**
- * The same as callers give them.
+ * The same, as callers give them.
  * @interface
  */
 export type LearningOptionsInput = Together<
@@ -49,10 +49,10 @@ export type MethodOptions = {
   readonly [Name in MethodName]: { readonly method: Name; readonly options: z.output<SchemaOf<Name>> };
 }[MethodName];
 
-/** Every method, for what is told of them all. */
+/** Every method, for lists and messages that cover all of them. */
 export const methods: readonly Method[] = Object.values(METHODS);
 
-/** @throws UsageError that lists what there is */
+/** @throws UsageError that lists the known methods */
 export function methodNamed(name: string = DEFAULT_METHOD): Method {
   const known: Readonly<Record<string, Method>> = METHODS;
   const method = Object.hasOwn(known, name) ? known[name] : undefined;
@@ -66,8 +66,8 @@ export function methodNamed(name: string = DEFAULT_METHOD): Method {
 }
 
 /**
- * Checks a method's options as far as no backbone is needed for it, before anything is loaded.
- * @throws UsageError naming the option, what was found and what is legal
+ * Checks a method's options as far as possible without a backbone, before anything is loaded.
+ * @throws UsageError naming the option, what was found and what is allowed
  */
 export function checkMethodOptions({ name, options: schema }: Method, input: object): void {
   const { shape } = schema;
@@ -90,7 +90,7 @@ export function checkMethodOptions({ name, options: schema }: Method, input: obj
   if (!parsed.success) throw optionsError(parsed.error.issues, given);
 }
 
-/** Those options that are not undefined. */
+/** The options that are not undefined. */
 export function definedOptions(input: object): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 }

@@ -6,10 +6,11 @@ import { applyToAxes } from '../layers/interpolation';
 const POSITIONS = 'visual.positional_embedding';
 
 /**
- * A backbone's parameters with its position embedding for another grid, as open_clip resizes it: bicubic with antialias, the
- * class token's row as it is (docs/method.md#position-embedding).
+ * A backbone's parameters with its position embedding for another grid, as open_clip resizes it: bicubic with
+ * antialiasing; the
+ * class token's row is unchanged (docs/method.md#position-embedding).
  * @param from side of the grid that the embedding was trained on
- * @param to side of the grid that is asked for
+ * @param to side of the requested grid
  */
 export function withResizedPositions(parameters: ParameterSource, from: number, to: number): ParameterSource {
   if (from === to) return parameters;

@@ -15,36 +15,36 @@ import { resolveWeights, sha256OfWeights, type WeightAccess } from '../weights/w
 
 /** The second vision model of Crane+, which guides D-Attn. */
 export interface SpatialSource {
-  /** Its family; without one it is told by the weights. */
+  /** Its family; if left out, it is recognised from the weights. */
   readonly model?: SpatialFamily | undefined;
-  /** A registered name such as `dinov2_vitb14_reg4`, or a file or folder; without any, the paper's for the family. */
+  /** A registered name such as `dinov2_vitb14_reg4`, or a file or folder; default: the paper's for the family. */
   readonly weights?: string | undefined;
-  /** Attention heads, where they are not 64 channels wide; DINO's and DINOv2's files do not say. */
+  /** Attention heads, needed if they are not 64 channels wide, since DINO's and DINOv2's files do not say. */
   readonly heads?: number | undefined;
 }
 
-/** `none` (Crane), a family, weights by registered name or path, or all of it. */
+/** `none` (Crane), a family, weights by registered name or path, or all of these. */
 export type SpatialChoice = 'none' | SpatialFamily | (string & {}) | SpatialSource;
 
 /** The open weights of a second vision model. */
 export interface SpatialWeights {
   readonly family: SpatialFamily;
-  /** As it was asked for: a registered name, or the file's or folder's name. */
+  /** The name it was requested by: a registered name, or the file's or folder's name. */
   readonly name: string;
   readonly path: string;
-  /** What decides the features besides the tensors and is not in the file's hash. */
+  /** What determines the features besides the tensors and is not covered by the file's hash. */
   readonly network: { readonly sizes: object; readonly normalisation: Normalisation };
-  /** Builds the encoder. @throws WeightsError where the weights are not complete */
+  /** Builds the encoder. @throws WeightsError if the weights are incomplete */
   build(onParameter?: (parameter: tf.LayerVariable) => void): SpatialEncoder;
   /** sha256 of the weights, in hexadecimal; of a folder, of its weight files together. */
   sha256(): Promise<string>;
-  /** Closes the file. Encoders that were built stay. */
+  /** Closes the file. Encoders already built stay valid. */
   close(): void;
 }
 
 /**
  * What a choice means; undefined for `none`.
- * @throws UsageError `usage/spatial` for a family that is not known
+ * @throws UsageError `usage/spatial` for an unknown family
  */
 export function spatialSourceOf(choice: SpatialChoice | undefined): SpatialSource | undefined {
   if (choice === undefined || choice === 'none') return undefined;
@@ -68,8 +68,8 @@ const isFamily = (name: string): name is SpatialFamily => (SPATIAL_FAMILIES as r
 /**
  * Opens a second vision model: official files of DINOv2, DINO and SAM, or HuggingFace's folders of them
  * (docs/method.md#second-models).
- * Registered ones are downloaded once. Close the result when the model is built.
- * @throws UsageError for names that are not known or families that do not fit; WeightsError for files and downloads
+ * Registered ones are downloaded once. Close the result once the model is built.
+ * @throws UsageError for unknown names or families that do not fit; WeightsError for files and downloads
  */
 export async function openSpatial(source: SpatialSource, options: WeightAccess = {}): Promise<SpatialWeights> {
   const asked = source.weights ?? (source.model as SpatialFamily);
@@ -82,7 +82,7 @@ export async function openSpatial(source: SpatialSource, options: WeightAccess =
     weights.close();
     throw new UsageError(
       'usage/spatial',
-      `${asked} holds weights of ${weights.family}, but ${source.model} was asked for; name the weights alone, or \`spatial: '${weights.family}'\``,
+      `${asked} holds weights of ${weights.family}, but ${source.model} was requested; name the weights alone, or \`spatial: '${weights.family}'\``,
       { found: weights.family, expected: source.model, path: file },
     );
   }
@@ -122,7 +122,10 @@ function encoderOf(
   }
 }
 
-/** A registered file's family is known; of others the weights tell it, and what was asked for is held against that. */
+/**
+ * A registered file's family is known; otherwise the weights determine it, and the requested family is checked against
+ * it.
+ */
 function familyAndHeads(asked: string, { heads }: SpatialSource): { family?: 'dino' | 'dinov2'; heads?: number } {
   const family = findRegisteredWeights(asked)?.family;
   return { ...(family === 'dino' || family === 'dinov2' ? { family } : {}), ...(heads === undefined ? {} : { heads }) };

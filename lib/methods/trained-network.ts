@@ -7,15 +7,15 @@ import { CLIP_INPUT, storedInput } from '../weights/input-rule';
 import type { Backbone } from './backbone';
 import { BACKBONE_HASH_KEY, type Trained } from './checkpoint-origin';
 
-/** Metadata key under which prompts keep, as JSON, what of the backbone's network its file alone may not tell. */
+/** Metadata key under which prompts record, as JSON, what the backbone's file alone may not say about its network. */
 export const NETWORK_KEY = 'crane.network';
 
-/** What decides a backbone's numbers besides its tensors. */
+/** What determines a backbone's results besides its tensors. */
 export interface NetworkRecord {
   readonly activation: Activation;
-  /** Attention heads of the vision and of the text tower. */
+  /** Attention heads of the vision and the text tower. */
   readonly heads: readonly [vision: number, text: number];
-  /** Of the layer norms of the two. */
+  /** Epsilon of the layer norms of the two towers. */
   readonly epsilon: readonly [vision: number, text: number];
 }
 
@@ -33,7 +33,7 @@ export function networkRecord({
   };
 }
 
-/** What the caller asks for, which goes before all that is stored. */
+/** What the caller requests; it takes precedence over everything stored. */
 export interface ChosenNetwork {
   readonly activation?: Activation | undefined;
   readonly referenceImages?: boolean | undefined;
@@ -41,19 +41,19 @@ export interface ChosenNetwork {
 
 export interface NetworkAsTrained {
   readonly backbone: Backbone;
-  /** A sentence for each thing in which prompts and weights do not agree. */
+  /** One sentence for each disagreement between prompts and weights. */
   readonly warnings: readonly string[];
 }
 
 /**
- * The backbone as a checkpoint knows it. What is learned is what features look like, and preprocessing and activation change
- * that, so what it was trained with is used, where they say it and nothing else is asked for.
+ * The backbone as it was in a checkpoint's training. Training adapts to the features, and preprocessing and activation
+ * change these. So the training's settings are used if the checkpoint records them and nothing else is requested.
  *
- * Where they were trained on other weights, which have a preprocessing of their own, that one is used if the prompts name
- * only CLIP's usual one, as those of any ordinary CLIP do.
- * @throws WeightsError `weights/prompts-preprocessing` where prompts of other weights name an unusual preprocessing and
- *   these weights name another; `weights/prompts-network` for prompts of these weights with other heads or another
- *   epsilon; both with both shown. `weights/config` for metadata that make no sense
+ * If it was trained on other weights and the weights given specify a preprocessing, that one is used, provided that the
+ * checkpoint records only CLIP's usual one, as with any ordinary CLIP.
+ * @throws WeightsError `weights/prompts-preprocessing` if prompts for other weights record an unusual preprocessing and
+ *   these weights specify a different one; `weights/prompts-network` for prompts for these weights with other heads or
+ *   another epsilon; both messages show both values. `weights/config` for invalid metadata
  */
 export async function asTrained(
   backbone: Backbone,
@@ -76,14 +76,14 @@ export async function asTrained(
     if (isForeign && shownInput(ofPrompts) !== shownInput(CLIP_INPUT)) {
       throw new WeightsError(
         'weights/prompts-preprocessing',
-        `the ${called} were trained on images prepared with ${shownInput(ofPrompts)}, but the weights of ${backbone.name}, which are others than those of the training, call for ${shownInput(ofWeights)}; ` +
-          `use the backbone that the ${called} were trained with, or train ${called} with this one`,
+        `the ${called} were trained on images prepared with ${shownInput(ofPrompts)}, but the weights of ${backbone.name}, which are not those of the training, require ${shownInput(ofWeights)}; ` +
+          `use the backbone that the ${called} were trained with, or train ${called} for this one`,
         { found: ofPrompts, expected: ofWeights },
       );
     }
     input = isForeign ? ofWeights : ofPrompts;
     warnings.push(
-      `The ${called} were trained on images prepared with ${shownInput(ofPrompts)}, and the weights of ${backbone.name} call for ${shownInput(ofWeights)}; ` +
+      `The ${called} were trained on images prepared with ${shownInput(ofPrompts)}, but the weights of ${backbone.name} require ${shownInput(ofWeights)}; ` +
         `${isForeign ? 'the latter is used, and scores may be unreliable' : 'the former is used'}.`,
     );
   }
@@ -96,7 +96,7 @@ export async function asTrained(
       );
     }
   }
-  // What was a guess is known now.
+  // What was assumed is now known.
   const isKnown = chosen.activation !== undefined || (areSameWeights && trained?.activation !== undefined);
   return {
     backbone: { ...backbone, preprocessing: { ...input, reference: chosen.referenceImages ?? reference }, activation },
@@ -112,7 +112,7 @@ function refuseOtherNetwork(backbone: Backbone, trained: Partial<NetworkRecord>,
     throw new WeightsError(
       'weights/prompts-network',
       `the ${called} were trained with ${name} ${before.join(' and ')} (vision and text tower), but ${backbone.name} has ${used[name].join(' and ')}; ` +
-        `${name === 'heads' ? 'set `heads` to those' : 'use the configuration of the training'}, or train ${called} anew`,
+        `${name === 'heads' ? 'set `heads` to those' : 'use the configuration of the training'}, or train new ${called}`,
       { option: name, found: used[name], expected: before },
     );
   }

@@ -9,7 +9,7 @@ test('a size that cannot fit is refused with both figures, one that fits is not'
   expect(() => refuseBeyondMemory(sizes, { imageSize: 2002 }, bytes)).not.toThrow();
   expect(() => refuseBeyondMemory(sizes, { imageSize: 2002 }, bytes - 1)).toThrow(UsageError);
   expect(() => refuseBeyondMemory(sizes, { imageSize: 2002 }, 1e9)).toThrow(
-    /^`imageSize` 2002 takes about .* but there are 1\.0 GB; choose a smaller one\.$/,
+    /^`imageSize` 2002 takes about .* but only 1\.0 GB are available; choose a smaller one\.$/,
   );
 });
 

@@ -96,7 +96,7 @@ describe('the configuration of a backbone decides its input', () => {
     expect(Math.abs(ofHalf.score - ofPlain.score)).toBeGreaterThan(0.001);
     expect(ofHalf.description.preprocessing).toEqual({ resize: 'bicubic', mean: HALF, std: HALF, reference: false });
     expect(ofHalf.description.warnings).toContainEqual(
-      expect.stringMatching(/mean 0\.48145466.*of half call for mean 0\.5, 0\.5, 0\.5.*the latter is used/),
+      expect.stringMatching(/mean 0\.48145466.*of half require mean 0\.5, 0\.5, 0\.5.*the latter is used/),
     );
   });
 
@@ -175,7 +175,7 @@ describe('prompts are used as they were trained', () => {
     expect(description.preprocessing.mean).toEqual([0, 0, 0]);
     expect(description.warnings).toEqual([
       expect.stringMatching(
-        /prepared with mean 0, 0, 0 and deviation 1, 1, 1.*call for mean 0\.48145466.*the former is used/,
+        /prepared with mean 0, 0, 0 and deviation 1, 1, 1.*require mean 0\.48145466.*the former is used/,
       ),
     ]);
   });
@@ -285,10 +285,7 @@ describe('prompts are used as they were trained', () => {
 
 test.each<[string, RegExp]>([
   ['nonsense', /metadata crane\.options is not a JSON object/],
-  [
-    '{"attention":"nope"}',
-    /metadata crane\.options cannot be honoured: `attention` "nope": expected one of qq\+kk\+vv/,
-  ],
+  ['{"attention":"nope"}', /metadata crane\.options is not valid: `attention` "nope": expected one of qq\+kk\+vv/],
   ['{"imageSize":"big"}', /`imageSize` "big": expected a number/],
 ])('options of the training that are none are refused, not passed over: %s', async (options, message) => {
   const prompts = await promptsSaying({ 'crane.options': options });

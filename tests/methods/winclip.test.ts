@@ -229,6 +229,6 @@ test('options of other methods, prompts and second vision models are refused by 
   await expect(Crane.load({ method: 'winclip', checkpoint: 'x.pth' })).rejects.toThrow(/leave `checkpoint` out/);
   await expect(Crane.load({ method: 'winclip', spatial: 'sam' })).rejects.toThrow(/leave `spatial` out/);
   await expect(Crane.load({ windows: [2] })).rejects.toThrow(/`windows`: the method crane has no such/);
-  await expect(Crane.load({ prompts: 'a.pth', checkpoint: 'b.pth' })).rejects.toThrow(/name the same thing/);
+  await expect(Crane.load({ prompts: 'a.pth', checkpoint: 'b.pth' })).rejects.toThrow(/mean the same/);
   await expect(Crane.load({ method: 'winklip' as 'winclip' })).rejects.toThrow(/Did you mean winclip\?/);
 });

@@ -15,7 +15,7 @@ import { CraneModel } from './model';
 import { PROMPT_SIZES } from './trainable';
 import type { SpatialWeights } from '../spatial';
 
-/** The words behind the learned context (docs/method.md#prompts). */
+/** The words after the learned context (docs/method.md#prompts). */
 export const NORMAL_WORDS = 'object.';
 export const ANOMALOUS_WORDS = 'damaged object.';
 
@@ -23,7 +23,7 @@ export const ANOMALOUS_WORDS = 'damaged object.';
 const FRESH_SPREAD = 0.02;
 
 export interface NewPrompts {
-  /** Draw fresh prompts from this seed, to be trained. */
+  /** Seed for fresh prompts, to be trained. */
   readonly seed: number;
   readonly contextTokens?: number;
   readonly deepTokens?: number;
@@ -32,20 +32,20 @@ export interface NewPrompts {
 
 export interface BuildOptions {
   readonly prompts: PromptCheckpoint | NewPrompts;
-  /** The open weights of a second vision model: Crane+. They may be closed afterwards, as the backbone. */
+  /** The open weights of a second vision model: Crane+. They may be closed afterwards, like the backbone. */
   readonly spatial?: SpatialWeights | undefined;
   readonly options?: ModelOptionsInput;
   readonly trainablePrompts?: boolean;
   /** See `LearnablePromptsConfig`; on by default, as in the reference. */
   readonly roundGradients?: boolean;
-  /** Runs each stage of an image's way, to time it. */
+  /** Runs each stage that an image passes through, to time it. */
   readonly runStage?: RunStage | undefined;
 }
 
 /**
  * Wires a Crane model from an open backbone and prompts; with a second vision model, Crane+. The backbone may be closed
  * afterwards.
- * @throws WeightsError where the prompts do not fit the backbone, or the backbone's file is not complete; UsageError for
+ * @throws WeightsError if the prompts do not fit the backbone, or the backbone's file is incomplete; UsageError for
  *   an image size that cannot fit into memory
  */
 export function buildCraneModel(
@@ -67,7 +67,7 @@ export function buildCraneModel(
   if (options.context && sizes.embedDimension !== sizes.text.width) {
     throw new WeightsError(
       'weights/context-width',
-      `image context needs a text encoder as wide as the shared space, but ${backbone.name} has ${sizes.text.width} and ${sizes.embedDimension}`,
+      `image context needs a text encoder as wide as the shared space, but the widths in ${backbone.name} are ${sizes.text.width} and ${sizes.embedDimension}`,
       { textWidth: sizes.text.width, embedDimension: sizes.embedDimension },
     );
   }
@@ -97,7 +97,7 @@ export function buildCraneModel(
     const text = new ClipTextEncoder({ ...common, sizes: sizes.text, ...(tokenIds === undefined ? {} : { tokenIds }) });
     backbone.finish();
     const guide = spatial?.build(onParameter);
-    // Says now, and not with the first image, that the input cannot be cut into this model's patches.
+    // Throws now, not at the first image, if the input cannot be cut into this model's patches.
     guide?.computeOutputShape([1, ...inputOf(guide, options.imageSize)]);
     const learnable = new LearnablePrompts({
       width: sizes.text.width,
@@ -134,7 +134,7 @@ function inputOf(guide: SpatialEncoder, imageSize: number): [number, number, num
   return [side, side, 3];
 }
 
-/** How the vision encoder is to guide: D-Attn's own among the model options. */
+/** The model options that belong to D-Attn, for the vision encoder. */
 export function dAttnOf({
   dattnBeta,
   dattnGamma,
@@ -164,7 +164,7 @@ function promptValues(prompts: PromptCheckpoint): ParameterSource {
 }
 
 /**
- * Says before anything is made of them that fresh prompts are longer than any text can be.
+ * Refuses fresh prompts that are longer than any text can be, before they are made.
  * @throws UsageError naming the option
  */
 function refuseLongPrompts(
@@ -175,7 +175,7 @@ function refuseLongPrompts(
     if (found < sizes.text.contextLength) continue;
     throw new UsageError(
       'usage/prompts',
-      `\`${option}\` ${found}: the text encoder of ${name} takes ${sizes.text.contextLength} tokens, words included; expected fewer`,
+      `\`${option}\` ${found}: the text encoder of ${name} takes at most ${sizes.text.contextLength} tokens, including words; expected fewer`,
       { option, found, limit: sizes.text.contextLength },
     );
   }

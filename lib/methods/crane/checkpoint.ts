@@ -18,7 +18,7 @@ export const promptFormat: CheckpointFormat<PromptCheckpoint> = {
 
 /**
  * Opens learned prompts: `nano-prompts`, a registered name such as `crane-visa`, or a file.
- * @throws UsageError for an unknown name; WeightsError for a file that holds no prompts
+ * @throws UsageError for an unknown name; WeightsError for a file without prompts
  */
 export function openPrompts(nameOrPath: string, access: WeightAccess = {}): Promise<PromptCheckpoint> {
   return openCheckpoint(nameOrPath, promptFormat, access);

@@ -2,7 +2,7 @@ import type { ClipVisionConfig } from '../../encoders/clip-vision';
 import type { SpatialEncoder } from '../../encoders/spatial-encoder';
 import type { ModelOptions } from './options';
 
-/** Options that decide what becomes of features, but not the features. All others count, also those of times to come. */
+/** Options that affect what is done with features, but not the features. All others count, including future ones. */
 const NOT_OF_FEATURES: readonly (keyof ModelOptions)[] = [
   'fusion',
   'pooling',

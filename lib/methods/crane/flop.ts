@@ -11,16 +11,16 @@ export type SpatialNetwork =
   | { readonly family: 'dino' | 'dinov2'; readonly sizes: DinoSizes }
   | { readonly family: 'sam'; readonly sizes: SamSizes };
 
-/** What determines how much a model computes for an image. */
+/** What determines the number of operations for an image. */
 export interface CountedModel {
   readonly sizes: ClipSizes;
   readonly options: Pick<ModelOptions, 'imageSize' | 'eattnBlocks' | 'attention' | 'context' | 'spatialOnly'>;
   readonly spatial?: SpatialNetwork | undefined;
-  /** Tokens of a prompt, where prompts are conditioned on each image. */
+  /** Tokens of a prompt, if prompts are conditioned on each image. */
   readonly promptTokens?: number;
 }
 
-/** `FlopCount` by the parts of Crane. A type and not an interface, which would have no index. */
+/** `FlopCount` by the parts of Crane. A type, since an interface would have no index signature. */
 export type CraneFlop = {
   /** CLIP's vision encoder as published: every block on every token. */
   readonly vision: number;
@@ -30,7 +30,7 @@ export type CraneFlop = {
   readonly dattn: number;
   /** The second vision model. */
   readonly spatial: number;
-  /** The text encoder where prompts are conditioned on the image; otherwise it runs once for all images. */
+  /** The text encoder, if prompts are conditioned on the image; otherwise it runs once for all images. */
   readonly text: number;
   readonly total: number;
 };
@@ -122,7 +122,7 @@ function sam({ width, layers, patchSize, gridSize, windowSize, globalBlocks, cha
   );
 }
 
-/** What a second vision model multiplies by; undefined for one that is not known. */
+/** The sizes of a second vision model, for counting; undefined for an unknown one. */
 export function spatialNetworkOf(encoder: SpatialEncoder): SpatialNetwork | undefined {
   if (encoder instanceof SamEncoder)
     return { family: 'sam', sizes: encoder.getConfig()['sizes'] as unknown as SamSizes };

@@ -9,7 +9,7 @@ export interface HeadOptions {
   readonly imageTemperature: number;
   /** Score-based pooling of patch tokens into the image's feature. */
   readonly pooling: boolean;
-  /** How often each feature set counts. */
+  /** The weight of each feature set: how often it occurs. */
   readonly copies: readonly number[];
 }
 
@@ -20,8 +20,9 @@ export interface CraneLogits {
 }
 
 /**
- * From features and texts to logits (docs/method.md#scores): what scoring and the loss have in common, at temperatures of their own.
- * @param text `[1, 2, E]`, or `[B, 2, E]` where prompts are conditioned on the image
+ * Computes logits from features and texts (docs/method.md#scores): what scoring and the loss have in common, each with
+ * its own temperatures.
+ * @param text `[1, 2, E]`, or `[B, 2, E]` if prompts are conditioned on the image
  */
 export function craneLogits({ global, patches }: ImageFeatures, text: tf.Tensor3D, options: HeadOptions): CraneLogits {
   const { pixelTemperature, imageTemperature, pooling, copies } = options;

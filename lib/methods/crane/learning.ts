@@ -6,7 +6,7 @@ import { buildCraneModel } from './build';
 import type { ModelOptions } from './options';
 import { craneTrainingSchema, type CraneTraining } from './trainable';
 
-/** Model options that only score, and those of D-Attn, which say nothing where nothing guides it. */
+/** Model options for scoring only, and those of D-Attn, which have no effect without a second vision model. */
 const SCORING: readonly (keyof ModelOptions)[] = ['spatial', 'context', 'temperature'];
 const DATTN: readonly (keyof ModelOptions)[] = ['spatialOnly', 'dattnBeta', 'dattnGamma', 'dattnMean'];
 
@@ -38,7 +38,7 @@ export const craneLearning = {
   },
 } as const satisfies Learning<ModelOptions, PromptCheckpoint>;
 
-/** A depth of one has no deep tokens, whose number then says nothing. */
+/** With a depth of one there are no deep tokens, so their number has no meaning. */
 function sizesOf({ contextTokens, deepTokens, depth }: PromptCheckpoint): Partial<CraneTraining> {
   return { contextTokens, depth, ...(deepTokens > 0 ? { deepTokens } : {}) };
 }
@@ -49,7 +49,7 @@ function refuseOtherSizes(start: PromptCheckpoint, training: CraneTraining): voi
     if (asked === size) continue;
     throw new UsageError(
       'training/prompt-sizes',
-      `the prompts to go on from have ${name} ${String(size)}, but ${String(asked)} is asked for; leave the option out, or start from fresh prompts`,
+      `the prompts to start from have ${name} ${String(size)}, but ${String(asked)} was requested; leave the option out, or start from fresh prompts`,
       { option: name, found: asked, expected: size },
     );
   }
@@ -60,7 +60,7 @@ function refuseNarrowContext({ name, sizes }: Backbone, model: ModelOptions, tra
   if (!withContext || sizes.embedDimension === sizes.text.width) return;
   throw new UsageError(
     'training/context-width',
-    `image context needs a text encoder as wide as the shared space, but ${name} has ${sizes.text.width} and ${sizes.embedDimension}; train with \`contextProbability: 0\``,
+    `image context needs a text encoder as wide as the shared space, but the widths in ${name} are ${sizes.text.width} and ${sizes.embedDimension}; train with \`contextProbability: 0\``,
     { textWidth: sizes.text.width, embedDimension: sizes.embedDimension },
   );
 }

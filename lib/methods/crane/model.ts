@@ -18,7 +18,7 @@ import { GaussianFilter } from '../../scoring/gaussian';
 import { anomalousProbability, normalise } from '../../scoring/similarity';
 import { runUnobserved, type RunStage } from '../../stage';
 
-/** A batch's score matrices, of one head, stay below this many elements. */
+/** Upper limit for the elements of a batch's score matrices of one head. */
 const SCORES_PER_BATCH = 2 ** 21;
 
 export interface CraneParts {
@@ -26,18 +26,17 @@ export interface CraneParts {
   readonly text: ClipTextEncoder;
   readonly prompts: LearnablePrompts;
   readonly options: ModelOptions;
-  /** The second vision model, which guides D-Attn; Crane has none, Crane+ has. */
+  /** The second vision model, which guides D-Attn; only Crane+ has one. */
   readonly spatial?: SpatialEncoder | undefined;
   /** Default: CLIP's. */
   readonly preprocessing?: Preprocessing;
-  /** Runs each stage, to time it; the vision encoder has its own. */
+  /** Runs each stage, to time it; the vision encoder has its own function for this. */
   readonly runStage?: RunStage;
 }
 
 /**
- * Crane and Crane+, from network input to score and anomaly map (paper section 3; docs/method.md). Each step is open,
- * since training stops
- * half-way: `encodeImages`, `encodePrompts`, `score`, `smooth`.
+ * Crane and Crane+, from network input to score and anomaly map (paper section 3; docs/method.md). Each step is a public
+ * method, since training stops half-way: `encodeImages`, `encodePrompts`, `score`, `smooth`.
  */
 export class CraneModel implements AnomalyModel<ModelOptions> {
   readonly options: ModelOptions;
@@ -69,7 +68,7 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
     this.gaussian = new GaussianFilter({ sigma: options.sigma });
   }
 
-  /** Rows and columns of the patch features: of CLIP's patches, or of the second vision model's, where one guides. */
+  /** Rows and columns of the patch features: of CLIP's patches, or of the second vision model's, if there is one. */
   get grid(): readonly [number, number] {
     const { imageSize } = this.options;
     const side = this.spatial
@@ -78,7 +77,7 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
     return [side, side];
   }
 
-  /** How many images to encode together at most, 1 or more: as many as keep score matrices `[B, 1 + N, 1 + N]` small. */
+  /** How many images to encode together at most, 1 or more, so that score matrices `[B, 1 + N, 1 + N]` stay small. */
   get imagesAtOnce(): number {
     const side = this.options.imageSize / this.vision.config.sizes.patchSize;
     const tokens = Math.max(side ** 2 + 1, this.grid[0] * this.grid[1]);
@@ -136,8 +135,8 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
   }
 
   /**
-   * How many of the reference's feature sets each distinct one stands for, in the order of `ImageFeatures.patches`. Of
-   * E-Attn's, from the block before the dual path on, all layers give the final spatial tokens
+   * How many of the reference's feature sets each distinct one stands for, in the order of `ImageFeatures.patches`. In
+   * E-Attn, all layers from the block before the dual path on give the final spatial tokens
    * (docs/method.md#four-copies).
    */
   get copies(): readonly number[] {
@@ -156,7 +155,7 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
   /**
    * Global and dense features of network inputs.
    * @param images `[B, S, S, 3]`, preprocessed as the backbone wants
-   * @returns tensors that the caller disposes (or a surrounding `tf.tidy`)
+   * @returns tensors that the caller must dispose (or a surrounding `tf.tidy`)
    */
   encodeImages(images: tf.Tensor4D): ImageFeatures {
     const packed = tf.tidy(() => {
@@ -173,7 +172,7 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
     return { global, patches };
   }
 
-  /** Patch features of the second vision model, where there is one. */
+  /** Patch features of the second vision model, if there is one. */
   private guideOf(images: tf.Tensor4D): tf.Tensor4D | undefined {
     if (!this.spatial) return undefined;
     const { spatial } = this;
@@ -193,7 +192,7 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
   }
 
   /**
-   * The two text vectors, normal then anomalous, of length one: `[1, 2, E]`, or `[B, 2, E]` where the prompts are
+   * The two text vectors, normal then anomalous, of length one: `[1, 2, E]`, or `[B, 2, E]` if the prompts are
    * conditioned on each image's global feature.
    * @throws UsageError `usage/prompts-fixed` for image features after `fixPrompts`
    */
@@ -210,8 +209,8 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
   }
 
   /**
-   * Encodes the prompts once and for all, and releases the text encoder, a third of a gigabyte of ViT-L/14's. From then on
-   * `encodePrompts()` gives what was kept. For prompts without image context that are not trained any more.
+   * Encodes the prompts once and for all and releases the text encoder: a third of a gigabyte in ViT-L/14. From then on,
+   * `encodePrompts()` returns the stored result. For prompts without image context that are no longer trained.
    */
   fixPrompts(): void {
     if (this.fixedText) return;
@@ -247,7 +246,7 @@ export class CraneModel implements AnomalyModel<ModelOptions> {
   /**
    * Scores network inputs.
    * @param images `[B, S, S, 3]`
-   * @param text static text vectors from `encodePrompts()`, to save encoding them again for every batch; not used where
+   * @param text static text vectors from `encodePrompts()`, so that they are not encoded again for every batch; not used if
    *   prompts are conditioned on the image
    */
   forward(images: tf.Tensor4D, text?: tf.Tensor3D): ImageScores {

@@ -11,8 +11,8 @@ import { refusePartialPatches } from '../image-size';
 
 /**
  * How Crane scores an image. Defaults are those of the reference's test program (docs/method.md#temperatures,
- * docs/method.md#context-when-scoring), except for `imageSize`, whose default belongs to the backbone. What `describe`
- * says is the help of the commands.
+ * docs/method.md#context-when-scoring), except for `imageSize`, whose default depends on the backbone. The `describe`
+ * texts are the help of the commands.
  */
 export const modelOptionsSchema = z.object({
   /** Side of the square network input in pixels, a multiple of the patch size. */
@@ -23,7 +23,7 @@ export const modelOptionsSchema = z.object({
   eattnBlocks: z.int().nonnegative().describe('how many of the last blocks have the refined path'),
   /** How E-Attn correlates tokens; see {@link ATTENTION_TYPES}. Default `qq+kk+vv`. */
   attention: z.enum(ATTENTION_TYPES).default('qq+kk+vv').describe('what E-Attn correlates'),
-  /** How maps of several layers are joined; see {@link FUSIONS}. Default `soft`. */
+  /** How maps of several layers are combined; see {@link FUSIONS}. Default `soft`. */
   fusion: z.enum(FUSIONS).default('soft').describe('average probabilities (soft) or logits'),
   /** Score-based pooling of patch tokens into the image score (docs/method.md#pooling). */
   pooling: z.boolean().default(true).describe('score-based pooling of patch tokens'),
@@ -32,22 +32,22 @@ export const modelOptionsSchema = z.object({
   context: z.boolean().default(false).describe('condition prompts on the image when scoring'),
   /** Where the image's feature enters the prompts; see {@link CONTEXT_POSITIONS}. Default `pad_suffix`. */
   contextPosition: z.enum(CONTEXT_POSITIONS).default('pad_suffix').describe('where the image enters the prompts'),
-  /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 leaves it out. */
+  /** Standard deviation of the Gaussian over the anomaly map, in pixels of the network input; 0 turns it off. */
   sigma: z.number().nonnegative().default(4).describe('Gaussian over the map, in pixels of the network input'),
   /** Temperature of patch and image similarities when scoring (docs/method.md#temperatures). */
-  temperature: z.number().positive().default(0.07).describe('of the similarity of images and prompts'),
-  /** The kind of vision model that guides D-Attn (Crane+); without one the maps come from E-Attn alone (Crane). */
+  temperature: z.number().positive().default(0.07).describe('temperature of the similarity of images and prompts'),
+  /** The kind of vision model that guides D-Attn (Crane+); without it, the maps come from E-Attn alone (Crane). */
   spatial: z
     .enum(['none', ...SPATIAL_FAMILIES])
     .default('none')
     .describe('vision model that guides D-Attn (Crane+)'),
-  /** Leave E-Attn's features out of map and score, and use D-Attn's only. */
+  /** Use only D-Attn's features for map and score, without E-Attn's. */
   spatialOnly: z.boolean().default(false).describe("leave E-Attn's features out"),
   /** Multiple of the mean similarity below which D-Attn cuts. */
   dattnBeta: z.number().nonnegative().describe('D-Attn cuts below this multiple of the mean similarity'),
   /** How sharply D-Attn prefers similar patches. */
   dattnGamma: z.number().positive().default(3).describe('how sharply D-Attn prefers similar patches'),
-  /** Over what D-Attn takes the mean similarity; see {@link DATTN_MEANS}. Default `image`. */
+  /** What D-Attn averages the similarity over; see {@link DATTN_MEANS}. Default `image`. */
   dattnMean: z
     .enum(DATTN_MEANS)
     .default('image')
@@ -60,7 +60,7 @@ export const modelOptionsSchema = z.object({
  */
 export type ModelOptions = z.output<typeof modelOptionsSchema>;
 /**
- * How Crane scores an image; what is left out has its default.
+ * How Crane scores an image; options left out have their defaults.
  * @interface
  */
 export type ModelOptionsInput = Partial<z.input<typeof modelOptionsSchema>>;
@@ -73,9 +73,9 @@ const PAPER_IMAGE_SIZE = 518;
 
 /**
  * Completes options for a backbone: image size 518 for the paper's, else the native size; layers at
- * each quarter of the depth, with D-Attn the last alone; E-Attn from a quarter of the depth on (19 of 24 blocks,
+ * each quarter of the depth, or only the last with D-Attn; E-Attn from a quarter of the depth on (19 of 24 blocks,
  * docs/method.md#nineteen-blocks).
- * @throws UsageError naming the option, what was found and what is legal
+ * @throws UsageError naming the option, what was found and what is allowed
  */
 export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes): ModelOptions {
   const { patchSize, gridSize, layers, width } = sizes.vision;
@@ -98,21 +98,21 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
   if (outside.length > 0) {
     throw new UsageError(
       'usage/layers',
-      `layers ${outside.join(', ')} were asked for, but this backbone has blocks 1 to ${layers}`,
+      `layers ${outside.join(', ')} were requested, but this backbone has blocks 1 to ${layers}`,
       { found: options.layers, blocks: layers },
     );
   }
   if (options.eattnBlocks > layers) {
     throw new UsageError(
       'usage/eattn-blocks',
-      `${options.eattnBlocks} E-Attn blocks were asked for, but this backbone has ${layers} blocks`,
+      `${options.eattnBlocks} E-Attn blocks were requested, but this backbone has ${layers} blocks`,
       { found: options.eattnBlocks, blocks: layers },
     );
   }
   if (options.spatialOnly && options.spatial === 'none') {
     throw new UsageError(
       'usage/spatial-only',
-      'features of D-Attn alone were asked for, but there is no second vision model to guide it; name one with `spatial`',
+      'only features of D-Attn were requested, but there is no second vision model to guide it; name one with `spatial`',
       { spatial: options.spatial },
     );
   }
@@ -121,8 +121,8 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
   if (withoutPath.length > 0) {
     throw new UsageError(
       'usage/spatial-layers',
-      `D-Attn works in the blocks with a spatial path, ${firstDual > layers ? 'of which 0 E-Attn blocks leave none' : `${firstDual} to ${layers} of this backbone`}; ` +
-        `layers ${withoutPath.join(', ')} were asked for`,
+      `D-Attn works in the blocks with a spatial path, ${firstDual > layers ? 'and with 0 E-Attn blocks there are none' : `${firstDual} to ${layers} of this backbone`}; ` +
+        `layers ${withoutPath.join(', ')} were requested`,
       { found: options.layers, firstDual, blocks: layers },
     );
   }
@@ -130,8 +130,8 @@ export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes)
 }
 
 /**
- * Options that prompts were trained under and that a model with these prompts shares, where the backbone allows it. Of
- * prompts that were trained with another kind of second vision model, layers and D-Attn's own options are left out.
+ * The options from the prompts' training that a model with these prompts inherits, if they fit the backbone. If the prompts
+ * were trained with another kind of second vision model, layers and D-Attn's own options are left out.
  * @param family of the second vision model that will guide, or `none`
  */
 export function optionsOfTraining(

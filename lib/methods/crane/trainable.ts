@@ -10,15 +10,18 @@ import type { LossTerms, Trainable, TrainingBatch } from '../method';
 import { craneLogits } from './head';
 import type { ModelOptions } from './options';
 
-/** Sizes of fresh prompts, as the paper has them (docs/method.md#prompts); the depth is limited by the text encoder's blocks. */
+/** Sizes of fresh prompts, as in the paper (docs/method.md#prompts); the depth is limited by the text encoder's blocks. */
 export const PROMPT_SIZES = { contextTokens: 12, deepTokens: 4, depth: 9 } as const;
 
-/** How Crane's prompts are trained. Defaults are those of the reference's training program (docs/method.md#training, docs/method.md#temperatures). */
+/**
+ * How Crane's prompts are trained. Defaults are those of the reference's training program (docs/method.md#training,
+ * docs/method.md#temperatures).
+ */
 export const craneTrainingSchema = z.object({
   /** Temperature of the image similarity; sharper than when scoring. */
   imageTemperature: z.number().positive().default(0.01),
   pixelTemperature: z.number().positive().default(0.07),
-  /** How patch probabilities are enlarged to pixels; `nearest` needs no enlarged map at all. */
+  /** How patch probabilities are enlarged to pixels; `nearest` needs no enlarged map. */
   interpolation: z.enum(['nearest', 'bilinear']).default('nearest'),
   /** Score-based pooling in the image loss; by default as in scoring. */
   pooling: z.boolean(),
@@ -26,27 +29,27 @@ export const craneTrainingSchema = z.object({
   contextProbability: z.number().min(0).max(1).default(1),
   /**
    * Weight of the pixel losses, on top of how often each feature set counts: the reference sums over its layers, most of
-   * which give one and the same tensor (docs/method.md#four-copies).
+   * which give the same tensor (docs/method.md#four-copies).
    */
   pixelWeight: z.number().nonnegative().default(1),
   imageWeight: z.number().nonnegative().default(0.2),
-  /** Learned tokens in front of the words, of fresh prompts (docs/method.md#prompts). */
+  /** Learned tokens before the words, for fresh prompts (docs/method.md#prompts). */
   contextTokens: z.int().positive().default(PROMPT_SIZES.contextTokens),
-  /** Learned tokens in each deeper text block, of fresh prompts. */
+  /** Learned tokens in each deeper text block, for fresh prompts. */
   deepTokens: z.int().positive().default(PROMPT_SIZES.deepTokens),
-  /** Text blocks that see learned tokens, the first one included, of fresh prompts; limited by the text encoder's. */
+  /** Text blocks with learned tokens, including the first, for fresh prompts; limited by the number of text blocks. */
   depth: z.int().positive().default(PROMPT_SIZES.depth),
   /**
-   * Round the gradients of deep tokens to 16 bits, prompt by prompt, as the reference does by the way. Without it they are
-   * exact, and what the prompts of a batch have in common is computed once: steps take about half of the time.
+   * Round the gradients of deep tokens to 16 bits, prompt by prompt, as happens in the reference as a side effect. Without
+   * it they are exact, and what the prompts of a batch have in common is computed once: steps take about half the time.
    */
   roundGradients: z.boolean().default(true),
 });
 
-/** Options of a training of Crane, complete, and its seed. */
+/** The complete options of a training of Crane, and its seed. */
 export type CraneTraining = z.output<typeof craneTrainingSchema> & { readonly seed: number };
 
-/** What the loss needs of a model. */
+/** What the loss needs from a model. */
 export interface TrainedCrane {
   readonly options: ModelOptions;
   readonly grid: readonly [number, number];
@@ -65,7 +68,7 @@ export interface TrainedCrane {
 export class CraneTrainable implements Trainable {
   readonly variables: ReadonlyMap<string, tf.Variable>;
 
-  /** @throws TrainingError where the model's prompts are not trainable */
+  /** @throws TrainingError if the model's prompts are not trainable */
   constructor(
     private readonly model: TrainedCrane,
     private readonly options: CraneTraining,
@@ -88,7 +91,7 @@ export class CraneTrainable implements Trainable {
     return { focal, dice, image, total: tf.addN([focal, dice, tf.mul(image, imageWeight) as tf.Scalar]) };
   }
 
-  /** Drawn by step number, so that a run that was resumed draws the same. */
+  /** Random by step number, so that a resumed run makes the same choice. */
   private drawContext(step: number): boolean {
     if (this.model.options.contextPosition === 'none') return false;
     return seededUniform(`${this.options.seed}/context/${step}`)() < this.options.contextProbability;

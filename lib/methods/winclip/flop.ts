@@ -2,16 +2,16 @@ import type { ClipSizes } from '../../encoders/clip-sizes';
 import { product, transformer } from '../flop';
 import type { WinclipOptions } from './options';
 
-/** `FlopCount` by the parts of WinCLIP. A type and not an interface, which would have no index. */
+/** `FlopCount` by the parts of WinCLIP. A type, since an interface would have no index signature. */
 export type WinclipFlop = {
   /** The whole image. */
   readonly vision: number;
-  /** Its windows, each with a class token of its own. */
+  /** Its windows, each with its own class token. */
   readonly windows: number;
   readonly total: number;
 };
 
-/** Counts the matrix products for one image; its class's sentences are encoded once for all images. */
+/** Counts the matrix products for one image; the sentences of a class are encoded once for all images. */
 export function winclipFlop(
   { imageSize, windows }: Pick<WinclipOptions, 'imageSize' | 'windows'>,
   { vision: sizes, embedDimension }: Pick<ClipSizes, 'vision' | 'embedDimension'>,

@@ -11,9 +11,9 @@ import type { WinclipOptions } from './options';
 import { sentencesOf } from './sentences';
 import { harmonicMap, harmonicMean, windowPatches } from './windows';
 
-/** What is inspected where nobody says what it is. */
+/** The class name if none is given. */
 export const ANY_OBJECT = 'object';
-/** Tokens of all windows of a scale that are computed together stay below this many. */
+/** Upper limit for the tokens of all windows of a scale that are computed together. */
 const TOKENS_AT_ONCE = 2 ** 13;
 
 export interface WinclipParts {
@@ -26,9 +26,9 @@ export interface WinclipParts {
 }
 
 /**
- * WinCLIP without normal images (docs/method.md#winclip): the image, and windows of it that each run alone through CLIP's vision encoder, are
- * compared with sentences about a flawless and a damaged object. In the form of anomalib, whose figures are closest to the
- * paper's.
+ * WinCLIP without normal images (docs/method.md#winclip): the image, and windows of it that are encoded separately, are
+ * compared
+ * with sentences about a flawless and a damaged object. Follows anomalib, whose figures are closest to the paper's.
  */
 export class WinclipModel implements AnomalyModel<WinclipOptions> {
   readonly options: WinclipOptions;
@@ -76,9 +76,9 @@ export class WinclipModel implements AnomalyModel<WinclipOptions> {
   }
 
   /**
-   * The two vectors of a class, normal then anomalous, `[1, 2, E]`, of length one: the mean of the embeddings of all sentences
-   * as they are, normalised afterwards.
-   * @throws WeightsError `weights/token-missing` for a word that the backbone has no token of
+   * The two vectors of a class, normal then anomalous, `[1, 2, E]`, of length one: the mean of the unnormalised
+   * embeddings of all sentences, normalised afterwards.
+   * @throws WeightsError `weights/token-missing` for a word with a token that the backbone lacks
    */
   encodeClass(name: string): tf.Tensor3D {
     const { text, tokenizer } = this.parts;
@@ -135,7 +135,7 @@ export class WinclipModel implements AnomalyModel<WinclipOptions> {
     });
   }
 
-  /** How likely embeddings `[B, W, E]` are of something anomalous, `[B, W]`, 0 to 1. */
+  /** The probability that embeddings `[B, W, E]` show something anomalous, `[B, W]`, 0 to 1. */
   private probability(embeddings: tf.Tensor3D, text: tf.Tensor3D): tf.Tensor2D {
     return anomalousProbability(this.similarity.apply([normalise(embeddings), text]) as tf.Tensor3D) as tf.Tensor2D;
   }

@@ -6,22 +6,22 @@ import { refusePartialPatches } from '../image-size';
 import type { OptionsInput } from '../method';
 import { TEMPLATE_SETS } from './sentences';
 
-/** How WinCLIP scores an image, without normal images (docs/method.md#winclip). What `describe` says is the help of the
- * commands; options that Crane has too are documented there. */
+/** How WinCLIP scores an image, without normal images (docs/method.md#winclip). The `describe` texts are the help of the
+ * commands; options that Crane also has are documented there. */
 export const winclipOptionsSchema = z.object({
   imageSize: z.int().positive().describe('side of the network input in pixels'),
   /** Sides of the windows in patches; the whole image is a further scale. */
   windows: z.array(z.int().positive()).min(1).default([2, 3]).describe('sides of the windows in patches, such as 2,3'),
-  /** `full-stop`: 21 templates that end with one; `plain`: the paper's 22 without (docs/method.md#winclip-sentences). */
-  templates: z.enum(TEMPLATE_SETS).default('full-stop').describe('sentences that end with a full stop, or without'),
-  temperature: z.number().positive().default(0.07).describe('of the similarity of images and prompts'),
+  /** `full-stop`: 21 templates that end with one; `plain`: the paper's 22 without it (docs/method.md#winclip-sentences). */
+  templates: z.enum(TEMPLATE_SETS).default('full-stop').describe('sentences with or without a final full stop'),
+  temperature: z.number().positive().default(0.07).describe('temperature of the similarity of images and prompts'),
 });
 
 export type WinclipOptions = z.output<typeof winclipOptionsSchema>;
 
 /**
  * Completes options for a backbone.
- * @throws UsageError naming the option, what was found and what is legal
+ * @throws UsageError naming the option, what was found and what is allowed
  */
 export function completeWinclipOptions(
   input: OptionsInput<WinclipOptions>,
@@ -37,7 +37,7 @@ export function completeWinclipOptions(
   if (tooLarge.length > 0) {
     throw new UsageError(
       'usage/windows',
-      `\`windows\` ${tooLarge.join(', ')}: the image has ${side} x ${side} patches; expected sides of ${side} at most`,
+      `\`windows\` ${tooLarge.join(', ')}: the image has ${side} x ${side} patches; expected sides of at most ${side}`,
       { found: windows, most: side },
     );
   }

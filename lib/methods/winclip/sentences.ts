@@ -36,7 +36,7 @@ const PLAIN = [
   'a photo of a {} for anomaly detection',
 ];
 
-/** As the re-implementations with the best figures have them: one is missing, and one there twice in another's place. */
+/** As in the reimplementations with the best figures: one is missing, and one occurs twice in another's place. */
 const FULL_STOP = PLAIN.filter((template) => template !== 'a cropped photo of a {}').map(
   (template) => `${template === 'a jpeg corrupted photo of a {}' ? 'a jpeg corrupted photo of the {}' : template}.`,
 );
@@ -44,7 +44,7 @@ const FULL_STOP = PLAIN.filter((template) => template !== 'a cropped photo of a 
 export const TEMPLATE_SETS = ['full-stop', 'plain'] as const;
 export type TemplateSet = (typeof TEMPLATE_SETS)[number];
 
-/** The sentences of one class, states outside and templates inside; their order does not matter to their mean. */
+/** The sentences of one class, by state, then by template; their order does not affect their mean. */
 export interface Sentences {
   readonly normal: readonly string[];
   readonly anomalous: readonly string[];
@@ -55,7 +55,7 @@ export function sentencesOf(className: string, templates: TemplateSet): Sentence
   const around = templates === 'plain' ? PLAIN : FULL_STOP;
   const of = (states: readonly string[]): string[] =>
     states.flatMap((state) =>
-      // Functions, since "$&" in a name would stand for something.
+      // Functions, since "$&" in a name has a special meaning in a replacement string.
       around.map((template) => template.replace('{}', () => state.replace('{}', () => className))),
     );
   return { normal: of(NORMAL_STATES), anomalous: of(ANOMALOUS_STATES) };

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 /**
  * The patches of every square window, row by row, one step apart.
  * @param grid side of the grid of patches
- * @param side of the windows, `grid` at most
+ * @param side of the windows, at most `grid`
  * @returns for each window its `side²` patches, numbered row by row from 0
  */
 export function windowPatches(grid: number, side: number): number[][] {
@@ -23,7 +23,7 @@ export function harmonicMap(scores: tf.Tensor2D, grid: number, side: number): tf
   return tf.tidy(() => {
     const steps = grid - side + 1;
     const inverse = tf.reshape(tf.reciprocal(scores), [-1, steps, steps]) as tf.Tensor3D;
-    // Sums of shifted maps, and not a product, which would carry an infinite term into patches it does not cover.
+    // Sums of shifted maps instead of a matrix product, which would carry an infinite term into patches it does not cover.
     const covering = (of: tf.Tensor3D): tf.Tensor3D => {
       const shifts = Array.from({ length: side * side }, (_, shift) => [Math.floor(shift / side), shift % side]);
       return tf.addN(
