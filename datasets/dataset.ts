@@ -135,7 +135,7 @@ function onlyFiles(categories: readonly Category[]): { categories: readonly Cate
       kind: 'unreadable',
       severity: 'error',
       path: file,
-      message: `${file} is ${what} and is left out; an image was expected`,
+      message: `${file} is ${what} and is skipped; expected an image`,
     });
     return false;
   };

@@ -91,7 +91,7 @@ function defectOf({ classes }: OutlinedImage): string {
 }
 
 function boxedOnly({ image, label, boxes }: OutlinedImage): DatasetProblem {
-  const message = `${label} marks ${boxes} ${boxes === 1 ? 'place' : 'places'} of ${image} by boxes, or in a way that cannot be read, so nothing says which pixels are anomalous; outlines were expected, as for other images`;
+  const message = `${label} marks ${boxes} ${boxes === 1 ? 'place' : 'places'} of ${image} by boxes, or in an unreadable form, so the anomalous pixels are unknown; expected outlines, as for other images`;
   return { kind: 'missing-mask', severity: 'error', path: image, message };
 }
 

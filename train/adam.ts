@@ -14,10 +14,10 @@ export interface AdamOptions {
   readonly decays?: (variable: tf.Variable, index: number) => boolean;
 }
 
-/** What an optimizer knows besides the parameters: enough to resume as if never stopped. */
+/** The optimizer's state besides the parameters: enough to resume as if never stopped. */
 export interface AdamState {
   readonly step: number;
-  /** First and second moment of all variables, one after the other in the order given to the constructor. */
+  /** First and second moment of all variables, concatenated in the order given to the constructor. */
   readonly first: Float32Array;
   readonly second: Float32Array;
 }
@@ -78,11 +78,12 @@ export class Adam {
   }
 
   /**
-   * Moves every variable one step. The gradients stay the caller's.
+   * Moves every variable one step. The caller keeps ownership of the gradients.
    * @param gradients one per variable, in the constructor's order and of the variables' shapes
-   * @param clipNorm scale all gradients down together where their joint L2 norm is larger; no clipping without it
-   * @returns the joint norm before clipping; null where no clipping is asked for, as computing it costs a read
-   * @throws TrainingError `training/gradients` for a wrong number of gradients, `training/diverged` where they are not finite
+   * @param clipNorm scales all gradients down together if their joint L2 norm is larger; no clipping if left out
+   * @returns the joint norm before clipping; null without clipping, since computing it costs a read
+   * @throws TrainingError `training/gradients` for a wrong number of gradients, `training/diverged` if they are NaN or
+   *   infinite
    */
   apply(gradients: readonly tf.Tensor[], learningRate: number, clipNorm?: number): number | null {
     if (gradients.length !== this.variables.length) {
@@ -100,7 +101,7 @@ export class Adam {
         if (!Number.isFinite(norm)) {
           throw new TrainingError(
             'training/diverged',
-            `the gradient of step ${this.steps + 1} is not finite (norm ${norm}); use a lower learning rate`,
+            `the gradient of step ${this.steps + 1} is NaN or infinite (norm ${norm}); use a lower learning rate`,
             { step: this.steps + 1 },
           );
         }
@@ -122,7 +123,7 @@ export class Adam {
       this.variables.forEach((variable, index) =>
         variable.assign(tf.reshape(parts[index] as tf.Tensor1D, variable.shape)),
       );
-      // Kept, because the caller may be inside a tidy of its own.
+      // Kept, because the caller may itself be inside a tidy.
       return [tf.keep(first), tf.keep(second)];
     }) as [tf.Tensor1D, tf.Tensor1D];
     tf.dispose([this.first, this.second]);
@@ -130,19 +131,19 @@ export class Adam {
     return norm;
   }
 
-  /** Everything that going on needs, as it is when this is called. */
+  /** The current state, with everything needed to resume. */
   async state(): Promise<AdamState> {
     const step = this.steps;
     const [first, second] = await Promise.all([this.first.data(), this.second.data()]);
     return { step, first: Float32Array.from(first), second: Float32Array.from(second) };
   }
 
-  /** Goes on from a saved state. @throws TrainingError where it belongs to another number of values */
+  /** Resumes from a saved state. @throws TrainingError if it has a different number of values */
   restore({ step, first, second }: AdamState): void {
     if (first.length !== this.count || second.length !== this.count) {
       throw new TrainingError(
         'training/state',
-        `the optimizer state holds ${first.length} values, this network has ${this.count}`,
+        `the optimizer state holds ${first.length} values, but this network has ${this.count}`,
         { found: first.length, expected: this.count },
       );
     }

@@ -6,18 +6,18 @@ import type { TrainingOptions } from './options';
 import { selectSamples, type Selection, type Stratum } from './selection';
 
 export interface OpenAuxiliaryOptions {
-  /** Only these categories, each of which at least one set has. Default: all. */
+  /** Only these categories; each must exist in at least one set. Default: all. */
   readonly categories?: readonly string[] | undefined;
-  /** Name of the layout that the sets are read by. Default: for each the one that explains most files. */
+  /** Name of the layout used to read the sets. Default: for each set, the layout that explains most files. */
   readonly layout?: string | undefined;
-  /** Images without a mask are normal, where only masks say which are anomalous. Default false. */
+  /** Treat images without a mask as normal in sets where only masks mark anomalous images. Default false. */
   readonly normalWithoutMask?: boolean | undefined;
   readonly onProgress?: OnProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * What prompts are trained on: one set, or several, such as an industrial and a medical one
+ * The data that prompts are trained on: one set or several, such as an industrial and a medical one
  * (docs/method.md#auxiliary-sets).
  */
 export interface AuxiliarySet {
@@ -28,9 +28,9 @@ export interface AuxiliarySet {
 }
 
 /**
- * Opens auxiliary sets by registered name or folder; drawn ones that are not there are drawn.
- * @throws DatasetError for a set that is not there, with where to get it, or that is incomplete or empty; UsageError for
- *   a set named twice, or a category that none has
+ * Opens auxiliary sets by registered name or folder; synthetic ones that are missing are generated.
+ * @throws DatasetError for a missing set, with where to get it, or an incomplete or empty one; UsageError for a set named
+ *   twice, or a category that no set has
  */
 export async function openAuxiliarySet(
   namesOrFolders: readonly string[],
@@ -39,7 +39,7 @@ export async function openAuxiliarySet(
   if (namesOrFolders.length === 0) {
     throw new UsageError(
       'training/no-auxiliary',
-      'no auxiliary set is named; give a registered name or a folder, or several, with `auxiliary`',
+      'no auxiliary set is named; give one or more registered names or folders with `auxiliary`',
     );
   }
   const datasets: Dataset[] = [];
@@ -49,7 +49,7 @@ export async function openAuxiliarySet(
     if (datasets.some(({ root, name }) => root === dataset.root || name === dataset.name)) {
       throw new UsageError(
         'training/auxiliary-twice',
-        `the auxiliary set ${dataset.name} (${dataset.root}) is named twice, or has the name of another; rename its folder, or leave it out`,
+        `the auxiliary set ${dataset.name} (${dataset.root}) is named twice, or has the same name as another; rename its folder, or leave it out`,
         { name: dataset.name },
       );
     }
@@ -65,7 +65,7 @@ export async function openAuxiliarySet(
 }
 
 /**
- * Chooses the images that are trained on, and those held back.
+ * Chooses the images for training and the held-out ones for validation.
  * @throws TrainingError `training/no-anomalous`, `training/no-masks`, `training/nothing-chosen`
  */
 export function chooseSamples({ datasets, strata, name }: AuxiliarySet, training: TrainingOptions): Selection {
@@ -74,7 +74,7 @@ export function chooseSamples({ datasets, strata, name }: AuxiliarySet, training
     const roots = datasets.map(({ root }) => root);
     throw new TrainingError(
       'training/no-anomalous',
-      `none of the ${images} images in ${roots.join(' and ')} is anomalous; prompts are learned from images of both kinds. ` +
+      `none of the ${images} images in ${roots.join(' and ')} is anomalous; training needs both normal and anomalous images. ` +
         'Check the set with "crane datasets check"',
       { roots, images },
     );
@@ -83,7 +83,7 @@ export function chooseSamples({ datasets, strata, name }: AuxiliarySet, training
   if (withoutMasks && training.pixelWeight > 0) {
     throw new TrainingError(
       'training/no-masks',
-      `${withoutMasks.root} has labels per image only, but the pixel losses need masks; choose a set with masks, or train on image labels alone with \`pixelWeight: 0\``,
+      `${withoutMasks.root} has labels only for whole images, but the pixel losses need masks; choose a set with masks, or train on image labels alone with \`pixelWeight: 0\``,
       { root: withoutMasks.root },
     );
   }
@@ -91,7 +91,7 @@ export function chooseSamples({ datasets, strata, name }: AuxiliarySet, training
   if (!selection.training.some(({ anomalous }) => anomalous) || selection.training.length < 2) {
     throw new TrainingError(
       'training/nothing-chosen',
-      `of the ${images} images of ${name} a portion of ${training.portion} and ${training.kShot} shots per category leave ` +
+      `of the ${images} images of ${name}, a portion of ${training.portion} and ${training.kShot} shots per category leave ` +
         `${selection.training.length}, ${selection.training.filter(({ anomalous }) => anomalous).length} of them anomalous; choose more`,
       { images, chosen: selection.training.length },
     );

@@ -17,7 +17,7 @@ interface CompleteOptions {
 }
 
 /**
- * All options of a run with their values, as YAML that `crane train --config` reads back to the same run.
+ * All options of a run with their values, as YAML from which `crane train --config` repeats the run.
  * @throws UsageError for options that do not fit; WeightsError for files
  */
 export async function configOf(options: TrainOptions): Promise<string> {
@@ -26,7 +26,7 @@ export async function configOf(options: TrainOptions): Promise<string> {
   return configText(options, weights);
 }
 
-/** The options of a run as YAML, under the names that the command has for them. */
+/** The options of a run as YAML, under the command's names for them. */
 export function configText(options: TrainOptions, complete: CompleteOptions): string {
   const document = new Document({});
   document.commentBefore = ' Every option of this run, for: crane train --config FILE';
@@ -36,8 +36,8 @@ export function configText(options: TrainOptions, complete: CompleteOptions): st
 }
 
 /**
- * The command that gives the same prompts again: the options that are not as they would be anyway. What only says where
- * and how a run is kept is left out, so that equal runs say the same wherever they lie.
+ * The command that reproduces the same prompts: all options that differ from their defaults. Options that only say where
+ * and how a run is stored are left out, so that equal runs give the same command wherever they are stored.
  */
 export function commandOf(options: TrainOptions, weights: RunWeights): string {
   const { method, backbone } = weights;
@@ -58,7 +58,7 @@ export function commandOf(options: TrainOptions, weights: RunWeights): string {
   return ['crane train', ...words].join(' ');
 }
 
-/** Options that may be left out, also by saying that they are undefined. */
+/** Options that may be left out or explicitly undefined. */
 type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
 function optionEntries(
@@ -79,7 +79,7 @@ function optionEntries(
     out,
     cache,
   } = options;
-  // What model and training both have is the model's option of the command.
+  // An option that both model and training have is the model's on the command line.
   const trainingOptions = Object.entries(training).filter(([name]) => !Object.hasOwn(method.options.shape, name));
   const source = spatialSourceOf(spatial);
   const entries: readonly (readonly [string, unknown])[] = [
@@ -110,7 +110,7 @@ function optionEntries(
   return entries.filter(([, value]) => value !== undefined).map(([name, value]) => [optionName(name), value]);
 }
 
-/** As `--heads` takes them. */
+/** In the form of `--heads`. */
 function headsText(heads: TrainOptions['heads']): string | undefined {
   if (heads === undefined) return undefined;
   return typeof heads === 'number' ? String(heads) : [heads.vision ?? '', heads.text ?? ''].join(',').replace(/,$/, '');

@@ -17,7 +17,7 @@ const LOSSES: readonly { readonly name: LossName; readonly title: string; readon
   { name: 'total', title: 'Loss', note: 'what is minimised: focal + dice + weighted image loss' },
   { name: 'focal', title: 'Focal loss', note: 'of patches, summed over layers' },
   { name: 'dice', title: 'Dice loss', note: 'of whole masks, summed over layers' },
-  { name: 'image', title: 'Image loss', note: 'cross-entropy, not weighted' },
+  { name: 'image', title: 'Image loss', note: 'cross-entropy, unweighted' },
 ];
 
 const METRICS: readonly { readonly id: MetricId; readonly label: string }[] = [
@@ -27,10 +27,10 @@ const METRICS: readonly { readonly id: MetricId; readonly label: string }[] = [
   { id: 'pixel/ap', label: 'pixel AP' },
 ];
 
-/** Longer runs are drawn as means over equal stretches: a chart is some hundred pixels wide. */
+/** Longer runs are shown as means over equal stretches, since a chart is only a few hundred pixels wide. */
 const DRAWN_STEPS = 400;
 
-/** Forbids the page to load anything, so that it stays one file. */
+/** Forbids the page to load anything, so that it remains a single file. */
 const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 const OWN_STYLE = `
@@ -57,7 +57,7 @@ export function curvesPage({ run, steps }: CurvesContent): string {
 <style>${trusted(STYLE + OWN_STYLE)}</style></head>
 <body><header><div class="intro"><p class="kicker">Crane · training of prompts</p><h1>${auxiliary.name}</h1>
 <p class="summary">${status === 'finished' ? 'Trained' : 'In training'} on <b>${auxiliary.images} images</b>, ${auxiliary.anomalous} of them anomalous; backbone <b>${backbone.name}</b> at ${run.options.imageSize} px.
-${epochs.length} of ${training.epochs} epochs are done, seed ${training.seed}.${bestSentence(run)}</p></div></header>
+${epochs.length} of ${training.epochs} epochs are complete, seed ${training.seed}.${bestSentence(run)}</p></div></header>
 <main><section><h2>Losses</h2><p class="key"><i></i>every step${steps.length > DRAWN_STEPS && `, ${Math.ceil(steps.length / DRAWN_STEPS)} together`}<i class="mean"></i>mean of each epoch</p>
 <div class="panels losses">${LOSSES.map((loss) => lossPanel(loss, steps, epochs))}</div></section>
 ${validationSection(run)}
@@ -71,8 +71,8 @@ ${validationSection(run)}
 function bestSentence({ best, epochs }: RunFile): Html | null {
   if (best === null || epochs.length === 0) return null;
   return best.by === 'validation'
-    ? html` Best on the images held back: <b>epoch ${best.epoch}</b>, with a mean of image and pixel AUROC of ${percent(best.value)}.`
-    : html` Lowest loss: <b>epoch ${best.epoch}</b>; nothing was held back to choose by (validate).`;
+    ? html` Best on the held-out images: <b>epoch ${best.epoch}</b>, with a mean of image and pixel AUROC of ${percent(best.value)}.`
+    : html` Lowest loss: <b>epoch ${best.epoch}</b>; no images were held out for validation (validate).`;
 }
 
 function lossPanel(
@@ -81,7 +81,8 @@ function lossPanel(
   epochs: readonly EpochRecord[],
 ): Html {
   const heading = html`<figcaption><h3>${title}</h3><small>${note}</small></figcaption>`;
-  if (steps.length === 0) return html`<figure class="panel">${heading}<p class="empty">No step is done.</p></figure>`;
+  if (steps.length === 0)
+    return html`<figure class="panel">${heading}<p class="empty">No step is complete.</p></figure>`;
   const line = thinned(steps.map((step) => ({ x: step.step, y: step[name] })));
   const ends = epochs.map(({ epoch }) => lastStepOf(epoch, steps));
   const means = epochs.map((epoch, index) => ({
@@ -116,14 +117,14 @@ function lossPanel(
 function validationSection({ epochs, auxiliary, best }: RunFile): Html | null {
   if (auxiliary.validation === 0) return null;
   const measured = epochs.filter(({ validation }) => validation !== null);
-  if (measured.length === 0) return html`<section><h2>Validation</h2><p>No epoch is done.</p></section>`;
+  if (measured.length === 0) return html`<section><h2>Validation</h2><p>No epoch is complete.</p></section>`;
   const panels = METRICS.map(({ id, label }) => {
     const points = measured.flatMap(({ epoch, validation }) => {
       const value = validation?.[id];
       return typeof value === 'number' ? [{ x: epoch, y: 100 * value }] : [];
     });
-    const heading = html`<figcaption><h3>${label}</h3><small>${points.length > 0 ? `last ${points.at(-1)?.y.toFixed(1)} %` : 'not defined on these images'}</small></figcaption>`;
-    if (points.length === 0) return html`<figure class="panel">${heading}<p class="empty">Not defined.</p></figure>`;
+    const heading = html`<figcaption><h3>${label}</h3><small>${points.length > 0 ? `last ${points.at(-1)?.y.toFixed(1)} %` : 'undefined on these images'}</small></figcaption>`;
+    if (points.length === 0) return html`<figure class="panel">${heading}<p class="empty">Undefined.</p></figure>`;
     const [low, high] = [Math.min(...points.map(({ y }) => y)), Math.max(...points.map(({ y }) => y))];
     const frame = new ChartFrame({
       width: 320,
@@ -141,11 +142,11 @@ function validationSection({ epochs, auxiliary, best }: RunFile): Html | null {
       )}`,
     )}</figure>`;
   });
-  return html`<section><h2>Validation</h2><p>Metrics on ${auxiliary.validation} images of the same set that were held back from training, as "crane eval" computes them: means over categories. The larger dot marks the best epoch. These images are not another set, so the figures are not zero-shot.</p><div class="panels">${panels}</div></section>`;
+  return html`<section><h2>Validation</h2><p>Metrics on ${auxiliary.validation} images of the same set that were held out from training, computed as by "crane eval": means over categories. The larger dot marks the best epoch. These images come from the training set, so the figures are not zero-shot.</p><div class="panels">${panels}</div></section>`;
 }
 
 function epochTable({ epochs, best, auxiliary }: RunFile): Html {
-  if (epochs.length === 0) return html`<p class="empty">No epoch is done.</p>`;
+  if (epochs.length === 0) return html`<p class="empty">No epoch is complete.</p>`;
   const metrics = auxiliary.validation > 0 ? METRICS : [];
   return html`<div class="scrolling"><table><thead><tr>${['epoch', 'loss', 'focal', 'dice', 'image', ...metrics.map(({ label }) => label), 'prompts'].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
 <tbody>${epochs.map(
@@ -172,16 +173,13 @@ function runDetails({
 }: RunFile): Html {
   const rows = (entries: readonly (readonly [string, Insertable])[]): Html =>
     html`<dl>${entries.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
-  return html`<p>To repeat it:</p><code class="command">${commandLine}</code><div class="manifest"><div><h3>Data and weights</h3>${rows(
+  return html`<p>To repeat this run:</p><code class="command">${commandLine}</code><div class="manifest"><div><h3>Data and weights</h3>${rows(
     [
       ['set', auxiliary.name],
       ['categories', auxiliary.categories.join(', ')],
       ['files, sha256', html`<code>${auxiliary.files}</code>`],
-      ['held back', `${auxiliary.validation} images`],
-      [
-        'left out',
-        skipped.length === 0 ? 'nothing' : `${skipped.length} images that cannot be read, listed in run.json`,
-      ],
+      ['held out', `${auxiliary.validation} images`],
+      ['left out', skipped.length === 0 ? 'nothing' : `${skipped.length} unreadable images, listed in run.json`],
       ['backbone', html`${backbone.name} <code>${backbone.sha256}</code>`],
       ...(spatial === null ? [] : [['spatial model', html`${spatial.name} <code>${spatial.sha256}</code>`] as const]),
       ['started from', start === null ? 'fresh prompts' : html`${start.name} <code>${start.sha256}</code>`],
@@ -198,7 +196,9 @@ function runDetails({
     ...Object.entries(versions),
     [
       'commit',
-      commit === null ? 'in no repository' : html`<code>${commit.commit}</code>${commit.changed && ', with changes'}`,
+      commit === null
+        ? 'not in a repository'
+        : html`<code>${commit.commit}</code>${commit.changed && ', with changes'}`,
     ],
   ])}</div></div>`;
 }
@@ -208,7 +208,7 @@ interface Point {
   readonly y: number;
 }
 
-/** Means over equal stretches where there are more points than a chart can show. */
+/** Means over equal stretches if there are more points than a chart can show. */
 function thinned(points: readonly Point[]): Point[] {
   const stretch = Math.ceil(points.length / DRAWN_STEPS);
   return Array.from({ length: Math.ceil(points.length / stretch) }, (_, index) => {

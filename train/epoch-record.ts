@@ -4,21 +4,24 @@ import type { StepLosses } from './trainer';
 /** One epoch of a run: losses are means over its images. */
 export interface EpochRecord extends StepLosses {
   readonly epoch: number;
-  /** Name in the run folder of the prompts as they were at its end; null where the save frequency left them out. */
+  /** File name in the run folder of the prompts at the end of the epoch; null if the save frequency skipped them. */
   readonly file: string | null;
-  /** Metrics on the images that were held back, means over categories; null where none were. */
+  /** Metrics on the held-out images, means over categories; null if there are none. */
   readonly validation: MetricValues | null;
 }
 
-/** Which epoch's prompts are the best, and what says so. */
+/** Which epoch's prompts are the best, and by which measure. */
 export interface BestEpoch {
   readonly epoch: number;
-  /** `validation`: mean of image and pixel AUROC, higher is better. `loss`: where nothing was held back, lower is better. */
+  /**
+   * `validation`: mean of image and pixel AUROC, higher is better. `loss`: used if no images were held out, lower is
+   * better.
+   */
   readonly by: 'validation' | 'loss';
   readonly value: number;
 }
 
-/** The best of some epochs, the first of equals; undefined where there is none. */
+/** The best of some epochs, the first of equals; undefined for an empty list. */
 export function bestEpoch(epochs: readonly EpochRecord[]): BestEpoch | undefined {
   let best: BestEpoch | undefined;
   for (const record of epochs) {

@@ -5,7 +5,7 @@ import { NATIVE_PACKAGE } from '../lib/backend/native';
 import type { EpochRecord } from './epoch-record';
 import type { StepLine } from './step-log';
 
-/** What is used of tfjs-node's writer. */
+/** The part of tfjs-node's writer that is used. */
 interface SummaryWriter {
   readonly resourceHandle: tf.Tensor;
   scalar(name: string, value: number, step: number): void;
@@ -21,15 +21,15 @@ export class EventLog {
   private constructor(private readonly writer: SummaryWriter) {}
 
   /**
-   * Begins event files anew; a run that goes on writes its earlier steps again, so that each stands there once.
-   * @param folder may exist, empty
-   * @returns null where another backend computes
+   * Starts new event files; a resumed run writes its earlier steps again, so that each step appears once.
+   * @param folder may exist if empty
+   * @returns null with any other backend
    */
   static async open(folder: string): Promise<EventLog | null> {
     if (tf.getBackend() !== 'tensorflow') return null;
     const { node } = (await import(NATIVE_PACKAGE)) as NativePackage;
-    // tfjs-node hands the same writer out again for the same folder, also when its file is gone: every run gets a folder
-    // of its own, which is moved to its place while the file is open.
+    // For the same folder, tfjs-node returns the same writer again even if its file is gone. So every run gets its own
+    // folder, which is moved into place while the file is open.
     const made = `${folder}.${process.pid}.${randomUUID().slice(0, 8)}.partial`;
     let writer: SummaryWriter | undefined;
     tf.tidy(() => {

@@ -6,7 +6,7 @@ import { seededUniform } from '../lib/weights/seeded';
 import { naming, type ComposedSample, type NetworkInput } from './network-input';
 import type { TrainingOptions } from './options';
 
-/** Of mosaics; the reference's own share. With tiles of both kinds nearly every mosaic would be anomalous. */
+/** Share of normal mosaics, as in the reference. With tiles of both kinds, nearly every mosaic would be anomalous. */
 const NORMAL_SHARE = 0.8;
 
 /** Four images of one category, two by two, as one image. */
@@ -16,12 +16,12 @@ export interface Mosaic extends ComposedSample {
 }
 
 /**
- * The mosaics of an epoch (docs/method.md#mosaics): each image is replaced with the chance `mosaicRate` by four of its
- * category, drawn with replacement, all of them normal in four of five cases and else all anomalous, as the reference
- * has it. Decided by seed, epoch and place alone.
- * @param samples that are trained on
- * @param groupOf name of the category, apart for each set
- * @returns by place among the samples
+ * The mosaics of an epoch (docs/method.md#mosaics): with the probability `mosaicRate`, each image is replaced by four of
+ * its category, chosen with replacement: all of them normal in four out of five cases, otherwise all anomalous, as in the
+ * reference. Determined by seed, epoch and place alone.
+ * @param samples the training samples
+ * @param groupOf name of the category, distinct for each set
+ * @returns mosaics by place among the samples
  */
 export function drawMosaics(
   samples: readonly Sample[],
@@ -68,7 +68,10 @@ export function mosaicOf(tiles: readonly Sample[]): Mosaic {
   };
 }
 
-/** Each picture is resized to its quarter, which comes to resizing the pasted four; quarters of an odd side differ by a pixel. */
+/**
+ * Resizes each image to its quarter, which amounts to resizing all four together; quarters of an odd side differ by a
+ * pixel.
+ */
 async function compose(
   tiles: readonly Sample[],
   contents: readonly (Uint8Array | null)[],

@@ -1,2 +1,2 @@
-/** Passes over a set, at most: what is drawn and kept for each of them has to fit into memory. */
+/** Upper limit for passes over a set: the random choices for every pass have to fit into memory. */
 export const MOST_EPOCHS = 10_000;

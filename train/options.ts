@@ -11,34 +11,34 @@ import {
 import { optionsError } from '../lib/option-errors';
 import { MOST_EPOCHS } from './most-epochs';
 
-/** What every training has; the rest is the method's own (`Learning.options`). The order is that of every file written. */
+/** Options of every training; the rest belong to the method (`Learning.options`). Written files use this order. */
 const optimiser = z.object({
   /** Adam's learning rate, the same at every step. Default 0.001. */
   learningRate: z.number().positive().default(1e-3),
   /** Adam's decay rates of the first and second moment. */
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.6, 0.999]),
-  /** Images of a step. Default 8. */
+  /** Images per step. Default 8. */
   batchSize: z.int().positive().default(8),
   /** Passes over the set. Default 5. */
   epochs: z.int().positive().max(MOST_EPOCHS).default(5),
-  /** Decides the starting values, the order of images, and all else that is drawn. */
+  /** Determines the initial values, the order of images and everything else random. */
   seed: z.int().nonnegative().default(111),
 });
 const images = z.object({
-  /** Share of every category's normal and anomalous images that is trained on. */
+  /** Share of each category's normal and anomalous images used for training. */
   portion: z.number().positive().max(1).default(1),
-  /** Images of every category, half of them anomalous; 0 takes all. Goes before `portion`. */
+  /** Images per category, half of them anomalous; 0 means all. Takes precedence over `portion`. */
   kShot: z
     .int()
     .nonnegative()
-    .refine((count) => count !== 1, 'one image cannot be half anomalous; 2 or more, or 0 for all')
+    .refine((count) => count !== 1, 'one image cannot be half anomalous; expected 2 or more, or 0 for all')
     .default(0),
   /**
-   * Chance that an image is replaced by four images of its category, two by two (docs/method.md#mosaics); drawn anew in
-   * every epoch.
+   * Probability that an image is replaced by four images of its category, two by two (docs/method.md#mosaics); decided
+   * anew in every epoch.
    */
   mosaicRate: z.number().min(0).max(1).default(0),
-  /** Share of the images held back from training to choose the best prompts by; 0 trains on all, as the reference does. */
+  /** Share of the images held out from training to choose the best prompts; 0 trains on all, as the reference does. */
   validate: z.number().min(0).max(0.5).default(0),
 });
 
@@ -65,7 +65,7 @@ export function learningOf(method: Method): Learning {
   return method.training;
 }
 
-/** What is said of a method that cannot be trained. */
+/** The error for a method that cannot be trained. */
 export function learnsNothing({ name }: Method): UsageError {
   const trained = methods.flatMap((method) => (method.training ? [method.name] : []));
   return new UsageError(
@@ -76,8 +76,8 @@ export function learnsNothing({ name }: Method): UsageError {
 }
 
 /**
- * Checks training options as far as no model is needed for it, before anything is loaded.
- * @throws UsageError naming the option, what was found and what is legal
+ * Checks training options as far as possible without a model, before anything is loaded.
+ * @throws UsageError naming the option, what was found and what is allowed
  */
 export function checkTrainingOptions(input: TrainingOptionsInput, method: Method): void {
   const given = definedOptions(input);
@@ -88,8 +88,8 @@ export function checkTrainingOptions(input: TrainingOptionsInput, method: Method
 /**
  * Completes training options for a model.
  * @param model the options of the model
- * @param start what training goes on from
- * @throws UsageError naming the option, what was found and what is legal
+ * @param start what training starts from, if not from fresh values
+ * @throws UsageError naming the option, what was found and what is allowed
  */
 export function completeTrainingOptions(
   input: TrainingOptionsInput,

@@ -12,19 +12,19 @@ import { buildModel, openRunWeights, type RunWeights } from './run-weights';
 import { describeReading } from '../datasets/dataset';
 import type { Selection } from './selection';
 
-/** A run that can begin: its images are chosen, its model is built. */
+/** A run that is ready to start: its images are chosen, its model is built. */
 export interface PreparedRun {
   readonly set: AuxiliarySet;
   readonly selection: Selection;
   readonly method: Method;
-  /** Whoever has the run disposes it. */
+  /** The owner of the run must dispose it. */
   readonly model: AnomalyModel;
   readonly record: RunRecord;
   readonly backend: BackendInfo;
 }
 
 /**
- * Looks at everything that can be wrong with a run, before anything is written.
+ * Checks everything that can be wrong with a run, before anything is written.
  * @throws as `runTraining`, for sets, options and weights
  */
 export async function prepareRun(options: TrainOptions): Promise<PreparedRun> {

@@ -6,10 +6,10 @@ import type { BestEpoch, EpochRecord } from './epoch-record';
 import type { RunRecord } from './run-record';
 import type { TrainOptions } from './run-options';
 
-/** Raised whenever a reader of `run.json` would have to change. */
+/** Incremented whenever readers of `run.json` would have to change. */
 export const RUN_SCHEMA_VERSION = 2;
 
-/** What was asked for, without what belongs to one process: enough to ask for it again. Places are absolute. */
+/** The options of a run, without those tied to one process: enough to start it again. Paths are absolute. */
 export type RunRequest = Omit<
   TrainOptions,
   | 'resume'
@@ -26,18 +26,18 @@ export type RunRequest = Omit<
   | 'signal'
 >;
 
-/** An image that could not be read and was left out. */
+/** An image that could not be read and was skipped. */
 export interface SkippedImage {
   readonly path: string;
   readonly message: string;
 }
 
-/** The content of `run.json`: what a run is, and how far it has come. */
+/** The content of `run.json`: what a run is, and its progress. */
 export interface RunFile extends RunRecord {
   readonly schemaVersion: number;
   readonly status: 'running' | 'finished';
   readonly request: RunRequest;
-  /** Commit of the folder that the run was started in; null where that is in no repository. */
+  /** Commit of the folder in which the run was started; null if it is not in a repository. */
   readonly commit: WorkingCommit | null;
   readonly started: string;
   readonly skipped: readonly SkippedImage[];
@@ -57,8 +57,8 @@ const shape = z.looseObject({
 });
 
 /**
- * Reads a run's `run.json`; undefined where there is none.
- * @throws TrainingError `training/run-file` for a file that is not one, or of another version
+ * Reads a run's `run.json`; undefined if there is none.
+ * @throws TrainingError `training/run-file` for a file of another kind or version
  */
 export function readRunFile(file: string): RunFile | undefined {
   let text: string;
@@ -74,7 +74,7 @@ export function readRunFile(file: string): RunFile | undefined {
     );
   }
   const parsed = shape.safeParse(parseJson(text));
-  // The shape tells such files from others; the rest was written by this program in one piece.
+  // The schema recognises such files; the rest was written by this program, atomically.
   if (parsed.success) return parsed.data as unknown as RunFile;
   throw new TrainingError(
     'training/run-file',

@@ -8,9 +8,9 @@ import { withFileLock } from '../lib/files/file-lock';
 import { isAlive } from '../lib/files/living-process';
 
 const LOCK = 'run.lock';
-/** No process has this number. */
+/** A process id that no process has. */
 const NOBODY = 2 ** 31 - 1;
-/** Everything that a run writes; the rest of its folder is not ours to touch. */
+/** All files that a run writes; everything else in its folder must be left alone. */
 const OWN_FILES = [
   /^epoch_\d+\.safetensors$/,
   /^(prompts|best|state)\.safetensors$/,
@@ -22,7 +22,7 @@ const OWN_FILES = [
 ];
 const EVENT_FILE = /^events\.out\.tfevents\./;
 
-/** The folder of a training run: where each file lies, and how it is written. */
+/** The folder of a training run: where each file is, and how it is written. */
 export class RunFolder {
   readonly prompts: string;
   readonly best: string;
@@ -56,8 +56,8 @@ export class RunFolder {
   }
 
   /**
-   * Runs `body` while no other process can run in this folder, after removing what a killed one left half-written.
-   * @throws TrainingError `training/busy` where another run is at work, `training/unwritable`
+   * Runs `body` while no other run can use this folder, after removing incomplete files of a killed one.
+   * @throws TrainingError `training/busy` if another run is using the folder, `training/unwritable`
    */
   async locked<T>(body: () => Promise<T>): Promise<T> {
     this.make();
@@ -65,7 +65,7 @@ export class RunFolder {
       const who = holder === null ? '' : ` (process ${holder.pid} on ${holder.host})`;
       throw new TrainingError(
         'training/busy',
-        `another run${who} is at work in ${this.root}; wait for it, or choose another folder with \`out\``,
+        `another run${who} is using ${this.root}; wait for it to end, or choose another folder with \`out\``,
         { folder: this.root, holder },
       );
     };
@@ -85,7 +85,7 @@ export class RunFolder {
     }
   }
 
-  /** Removes everything that an earlier run wrote here, so that nothing of it is taken for the next one's. */
+  /** Removes everything that an earlier run wrote here, so that none of it is mistaken for output of the next run. */
   clear(): void {
     for (const entry of fs.readdirSync(this.root, { withFileTypes: true })) {
       if (entry.isFile() && OWN_FILES.some((pattern) => pattern.test(entry.name)))
@@ -102,14 +102,17 @@ export class RunFolder {
   }
 
   /**
-   * Writes text whole or not at all.
+   * Writes text atomically.
    * @throws TrainingError `training/unwritable`
    */
   write(file: string, text: string): void {
     this.writing(file, () => writeFileAtomicallySync(file, (append) => append(Buffer.from(text))));
   }
 
-  /** Runs what writes a file of this folder, and names the file where that fails. @throws TrainingError `training/unwritable` */
+  /**
+   * Runs a function that writes a file of this folder; the error names the file if that fails.
+   * @throws TrainingError `training/unwritable`
+   */
   writing<T>(file: string, write: () => T): T {
     try {
       return write();
@@ -127,7 +130,7 @@ export class RunFolder {
     }
   }
 
-  /** Temporary files of writers, and drafts of locks, whose process was killed. Called while the lock is held. */
+  /** Removes temporary files and lock drafts of killed processes. Called while the lock is held. */
   private removeLeftovers(): void {
     for (const name of listed(this.root)) {
       const isTemporary = /\.\d+\.[0-9a-f]{8}\.partial$/.test(name);
@@ -150,14 +153,13 @@ function draftOwner(file: string): number | null {
   }
 }
 
-/** @param resumable the run's folder where a checkpoint lies in it */
+/** @param resumable the run's folder if it contains a saved state */
 function unwritable(file: string, error: unknown, resumable: string | null): TrainingError {
   const code = codeOf(error);
   const full = code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(code);
   const reason = full ? 'the disk is full' : `cannot be written (${code})`;
-  const advice = full ? 'Free some space' : 'Check the folder, its rights and the space left';
-  const after =
-    resumable === null ? '.' : `; the last checkpoint is complete: continue with \`resume: '${resumable}'\`.`;
+  const advice = full ? 'Free some space' : 'Check the folder, its permissions and the free space';
+  const after = resumable === null ? '.' : `; the last checkpoint is complete: resume with \`resume: '${resumable}'\`.`;
   return new TrainingError(
     'training/unwritable',
     `${file}: ${reason}. ${advice}${after}`,
@@ -166,7 +168,7 @@ function unwritable(file: string, error: unknown, resumable: string | null): Tra
   );
 }
 
-/** The system's code, which writers of weights wrap in errors of their own. */
+/** The system's error code; writers of weights wrap it in their own errors. */
 function codeOf(error: unknown): string {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     const { code, syscall } = at as NodeJS.ErrnoException;

@@ -21,31 +21,34 @@ import type { Dataset, Sample } from '../datasets/dataset';
 import type { FeaturePrecision } from './encoded-image';
 import type { TrainingOptions } from './options';
 
-/** Everything that decides what a training run gives, and what is needed to use it. */
+/** Everything that determines the result of a training run, and what is needed to use it. */
 export interface RunRecord {
   readonly auxiliary: {
     /** Names of the sets, joined by commas. */
     readonly name: string;
-    /** As `set/category` where there are several sets. */
+    /** As `set/category` if there are several sets. */
     readonly categories: readonly string[];
-    /** Images that are trained on. */
+    /** Images used for training. */
     readonly images: number;
     readonly anomalous: number;
-    /** Images held back to choose the best prompts by. */
+    /** Images held out to choose the best prompts. */
     readonly validation: number;
-    /** sha256 over names, labels and contents of all files that are trained on or held back. */
+    /** sha256 over names, labels and contents of all files used for training or held out. */
     readonly files: string;
   };
   readonly backbone: { readonly name: string; readonly sha256: string };
-  /** What decides the backbone's numbers besides its weights; runs of before this was kept have none. */
+  /** What determines the backbone's results besides its weights; missing in older runs. */
   readonly network?: NetworkRecord;
   /** The second vision model of Crane+; null without one. */
   readonly spatial: { readonly name: string; readonly sha256: string; readonly network?: object } | null;
-  /** Name and values' hash of the prompts that training started from; null where they were drawn from the seed. */
+  /**
+   * Name of the prompts that training started from and hash of their values; null if they were initialised from the
+   * seed.
+   */
   readonly start: { readonly name: string; readonly sha256: string } | null;
   readonly options: CommonOptions;
   readonly preprocessing: Preprocessing;
-  /** How features are kept while training. */
+  /** Precision of the features during training. */
   readonly precision: FeaturePrecision;
   readonly training: TrainingOptions;
   readonly versions: Readonly<Record<string, string>>;
@@ -53,7 +56,7 @@ export interface RunRecord {
   readonly commandLine: string;
 }
 
-/** What eight characters of a hash tell apart: runs whose prompts may differ. */
+/** Eight characters of a hash that distinguishes runs whose prompts may differ. */
 export function runHash(record: RunRecord): string {
   const { auxiliary, backbone, network, spatial, start, options, preprocessing, precision, training } = record;
   const parts = {
@@ -71,15 +74,15 @@ export function runHash(record: RunRecord): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 8);
 }
 
-/** The folder of a run where none is named: the set, the seed, and a hash of everything else. */
+/** The default folder of a run, named by the set, the seed and a hash of everything else. */
 export function defaultRunFolder(record: RunRecord): string {
   const name = record.auxiliary.name.replace(/[^\w.-]+/g, '_');
   return path.resolve('checkpoints', 'runs', `${name}-${record.training.seed}-${runHash(record)}`);
 }
 
 /**
- * What differs between a run that was begun and the same run as it would be begun now, a line for each difference; empty where
- * going on gives the same prompts. Versions of what computes are left to `changedVersions`.
+ * The differences between a run and the same run if it were started now, one line each; empty if resuming gives the same
+ * prompts. Versions of the software are left to `changedVersions`.
  */
 export function differences(then: RunRecord, now: RunRecord): string[] {
   const lines: string[] = [];
@@ -116,14 +119,14 @@ export function differences(then: RunRecord, now: RunRecord): string[] {
   return lines;
 }
 
-/** Versions that are not those of the run's beginning: its prompts may then differ in their last bits. */
+/** Versions that have changed since the run started: its prompts may then differ in their last bits. */
 export function changedVersions(then: RunRecord, now: RunRecord): string[] {
   return Object.keys({ ...then.versions, ...now.versions })
     .filter((name) => then.versions[name] !== now.versions[name])
     .map((name) => `${name} ${then.versions[name] ?? 'absent'} then, ${now.versions[name] ?? 'absent'} now`);
 }
 
-/** A run as the metadata of its prompts. Holds no time and no place, so that equal runs write equal files. */
+/** A run as the metadata of its prompts. Contains no times and no paths, so that equal runs write equal files. */
 export function promptMetadata(record: RunRecord, epoch: number): Record<string, string> {
   const { auxiliary, backbone, network, spatial, start, training } = record;
   return {
@@ -147,7 +150,7 @@ export function promptMetadata(record: RunRecord, epoch: number): Record<string,
   };
 }
 
-/** Versions of what computes, and on what kind of processor. */
+/** Versions of the software, and the kind of processor. */
 export function versionsInUse(backend: BackendInfo): Record<string, string> {
   return {
     crane: packageVersion(),
@@ -160,7 +163,7 @@ export function versionsInUse(backend: BackendInfo): Record<string, string> {
 }
 
 /**
- * Hash of the files that these samples of some sets are: relative names, labels and contents, wherever the sets lie.
+ * Hash of the files of these samples: relative names, labels and contents, independent of where the sets are stored.
  * @throws the signal's reason
  */
 export async function hashOfFiles(
@@ -171,13 +174,13 @@ export async function hashOfFiles(
   const hash = createHash('sha256');
   const entry = async (file: string | null): Promise<string> => {
     if (file === null) return '-';
-    // What is derived from a set, such as the union of several masks, lies elsewhere.
+    // Files derived from a set, such as the union of several masks, are stored elsewhere.
     const root =
       datasets.map((dataset) => dataset.root).find((folder) => !path.relative(folder, file).startsWith('..')) ??
       path.dirname(file);
     const content = await fs.promises.readFile(file).then(
       (bytes) => createHash('sha256').update(bytes).digest('hex'),
-      // Whoever encodes it will say so, and leave it out.
+      // Encoding will report it and skip it.
       () => 'unreadable',
     );
     return `${path.relative(root, file).split(path.sep).join('/')} ${content}`;

@@ -6,7 +6,7 @@ import type { AdamState } from './adam';
 import type { EpochRecord } from './epoch-record';
 import type { LearnedValues } from '../lib/methods/checkpoint';
 
-/** Sums over the images of the epoch that is under way. */
+/** Sums over the images of the current epoch. */
 export interface EpochSums {
   readonly focal: number;
   readonly dice: number;
@@ -16,8 +16,8 @@ export interface EpochSums {
 }
 
 /**
- * All that going on needs. The order of images, mosaics and image context are decided by seed, epoch and step, so the
- * step stands for every random stream.
+ * Everything needed to resume. The order of images, mosaics and image context are determined by seed, epoch and step, so
+ * the step determines every random stream.
  */
 export interface RunState {
   /** Optimiser steps done. */
@@ -34,7 +34,7 @@ export interface RunState {
 const FORMAT = 'training-state';
 const PROMPT = 'prompt.';
 
-/** Writes a state in one file, whole or not at all. @throws WeightsError where it cannot be written */
+/** Writes a state to one file, atomically. @throws WeightsError if it cannot be written */
 export function writeRunState(file: string, { prompts, adam, ...rest }: RunState): void {
   const vector = (data: Float32Array): TensorToWrite => ({ dtype: 'float32', shape: [data.length], data });
   writeSafetensors(
@@ -54,8 +54,8 @@ export function writeRunState(file: string, { prompts, adam, ...rest }: RunState
 }
 
 /**
- * The state in a file; undefined where there is none.
- * @throws TrainingError `training/state` for a file that is none; WeightsError for one that is damaged
+ * The state in a file; undefined if the file is missing.
+ * @throws TrainingError `training/state` for a file of another kind; WeightsError for a damaged one
  */
 export function readRunState(file: string): RunState | undefined {
   if (!fs.existsSync(file)) return undefined;
@@ -69,7 +69,7 @@ export function readRunState(file: string): RunState | undefined {
         { file },
       );
     }
-    // Written by this program alone, and in one piece.
+    // Only this program writes it, and atomically.
     const { adamStep, ...rest } = JSON.parse(text) as Omit<RunState, 'prompts' | 'adam'> & { adamStep: number };
     const names = [...source.entries.keys()].filter((name) => name.startsWith(PROMPT));
     const prompts = names.map(

@@ -3,16 +3,16 @@ import { openWeights, type OpenWeights } from '../lib/methods/open-model';
 import { completeTrainingOptions, learningOf, type TrainingOptions } from './options';
 import type { TrainOptions } from './run-options';
 
-/** The weights that a run starts from, open, and the options that they complete. */
+/** The open weights that a run starts from, and the options completed with them. */
 export interface RunWeights extends Omit<OpenWeights, 'checkpoint'> {
-  /** What training goes on from; undefined where fresh values are drawn. */
+  /** What training starts from; undefined for fresh values. */
   readonly start: OpenWeights['checkpoint'];
   readonly options: CommonOptions;
   readonly training: TrainingOptions;
 }
 
 /**
- * Opens what a run starts from. Options that are not given come from the checkpoint to go on from, else from the method.
+ * Opens what a run starts from. Options left out come from the checkpoint to start from, else from the method.
  * @throws UsageError for options that do not fit; WeightsError for files
  */
 export async function openRunWeights(given: TrainOptions): Promise<RunWeights> {

@@ -23,7 +23,7 @@ import { Trainer } from './trainer';
 import { SAVE_EVERY, TrainingLoop, type LoopParts } from './training-loop';
 import { workingCommit } from './working-commit';
 
-/** What a training run gives. */
+/** The result of a training run. */
 export interface TrainingResult {
   /** The folder of the run, absolute. */
   readonly folder: string;
@@ -31,26 +31,26 @@ export interface TrainingResult {
   readonly prompts: string;
   /** File of the prompts of the best epoch. */
   readonly bestPrompts: string;
-  /** Which epoch is the best, and by what. */
+  /** Which epoch is the best, and by which measure. */
   readonly best: BestEpoch;
-  /** Losses, and metrics where images are held back, of each epoch. */
+  /** Losses of each epoch, and metrics if images are held out. */
   readonly epochs: readonly EpochRecord[];
-  /** Everything that decided the result. */
+  /** Everything that determined the result. */
   readonly record: RunRecord;
-  /** What was asked for, when the run began. */
+  /** The options with which the run was started. */
   readonly request: RunRequest;
   /** Images that could not be read. */
   readonly skipped: readonly SkippedImage[];
-  /** Time spent in all sittings of the run. */
+  /** Total time of the run, including before it was resumed. */
   readonly seconds: { readonly encode: number; readonly train: number };
 }
 
 /**
  * Trains prompts on auxiliary sets (paper section 3; docs/method.md#training): encodes every image once with the frozen
- * encoder, then runs the epochs on the features. `docs/commands.md` says what the run folder holds.
- * @throws DatasetError for a set that is not there; TrainingError `training/no-anomalous`, `training/no-masks`,
- *   `training/unreadable`, `training/diverged`, `training/unwritable`, `training/busy`, `training/changed` where a run
- *   that is resumed would no longer be the same; UsageError for options, `training/unfinished` and `training/finished`; WeightsError for
+ * encoder, then runs the epochs on the features. `docs/commands.md` describes the run folder.
+ * @throws DatasetError for a missing set; TrainingError `training/no-anomalous`, `training/no-masks`,
+ *   `training/unreadable`, `training/diverged`, `training/unwritable`, `training/busy`, `training/changed` if a resumed
+ *   run would no longer be the same; UsageError for options, `training/unfinished` and `training/finished`; WeightsError for
  *   files; the signal's reason
  */
 export async function runTraining(given: TrainOptions): Promise<TrainingResult> {
@@ -85,14 +85,14 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
   }
 }
 
-/** The options of a run that was begun, with those given now on top. */
+/** The options of an existing run, overridden by those given now. */
 function continued({ request, commandLine }: RunFile, given: TrainOptions): TrainOptions {
   return {
     ...request,
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     model: { ...request.model, ...given.model },
     training: { ...request.training, ...given.training },
-    // Equal runs write equal files: the command that began the run is the one that repeats it.
+    // Equal runs write equal files: the command that started the run is the one that repeats it.
     commandLine,
   };
 }
@@ -105,19 +105,19 @@ function wholeNumber(option: string, value: number): number {
   });
 }
 
-/** @throws UsageError where the folder holds a run, or prompts, that a new one would throw away */
+/** @throws UsageError if the folder contains a run or prompts that a new run would discard */
 function refuseOlderRun(folder: RunFolder): void {
-  const anew = 'To throw it away and start anew: `overwrite: true`; or choose another folder with `out`.';
+  const anew = 'To discard it and start anew: `overwrite: true`; or choose another folder with `out`.';
   const state = readRunState(folder.state);
   if (state !== undefined) {
     throw new UsageError(
       'training/unfinished',
-      `${folder.root} holds a run that stopped after step ${state.step}. Go on with it: \`resume: '${folder.root}'\`.\n${anew}`,
+      `${folder.root} contains a run that stopped after step ${state.step}. To resume it: \`resume: '${folder.root}'\`.\n${anew}`,
       { folder: folder.root, step: state.step },
     );
   }
   if (fs.existsSync(folder.prompts) || fs.existsSync(folder.best)) {
-    throw new UsageError('training/finished', `${folder.root} holds the prompts of a run that is finished.\n${anew}`, {
+    throw new UsageError('training/finished', `${folder.root} contains the prompts of a finished run.\n${anew}`, {
       folder: folder.root,
     });
   }
@@ -125,7 +125,7 @@ function refuseOlderRun(folder: RunFolder): void {
 
 type RunOptions = TrainOptions & { readonly saveEvery: number; readonly saveFrequency: number };
 
-/** One run in its folder, whose lock is held. */
+/** One run in its folder, while the folder's lock is held. */
 class Run {
   private readonly before: RunFile | undefined;
 
@@ -137,7 +137,10 @@ class Run {
     this.before = this.runHere();
   }
 
-  /** The run that lies in the folder, where it is to be resumed. @throws TrainingError `training/changed`; UsageError `training/unfinished` */
+  /**
+   * The run in the folder, if it is to be resumed.
+   * @throws TrainingError `training/changed`; UsageError `training/unfinished`
+   */
   private runHere(): RunFile | undefined {
     const { folder, options } = this;
     if (options.resume === undefined) {
@@ -158,7 +161,7 @@ class Run {
     const versions = changedVersions(before, this.prepared.record);
     if (versions.length > 0)
       options.onNotice?.(
-        `Other versions compute now (${versions.join('; ')}); the prompts may differ in their last bits.`,
+        `Software versions have changed (${versions.join('; ')}); the prompts may differ in their last bits.`,
       );
     return before;
   }
@@ -209,7 +212,7 @@ class Run {
       };
       const { seconds } = await this.runSteps(encoded, state, onEpoch);
       const finished = { status: 'finished', seconds: { encode, train: seconds } } as const;
-      // Before the record says that there is nothing left to do.
+      // Written before the record says that the run is finished.
       folder.write(folder.curves, curvesPage({ run: { ...file, ...finished }, steps: readStepLog(folder.losses) }));
       update(finished);
       fs.rmSync(folder.state, { force: true });
@@ -237,7 +240,7 @@ class Run {
       events = await EventLog.open(folder.events);
       if (events === null)
         options.onNotice?.(
-          'There are no TensorBoard event files: only the native backend writes them. curves.html and losses.jsonl hold the same.',
+          'No TensorBoard event files are written: this needs the native backend. curves.html and losses.jsonl contain the same data.',
         );
       if (state) {
         readStepLog(folder.losses).forEach((line) => events?.step(line));
@@ -285,7 +288,7 @@ class Run {
   }
 }
 
-/** Options as another process can take them up: without callbacks, with absolute places and every training option. */
+/** Options that another process can resume with: without callbacks, with absolute paths and every training option. */
 function requestOf(options: RunOptions, training: TrainingOptions): RunRequest {
   const {
     resume,

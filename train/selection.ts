@@ -3,7 +3,7 @@ import type { Sample } from '../datasets/dataset';
 import { shuffled } from './shuffle';
 import type { TrainingOptions } from './options';
 
-/** Samples of one category of one set, normal or anomalous: what is chosen from by itself. */
+/** The normal or the anomalous samples of one category of one set; samples are chosen from each stratum separately. */
 export interface Stratum {
   /** Set, category and label, such as `visa/candle/anomalous`: names the stratum's random stream. */
   readonly name: string;
@@ -13,16 +13,16 @@ export interface Stratum {
 
 export interface Selection {
   readonly training: readonly Sample[];
-  /** Held back to choose the best prompts by; empty unless asked for. */
+  /** Held out to choose the best prompts; empty by default. */
   readonly validation: readonly Sample[];
 }
 
 /**
- * Chooses what is trained on: of every stratum half of `kShot` images or a `portion` of them, as the reference does, then
- * holds back a share of these for validation. Decided by the seed alone; the order of the samples stays.
+ * Chooses the training samples: from every stratum, half of `kShot` images or a `portion` of them, as the reference does;
+ * then holds out a share of these for validation. Determined by the seed alone; the order of the samples is kept.
  *
- * A share that is not 0 holds back at least one image of a stratum and leaves at least one; a stratum of one image is
- * trained on.
+ * A share above 0 holds out at least one image of a stratum and leaves at least one; a stratum of one image is used for
+ * training.
  */
 export function selectSamples(
   strata: readonly Stratum[],

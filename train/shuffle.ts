@@ -1,8 +1,8 @@
 import { seededUniform } from '../lib/weights/seeded';
 
 /**
- * The batches of one epoch: every place from 0 to `count - 1` once, shuffled; the last batch takes what is left. Decided
- * by seed and epoch alone, so that every machine, and a resumed run, sees the same order.
+ * The batches of one epoch: every place from 0 to `count - 1` once, shuffled; the last batch takes the rest. Determined
+ * by seed and epoch alone, so that the order is the same on every machine and in a resumed run.
  */
 export function epochBatches(count: number, batchSize: number, seed: number, epoch: number): number[][] {
   const order = shuffled(

@@ -14,15 +14,15 @@ export interface StepLine extends StepLosses {
 }
 
 /**
- * The losses of every step, a line of JSON each. A state says how many bytes belong to it, so that a run which goes on
- * from there cuts off what came later, and no step stands twice or is missing.
+ * The losses of every step, one line of JSON each. A saved state records how many bytes belong to it, so that a resumed run
+ * can cut off later lines, and no step appears twice or is missing.
  */
 export class StepLog {
   private readonly descriptor: number;
 
   /**
-   * @param bytes how much of the file stays; the rest is cut off
-   * @throws TrainingError `training/log` where the file is shorter; the system's error where it cannot be written
+   * @param bytes how much of the file to keep; the rest is cut off
+   * @throws TrainingError `training/log` if the file is shorter; the system's error if it cannot be written
    */
   constructor(
     readonly file: string,
@@ -34,7 +34,7 @@ export class StepLog {
       fs.closeSync(this.descriptor);
       throw new TrainingError(
         'training/log',
-        `${file} has ${found} bytes, but ${length} belong to the steps that are done; put the whole file back, or start anew in another folder`,
+        `${file} has ${found} bytes, but ${length} belong to the steps already done; restore the whole file, or start a new run in another folder`,
         { file, found, expected: length },
       );
     }
@@ -53,7 +53,7 @@ export class StepLog {
     this.length += bytes.length;
   }
 
-  /** Brings the lines to the disk, before a state counts on them. */
+  /** Syncs the lines to the disk, before a saved state relies on them. */
   sync(): void {
     fs.fsyncSync(this.descriptor);
   }

@@ -8,27 +8,27 @@ import { completeTrainingOptions, learnsNothing, type TrainingOptions, type Trai
 
 /** Terms of the loss before the step: `total = focal + dice + imageWeight * image`. */
 export interface StepLosses {
-  /** Doubled, weighted and summed over feature sets, as is `dice`. */
+  /** Doubled, weighted and summed over feature sets, like `dice`. */
   readonly focal: number;
   readonly dice: number;
-  /** Cross-entropy of the image, not weighted. */
+  /** Cross-entropy of the image, unweighted. */
   readonly image: number;
   readonly total: number;
 }
 
 export interface Gradients {
   readonly losses: StepLosses;
-  /** By canonical name, such as `ctx_pos`; the caller disposes them. */
+  /** By canonical name, such as `ctx_pos`; the caller must dispose them. */
   readonly gradients: Readonly<Record<string, tf.Tensor>>;
 }
 
-/** Everything but the prompts that the next step depends on. */
+/** Everything that the next step depends on, except the prompts. */
 export interface TrainerState {
   readonly adam: AdamState;
   readonly steps: number;
 }
 
-/** Trains what a method learns with Adam, on batches that come from outside. */
+/** Trains the learned part of a method with Adam, on batches from the caller. */
 export class Trainer {
   readonly options: TrainingOptions;
   private readonly trainable: Trainable;
@@ -37,7 +37,10 @@ export class Trainer {
   private readonly adam: Adam;
   private steps = 0;
 
-  /** @throws TrainingError `training/frozen` where the model was built to score; UsageError for a method that learns nothing */
+  /**
+   * @throws TrainingError `training/frozen` if the model was built for scoring; UsageError for a method that learns
+   *   nothing
+   */
   constructor(model: AnomalyModel, options: TrainingOptionsInput = {}, method: Method = methodNamed()) {
     this.options = completeTrainingOptions(options, model.options, method);
     if (model.trainable === undefined) throw learnsNothing(method);
@@ -50,7 +53,7 @@ export class Trainer {
 
   /**
    * One optimiser step.
-   * @throws TrainingError `training/diverged` where the loss is not finite; the prompts stay as they were
+   * @throws TrainingError `training/diverged` if the loss is NaN or infinite; the prompts are then unchanged
    */
   async step(batch: TrainingBatch): Promise<StepLosses> {
     const { losses, gradients } = await this.gradients(batch);
@@ -58,7 +61,7 @@ export class Trainer {
       if (!Number.isFinite(losses.total)) {
         throw new TrainingError(
           'training/diverged',
-          `the loss of step ${this.steps + 1} is not a finite number (focal ${losses.focal}, dice ${losses.dice}, ` +
+          `the loss of step ${this.steps + 1} is NaN or infinite (focal ${losses.focal}, dice ${losses.dice}, ` +
             `image ${losses.image}); use a lower learning rate, and check the images and features`,
           { step: this.steps + 1, ...losses },
         );
@@ -74,7 +77,7 @@ export class Trainer {
     }
   }
 
-  /** The losses of a batch and their gradients, without a step. */
+  /** The losses of a batch and their gradients, without taking a step. */
   async gradients(batch: TrainingBatch): Promise<Gradients> {
     let terms: tf.Tensor | undefined; // [3]
     const { value, grads } = tf.variableGrads(() => {
@@ -95,7 +98,7 @@ export class Trainer {
     };
   }
 
-  /** The prompts' values as they are now, by canonical name. */
+  /** The current values of the prompts, by canonical name. */
   async values(): Promise<LearnedValues> {
     const entries = this.variables.map(async (variable, index) => {
       const data = (await variable.data()) as Float32Array;
@@ -110,9 +113,9 @@ export class Trainer {
   }
 
   /**
-   * Goes on from a saved state.
-   * @param prompts their values then; those of the model stay where none are given
-   * @throws TrainingError `training/state` where the state belongs to prompts of other names or sizes
+   * Resumes from a saved state.
+   * @param prompts their saved values; if left out, the model's are kept
+   * @throws TrainingError `training/state` if the state belongs to prompts of other names or sizes
    */
   restore({ adam, steps }: TrainerState, prompts?: LearnedValues): void {
     const values =
@@ -123,7 +126,7 @@ export class Trainer {
         if (saved?.data.length !== variable.size) {
           throw new TrainingError(
             'training/state',
-            `the state holds ${saved?.data.length ?? 'no'} values of ${name}, these prompts have ${variable.size}`,
+            `the state holds ${saved?.data.length ?? 'no'} values of ${name}, but these prompts have ${variable.size}`,
             { name },
           );
         }
@@ -139,7 +142,7 @@ export class Trainer {
     });
   }
 
-  /** Releases what training needed; the model stays. */
+  /** Releases the optimiser's tensors; the model is kept. */
   dispose(): void {
     this.adam.dispose();
   }

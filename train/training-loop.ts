@@ -16,10 +16,10 @@ import { epochBatches } from './shuffle';
 import type { StepLine, StepLog } from './step-log';
 import type { StepLosses, Trainer } from './trainer';
 
-/** Steps between saved states, unless told. */
+/** Default number of steps between saved states. */
 export const SAVE_EVERY = 20;
 
-/** One optimiser step, as callers hear of it. */
+/** One optimiser step, as reported to callers. */
 export interface StepReport extends StepLine {
   /** Steps of the whole run. */
   readonly steps: number;
@@ -35,13 +35,13 @@ export interface LoopParts {
   readonly folder: RunFolder;
   readonly log: StepLog;
   readonly events: EventLog | null;
-  /** What a resumed run goes on from. */
+  /** The state that a resumed run starts from. */
   readonly state: RunState | undefined;
   /** Steps between saved states. */
   readonly saveEvery: number;
   /** Epochs between kept prompts. */
   readonly saveFrequency: number;
-  /** Metrics of the prompts as they are now; null where nothing was held back. */
+  /** Metrics of the current prompts; null if no images were held out. */
   readonly validate: () => Promise<MetricValues | null>;
   /** Called at the end of each epoch, before the state is saved. */
   readonly onEpoch: (epochs: readonly EpochRecord[]) => void;
@@ -52,7 +52,7 @@ export interface LoopParts {
 
 const NO_SUMS: EpochSums = { focal: 0, dice: 0, image: 0, total: 0, images: 0 };
 
-/** The steps of a run, from wherever it stands to its end. */
+/** The steps of a run, from its current state to its end. */
 export class TrainingLoop {
   private readonly stepsPerEpoch: number;
   private readonly steps: number;
@@ -74,9 +74,9 @@ export class TrainingLoop {
   }
 
   /**
-   * Runs the steps that are left.
-   * @throws TrainingError `training/diverged`, `training/unwritable`; the signal's reason, after the step that was under
-   *   way is done and saved
+   * Runs the remaining steps.
+   * @throws TrainingError `training/diverged`, `training/unwritable`; the signal's reason, once the current step is
+   *   completed and saved
    */
   async run(): Promise<{ readonly epochs: readonly EpochRecord[]; readonly seconds: number }> {
     const { placesOf, record, signal, onProgress, onStep } = this.parts;
@@ -185,7 +185,7 @@ export class TrainingLoop {
     await this.save(values);
   }
 
-  /** Saves all that going on needs; the state before stays where this fails. */
+  /** Saves everything needed to resume; if this fails, the previous state is kept. */
   private async save(known?: LearnedValues): Promise<void> {
     const { trainer, folder, log, events } = this.parts;
     const values = known ?? (await trainer.values());
@@ -200,7 +200,7 @@ export class TrainingLoop {
     this.saved = step;
   }
 
-  /** @throws TrainingError `training/diverged` where the prompts are not finite, so that they replace no good ones */
+  /** @throws TrainingError `training/diverged` if the prompts are NaN or infinite, so that they do not replace good ones */
   private refuseNotFinite(values: LearnedValues): void {
     if (Object.values(values).every(({ data }) => data.every(Number.isFinite))) return;
     throw new TrainingError(
@@ -210,7 +210,7 @@ export class TrainingLoop {
     );
   }
 
-  /** Names the images of a batch whose loss is not finite, in a file beside the run. */
+  /** Lists the images of a batch whose loss is NaN or infinite in a file in the run folder. */
   private diverged(error: TrainingError, epoch: number, places: readonly number[]): TrainingError {
     const { folder, features } = this.parts;
     const images = places.flatMap((place) => imagePathsOf(features.samples[place] as Sample));

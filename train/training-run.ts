@@ -2,22 +2,22 @@ import type { TrainingResult } from './run';
 import type { TrainOptions } from './run-options';
 import type { StepReport } from './training-loop';
 
-/** A run that is under way. */
+/** A run in progress. */
 export interface TrainingRun {
   /** Settles when the run ends. */
   readonly result: Promise<TrainingResult>;
   /**
-   * The steps, from where the run stands when the loop begins. The run waits for the loop before each next step; leaving
-   * the loop lets it go on by itself. A run that fails throws here too.
+   * The steps, from the run's current position when the loop starts. The run waits for the loop before each next step; after
+   * the loop is left, the run continues on its own. If the run fails, this throws too.
    */
   steps(): AsyncGenerator<StepReport, void>;
 }
 
-/** Called after each step; the run waits for what it returns. */
+/** Called after each step; the run waits for the returned promise. */
 type StepListener = (step: StepReport) => Promise<void>;
 
 /**
- * Trains prompts on auxiliary sets; see `TrainOptions` for what there is to choose. The run begins at once.
+ * Trains prompts on auxiliary sets; see `TrainOptions` for the choices. The run starts at once.
  *
  *     const run = train({ auxiliary: 'visa', training: { epochs: 5 } });
  *     for await (const { step, steps, total } of run.steps()) console.log(step, steps, total);
@@ -29,7 +29,7 @@ export function train(options: TrainOptions): TrainingRun {
     await options.onStep?.(step);
     await Promise.all([...listeners].map((listener) => listener(step)));
   };
-  // Loaded when it is called, so that those who only detect do not wait for it.
+  // Loaded on first use, so that programs that only detect need not wait for it.
   const result = import('./run').then(({ runTraining }) => runTraining({ ...options, onStep }));
   return { result, steps: () => stepsOf(listeners, result) };
 }

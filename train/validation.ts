@@ -9,10 +9,10 @@ import type { FeatureStore } from './feature-store';
 /** Images scored together. */
 const BATCH = 4;
 
-/** What metrics are computed over: one category of one set. */
+/** A group that metrics are computed over: one category of one set. */
 export interface ValidationGroup {
   readonly name: string;
-  /** False where labels are all that is known; pixel metrics are null then. */
+  /** False if there are only image labels; pixel metrics are then null. */
   readonly hasMasks: boolean;
 }
 
@@ -28,9 +28,9 @@ export function validationGroups(datasets: readonly Dataset[]): Map<Sample, Vali
 }
 
 /**
- * Scores the images that were held back with the prompts as they are now, as `crane eval` would: smoothed maps at the size
- * of the network input, exact metrics per category, then the mean over categories.
- * @param features of the held-back images, with masks of pixels (`bilinear`)
+ * Scores the held-out images with the current prompts, as `crane eval` would: smoothed maps at the size of the network
+ * input, exact metrics per category, then the mean over categories.
+ * @param features of the held-out images, with pixel masks (`bilinear`)
  */
 export async function measureHeldBack(
   model: Pick<AnomalyModel, 'options' | 'features'>,

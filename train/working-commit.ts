@@ -7,7 +7,7 @@ export interface WorkingCommit {
   readonly changed: boolean;
 }
 
-/** The git commit of a folder; null where it is in no repository, or git is not available. */
+/** The git commit of a folder; null if it is not in a repository, or git is not available. */
 export function workingCommit(folder: string): WorkingCommit | null {
   const git = (...words: string[]): string =>
     execFileSync('git', words, {

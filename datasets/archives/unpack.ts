@@ -159,7 +159,7 @@ function explained(error: unknown, archive: string, folder: string): unknown {
   if (code === undefined) return error;
   return new DatasetError(
     'dataset/unpack',
-    `${archive} cannot be unpacked to ${folder} (${code}). Check the space left and the rights on the folder.`,
+    `${archive} cannot be unpacked to ${folder} (${code}). Check the free space and the permissions of the folder.`,
     { path: archive, folder, code },
     { cause: error },
   );

@@ -121,7 +121,7 @@ function readCoco(root: string, file: string, problems: DatasetProblem[]): Outli
       kind: 'bad-row',
       severity: 'error',
       path: file,
-      message: `${file} gives several images one id, so that nothing says whose the annotations are`,
+      message: `${file} gives several images the same id, so their annotations cannot be assigned`,
     });
   return images.flatMap(({ id: image, file_name: listed, width, height }): OutlinedImage[] => {
     const place = resolveImage(root, file, listed);
@@ -163,7 +163,7 @@ function outlinesOf({ segmentation }: Annotation, size: OutlinedImage['size']): 
     );
     return odd === undefined
       ? segmentation.map((points) => ({ kind: 'polygon', points }))
-      : `has a polygon of ${odd.length} numbers; pairs for three points or more were expected`;
+      : `has a polygon of ${odd.length} numbers; expected pairs for at least three points`;
   }
   const [height, width] = segmentation.size;
   if (width !== size.width || height !== size.height)

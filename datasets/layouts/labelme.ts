@@ -88,7 +88,7 @@ function readLabel(image: string, label: string | undefined, problems: DatasetPr
         kind: 'bad-row',
         severity: 'error',
         path: label,
-        message: `${label} marks ${name} by a ${kind ?? 'polygon'} of ${points.length} points; a polygon of three points or more was expected`,
+        message: `${label} marks ${name} by a ${kind ?? 'polygon'} of ${points.length} points; expected a polygon of at least three points`,
       });
   }
   const boxes = marking.length - outlines.length;

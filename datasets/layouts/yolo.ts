@@ -138,7 +138,7 @@ function classNames(
         kind: 'bad-row',
         severity: 'error',
         path: yaml,
-        message: `${yaml} describes key points (kpt_shape), but outlines were expected`,
+        message: `${yaml} describes key points (kpt_shape); expected outlines`,
       });
     const names: unknown = 'names' in content ? content.names : undefined;
     if (typeof names === 'object' && names !== null)
@@ -203,10 +203,10 @@ const BEYOND = 0.01;
 
 function faultOf(line: string, values: readonly number[]): string | undefined {
   if (!row.test(line) || values.some((value) => !Number.isFinite(value)))
-    return 'is not a class and numbers: "class x1 y1 x2 y2 x3 y3 ..." was expected';
+    return 'is not a class and numbers; expected "class x1 y1 x2 y2 x3 y3 ..."';
   if (values.length !== 4 && (values.length < 6 || values.length % 2 === 1))
-    return `has ${values.length} numbers after the class: 4 for a box, or 6 and more in pairs for an outline, were expected`;
+    return `has ${values.length} numbers after the class; expected 4 for a box, or pairs, 6 numbers or more, for an outline`;
   if (values.some((value) => value < -BEYOND || value > 1 + BEYOND))
-    return 'has numbers outside 0 to 1: fractions of the width and height of the image were expected, not pixels';
+    return 'has numbers outside 0 to 1; expected fractions of the width and height of the image, not pixels';
   return undefined;
 }

@@ -68,7 +68,7 @@ export function filesBelow(folder: string, wanted: (name: string) => boolean): s
   if (first)
     throw new UsageError(
       'usage/unreadable-folder',
-      `${first.folder}: cannot be read (${first.code}). Check the rights on the folder.`,
+      `${first.folder}: cannot be read (${first.code}). Check the folder's permissions.`,
       { ...first },
     );
   return [...files];

@@ -146,7 +146,7 @@ async function readFile(path: string, { maxBytes = FILE_LIMIT, memory }: ReadLim
     }
     throw new ImageError(
       'image/unreadable',
-      `${path}: ${found}. Check the file and the rights on it.`,
+      `${path}: ${found}. Check the file and its permissions.`,
       { source: path, code: reason },
       { cause: error.cause },
     );

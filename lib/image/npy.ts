@@ -101,7 +101,7 @@ export async function readNpy(path: string): Promise<NpyArray> {
     const missing = error.code === 'ENOENT';
     throw new ImageError(
       missing ? 'npy/not-found' : 'npy/unreadable',
-      `${path}: ${missing ? 'no such file' : `cannot be read (${error.code})`}. Check the path and the rights on it.`,
+      `${path}: ${missing ? 'no such file' : `cannot be read (${error.code})`}. Check the path and the file's permissions.`,
       { path },
       { cause: error },
     );

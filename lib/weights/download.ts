@@ -291,7 +291,7 @@ class Transfer {
     const { code } = cause as NodeJS.ErrnoException;
     return new WeightsError(
       'download/write',
-      `${file} cannot be written (${code ?? String(cause)}). Check the rights on the folder, or choose another cache folder with CRANE_CACHE.`,
+      `${file} cannot be written (${code ?? String(cause)}). Check the folder's permissions, or choose another cache folder with CRANE_CACHE.`,
       { file, code },
       { cause },
     );

@@ -201,7 +201,7 @@ test('a finished run is left alone unless --overwrite is said', async () => {
   const before = prompts('finished');
   const { code, out, err } = await again('--seed', '5');
   expect([code, out]).toEqual([2, '']);
-  expect(err).toMatch(/finished holds the prompts of a run that is finished\.[^]*--overwrite/);
+  expect(err).toMatch(/finished contains the prompts of a finished run\.[^]*--overwrite/);
   expect(prompts('finished')).toBe(before);
   expect((await again('--seed', '5', '--overwrite')).code).toBe(0);
   expect(prompts('finished')).not.toBe(before);

@@ -121,10 +121,10 @@ describe('what is no file', () => {
     expect(paths(dataset)).toEqual(['images/1.png', 'images/2.png']);
     expect(dataset.categories[0]?.samples.map(({ hasMask }) => hasMask)).toEqual([true, false]);
     expect(described(dataset, root).filter((problem) => problem.startsWith('unreadable'))).toEqual([
-      'unreadable: images/gone.png is a link that leads nowhere and is left out; an image was expected',
-      'unreadable: images/loop.png is a link that leads nowhere and is left out; an image was expected',
-      'unreadable: images/pipe.png is a named pipe and is left out; an image was expected',
-      'unreadable: masks/2.png is a named pipe and is left out; an image was expected',
+      'unreadable: images/gone.png is a link that leads nowhere and is skipped; expected an image',
+      'unreadable: images/loop.png is a link that leads nowhere and is skipped; expected an image',
+      'unreadable: images/pipe.png is a named pipe and is skipped; expected an image',
+      'unreadable: masks/2.png is a named pipe and is skipped; expected an image',
     ]);
     await expect(openDataset(root)).rejects.toThrow(/images\/pipe\.png is a named pipe/);
   });

@@ -220,7 +220,7 @@ describe('coco', () => {
       [marks(9, 1, [])],
       /annotation 109 belongs to the image 9, which is not in the list/,
     ],
-    ['one id twice', [image(1, 'a.jpg'), image(1, 'b.jpg')], [], /gives several images one id/],
+    ['one id twice', [image(1, 'a.jpg'), image(1, 'b.jpg')], [], /gives several images the same id/],
     [
       'a polygon of two points',
       [image(1, 'a.jpg')],

@@ -116,9 +116,9 @@ test('a run without validation, and one without a step, say so', () => {
     run: runOf([epochOf(1, null), epochOf(2, null)], { auxiliary: { ...runOf([]).auxiliary, validation: 0 } }),
     steps: stepLines(6, 3),
   });
-  expect(textOf(without)).toContain('nothing was held back');
+  expect(textOf(without)).toContain('no images were held out');
   expect(textOf(without)).not.toContain('Validation');
   const empty = curvesPage({ run: runOf([]), steps: [] });
   expect(() => readMarkup(empty)).not.toThrow();
-  expect(textOf(empty)).toContain('No step is done');
+  expect(textOf(empty)).toContain('No step is complete');
 });

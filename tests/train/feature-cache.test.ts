@@ -206,7 +206,7 @@ describe('the cache', () => {
     await expect(failing).rejects.toMatchObject({
       code: 'training/cache-limit',
       message: expect.stringMatching(
-        /4 images take 4\.2 kB, but the cache may hold 6\.0 kB, of which 4\.2 kB are in use.*`cache\.size: 1000000000`.*`cache: false`/,
+        /4 images take 4\.2 kB, but the cache is limited to 6\.0 kB, of which 4\.2 kB are in use.*`cache\.size: 1000000000`.*`cache: false`/,
       ) as string,
       data: { bytes: 4 * 1048, limit: 6000 },
     });
@@ -250,7 +250,7 @@ describe('the cache', () => {
     try {
       await expect(cache.fill(10e6, () => Promise.reject(new Error('should not begin')))).rejects.toMatchObject({
         code: 'training/cache-space',
-        message: expect.stringMatching(/2 images take 20\.0 MB, but .* has 14\.8 MB to spare/) as string,
+        message: expect.stringMatching(/2 images take 20\.0 MB, but .* has 14\.8 MB free/) as string,
       });
     } finally {
       statfs.mockRestore();

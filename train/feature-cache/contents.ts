@@ -18,12 +18,12 @@ export interface CacheContents {
   readonly shards: readonly ShardFile[];
 }
 
-/** The folder that features are kept in, inside the cache folder. */
+/** The folder for features, inside the cache folder. */
 export function featureFolder(): string {
   return path.join(cacheFolder(), 'features');
 }
 
-/** All shards, the one that was not used for longest first. A folder that is not there is empty. */
+/** All shards, least recently used first. A missing folder counts as empty. */
 export function featureCacheContents(folder: string = featureFolder()): CacheContents {
   const shards = entriesOf(folder)
     .filter((entry) => entry.isDirectory())
@@ -38,11 +38,11 @@ export interface SpaceContents {
   readonly bytes: number;
   /** When a run last used one of them, in milliseconds. */
   readonly used: number;
-  /** What went into their keys; null where that is unknown. */
+  /** What went into their keys; null if unknown. */
   readonly description: Readonly<Record<string, unknown>> | null;
 }
 
-/** All spaces, the one that was used last first. */
+/** All spaces, most recently used first. */
 export function featureSpaces(folder: string = featureFolder()): SpaceContents[] {
   const bySpace = new Map<string, ShardFile[]>();
   for (const shard of featureCacheContents(folder).shards) {
@@ -67,7 +67,7 @@ function readDescription(file: string): Readonly<Record<string, unknown>> | null
   }
 }
 
-/** The shards of one space, in the order in which they were begun. */
+/** The shards of one space, in the order of their creation. */
 export function shardsIn(folder: string): ShardFile[] {
   return entriesOf(folder)
     .filter(({ name }) => name.endsWith(SHARD_SUFFIX))
@@ -89,8 +89,8 @@ function entriesOf(folder: string): fs.Dirent[] {
 
 /**
  * Removes features that no run uses.
- * @returns bytes removed, and bytes that stay because a run uses them
- * @throws CraneError `lock/failed` where the folder cannot be written
+ * @returns bytes removed, and bytes kept because a run uses them
+ * @throws CraneError `lock/failed` if the folder cannot be written
  */
 export async function clearFeatureCache(
   folder: string = featureFolder(),
@@ -103,7 +103,7 @@ export async function clearFeatureCache(
   });
 }
 
-/** Whatever changes which shards there are, or which are in use, happens one process at a time. */
+/** Only one process at a time may change which shards exist or are in use. */
 export function underCacheLock<T>(folder: string, body: () => T, signal?: AbortSignal): Promise<T> {
   return withFileLock(path.join(folder, 'cache.lock'), async () => body(), {
     interval: 20,
@@ -111,7 +111,7 @@ export function underCacheLock<T>(folder: string, body: () => T, signal?: AbortS
   });
 }
 
-/** Removes shards that nobody uses, the least recently used first, until so many bytes are gone. @returns bytes removed */
+/** Removes unused shards, least recently used first, until `wanted` bytes are freed. @returns bytes removed */
 export function removeLeastUsed(folder: string, wanted: number): number {
   const { shards: inUse } = leasesIn(folder);
   let removed = 0;
@@ -131,6 +131,6 @@ function removeIfEmpty(space: string): void {
   try {
     fs.rmdirSync(space);
   } catch {
-    // A lock of a run that is about to write is in it.
+    // It contains the lock of a run that is about to write.
   }
 }

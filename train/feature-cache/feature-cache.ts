@@ -10,12 +10,12 @@ import { Lease, leasesIn } from './lease';
 import { RECORD_OVERHEAD, scanShard, SHARD_SUFFIX, ShardReader, ShardWriter, type StoredRecord } from './shard';
 import type { FeatureSpace } from './space';
 
-/** Unless told otherwise, features of all trainings together take at most this much, in bytes. */
+/** Default limit in bytes for the features of all trainings together. */
 const DEFAULT_CACHE_SIZE = 20e9;
 
-/** Shards are as large as this, so that what is removed as least recently used is not much at a time. */
+/** Size of a shard, small enough that removing the least recently used one removes little at a time. */
 const SHARD_BYTES = 256 * 2 ** 20;
-/** Left free on the disk, for everybody else. */
+/** Disk space left free for other programs. */
 const DISK_RESERVE = 64 * 2 ** 20;
 
 export interface FeatureCacheOptions {
@@ -23,17 +23,17 @@ export interface FeatureCacheOptions {
   readonly folder?: string;
   /** Bytes that the whole cache may take. Default 20 GB. */
   readonly limit?: number;
-  /** Size at which a shard is closed and another begun. Default 256 MiB. */
+  /** Size at which a shard is closed and a new one started. Default 256 MiB. */
   readonly shardBytes?: number;
-  /** Told when another process encodes the same pictures, and this one waits for it. */
+  /** Called when this process waits for another one that encodes the same images. */
   readonly onWait?: () => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Features on disk, by content: a key says everything that decides the features, so that nothing is ever out of date.
- * Any number of runs may use one cache at once. Each writes shards of its own, and shards that a living run uses are
- * never removed.
+ * Features on disk, by content: a key covers everything that determines the features, so nothing is ever out of date. Any
+ * number of runs may use one cache at once. Each writes its own shards, and shards in use by a live run are never
+ * removed.
  */
 export class FeatureCache {
   private readonly records = new Map<string, StoredRecord>();
@@ -56,7 +56,7 @@ export class FeatureCache {
   }
 
   /**
-   * Opens the cache and finds out which of the keys are in it. The caller closes it.
+   * Opens the cache and looks up which of the keys are in it. The caller must close it.
    * @throws TrainingError `training/cache-unwritable`; the signal's reason
    */
   static async open(
@@ -76,21 +76,21 @@ export class FeatureCache {
       const reason = (error as NodeJS.ErrnoException).code ?? String(error);
       throw new TrainingError(
         'training/cache-unwritable',
-        `features cannot be kept in ${cache.root} (${reason}); name another cache folder with CRANE_CACHE, or train with \`cache: false\``,
+        `features cannot be stored in ${cache.root} (${reason}); name another cache folder with CRANE_CACHE, or train with \`cache: false\``,
         { folder: cache.root },
         { cause: error },
       );
     }
   }
 
-  /** Scans the space's shards for the keys, and marks those that hold one as in use. */
+  /** Scans the space's shards for the keys, and marks shards that hold any as in use. */
   private look(): Promise<void> {
     return underCacheLock(
       this.root,
       () => {
         this.records.clear();
         for (const { file } of shardsIn(this.spaceFolder)) {
-          // Later shards come after earlier ones: what was written again because it was damaged counts.
+          // Later shards override earlier ones, so a record rewritten after damage wins.
           for (const [key, record] of scanShard(file)) if (this.keys.has(key)) this.records.set(key, record);
         }
         this.use([...this.records.values()].map(({ file }) => file));
@@ -106,7 +106,7 @@ export class FeatureCache {
       try {
         fs.utimesSync(file, now, now);
       } catch {
-        // Of another user: it is found as old as it is.
+        // The file belongs to another user; it keeps its old time.
       }
     }
     this.lease.add(shards);
@@ -117,7 +117,7 @@ export class FeatureCache {
     return this.records.has(key);
   }
 
-  /** The payload of a key, at the start of a buffer of its own; null where there is none, or it is damaged. */
+  /** The payload of a key, at the start of its own buffer; null if it is missing or damaged. */
   async read(key: string): Promise<Uint8Array<ArrayBuffer> | null> {
     const record = this.records.get(key);
     if (record === undefined) return null;
@@ -127,10 +127,10 @@ export class FeatureCache {
   }
 
   /**
-   * Runs `body`, which appends what is missing, after making room for it. Where another process does the same for the same
+   * Makes room for the missing records, then runs `body`, which appends them. If another process is filling in the same
    * keys, waits for it first and looks again.
-   * @param payloadBytes of one record
-   * @throws TrainingError `training/cache-limit`, `training/cache-space` with what is needed and what there is
+   * @param payloadBytes payload size of one record
+   * @throws TrainingError `training/cache-limit`, `training/cache-space` with the space needed and available
    */
   async fill(payloadBytes: number, body: () => Promise<void>): Promise<void> {
     const { signal, onWait } = this.options;
@@ -173,7 +173,7 @@ export class FeatureCache {
           const inUse = present - removed;
           throw new TrainingError(
             'training/cache-limit',
-            `the features of ${images} images take ${formatBytes(bytes)}, but the cache may hold ${formatBytes(this.limit)}` +
+            `the features of ${images} images take ${formatBytes(bytes)}, but the cache is limited to ${formatBytes(this.limit)}` +
               `${inUse > 0 ? `, of which ${formatBytes(inUse)} are in use by this training and others` : ''}; ` +
               `allow more, such as \`cache.size: ${Math.ceil((inUse + bytes) / 1e9) * 1e9}\`, or train with \`cache: false\``,
             { images, bytes, limit: this.limit, inUse },
@@ -187,8 +187,8 @@ export class FeatureCache {
   }
 
   /**
-   * Adds a record; only inside `fill`.
-   * @throws TrainingError `training/cache-space` where the disk is full; what was added before stays
+   * Adds a record; call it only inside `fill`.
+   * @throws TrainingError `training/cache-space` if the disk is full; records added before are kept
    */
   async append(key: string, payload: Uint8Array): Promise<void> {
     const shard = this.writer ?? (await this.beginShard());
@@ -220,7 +220,7 @@ export class FeatureCache {
     this.writer = undefined;
   }
 
-  /** Gives the shards back to the cache. */
+  /** Closes files and releases the shards, so that they may be removed. */
   async close(): Promise<void> {
     this.endShard();
     this.lease.release();
@@ -231,8 +231,8 @@ export class FeatureCache {
 function noSpace(folder: string, images: number, bytes: number, free: number, cause?: unknown): TrainingError {
   return new TrainingError(
     'training/cache-space',
-    `the features of ${images === 1 ? 'one more image' : `${images} images`} take ${formatBytes(bytes)}, but ${folder} has ${formatBytes(free)} to spare; ` +
-      'make room ("crane cache clear" removes old features), name another cache folder with CRANE_CACHE, or train with `cache: false`',
+    `the features of ${images === 1 ? 'one more image' : `${images} images`} take ${formatBytes(bytes)}, but ${folder} has ${formatBytes(free)} free; ` +
+      'free some space ("crane cache clear" removes old features), name another cache folder with CRANE_CACHE, or train with `cache: false`',
     { folder, images, bytes, free },
     cause === undefined ? undefined : { cause },
   );

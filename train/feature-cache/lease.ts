@@ -5,18 +5,18 @@ import * as path from 'node:path';
 import { isAlive } from '../../lib/files/living-process';
 import { makeFolderSync } from '../../lib/files/make-folder';
 
-/** What a run says of itself, in a file in `leases/`, so that other runs leave its shards alone. */
+/** What a run declares in a file in `leases/`, so that other runs leave its shards alone. */
 interface LeaseContent {
   readonly pid: number;
   readonly host: string;
   /** Shards that it reads or writes, relative to the cache. */
   readonly shards: readonly string[];
-  /** Bytes that it is still going to write. */
+  /** Bytes that it has yet to write. */
   readonly pending: number;
 }
 
 const HEARTBEAT = 10_000;
-/** A lease that was not renewed for this long, in milliseconds, is dead: its process was killed, or its machine. */
+/** A lease not renewed for this long, in milliseconds, is stale: its process was killed, or its machine went down. */
 const STALE_AFTER = 600_000;
 
 /** A run's own lease; renewed until it is released. */
@@ -24,7 +24,7 @@ export class Lease {
   private readonly file: string;
   private readonly shards = new Set<string>();
   private readonly beat: NodeJS.Timeout;
-  /** Bytes that are still going to be written. */
+  /** Bytes that are yet to be written. */
   pending = 0;
 
   constructor(private readonly root: string) {
@@ -33,12 +33,12 @@ export class Lease {
     this.beat.unref();
   }
 
-  /** Marks shards, by path, as in use; for others to see it, `renew`. */
+  /** Marks shards, by path, as in use; other runs see this after `renew`. */
   add(files: Iterable<string>): void {
     for (const file of files) this.shards.add(path.relative(this.root, file));
   }
 
-  /** Tells the other runs. A cache that cannot be written has no other runs that remove anything. */
+  /** Publishes the lease. In a cache that cannot be written, no other run can remove anything either. */
   renew(): void {
     const content: LeaseContent = {
       pid: process.pid,
@@ -52,7 +52,7 @@ export class Lease {
       fs.writeFileSync(draft, JSON.stringify(content));
       fs.renameSync(draft, this.file);
     } catch {
-      // Reading continues without; what is open stays readable even where it is removed.
+      // Reading works without a lease: open files stay readable even if they are removed.
     }
   }
 
@@ -61,12 +61,12 @@ export class Lease {
     try {
       fs.rmSync(this.file, { force: true });
     } catch {
-      // Others take no notice of it once this process has ended.
+      // Other runs ignore it once this process has ended.
     }
   }
 }
 
-/** What all living leases of a cache hold; those of dead processes are removed. */
+/** The combined content of all live leases of a cache; stale ones are removed. */
 export function leasesIn(root: string): { readonly shards: ReadonlySet<string>; readonly pending: number } {
   const folder = path.join(root, 'leases');
   const living = listed(folder).flatMap((name) => readLease(path.join(folder, name)) ?? []);

@@ -3,23 +3,23 @@ import * as path from 'node:path';
 import { crc32 } from 'node:zlib';
 
 /**
- * A shard is a file that only grows: 16 bytes that say what it is, then records, each
+ * A shard is an append-only file: 16 bytes that identify it, then records, each
  *
  *     magic u32 | payload length u32 | key, 32 bytes | crc32 of the payload u32 | crc32 of these 44 bytes u32 | payload
  *
- * in little endian. One process writes a shard, any number read it. A writer that was killed leaves at most one torn
- * record, at the end, which readers pass over.
+ * in little endian. One process writes a shard; any number may read it. A killed writer leaves at most one
+ * incomplete record, at the end, which readers skip.
  */
 const FILE_HEADER = Buffer.from('crane features 1');
 const RECORD_MAGIC = 0x31434552;
 const HEADER_BYTES = 48;
 const KEY_BYTES = 32;
 
-/** How much a record takes besides its payload. */
+/** Bytes of a record besides its payload. */
 export const RECORD_OVERHEAD = HEADER_BYTES;
 export const SHARD_SUFFIX = '.features';
 
-/** Where a payload stands. */
+/** Where a payload is stored. */
 export interface StoredRecord {
   readonly file: string;
   readonly offset: number;
@@ -28,8 +28,8 @@ export interface StoredRecord {
 }
 
 /**
- * The records of a shard by key, in hexadecimal; payloads are not read. Ends before the first record that is torn or
- * damaged; empty for a file that is no shard, or is gone.
+ * The records of a shard by key, in hexadecimal; payloads are not read. Stops at the first incomplete or damaged record;
+ * empty for a file that is missing or not a shard.
  */
 export function scanShard(file: string): Map<string, StoredRecord> {
   const records = new Map<string, StoredRecord>();
@@ -64,11 +64,11 @@ export function scanShard(file: string): Map<string, StoredRecord> {
   }
 }
 
-/** Reads payloads; keeps shards open, so that one that is removed meanwhile can still be read. */
+/** Reads payloads. Keeps shards open, so that one that is removed in the meantime can still be read. */
 export class ShardReader {
   private readonly handles = new Map<string, Promise<fs.promises.FileHandle>>();
 
-  /** The payload, at the start of a buffer of its own; null where it is damaged or gone. */
+  /** The payload, at the start of its own buffer; null if it is damaged or missing. */
   async read({ file, offset, length, checksum }: StoredRecord): Promise<Uint8Array<ArrayBuffer> | null> {
     const payload = new Uint8Array(length);
     try {
@@ -102,16 +102,16 @@ export class ShardReader {
   }
 }
 
-/** How often, in milliseconds, what was written is brought to the disk: that much work is lost when the power fails. */
+/** How often, in milliseconds, written data are synced to the disk: at most this much work is lost in a power failure. */
 const SYNC_INTERVAL = 2000;
 
-/** Appends records to a new shard. A process that is killed loses nothing that was appended. */
+/** Appends records to a new shard. If the process is killed, nothing that was appended is lost. */
 export class ShardWriter {
   private readonly descriptor: number;
   private end = 0;
   private synced = performance.now();
 
-  /** @throws the system's error where the file cannot be made */
+  /** @throws the system's error if the file cannot be created */
   constructor(readonly file: string) {
     fs.mkdirSync(path.dirname(file), { recursive: true });
     this.descriptor = fs.openSync(file, 'wx');
@@ -125,7 +125,7 @@ export class ShardWriter {
 
   /**
    * @param key 32 bytes in hexadecimal
-   * @throws the system's error where the disk is full; what was appended before stays whole
+   * @throws the system's error if the disk is full; records appended before stay intact
    */
   append(key: string, payload: Uint8Array): StoredRecord {
     const checksum = crc32(payload);

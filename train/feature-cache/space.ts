@@ -6,10 +6,10 @@ import type { Preprocessing } from '../../lib/image/preprocess';
 import type { FeatureEncoder } from '../../lib/methods/method';
 import { packageVersion } from '../../lib/files/version';
 
-/** Counted up whenever the encoder, or what a record holds, changes within a version of the package. */
+/** Incremented whenever the encoder or the content of a record changes within a version of the package. */
 const FEATURE_FORMAT = 2;
 
-/** Everything besides the picture that decides its features. */
+/** Everything besides the image that determines its features. */
 export interface FeatureSource {
   readonly features: FeatureEncoder;
   readonly preprocessing: Preprocessing;
@@ -20,17 +20,17 @@ export interface FeatureSource {
   readonly backend: BackendInfo;
 }
 
-/** All features that one encoder gives: equal pictures have equal features in it. */
+/** All features from one encoder: within a space, equal images have equal features. */
 export interface FeatureSpace {
-  /** 32 hexadecimal digits; the name of its folder. */
+  /** 32 hexadecimal digits, also the name of its folder. */
   readonly id: string;
-  /** What went into the id, for people who look into the folder. */
+  /** What went into the id, for people who look at the folder. */
   readonly description: Readonly<Record<string, unknown>>;
 }
 
 /**
- * The space that a model's features are of. Backend, processor, threads and versions count as well, since features differ
- * between them in their last bits, and equal runs are to give equal bytes.
+ * The space of a model's features. Backend, processor, threads and versions count as well: features differ between them in
+ * their last bits, and equal runs must give equal bytes.
  */
 export function featureSpace({ features, preprocessing, backbone, spatial, backend }: FeatureSource): FeatureSpace {
   const description = {
@@ -58,8 +58,8 @@ export function featureSpace({ features, preprocessing, backbone, spatial, backe
 
 /**
  * The key of one network input in a space.
- * @param recipe what is made of the files; empty for a picture as it is
- * @param hashes sha256 of the bytes of each file that it is made from, in hexadecimal; null for one that is not there
+ * @param recipe how the input is made from the files; empty for an unchanged image
+ * @param hashes sha256 of each file that it is made from, in hexadecimal; null for a missing file
  */
 export function featureKey({ id }: FeatureSpace, recipe: string, hashes: readonly (string | null)[]): string {
   return createHash('sha256')
