@@ -92,7 +92,7 @@ describe('yolo', () => {
   });
 
   test.each([
-    ['pixels', '0 1 1 3 1 3 3\n', /line 1 has numbers outside 0 to 1: fractions/],
+    ['pixels', '0 1 1 3 1 3 3\n', /line 1 has numbers outside 0 to 1; expected fractions/],
     ['an odd number', '0 0 0 0.5 0 0.5 0.5 1\n', /line 1 has 7 numbers after the class/],
     ['a box with its score', '\n0 0.5 0.5 0.2 0.2 0.9\n', /line 2 has 5 numbers/],
     ['no numbers', '0 0 0 1 0 1 1\ncrack here\n', /line 2 is not a class and numbers/],
