@@ -27,10 +27,13 @@ async function main([port = '8080']: readonly string[]): Promise<void> {
     const answer = (status: number, content: object): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(content));
     };
-    // One image after the other, since each takes all cores.
-    turn = turn
-      .then(() => bodyOf(request))
-      .then((image) => crane.detect(image))
+    bodyOf(request)
+      .then((image) => {
+        // One image after the other, since each takes all cores.
+        const scored = turn.then(() => crane.detect(image));
+        turn = scored.catch(() => undefined);
+        return scored;
+      })
       .then(({ score, width, height, seconds }) => answer(200, { score, width, height, seconds }))
       .catch((error: Error) => answer(error instanceof CraneError ? 422 : 400, { error: error.message }));
   });
