@@ -49,6 +49,7 @@ const ROOMS = [
     [
       'lib/errors.ts',
       'lib/error-codes.ts',
+      'lib/defined-options.ts',
       'lib/option-errors.ts',
       'lib/nearest-name.ts',
       'lib/bytes.ts',

@@ -12,6 +12,7 @@ import { formatTable } from '../terminal/table';
 import { jsonText, shownInLine } from '../terminal/terminal-text';
 import type { BackendChoice } from '../lib/backend';
 import { parseBytes } from '../lib/bytes';
+import { definedOptions } from '../lib/defined-options';
 import { CraneError, UsageError } from '../lib/errors';
 import { spatialSourceOf, type SpatialChoice } from '../lib/methods/spatial';
 import { configOf } from '../train/config';
@@ -325,6 +326,14 @@ function trainOptionsFrom(args: ArgumentsCamelCase<TrainArguments>): TrainOption
       { found: temperature },
     );
   }
+  const { className } = args as { readonly className?: string };
+  if (className !== undefined) {
+    throw new UsageError(
+      'usage/options',
+      `--class-name ${className} is for scoring; training takes the names of the categories from the set. Leave it out.`,
+      { found: className },
+    );
+  }
   const {
     method,
     backbone,
@@ -418,7 +427,7 @@ function betasFrom(text: string | undefined): [number, number] | undefined {
 
 /** Without undefined entries. */
 function defined<T extends object>(options: { readonly [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+  return definedOptions(options) as T;
 }
 
 function summaryOf({ folder, epochs, best, prompts, record, request, seconds, skipped }: TrainingResult): string {

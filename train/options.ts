@@ -1,13 +1,8 @@
 import { z } from 'zod';
 import { UsageError } from '../lib/errors';
 import type { CommonOptions, Learning, Method } from '../lib/methods/method';
-import {
-  definedOptions,
-  methodNamed,
-  methods,
-  type LearningOptions,
-  type LearningOptionsInput,
-} from '../lib/methods/registry';
+import { definedOptions } from '../lib/defined-options';
+import { methodNamed, methods, type LearningOptions, type LearningOptionsInput } from '../lib/methods/registry';
 import { optionsError } from '../lib/option-errors';
 import { MOST_EPOCHS } from './most-epochs';
 

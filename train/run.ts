@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { CheckpointFormat } from '../lib/methods/checkpoint';
 import { checkModelRequest } from '../lib/methods/open-model';
+import { definedOptions } from '../lib/defined-options';
 import { TrainingError, UsageError } from '../lib/errors';
 import { methodNamed } from '../lib/methods/registry';
 import type { SpatialChoice } from '../lib/methods/spatial';
@@ -89,7 +90,7 @@ export async function runTraining(given: TrainOptions): Promise<TrainingResult> 
 function continued({ request, commandLine }: RunFile, given: TrainOptions): TrainOptions {
   return {
     ...request,
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    ...definedOptions(given),
     model: { ...request.model, ...given.model },
     training: { ...request.training, ...given.training },
     // Equal runs write equal files: the command that started the run is the one that repeats it.

@@ -14,7 +14,8 @@ import {
   type Trained,
 } from './checkpoint-origin';
 import type { AnomalyModel, CommonOptions, Method, OptionsInput } from './method';
-import { checkMethodOptions, definedOptions, methodNamed, type MethodName, type MethodOptions } from './registry';
+import { checkMethodOptions, methodNamed, type MethodName, type MethodOptions } from './registry';
+import { definedOptions } from '../defined-options';
 import type { SpatialChoice, SpatialWeights } from './spatial';
 import { asTrained } from './trained-network';
 

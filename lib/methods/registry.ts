@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { UsageError } from '../errors';
+import { definedOptions } from '../defined-options';
 import { nearestName } from '../nearest-name';
 import { optionsError } from '../option-errors';
 import { craneMethod } from './crane';
@@ -88,9 +89,4 @@ export function checkMethodOptions({ name, options: schema }: Method, input: obj
   }
   const parsed = schema.partial().safeParse(given);
   if (!parsed.success) throw optionsError(parsed.error.issues, given);
-}
-
-/** The options that are not undefined. */
-export function definedOptions(input: object): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 }

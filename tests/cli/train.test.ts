@@ -214,6 +214,8 @@ describe('wrong use ends with 2 and says what to do', () => {
     ['a folder that is not there', ['--aux', '/nowhere'], /\/nowhere/],
     ['a run that is not there', ['--resume', '/tmp/no-such-run'], /no-such-run contains no run/],
     ['betas', ['--aux', 'x', '--betas', '0.6'], /--betas 0.6: expected two numbers/],
+    ['a temperature of scoring', ['--aux', 'x', '--temperature', '0.1'], /--temperature 0.1 is for scoring/],
+    ['a class name', ['--aux', 'x', '--class-name', 'nut'], /--class-name nut is for scoring.*Leave it out/],
     ['a cache size', ['--aux', 'x', '--cache-size', 'much'], /--cache-size much/],
   ])('%s', async (_, words, message) => {
     const { code, err } = await runCrane('train', ...words);

@@ -1,3 +1,4 @@
+import { definedOptions } from '../../defined-options';
 import { z } from 'zod';
 import { UsageError } from '../../errors';
 import { ATTENTION_TYPES } from '../../layers/e-attn';
@@ -79,7 +80,7 @@ const PAPER_IMAGE_SIZE = 518;
  */
 export function completeModelOptions(input: ModelOptionsInput, sizes: ClipSizes): ModelOptions {
   const { patchSize, gridSize, layers, width } = sizes.vision;
-  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const given = definedOptions(input);
   const spatial = given['spatial'] ?? 'none';
   const parsed = modelOptionsSchema.safeParse({
     imageSize: patchSize === 14 && width === 1024 ? PAPER_IMAGE_SIZE : patchSize * gridSize,

@@ -1,3 +1,4 @@
+import { definedOptions } from '../../defined-options';
 import { z } from 'zod';
 import type { ClipSizes } from '../../encoders/clip-sizes';
 import { UsageError } from '../../errors';
@@ -27,7 +28,7 @@ export function completeWinclipOptions(
   input: OptionsInput<WinclipOptions>,
   { vision: { patchSize, gridSize } }: ClipSizes,
 ): WinclipOptions {
-  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const given = definedOptions(input);
   const parsed = winclipOptionsSchema.safeParse({ imageSize: patchSize * gridSize, ...given });
   if (!parsed.success) throw optionsError(parsed.error.issues, given);
   const { imageSize, windows } = parsed.data;
